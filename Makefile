@@ -1,0 +1,92 @@
+# Every target does its own set-up: Python 3.11 to 3.13, no root; uv if it is there, else venv and pip.
+.POSIX:
+.SUFFIXES:
+.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types bench torture constraints clean
+
+W = workspace
+VIDEOS =
+VERSION =
+RELEASE =
+PORT = 0
+BIN = .venv/bin
+EGOST = $(BIN)/egost -w $(W)
+
+help:
+	@echo "make demo                    everything on rendered walks, offline, in demo/"
+	@echo "make setup                   leave the command egost in .venv/bin"
+	@echo "make frames VIDEOS=dir       ingest videos; keyframes and measured motion"
+	@echo "make generate-qa             draft routes, compose items, check them"
+	@echo "make label-studio            start the embedded Label Studio (PORT=n for a port of your choice)"
+	@echo "make annotate                send the drafts to Label Studio"
+	@echo "make pull                    bring verdicts and corrected routes back"
+	@echo "make export VERSION=1.0.0    check the gates, write a release (FLAGS=--allow-failing)"
+	@echo "make report                  one HTML file that shows the workspace (RELEASE=dir: a release)"
+	@echo "make test                    the whole test suite"
+	@echo "make lint types bench        linters, type checks, benchmarks"
+	@echo "make torture                 kill egost frames 50 times at random and compare its tables"
+	@echo "make consumers RELEASE=dir   load a release with the heavy tools themselves"
+	@echo "W=dir names another workspace than workspace/"
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	@sh .ci/setup .
+	@touch $@
+
+.venv/ready-dev: pyproject.toml constraints.txt
+	@sh .ci/setup '.[dev]'
+	@touch .venv/ready $@
+
+demo: .venv/ready
+	@$(BIN)/egost -w demo demo
+
+frames: .venv/ready
+	@$(EGOST) frames $(if $(VIDEOS),"$(VIDEOS)")
+
+generate-qa: .venv/ready
+	@$(EGOST) generate-qa
+
+label-studio: .venv/ready
+	@$(EGOST) label-studio start --port $(PORT)
+
+annotate: .venv/ready
+	@$(EGOST) review push
+
+pull: .venv/ready
+	@$(EGOST) review pull
+
+export: .venv/ready
+	@$(EGOST) export $(FLAGS) $(VERSION)
+
+report: .venv/ready
+	@$(EGOST) report $(if $(RELEASE),"$(RELEASE)")
+
+test: .venv/ready-dev
+	@$(BIN)/pytest -n auto --dist loadfile
+
+lint: .venv/ready-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/ready-dev
+	@$(BIN)/mypy
+
+bench: .venv/ready-dev
+	@for script in $(filter-out benchmarks/torture.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+torture: .venv/ready-dev
+	@$(BIN)/python benchmarks/torture.py --kills 50
+
+consumers:
+	@for name in inspect lmms_eval trl vlmevalkit; do \
+	  if [ -x .consumers/$$name/bin/python ]; then \
+	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$(RELEASE)" .consumers || exit 1; \
+	  else echo "$$name: not checked, there is no .consumers/$$name (see tests/consumers/README.md)"; fi; done
+
+constraints:
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade > .constraints.new
+	@{ echo '# Exact versions of everything that `make setup` installs; renewed by `make constraints`.'; cat .constraints.new; } > constraints.txt
+	@rm .constraints.new
+
+clean:
+	@rm -rf .venv dist test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,239 @@
+"""Structural attacks on a test's own text and columns: what a reader without eyes could try. Pure.
+
+An attack is a family of *ways*, each a scoring of all option rows. Which way is used is chosen on one
+half of the groups and measured on the other, so a family of hundreds reads chance where nothing is.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from pipeline.blind.learners import per_item, words
+from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
+from pipeline.blind.parts import inverse, pieces, self_inverse, sides
+from pipeline.blind.replay import replay
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Sheet, Way
+
+Ways = Iterator[Way]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One family of ways to answer without seeing."""
+
+    name: str
+    how: str
+    ways: Callable[[Sheet], Ways]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> float:
+    """Return the share of places where two sequences agree."""
+    same = sum(a == b for a, b in zip(one, other, strict=False))
+    return same / max(1, len(one), len(other))
+
+
+def _jaccard(one: Sequence[str], other: Sequence[str]) -> float:
+    a, b = set(one), set(other)
+    return len(a & b) / max(1, len(a | b))
+
+
+def _bigrams(text: str) -> list[str]:
+    found = words(text)
+    return [f"{a} {b}" for a, b in zip(["", *found], [*found, ""], strict=True)]
+
+
+def _both(name: str, scores: Floats) -> Ways:
+    yield Way(f"most {name}", scores)
+    yield Way(f"least {name}", -scores)
+
+
+# ---- the options of one item -----------------------------------------------------------------------
+
+
+def centrality(sheet: Sheet) -> Ways:
+    """The option nearest to all others, or the most distant one."""
+    for name, view, alike in (
+        ("like the others by place", pieces, _alike),
+        ("like the others by words", words, _jaccard),
+        ("like the others by pairs of words", _bigrams, _jaccard),
+    ):
+        seen = [view(text) for text in sheet.texts]
+        yield from _both(
+            name,
+            per_item(
+                sheet,
+                lambda rows, seen=seen, alike=alike: [  # type: ignore[misc]
+                    sum(alike(seen[row], seen[other]) for other in rows if other != row)
+                    for row in rows
+                ],
+            ),
+        )
+    yield from _both("within the others", _contained(sheet))
+
+
+def _contained(sheet: Sheet) -> Floats:
+    parts = [" \0 ".join(pieces(text)) for text in sheet.texts]
+    return per_item(
+        sheet,
+        lambda rows: [
+            float(sum(parts[row] in parts[other] for other in rows if other != row)) for row in rows
+        ],
+    )
+
+
+def shape(sheet: Sheet) -> Ways:
+    """Length, number of parts, repetition, alphabetical order."""
+    texts = sheet.texts
+    yield from _both("characters", np.array([len(text) for text in texts], float))
+    yield from _both("words", np.array([len(words(text)) for text in texts], float))
+    yield from _both("parts", np.array([len(pieces(text)) for text in texts], float))
+    yield from _both(
+        "repetition", np.array([len(p) - len(set(p)) for p in map(pieces, texts)], float)
+    )
+    yield from _both("left turns", np.array([sides(t).count("left") for t in texts], float))
+    yield from _both("self-inverse", np.array([self_inverse(text) for text in texts], float))
+    for rank in range(int(sheet.size.max())):
+        yield Way(f"place {rank} in sorted order", (sorted_rank(sheet) == rank).astype(float))
+
+
+# ---- the items of one clip -------------------------------------------------------------------------
+
+
+def intersection(sheet: Sheet) -> Ways:
+    """The option whose text or inverse stands, or nearly stands, among a sibling's options."""
+    straight = [pieces(text) for text in sheet.texts]
+    turned = [inverse(text) for text in sheet.texts]
+    exact, near, mirrored, both = (np.zeros(len(straight)) for _ in range(4))
+    for index in range(len(sheet.items)):
+        for other in sheet.siblings(index):
+            theirs = [straight[row] for row in sheet.rows(other)]
+            for row in sheet.rows(index):
+                exact[row] += straight[row] in theirs
+                mirrored[row] += turned[row] in theirs
+                near[row] += max(_alike(turned[row], their) for their in theirs)
+                both[row] += straight[row] in theirs or turned[row] in theirs
+    yield from _both("often a sibling's option", exact)
+    yield from _both("often the inverse of a sibling's option", mirrored)
+    yield from _both("nearly the inverse of a sibling's option", near)
+    yield from _both("often either", both)
+    shared = _shared_out(sheet, mirrored + exact)
+    yield Way("shared out among items with the same options", shared)
+
+
+def _shared_out(sheet: Sheet, scores: Floats) -> Floats:
+    """Let each option be right equally often among items with the same options (Sinkhorn)."""
+    result = np.zeros(len(scores))
+    sets: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, item in enumerate(sheet.items):
+        sets[tuple(sorted(item.options))].append(index)
+    for options, members in sets.items():
+        columns = {text: column for column, text in enumerate(options)}
+        where = np.array(
+            [[columns[sheet.texts[row]] for row in sheet.rows(one)] for one in members]
+        )
+        weights = np.zeros(where.shape)
+        for line, one in enumerate(members):
+            weights[line, where[line]] = np.exp(3 * scores[list(sheet.rows(one))])
+        for _ in range(20):
+            weights /= weights.sum(axis=0, keepdims=True)
+            weights /= weights.sum(axis=1, keepdims=True)
+        for line, one in enumerate(members):
+            result[list(sheet.rows(one))] = np.round(weights[line, where[line]], 6)
+    return result
+
+
+def disclosure(sheet: Sheet) -> Ways:
+    """What sets an item's options apart, looked up in the options and questions of its siblings."""
+    for name, facts in _FACTS.items():
+        for turned in (False, True):
+            said = f"{name} shown by a sibling{', inverted' if turned else ''}"
+            yield Way(said, _disclosed(sheet, facts, turned))
+
+
+def _disclosed(
+    sheet: Sheet, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
+) -> Floats:
+    seen = [facts(pieces(text)) for text in sheet.texts]
+    asked = [facts(pieces(item.question)) for item in sheet.items]
+    theirs = [facts(inverse(text)) for text in sheet.texts] if turned else seen
+    shown: dict[int, Counter[object]] = {}
+    for index, item in enumerate(sheet.items):
+        counts: Counter[object] = Counter()
+        for row in sheet.rows(index):
+            counts.update(theirs[row])
+        # A fact that stands in all of an item's options counts 1, one in half of them 1/2.
+        shown[index] = Counter({fact: n / len(item.options) for fact, n in counts.items()})
+        shown[index].update(dict.fromkeys(asked[index], 1))
+    scores = np.zeros(len(seen))
+    for index in range(len(sheet.items)):
+        rows = sheet.rows(index)
+        common = set.intersection(*(seen[row] for row in rows))
+        for other in sheet.siblings(index):
+            for row in rows:
+                # Exact sums in any order: what ties has to tie, or noise would break it.
+                scores[row] += round(sum(shown[other][fact] for fact in seen[row] - common), 6)
+    return scores
+
+
+def _ordered(parts: tuple[str, ...]) -> set[object]:
+    return {(a, b) for a, b in combinations(parts, 2) if a != b}
+
+
+def _sided(parts: tuple[str, ...]) -> set[object]:
+    return set(enumerate(side for part in parts for side in sides(part)))
+
+
+def _neighbours(parts: tuple[str, ...]) -> set[object]:
+    return set(zip(("", *parts), (*parts, ""), strict=True))
+
+
+_FACTS: dict[str, Callable[[tuple[str, ...]], set[object]]] = {
+    "part": lambda parts: set(parts),
+    "place": lambda parts: set(enumerate(parts)),
+    "order": _ordered,
+    "side": _sided,
+    "neighbour": _neighbours,
+}
+
+
+# ---- what is learnt from other answers -------------------------------------------------------------
+
+
+def name_order(sheet: Sheet) -> Ways:
+    """Which part comes before which other, learnt from the answers to other items."""
+    for name, view in (("parts", pieces), ("words", lambda text: tuple(words(text)))):
+        pairs = [_ordered(view(text)) for text in sheet.texts]
+        everyone = np.ones(len(pairs), bool)
+        own = np.zeros(len(pairs))
+        for half in (0, 1):
+            own += _usual_order(sheet, pairs, sheet.half[sheet.item_of] == half)
+        yield Way(f"the usual order of {name}", _usual_order(sheet, pairs, everyone), own)
+
+
+def _usual_order(sheet: Sheet, pairs: list[set[object]], within: Bools) -> Floats:
+    scores, fold = np.zeros(len(pairs)), sheet.fold[sheet.item_of]
+    for number in range(FOLDS):
+        before: Counter[object] = Counter()
+        for row in np.flatnonzero(within & sheet.truth & (fold != number)).tolist():
+            before.update(pairs[row])
+        for row in np.flatnonzero(within & (fold == number)).tolist():
+            scores[row] = sum(
+                np.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
+            )
+    return np.round(scores, 6)
+
+
+ATTACKS = (
+    Attack("centrality", "the option most or least like the others", centrality),
+    Attack("shape", "length, parts, repetition, alphabetical order", shape),
+    Attack("intersection", "the option that a sibling item offers too, or inverted", intersection),
+    Attack("disclosure", "the option that a sibling's text agrees with", disclosure),
+    Attack("missing siblings", "which other tasks the clip is asked", missing_siblings),
+    Attack("name order", "the usual order of names, learnt from other answers", name_order),
+    Attack("letters", "the letter by row, by neighbour, by sorted options", letters),
+    Attack("columns", "every published column but the answers, and pairs of them", columns),
+    Attack("replay", "the draw of letters repeated from public seeds, names and ids", replay),
+)

@@ -1,0 +1,273 @@
+"""The blind probe: how well a test's answers can be had from its text and columns, without a picture. Pure.
+
+run_probe(items)  ->  ProbeReport: the learned probe, baselines that learn nothing, structural
+                      attacks, a control, and the items that give themselves away most
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.blind.attacks import ATTACKS, Attack
+from pipeline.blind.learners import baselines, learned_scores, permuted
+from pipeline.blind.sheet import Bools, Figure, Floats, ProbeItem, Sheet, Way, lay_out, take
+
+# Below so many items the interval alone is 5 points wide on either side, or more.
+ENOUGH = 600
+_CONTROLS = 5
+_CONTROL_ITEMS = 600
+_SHOWN = 10
+# A report holds some 150 figures, many of few items: at 3.5 standard errors one of 16 small squares
+# sets raised a false alarm (31 items of one task), at 4 none did.
+_SIGMAS = 4.0
+_STRATA: dict[str, Callable[[ProbeItem], str]] = {
+    "task": lambda item: item.task,
+    "option_kind": lambda item: item.option_kind,
+    "contrast": lambda item: item.contrast,
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way to answer blind: its figure overall and within each stratum, such as `task=...`."""
+
+    name: str
+    how: str
+    overall: Figure
+    within: Mapping[str, Figure]
+    tried: int = 1
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return {
+            "how": self.how,
+            "tried": self.tried,
+            **self.overall.to_json(),
+            "within": {name: figure.to_json() for name, figure in self.within.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Guessable:
+    """An item that the learned probe answers with the greatest margin: look at it, don't drop it."""
+
+    id: str
+    margin: float
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A figure beyond the limit: which way, where (empty: overall), and the figure."""
+
+    name: str
+    where: str
+    how: str
+    figure: Figure
+
+    def __str__(self) -> str:
+        return f"{self.name}{f' in {self.where}' if self.where else ''}: {self.figure} ({self.how})"
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What can be had of a test without seeing."""
+
+    learned: Measured
+    baselines: tuple[Measured, ...]
+    attacks: tuple[Measured, ...]
+    control: tuple[float, ...]  # the learned probe's accuracy on labels drawn at random
+    guessable: tuple[Guessable, ...]
+    grouping: str
+    given: int  # items before sampling
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """Every way that was tried."""
+        return (self.learned, *self.baselines, *self.attacks)
+
+    @property
+    def worst(self) -> Measured:
+        """The way that gets furthest above chance."""
+        return max(self.measured, key=lambda one: one.overall.excess)
+
+    def leaks(self, limit: float = 0.05, within_limit: float = 0.08) -> list[Leak]:
+        """Return the figures above chance by more than the limit and by more than noise explains."""
+        found = []
+        for one in self.measured:
+            # The probe's own overall figure is one figure, decided in advance: 95 % is enough.
+            sigmas = 2.0 if one is self.learned else _SIGMAS
+            if one.overall.leaks(limit, sigmas):
+                found.append(Leak(one.name, "", one.how, one.overall))
+            found += [
+                Leak(one.name, where, one.how, figure)
+                for where, figure in one.within.items()
+                if figure.leaks(within_limit, _SIGMAS)
+            ]
+        return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
+
+    @property
+    def verdict(self) -> str:
+        """Say in one line what the figures allow to say."""
+        figure, leaks = self.worst.overall, self.leaks()
+        if leaks:
+            said = f"LEAKS: {leaks[0].name} answers {leaks[0].figure.accuracy:.1%} without seeing"
+            said += f"{f' in {leaks[0].where}' if leaks[0].where else ''}, chance is {leaks[0].figure.chance:.1%}"
+        else:
+            said = f"no leak found: the best of {len(self.measured)} ways to answer blind gets {figure.accuracy:.1%}, chance is {figure.chance:.1%}"
+        if figure.items < ENOUGH:
+            points = max(5, round(200 * figure.error))
+            said += (
+                f"; of {figure.items} items (under {ENOUGH}) {points} points more or less are noise"
+            )
+        return said
+
+    def to_json(self) -> dict[str, object]:
+        """Return everything as plain values; the learned probe's own figure stands at the top."""
+        return {
+            **self.learned.overall.to_json(),
+            "verdict": self.verdict,
+            "leaks": [str(leak) for leak in self.leaks()],
+            "given": self.given,
+            "grouping": self.grouping,
+            "learned": self.learned.to_json(),
+            "baselines": {one.name: one.to_json() for one in self.baselines},
+            "attacks": {one.name: one.to_json() for one in self.attacks},
+            "control": [round(value, 4) for value in self.control],
+            "guessable": [
+                {"id": one.id, "margin": round(one.margin, 4), "answer": one.answer}
+                for one in self.guessable
+            ],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) -> ProbeReport:
+    """Probe a test; above `sample` items whole groups are drawn. The same items give the same report.
+
+    Attacks that read the rows' order need the order in which they are published. Raise ValueError
+    where there is nothing to choose: no items, or an answer that is none of the options.
+    """
+    for item in items:
+        if len(item.options) < 2 or not 0 <= item.answer < len(item.options):
+            raise ValueError(f"item {item.id}: needs two options and an answer among them")
+    if not items:
+        raise ValueError("no items")
+    sheet = lay_out(take(items, sample, seed), seed)
+    # Neighbours and replays need rows as they follow one another, so the first ones, unsampled.
+    head = sheet if len(items) <= sample else lay_out(items[:sample], seed)
+    scores = learned_scores(sheet)
+    return ProbeReport(
+        learned=_measured(
+            sheet, "learned probe", "two learners on text and cues", [Way("learned probe", scores)]
+        ),
+        baselines=tuple(
+            _measured(sheet, name, "untrained", [Way(name, found)])
+            for name, found in baselines(sheet).items()
+        ),
+        attacks=tuple(
+            _attacked(head if attack.name in ("letters", "replay") else sheet, attack)
+            for attack in ATTACKS
+        ),
+        control=tuple(permuted(sheet, _CONTROLS, _CONTROL_ITEMS)),
+        guessable=tuple(_guessable(sheet, scores)),
+        grouping=sheet.grouping,
+        given=len(items),
+    )
+
+
+def _attacked(sheet: Sheet, attack: Attack) -> Measured:
+    return _measured(sheet, attack.name, attack.how, attack.ways(sheet))
+
+
+def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> Measured:
+    """Run one structural attack by its name."""
+    (attack,) = (attack for attack in ATTACKS if attack.name == name)
+    return _attacked(lay_out(items, seed), attack)
+
+
+def _measured(sheet: Sheet, name: str, how: str, ways: Iterable[Way]) -> Measured:
+    names, hits, own = [], [], []
+    for way in ways:
+        names.append(way.name)
+        hits.append(sheet.hits(way.scores))
+        own.append(hits[-1] if way.own_half is None else sheet.hits(way.own_half))
+    if not hits:
+        return _measured(sheet, name, how, [Way("nothing to try", np.zeros(len(sheet.texts)))])
+    table, choice = np.array(hits), np.array(own)
+    overall, chosen = _cross_chosen(sheet, table, choice, np.ones(len(sheet.items), bool))
+    within = {
+        where: sheet.figure(_cross_chosen(sheet, table, choice, mask)[0], mask)
+        for where, mask in _strata(sheet)
+    }
+    if len(names) > 1:
+        how = f"{how}; best: {' / '.join(dict.fromkeys(names[way] for way in chosen))}"
+    return Measured(name, how, sheet.figure(overall), within, len(names))
+
+
+def _cross_chosen(
+    sheet: Sheet, hits: Floats, choice: Floats, mask: Bools
+) -> tuple[Floats, list[int]]:
+    """Choose the best way on one half of the items and measure it on the other, and the other way."""
+    result, chosen = np.zeros(len(mask)), []
+    for half in (0, 1):
+        measured, other = mask & (sheet.half == half), mask & (sheet.half != half)
+        way = int(choice[:, other].mean(axis=1).argmax()) if other.any() else 0
+        result[measured] = hits[way, measured]
+        chosen.append(way)
+    return result, chosen
+
+
+def _strata(sheet: Sheet) -> Iterator[tuple[str, Bools]]:
+    for name, value_of in _STRATA.items():
+        values = np.array([value_of(item) for item in sheet.items])
+        for value in sorted(set(values.tolist()) - {""}):
+            yield f"{name}={value}", values == value
+
+
+def _guessable(sheet: Sheet, scores: Floats) -> Iterator[Guessable]:
+    margins = []
+    for index, item in enumerate(sheet.items):
+        rows = scores[sheet.first[index] : sheet.first[index] + len(item.options)]
+        margins.append(float(rows[item.answer] - np.delete(rows, item.answer).max()))
+    for index in np.argsort(np.negative(margins), kind="stable")[:_SHOWN].tolist():
+        item = sheet.items[index]
+        if margins[index] > 0:
+            yield Guessable(item.id, margins[index], item.question, item.options[item.answer])
+
+
+def _lines(report: ProbeReport) -> Iterator[str]:
+    sampled = report.learned.overall.items
+    of = f" of {report.given}" if report.given != sampled else ""
+    yield f"{sampled} items{of}; never learnt from one another: {report.grouping}"
+    for title, ways in (
+        ("learnt from the other items", (report.learned,)),
+        ("without learning", report.baselines),
+        ("structural attacks (chosen on one half, measured on the other)", report.attacks),
+    ):
+        yield f"{title}:"
+        for one in ways:
+            figure = one.overall
+            yield (
+                f"  {one.name:<20} {figure.accuracy:6.1%} [{figure.low:.1%}, {figure.high:.1%}]"
+                f"  chance {figure.chance:.1%}{f'  {one.how}' if one.tried > 1 else ''}"
+            )
+            if one is report.learned:
+                for where, figure in one.within.items():
+                    yield (
+                        f"    {where:<28} {figure.accuracy:6.1%} [{figure.low:.1%}, "
+                        f"{figure.high:.1%}]  {figure.items} items"
+                    )
+    control = ", ".join(f"{value:.1%}" for value in report.control)
+    yield f"control, answers drawn at random: {control}"
+    if report.guessable:
+        yield "most guessable (review them, don't just drop them):"
+        for item in report.guessable:
+            yield f"  {item.id}  {item.answer[:80]}"
+    for leak in report.leaks():
+        yield f"leak: {leak}"
+    yield report.verdict

@@ -1,0 +1,182 @@
+"""The commands: each parses its words, calls what does the work, and prints one honest line.
+
+What is heavy is imported inside the commands, so that `egost --help` answers at once.
+"""
+
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from pipeline import __version__
+from pipeline.cli_people import add_people_commands
+from pipeline.cli_release import add_release_commands
+from pipeline.console import Options, common, make_workspace, open_workspace, run, tell
+from pipeline.errors import UserError
+
+
+def main() -> None:
+    """Run the command line `egost`."""
+    run(cli)
+
+
+class _InOrder(click.Group):
+    """Lists its commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="egost")
+@common
+def cli() -> None:
+    """Turn first-person video into a verified, versioned, blind-proof QA benchmark."""
+
+
+@cli.command()
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@common
+@click.pass_context
+def init(context: click.Context, directory: Path | None) -> None:
+    """Make a workspace with a commented egost.toml."""
+    root = directory or context.ensure_object(Options).workspace
+    click.echo(make_workspace(root) or f"{root} is a workspace already: nothing changed")
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@common
+@click.pass_context
+def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
+    """Ingest videos (files, or folders with all below) and go on to keyframes and measured motion.
+
+    Without PATH the videos that the workspace knows are looked at again.
+    """
+    from pipeline import flow
+    from pipeline.intake import take_in
+
+    root = context.ensure_object(Options).workspace
+    for path in paths:
+        if not path.exists():
+            raise UserError(str(path), "no such file or folder", "check the path")
+    if paths and (made := make_workspace(root)):
+        click.echo(made)
+    with open_workspace(context) as space:
+        intake = take_in(space, paths)
+        tell(context, space, chain(intake, space.run(flow.FRAMES)))
+
+
+@cli.command("generate-qa")
+@click.option("--dry-run", is_flag=True, help="Tell requests, tokens and cost; send nothing.")
+@common
+@click.pass_context
+def generate_qa(context: click.Context, dry_run: bool) -> None:
+    """Draft routes, compose items, check them."""
+    from pipeline import flow
+    from pipeline.modelwork import generate
+
+    with open_workspace(context) as space:
+        if dry_run:
+            click.echo(flow.estimate(space))
+            return
+        tell(context, space, generate(space))
+
+
+add_people_commands(cli)
+add_release_commands(cli)
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@common
+@click.pass_context
+def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
+    """Measure how well items are answered without a picture: this workspace's, or those in FILE.
+
+    FILE is JSON, JSONL or Parquet with question, options and answer. Gates judge; this only tells.
+    """
+    from pipeline.blind.items import blind_report
+
+    if file is not None:
+        click.echo(blind_report(file, None, as_json))
+        return
+    with open_workspace(context) as space:
+        click.echo(blind_report(None, space.store, as_json))
+
+
+@cli.command()
+@common
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show the workspace at a glance."""
+    from pipeline import glance
+
+    with open_workspace(context) as space:
+        for line in glance.status(space.store):
+            click.echo(line)
+
+
+@cli.command()
+@common
+@click.pass_context
+def rejections(context: click.Context) -> None:
+    """List what was refused or failed, each with the reason and the remedy."""
+    from pipeline.records import Rejection
+
+    with open_workspace(context) as space:
+        found = space.store.rows(Rejection)
+    for row in found:
+        click.echo(f"{row.stage}: {row.unit}: {row.what}\n  fix: {row.fix}")
+    click.echo(f"rejections: {len(found)}" if found else "rejections: none")
+
+
+@cli.command()
+@click.argument("unit", metavar="ID")
+@common
+@click.pass_context
+def show(context: click.Context, unit: str) -> None:
+    """Show all that is known of a video, clip or item; of a clip or video also as a picture."""
+    from pipeline import glance
+
+    with open_workspace(context) as space:
+        for line in glance.show(space.store, space.place, unit):
+            click.echo(line)
+
+
+@cli.group()
+def prompts() -> None:
+    """The templates that word what a model is asked."""
+
+
+@prompts.command("check")
+def prompts_check() -> None:
+    """Render every template with sample data and report mistakes by file and line."""
+    from pipeline.templates import check_prompts
+
+    problems = check_prompts()
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise UserError("prompts", f"{len(problems)} mistakes", "mend the lines above")
+    click.echo("prompts check: all templates render")
+
+
+@cli.command()
+@click.option("--walks", default=4, show_default=True, help="How many walks to render.")
+@common
+@click.pass_context
+def demo(context: click.Context, walks: int) -> None:
+    """Everything on rendered walks, offline, with a real local Label Studio and scripted reviewers."""
+    from pipeline.demo import story
+    from pipeline.flow import open_space
+
+    options = context.ensure_object(Options)
+    root = options.workspace if options.workspace != Path("workspace") else Path("demo")
+    if made := make_workspace(root, story.SETTINGS):
+        click.echo(made)
+    with open_space(root, options.overrides) as space:
+        tell(context, space, story.tell(space, walks))

@@ -1,0 +1,220 @@
+"""The commands around people: the embedded Label Studio server, the review of routes in it, and the audit."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.console import Options, common, make_workspace, open_workspace, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.flow import Space
+    from pipeline.stages.sending import Progress, Pushed
+
+_SYNONYMS = 5  # of the words that people differ on, the most frequent
+
+
+def add_people_commands(group: click.Group) -> None:
+    """Add them to the command line, in the order of the work."""
+    for command in (label_studio, review, audit):
+        group.add_command(command)
+
+
+@click.group()
+def review() -> None:
+    """People correct routes in Label Studio."""
+
+
+def _send(context: click.Context, name: str, send: "Callable[[Space, Progress], Pushed]") -> None:
+    """Push with a progress bar, and say what that did."""
+    from tqdm import tqdm
+
+    with (
+        open_workspace(context) as space,
+        tqdm(desc="push", disable=not sys.stderr.isatty()) as bar,
+    ):
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        pushed = send(space, progress)
+        news = f"{pushed.new} new" if pushed.new else "nothing new"
+        total = pushed.new + pushed.updated + pushed.reopened + pushed.kept
+        line = (
+            f"{name}: {total} tasks: {news}, {pushed.updated} updated, {pushed.reopened} reopened, "
+            f"{pushed.kept} kept, {len(pushed.rejected)} rejected; {pushed.project_url}"
+        )
+        tell(context, space, [line])
+
+
+@review.command("push")
+@common
+@click.pass_context
+def review_push(context: click.Context) -> None:
+    """Send one task per clip, doubtful ones first; twice is once."""
+    from pipeline import people
+
+    _send(context, "review push", people.push)
+
+
+@review.command("adjudicate")
+@common
+@click.pass_context
+def review_adjudicate(context: click.Context) -> None:
+    """Send clips on which people differ to a third person, both versions side by side."""
+    from pipeline import people
+
+    _send(context, "review adjudicate", people.adjudicate)
+
+
+@review.command("pull")
+@common
+@click.pass_context
+def review_pull(context: click.Context) -> None:
+    """Bring verdicts and corrected routes back, and renew the items that follow; twice is once."""
+    from pipeline import people
+
+    with open_workspace(context) as space:
+        pulled = people.pull(space)
+        tell(context, space, [*pulled.stages, pulled])
+
+
+@review.command("status")
+@common
+@click.pass_context
+def review_status(context: click.Context) -> None:
+    """Tell how far the review is."""
+    from pipeline import people
+
+    with open_workspace(context) as space:
+        found = people.status(space)
+        differing = people.differing(space)
+    for name in sorted({*found.annotators, *found.people}):
+        aside = ", set aside: these verdicts don't count" if name in found.set_aside else ""
+        unread = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
+        click.echo(f"{name}: {found.people.get(name, unread)}{aside}")
+    for category, one in found.agreement.items():
+        click.echo(f"agreement on {category}: {one}")
+    for pair in found.synonyms[:_SYNONYMS]:
+        click.echo(f"one thing or two? a line for annotations/vocabulary.csv: {pair}")
+    if found.hours_left is not None:
+        click.echo(f"about {found.hours_left:.1f} hours of work left")
+    click.echo(
+        f"review status: {found.tasks} tasks: {found.done} done, {found.waiting} waiting, "
+        f"{found.skipped} skipped, {differing} clips differ (egost review adjudicate); {found.project_url}"
+    )
+
+
+@click.group()
+def audit() -> None:
+    """People answer items without seeing the answer: how good is the benchmark?"""
+
+
+@audit.command("push")
+@common
+@click.pass_context
+def audit_push(context: click.Context) -> None:
+    """Send a sample of verified items, answers hidden; twice is once."""
+    from pipeline import people
+
+    _send(context, "audit push", people.audit_push)
+
+
+@audit.command("pull")
+@common
+@click.pass_context
+def audit_pull(context: click.Context) -> None:
+    """Bring answers back; flawed items are set aside, and their clips are reviewed again."""
+    from pipeline import people
+
+    with open_workspace(context) as space:
+        pulled = people.audit_pull(space)
+        tell(context, space, [*pulled.stages, pulled])
+
+
+@audit.command("status")
+@common
+@click.pass_context
+def audit_status(context: click.Context) -> None:
+    """Tell human accuracy, agreement and how many items are flawed, as sampled."""
+    from pipeline import people
+
+    with open_workspace(context) as space:
+        found = people.audit_status(space)
+    for task, share in found.audit.accuracy.items():
+        click.echo(f"right on {task}: {share}")
+    if found.audit.agreement:
+        click.echo(f"agreement on items: {found.audit.agreement}")
+    for item_id, reason in found.audit.reasons.items():
+        click.echo(f"flawed: {item_id}: {reason}")
+    click.echo(f"flawed items, as sampled: {found.audit.flawed}")
+    click.echo(f"audit status: {found.tasks} tasks: {found.done} done; {found.project_url}")
+
+
+@click.group("label-studio")
+def label_studio() -> None:
+    """The embedded Label Studio server, on loopback."""
+
+
+@label_studio.command("start")
+@click.option("--port", default=0, show_default="a free one", help="The port to listen on.")
+@common
+@click.pass_context
+def label_studio_start(context: click.Context, port: int) -> None:
+    """Start the server of this workspace (its first start makes the server's environment)."""
+    from pipeline.clients import labelstudio_server
+    from pipeline.store import Place
+
+    root = context.ensure_object(Options).workspace
+    if made := make_workspace(root):
+        click.echo(made)
+    server = labelstudio_server.start(Place(root), port)
+    click.echo(
+        f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
+    )
+
+
+@label_studio.command("stop")
+@common
+@click.pass_context
+def label_studio_stop(context: click.Context) -> None:
+    """Stop the server of this workspace."""
+    from pipeline.clients import labelstudio_server
+    from pipeline.store import Place
+
+    stopped = labelstudio_server.stop(Place(context.ensure_object(Options).workspace))
+    click.echo("label-studio: stopped" if stopped else "label-studio: was not running")
+
+
+@label_studio.command("status")
+@common
+@click.pass_context
+def label_studio_status(context: click.Context) -> None:
+    """Tell whether the server of this workspace is running, and where."""
+    from pipeline.clients import labelstudio_server
+    from pipeline.store import Place
+
+    server = labelstudio_server.status(Place(context.ensure_object(Options).workspace))
+    if server is None:
+        click.echo("label-studio: not running")
+    else:
+        click.echo(
+            f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
+        )
+
+
+@label_studio.command("invite")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@common
+@click.pass_context
+def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
+    """Make an account for each NAME (or e-mail address) and print its log-in, once."""
+    from pipeline import people
+
+    with open_workspace(context) as space:
+        for one in people.invite(space, names):
+            click.echo(f"{one.name}: log in as {one.email} with {one.password}")
+    click.echo(f"label-studio invite: {len(names)} accounts; these passwords are kept nowhere")

@@ -1,0 +1,129 @@
+"""What asking would take, before anything is sent: requests, tokens, dollars with a band."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.clients.chat import ModelSettings, json_schema, request_key, size_of
+from pipeline.clients.journal import Journal, Totals, Usage
+from pipeline.clients.llm import Question
+from pipeline.clients.prices import price_of
+from pipeline.clients.wire import on_loopback
+from pipeline.store import Place
+
+_GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions
+_ENOUGH = 3  # replies from which their own token counts beat the guess
+_MEASURED_BAND, _GUESSED_BAND = (0.85, 1.25), (0.6, 1.8)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The requests still to send; `kept` are answered already, `withheld` may not be sent at all.
+
+    `measured` tells whether the token counts come from replies of this model in this workspace.
+    """
+
+    model: str
+    requests: int = 0
+    kept: int = 0
+    withheld: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    low_usd: float = 0.0
+    likely_usd: float = 0.0
+    high_usd: float = 0.0
+    measured: bool = False
+    spent_usd: float = 0.0
+    cap_usd: float = 0.0
+
+    def __add__(self, other: "Estimate") -> "Estimate":
+        """Return both together; what is spent and the cap are the workspace's, so they don't add up."""
+        if not (self.model and other.model):
+            return self if self.model else other
+        return Estimate(
+            self.model,
+            self.requests + other.requests,
+            self.kept + other.kept,
+            max(self.withheld, other.withheld),
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.low_usd + other.low_usd,
+            self.likely_usd + other.likely_usd,
+            self.high_usd + other.high_usd,
+            self.measured and other.measured,
+            self.spent_usd,
+            self.cap_usd,
+        )
+
+    def __str__(self) -> str:
+        if not self.model:
+            return "model: none is asked (provider = motion): 0 requests, 0.00 USD"
+        basis = (
+            "as replies so far" if self.measured else "a guess; a pilot of a few clips sharpens it"
+        )
+        lines = [
+            f"model: {self.requests} requests to {self.model}, {self.kept} answers kept from before",
+            f"  about {self.input_tokens:,} tokens in and {self.output_tokens:,} out ({basis})",
+            f"  {self.likely_usd:.2f} USD, between {self.low_usd:.2f} and {self.high_usd:.2f};"
+            f" {self.spent_usd:.2f} of max_cost_usd = {self.cap_usd:.2f} are spent or may have been",
+        ]
+        if self.withheld:
+            lines.append(f"  {self.withheld} clips may not leave this machine (consent = local)")
+        if self.spent_usd + self.likely_usd > self.cap_usd:
+            lines.append("  the cap would stop this before its end: raise draft.max_cost_usd")
+        return "\n".join(lines)
+
+
+def estimate(
+    questions: Iterable[Question[Any]], settings: ModelSettings, place: Place, withheld: int = 0
+) -> Estimate:
+    """Count what these questions would take; send nothing. Raise UserError for an unknown price."""
+    local = on_loopback(settings.base_url)
+    price = price_of(
+        settings.model,
+        settings.input_usd_per_million,
+        settings.output_usd_per_million,
+        local=local,
+    )
+    path = place.root / "llm.sqlite"
+    journal = Journal(path) if path.exists() else None
+    requests = kept = guessed = 0
+    try:
+        for question in questions:
+            if journal and _is_kept(journal, settings, question):
+                kept += 1
+                continue
+            size = size_of(question.messages, price, settings.detail)
+            requests += 1
+            guessed += size.likely_tokens
+        usage = journal.usage(settings.model) if journal else Usage(0, 0, 0)
+        totals = journal.totals() if journal else Totals(0, 0, 0)
+    finally:
+        if journal:
+            journal.close()
+    measured = usage.replies >= _ENOUGH
+    tokens_in = round(requests * usage.input_tokens) if measured else guessed
+    each_out = usage.output_tokens if measured else _GUESSED_OUTPUT
+    tokens_out = round(requests * min(each_out, settings.max_completion_tokens))
+    likely = price.cost(tokens_in, tokens_out)
+    low, high = _MEASURED_BAND if measured else _GUESSED_BAND
+    return Estimate(
+        settings.model,
+        requests,
+        kept,
+        withheld,
+        tokens_in,
+        tokens_out,
+        likely * low,
+        likely,
+        likely * high,
+        measured,
+        totals.cost_usd + totals.unknown_usd,
+        settings.max_cost_usd,
+    )
+
+
+def _is_kept(journal: Journal, settings: ModelSettings, question: Question[Any]) -> bool:
+    forms = [json_schema(question.answer), None] if settings.structured else [None]
+    keys = (request_key(settings, question.messages, form).key for form in forms)
+    return any(journal.reply(key) for key in keys)

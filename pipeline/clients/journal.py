@@ -1,0 +1,209 @@
+"""The diary of paid requests, `llm.sqlite`: written down before they are sent, replies kept before use.
+
+A request that was sent and never settled (a kill, a cut connection) may have been billed, so it
+counts against the caps with all that was reserved for it. One thread writes; what 64 callers hand
+in while it flushes to disk goes into one transaction, so they wait for one flush together.
+"""
+
+import asyncio
+import json
+import queue
+import sqlite3
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import UserError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+  id INTEGER PRIMARY KEY, key TEXT, model TEXT, sent_us INTEGER, reserved_usd REAL,
+  state TEXT, cost_usd REAL, input_tokens INTEGER, output_tokens INTEGER, note TEXT
+);
+CREATE INDEX IF NOT EXISTS requests_by_key ON requests (key);
+CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, request TEXT, reply TEXT);
+"""
+
+State = Literal["kept", "failed", "unknown"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server said, with the tokens it counted (None where it doesn't say)."""
+
+    text: str
+    refusal: str | None
+    finish: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a workspace has spent: settled cost, what unsettled requests may have cost, all requests."""
+
+    requests: int
+    cost_usd: float
+    unknown_usd: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that replies of one model took so far."""
+
+    replies: int
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True)
+class _Write:
+    statements: tuple[tuple[str, tuple[Any, ...]], ...]
+    done: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
+class Journal:
+    """One open `llm.sqlite`; use it from one event loop and close it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        opened: list[sqlite3.Connection] = []
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=5, isolation_level=None, check_same_thread=False
+            )
+            opened.append(self._db)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            self._reader = sqlite3.connect(path, timeout=5)
+            opened.append(self._reader)
+            (last,) = self._reader.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
+        except sqlite3.Error as error:
+            for connection in opened:
+                connection.close()
+            raise _broken(path, error) from error
+        self._next = int(last) + 1
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Flush what is waiting and close."""
+        self._writes.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._db.close()
+
+    def reply(self, key: str) -> tuple[Reply, float | None] | None:
+        """Return the kept reply to a request with its cost, or None."""
+        row = self._reader.execute(
+            "SELECT reply, (SELECT cost_usd FROM requests WHERE requests.key = replies.key AND state = 'kept')"
+            " FROM replies WHERE key = ?",
+            (key,),
+        ).fetchone()
+        return (Reply(**json.loads(row[0])), row[1]) if row else None
+
+    def totals(self) -> Totals:
+        """Return what was spent in this workspace so far."""
+        requests, cost, unknown = self._reader.execute(
+            "SELECT count(*), coalesce(sum(CASE WHEN state = 'kept' THEN cost_usd END), 0),"
+            " coalesce(sum(CASE WHEN state IN ('sent', 'unknown')"
+            " OR (state = 'kept' AND cost_usd IS NULL) THEN reserved_usd END), 0) FROM requests"
+        ).fetchone()
+        return Totals(requests, cost, unknown)
+
+    def usage(self, model: str) -> Usage:
+        """Return the mean tokens of a model's kept replies."""
+        row = self._reader.execute(
+            "SELECT count(*), coalesce(avg(input_tokens), 0), coalesce(avg(output_tokens), 0)"
+            " FROM requests WHERE state = 'kept' AND model = ? AND output_tokens IS NOT NULL",
+            (model,),
+        ).fetchone()
+        return Usage(*row)
+
+    async def sending(self, key: str, model: str, reserved_usd: float) -> int:
+        """Write down that a request is about to be sent; return its number once that is on disk."""
+        number, self._next = self._next, self._next + 1
+        values = (number, key, model, time.time_ns() // 1000, reserved_usd)
+        insert = "INSERT INTO requests (id, key, model, sent_us, reserved_usd, state) VALUES (?, ?, ?, ?, ?, 'sent')"
+        await self._write((insert, values))
+        return number
+
+    async def keep(
+        self, number: int, key: str, request: str, reply: Reply, cost_usd: float | None
+    ) -> None:
+        """Keep a reply and settle its request, in one transaction that is on disk on return."""
+        update = (
+            "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
+            (cost_usd, reply.input_tokens, reply.output_tokens, number),
+        )
+        body = json.dumps(asdict(reply), ensure_ascii=False)
+        await self._write(
+            update, ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, request, body))
+        )
+
+    async def settle(self, number: int, state: State, note: str) -> None:
+        """Write down that a request brought no reply: `failed` was not billed, `unknown` may have been."""
+        await self._write(
+            ("UPDATE requests SET state = ?, note = ? WHERE id = ?", (state, note, number))
+        )
+
+    async def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._writes.put(_Write(statements, done, loop))
+        try:
+            await asyncio.shield(done)
+        except sqlite3.Error as error:
+            raise _broken(self._path, error) from error
+
+    def _write_all(self) -> None:
+        while (first := self._writes.get()) is not None:
+            batch, last = [first], False
+            while not self._writes.empty():
+                following = self._writes.get()
+                if following is None:
+                    last = True
+                    break
+                batch.append(following)
+            failure = self._commit(batch)
+            for write in batch:
+                if not write.loop.is_closed():
+                    write.loop.call_soon_threadsafe(_resolve, write.done, failure)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Write]) -> sqlite3.Error | None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for write in batch:
+                for statement, values in write.statements:
+                    self._db.execute(statement, values)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            return error
+        return None
+
+
+def _resolve(done: asyncio.Future[None], failure: sqlite3.Error | None) -> None:
+    if done.cancelled():
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(failure)
+
+
+def _broken(path: Path, error: sqlite3.Error) -> UserError:
+    return UserError(
+        path.name,
+        f"the journal of paid requests can't be used: {error}",
+        "check the disk and the folder's rights; the file holds replies that were paid for, so don't delete it",
+    )

@@ -1,0 +1,375 @@
+"""What we ask of a Label Studio server. `labelstudio_scripted` answers the same without one.
+
+Every write is sent once: the kit's own retries turned 60 posted annotations into 64 rows.
+"""
+
+import json
+import secrets
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+
+from pipeline.errors import UserError
+
+OLDEST, TOO_NEW = (1, 23), (2, 0)
+_PAGE = 500  # tasks a request; 5,000 ids with data took 12.8 s at 1,000 and no less beyond
+_BATCH = 2000  # tasks a post; 5,000 in one post took 5.1 s, in 100 posts 20 s
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: what its page shows (`data`) and how many people finished or skipped it."""
+
+    id: int
+    data: dict[str, Any]
+    finished: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What one person did with one task. Times are microseconds since 1970, by the server's clock."""
+
+    id: int
+    task: Task
+    email: str
+    skipped: bool
+    result: list[dict[str, Any]]
+    seconds: float
+    updated_us: int
+
+
+class Client(Protocol):
+    """What review and audit ask of a server."""
+
+    url: str
+
+    def find(self, title: str) -> int | None:
+        """Return the id of the project with this title."""
+
+    def project(self, title: str, config: str, overlap: int) -> int:
+        """Return the id of the project with this title; make it, or bring it up to date."""
+
+    def serve(self, project: int, folder: Path) -> None:
+        """Let the people of a project see the files below a folder of the server's machine."""
+
+    def tasks(self, project: int) -> list[Task]:
+        """Return all tasks, oldest first."""
+
+    def add(self, project: int, data: Sequence[dict[str, Any]]) -> None:
+        """Make one task for each; the server never looks for ones that are already there."""
+
+    def change(self, task: int, data: dict[str, Any]) -> None:
+        """Replace what a task's page shows."""
+
+    def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
+        """Return annotations, skips included, of tasks touched since; the newest per task and person."""
+
+
+class LabelStudioClient:
+    """A Client that talks to a real server through the kit."""
+
+    def __init__(self, url: str, key: str) -> None:
+        from label_studio_sdk.client import LabelStudio  # takes 2 s to import
+
+        self.url = url
+        kit: Any = LabelStudio  # its constructor has no types
+        # A connection a request: nothing is left open, and none goes stale while people think.
+        once = httpx.Client(
+            timeout=120, follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        self._api = kit(base_url=url, api_key=key, max_retries=0, timeout=120, httpx_client=once)
+        self._emails: dict[int, str] = {}
+
+    def whoami(self) -> str:
+        """Return the e-mail address that the key belongs to."""
+        with self._asking("the key"):
+            return str(self._api.users.whoami().email)
+
+    def invitation(self) -> str:
+        """Return the link behind which people make an account of their own."""
+        with self._asking("an invitation"):
+            return self.url + str(self._api.organizations.invites.get_invite_link().invite_url)
+
+    def find(self, title: str) -> int | None:
+        """Return the id of the project with this title."""
+        with self._asking(f"project {title!r}"):
+            found = [p.id for p in self._api.projects.list(title=title) if p.title == title]
+        return min(found) if found else None
+
+    def project(self, title: str, config: str, overlap: int) -> int:
+        """Return the id of the project with this title; make it, or bring it up to date."""
+        wanted: dict[str, Any] = {
+            "label_config": config,
+            "maximum_annotations": overlap,
+            "overlap_cohort_percentage": 100,
+            "show_skip_button": True,
+            "skip_queue": "REQUEUE_FOR_OTHERS",
+            "sampling": "Sequential sampling",
+            "show_instruction": False,
+            "reveal_preannotations_interactively": False,
+        }
+        number = self.find(title)
+        with self._asking(f"project {title!r}"):
+            if number is None:
+                return int(self._api.projects.create(title=title, **wanted).id)
+            now = self._api.projects.get(id=number)
+            if any(getattr(now, name, None) != value for name, value in wanted.items()):
+                self._api.projects.update(id=number, **wanted)
+        return number
+
+    def serve(self, project: int, folder: Path) -> None:
+        """Let the people of a project see the files below a folder of the server's machine."""
+        with self._asking("media storage"):
+            rows = self._api.import_storage.local.list(project=project)
+            if all(row.path != str(folder) for row in rows):
+                self._api.import_storage.local.create(
+                    project=project, path=str(folder), title="egost media", use_blob_urls=True
+                )
+
+    def tasks(self, project: int) -> list[Task]:
+        """Return all tasks, oldest first."""
+        with self._asking(f"tasks of project {project}"):
+            pages = self._api.tasks.list(
+                project=project,
+                page_size=_PAGE,
+                fields="task_only",
+                include="id,data,total_annotations,cancelled_annotations",
+            )
+            return sorted((_task(found) for found in pages), key=lambda task: task.id)
+
+    def add(self, project: int, data: Sequence[dict[str, Any]]) -> None:
+        """Make one task for each; the server never looks for ones that are already there."""
+        for begin in range(0, len(data), _BATCH):
+            with self._asking(f"import into project {project}"):
+                self._api.projects.import_tasks(
+                    project,
+                    request=[{"data": one} for one in data[begin : begin + _BATCH]],
+                    return_task_ids=False,
+                )
+
+    def change(self, task: int, data: dict[str, Any]) -> None:
+        """Replace what a task's page shows."""
+        with self._asking(f"task {task}"):
+            self._api.tasks.update(id=str(task), data=data)
+
+    def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
+        """Return annotations, skips included, of tasks touched since; the newest per task and person."""
+        since = datetime.fromtimestamp(since_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        newest: dict[tuple[int, int], Annotation] = {}
+        # A task that was only skipped has no total_annotations: it has to be asked for apart.
+        for counter in ("total_annotations", "cancelled_annotations"):
+            query = _all_of(
+                ("tasks:updated_at", "greater", "Datetime", since),
+                (f"tasks:{counter}", "greater", "Number", 0),
+            )
+            with self._asking(f"annotations of project {project}"):
+                for found in self._api.tasks.list(
+                    project=project, page_size=_PAGE, fields="all", query=json.dumps(query)
+                ):
+                    for raw in found.annotations or []:
+                        person = _person(raw["completed_by"])
+                        one = self._annotation(raw, person, _task(found))
+                        known = newest.get((one.task.id, person))
+                        if known is None or known.updated_us < one.updated_us:
+                            newest[one.task.id, person] = one
+        return sorted(newest.values(), key=lambda one: one.id)
+
+    def _annotation(self, raw: dict[str, Any], person: int, task: Task) -> Annotation:
+        return Annotation(
+            id=int(raw["id"]),
+            task=task,
+            email=self._email(person),
+            skipped=bool(raw.get("was_cancelled")),
+            result=list(raw.get("result") or []),
+            seconds=float(raw.get("lead_time") or 0.0),
+            updated_us=_microseconds(raw["updated_at"]),
+        )
+
+    def _email(self, person: int) -> str:
+        if person not in self._emails:
+            self._emails = {user.id: str(user.email) for user in self._api.users.list()}
+        return self._emails.get(person, f"user-{person}@deleted.invalid")
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            with warnings.catch_warnings():
+                # To renew a personal token the kit calls what pydantic has deprecated.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield
+        except ApiError as error:
+            raise self._refusal(what, error.status_code, error.body) from error
+        except httpx.HTTPError as error:
+            raise _unreachable(self.url, error) from error
+
+    def _refusal(self, what: str, code: int | None, body: object) -> UserError:
+        if code == 401:
+            return UserError(
+                self.url,
+                "the server doesn't know this key",
+                "set LABEL_STUDIO_API_KEY to a token from its account page",
+            )
+        if code == 404:
+            return UserError(
+                f"{self.url}: {what}",
+                "not there (any more)",
+                "run `egost review push`, which makes what is missing",
+            )
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        return UserError(
+            f"{self.url}: {what}",
+            f"the server refused ({code}): {str(detail)[:300]}",
+            "see the server's log, then run this again",
+        )
+
+
+def connect(url: str, key: str) -> LabelStudioClient:
+    """Return a client, or raise UserError: no server, another server, its version, the key."""
+    url = url.rstrip("/")
+    check_server(url)
+    client = LabelStudioClient(url, key)
+    client.whoami()
+    return client
+
+
+def check_server(url: str) -> str:
+    """Return the version of the Label Studio server at `url`; raise UserError if it isn't one."""
+    try:
+        answer = httpx.get(f"{url}/api/version", timeout=20, follow_redirects=True)
+        release = answer.json()["label-studio-os-package"]["version"]
+        numbers = tuple(int(part) for part in release.split(".")[:2])
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            url,
+            "something answers there, but it is not Label Studio",
+            "mend [review] url, or stop that program",
+        ) from error
+    if not OLDEST <= numbers < TOO_NEW:
+        wanted = ".".join(map(str, OLDEST))
+        raise UserError(
+            url, f"this is Label Studio {release}, not {wanted} or a later 1.x", "use 1.23.2"
+        )
+    return str(release)
+
+
+def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> None:
+    """Make an account behind an invitation, as a person would; an account that is there stays.
+
+    (`users.create` of the API makes users that can't work.)
+    """
+    with _session(url) as session:
+        session.get(invitation)
+        form = {
+            "email": email,
+            "password": password,
+            "allow_newsletters": "false",
+            "how_find_us": "",
+            "elaborate": "",
+        }
+        made = session.post(invitation, data=form | _csrf(session))
+        if made.status_code != 302:
+            return  # the address is taken: `log_in` says whether by this password
+        me = session.get("/api/current-user/whoami").json()["id"]
+        session.patch(
+            f"/api/users/{me}/",
+            json={"first_name": name},
+            headers={"X-CSRFToken": session.cookies["csrftoken"]},
+        )
+
+
+def log_in(url: str, email: str, password: str) -> str:
+    """Return an account's legacy token; raise UserError for a wrong password."""
+    with _session(url) as session:
+        session.get("/user/login/")
+        done = session.post(
+            "/user/login/", data={"email": email, "password": password} | _csrf(session)
+        )
+        if done.status_code != 302:
+            raise UserError(
+                f"{url}: {email}",
+                "the server refuses this log-in",
+                "check the address and the password",
+            )
+        return str(session.get("/api/current-user/token").json()["token"])
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """What an invited person needs to begin; the password is known nowhere else."""
+
+    name: str
+    email: str
+    password: str = field(repr=False)
+
+
+def invite(client: LabelStudioClient, names: Sequence[str]) -> list[LogIn]:
+    """Make an account for each name (or e-mail address) and return each one's log-in, once.
+
+    Raises UserError for a name whose account is already there: its password can't be told again.
+    """
+    invited = []
+    for name in names:
+        email = name if "@" in name else f"{name.replace(' ', '.').lower()}@localhost.local"
+        one = LogIn(name, email, secrets.token_urlsafe(9))
+        sign_up(client.url, client.invitation(), email, one.password, name)
+        log_in(client.url, email, one.password)
+        invited.append(one)
+    return invited
+
+
+@contextmanager
+def _session(url: str) -> Iterator[httpx.Client]:
+    try:
+        with httpx.Client(base_url=url, timeout=60, headers={"Referer": url}) as session:
+            yield session
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+
+
+def _csrf(session: httpx.Client) -> dict[str, str]:
+    return {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> UserError:
+    return UserError(
+        url,
+        f"no Label Studio answers ({type(error).__name__})",
+        "start it with `egost label-studio start`, or mend [review] url",
+    )
+
+
+def _task(found: Any) -> Task:
+    return Task(
+        id=int(found.id),
+        data=dict(found.data),
+        finished=int(found.total_annotations or 0),
+        skipped=int(found.cancelled_annotations or 0),
+    )
+
+
+def _person(completed_by: object) -> int:
+    """Return a user's id: a number in lists of tasks, a dict in a single task."""
+    return int(completed_by["id"] if isinstance(completed_by, dict) else str(completed_by))
+
+
+def _microseconds(moment: str | datetime) -> int:
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return round(moment.timestamp() * 1e6)
+
+
+def _all_of(*conditions: tuple[str, str, str, object]) -> dict[str, Any]:
+    names = ("filter", "operator", "type", "value")
+    items = [dict(zip(names, (f"filter:{one[0]}", *one[1:]), strict=True)) for one in conditions]
+    return {"filters": {"conjunction": "and", "items": items}}

@@ -1,0 +1,80 @@
+"""A Label Studio client without a server: it remembers what it was sent and plays the people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.clients.labelstudio import Annotation, Task
+
+
+@dataclass
+class ScriptedClient:
+    """A Client without a server: remembers what it was sent; `answer` plays a person."""
+
+    url: str = "http://scripted.invalid"
+    made: dict[str, int] = field(default_factory=dict)
+    kept: dict[int, Task] = field(default_factory=dict)
+    home: dict[int, int] = field(default_factory=dict)
+    given: dict[int, Annotation] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    clock_us: int = 1_700_000_000_000_000
+
+    def find(self, title: str) -> int | None:
+        """Return the id of the project with this title."""
+        return self.made.get(title)
+
+    def project(self, title: str, config: str, overlap: int) -> int:
+        """Return the id of the project with this title."""
+        self.calls.append("project")
+        return self.made.setdefault(title, len(self.made) + 1)
+
+    def serve(self, project: int, folder: Path) -> None:
+        """Remember that it was asked for."""
+        self.calls.append("serve")
+
+    def tasks(self, project: int) -> list[Task]:
+        """Return all tasks, oldest first."""
+        return [task for number, task in self.kept.items() if self.home[number] == project]
+
+    def add(self, project: int, data: Sequence[dict[str, Any]]) -> None:
+        """Make one task for each."""
+        self.calls.append(f"add {len(data)}")
+        for one in data:
+            number = len(self.kept) + 1
+            self.kept[number] = Task(number, dict(one), 0, 0)
+            self.home[number] = project
+
+    def change(self, task: int, data: dict[str, Any]) -> None:
+        """Replace what a task's page shows."""
+        self.calls.append(f"change {task}")
+        old = self.kept[task]
+        self.kept[task] = Task(task, dict(data), old.finished, old.skipped)
+
+    def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
+        """Return what was answered since."""
+        return [
+            one
+            for one in self.given.values()
+            if one.updated_us > since_us and self.home[one.task.id] == project
+        ]
+
+    def answer(
+        self,
+        task: int,
+        result: list[dict[str, Any]],
+        *,
+        email: str = "person@example.org",
+        skipped: bool = False,
+        seconds: float = 30.0,
+    ) -> Annotation:
+        """Play a person who submits, edits (a second answer by the same one) or skips a task."""
+        old = self.kept[task]
+        earlier = [n for n, one in self.given.items() if (one.task.id, one.email) == (task, email)]
+        if not earlier:
+            old = Task(task, old.data, old.finished + (not skipped), old.skipped + skipped)
+            self.kept[task] = old
+        self.clock_us += 60_000_000
+        number = earlier[0] if earlier else len(self.given) + 1
+        self.given[number] = Annotation(number, old, email, skipped, result, seconds, self.clock_us)
+        return self.given[number]

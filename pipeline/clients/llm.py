@@ -1,0 +1,303 @@
+"""Ask a model for one structured answer: kept replies first, caps before money, one repair, bounded patience.
+
+Client.ask      question -> validated answer with its provenance
+  journal.py    llm.sqlite: every request before it is sent, every reply before it is used
+  pace.py       requests in flight, rate limits, Retry-After
+  prices.py     the most that a request can cost, and what it did cost
+  wire.py       one HTTP request and the meaning of its failure; ScriptedModel for tests
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.clients.budget import Budget
+from pipeline.clients.chat import (
+    Message,
+    ModelSettings,
+    RequestKey,
+    json_schema,
+    prompt_sha256,
+    request_body,
+    request_key,
+    size_of,
+)
+from pipeline.clients.journal import Journal, Reply, State
+from pipeline.clients.pace import Pace
+from pipeline.clients.prices import Price, Size, price_of
+from pipeline.clients.wire import PassingError, UnsupportedError, Wire, on_loopback
+from pipeline.errors import RowError, UserError
+from pipeline.store import Place
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=BaseModel)
+
+NO_MODEL = (
+    "draft.model",
+    "no model is named",
+    "set draft.model in egost.toml, or --set draft.model=...",
+)
+_MAX_REPLY = 100_000  # characters that are looked at; a route takes 2,000
+_MAX_BACK_OFF = 60.0  # seconds
+_LONG = 120.0  # seconds of Retry-After from which a person should hear about it
+
+
+@dataclass(frozen=True)
+class Question(Generic[T]):
+    """What to ask, the form of the answer, what else must hold, and how to ask for a repair.
+
+    `problems` returns what is wrong with an answer of the right form, nothing if it can be used.
+    """
+
+    messages: tuple[Message, ...]
+    answer: type[T]
+    problems: Callable[[T], list[str]]
+    repair: Callable[[list[str]], str]
+    template: str = "prompts/route.j2"
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """A usable answer and what it rests on; costs and tokens are None where the server doesn't count."""
+
+    value: T
+    prompt_sha256: str
+    reply_id: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class _Call:
+    key: str
+    reply: Reply
+    cost_usd: float | None
+
+
+class Client:
+    """The way to one model: `ask` is safe to call many times at once."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        wire: Wire,
+        journal: Journal,
+        price: Price,
+        *,
+        pace: Pace | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings, self._wire, self._journal, self._price = settings, wire, journal, price
+        self._pace = pace or Pace(
+            settings.in_flight,
+            settings.requests_per_minute,
+            settings.tokens_per_minute,
+            sleep=sleep,
+        )
+        self._sleep = sleep
+        self._budget = Budget(settings, journal)
+        self._structured = settings.structured
+        self._buying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._final: UserError | None = None
+
+    async def ask(self, question: Question[T]) -> Answer[T]:
+        """Return a validated answer, from kept replies where there are; raise RowError or UserError.
+
+        A UserError waits until all requests under way have ended: the caller will stop, and their
+        replies are paid for.
+        """
+        try:
+            return await self._ask(question)
+        except UserError:
+            await self._budget.idle()
+            raise
+
+    async def _ask(self, question: Question[T]) -> Answer[T]:
+        schema = json_schema(question.answer)
+        messages = question.messages
+        calls: list[_Call] = []
+        problems: list[str] = []
+        for _ in range(2):
+            call = await self._call(messages, schema)
+            calls.append(call)
+            _refuse(call.reply)
+            value, problems = _judge(call.reply.text, question)
+            if value is not None:
+                return Answer(
+                    value,
+                    prompt_sha256(question.messages),
+                    call.key,
+                    _total([c.reply.input_tokens for c in calls]),
+                    _total([c.reply.output_tokens for c in calls]),
+                    _total([c.cost_usd for c in calls]),
+                )
+            wrong = Message("assistant", (call.reply.text[:4000],))
+            messages = (*question.messages, wrong, Message("user", (question.repair(problems),)))
+        raise RowError(
+            f"the model's answer can't be used, even after it was told why: {'; '.join(problems[:3])}",
+            f"change the prompt ({question.template}), draft.model or draft.max_completion_tokens",
+        )
+
+    async def _call(self, messages: tuple[Message, ...], schema: Mapping[str, Any]) -> _Call:
+        """Return the kept reply to these messages, with or without a schema, or buy one."""
+        forms = (schema, None) if self._settings.structured else (None,)
+        keys = [request_key(self._settings, messages, form) for form in forms]
+        lock = self._buying.setdefault(keys[0].key, asyncio.Lock())
+        async with lock:  # two clips that ask the same thing buy it once
+            for known in keys:
+                if kept := self._journal.reply(known.key):
+                    return _Call(known.key, *kept)
+            if self._structured:
+                try:
+                    return await self._buy(keys[0], messages, schema)
+                except UnsupportedError as error:
+                    if self._structured:
+                        log.warning(
+                            "the server refuses schemas (%s): asking without from now on", error
+                        )
+                    self._structured = False
+            try:
+                return await self._buy(keys[-1], messages, None)
+            except UnsupportedError as error:
+                raise RowError(
+                    f"the server refused the request: {error}", "use another server or model"
+                ) from error
+
+    async def _buy(
+        self, known: RequestKey, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
+    ) -> _Call:
+        size = size_of(messages, self._price, self._settings.detail)
+        body = request_body(self._settings, messages, schema)
+        failure, back_off = "", 0.0
+        for attempt in range(self._settings.attempts):
+            await self._sleep(back_off)
+            async with (
+                self._pace.slot(size.likely_tokens) as sent,
+                self._budget.reserved(self._most(size)) as reserved,
+            ):
+                if self._final is not None:
+                    reserved.cost = 0.0
+                    raise self._final
+                number = await self._journal.sending(known.key, self._settings.model, reserved.usd)
+                try:
+                    reply = await self._wire.send(body)
+                except PassingError as error:
+                    failure = error.what
+                    reserved.cost = reserved.usd if error.unknown else 0.0
+                    state: State = "unknown" if error.unknown else "failed"
+                    await self._journal.settle(number, state, failure)
+                    if error.overload:
+                        self._pace.pushed_back(sent)
+                    self._pace.close_for(error.closed_for)
+                    if error.closed_for > _LONG:
+                        log.warning("the server asks to wait %.0f s: waiting", error.closed_for)
+                except (UnsupportedError, RowError, UserError) as error:
+                    reserved.cost = 0.0
+                    await self._journal.settle(number, "failed", str(error))
+                    if isinstance(error, UserError):
+                        self._final = error
+                    raise
+                else:
+                    cost = self._cost(reply)
+                    reserved.cost = reserved.usd if cost is None else cost
+                    await self._journal.keep(number, known.key, known.request, reply, cost)
+                    self._pace.went_well()
+                    return _Call(known.key, reply, cost)
+            back_off = min(_MAX_BACK_OFF, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
+        raise RowError(
+            f"the model server failed {self._settings.attempts} times, last: {failure}",
+            "run this again later; replies that came are kept",
+            again=True,
+        )
+
+    def _most(self, size: Size) -> float:
+        return self._price.cost(size.most_tokens, self._settings.max_completion_tokens)
+
+    def _cost(self, reply: Reply) -> float | None:
+        if self._price.input == self._price.output == 0:
+            return 0.0
+        if reply.input_tokens is None or reply.output_tokens is None:
+            return None
+        return self._price.cost(reply.input_tokens, reply.output_tokens)
+
+
+@asynccontextmanager
+async def connect(
+    settings: ModelSettings, place: Place, wire: Wire | None = None
+) -> AsyncIterator[Client]:
+    """Open the workspace's journal and the way to its model; `wire` replaces the server in tests."""
+    if not settings.model:
+        raise UserError(*NO_MODEL)
+    local = on_loopback(settings.base_url)
+    price = price_of(
+        settings.model, settings.input_usd_per_million, settings.output_usd_per_million, local=local
+    )
+    wire = wire or _wire(settings)
+    journal = Journal(place.root / "llm.sqlite")
+    try:
+        yield Client(settings, wire, journal, price)
+    finally:
+        journal.close()
+        await wire.close()
+
+
+def _wire(settings: ModelSettings) -> Wire:
+    # Imported where it is used: openai costs every other command half a second.
+    from pipeline.clients.openai_wire import OpenAIWire
+
+    return OpenAIWire(settings.base_url, settings.model, settings.timeout_seconds)
+
+
+def _refuse(reply: Reply) -> None:
+    """Raise RowError for a reply that no repair can mend."""
+    if reply.refusal:
+        raise RowError(
+            f"the model refused: {reply.refusal[:200]}",
+            "leave the clip out, or draft it with another model",
+        )
+    if reply.finish == "content_filter":
+        raise RowError(
+            "the server's content filter cut the answer",
+            "leave the clip out, or draft it with another model",
+        )
+    if reply.finish == "length":
+        raise RowError("the answer was cut off at its longest", "raise draft.max_completion_tokens")
+
+
+def _judge(text: str, question: Question[T]) -> tuple[T | None, list[str]]:
+    try:
+        found = json.loads(_object(text[:_MAX_REPLY]))
+    except (ValueError, RecursionError):
+        return None, ["it is not a JSON object"]
+    try:
+        value = question.answer.model_validate(found)
+    except ValidationError as error:
+        return None, [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:8]]
+    problems = question.problems(value)
+    return (None, problems) if problems else (value, [])
+
+
+def _object(text: str) -> str:
+    """Cut away what stands around a JSON object: code fences, a sentence before or after."""
+    begin, end = text.find("{"), text.rfind("}")
+    return text[begin : end + 1] if 0 <= begin < end else text
+
+
+def _path(location: Sequence[int | str]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".") or "the answer"
+
+
+def _total(values: Sequence[int | float | None]) -> Any:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

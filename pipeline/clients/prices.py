@@ -1,0 +1,112 @@
+"""What a request may cost at most, and what a reply did cost: token counts and the price table."""
+
+import fnmatch
+import math
+import tomllib
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.assets import asset
+from pipeline.errors import UserError
+
+TABLE = "prompts/prices.toml"
+_MAX_PATCHES = 1536
+_MESSAGE_TOKENS = 16  # role and separators of one message; 3 to 7 where it was measured
+_CHARACTERS_PER_TOKEN = 3.5  # English prose 4.2, JSON and numbers 2.5 to 3
+
+
+class Price(BaseModel):
+    """One model's prices in US dollars per million tokens, and its rule for pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    input: float
+    output: float
+    pictures: Literal["tiles", "patches", "unknown"]
+    base: int = 85
+    tile: int = 170
+    factor: float = 2.46
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the US dollars of this many tokens."""
+        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
+    def picture_tokens(self, width: int, height: int, detail: str) -> int:
+        """Return the tokens of one picture; for an unknown model the larger of both rules."""
+        patches = min(math.ceil(width / 32) * math.ceil(height / 32), _MAX_PATCHES)
+        tiles = 0 if detail == "low" else math.ceil(width / 512) * math.ceil(height / 512)
+        by_tiles, by_patches = self.base + self.tile * tiles, math.ceil(patches * self.factor)
+        return {"tiles": by_tiles, "patches": by_patches}.get(
+            self.pictures, max(by_tiles, by_patches)
+        )
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a request holds: messages, bytes and characters of text, tokens of pictures."""
+
+    messages: int
+    text_bytes: int
+    characters: int
+    picture_tokens: int
+
+    @property
+    def most_tokens(self) -> int:
+        """The most input tokens that it can be: a token is at least one byte."""
+        return self.text_bytes + self.messages * _MESSAGE_TOKENS + self.picture_tokens
+
+    @property
+    def likely_tokens(self) -> int:
+        """The input tokens that it probably is."""
+        text = math.ceil(self.characters / _CHARACTERS_PER_TOKEN)
+        return text + self.messages * _MESSAGE_TOKENS // 3 + self.picture_tokens
+
+
+def price_of(
+    model: str, input_usd: float | None, output_usd: float | None, *, local: bool
+) -> Price:
+    """Return what a model costs: as set, else as in the table, else nothing for a local server.
+
+    Raise UserError for a model of unknown price elsewhere: its spending couldn't be capped.
+    """
+    known = next((price for price in _table() if _fits(model, price.name)), None)
+    if input_usd is not None or output_usd is not None:
+        start = known or Price(name=model, input=0, output=0, pictures="unknown")
+        return start.model_copy(update={"input": input_usd or 0.0, "output": output_usd or 0.0})
+    if local:
+        return Price(name=model, input=0, output=0, pictures="unknown")
+    if known is None:
+        raise UserError(
+            TABLE,
+            f"no price is known for the model {model!r}, so its cost can't be capped",
+            "set draft.input_usd_per_million and draft.output_usd_per_million, or add the model to the table",
+        )
+    return known
+
+
+def _fits(model: str, name: str) -> bool:
+    """Tell whether a name of the table stands for a model: itself, or a dated snapshot of it."""
+    dated = f"{name}-20[0-9][0-9]-[01][0-9]-[0-3][0-9]"
+    return fnmatch.fnmatchcase(model, name) or fnmatch.fnmatchcase(model, dated)
+
+
+def _table() -> list[Price]:
+    path = asset(TABLE)
+    try:
+        return [
+            Price.model_validate(entry) for entry in tomllib.loads(path.read_text("utf-8"))["model"]
+        ]
+    except (
+        tomllib.TOMLDecodeError,
+        UnicodeDecodeError,
+        KeyError,
+        TypeError,
+        ValidationError,
+    ) as error:
+        raise UserError(
+            TABLE,
+            f"can't be read: {error}",
+            "mend the table: [[model]] entries with name, input, output, pictures",
+        ) from error

@@ -1,0 +1,226 @@
+"""One open video stream: its packets, its clock, signs of damage, and decoded pictures.
+
+FFmpeg tells neither where video time starts nor that it concealed damage; this module does.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av import logging as av_logging
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.clients import sniff
+from pipeline.errors import RowError
+
+Image = NDArray[np.uint8]
+_DEMUX_FAILURES = 20
+_PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a container for reading; raise RowError that says why it can't be."""
+    try:
+        return av.open(str(path.absolute()), metadata_errors="replace")
+    except PermissionError as error:
+        raise RowError("permission denied", "let your account read it: chmod u+r FILE") from error
+    except FileNotFoundError as error:
+        raise RowError(
+            "the file is gone", "bring it back, or run egost frames on its new place", again=True
+        ) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise sniff.unreadable(path, error) from error
+
+
+def main_stream(container: InputContainer) -> VideoStream:
+    """Return the first video stream that is not cover art, set to one decoder thread."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise RowError(
+                    "no decoder for its video codec",
+                    "transcode it: ffmpeg -i IN -c:v libx264 OUT.mp4",
+                )
+            stream.codec_context.thread_count = 1
+            stream.codec_context.thread_type = "NONE"
+            return stream
+    raise RowError("no video stream (audio or data only)", "give the file that holds the pictures")
+
+
+def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Return width and height in square pixels after rotation."""
+    width = round(frame.width * (stream.sample_aspect_ratio or 1))
+    return (frame.height, width) if quarter(frame.rotation) % 180 else (width, frame.height)
+
+
+def quarter(degrees: float) -> int:
+    """Return the nearest quarter turn, 0 to 270."""
+    return round(degrees / 90) * 90 % 360
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded picture: its video time, its container timestamp, and whether damage touched it.
+
+    Sizes are as shown: rotated, pixels square.
+    """
+
+    t_us: int
+    pts: int
+    suspect: bool
+    width: int
+    height: int
+    frame: av.VideoFrame
+    rotation: int
+
+    @classmethod
+    def of(
+        cls, frame: av.VideoFrame, stream: VideoStream, pts: int, t_us: int, suspect: bool
+    ) -> "Picture":
+        """Wrap a decoded frame."""
+        width, height = shown_size(frame, stream)
+        return cls(t_us, pts, suspect, width, height, frame, quarter(frame.rotation))
+
+    def grey(self, width: int) -> Image:
+        """Return (height, width) grey levels, shrunk to this width."""
+        if self.frame.format.name not in _PLANAR_8:
+            return self._scaled(width, "gray")
+        # The first plane is the picture in grey already: no conversion, and OpenCV shrinks it in a
+        # third of the time that swscale takes.
+        plane = self.frame.planes[0]
+        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        stored = self._stored_size(width)
+        whole = pixels[: self.frame.height, : self.frame.width]
+        small = cv2.resize(whole, stored, interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(np.rot90(small, self.rotation // 90))
+
+    def bgr(self, width: int) -> Image:
+        """Return (height, width, 3) in OpenCV's channel order, shrunk to this width."""
+        return self._scaled(width, "bgr24")
+
+    def _stored_size(self, width: int) -> tuple[int, int]:
+        """Return width and height, before rotation, of the picture at this width as shown."""
+        width = min(width, self.width)
+        height = max(2, round(self.height * width / self.width))
+        return (height, width) if self.rotation % 180 else (width, height)
+
+    def _scaled(self, width: int, layout: str) -> Image:
+        stored = self._stored_size(width)
+        pixels = self.frame.reformat(*stored, format=layout, interpolation="AREA").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect FFmpeg's complaints: it conceals damage in a picture and says so in its log alone."""
+    before = av_logging.get_level()
+    av_logging.set_level(av_logging.ERROR)
+    try:
+        with av_logging.Capture() as complaints:
+            yield complaints
+    finally:
+        av_logging.set_level(before)
+
+
+class Clock:
+    """Turns timestamps into video time; None for a picture without one or out of order."""
+
+    def __init__(self, stream: VideoStream, container: str) -> None:
+        self._base = (stream.time_base or Fraction(0)) * 1_000_000
+        # AVI stores no presentation times: the decoder hands decoding times through, which run in
+        # the order shown, and guesses `pts` from them out of order.
+        self._by_dts = container == "avi"
+        self._first: int | None = None
+        self._last: int | None = None
+        self._apart = 0
+
+    def read(self, frame: av.VideoFrame) -> tuple[int, int] | None:
+        """Return the timestamp and the video time in microseconds."""
+        stamp = frame.dts if self._by_dts else frame.pts
+        if stamp is None and self._by_dts and self._last is not None:
+            stamp = self._last + self._apart  # the last pictures come out after the last packet
+        if stamp is None or (self._last is not None and stamp <= self._last):
+            return None
+        if self._first is None:
+            self._first = stamp
+        self._apart = stamp - self._last if self._last is not None else 0
+        self._last = stamp
+        return stamp, round((stamp - self._first) * self._base)
+
+
+class Damage:
+    """Remembers where damage was seen until a sound keyframe has come after it."""
+
+    def __init__(self) -> None:
+        self._since: int | None = None  # packets seen when damage happened last
+        self._seen = 0
+        self._keys: dict[int, int] = {}  # timestamp of a keyframe's packet -> packets seen by then
+
+    def see(self, packet: "av.Packet[VideoStream]") -> None:
+        """Take note of a packet before it is decoded."""
+        self._seen += 1
+        if packet.is_keyframe and packet.pts is not None:
+            self._keys[packet.pts] = self._seen
+        if packet.is_corrupt:
+            self.happened()
+
+    def happened(self) -> None:
+        """Take note of damage here."""
+        self._since = self._seen
+
+    def touches(self, frame: av.VideoFrame) -> bool:
+        """Tell whether damage was seen and no sound keyframe has come since."""
+        if frame.is_corrupt:
+            self.happened()
+        seen = self._keys.pop(frame.pts, None) if frame.pts is not None else None
+        if seen is not None and self._since is not None and seen > self._since:
+            self._since = None
+        return self._since is not None
+
+
+def decoded(
+    stream: VideoStream,
+    packet: "av.Packet[VideoStream] | None",
+    damage: Damage,
+    complaints: list[tuple[int, str, str]],
+) -> list[av.VideoFrame]:
+    """Return the pictures that this packet (None: the end) brings out; note signs of damage."""
+    if packet is not None:
+        damage.see(packet)
+    try:
+        frames = stream.codec_context.decode(packet)
+    except av.error.EOFError:
+        return []  # the end was decoded before
+    except av.error.FFmpegError:
+        damage.happened()
+        frames = []
+    if complaints:
+        damage.happened()
+        complaints.clear()
+    return frames
+
+
+def packets(
+    container: InputContainer, stream: VideoStream, damage: "Damage | None" = None
+) -> Iterator["av.Packet[VideoStream]"]:
+    """Yield packets in decoding order with the closing empty one; go on after what can't be parsed."""
+    failures = 0
+    while failures < _DEMUX_FAILURES:
+        try:
+            for packet in container.demux(stream):
+                failures = 0
+                yield packet
+        except av.error.FFmpegError:
+            failures += 1
+            if damage:
+                damage.happened()
+            continue
+        return

@@ -1,0 +1,116 @@
+"""The settings of a workspace: `egost.toml`, a section per stage, each parsed by that stage's class."""
+
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import UserError
+
+CONFIG_NAME = "egost.toml"
+
+
+class Settings(BaseModel):
+    """The settings of one stage.
+
+    Each field carries its name, type, default, bounds and one-line meaning (`Field(description=)`).
+    A field with `exclude=True` tells how to work, not what comes out (workers, requests in flight):
+    it stays out of the unit keys, so changing it redoes nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+class Config:
+    """The parsed `egost.toml` of one workspace with the `--set` overrides on top."""
+
+    def __init__(self, path: Path, sections: dict[str, dict[str, Any]]) -> None:
+        self.path = path
+        self._sections = sections
+
+    @classmethod
+    def load(cls, path: Path, known: Iterable[str], overrides: Iterable[str] = ()) -> "Config":
+        """Read `path` (absent means all defaults) and apply overrides such as `frames.budget=8`."""
+        known = sorted(known)
+        sections: dict[str, dict[str, Any]] = {}
+        if path.exists():
+            try:
+                sections = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise UserError(str(path), f"not valid TOML: {error}", "mend that line") from error
+        for override in overrides:
+            section, name, value = _split_override(override)
+            values = sections.setdefault(section, {})
+            if isinstance(values, dict):
+                values[name] = value
+        for section, values in sections.items():
+            if section not in known or not isinstance(values, dict):
+                raise UserError(
+                    str(path), f"unknown section [{section}]", f"use one of: {', '.join(known)}"
+                )
+        return cls(path, sections)
+
+    def settings(self, section: str, kind: type[AnySettings]) -> AnySettings:
+        """Return the settings of one section, checked; raise UserError that names the setting."""
+        try:
+            return kind.model_validate(self._sections.get(section, {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in (section, *first["loc"]))
+            if first["type"] == "extra_forbidden":
+                fix = f"use one of: {', '.join(kind.model_fields)}"
+                raise UserError(str(self.path), f"unknown setting {name}", fix) from error
+            raise UserError(
+                str(self.path), f"{name}: {first['msg']}", f"change {name}, or delete the line"
+            ) from error
+
+
+def _split_override(override: str) -> tuple[str, str, Any]:
+    head, equals, value = override.partition("=")
+    section, dot, name = head.strip().partition(".")
+    if not (equals and dot and section and name):
+        raise UserError(
+            f"--set {override}",
+            "not of the form stage.name=value",
+            "write e.g. --set frames.budget=8",
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return section, name, value
+    return section, name, parsed["value"] if len(parsed) == 1 else value
+
+
+def commented(sections: dict[str, type[Settings]], values: dict[str, dict[str, Any]]) -> str:
+    """Return an `egost.toml` that shows every setting with its meaning, defaults commented out."""
+    lines = ["# Every setting with its default. Take away the `#` of a line to change it.", ""]
+    for section, kind in sections.items():
+        lines.append(f"[{section}]")
+        for name, info in kind.model_fields.items():
+            given = values.get(section, {}).get(name)
+            default = info.get_default(call_default_factory=True)
+            meaning = f"{info.description or name}"
+            lines.append(f"# {meaning[0].upper()}{meaning[1:].rstrip('.')}.")
+            if given is not None:
+                lines.append(f"{name} = {_toml(given)}")
+            else:
+                lines.append(f"# {name} =" + (f" {_toml(default)}" if default is not None else ""))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    # A JSON string is a TOML string, but that TOML wants DEL escaped as well.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

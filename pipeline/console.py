@@ -1,0 +1,158 @@
+"""What lies around every command: common options, how errors are told, exit codes."""
+
+import errno
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.errors import UserError, warnings_to_stderr
+
+if TYPE_CHECKING:
+    from pipeline.flow import Space
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SHUT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@dataclass
+class Options:
+    """What holds for every command: which workspace, which settings on top of its egost.toml."""
+
+    workspace: Path = Path("workspace")
+    overrides: list[str] = field(default_factory=list)
+
+
+def run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit: 0 done, 1 our bug, 2 the user must act, 3 a gate, 130 interrupted."""
+    warnings_to_stderr()
+    sys.exit(_exit_code(command, arguments))
+
+
+def _exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
+    try:
+        command.main(args=arguments, prog_name="egost", standalone_mode=False)
+    except UserError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "egost"
+        click.echo(str(UserError(path, error.format_message(), f"{path} --help")), err=True)
+        return 2
+    except KeyboardInterrupt:
+        click.echo("interrupted: what is done is kept; run the same command to go on", err=True)
+        return 130
+    except (
+        SystemExit
+    ):  # click ends so when the reader of our output has gone: `egost show X | head`
+        return 0
+    except (OSError, sqlite3.OperationalError) as error:
+        told = _disk_error(error)
+        if told is None:
+            raise
+        click.echo(str(told), err=True)
+        return told.exit_code
+    return 0
+
+
+def _disk_error(error: OSError | sqlite3.OperationalError) -> UserError | None:
+    number = getattr(error, "errno", None)
+    where = str(getattr(error, "filename", None) or "workspace")
+    if number in _FULL or "disk is full" in str(error):
+        return UserError(
+            where,
+            "the disk is full, or a quota used up",
+            "make room and run again: what is done is kept",
+        )
+    if number in _SHUT or "readonly database" in str(error):
+        return UserError(
+            where, "can't be written", "check the rights of this folder, or use another with -w"
+        )
+    return None
+
+
+def _keep_workspace(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Options).workspace = value
+
+
+def _keep_overrides(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    context.ensure_object(Options).overrides.extend(value)
+
+
+def common(command: Command) -> Command:
+    """Add the options that every command takes, before or after its name."""
+    for option in (
+        click.option(
+            "-w",
+            "--workspace",
+            metavar="DIR",
+            type=click.Path(path_type=Path, file_okay=False),
+            callback=_keep_workspace,
+            expose_value=False,
+            help="The workspace (default: workspace).",
+        ),
+        click.option(
+            "--set",
+            metavar="STAGE.NAME=VALUE",
+            multiple=True,
+            callback=_keep_overrides,
+            expose_value=False,
+            help="Override one setting of egost.toml for this run.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def open_workspace(context: click.Context) -> "Iterator[Space]":
+    """Open the workspace that the command line names, with its settings."""
+    from pipeline.flow import open_space
+
+    options = context.ensure_object(Options)
+    with open_space(options.workspace, options.overrides) as space:
+        yield space
+
+
+def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> None:
+    """Print what a command does while it does it, and write it into the workspace's diary."""
+    from pipeline.store import append_run
+
+    told: list[str] = []
+    try:
+        for line in lines:
+            told.append(str(line))
+            click.echo(told[-1])
+    finally:
+        append_run(space.place, {"command": context.command_path, "did": told})
+
+
+def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) -> str | None:
+    """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
+    from pipeline.config import commented
+    from pipeline.flow import SECTIONS
+    from pipeline.store import Place, write_atomic
+
+    place = Place(root)
+    if place.config.exists():
+        return None
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UserError(str(root), "exists and is not a workspace", "name a new or empty folder")
+    place.media.mkdir(parents=True, exist_ok=True)
+    place.tables.mkdir(exist_ok=True)
+    place.secret()
+    # The settings file comes last: a folder that has one is a whole workspace.
+    write_atomic(place.config, commented(SECTIONS, values or {}).encode())
+    return f"made the workspace {root}; its settings are in {place.config}"

@@ -1,0 +1,91 @@
+"""The things that rendered corridors hold: their names, what one can do with them, and undo."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Mount = Literal["wall", "floor", "across"]
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something the wearer does with a thing that can be undone."""
+
+    thing: str
+    action: str
+    undo: str
+    said: str
+
+
+DOOR_COLOURS: dict[str, tuple[int, int, int]] = {  # BGR
+    "red": (48, 44, 190),
+    "blue": (176, 96, 40),
+    "green": (72, 130, 50),
+    "yellow": (50, 190, 225),
+    "purple": (140, 60, 120),
+    "white": (225, 228, 230),
+}
+POSTERS = ("sun", "moon", "tree", "mountain", "fish", "heart", "house", "sailing boat")
+SIGNS = ("EXIT", "CAFE", "LIBRARY", "OFFICE", "LAB", "STUDIO")
+PICKED_UP = ("red cup", "blue box", "yellow ball", "green bottle", "brown parcel")
+HUNG_UP = ("yellow umbrella", "red coat", "green bag")
+
+LANDMARKS: tuple[str, ...] = (
+    *(f"{colour} door" for colour in DOOR_COLOURS),
+    *(f"poster of a {what}" for what in POSTERS),
+    *(f"{word} sign" for word in SIGNS),
+    *("potted plant", "stairs", "lift", "vending machine", "bookshelf", "clock"),
+    *("fire extinguisher", "window", "water cooler", "bench"),
+)
+# What may hang on the wall that closes the way ahead: flat, and known from afar.
+AHEAD: tuple[str, ...] = (
+    *(f"poster of a {what}" for what in POSTERS),
+    *(f"{colour} door" for colour in DOOR_COLOURS),
+    *("window", "clock", "lift"),
+)
+
+DEEDS: tuple[Deed, ...] = (
+    *(
+        Deed(
+            f"table with a {what}",
+            f"picks up the {what}",
+            f"puts the {what} back",
+            f"I pick up the {what}",
+        )
+        for what in PICKED_UP
+    ),
+    *(
+        Deed(
+            f"hook with a {what}",
+            f"takes the {what} off its hook",
+            f"hangs the {what} back on its hook",
+            f"I take the {what} off its hook",
+        )
+        for what in HUNG_UP
+    ),
+    *(
+        Deed(
+            f"{colour} locker",
+            f"opens the {colour} locker",
+            f"closes the {colour} locker",
+            f"I open the {colour} locker",
+        )
+        for colour in ("orange", "grey")
+    ),
+    Deed("glass door", "opens the glass door", "closes the glass door", "I open the glass door"),
+    Deed(
+        "wooden door", "opens the wooden door", "closes the wooden door", "I open the wooden door"
+    ),
+    Deed(
+        "wall lamp",
+        "switches the wall lamp on",
+        "switches the wall lamp off",
+        "I switch the wall lamp on",
+    ),
+    Deed("fuse box", "opens the fuse box", "closes the fuse box", "I open the fuse box"),
+)
+ACROSS = frozenset({"glass door", "wooden door"})
+
+
+def article(name: str) -> str:
+    """Return the name with `the` before it, as a narrator says it."""
+    return name if name == "stairs" else f"the {name}"

@@ -1,0 +1,245 @@
+"""Draw textured planar polygons as a pinhole camera sees them: exact homographies and a depth buffer.
+
+World coordinates: metres, x and y on the ground, z up. Camera coordinates: x right, y down, z ahead.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.demo.walk import Floats
+
+Picture = npt.NDArray[np.uint8]
+_NEAR_M = 0.06
+_FAR_M = 45.0
+_SHIFT = 4  # sub-pixel bits of polygon corners
+
+
+@dataclass
+class Texture:
+    """A picture with smaller copies, each made when first asked for: `(x halvings, y halvings)`."""
+
+    base: Picture  # (h, w, 3), or (h, w, 4) with transparency
+    copies: dict[tuple[int, int], Picture] = field(default_factory=dict)
+
+    def level(self, nx: int, ny: int) -> tuple[Picture, float, float]:
+        """Return the copy and its exact scale along x and y."""
+        height, width = self.base.shape[:2]
+        nx, ny = min(nx, max(width.bit_length() - 2, 0)), min(ny, max(height.bit_length() - 2, 0))
+        size = max(width >> nx, 1), max(height >> ny, 1)
+        if (nx, ny) not in self.copies:
+            small = (
+                cv2.resize(self.base, size, interpolation=cv2.INTER_AREA) if nx or ny else self.base
+            )
+            self.copies[nx, ny] = np.ascontiguousarray(small, dtype=np.uint8)
+        return self.copies[nx, ny], size[0] / width, size[1] / height
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A textured convex polygon: `origin` is the texture's upper left corner, `u` and `v` its metres
+    along the texture's x and y, `polygon` (n, 2) its outline in texture shares 0..1.
+
+    It is seen from the side that `u x v` points away from, and from both if `double`.
+    """
+
+    texture: Texture
+    origin: Floats
+    u: Floats
+    v: Floats
+    polygon: Floats = field(default_factory=lambda: np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
+    double: bool = False
+    glow: bool = False  # lit by itself: distance does not dim it
+
+    @property
+    def corners(self) -> Floats:
+        """The outline in world coordinates (n, 3)."""
+        return np.asarray(self.origin + self.polygon[:, :1] * self.u + self.polygon[:, 1:] * self.v)
+
+    @property
+    def normal(self) -> Floats:
+        """The unit vector towards those who see it."""
+        n = -np.cross(self.u, self.v)
+        return np.asarray(n / np.linalg.norm(n))
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera: its place (3,), the rows right, down and ahead of its rotation (3, 3), its lens."""
+
+    place: Floats
+    rotation: Floats
+    focal: float
+    size: tuple[int, int]
+
+    @property
+    def lens(self) -> Floats:
+        """The camera matrix (3, 3); pixel centres are whole numbers."""
+        w, h = self.size
+        return np.array([[self.focal, 0, (w - 1) / 2], [0, self.focal, (h - 1) / 2], [0, 0, 1.0]])
+
+
+def aim(yaw: float, pitch: float, roll: float) -> Floats:
+    """Return the rotation (rows right, down, ahead) of a camera; degrees, pitch up, roll clockwise."""
+    y, p, r = np.radians([yaw, pitch, roll])
+    ahead = np.array([np.cos(p) * np.cos(y), np.cos(p) * np.sin(y), np.sin(p)])
+    right = np.array([np.sin(y), -np.cos(y), 0.0])
+    down = np.cross(ahead, right)
+    return np.stack(
+        [np.cos(r) * right + np.sin(r) * down, np.cos(r) * down - np.sin(r) * right, ahead]
+    )
+
+
+class Scene:
+    """Fixed surfaces, indexed so that a picture looks only at those it can show."""
+
+    def __init__(self, surfaces: list[Surface], corridors: list[int]) -> None:
+        self.surfaces = surfaces
+        self._corridors = np.array(corridors)
+        corners = [s.corners for s in surfaces]
+        self._middles = np.array([c.mean(axis=0) for c in corners])
+        self._radii = np.array(
+            [
+                np.linalg.norm(c - m, axis=1).max()
+                for c, m in zip(corners, self._middles, strict=True)
+            ]
+        )
+        self._normals = np.array([s.normal for s in surfaces])
+        self._double = np.array([s.double for s in surfaces])
+
+    def seen(self, view: View, low: int, high: int) -> list[Surface]:
+        """Return what faces the camera inside its view in corridors `low` to `high`, nearest first."""
+        offset = self._middles - view.place
+        facing = (np.einsum("ij,ij->i", offset, self._normals) < 0) | self._double
+        x, y, z = (offset @ view.rotation.T).T
+        w, h = view.size
+        across, tall = w / 2 / view.focal, h / 2 / view.focal
+        reach = self._radii
+        inside = (
+            (z > _NEAR_M - reach)
+            & (z < _FAR_M)
+            & (np.abs(x) - across * z < reach * np.hypot(1, across))
+            & (np.abs(y) - tall * z < reach * np.hypot(1, tall))
+        )
+        found = np.flatnonzero(
+            facing & inside & (self._corridors >= low) & (self._corridors <= high)
+        )
+        order = found[np.argsort(np.einsum("ij,ij->i", offset[found], offset[found]))]
+        return [self.surfaces[i] for i in order]
+
+
+class Canvas:
+    """A picture being drawn: colours and, per pixel, one over the distance ahead."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        w, h = size
+        self.colour: Picture = np.zeros((h, w, 3), np.uint8)
+        self.nearness = np.zeros((h, w), np.float32)
+        self.glow: Picture = np.zeros((h, w), np.uint8)
+        self._xs = np.arange(w, dtype=np.float32)[None, :]
+        self._ys = np.arange(h, dtype=np.float32)[:, None]
+
+    def draw(self, surfaces: Iterable[Surface], view: View) -> None:
+        """Draw surfaces; nearest first is fastest, and transparent ones come last."""
+        lens, late = view.lens, []
+        for surface in surfaces:
+            if surface.texture.base.shape[2] == 4:
+                late.append(surface)
+            else:
+                self._draw_one(surface, view, lens)
+        for surface in reversed(late):
+            self._draw_one(surface, view, lens)
+
+    def _draw_one(self, surface: Surface, view: View, lens: Floats) -> None:
+        seen = (surface.corners - view.place) @ view.rotation.T
+        seen = clip_near(seen)
+        if len(seen) < 3:
+            return
+        flat = seen @ lens.T
+        outline = flat[:, :2] / flat[:, 2:]
+        height, width = self.nearness.shape
+        left, top = np.maximum(np.floor(outline.min(axis=0)) - 1, 0).astype(int).tolist()
+        right, bottom = np.ceil(outline.max(axis=0)).astype(int).tolist()
+        right, bottom = min(right + 2, width), min(bottom + 2, height)
+        if right - left < 1 or bottom - top < 1:
+            return
+        box = np.s_[top:bottom, left:right]
+        u, v = view.rotation @ surface.u, view.rotation @ surface.v
+        origin = view.rotation @ (surface.origin - view.place)
+        # n . p = n . origin on the plane and p = z * ray, so 1 / z is linear in the pixel
+        normal = np.cross(u, v)
+        reach = float(normal @ origin)
+        if abs(reach) < 1e-7:
+            return
+        a, b, c = (np.linalg.inv(lens).T @ normal / reach).tolist()
+        near = (np.float32(b) * self._ys[top:bottom] + np.float32(c)) + np.float32(a) * self._xs[
+            :, left:right
+        ]
+        shape: Picture = np.zeros(near.shape, np.uint8)
+        points = np.clip((outline - [left, top]) * (1 << _SHIFT), -1e7, 1e7).round()
+        cv2.fillConvexPoly(shape, points.astype(np.int32), 255, cv2.LINE_8, _SHIFT)
+        behind = self.nearness[box]
+        mask = shape & np.where(near > behind, np.uint8(255), np.uint8(0))
+        if not cv2.countNonZero(mask):
+            return
+        matrix = lens @ np.stack([u, v, origin], axis=1)
+        texture = self._warp(surface, matrix, outline, (left, top, right, bottom))
+        target = self.colour[box]
+        if texture.shape[2] == 4:
+            alpha = texture[:, :, 3] & mask
+            share = alpha[:, :, None].astype(np.uint16)
+            target[:] = (texture[:, :, :3] * share + target * (255 - share) + 127) // 255
+            mask = np.where(alpha > 127, np.uint8(255), np.uint8(0))
+        else:
+            cv2.copyTo(texture, mask, target)
+        cv2.copyTo(near, mask, behind)
+        cv2.copyTo(np.full_like(mask, 255 if surface.glow else 0), mask, self.glow[box])
+
+    @staticmethod
+    def _warp(
+        surface: Surface, matrix: Floats, outline: Floats, box: tuple[int, int, int, int]
+    ) -> Picture:
+        """Return the texture as it lies in a box of the picture, from the copy that fits its size."""
+        left, top, right, bottom = box
+        height, width = surface.texture.base.shape[:2]
+        middle = outline.clip([left, top], [right, bottom]).mean(axis=0)
+        back = np.linalg.inv(matrix)
+        p = back @ [middle[0], middle[1], 1.0]
+        dx = (back[:2, 0] * p[2] - p[:2] * back[2, 0]) / p[2] ** 2  # texture shares per pixel
+        dy = (back[:2, 1] * p[2] - p[:2] * back[2, 1]) / p[2] ** 2
+        steps = np.hypot(dx, dy) * [width, height]
+        nx, ny = (
+            np.clip(np.floor(np.log2(np.maximum(steps, 1e-9)) + 0.35), 0, 9).astype(int).tolist()
+        )
+        picture, sx, sy = surface.texture.level(nx, ny)
+        # picture pixel -> texture share -> texel; texel centres are whole numbers, so half a texel off
+        texels = np.array([[width * sx, 0, -0.5], [0, height * sy, -0.5], [0, 0, 1.0]])
+        shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
+        return np.asarray(
+            cv2.warpPerspective(
+                picture,
+                texels @ back @ shift,
+                (right - left, bottom - top),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
+            dtype=np.uint8,
+        )
+
+
+def clip_near(corners: Floats) -> Floats:
+    """Return a polygon's part in front of the camera; corners (n, 3) in camera coordinates."""
+    depth = corners[:, 2] - _NEAR_M
+    if (depth > 0).all():
+        return corners
+    kept = []
+    for i in range(len(corners)):
+        k = (i + 1) % len(corners)
+        if depth[i] > 0:
+            kept.append(corners[i])
+        if (depth[i] > 0) != (depth[k] > 0):
+            kept.append(corners[i] + (corners[k] - corners[i]) * (depth[i] / (depth[i] - depth[k])))
+    return np.array(kept)

@@ -1,0 +1,214 @@
+"""The demo: every stage on rendered walks, told line by line, with scripted reviewers in Label Studio.
+
+They are scripts that know the truth; no person takes part, and the release says so first.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import flow, glance, people
+from pipeline.blind.items import from_rows
+from pipeline.blind.probe import run_probe
+from pipeline.clients import labelstudio_server, reviewclip
+from pipeline.demo import reviewers
+from pipeline.demo.walks import write_walks
+from pipeline.flow import Space
+from pipeline.intake import take_in
+from pipeline.records import Clip, Item, Route, Step, Turn, Verdict, Video
+from pipeline.report.gallery import gallery_of
+from pipeline.report.page import write_report
+from pipeline.route import canonical, turns
+from pipeline.stages import export
+from pipeline.stages.audit import AuditSettings
+from pipeline.stages.review import ReviewSettings
+from pipeline.tasks import holds
+
+VERSION = "0.1.0"
+SETTINGS: dict[str, dict[str, Any]] = {
+    # Four walks are few: plant an error in each.
+    "review": {"agree": 2, "overlap": 2, "planted": 1.0, "log": "verdicts"},
+    "audit": {"sample": 12},
+}
+"""What a demo's workspace has in its egost.toml."""
+
+_SEED = 7
+
+
+def tell(space: Space, walks: int) -> Iterator[str]:
+    """Run the whole job and yield what there is to say; a second run goes on or finds it done."""
+    root = space.place.root
+    folder = root / "videos"
+    if not (folder / "manifest.csv").exists():
+        with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
+            write_walks(folder, walks, _SEED, lambda _: bar.update())
+    yield f"render: {walks} first-person walks with exact truth in {folder}"
+    yield from take_in(space, [folder])
+    yield from map(str, space.run(flow.FRAMES))
+    yield _measured_against_truth(space, folder)
+    yield from map(str, space.run(flow.GENERATE))
+    yield _drafted_against_truth(space, folder)
+    asked = from_rows(space.store.rows(Item), space.store.rows(Video), space.store.rows(Clip))
+    yield f"blind: {run_probe(asked).verdict}"
+    yield from _reviewed(space, folder)
+    yield from _released(space)
+    richest = Counter(turn.clip_id for turn in space.store.rows(Turn)).most_common(1)[0][0]
+    yield f"picture: {glance.picture(space.store, space.place, richest)}"
+    page = root / "report.html"
+    write_report(gallery_of(space.store, space.place), page)
+    yield f"report: every clip with its pairs, in {page}"
+    yield f"look at the pages yourself: egost -w {root} label-studio start"
+
+
+def _reviewed(space: Space, folder: Path) -> Iterator[str]:
+    server = labelstudio_server.start(space.place)
+    yield f"label-studio: a real server, {server.url}"
+    try:
+        client = people.connect(space)
+        names = ("careful", "hasty", "adjudicator", "auditor", "second-auditor")
+        scripts = {name: reviewers.join(server, client, name) for name in names}
+        yield from _judged(space, folder, scripts)
+        yield from _audited(space, folder, scripts)
+    finally:
+        labelstudio_server.stop(space.place)
+
+
+def _judged(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer]) -> Iterator[str]:
+    """Two scripts of different habits judge every clip; a third one rules where they differ."""
+    settings = space.config.settings("review", ReviewSettings)
+    truths = {clip: reviewers.Truth(true) for clip, (_, true) in _by_clip(space, folder).items()}
+    pushed = people.push(space)
+    yield f"review push: {pushed.new} new tasks, {pushed.kept} kept; planted wrong drafts among them"
+    for name, habit, seconds in (("careful", reviewers.careful, 20), ("hasty", reviewers.hasty, 3)):
+        said = reviewers.work(scripts[name], settings.project, truths, habit, seconds)
+        yield f"{name} (a script, no person): {_counted(said)}"
+    pulled = people.pull(space)
+    yield from map(str, (*pulled.stages, pulled))
+    disputed = people.adjudicate(space)
+    if disputed.new + disputed.reopened + disputed.updated + disputed.kept:
+        yield f"review adjudicate: {disputed.new} clips on which they differ, {disputed.kept} kept"
+        said = reviewers.work(
+            scripts["adjudicator"], settings.adjudication_project, truths, reviewers.adjudicate
+        )
+        yield f"adjudicator (a script, no person): {_counted(said)}"
+        pulled = people.pull(space)
+        yield from map(str, (*pulled.stages, pulled))
+    for name, one in sorted(people.status(space).people.items()):
+        yield f"review status: {name}: {one}"
+    verified = sum(item.status == "verified" for item in space.store.rows(Item))
+    spent = sum(one.seconds for one in space.store.rows(Verdict) if one.kind != "planted")
+    yield (
+        f"one viewing verifies all pairs of a clip: {len(truths)} clips, {verified} verified pairs, "
+        f"{spent / max(verified, 1):.0f} scripted seconds a pair"
+    )
+
+
+def _audited(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer]) -> Iterator[str]:
+    """Two other scripts answer items without seeing the answer."""
+    pushed = people.audit_push(space)
+    yield f"audit push: {pushed.new} new tasks, {pushed.kept} kept; answers hidden"
+    known = _known_answers(space, folder)
+    project = space.config.settings("audit", AuditSettings).project
+    for name in ("auditor", "second-auditor"):
+        said = reviewers.answer(scripts[name], project, known)
+        yield f"{name} (a script, no person): {said.total()} answers"
+    pulled = people.audit_pull(space)
+    yield from map(str, (*pulled.stages, pulled))
+    found = people.audit_status(space).audit
+    for task, share in found.accuracy.items():
+        yield f"audit status: right on {task}: {share}"
+    yield f"audit status: flawed items, as sampled: {found.flawed}"
+
+
+def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
+    """Return the right choice for every item, by the walks' exact truth."""
+    pixels = space.config.settings("review", ReviewSettings).clip_pixels
+    clips = {clip.clip_id: clip for clip in space.store.rows(Clip)}
+    truth = _by_clip(space, folder)
+    found = {}
+    for item in space.store.rows(Item):
+        clip, steps = clips[item.clip_id], truth[item.clip_id][1]
+        right = [
+            str(place)
+            for place, text in enumerate(item.options)
+            if holds(text, steps, item.category, item.orientation)
+        ]
+        movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, pixels)
+        choice = right[0] if len(right) == 1 else "many" if right else "none"
+        found[reviewers.Asked(movie, item.question, tuple(item.options))] = choice
+    return found
+
+
+def _counted(said: Counter[str]) -> str:
+    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
+    return told or "nothing left to judge"
+
+
+def _released(space: Space) -> Iterator[str]:
+    folder = space.place.releases / f"v{VERSION}"
+    if folder.exists():
+        yield f"export: {folder} is there already, and a release never changes"
+    else:
+        yield from map(str, space.run(flow.RELEASE))
+        settings = space.config.settings("export", export.ExportSettings)
+        release = export.export(
+            space.store, space.place, VERSION, settings, space.recorded(), allow_failing=True
+        )
+        yield from (str(gate) for gate in release.gates if not gate.met)
+        yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"
+    yield "read it:"
+    yield "  import polars as pl"
+    yield f'  questions = pl.read_parquet("{folder}/data/*.parquet")'
+    yield '  print(questions.group_by("question_type").len())'
+
+
+def _truth(folder: Path, video: Video) -> dict[str, Any]:
+    path = folder / "truth" / f"{Path(video.path).stem}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _by_clip(space: Space, folder: Path) -> dict[str, tuple[dict[str, Any], tuple[Step, ...]]]:
+    """Return each clip's truth and true steps; rendered walks are short, so a video is one clip."""
+    videos = {video.video_id: video for video in space.store.rows(Video)}
+    found = {}
+    for clip in space.store.rows(Clip):
+        truth = _truth(folder, videos[clip.video_id])
+        steps = canonical(Step.model_validate(step) for step in truth["steps"])
+        found[clip.clip_id] = (truth, steps)
+    return found
+
+
+def _measured_against_truth(space: Space, folder: Path) -> str:
+    measured: dict[str, list[Turn]] = {}
+    for turn in space.store.rows(Turn):
+        measured.setdefault(turn.clip_id, []).append(turn)
+    found = missed = invented = 0
+    for clip, (truth, _) in _by_clip(space, folder).items():
+        rest = list(measured.get(clip, ()))
+        for turn in (*truth["turns"], *truth["glances"]):
+            match = next((one for one in rest if _same(one, turn)), None)
+            if match:
+                rest.remove(match)
+                found += 1
+            else:
+                missed += 1
+        invented += len(rest)
+    return f"against the truth: {found} turns and looks aside found, {missed} missed, {invented} invented"
+
+
+def _same(turn: Turn, true: dict[str, Any]) -> bool:
+    overlaps = turn.start_us < true["end_us"] and turn.end_us > true["start_us"]
+    return bool(overlaps and turn.kind == true["kind"])
+
+
+def _drafted_against_truth(space: Space, folder: Path) -> str:
+    truth = _by_clip(space, folder)
+    drafts = [route for route in space.store.rows(Route) if route.origin == "draft"]
+    right = sum(turns(route.steps) == turns(truth[route.clip_id][1]) for route in drafts)
+    return f"against the truth: {right} of {len(drafts)} drafted routes have every turn right"

@@ -1,0 +1,64 @@
+"""The two errors that are nobody's bug: one the user can mend, one that concerns a single unit.
+
+    EgostError
+    ├── UserError     the command stops, exit code 2: something must change first
+    │   └── GateError exit code 3: a condition that a release must meet is not met
+    └── RowError      this unit only: it becomes a row in `rejections`, the run goes on
+
+Anything else that is raised is a bug and ends in a traceback and exit code 1.
+"""
+
+import logging
+
+
+class EgostError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class UserError(EgostError):
+    """Something that the user has to change: where it is, what is wrong, what mends it."""
+
+    exit_code = 2
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        super().__init__(where, what, fix)
+        self.where, self.what, self.fix = where, what, fix
+
+    def __str__(self) -> str:
+        return f"error: {self.where}: {self.what}\n  fix: {self.fix}"
+
+
+class GateError(UserError):
+    """A gate is not met, or too many units of a stage failed."""
+
+    exit_code = 3
+
+
+class RowError(EgostError):
+    """One unit can't be used or could not be finished.
+
+    `again=False` says something about the input (a text file called x.mp4): it counts as rejected,
+    and the unit is not tried again until it changes. `again=True` says that the attempt failed
+    (a server stalled): it counts as failed, and the next run tries again.
+    """
+
+    def __init__(self, what: str, fix: str, *, again: bool = False) -> None:
+        super().__init__(what, fix, again)
+        self.what, self.fix, self.again = what, fix, again
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross a process boundary whole: the default would lose the keyword."""
+        return _row_error, (self.what, self.fix, self.again)
+
+    def __str__(self) -> str:
+        return f"{self.what} (fix: {self.fix})"
+
+
+def _row_error(what: str, fix: str, again: bool) -> RowError:
+    return RowError(what, fix, again=again)
+
+
+def warnings_to_stderr() -> None:
+    """Send this process's log to stderr, from warnings on."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
+    logging.addLevelName(logging.WARNING, "warning")

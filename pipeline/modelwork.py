@@ -1,0 +1,106 @@
+"""What a model's work amounts to: what it cost, and whether the items it wrote give their answers away."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+from pipeline import flow
+from pipeline.clients.asking import DraftSettings
+from pipeline.clients.journal import Journal, Totals
+from pipeline.errors import UserError
+from pipeline.records import Clip, Item, Route, Video, Written
+from pipeline.store import Place, Store
+
+log = logging.getLogger(__name__)
+
+_ENOUGH = 100  # items; of fewer, 25 % right by chance alone reads anything from 15 to 35 %
+_SAMPLE = 1_000  # items that are probed: about 10 s
+
+
+def generate(space: flow.Space) -> Iterator[object]:
+    """Draft, compose and check; then tell what a model cost and how blind its items are."""
+    before, written = totals(space.place), _written_items(space.store)
+    try:
+        yield from space.run(flow.GENERATE)
+    except UserError:
+        if line := bill(space, before):
+            log.warning(line)  # money was spent, whatever went wrong afterwards
+        raise
+    if line := bill(space, before):
+        yield line
+    if _written_items(space.store) != written:
+        yield from leaks(space.store)
+
+
+def totals(place: Place) -> Totals:
+    """Return what this workspace has spent on models so far."""
+    path = place.root / "llm.sqlite"
+    if not path.exists():
+        return Totals(0, 0.0, 0.0)
+    journal = Journal(path)
+    try:
+        return journal.totals()
+    finally:
+        journal.close()
+
+
+def bill(space: flow.Space, before: Totals) -> str:
+    """Tell what a model cost in this run, per clip and in total; nothing where none was ever asked."""
+    now = totals(space.place)
+    if not now.requests:
+        return ""
+    routes, items = space.store.rows(Route), space.store.rows(Written)
+    clips = {row.clip_id for row in routes if row.provider != "motion" and row.reply_id}
+    clips |= {row.clip_id for row in items}
+    asked, cost = now.requests - before.requests, now.cost_usd - before.cost_usd
+    parts = [f"{asked} requests, {cost:.4f} USD" if asked else "no request"]
+    if clips:
+        parts.append(f"{now.cost_usd / len(clips):.4f} USD per clip over {len(clips)} clips")
+    cap = space.config.settings("draft", DraftSettings).max_cost_usd
+    total = f"{now.cost_usd:.4f} of max_cost_usd = {cap:.2f} spent in all"
+    if now.unknown_usd:
+        total += f", at most {now.unknown_usd:.4f} more for requests of unknown cost"
+    return f"model: {'; '.join([*parts, total])}"
+
+
+def leaks(store: Store) -> Iterator[str]:
+    """Tell whether the choices that a model wrote can be answered blind, and offer composed ones."""
+    from pipeline.blind.items import from_rows
+    from pipeline.blind.probe import run_probe
+
+    items = store.rows(Item)
+    written = [item for item in items if item.option_kind == "model" and item.format == "mcq"]
+    if not written:
+        return
+    if len(written) < _ENOUGH:
+        yield f"model: {len(written)} items with options: too few to tell whether they leak (under {_ENOUGH})"
+        return
+    probed = from_rows(written, store.rows(Video), store.rows(Clip))
+    report = run_probe(probed, sample=_SAMPLE)
+    found = report.leaks()
+    if not found:
+        yield f"model: {len(written)} items with options: {report.verdict}"
+        return
+    worst, tasks = found[0], sorted({item.task for item in written})
+    yield (
+        f"model: the {len(written)} items that it wrote LEAK: {worst.name} answers "
+        f"{worst.figure.accuracy:.0%} without seeing{f' in {worst.where}' if worst.where else ''}, "
+        f"chance is {worst.figure.chance:.0%}"
+    )
+    yield f"  {_offer(items, {item.clip_id for item in written}, tasks)}"
+
+
+def _offer(items: list[Item], clips: set[str], tasks: list[str]) -> str:
+    composed = Counter(
+        item.category for item in items if item.option_kind == "square" and item.clip_id in clips
+    )
+    there = ", ".join(f"{count} {category}" for category, count in sorted(composed.items()))
+    instead = f"the same clips have composed items instead ({there})" if there else ""
+    mend = f"mend prompts/tasks/{{{','.join(tasks)}}}.j2, or leave them out: draft.tasks = []"
+    return "; ".join(text for text in (instead, mend) if text)
+
+
+def _written_items(store: Store) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (item.item_id, item.fingerprint) for item in store.rows(Item) if item.option_kind == "model"
+    )

@@ -1,0 +1,130 @@
+"""A route from measured turns and narrated facts, without any model: pure but for its template."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pipeline import route, templates
+from pipeline.records import Clip, Move, Narration, Orientation, Route, Step, Turn
+
+_LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them
+_UNMEASURED = (
+    0.5  # confidence of a motion draft without a single turn: nothing spoke for or against
+)
+
+
+def draft(
+    clip: Clip, turns: Sequence[Turn], narrations: Sequence[Narration], describe: templates.Prompt
+) -> Route:
+    """Draft a route from measured turns; landmarks and actions come from the narrations' columns."""
+    moves = [turn for turn in sorted(turns, key=lambda t: t.start_us) if turn.moving]
+    facts = [n for n in sorted(narrations, key=lambda n: n.t_us) if n.landmark or n.action]
+    spans = spread(clip, moves)
+    steps = route.canonical(
+        step
+        for span in spans
+        for step in furnish(span, [n for n in facts if span is _nearest(spans, n.t_us)])
+    )
+    forward, reverse = (describe_steps(describe, steps, way) for way in ("forward", "reverse"))
+    return Route(
+        clip_id=clip.clip_id,
+        origin="draft",
+        verified_categories=[],
+        fingerprint=route.fingerprint(steps, forward, reverse),
+        provider="motion",
+        model=None,
+        prompt_sha256=describe.sha256,
+        reply_id=None,
+        input_tokens=None,
+        output_tokens=None,
+        cost_usd=None,
+        steps=list(steps),
+        forward_description=forward,
+        reverse_description=reverse,
+        confidence=min((turn.confidence for turn in moves), default=_UNMEASURED),
+    )
+
+
+def spread(clip: Clip, turns: Sequence[Turn]) -> list[Step]:
+    """Fill the clip with steps: the turns in time order, and a straight wherever there is room."""
+    begins: list[tuple[int, Move]] = []
+    free_us = clip.start_us
+    for turn in turns:
+        start_us = max(turn.start_us, free_us)
+        if start_us >= clip.end_us:
+            break  # a step there would last no time: the turn belongs to the next clip
+        if start_us - free_us >= _LEAST_STRAIGHT_US:
+            begins.append((free_us, "straight"))
+        elif not begins:
+            start_us = clip.start_us
+        begins.append((start_us, turn.kind))
+        free_us = max(turn.end_us, start_us + 1)
+    if not begins:
+        begins.append((clip.start_us, "straight"))
+    elif clip.end_us - free_us >= _LEAST_STRAIGHT_US:
+        begins.append((free_us, "straight"))
+    ends = [start_us for start_us, _ in begins[1:]] + [clip.end_us]
+    return [
+        Step(start_us=start_us, end_us=end_us, move=move)
+        for (start_us, move), end_us in zip(begins, ends, strict=True)
+    ]
+
+
+def _nearest(spans: Sequence[Step], t_us: int) -> Step:
+    return next((span for span in reversed(spans) if span.start_us <= t_us), spans[0])
+
+
+def furnish(span: Step, facts: Sequence[Narration]) -> list[Step]:
+    """Give a span its facts in time order; it is cut halfway between two that need a step each."""
+    groups: list[Narration] = []
+    for fact in facts:
+        last = groups[-1] if groups else None
+        if (
+            last
+            and last.t_us == fact.t_us
+            and not ((last.landmark and fact.landmark) or (last.action and fact.action))
+        ):
+            both = {
+                "landmark": last.landmark or fact.landmark,
+                "action": last.action or fact.action,
+            }
+            groups[-1] = last.model_copy(update={**both, "undo": last.undo or fact.undo})
+        else:
+            groups.append(fact)
+    cuts = [span.start_us]
+    for before, after in pairwise(groups):
+        cuts.append(max(cuts[-1] + 1, (before.t_us + after.t_us) // 2))
+    cuts.append(span.end_us)
+    if len(groups) < 2 or cuts[-2] >= cuts[-1]:  # or more facts at one moment than microseconds
+        cuts, groups = [span.start_us, span.end_us], groups[:1]
+    if not groups:
+        return [span]
+    return [
+        Step(
+            start_us=start_us,
+            end_us=end_us,
+            move=span.move if number == 0 else "straight",
+            landmark=templates.fact(said.landmark),
+            action=templates.fact(said.action),
+            undo=templates.fact(said.undo) if templates.fact(said.action) else None,
+        )
+        for number, ((start_us, end_us), said) in enumerate(
+            zip(pairwise(cuts), groups, strict=True)
+        )
+    ]
+
+
+def describe_steps(
+    describe: templates.Prompt, steps: Sequence[Step], orientation: Orientation
+) -> str:
+    """Render the description of a route in one orientation."""
+    shown = route.reverse(steps) if orientation == "reverse" else steps
+    told = [
+        {
+            "move": step.move,
+            "words": route.MOVE_WORDS[step.move],
+            "landmark": step.landmark,
+            "action": step.action,
+        }
+        for step in shown
+    ]
+    return describe.render("text", steps=told, orientation=orientation)

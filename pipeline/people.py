@@ -1,0 +1,224 @@
+"""What goes out to people and what comes back: review and audit on an open workspace."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.clients.labelstudio import LogIn
+from pipeline.engine import PULL, Summary
+from pipeline.errors import UserError
+from pipeline.flow import Space
+from pipeline.records import Answer, Clip, Finding, Item, Rejection, Row, Verdict, digest
+from pipeline.stages import audit, review, verdictlog
+from pipeline.stages.answers import Audit, judged
+from pipeline.stages.audit import AuditSettings
+from pipeline.stages.review import ReviewSettings, ReviewStatus
+from pipeline.stages.sending import Progress, Pushed, silent
+from pipeline.stages.verified import DIFFER
+from pipeline.store import Rows
+
+_AFTER_PULL = ("review", "compose", "check")
+_PUSH, _ADJUDICATE, _AUDIT = "push", "adjudicate", "audit"
+
+
+@dataclass(frozen=True)
+class PullSummary:
+    """How many annotations a pull brought, and what the stages after it did."""
+
+    new: int
+    kept: int
+    sent_back: int
+    restored: int
+    stages: tuple[Summary, ...]
+
+    def __str__(self) -> str:
+        news = f"{self.new} new or changed" if self.new else "nothing new"
+        back = f", {self.sent_back} with step lines that can't be read" if self.sent_back else ""
+        back += f", {self.restored} read back from the verdict log" if self.restored else ""
+        return f"review pull: {self.new + self.kept} annotations: {news}, {self.kept} kept{back}"
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """How many answers a pull of the audit brought, and what the stages after it did."""
+
+    new: int
+    kept: int
+    own: int
+    stale: int
+    stages: tuple[Summary, ...]
+
+    def __str__(self) -> str:
+        news = f"{self.new} new or changed" if self.new else "nothing new"
+        aside = f", {self.own} by the clip's own reviewers set aside" if self.own else ""
+        aside += f", {self.stale} about items that have changed since" if self.stale else ""
+        return f"audit pull: {self.new + self.kept} answers: {news}, {self.kept} kept{aside}"
+
+
+@dataclass(frozen=True)
+class AuditStatus:
+    """Where the audit stands, in tasks, and what its answers say."""
+
+    tasks: int
+    done: int
+    project_url: str
+    audit: Audit
+
+
+def connect(space: Space) -> labelstudio.LabelStudioClient:
+    """Return a client of the server that `[review] url` names, else of the running embedded one."""
+    settings = _settings(space)
+    if settings.url:
+        key = os.environ.get("LABEL_STUDIO_API_KEY", "")
+        if not key:
+            raise UserError(
+                settings.url,
+                "LABEL_STUDIO_API_KEY is not set",
+                "copy an access token from Account & Settings there into that variable",
+            )
+        return labelstudio.connect(settings.url, key)
+    server = labelstudio_server.status(space.place)
+    if server is None:
+        raise UserError(
+            "label-studio",
+            "the embedded server is not running",
+            f"egost -w {space.place.root} label-studio start, or set [review] url to another server",
+        )
+    return labelstudio.connect(server.url, server.token)
+
+
+def push(space: Space, progress: Progress = silent) -> Pushed:
+    """Send one task per clip with a draft route; what could not be cut is kept as rejections."""
+    restore(space)
+    return _sent(space, _PUSH, review.push, progress)
+
+
+def adjudicate(space: Space, progress: Progress = silent) -> Pushed:
+    """Send the clips on which people differ to a third pair of eyes."""
+    return _sent(space, _ADJUDICATE, review.adjudicate, progress)
+
+
+def _sent(space: Space, name: str, send: Callable[..., Pushed], progress: Progress) -> Pushed:
+    client = connect(space)
+    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
+    pushed = send(client, rows, _settings(space), space.place, progress)
+    space.store.finish(name, name, "", "done", pushed.rejected)
+    space.store.rebuild([Rejection.table])
+    return pushed
+
+
+def pull(space: Space) -> PullSummary:
+    """Bring new and changed annotations in, log each, then renew what follows from them.
+
+    The log is written before the workspace: what a kill leaves between them is read back.
+    """
+    restored = restore(space)
+    client = connect(space)
+    log = _log(space)
+    known = space.store.rows(Verdict)
+    found = list(review.pull(client, known, _settings(space), space.place))
+    verdictlog.append(log, (one.verdict for one in found))
+    new = sent_back = 0
+    keys = space.store.keys(PULL)
+    for pulled in found:
+        key = _key(pulled.verdict)
+        if keys.get(pulled.annotation_id) != key:
+            rows = [pulled.verdict, *pulled.findings]
+            space.store.finish(PULL, pulled.annotation_id, key, "done", rows)
+            new += 1
+            sent_back += bool(pulled.findings)
+    space.store.rebuild([Verdict.table, Finding.table])
+    kept = len(space.store.rows(Verdict)) - new
+    stages = tuple(space.run(_AFTER_PULL))
+    return PullSummary(new, kept, sent_back, restored, stages)
+
+
+def restore(space: Space) -> int:
+    """Read back verdicts of this workspace's clips that only the log still holds; return how many."""
+    keys = space.store.keys(PULL)
+    clips = {clip.clip_id for clip in space.store.rows(Clip)}
+    lost = [
+        one
+        for one in verdictlog.read_log(_log(space)).values()
+        if one.annotation_id not in keys and one.clip_id in clips
+    ]
+    for one in lost:
+        space.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
+    if lost:
+        space.store.rebuild([Verdict.table])
+        for _ in space.run(_AFTER_PULL):
+            pass
+    return len(lost)
+
+
+def status(space: Space) -> ReviewStatus:
+    """Ask the server how far the review is; pulled verdicts say how well people agree."""
+    verdicts = space.store.rows(Verdict)
+    return review.status(connect(space), _settings(space), space.place, verdicts)
+
+
+def differing(space: Space) -> int:
+    """Return on how many clips people differ."""
+    return len({one.unit for one in space.store.rows(Finding) if one.kind == DIFFER})
+
+
+def invite(space: Space, names: Sequence[str]) -> list[LogIn]:
+    """Make an account on the server for each name; each log-in can be told this once."""
+    return labelstudio.invite(connect(space), names)
+
+
+def audit_push(space: Space, progress: Progress = silent) -> Pushed:
+    """Send a sample of verified items to people, answers hidden."""
+    client = connect(space)
+    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in audit.PUSH_READS})
+    pushed = audit.push(client, rows, _audit(space), _media(space), space.place, progress)
+    space.store.finish(_AUDIT, _AUDIT, "", "done", pushed.rejected)
+    space.store.rebuild([Rejection.table])
+    return pushed
+
+
+def audit_pull(space: Space) -> AuditSummary:
+    """Bring answers in; flawed items are set aside, and their clips go out for review again."""
+    client = connect(space)
+    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in (Item, Verdict, Answer)})
+    pulled = audit.pull(client, rows, _audit(space), space.place)
+    keys = space.store.keys(PULL)
+    new = 0
+    for one in pulled.answers:
+        if keys.get(one.annotation_id) != _key(one):
+            space.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
+            new += 1
+    space.store.rebuild([Answer.table])
+    kept = len(space.store.rows(Answer)) - new
+    return AuditSummary(new, kept, pulled.own, pulled.stale, tuple(space.run(_AFTER_PULL)))
+
+
+def audit_status(space: Space) -> AuditStatus:
+    """Ask the server how far the audit is, and say what its answers say."""
+    tasks, done, url = audit.status(connect(space), _audit(space))
+    said = judged(space.store.rows(Item), space.store.rows(Answer))
+    return AuditStatus(tasks, done, url, said)
+
+
+def _key(row: Row) -> str:
+    return digest(row.model_dump_json())
+
+
+def _log(space: Space) -> Path:
+    settings = _settings(space)
+    return verdictlog.log_path(space.place, settings.log, settings.project)
+
+
+def _settings(space: Space) -> ReviewSettings:
+    return space.config.settings("review", ReviewSettings)
+
+
+def _audit(space: Space) -> AuditSettings:
+    return space.config.settings("audit", AuditSettings)
+
+
+def _media(space: Space) -> audit.Shown:
+    settings = _settings(space)
+    return audit.Shown(settings.clip_pixels, settings.url, settings.media_url)

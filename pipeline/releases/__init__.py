@@ -1,0 +1,1 @@
+"""Releases: what goes in, how it is written, read back, verified, told apart, taken down."""

@@ -1,0 +1,162 @@
+"""The release described as Croissant (JSON-LD), with its responsible-AI fields: what machines read first."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.records import Record
+from pipeline.releases.layout import Question, file_digest
+
+_CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+_TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float", bool: "sc:Boolean"}
+
+
+def write_croissant(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write `croissant.json` into a release whose `data/` is there."""
+    text = json.dumps(describe(folder, manifest), indent=1, ensure_ascii=False)
+    (folder / "croissant.json").write_text(text + "\n", encoding="utf-8")
+
+
+def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of a release as JSON-LD."""
+    licences = sorted({video["licence"] or "not stated" for video in manifest["videos"]})
+    failed = [gate["name"] for gate in manifest["gates"] if not gate["met"]]
+    published = datetime.fromtimestamp(manifest["newest_verdict_us"] / 1e6, UTC).date().isoformat()
+    people = manifest["clips_judged_by_people"]
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "name": manifest["dataset"],
+        "version": manifest["version"],
+        "description": "Questions about routes, directions, landmarks and actions in first-person video, "
+        "asked forward and in reverse; built so that the text alone does not tell the answers.",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "license": licences,
+        "url": ".",
+        # The day of the newest verdict, not of the export: the same workspace gives the same bytes.
+        "datePublished": published,
+        "inLanguage": manifest["language"],
+        "keywords": ["egocentric video", "question answering", "spatio-temporal reasoning"],
+        "citeAs": f"{manifest['dataset']} {manifest['version']}",
+        "isLiveDataset": False,
+        "rai:dataCollection": f"{len(manifest['videos'])} first-person videos, {manifest['clips']} clips; "
+        "routes drafted from measured camera motion or by a model, then shown to people.",
+        "rai:dataAnnotationProtocol": "Annotators see the clip, its keyframes and the drafted steps, and accept, "
+        "correct or reject them; questions and answers are derived from the accepted steps.",
+        "rai:annotationsPerItem": f"people judged {people} of {manifest['clips']} clips",
+        "rai:dataAnnotationAnalysis": _agreement(manifest),
+        "rai:dataManipulationProtocol": "Multiple-choice options flip two verified facts of the clip "
+        "independently; letters are drawn under a seed that is not published.",
+        "rai:dataLimitations": f"Gates not met: {', '.join(failed)}."
+        if failed
+        else "All gates were met; manifest.json holds the figures.",
+        "rai:dataBiases": "Scenes and wearers are those of the source videos; turns to the left and right "
+        "are as frequent as they were walked.",
+        "rai:personalSensitiveInformation": "First-person video may show people; only videos with the owner's consent "
+        "to release are included.",
+        "rai:dataUseCases": "Measuring and training spatio-temporal reasoning on first-person video.",
+        "distribution": [*_files(folder), _file_set("frames", "image/jpeg", "frames/*/*.jpg")],
+        "recordSet": [_record_set("questions", "data-files", Question)],
+    }
+
+
+def _agreement(manifest: Mapping[str, Any]) -> str:
+    found = [
+        f"{category}: {one['percent']:.0%} on {one['clips']} clips"
+        for category, one in manifest["agreement"].items()
+    ]
+    return "; ".join(found) or "no clip was judged by two people"
+
+
+def _files(folder: Path) -> list[dict[str, Any]]:
+    """Return each Parquet file by name, and the set that they make."""
+    files = [
+        {
+            "@type": "cr:FileObject",
+            "@id": path.name,
+            "name": path.name,
+            "contentUrl": f"data/{path.name}",
+            "contentSize": f"{path.stat().st_size} B",
+            "encodingFormat": "application/x-parquet",
+            "sha256": file_digest(path),
+        }
+        for path in sorted((folder / "data").glob("*.parquet"))
+    ]
+    return [*files, _file_set("data-files", "application/x-parquet", "data/*.parquet")]
+
+
+def _file_set(name: str, kind: str, pattern: str) -> dict[str, Any]:
+    """Return a set of files below the folder of croissant.json itself: it is contained in nothing."""
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "encodingFormat": kind,
+        "includes": pattern,
+    }
+
+
+def _record_set(name: str, source: str, kind: type[Record]) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "key": {"@id": f"{name}/id"},
+        "field": [
+            _field(name, source, column, info.annotation)
+            for column, info in kind.model_fields.items()
+        ],
+    }
+
+
+def _field(name: str, source: str, column: str, annotation: Any) -> dict[str, Any]:
+    text = str(annotation)
+    repeated = text.startswith("list[")
+    plain = annotation if annotation in _TYPES else float if "float" in text else str
+    return {
+        "@type": "cr:Field",
+        "@id": f"{name}/{column}",
+        "name": column,
+        "dataType": _TYPES[plain],
+        **({"repeated": True} if repeated else {}),
+        "source": {"fileSet": {"@id": source}, "extract": {"column": column}},
+    }

@@ -1,0 +1,224 @@
+"""What a workspace would release now: which items, each with its question and its evidence row."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.gates import Candidate, Origin, judged_by
+from pipeline.records import (
+    Clip,
+    Finding,
+    Frame,
+    Item,
+    Route,
+    Still,
+    Turn,
+    Verdict,
+    Video,
+    Written,
+)
+from pipeline.releases.layout import Entry, Evidence, Question
+from pipeline.store import Place, Store
+
+GONE = "of a video, clip or route that is gone"
+NO_CONSENT = "without consent to release"
+NOT_VERIFIED = "not verified"
+SET_ASIDE = "set aside"
+TAKEN_DOWN = "of a video that was taken down"
+
+
+class Harvest:
+    """All rows that a release needs, by what they hang on."""
+
+    def __init__(self, store: Store, *, only_verified: bool, min_verified: float) -> None:
+        self.videos = {video.video_id: video for video in store.rows(Video)}
+        self.clips = {clip.clip_id: clip for clip in store.rows(Clip)}
+        routes = store.rows(Route)
+        # "draft" sorts before "verified": people's route is the one that items are composed from.
+        self.routes = {route.clip_id: route for route in routes}
+        self.verdicts = store.rows(Verdict)
+        self.judged_by = judged_by(routes, self.verdicts)
+        self.stills = _by_clip(store.rows(Still))
+        self._written = {row.item_id: row for row in store.rows(Written)}
+        self._verdicts_of = Counter(verdict.clip_id for verdict in self.verdicts)
+        self._turns = _by_clip(store.rows(Turn))
+        self._frames = _by_clip(store.rows(Frame))
+        self._findings: dict[str, list[Finding]] = {}
+        for finding in store.rows(Finding):
+            self._findings.setdefault(finding.unit, []).append(finding)
+        self.left_out: Counter[str] = Counter()
+        self.why_out: dict[str, str] = {}
+        items = []
+        taken = taken_down(store.place)
+        for item in store.rows(Item):
+            if why := self._why_not(item, taken, only_verified):
+                self.left_out[why] += 1
+                self.why_out[item.item_id] = (
+                    f"{why}: {item.status_reason}" if why == SET_ASIDE else why
+                )
+            else:
+                items.append(item)
+        self.candidate = Candidate(
+            tuple(items), self.routes, self.judged_by, min_verified, self._origins(items)
+        )
+
+    def _origins(self, items: Iterable[Item]) -> dict[str, Origin]:
+        found = {}
+        for clip_id in sorted({item.clip_id for item in items}):
+            clip = self.clips[clip_id]
+            video = self.videos[clip.video_id]
+            found[clip_id] = Origin(
+                video.split_group,
+                video.sha256,
+                clip.start_us,
+                clip.end_us,
+                tuple(f"frames/{still.media}" for still in self.stills.get(clip_id, ())),
+            )
+        return found
+
+    def _why_not(self, item: Item, taken: Iterable[str], only_verified: bool) -> str | None:
+        known = item.video_id in self.videos and item.clip_id in self.clips
+        if not (known and item.clip_id in self.routes):
+            return GONE
+        if item.status == "set_aside":
+            return SET_ASIDE
+        video = self.videos[item.video_id]
+        if video.sha256 in taken:
+            return TAKEN_DOWN
+        if video.consent != "release":
+            return NO_CONSENT
+        return NOT_VERIFIED if only_verified and item.status != "verified" else None
+
+    def entries(self, dataset: str) -> Iterator[Entry]:
+        """Yield what is released of each item, in the order of their ids."""
+        for item in self.candidate.items:
+            yield Entry(item.split, self._question(item, dataset), self._evidence(item))
+
+    def _question(self, item: Item, dataset: str) -> Question:
+        video, clip = self.videos[item.video_id], self.clips[item.clip_id]
+        stills = self.stills.get(item.clip_id, ())
+        letter = "ABCD"[item.answer_index] if item.answer_index is not None else None
+        return Question(
+            id=item.item_id,
+            dataset=dataset,
+            scene_name=video.scene,
+            question_type=item.task,
+            question=item.question,
+            options=item.options,
+            ground_truth=letter or item.answer_text,
+            answer=letter,
+            answer_text=item.answer_text,
+            category=item.category,
+            orientation=item.orientation,
+            format=item.format,
+            contrast=item.contrast,
+            video=video.path,
+            video_sha256=video.sha256,
+            start=clip.start_us / 1e6,
+            end=clip.end_us / 1e6,
+            split_group=video.split_group,
+            frames=[f"frames/{still.media}" for still in stills],
+            frame_seconds=[still.t_us / 1e6 for still in stills],
+        )
+
+    def _evidence(self, item: Item) -> Evidence:
+        route = self.routes[item.clip_id]
+        written = self._written.get(item.item_id)
+        source = written or route
+        turns: Sequence[Turn] = self._turns.get(item.clip_id, ())
+        frames: Sequence[Frame] = self._frames.get(item.clip_id, ())
+        found = self._findings.get(item.clip_id, []) + self._findings.get(item.item_id, [])
+        verified = item.status == "verified"
+        return Evidence(
+            id=item.item_id,
+            clip_id=item.clip_id,
+            status=item.status,
+            verified_by=sorted(self.judged_by.get(item.clip_id, ())) if verified else [],
+            flips=item.flips,
+            reference_moves=item.reference_moves,
+            reference_landmarks=item.reference_landmarks,
+            steps=route.steps,
+            turn_kinds=[turn.kind for turn in turns],
+            turn_start=[turn.start_us / 1e6 for turn in turns],
+            turn_end=[turn.end_us / 1e6 for turn in turns],
+            turn_degrees=[turn.yaw_degrees for turn in turns],
+            frame_seconds=[frame.t_us / 1e6 for frame in frames],
+            frame_media=[frame.media for frame in frames],
+            findings=[f"{finding.severity}: {finding.message}" for finding in found],
+            provider="openai" if written else route.provider,
+            model=source.model,
+            prompt_sha256=source.prompt_sha256,
+            reply_id=source.reply_id,
+            cost_usd=source.cost_usd,
+            verdicts=self._verdicts_of[item.clip_id],
+            fingerprint=item.fingerprint,
+        )
+
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Return by sha256 what the manifest says of each video that is released."""
+        wanted = {item.video_id for item in self.candidate.items}
+        return {
+            video.sha256: {
+                "path": video.path,
+                "sha256": video.sha256,
+                "source": video.source,
+                "licence": video.licence,
+            }
+            for video in self.videos.values()
+            if video.video_id in wanted
+        }
+
+    def media(self, closed: Iterable[str]) -> dict[str, str]:
+        """Return the released pictures: name in the release to name in the workspace.
+
+        `closed` names the licences that forbid handing pictures on.
+        """
+        shut = {licence.casefold() for licence in closed}
+        clips = {
+            item.clip_id
+            for item in self.candidate.items
+            if (self.videos[item.video_id].licence or "").casefold() not in shut
+        }
+        return {
+            f"frames/{still.media}": still.media
+            for clip in sorted(clips)
+            for still in self.stills.get(clip, ())
+        }
+
+    def nothing(self) -> tuple[str, str]:
+        """Return why there is nothing to release, and what to do about it."""
+        counted = ", ".join(f"{count} items {why}" for why, count in sorted(self.left_out.items()))
+        if NO_CONSENT in self.left_out:
+            fix = "write `release` in the consent column of manifest.csv (or ingest.consent), then egost frames"
+        elif not self.left_out or GONE in self.left_out:
+            fix = "egost generate-qa makes items"
+        else:
+            fix = "review more: egost review push, pull"
+        return f"there is nothing to release ({counted or 'no items'})", fix
+
+
+def _by_clip(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row.clip_id, []).append(row)
+    return groups
+
+
+def _takedowns(place: Place) -> Path:
+    return place.root / "takedowns.jsonl"
+
+
+def taken_down(place: Place) -> frozenset[str]:
+    """Return the sha256 of every video that was taken down: no release will hold it again."""
+    path = _takedowns(place)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return frozenset(json.loads(line)["sha256"] for line in lines if line.strip())
+
+
+def take_down(place: Place, sha256: str, path: str) -> None:
+    """Remember that a video was taken down."""
+    if sha256 not in taken_down(place):
+        with _takedowns(place).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"sha256": sha256, "path": path}, ensure_ascii=False) + "\n")

@@ -1,0 +1,102 @@
+"""Putting pictures back that a licence kept out of a release, cut again from one's own copies."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import RowError, UserError
+from pipeline.records import Clip
+from pipeline.releases.layout import file_digest
+from pipeline.releases.reading import Released
+from pipeline.stages.stills import StillsSettings, cut, encode, moments
+from pipeline.store import media_name, write_atomic
+
+
+@dataclass(frozen=True)
+class Hydrated:
+    """How many pictures are back, and what is still missing."""
+
+    pictures: int
+    there: int
+    missing: tuple[str, ...]
+    differing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        told = f"release hydrate: {self.pictures} pictures put back, {self.there} were there"
+        if self.missing:
+            told += f"; no file found for {', '.join(self.missing)}"
+        if self.differing:
+            told += f"; cut differently by this version of the decoder, so left out: {', '.join(self.differing)}"
+        return told
+
+
+def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
+    """Cut the missing pictures from the videos below `paths`, found by sha256 whatever their names.
+
+    A picture is written only if it has the digest by which the release names it. Raises UserError for
+    a path that is not there.
+    """
+    wanted: dict[str, dict[tuple[int, int], list[str]]] = {}
+    there = 0
+    for _, row in released.questions():
+        absent = [name for name in row.frames if not (released.folder / name).is_file()]
+        there += len(row.frames) - len(absent)
+        if absent:
+            span = (round(row.start * 1e6), round(row.end * 1e6))
+            wanted.setdefault(row.video_sha256, {})[span] = row.frames
+    settings = StillsSettings.model_validate(released.manifest["settings"]["stills"])
+    names = {video["sha256"]: video["path"] for video in released.manifest["videos"]}
+    files = _found(paths, set(wanted))
+    pictures, differing = 0, []
+    for sha256, spans in sorted(wanted.items()):
+        if sha256 in files:
+            written, same = _put_back(released.folder, files[sha256], spans, settings)
+            pictures += written
+            differing += [] if same else [names[sha256]]
+    missing = sorted(names[sha256] for sha256 in wanted.keys() - files.keys())
+    return Hydrated(pictures, there, tuple(missing), tuple(differing))
+
+
+def _put_back(
+    folder: Path, path: Path, spans: dict[tuple[int, int], list[str]], settings: StillsSettings
+) -> tuple[int, bool]:
+    times = {}
+    expected: dict[str, list[str]] = {}
+    for start_us, end_us in spans:
+        clip = Clip(clip_id=f"{start_us}", video_id="", start_us=start_us, end_us=end_us)
+        times[clip.clip_id] = moments(clip, len(spans[start_us, end_us]))
+        expected[clip.clip_id] = spans[start_us, end_us]
+    written, same = 0, True
+    try:
+        for picture, clip_id, number in cut(path, times):
+            data = encode(picture, settings)[0]
+            name = f"frames/{media_name(data, '.jpg')}"
+            if name != expected[clip_id][number]:
+                same = False
+            elif not (folder / name).is_file():
+                write_atomic(folder / name, data)
+                written += 1
+    except RowError:
+        same = False
+    return written, same
+
+
+def _found(paths: Iterable[Path], wanted: set[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in _files(paths):
+        if len(files) == len(wanted):
+            break
+        digest = file_digest(path)
+        if digest in wanted:
+            files.setdefault(digest, path)
+    return files
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.is_file())
+        elif path.is_file():
+            yield path
+        else:
+            raise UserError(str(path), "no such file or folder", "check the path")

@@ -1,0 +1,305 @@
+"""Writing a release: rows, pictures, card, manifest, changes, adapters, checksums; whole or not at all."""
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+
+from pipeline import __version__
+from pipeline.errors import UserError
+from pipeline.gates import Gate
+from pipeline.releases.adapters import write_adapters
+from pipeline.releases.croissant import write_croissant
+from pipeline.releases.difference import (
+    Difference,
+    changes_text,
+    difference,
+    next_versions,
+    parse_version,
+)
+from pipeline.releases.layout import (
+    Entry,
+    file_digest,
+    settle,
+    sync,
+    write_entries,
+    write_sums,
+)
+from pipeline.releases.reading import SUMS, Released, open_release
+from pipeline.report.plots import bars, grouped, standalone
+
+_CARD = Path(__file__).with_name("card.md.j2")
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What is to be published: the rows, what is known about them, and where their pictures are."""
+
+    version: str
+    dataset: str
+    language: str
+    canary: str
+    settings: Mapping[str, Any]
+    entries: Iterable[Entry]
+    sources: Mapping[str, Mapping[str, Any]]  # by sha256 of the video
+    gates: list[Gate]
+    left_out: Mapping[str, int]
+    newest_verdict_us: int
+    agreement: Mapping[str, Any]
+    closed: frozenset[str] = frozenset()
+    media: Mapping[str, Path] = field(default_factory=dict)  # by name in the release
+    withheld: frozenset[str] = frozenset()
+    reasons: Mapping[str, str] = field(default_factory=dict)  # by item id: why it changed or went
+    taken_down: int = 0
+
+
+@dataclass(frozen=True)
+class Release:
+    """A written release: where it is, what it holds, its root digest and its gates."""
+
+    folder: Path
+    counts: Mapping[str, int]
+    root_digest: str
+    gates: list[Gate]
+    sealed: Path | None = None
+
+
+@dataclass
+class _Tally:
+    """Counts what passes by, so that the rows are gone through once."""
+
+    tasks: Counter[str] = field(default_factory=Counter)
+    letters: dict[str, Counter[str]] = field(default_factory=dict)
+    contrasts: Counter[str] = field(default_factory=Counter)
+    choices: Counter[str] = field(default_factory=Counter)
+    clips: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    judged: dict[str, set[str]] = field(default_factory=lambda: {"person": set(), "script": set()})
+    providers: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+    prompts: set[str] = field(default_factory=set)
+    replies: set[str] = field(default_factory=set)
+    cost: float = 0.0
+    example: Any = None
+
+    def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self._count(entry)
+            yield entry
+
+    def _count(self, entry: Entry) -> None:
+        asked, behind = entry.question, entry.evidence
+        self.tasks[asked.question_type] += 1
+        if asked.answer:
+            self.letters.setdefault(asked.question_type, Counter())[asked.answer] += 1
+        self.choices[entry.split] += asked.format == "mcq"
+        if asked.contrast:
+            self.contrasts[asked.contrast] += 1
+        if behind.clip_id not in self.clips:
+            span = (asked.video_sha256, round(asked.start * 1e6), round(asked.end * 1e6))
+            self.clips[behind.clip_id] = span
+        self.providers.add(behind.provider)
+        self.models.update([behind.model] if behind.model else [])
+        self.prompts.update([behind.prompt_sha256] if behind.prompt_sha256 else [])
+        if behind.reply_id and behind.reply_id not in self.replies:  # items share a reply
+            self.replies.add(behind.reply_id)
+            self.cost += behind.cost_usd or 0.0
+        for kind in behind.verified_by:
+            self.judged[kind].add(behind.clip_id)
+        if self.example is None or (asked.format == "mcq" and self.example.format != "mcq"):
+            self.example = asked
+
+
+def versions(releases: Path) -> list[Path]:
+    """Return the folders of all releases, the oldest version first."""
+    found = [path for path in releases.glob("v*.*.*") if (path / SUMS).is_file()]
+    return sorted(found, key=lambda path: parse_version(path.name[1:]))
+
+
+def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
+    """Write `releases/v<version>` beside and rename it into place.
+
+    Raises UserError where the version is not the number that the change calls for. The answers of
+    withheld splits go to `sealed/v<version>`, which nobody else may read.
+    """
+    folder = releases / f"v{issue.version}"
+    releases.mkdir(parents=True, exist_ok=True)
+    for left in releases.glob(".tmp-*"):  # of an export that was killed
+        shutil.rmtree(left)
+    beside = Path(tempfile.mkdtemp(dir=releases, prefix=".tmp-"))
+    try:
+        answers = Path(tempfile.mkdtemp(dir=releases, prefix=".tmp-")) if issue.withheld else None
+        tally = _Tally()
+        counts = write_entries(
+            beside, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
+        )
+        manifest = _manifest(issue, counts, tally)
+        if answers:
+            manifest["sealed_digest"] = write_sums(answers)
+        change = _change(releases, beside, issue, manifest)
+        manifest["changes"] = {
+            "since": change.before if change else None,
+            "since_root_digest": _root_digest(releases, change),
+            "level": change.level if change else None,
+        }
+        _write_media(beside, issue)
+        _write_json(beside / "manifest.json", manifest)
+        text = changes_text(
+            change, issue.version, _root_digest(releases, change) or "", issue.reasons
+        )
+        _write(beside / "CHANGES.md", text)
+        _write_plots(beside / "plots", tally)
+        write_adapters(beside, manifest)
+        write_croissant(beside, manifest)
+        _write(beside / "README.md", _card(manifest, tally.example))
+        root_digest = write_sums(beside)
+        beside.chmod(0o755)
+        settle(beside)
+        kept = _seal(sealed / f"v{issue.version}", answers)
+        beside.rename(folder)
+        sync(releases)
+    except BaseException:
+        for left in releases.glob(".tmp-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        raise
+    return Release(folder, counts, root_digest, issue.gates, kept)
+
+
+def _metadata(issue: Issue) -> dict[str, str]:
+    return {"dataset": issue.dataset, "version": issue.version, "canary": issue.canary}
+
+
+def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[str, Any]:
+    spans: dict[str, list[list[int]]] = {}
+    for sha256, start_us, end_us in sorted(tally.clips.values()):
+        spans.setdefault(sha256, []).append([start_us, end_us])
+    videos = sorted((issue.sources[sha256] for sha256 in spans), key=lambda video: video["path"])
+    return {
+        "dataset": issue.dataset,
+        "version": issue.version,
+        "language": issue.language,
+        "canary": issue.canary,
+        # Neither interpreter nor host nor clock: the same workspace gives the same bytes elsewhere.
+        "made_with": {"egost": __version__, "pyarrow": pa.__version__},
+        "settings": issue.settings,
+        "items": dict(counts),
+        "multiple_choice_items": {split: tally.choices[split] for split in counts},
+        "items_by_task": dict(sorted(tally.tasks.items())),
+        "withheld": sorted(issue.withheld),
+        "left_out": dict(sorted(issue.left_out.items())),
+        "clips": len(tally.clips),
+        "clips_judged_by_people": len(tally.judged["person"]),
+        "clips_judged_by_scripts": len(tally.judged["script"]),
+        "agreement": issue.agreement,
+        "gates": [gate.model_dump() for gate in issue.gates],
+        "providers": sorted(tally.providers),
+        "models": sorted(tally.models),
+        "prompts": sorted(tally.prompts),
+        "cost_usd": round(tally.cost, 6),
+        "newest_verdict_us": issue.newest_verdict_us,
+        "taken_down_videos": issue.taken_down,
+        "videos": [
+            {
+                **video,
+                "pictures_included": (video["licence"] or "").casefold() not in issue.closed,
+                "spans_us": spans[video["sha256"]],
+            }
+            for video in videos
+        ],
+    }
+
+
+def _change(
+    releases: Path, beside: Path, issue: Issue, manifest: Mapping[str, Any]
+) -> Difference | None:
+    """Compare with the newest version, and refuse a number that does not follow from the change."""
+    known = versions(releases)
+    if not known:
+        return None
+    before = open_release(known[-1])
+    found = difference(before, Released(beside, dict(manifest)))
+    allowed = next_versions(before.version, found.level)
+    if issue.version not in allowed:
+        raise UserError(
+            f"version {issue.version}",
+            f"{len(found.added)} rows added, {len(found.removed)} removed and {len(found.changed)} changed "
+            f"since {before.version}: a {found.level} change",
+            f"export {' or '.join(allowed)}",
+        )
+    return found
+
+
+def _root_digest(releases: Path, change: Difference | None) -> str | None:
+    return file_digest(releases / f"v{change.before}" / SUMS) if change else None
+
+
+def _write_media(folder: Path, issue: Issue) -> None:
+    for name, source in issue.media.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        if not file_digest(target).startswith(target.stem):
+            raise UserError(
+                str(source),
+                "is not the picture that was cut: its bytes have changed",
+                "delete that file; egost frames and egost export make it again",
+            )
+
+
+def _write_plots(folder: Path, tally: _Tally) -> None:
+    folder.mkdir()
+    letters = {
+        task: {letter: float(counts[letter]) for letter in "ABCD"}
+        for task, counts in sorted(tally.letters.items())
+    }
+    for name, plot in {
+        "tasks": bars("Items by task", dict(sorted(tally.tasks.items())), kind="plain"),
+        "letters": grouped("Letters of the right answers", letters, chance=0.25),
+        "contrasts": bars("What options flip", dict(sorted(tally.contrasts.items())), kind="plain"),
+    }.items():
+        _write(folder / f"{name}.svg", standalone(plot))
+
+
+def _seal(target: Path, answers: Path | None) -> Path | None:
+    if answers is None:
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.chmod(0o700)
+    settle(answers)
+    if target.exists():  # of an export that was killed before its release was there
+        shutil.rmtree(target)
+    answers.rename(target)
+    return target
+
+
+def _card(manifest: Mapping[str, Any], example: Any) -> str:
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    licences: dict[str, list[str]] = {}
+    for video in manifest["videos"]:
+        licences.setdefault(video["licence"] or "not stated", []).append(
+            video["source"] or video["path"]
+        )
+    text = environment.from_string(_CARD.read_text(encoding="utf-8")).render(
+        manifest=manifest,
+        failed=[gate for gate in manifest["gates"] if not gate["met"]],
+        example=example,
+        licences={name: sorted(set(sources)) for name, sources in sorted(licences.items())},
+        closed=sum(not video["pictures_included"] for video in manifest["videos"]),
+    )
+    return text.rstrip("\n") + "\n"
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

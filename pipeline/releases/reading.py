@@ -1,0 +1,204 @@
+"""Reading a release back: its manifest, its rows, and what the gates recompute them from."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from pipeline.arrow import arrow_schema
+from pipeline.errors import GateError, UserError
+from pipeline.gates import Candidate, Origin
+from pipeline.records import Item, Record, Route
+from pipeline.releases.layout import Entry, Evidence, Question
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+SUMS = "SHA256SUMS"
+CONFIGS: dict[str, type[Record]] = {"data": Question, "evidence": Evidence}
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release on disk: its folder and what its manifest says."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Return the version, such as `1.0.0`."""
+        return str(self.manifest["version"])
+
+    @property
+    def splits(self) -> list[str]:
+        """Return the names of its splits, as the manifest orders them."""
+        return list(self.manifest["items"])
+
+    def files(self, config: str) -> list[Path]:
+        """Return the Parquet files of `data` or `evidence`, split by split."""
+        return [
+            path
+            for split in self.splits
+            for path in sorted((self.folder / config).glob(f"{split}-*-of-*.parquet"))
+        ]
+
+    def questions(self) -> Iterator[tuple[str, Question]]:
+        """Yield each question with its split, in file order."""
+        for path in self.files("data"):
+            for row in read_rows(path, Question):
+                yield split_of(path), row
+
+    def evidence(self) -> Iterator[Evidence]:
+        """Yield each evidence row, in file order."""
+        for path in self.files("evidence"):
+            yield from read_rows(path, Evidence)
+
+    def entries(self, sealed: Path | None = None) -> Iterator[Entry]:
+        """Yield every item with its evidence, those of withheld splits from the folder `sealed`."""
+        withheld = set(self.manifest["withheld"]) if sealed else set()
+        answers = Released(sealed, self.manifest) if sealed else None
+        evidence = {row.id: row for row in self.evidence()}
+        if answers:
+            evidence |= {row.id: row for row in answers.evidence()}
+        open_rows = (pair for pair in self.questions() if pair[0] not in withheld)
+        for split, question in (*open_rows, *(answers.questions() if answers else ())):
+            if question.id not in evidence:
+                raise GateError(question.id, "has no row in the evidence config", NEW_COPY)
+            yield Entry(split, question, evidence[question.id])
+
+    def candidate(self) -> Candidate:
+        """Return the released items with all that the gates recompute them from."""
+        return candidate_of(self.entries(), self.manifest["settings"]["export"]["min_verified"])
+
+
+def candidate_of(entries: Iterable[Entry], min_verified: float) -> Candidate:
+    """Return released items as what the gates measure."""
+    items, routes, origins = [], {}, {}
+    # The evidence of a clip is the same in all its rows but for `verified_by`, which is by item.
+    judged: dict[str, frozenset[str]] = {}
+    for entry in entries:
+        behind = entry.evidence
+        items.append(_item(entry.question, behind, entry.split))
+        routes[behind.clip_id] = _route(behind)
+        origins[behind.clip_id] = origin_of(entry.question)
+        judged[behind.clip_id] = judged.get(behind.clip_id, frozenset()) | {*behind.verified_by}
+    return Candidate(tuple(items), routes, judged, min_verified, origins)
+
+
+def origin_of(question: Question) -> Origin:
+    """Return where a released question's clip comes from."""
+    return Origin(
+        question.split_group,
+        question.video_sha256,
+        round(question.start * 1e6),
+        round(question.end * 1e6),
+        tuple(question.frames),
+    )
+
+
+NEW_COPY = "get a new copy of this release; a release never changes"
+
+
+def open_release(folder: Path) -> Released:
+    """Open a release; raise UserError if the folder is none, GateError if its manifest is damaged."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(
+            str(folder), "is not a release (it has no manifest.json)", "name a folder releases/v…"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        released = Released(folder, manifest)
+        if not (isinstance(released.version, str) and isinstance(manifest["items"], dict)):
+            raise KeyError("items")
+    except (ValueError, KeyError, TypeError) as error:
+        raise GateError(str(path), f"can't be read: {error!r}", NEW_COPY) from error
+    return released
+
+
+def split_of(path: Path) -> str:
+    """Return the split that a file such as `test-00000-of-00001.parquet` belongs to."""
+    return path.name.split("-", 1)[0]
+
+
+def check_schema(path: Path, kind: type[Record]) -> None:
+    """Raise GateError unless the file's columns are exactly this type's fields."""
+    try:
+        found = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise GateError(str(path), f"not readable as Parquet: {error}", NEW_COPY) from error
+    wanted = arrow_schema(kind)
+    if not found.equals(wanted, check_metadata=False):
+        differing = sorted(
+            name
+            for name in {*found.names, *wanted.names}
+            if name not in found.names
+            or name not in wanted.names
+            or not found.field(name).equals(wanted.field(name))
+        )
+        what = f"its columns are not those of a release: {', '.join(differing) or 'their order'}"
+        raise GateError(str(path), what, "read it with the version of egost that wrote it")
+
+
+def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+    """Yield the rows of one Parquet file, one row group in memory at a time."""
+    check_schema(path, kind)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    yield kind.model_validate(row)
+    except (pa.ArrowException, OSError, ValidationError) as error:
+        raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
+
+
+def _item(question: Question, behind: Evidence, split: str) -> Item:
+    letter = question.answer
+    return Item.model_validate(
+        {
+            "item_id": question.id,
+            "clip_id": behind.clip_id,
+            "video_id": question.video_sha256,
+            "split": split,
+            "task": question.question_type,
+            "category": question.category,
+            "orientation": question.orientation,
+            "format": question.format,
+            "question": question.question,
+            "options": question.options,
+            "answer_index": None if letter is None else "ABCDEFGHIJ".find(letter),
+            "answer_text": question.answer_text,
+            "option_kind": "square" if behind.flips else "model" if question.options else None,
+            "contrast": question.contrast,
+            "flips": behind.flips,
+            "reference_moves": behind.reference_moves,
+            "reference_landmarks": behind.reference_landmarks,
+            "status": behind.status,
+            "status_reason": None,
+            "fingerprint": behind.fingerprint,
+        }
+    )
+
+
+def _route(row: Evidence) -> Route:
+    return Route(
+        clip_id=row.clip_id,
+        origin="verified" if row.status == "verified" else "draft",
+        verified_categories=[],
+        fingerprint="",
+        provider=row.provider,
+        model=row.model,
+        prompt_sha256=row.prompt_sha256,
+        reply_id=row.reply_id,
+        input_tokens=None,
+        output_tokens=None,
+        cost_usd=row.cost_usd,
+        steps=row.steps,
+        forward_description="",
+        reverse_description="",
+        confidence=0.0,
+    )

@@ -1,0 +1,119 @@
+"""Taking a video out of what is released: the next version is made from the newest one, without it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.gates import check_gates
+from pipeline.releases.difference import next_versions
+from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
+from pipeline.releases.layout import Entry
+from pipeline.releases.publish import Issue, Release, publish, versions
+from pipeline.releases.reading import Released, candidate_of, open_release
+from pipeline.store import Place
+
+
+@dataclass(frozen=True)
+class TakenDown:
+    """What taking a video down did, and where it still is."""
+
+    path: str
+    removed: int
+    release: Release | None
+    still_in: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.release:
+            made = f"{self.removed} items left; {self.release.folder} is without them, root digest {self.release.root_digest}"
+        else:
+            made = "the newest version does not hold it, so no version was made"
+        older = (
+            f"; {', '.join(self.still_in)} still hold it: withdraw them wherever they were published"
+            if self.still_in
+            else ""
+        )
+        return f"release take-down: {self.path}: {made}{older}; no later version will hold it"
+
+
+def take_video_down(place: Place, name: str) -> TakenDown:
+    """Remember that a video must not be released, and replace the newest version if it holds it.
+
+    `name` is the video's path as a manifest has it, or its sha256. The new version holds the rows of
+    the newest one and nothing else that the workspace may hold by now. Raises UserError for a video
+    that no release holds.
+    """
+    folders = versions(place.releases)
+    holding = [(folder, _find(open_release(folder), name)) for folder in folders]
+    known = [(folder, video) for folder, video in holding if video]
+    if not known:
+        raise UserError(
+            name,
+            f"no release in {place.releases} holds this video",
+            "give its path or sha256 as a release's manifest.json has it; to keep a video out of "
+            "releases to come, write another consent into manifest.csv",
+        )
+    video = known[-1][1]
+    assert video is not None
+    take_down(place, video["sha256"], video["path"])
+    newest = open_release(folders[-1])
+    release, removed = None, 0
+    if known[-1][0] == folders[-1]:
+        release, removed = _without(place, newest, video["sha256"])
+    return TakenDown(video["path"], removed, release, tuple(folder.name for folder, _ in known))
+
+
+def _find(released: Released, name: str) -> dict[str, Any] | None:
+    videos = released.manifest["videos"]
+    return next((video for video in videos if name in (video["path"], video["sha256"])), None)
+
+
+def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]:
+    manifest = newest.manifest
+    sealed = place.root / "sealed" / newest.folder.name
+    if manifest["withheld"] and not sealed.is_dir():
+        raise UserError(str(sealed), "the withheld answers are not there", "bring this folder back")
+
+    def kept() -> Iterator[Entry]:
+        entries = newest.entries(sealed if manifest["withheld"] else None)
+        return (entry for entry in entries if entry.question.video_sha256 != sha256)
+
+    gone = [row.id for _, row in newest.questions() if row.video_sha256 == sha256]
+    left = sum(manifest["items"].values()) - len(gone)
+    if not left:
+        raise UserError(
+            str(newest.folder),
+            "nothing would be left of this release",
+            "withdraw it wherever it was published; the video is noted, no later version will hold it",
+        )
+    settings = manifest["settings"]["export"]
+    names = {name for entry in kept() for name in entry.question.frames}
+    issue = Issue(
+        version=next_versions(newest.version, "major")[0],
+        dataset=manifest["dataset"],
+        language=manifest["language"],
+        canary=manifest["canary"],
+        settings=manifest["settings"],
+        entries=kept(),
+        sources={
+            video["sha256"]: {name: video[name] for name in ("path", "sha256", "source", "licence")}
+            for video in manifest["videos"]
+        },
+        gates=check_gates(candidate_of(kept(), settings["min_verified"])),
+        left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(gone)}),
+        newest_verdict_us=manifest["newest_verdict_us"],
+        agreement=manifest["agreement"],
+        closed=frozenset(licence.casefold() for licence in settings["closed_licences"]),
+        media=_pictures(newest.folder, names),
+        withheld=frozenset(manifest["withheld"]),
+        reasons=dict.fromkeys(gone, TAKEN_DOWN),
+        taken_down=len(taken_down(place)),
+    )
+    return publish(place.releases, place.root / "sealed", issue), len(gone)
+
+
+def _pictures(folder: Path, names: set[str]) -> dict[str, Path]:
+    """Return the wanted pictures that the release holds: of closed licences there are none."""
+    return {name: folder / name for name in sorted(names) if (folder / name).is_file()}

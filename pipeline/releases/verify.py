@@ -1,0 +1,181 @@
+"""Verifying a release without the workspace it came from: its bytes, its columns, its gates' figures."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.errors import GateError, UserError
+from pipeline.gates import Gate, check_gates
+from pipeline.releases.layout import file_digest
+from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
+
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+_PICTURE = re.compile(r"frames/[0-9a-f]{2}/[0-9a-f]{32}\.jpg")
+_NAMED = 20  # files that one message names before it only counts
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What holds of a release: how much of it was checked, and which gates it admits not to meet."""
+
+    folder: Path
+    version: str
+    files: int
+    items: int
+    root_digest: str
+    admitted: tuple[str, ...]
+    recomputed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        admits = f"; it admits gates not met: {', '.join(self.admitted)}" if self.admitted else ""
+        gates = (
+            f"{len(self.recomputed)} gates recomputed" if self.recomputed else "no gate recomputed"
+        )
+        return (
+            f"verify: {self.folder}: version {self.version}: {self.files} files and {self.items} items "
+            f"are as released, {gates}{admits}; root digest {self.root_digest}"
+        )
+
+
+def verify(folder: Path, digest: str | None = None) -> Verified:
+    """Check a release against SHA256SUMS, its own manifest and the gates; return what was checked.
+
+    `digest` is the root digest that export printed: SHA256SUMS can't vouch for itself. Raises
+    UserError for a folder that is no release and a digest that is none, GateError that names every
+    file that was changed, lost or added, or the figure that does not follow from the rows.
+    """
+    root_digest, files = _check_bytes(folder, digest)
+    released = open_release(folder)
+    for config, kind in CONFIGS.items():
+        for path in released.files(config):
+            check_schema(path, kind)
+    items = _check_counts(released)
+    recomputed = [] if released.manifest["withheld"] else _check_figures(released)
+    gates = released.manifest["gates"]
+    return Verified(
+        folder,
+        released.version,
+        files,
+        items,
+        root_digest,
+        tuple(gate["name"] for gate in gates if not gate["met"]),
+        tuple(recomputed),
+    )
+
+
+def _check_bytes(folder: Path, digest: str | None) -> tuple[str, int]:
+    path = folder / SUMS
+    if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise UserError(
+            f"--digest {digest}", "not 64 hex digits", "copy the root digest that export printed"
+        )
+    if not path.is_file():
+        raise UserError(str(folder), f"is not a release (it has no {SUMS})", "name a release")
+    data = path.read_bytes()
+    root_digest = hashlib.sha256(data).hexdigest()
+    if digest is not None and root_digest != digest:
+        raise GateError(
+            str(path), f"was changed: its digest is {root_digest}, not {digest}", NEW_COPY
+        )
+    sums = _parse(path, data)
+    faults = _faults(folder, sums)
+    if faults:
+        more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        raise GateError(str(folder), "; ".join(faults[:_NAMED]) + more, NEW_COPY)
+    return root_digest, len(sums)
+
+
+def _parse(path: Path, data: bytes) -> dict[str, str]:
+    sums: dict[str, str] = {}
+    # Bytes that are not UTF-8 stay what they are: a flipped bit must end in a line's number.
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
+        match = _LINE.fullmatch(line)
+        if not match or match[2] in sums or ".." in Path(match[2]).parts or match[2][0] == "/":
+            raise GateError(str(path), f"was changed: line {number} is not a checksum", NEW_COPY)
+        sums[match[2]] = match[1]
+    if not sums or not data.endswith(b"\n"):
+        raise GateError(str(path), "was changed: its end is missing", NEW_COPY)
+    return sums
+
+
+def _faults(folder: Path, sums: dict[str, str]) -> list[str]:
+    there = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    } - {SUMS}
+    faults = []
+    for name in sorted({*sums, *there}):
+        shown = ascii(name)[1:-1]
+        path = folder / name
+        if name not in there:
+            faults.append(f"{shown} is missing")
+        elif name not in sums and _is_hydrated(folder, name):
+            continue
+        elif name not in sums:
+            faults.append(f"{shown} is not part of the release")
+        elif path.is_symlink():
+            faults.append(f"{shown} is a link, not a file")
+        elif file_digest(path) != sums[name]:
+            faults.append(f"{shown} was changed")
+    return faults
+
+
+def _is_hydrated(folder: Path, name: str) -> bool:
+    """Tell whether a picture was put back: the rows name it by its digest, so it needs no line."""
+    path = folder / name
+    named = bool(_PICTURE.fullmatch(name)) and path.is_file() and not path.is_symlink()
+    return named and file_digest(path).startswith(path.stem)
+
+
+def _check_counts(released: Released) -> int:
+    """Hold the manifest's counts against the rows, and both configs against each other."""
+    seen: set[str] = set()
+    counts = dict.fromkeys(released.splits, 0)
+    shown: set[str] = set()
+    for split, row in released.questions():
+        if row.id in seen:
+            raise GateError(row.id, "stands twice in the release", NEW_COPY)
+        seen.add(row.id)
+        counts[split] += 1
+        shown.update(row.frames)
+    if counts != released.manifest["items"]:
+        what = f"the manifest counts {released.manifest['items']}, the rows are {counts}"
+        raise GateError(str(released.folder), what, NEW_COPY)
+    strays = {
+        path.relative_to(released.folder).as_posix()
+        for path in (released.folder / "frames").glob("*/*")
+    } - shown
+    if strays:
+        raise GateError(str(released.folder), f"{min(strays)} belongs to no row", NEW_COPY)
+    withheld = released.manifest["withheld"]
+    open_ids = {row.id for split, row in released.questions() if split not in withheld}
+    if open_ids != {row.id for row in released.evidence()}:
+        raise GateError(str(released.folder), "data and evidence hold different ids", NEW_COPY)
+    return len(seen)
+
+
+def _check_figures(released: Released) -> list[str]:
+    """Recompute every gate that the rows alone decide; what the manifest says of it must follow."""
+    told = {gate["name"]: Gate.model_validate(gate) for gate in released.manifest["gates"]}
+    same = released.manifest["made_with"]["egost"] == __version__
+    recomputed = []
+    for gate in check_gates(released.candidate()):
+        claim = told.get(gate.name)
+        if claim is None and same:
+            raise GateError(gate.name, "the manifest does not tell of this gate", NEW_COPY)
+        if claim is None:
+            continue
+        # Another version of egost may word a figure otherwise; whether the gate is met stays.
+        if claim.met != gate.met or (
+            same and (claim.figure, claim.rows) != (gate.figure, gate.rows)
+        ):
+            raise GateError(
+                gate.name,
+                f"the manifest says {claim.figure}; the rows give {gate.figure}",
+                NEW_COPY,
+            )
+        recomputed.append(gate.name)
+    return recomputed

@@ -1,0 +1,375 @@
+"""What a report shows, gathered from a workspace: the funnel, the plots, and every clip with its pairs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.records import (
+    Clip,
+    Finding,
+    Frame,
+    Heading,
+    Item,
+    Rejection,
+    Route,
+    Source,
+    Step,
+    Turn,
+    Verdict,
+    Video,
+)
+from pipeline.report.film import chosen
+from pipeline.report.plots import Plot, bars, grouped, histogram
+from pipeline.stages.agreement import agreement
+from pipeline.store import Place, Store
+from pipeline.tasks import TASKS
+
+_POINTS = 90  # of a heading curve: one every 8 pixels where it is drawn widest
+_LETTERS = "ABCD"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How many were lost on the way for one reason, which they are, and what mends it."""
+
+    count: int
+    why: str
+    units: tuple[str, ...] = ()
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the funnel: how many got there, and what was lost on the way to it."""
+
+    name: str
+    count: int
+    note: str = ""
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """Return how many were lost on the way here."""
+        return sum(loss.count for loss in self.losses)
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture of a clip: where it lies, when it was seen (clip time), why it was kept."""
+
+    path: Path
+    at_us: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One clip as the gallery shows it; times are clip time, in microseconds until they are shown."""
+
+    clip_id: str
+    video: str
+    split: str
+    scene: str
+    start_us: int
+    length_us: int
+    origin: str
+    frames: Sequence[Still]
+    heading: Sequence[tuple[int, float]]
+    turns: Sequence[Turn]
+    steps: Sequence[Step]
+    descriptions: tuple[str, str]
+    items: Sequence[Mapping[str, Any]]
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[tuple[str, str, str]] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the page's script needs, in seconds and with short names: there may be thousands."""
+        stills = [self.frames[place] for place in chosen(len(self.frames))]
+        return {
+            "id": self.clip_id,
+            "video": self.video,
+            "split": self.split,
+            "scene": self.scene,
+            "start": self.start_us / 1e6,
+            "length": self.length_us / 1e6,
+            "origin": self.origin,
+            "stills": [[still.at_us / 1e6, still.reason] for still in stills],
+            "yaw": [[round(at / 1e6, 2), round(degrees, 1)] for at, degrees in self.heading],
+            "turns": [
+                [
+                    (turn.start_us - self.start_us) / 1e6,
+                    (turn.end_us - self.start_us) / 1e6,
+                    turn.kind if turn.moving else "glance",
+                    round(turn.yaw_degrees),
+                ]
+                for turn in self.turns
+            ],
+            "steps": [
+                [(step.start_us - self.start_us) / 1e6, step.move, step.landmark, step.action]
+                for step in self.steps
+            ],
+            "told": list(self.descriptions),
+            "items": list(self.items),
+            "verdicts": list(self.verdicts),
+            "findings": [list(finding) for finding in self.findings],
+        }
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All that one page shows."""
+
+    title: str
+    subtitle: str
+    notices: Sequence[str]
+    funnel: Sequence[Level]
+    plots: Sequence[Plot]
+    clips: Sequence[Shown]
+
+
+def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Gallery:
+    """Gather a workspace."""
+    videos = {video.video_id: video for video in store.rows(Video)}
+    routes = {route.clip_id: route for route in store.rows(Route)}  # verified ones come last
+    items, verdicts, turns = store.rows(Item), store.rows(Verdict), store.rows(Turn)
+    frames, headings = by_clip(store.rows(Frame)), by_clip(store.rows(Heading))
+    turns_by_clip, verdicts_by_clip = by_clip(turns), by_clip(verdicts)
+    items_by_clip = by_clip(items)
+    findings = defaultdict(list)
+    for finding in store.rows(Finding):
+        findings[finding.unit].append(finding)
+    clips = []
+    for clip in store.rows(Clip):
+        video, route = videos[clip.video_id], routes.get(clip.clip_id)
+        own = sorted(items_by_clip[clip.clip_id], key=lambda item: TASK_ORDER.get(item.task, 99))
+        remarks = [*findings[clip.clip_id], *(f for item in own for f in findings[item.item_id])]
+        clips.append(
+            Shown(
+                clip_id=clip.clip_id,
+                video=video.path,
+                split=video.split,
+                scene=video.scene or "",
+                start_us=clip.start_us,
+                length_us=clip.end_us - clip.start_us,
+                origin=route.origin if route else "",
+                frames=[
+                    Still(
+                        place.media_path(frame.media),
+                        frame.t_us - clip.start_us,
+                        plain(frame.reason),
+                    )
+                    for frame in frames[clip.clip_id]
+                ],
+                heading=_thinned(headings[clip.clip_id], clip),
+                turns=turns_by_clip[clip.clip_id],
+                steps=route.steps if route else (),
+                descriptions=(route.forward_description, route.reverse_description)
+                if route
+                else ("", ""),
+                items=[_item(item) for item in own],
+                verdicts=[_verdict(one) for one in verdicts_by_clip[clip.clip_id]],
+                findings=[(remark.severity, remark.kind, remark.message) for remark in remarks],
+            )
+        )
+    minutes = sum(video.duration_us for video in videos.values()) / 60e6
+    return Gallery(
+        title=place.root.resolve().name,
+        subtitle=f"workspace: {len(videos)} videos, {minutes:.0f} minutes, {len(clips)} clips, {len(items)} pairs",
+        notices=notices,
+        funnel=_funnel(store, videos, clips, routes, items),
+        plots=[
+            *item_plots(clips, [turn_kind(turn) for turn in turns]),
+            *_people_plots(verdicts),
+            *_cost_plots(routes.values()),
+        ],
+        clips=clips,
+    )
+
+
+TASK_ORDER = {task.name: place for place, task in enumerate(TASKS)}
+
+
+def turn_kind(turn: Turn) -> str:
+    """Return the kind of a turn, or `glance` for a look aside."""
+    return turn.kind if turn.moving else "glance"
+
+
+def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
+    """Return rows by the clip they belong to."""
+    groups: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[row.clip_id].append(row)
+    return groups
+
+
+def plain(reason: str) -> str:
+    """Return why a keyframe was kept, without the figures in brackets."""
+    return reason.partition(" (")[0]
+
+
+def _thinned(headings: Sequence[Heading], clip: Clip) -> list[tuple[int, float]]:
+    if not headings:
+        return []
+    (heading,) = headings
+    points = list(zip(heading.t_us, heading.yaw_degrees, strict=True))
+    step = max(len(points) / _POINTS, 1.0)
+    kept = [points[int(place * step)] for place in range(int(len(points) / step))]
+    if points and kept[-1] != points[-1]:
+        kept.append(points[-1])
+    return [(at - clip.start_us, degrees) for at, degrees in kept]
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.item_id,
+        "task": item.task,
+        "question": item.question,
+        "options": item.options,
+        "right": item.answer_index,
+        "answer": item.answer_text,
+        "status": item.status,
+        "why": item.status_reason or "",
+        "contrast": item.contrast or "",
+    }
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "who": one.annotator,
+        "by": one.by,
+        "verdict": one.verdict,
+        "kind": one.kind,
+        "reasons": one.reasons,
+        "seconds": round(one.seconds),
+    }
+
+
+# ---- the funnel ----------------------------------------------------------------------------------
+
+
+def _funnel(
+    store: Store,
+    videos: Mapping[str, Video],
+    clips: Sequence[Shown],
+    routes: Mapping[str, Route],
+    items: Sequence[Item],
+) -> list[Level]:
+    lost: defaultdict[str, list[Rejection]] = defaultdict(list)
+    for rejection in store.rows(Rejection):
+        lost[rejection.stage].append(rejection)
+    verified = sum(route.origin == "verified" for route in routes.values())
+    kept = [item for item in items if item.status != "set_aside"]
+    aside = Counter(
+        item.status_reason or "set aside" for item in items if item.status == "set_aside"
+    )
+    allowed = [item for item in kept if videos[item.video_id].consent == "release"]
+    pairs = len({(item.clip_id, item.category) for item in kept})
+    levels = [
+        Level("files", len(store.rows(Source)), "found in the folders that were named"),
+        Level("videos", len(videos), "readable, each content once", _told(lost, "ingest", "split")),
+        Level("clips", len(clips), "spans that are asked about", _told(lost, "frames")),
+        Level("routes", len(routes), "drafted", _told(lost, "draft")),
+        Level("verified routes", verified, "people agree on them", _told(lost, "push", "review")),
+        Level(
+            "pairs",
+            len(kept),
+            f"{pairs} times forward and reverse",
+            (
+                *_told(lost, "compose", "check"),
+                *(Loss(count, f"set aside: {why}") for why, count in aside.most_common()),
+            ),
+        ),
+        Level(
+            "releasable",
+            len(allowed),
+            f"consent given; {sum(item.status == 'verified' for item in allowed)} of them verified",
+            (Loss(len(kept) - len(allowed), "pairs without consent to release"),)
+            if len(kept) > len(allowed)
+            else (),
+        ),
+    ]
+    rest = _told(lost, *list(lost))
+    return (
+        [*levels, Level("elsewhere", sum(loss.count for loss in rest), "", rest)]
+        if rest
+        else levels
+    )
+
+
+def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
+    """Take the rejections of these stages and group them by reason, the most frequent first."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for stage in stages:
+        for rejection in lost.pop(stage, []):
+            groups[rejection.what, rejection.fix].append(rejection.unit)
+    return tuple(
+        Loss(len(units), what, tuple(units), fix)
+        for (what, fix), units in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    )
+
+
+# ---- the plots -----------------------------------------------------------------------------------
+
+
+def item_plots(clips: Sequence[Shown], turn_kinds: Iterable[str]) -> list[Plot]:
+    """Return the plots that a workspace and a release share."""
+    items = [item for clip in clips for item in clip.items]
+    kinds, tasks = Counter(turn_kinds), Counter(item["task"] for item in items)
+    ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
+    letters: dict[str, dict[str, float]] = {
+        task: {
+            letter: sum(item["task"] == task and item["right"] == place for item in items)
+            for place, letter in enumerate(_LETTERS)
+        }
+        for task in ordered
+        if any(item["task"] == task and item["right"] is not None for item in items)
+    }
+    words = [float(len(text.split())) for item in items for text in item["options"]]
+    contrasts = Counter(item["contrast"] for item in items if item["contrast"])
+    return [
+        bars("Pairs by task", {task: tasks[task] for task in ordered}, kind="plain"),
+        grouped(
+            "Letters of the right answers",
+            letters,
+            note="lines mark equal parts",
+            chance=1 / len(_LETTERS),
+        ),
+        bars(
+            "Turns by kind",
+            {kind: kinds[kind] for kind in ("left", "right", "around", "glance") if kinds[kind]},
+            note="measured from the camera's own motion",
+        ),
+        histogram("Length of clips", [clip.length_us / 1e6 for clip in clips], unit=" s"),
+        histogram("Words in an option", words),
+        bars("What options flip", dict(contrasts.most_common()), kind="plain"),
+    ]
+
+
+def _people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
+    if not verdicts:
+        return []
+    people = sorted({one.annotator for one in verdicts})
+    counts: dict[str, dict[str, float]] = {
+        who: dict(sorted(Counter(one.verdict for one in verdicts if one.annotator == who).items()))
+        for who in people
+    }
+    agreed: dict[str, float] = {
+        category: 100 * found.percent for category, found in agreement(verdicts).items()
+    }
+    return [
+        grouped("Verdicts by annotator", counts),
+        *([bars("Agreement by category", agreed, unit=" %", kind="plain")] if agreed else []),
+        histogram("Seconds per verdict", [one.seconds for one in verdicts], unit=" s"),
+    ]
+
+
+def _cost_plots(routes: Iterable[Route]) -> list[Plot]:
+    cost: Counter[str] = Counter()
+    for route in routes:
+        if route.cost_usd:
+            cost[route.model or route.provider] += route.cost_usd  # type: ignore[assignment]
+    return (
+        [bars("Cost by model", dict(cost.most_common()), unit=" USD", kind="plain")] if cost else []
+    )

@@ -1,0 +1,369 @@
+"""Turn routes into question-answer items: route descriptions, and squares for the other categories.
+
+All draws are keyed with the workspace's secret seed and each item's id, so nobody can replay them
+and another clip's items never move; letters and flips are balanced over the items of a split.
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.assets import asset
+from pipeline.balance import Candidate, Choice, choose_squares
+from pipeline.config import Settings
+from pipeline.order import OrderModel
+from pipeline.records import (
+    Answer,
+    Category,
+    Clip,
+    Item,
+    Rejection,
+    Route,
+    Row,
+    Split,
+    Step,
+    Turn,
+    Video,
+    Written,
+    digest,
+    item_id,
+)
+from pipeline.route import canonical, reverse
+from pipeline.stages.answers import confirmed, flaws, pairs_set_aside
+from pipeline.store import Place, Rows
+from pipeline.tasks import (
+    MIXED,
+    ORIENTATIONS,
+    ROUTE,
+    SQUARE_CATEGORIES,
+    Square,
+    Stems,
+    Task,
+    fact_marks,
+    read_stems,
+)
+
+_STEMS = "prompts/stems.toml"
+_FIELDS = set(Item.model_fields)
+_NO_OPTIONS: Mapping[str, Any] = {
+    "options": [],
+    "answer_index": None,
+    "option_kind": None,
+    "contrast": None,
+    "flips": [],
+    "reference_moves": [],
+    "reference_landmarks": [],
+}
+
+
+class ComposeSettings(Settings):
+    """How questions are made."""
+
+    language: str = Field(
+        "en", description="The section of prompts/stems.toml that words the questions."
+    )
+    apart_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="What is flipped lies at least so far apart, or it can't be seen.",
+    )
+    min_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Turns measured less surely are flipped only where a clip has no others.",
+    )
+
+
+def depends(settings: ComposeSettings, place: Place) -> str:
+    """Return the digest of the wordings and of the secret seed."""
+    return digest(asset(_STEMS).read_text(encoding="utf-8"), place.secret().hex())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A clip that can be asked about: its best route, in canonical form, and what became of it."""
+
+    clip: Clip
+    video: Video
+    route: Route
+    steps: tuple[Step, ...]
+    refused: str | None
+    measured: tuple[Turn, ...] = ()
+
+    def doubtful(self, least: float) -> frozenset[str]:
+        """Name the turns of a draft that no turn of at least this confidence was measured for."""
+        if self.route.origin == "verified":
+            return frozenset()
+        sided = [step for step in self.steps if step.move != "straight"]
+        return frozenset(
+            f"turn:{place}"
+            for place, step in enumerate(sided)
+            if not any(
+                turn.confidence >= least
+                and turn.start_us < step.end_us
+                and turn.end_us > step.start_us
+                for turn in self.measured
+            )
+        )
+
+    def status(self, task: Task) -> tuple[str, str | None]:
+        if self.refused:
+            return "set_aside", self.refused
+        return ("verified" if task.category in self.route.verified_categories else "draft"), None
+
+    def item_id(self, task: Task) -> str:
+        return item_id(self.clip.clip_id, task.name)
+
+
+def run(rows: Rows, settings: ComposeSettings, place: Place) -> Iterator[Row]:
+    """Compose the items of all clips; what can't be asked of a clip is a rejection with the reason."""
+    draw = _Draw(place.secret())
+    composer = _Composer(read_stems(asset(_STEMS), settings.language), draw, rows.before(Item))
+    asked = sorted(_asked(rows), key=lambda one: draw(one.clip.clip_id))
+    choices = choose_squares(
+        [composer.candidate(one, settings.min_confidence) for one in asked],
+        {category: _order_model(asked, category) for category in ("landmark", "action")},
+        round(settings.apart_seconds * 1e6),
+        draw,
+    )
+    written: dict[str, list[Written]] = {}
+    for row in rows[Written]:
+        written.setdefault(row.clip_id, []).append(row)
+    composer.reserve(asked, choices, written)
+    yield from _after_audit(_composed(asked, choices, composer, written), rows[Answer])
+
+
+def _composed(
+    asked: Iterable["_Asked"],
+    choices: Mapping[str, Choice],
+    composer: "_Composer",
+    written: Mapping[str, Sequence[Written]],
+) -> Iterator[Row]:
+    for one in asked:
+        choice = choices[one.clip.clip_id]
+        for task in ROUTE:
+            yield composer.open_item(one, task)
+        for category in SQUARE_CATEGORIES:
+            if category in choice.squares:
+                for orientation in ORIENTATIONS:
+                    yield composer.square_item(
+                        one, Task(category, orientation), choice.squares[category]
+                    )
+            else:
+                yield _rejection(one, category, choice.lacking[category])
+        for row in written.get(one.clip.clip_id, ()):
+            yield composer.written_item(one, row)
+
+
+def _after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:
+    """Set aside what the audit found to be flawed; what a model wrote is verified by it alone."""
+    if not answers:
+        yield from composed
+        return
+    made = list(composed)
+    items = [row for row in made if isinstance(row, Item)]
+    reasons = pairs_set_aside(items, flaws(items, answers))
+    sure = confirmed(items, answers)
+    for row in made:
+        if isinstance(row, Item) and row.item_id in reasons:
+            change = {"status": "set_aside", "status_reason": reasons[row.item_id]}
+            yield row.model_copy(update=change)
+        elif isinstance(row, Item) and row.item_id in sure and row.status == "draft":
+            yield row.model_copy(update={"status": "verified"})
+        else:
+            yield row
+
+
+def _asked(rows: Rows) -> Iterator[_Asked]:
+    videos = {video.video_id: video for video in rows[Video]}
+    # "draft" sorts before "verified", so people's route replaces the drafted one.
+    best = {route.clip_id: route for route in sorted(rows[Route], key=lambda route: route.origin)}
+    refused = {row.unit: row.what for row in rows[Rejection] if row.stage == "review"}
+    measured: dict[str, list[Turn]] = {}
+    for turn in rows[Turn]:
+        measured.setdefault(turn.clip_id, []).append(turn)
+    for clip in rows[Clip]:
+        if route := best.get(clip.clip_id):
+            yield _Asked(
+                clip,
+                videos[clip.video_id],
+                route,
+                canonical(route.steps),
+                refused.get(clip.clip_id),
+                tuple(measured.get(clip.clip_id, ())),
+            )
+
+
+def _order_model(asked: Iterable[_Asked], category: Category) -> OrderModel:
+    return OrderModel(
+        (one.video.split_group, [mark.there for mark in fact_marks(one.steps, category)])
+        for one in asked
+    )
+
+
+def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
+    return Rejection(
+        stage="compose",
+        unit=one.clip.clip_id,
+        what=f"no {category} items: {lacking}",
+        fix="longer clips (frames.max_clip_seconds), richer narrations, or correct the route in review",
+    )
+
+
+class _Draw:
+    """Numbers nobody can foresee without the secret: HMAC-SHA256 of what they are for."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def __call__(self, *parts: str) -> int:
+        # A length before each part, so that parts can't run into one another.
+        text = "".join(f"{len(part)}:{part}" for part in parts).encode()
+        return int.from_bytes(hmac.digest(self._secret, text, "sha256")[:8], "big")
+
+
+class _Composer:
+    """Makes items; letters and flips of items that were there before stay."""
+
+    def __init__(self, stems: Stems, draw: _Draw, earlier: Iterable[Item]) -> None:
+        self._stems, self._draw = stems, draw
+        self._earlier = {item.item_id: item for item in earlier}
+        self._used: Counter[tuple[str, Split, int]] = Counter()
+
+    def candidate(self, one: _Asked, min_confidence: float) -> Candidate:
+        """Say what a clip's squares are chosen from, and which flips its items had."""
+        kept: dict[Category, list[str]] = {}
+        for category in SQUARE_CATEGORIES:
+            before = self._earlier.get(one.item_id(Task(category, "forward")))
+            if before:
+                kept[category] = before.flips
+        return Candidate(
+            one.clip.clip_id,
+            one.video.split,
+            one.video.split_group,
+            one.steps,
+            kept,
+            one.doubtful(min_confidence),
+        )
+
+    def reserve(
+        self,
+        asked: Iterable[_Asked],
+        choices: Mapping[str, Choice],
+        written: Mapping[str, Iterable[Written]],
+    ) -> None:
+        """Count the letters that are taken by items which stay."""
+        for one in asked:
+            staying = [
+                (one.item_id(task), task.name)
+                for category in choices[one.clip.clip_id].squares
+                for task in (Task(category, orientation) for orientation in ORIENTATIONS)
+            ]
+            staying += [(row.item_id, row.task) for row in written.get(one.clip.clip_id, ())]
+            for name, task_name in staying:
+                before = self._earlier.get(name)
+                if before and before.answer_index is not None:
+                    self._used[task_name, one.video.split, before.answer_index] += 1
+
+    def open_item(self, one: _Asked, task: Task) -> Item:
+        """Ask for a description; the reference lists moves and landmarks for a scorer."""
+        forward = task.orientation == "forward"
+        steps = one.steps if forward else reverse(one.steps)
+        route = one.route
+        return self._item(
+            one,
+            task,
+            task.name,
+            format="open",
+            answer_text=route.forward_description if forward else route.reverse_description,
+            reference_moves=[step.move for step in steps],
+            reference_landmarks=[step.landmark for step in steps if step.landmark],
+        )
+
+    def square_item(self, one: _Asked, task: Task, square: Square) -> Item:
+        """Ask with a square's four options."""
+        truth, *distractors = square.options(task.orientation)
+        return self._item(
+            one,
+            task,
+            task.name + (MIXED if square.contrast == "mixed" else ""),
+            **self._lettered(one, one.item_id(task), task.name, truth, distractors),
+            option_kind="square",
+            contrast=square.contrast,
+            flips=square.names,
+        )
+
+    def written_item(self, one: _Asked, row: Written) -> Item:
+        """Ask what a model wrote; it rests on the clip, not on the route, so no verdict verifies it."""
+        asked: dict[str, Any] = {**_NO_OPTIONS, "answer_text": row.answer}
+        if row.format == "mcq":
+            asked |= self._lettered(one, row.item_id, row.task, row.answer, row.distractors)
+            asked["contrast"] = "content"
+        return Item(
+            item_id=row.item_id,
+            clip_id=row.clip_id,
+            video_id=one.clip.video_id,
+            split=one.video.split,
+            task=row.task,
+            category=row.category,
+            orientation=row.orientation,
+            question=row.question,
+            status="set_aside" if one.refused else "draft",
+            status_reason=one.refused,
+            fingerprint=digest(row.question, asked["options"], row.answer),
+            **{**asked, "format": row.format, "option_kind": "model"},
+        )
+
+    def _lettered(
+        self, one: _Asked, item_id: str, task_name: str, truth: str, distractors: Iterable[str]
+    ) -> dict[str, Any]:
+        # Keyed by their texts: the order in which options are made must not show through.
+        options = sorted(distractors, key=lambda text: self._draw(item_id, "option", text))
+        index = self._letter(item_id, task_name, one.video.split)
+        options.insert(index, truth)
+        return {
+            "format": "mcq",
+            "options": options,
+            "answer_index": index,
+            "answer_text": truth,
+        }
+
+    def _letter(self, item_id: str, task_name: str, split: Split) -> int:
+        before = self._earlier.get(item_id)
+        if before and before.answer_index is not None:
+            return before.answer_index
+        used = [self._used[task_name, split, index] for index in range(4)]
+        least = [index for index in range(4) if used[index] == min(used)]
+        index = least[self._draw(item_id, "letter") % len(least)]
+        self._used[task_name, split, index] += 1
+        return index
+
+    def _item(self, one: _Asked, task: Task, stem: str, **fields: object) -> Item:
+        name = one.item_id(task)
+        wordings = self._stems[stem]
+        question = wordings[self._draw(name, "stem") % len(wordings)]
+        status, reason = one.status(task)
+        asked: dict[str, Any] = {**_NO_OPTIONS, **fields}
+        # Checked by construction: validating 800,000 items again, each with a set of its own of
+        # its field names, took 1.4 GB and a quarter of the time.
+        return Item.model_construct(
+            _fields_set=_FIELDS,
+            item_id=name,
+            clip_id=one.clip.clip_id,
+            video_id=one.clip.video_id,
+            split=one.video.split,
+            task=task.name,
+            category=task.category,
+            orientation=task.orientation,
+            question=question,
+            status=status,
+            status_reason=reason,
+            fingerprint=digest(question, asked["options"], asked["answer_text"]),
+            **asked,
+        )

@@ -1,0 +1,163 @@
+"""Release what a workspace holds: the gates first, then an immutable version, or a reason why not."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.config import Settings
+from pipeline.errors import GateError, UserError
+from pipeline.gates import Gate, check_gates
+from pipeline.records import Answer, Item, Split, digest
+from pipeline.releases.harvest import Harvest, taken_down
+from pipeline.releases.publish import Issue, Release, publish
+from pipeline.stages.agreement import agreement
+from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
+from pipeline.store import Place, Store
+
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+
+
+class ExportSettings(Settings):
+    """What a release holds, and what it must meet."""
+
+    dataset: str = Field(
+        "egost", pattern=r"^[\w .-]+$", description="The dataset's name in every row."
+    )
+    only_verified: bool = Field(False, description="Leave out items that no verdict has verified.")
+    min_verified: float = Field(
+        1.0, ge=0, le=1, description="Share of the released items that people must have verified."
+    )
+    min_agreement: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of pairs of people who agree on a category; 0 asks for none.",
+    )
+    max_flawed: float = Field(
+        0.05, ge=0, le=1, description="Share of audited items that may turn out flawed."
+    )
+    min_audited: int = Field(120, ge=0, description="Items that people must have audited.")
+    blind_points: float = Field(
+        5,
+        ge=0,
+        le=100,
+        description="Points above chance that answering blind may reach; 100 asks for none, unmeasured.",
+    )
+    blind_task_points: float = Field(
+        8, ge=0, le=100, description="The same within one task, contrast or kind of options."
+    )
+    withhold: list[Split] = Field(
+        [], description="Splits whose answers stay at home, sealed, for a scorer."
+    )
+    closed_licences: list[str] = Field(
+        ["non-redistributable", "proprietary", "all rights reserved"],
+        description="Licences (as manifest.csv writes them) of videos whose pictures must not leave.",
+    )
+
+
+def check_version(place: Place, version: str) -> Path:
+    """Return the folder of a new version; raise UserError if it is none or exists."""
+    if not _VERSION.fullmatch(version):
+        raise UserError(
+            f"version {version}", "not a version number", "write three numbers, such as 1.0.0"
+        )
+    folder = place.releases / f"v{version}"
+    if folder.exists():
+        raise UserError(
+            str(folder),
+            "this version exists, and a release never changes",
+            "choose the next number",
+        )
+    return folder
+
+
+def gates(store: Store, settings: ExportSettings) -> list[Gate]:
+    """Return the result of every gate on what an export would release now."""
+    return _gates(store, _harvest(store, settings), settings)
+
+
+def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gate]:
+    limits = Limits(
+        agreement=settings.min_agreement,
+        flawed=settings.max_flawed,
+        audited=settings.min_audited,
+        blind=settings.blind_points / 100,
+        blind_within=settings.blind_task_points / 100,
+    )
+    checked = Checked(
+        harvest,
+        store.place,
+        limits,
+        settings.dataset,
+        tuple(store.rows(Item)),
+        tuple(store.rows(Answer)),
+    )
+    return [*check_gates(harvest.candidate), *check_workspace(checked)]
+
+
+def _harvest(store: Store, settings: ExportSettings) -> Harvest:
+    return Harvest(store, only_verified=settings.only_verified, min_verified=settings.min_verified)
+
+
+def export(
+    store: Store,
+    place: Place,
+    version: str,
+    settings: ExportSettings,
+    recorded: Mapping[str, Any],
+    *,
+    allow_failing: bool = False,
+) -> Release:
+    """Write `releases/v<version>` whole or not at all.
+
+    `recorded` holds all settings in force, by section. Raises UserError for a version that exists,
+    is none or does not follow from the change, GateError for a gate that is not met (unless
+    `allow_failing`: then the card and the manifest say so first).
+    """
+    check_version(place, version)
+    harvest = _harvest(store, settings)
+    if not harvest.candidate.items:
+        raise UserError(str(place.root), *harvest.nothing())
+    results = _gates(store, harvest, settings)
+    failed = [gate for gate in results if not gate.met]
+    if failed and not allow_failing:
+        raise GateError(
+            f"release {version}",
+            "; ".join(str(gate) for gate in failed),
+            f"{failed[0].fix}; or --allow-failing, and the card says so",
+        )
+    closed = frozenset(licence.casefold() for licence in settings.closed_licences)
+    agreed = agreement(harvest.verdicts)
+    issue = Issue(
+        version=version,
+        dataset=settings.dataset,
+        language=recorded["compose"]["language"],
+        canary=canary(place),
+        settings=recorded,
+        entries=harvest.entries(settings.dataset),
+        sources=harvest.sources(),
+        gates=results,
+        left_out=harvest.left_out,
+        newest_verdict_us=max((one.created_us for one in harvest.verdicts), default=0),
+        agreement={
+            category: {"clips": one.clips, "percent": one.percent, "alpha": one.alpha}
+            for category, one in agreed.items()
+        },
+        closed=closed,
+        media={name: place.media_path(media) for name, media in harvest.media(closed).items()},
+        withheld=frozenset(settings.withhold),
+        reasons=harvest.why_out,
+        taken_down=len(taken_down(place)),
+    )
+    return publish(place.releases, place.root / "sealed", issue)
+
+
+def canary(place: Place) -> str:
+    """Return the GUID that marks this workspace's releases, the same in every version."""
+    return str(
+        uuid.UUID(digest("canary", place.secret().hex()) + digest("guid", place.secret().hex()))
+    )

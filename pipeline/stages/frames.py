@@ -1,0 +1,292 @@
+"""One decode per video: measured heading and turns, clips, and exact keyframes with their reasons."""
+
+import logging
+import statistics
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import cv2
+from pydantic import Field
+
+from pipeline.clients import video
+from pipeline.config import Settings
+from pipeline.errors import RowError
+from pipeline.keyframes import Candidate, Choice, Event, choose
+from pipeline.motion import Lens, Step, Tracker
+from pipeline.records import Clip, Frame, Heading, Rejection, Row, Turn, Video, digest
+from pipeline.store import Place, Rows
+from pipeline.turns import Course, Swing, confidence, course, swings, travelling
+
+log = logging.getLogger(__name__)
+
+_MOTION_WIDTH = 320
+_MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
+_CANDIDATE_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
+_MISSING_US = 1_000_000  # an end without pictures longer than this is told
+_LOOK_SIZE = (32, 18)
+
+
+class FramesSettings(Settings):
+    """How keyframes, clips and motion are made."""
+
+    motion: bool = Field(
+        True,
+        description="Measure heading and turns (one full decode); false: keyframes alone, by seeking.",
+    )
+    budget: int = Field(16, ge=2, le=256, description="Keyframes per clip, at most.")
+    width: int = Field(640, ge=64, le=4096, description="Width of a keyframe in pixels, at most.")
+    quality: int = Field(90, ge=30, le=100, description="JPEG quality of the keyframes.")
+    max_clip_seconds: float = Field(
+        120.0, ge=10, le=3600, description="Longer videos are cut into clips at calm moments."
+    )
+    default_hfov_degrees: float = Field(
+        70.0,
+        ge=20,
+        le=200,
+        description="Horizontal field of view of videos that don't say theirs; angles scale with it.",
+    )
+
+
+def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
+    """Yield the clips of one video with their headings, turns and keyframes.
+
+    Raises RowError when the file is gone (tried again next time) or shows no picture.
+    """
+    row = rows.one(Video)
+    path = Path(row.root) / row.path
+    if not path.is_file():
+        raise RowError(
+            f"the file is gone: {row.path}",
+            "bring it back, or run egost frames on its new place",
+            again=True,
+        )
+    cv2.setNumThreads(1)  # one thread per process: the pool already fills the machine
+    place.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=place.root) as spill:
+        if settings.motion:
+            yield from _with_motion(row, path, settings, place, _Spill(spill))
+        else:
+            yield from _without_motion(row, path, settings, place, _Spill(spill))
+
+
+def lens_of(row: Video, settings: FramesSettings) -> Lens:
+    """Return the video's lens; its field of view is the default's when nothing tells it."""
+    return Lens(row.hfov_degrees or settings.default_hfov_degrees, row.lens)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A candidate keyframe whose JPEG lies in the spill file."""
+
+    candidate: Candidate
+    pts: int
+    width: int
+    height: int
+    offset: int
+    length: int
+
+
+class _Spill:
+    """Candidate JPEGs in a temporary file, so that hours of video fit into little memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._end = 0
+
+    def add(self, picture: video.Picture, sharpness: float, settings: FramesSettings) -> _Kept:
+        pixels = picture.bgr(settings.width)
+        done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+        if not done:
+            raise RuntimeError("OpenCV did not write a JPEG")
+        small = cv2.resize(pixels, _LOOK_SIZE, interpolation=cv2.INTER_AREA)
+        look = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+        height, width = pixels.shape[:2]
+        kept = _Kept(
+            Candidate(picture.t_us, sharpness, picture.suspect, look),
+            *(picture.pts, width, height, self._end, len(data)),
+        )
+        self._file.seek(self._end)
+        self._file.write(data.tobytes())
+        self._end += len(data)
+        return kept
+
+    def read(self, kept: _Kept) -> bytes:
+        self._file.seek(kept.offset)
+        return self._file.read(kept.length)
+
+
+def _with_motion(
+    row: Video, path: Path, settings: FramesSettings, place: Place, spill: _Spill
+) -> Iterator[Row]:
+    if row.hfov_degrees is None:
+        log.warning(
+            "%s: field of view unknown, taken as %g degrees; angles scale with it (manifest.csv: hfov_degrees)",
+            row.path, settings.default_hfov_degrees,
+        )  # fmt: skip
+    tracker = Tracker(lens_of(row, settings))
+    kept: list[_Kept] = []
+    times: list[int] = []
+    best: tuple[float, video.Picture] | None = None
+    for picture in video.pictures(path, _MOTION_US):
+        grey = picture.grey(_MOTION_WIDTH)
+        tracker.add(picture.t_us, grey)
+        times.append(picture.t_us)
+        sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var())
+        if best and picture.t_us // _CANDIDATE_US != best[1].t_us // _CANDIDATE_US:
+            kept.append(spill.add(best[1], best[0], settings))
+            best = None
+        if best is None or (best[1].suspect, -best[0]) > (picture.suspect, -sharpness):
+            best = sharpness, picture
+    if best:
+        kept.append(spill.add(best[1], best[0], settings))
+    if len(times) < 2:
+        raise RowError(
+            "one picture only can be decoded, so no time passes in it", "copy or download it again"
+        )
+    whole = course(times[0], tracker.steps)
+    end_us = _end_us(row, times)
+    if row.duration_us - end_us > _MISSING_US:
+        yield Rejection(
+            stage="frames",
+            unit=row.path,
+            what=f"the last {(row.duration_us - end_us) / 1e6:.1f} s hold no picture that decodes; the rest is kept",
+            fix="copy or download it again if you want its end",
+        )
+    found = swings(whole)
+    for start, stop in _spans(whole, found, end_us, settings):
+        yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, place, spill)
+
+
+def _end_us(row: Video, times: Sequence[int]) -> int:
+    """Return where the last picture ends, which is the declared end unless pictures are missing."""
+    apart = round(statistics.median(later - earlier for earlier, later in pairwise(times)))
+    missing = row.duration_us - times[-1]
+    return row.duration_us if 0 < missing <= 2 * apart else times[-1] + apart
+
+
+def _clip(
+    row: Video, start_us: int, end_us: int, whole: Course, steps: Sequence[Step],
+    kept: Sequence[_Kept], settings: FramesSettings, place: Place, spill: _Spill,
+) -> Iterator[Row]:  # fmt: skip
+    clip = Clip(
+        clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
+        video_id=row.video_id,
+        start_us=start_us,
+        end_us=end_us,
+    )
+    yield clip
+    part = whole.between(start_us, end_us)
+    yield Heading(
+        clip_id=clip.clip_id,
+        t_us=part.t_us.tolist(),
+        yaw_degrees=[round(yaw, 3) for yaw in part.yaw_degrees.tolist()],
+    )
+    found = swings(part)
+    events: list[Event] = []
+    for number, (swing, moving) in enumerate(zip(found, travelling(found, steps), strict=True), 1):
+        yield Turn(
+            clip_id=clip.clip_id,
+            start_us=swing.start_us,
+            end_us=swing.end_us,
+            kind=swing.kind,
+            yaw_degrees=round(swing.yaw_degrees, 1),
+            moving=moving,
+            confidence=confidence(swing, steps, lens_known=row.hfov_degrees is not None),
+        )
+        events.append(_event(number, swing, moving))
+    inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
+    choices = choose([one.candidate for one in inside], events, settings.budget)
+    yield from _frames(clip, inside, choices, place, spill)
+
+
+def _event(number: int, swing: Swing, moving: bool) -> Event:
+    """Return what keyframes should show of a turn; real turns come before looks aside."""
+    what = f"turn {number}" if moving else f"look {number}"
+    degrees = abs(swing.yaw_degrees)
+    name = f"{what} ({swing.kind}, {degrees:.0f} degrees)"
+    return Event(swing.start_us, swing.end_us, name, degrees + (1000 if moving else 0))
+
+
+def _frames(
+    clip: Clip, kept: Sequence[_Kept], choices: Sequence[Choice], place: Place, spill: _Spill
+) -> Iterator[Frame]:
+    for choice in choices:
+        one = kept[choice.index]
+        yield Frame(
+            clip_id=clip.clip_id,
+            t_us=one.candidate.t_us,
+            pts=one.pts,
+            width=one.width,
+            height=one.height,
+            media=place.keep(spill.read(one), ".jpg"),
+            sharpness=round(one.candidate.sharpness, 2),
+            reason=choice.reason,
+            suspect=one.candidate.suspect,
+        )
+
+
+def _spans(
+    whole: Course, found: Sequence[Swing], end_us: int, settings: FramesSettings
+) -> list[tuple[int, int]]:
+    """Cut 0..end into spans of at most the longest clip, where the heading is calmest."""
+    longest = round(settings.max_clip_seconds * 1_000_000)
+    spans: list[tuple[int, int]] = []
+    start = 0
+    while end_us - start > longest:
+        left = end_us - start
+        pieces = -(-left // longest)
+        # Between half a clip and a whole one, and so that the rest still fits into the other pieces.
+        earliest = max(start + longest // 2, end_us - (pieces - 1) * longest)
+        cut = _calmest(whole, found, earliest, min(start + longest, end_us - longest // 10))
+        spans.append((start, cut))
+        start = cut
+    return [*spans, (start, end_us)]
+
+
+def _calmest(whole: Course, found: Sequence[Swing], earliest: int, latest: int) -> int:
+    """Return the picture time in the span whose heading changes least over two seconds around it."""
+    inside = [int(t) for t in whole.t_us if earliest <= t <= latest]
+    outside = [t for t in inside if not any(swing.start_us <= t <= swing.end_us for swing in found)]
+    around = 1_000_000
+
+    def unrest(t_us: int) -> float:
+        span = whole.yaw_degrees[(whole.t_us >= t_us - around) & (whole.t_us <= t_us + around)]
+        return float(span.max() - span.min())
+
+    return min(outside or inside, key=lambda t_us: (round(unrest(t_us), 1), -t_us), default=latest)
+
+
+def _without_motion(
+    row: Video, path: Path, settings: FramesSettings, place: Place, spill: _Spill
+) -> Iterator[Row]:
+    """Yield clips of equal length with keyframes spread evenly; nothing is said about turns."""
+    longest = round(settings.max_clip_seconds * 1_000_000)
+    pieces = max(1, -(-row.duration_us // longest))
+    edges = [row.duration_us * number // pieces for number in range(pieces + 1)]
+    for start_us, end_us in pairwise(edges):
+        clip = Clip(
+            clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
+            video_id=row.video_id,
+            start_us=start_us,
+            end_us=end_us,
+        )
+        yield clip
+        count = settings.budget
+        wishes = [
+            start_us + (end_us - start_us) * (2 * number + 1) // (2 * count)
+            for number in range(count)
+        ]
+        kept = [
+            spill.add(picture, _sharpness(picture), settings)
+            for picture in video.pictures_at(path, wishes)
+        ]
+        choices = [Choice(index, "evenly spread") for index in range(len(kept))]
+        yield from _frames(clip, kept, choices, place, spill)
+
+
+def _sharpness(picture: video.Picture) -> float:
+    return float(cv2.Laplacian(picture.grey(_MOTION_WIDTH), cv2.CV_32F).var())

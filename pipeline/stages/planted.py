@@ -1,0 +1,40 @@
+"""Planted tasks: a clip's page once more with one turn flipped, to learn who only clicks accept.
+
+They look like any other task, and no verdict on them can verify: its fingerprint is of no draft.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline import route
+from pipeline.records import digest
+from pipeline.stages.routepage import Shown
+from pipeline.stages.verdicts import Kind
+
+
+def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tuple[Shown, Kind]]:
+    """Add the planted tasks, each half the queue away from its clip's own task."""
+    found: list[tuple[float, Shown, Kind]] = []
+    for place, shown in enumerate(queue):
+        found.append((place, shown, "real"))
+        drawn = int(digest("planted", secret.hex(), shown.clip.clip_id), 16)
+        wrong = _flipped(shown, drawn) if drawn < share * 16**16 else None
+        if wrong:
+            found.append(((place + len(queue) // 2) % len(queue) + 0.5, wrong, "planted"))
+    found.sort(key=lambda one: one[0])
+    return [(shown, kind) for _, shown, kind in found]
+
+
+def _flipped(shown: Shown, drawn: int) -> Shown | None:
+    """Return the page with one turn to the other side, or None where there is no such turn."""
+    steps = list(shown.draft.steps)
+    sided = [place for place, step in enumerate(steps) if step.move in ("left", "right")]
+    if not sided:
+        return None
+    place = sided[drawn % len(sided)]
+    steps[place] = steps[place].model_copy(update={"move": route.OPPOSITE[steps[place].move]})
+    told = (shown.draft.forward_description, shown.draft.reverse_description)
+    draft = shown.draft.model_copy(
+        update={"steps": steps, "fingerprint": route.fingerprint(steps, *told)}
+    )
+    return replace(shown, draft=draft)

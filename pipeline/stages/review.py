@@ -1,0 +1,376 @@
+"""Review: one Label Studio task per clip goes out, one verdict per annotation comes back.
+
+`run` turns draft routes and the verdicts on exactly them into verified routes; it is pure.
+`push`, `adjudicate`, `pull` and `status` talk to a server and neither read nor write the store.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.assets import asset
+from pipeline.clients.labelstudio import Client
+from pipeline.config import Settings
+from pipeline.errors import UserError
+from pipeline.records import (
+    Answer,
+    Category,
+    Clip,
+    Finding,
+    Frame,
+    Heading,
+    Item,
+    Route,
+    Row,
+    Step,
+    Turn,
+    Verdict,
+    Video,
+    digest,
+)
+from pipeline.stages import adjudication, answers, routepage, sending
+from pipeline.stages.agreement import (
+    Agreement,
+    Annotator,
+    Facts,
+    agreement,
+    annotators,
+    counting,
+    doubted,
+    facts_of,
+    read_gold,
+)
+from pipeline.stages.planted import with_planted
+from pipeline.stages.sending import Page, Progress, Project, Pushed, Sender, silent
+from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
+from pipeline.stages.verified import DIFFER, verify
+from pipeline.stages.vocabulary import Synonyms, missing_synonyms, read_vocabulary
+from pipeline.store import Place, Rows
+
+PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
+"""The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""
+
+_VOCABULARY = "annotations/vocabulary.csv"
+_OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known verdict
+_EVERYBODY = 1000  # gold clips go to all annotators
+
+
+class ReviewSettings(Settings):
+    """How people judge routes."""
+
+    agree: int = Field(
+        1, ge=1, le=5, description="How many people must say the same to verify a route."
+    )
+    overlap: int = Field(
+        1, ge=1, le=5, exclude=True, description="How many people judge each clip."
+    )
+    min_caught: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Who catches a smaller share of planted errors is set aside, and their clips reopen.",
+    )
+    min_right: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Who is right on a smaller share of gold clips is set aside, and their clips reopen.",
+    )
+    min_known: int = Field(
+        5, ge=1, description="How many planted or gold tasks it takes to judge a person by them."
+    )
+    project: str = Field(
+        "egost routes",
+        min_length=3,
+        max_length=50,
+        exclude=True,
+        description="Title of the Label Studio project.",
+    )
+    url: str = Field(
+        "",
+        exclude=True,
+        description="A Label Studio server of your own (with LABEL_STUDIO_API_KEY); empty: the embedded one.",
+    )
+    planted: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude=True,
+        description="Share of clips that also go out with one turn flipped: who accepts that did not look.",
+    )
+    gold: str = Field(
+        "", exclude=True, description="A file of clips whose true routes are known; empty: none."
+    )
+    media_url: str = Field(
+        "",
+        exclude=True,
+        description="Where browsers find the workspace's media folder when `url` is set.",
+    )
+    clip_pixels: int = Field(
+        640,
+        ge=160,
+        le=1920,
+        exclude=True,
+        description="Longest side of the review clips, in pixels.",
+    )
+    log: str = Field(
+        "",
+        exclude=True,
+        description="Folder of the verdict log, below the workspace; empty: annotations/verdicts of the checkout around it, else verdicts.",
+    )
+
+    @property
+    def gold_project(self) -> str:
+        """The title of the project of the gold clips, which go to everybody."""
+        return f"{self.project} gold"
+
+    @property
+    def adjudication_project(self) -> str:
+        """The title of the project of the clips on which people differ."""
+        return f"{self.project} adjudication"
+
+
+@dataclass(frozen=True)
+class ReviewStatus:
+    """Where the review stands, in tasks, and how many annotations each pseudonym has made.
+
+    `agreement`, `people`, `set_aside` and `synonyms` come from pulled verdicts alone. `hours_left`
+    is what is missing times the median time that an answer took, None before the first.
+    """
+
+    tasks: int
+    done: int
+    skipped: int
+    waiting: int
+    annotators: dict[str, int]
+    project_url: str
+    hours_left: float | None
+    agreement: dict[Category, Agreement]
+    people: dict[str, Annotator]
+    set_aside: frozenset[str]
+    synonyms: tuple[Synonyms, ...]
+
+
+def depends(settings: ReviewSettings, place: Place) -> str:
+    """Return the digest of what decides beside rows and settings: wording, synonyms, gold clips."""
+    files = [asset("prompts/describe.j2"), asset(_VOCABULARY)]
+    files += [_there(Path(settings.gold))] if settings.gold else []
+    return digest(*(path.read_text(encoding="utf-8") for path in files))
+
+
+def run(rows: Rows, settings: ReviewSettings, place: Place) -> Iterable[Row]:
+    """Yield each clip's verified route if enough verdicts on exactly its draft agree (per=None).
+
+    Reads Route (drafts alone) and Verdict; writes Route (origin verified), Finding, and a Rejection
+    for a clip that people rejected. Each category is verified by itself: moves may be agreed on
+    where landmarks still differ. Who doesn't see planted errors or gold clips counts for nothing.
+    """
+    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    counted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    for draft in rows[Route]:
+        yield from verify(draft, counted.get(draft.clip_id, ()), settings.agree, facts)
+
+
+def _trusted(verdicts: Sequence[Verdict], settings: ReviewSettings, facts: Facts) -> list[Verdict]:
+    people = annotators(verdicts, _gold(settings), facts)
+    aside = doubted(people, settings.min_caught, settings.min_right, settings.min_known)
+    return [one for one in verdicts if one.annotator not in aside]
+
+
+def _by_clip(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    found: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for one in verdicts:
+        found[one.clip_id].append(one)
+    return found
+
+
+def push(
+    client: Client,
+    rows: Rows,
+    settings: ReviewSettings,
+    place: Place,
+    progress: Progress = silent,
+) -> Pushed:
+    """Make one task per clip that has a draft route, doubtful ones first; twice = once.
+
+    `rows` holds PUSH_READS. A changed draft updates its task while nobody has answered it, else
+    it opens a new round, as does an unreadable verdict, an annotator who was set aside, and an item
+    that the audit found to be wrong. Gold clips go to everybody, in a project of their own.
+    `progress(done, total)` counts clips. Raises UserError when the server or the project doesn't take part.
+    """
+    config = routepage.label_config()
+    media = sending.media(place, settings.url, settings.media_url)
+    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    every = _by_clip(rows[Verdict])
+    trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    flawed_us = answers.flawed_clips(rows[Item], rows[Answer])
+
+    def enough(page: Page) -> bool:
+        known = trusted.get(page.shown.clip.clip_id, ())
+        return len(counting(known, page.data["fingerprint"])) >= settings.overlap
+
+    def again(page: Page, number: int) -> bool:
+        clip_id = page.shown.clip.clip_id
+        judged = [
+            one for one in every.get(clip_id, ()) if (one.round, one.kind) == (number, page.kind)
+        ]
+        if any(UNREADABLE in one.reasons for one in judged):
+            return True
+        if page.kind != "real" or not judged:
+            return False
+        lost = [one for one in judged if one not in trusted.get(clip_id, ())]
+        newest_us = max(one.created_us for one in judged)
+        return bool(lost and not enough(page)) or newest_us < flawed_us.get(clip_id, 0)
+
+    def data(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+        return routepage.page(shown, place, settings.clip_pixels, media.url)
+
+    sender = Sender(client, place, settings.clip_pixels, rows[Verdict], enough, again)
+    queue = routepage.queue(rows)
+    project = Project(settings.project, config, settings.overlap)
+    planted = with_planted(queue, settings.planted, place.secret())
+    pushed = sender.send(project, planted, data, media.served, progress)
+    known = _gold(settings) or {}
+    gold: list[tuple[routepage.Shown, Kind]] = [
+        (shown, "gold") for shown in queue if shown.clip.clip_id in known
+    ]
+    if gold:
+        everybody = Project(settings.gold_project, config, _EVERYBODY)
+        pushed = _both(pushed, sender.send(everybody, gold, data, media.served))
+    return pushed
+
+
+def _both(one: Pushed, other: Pushed) -> Pushed:
+    return Pushed(
+        one.new + other.new,
+        one.updated + other.updated,
+        one.reopened + other.reopened,
+        one.kept + other.kept,
+        (*one.rejected, *other.rejected),
+        one.project_url,
+    )
+
+
+def adjudicate(
+    client: Client,
+    rows: Rows,
+    settings: ReviewSettings,
+    place: Place,
+    progress: Progress = silent,
+) -> Pushed:
+    """Send the clips on which people differ to a third pair of eyes, both versions side by side.
+
+    They go to a project of their own, one person each. Who judged the clip before can't rule on it:
+    such a ruling counts for nothing, and the task goes out again.
+    """
+    media = sending.media(place, settings.url, settings.media_url)
+    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    differ = {one.unit for one in rows[Finding] if one.kind == DIFFER}
+    queue: list[tuple[routepage.Shown, Kind]] = [
+        (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in differ
+    ]
+
+    def data(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+        page = routepage.page(shown, place, settings.clip_pixels, media.url)
+        heard = counting(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
+        return page | adjudication.versions(shown, heard, facts, place.secret())
+
+    def again(page: Page, number: int) -> bool:
+        """A ruling that counted would have ended the difference; one that is not pulled yet may."""
+        return any(
+            one.verdict != "skip" or UNREADABLE in one.reasons
+            for one in rows[Verdict]
+            if one.clip_id == page.shown.clip.clip_id
+            and (one.round, one.kind) == (number, "adjudication")
+        )
+
+    sender = Sender(client, place, settings.clip_pixels, rows[Verdict], again=again)
+    project = Project(settings.adjudication_project, adjudication.label_config(), 1)
+    return sender.send(project, queue, data, media.served, progress)
+
+
+def pull(
+    client: Client, known: Iterable[Verdict], settings: ReviewSettings, place: Place
+) -> Iterator[Pulled]:
+    """Yield every annotation that is new or changed since the `known` verdicts were pulled.
+
+    The last minute is asked for again: equal rows come again, a store that compares keeps them.
+    """
+    newest: Counter[str] = Counter()
+    for one in known:
+        title = _title(settings, one.kind)
+        newest[title] = max(newest[title], one.created_us)
+    secret = place.secret()
+    projects = {settings.project: known_project(client, settings.project)}
+    for title in (settings.gold_project, settings.adjudication_project):
+        found = client.find(title)
+        if found is not None:
+            projects[title] = found
+    for title, project in projects.items():
+        for annotation in client.annotations(project, max(newest[title] - _OVERLAP_US, 0)):
+            if kind_of(annotation.task.data, secret):  # others may have put tasks beside ours
+                yield judge(annotation, secret)
+
+
+def _title(settings: ReviewSettings, kind: Kind) -> str:
+    if kind == "gold":
+        return settings.gold_project
+    return settings.adjudication_project if kind == "adjudication" else settings.project
+
+
+def status(
+    client: Client, settings: ReviewSettings, place: Place, verdicts: Sequence[Verdict] = ()
+) -> ReviewStatus:
+    """Count the project's tasks and annotations; pulled `verdicts` tell how well people agree."""
+    vocabulary = read_vocabulary(asset(_VOCABULARY))
+    facts = facts_of(vocabulary)
+    people = annotators(verdicts, _gold(settings), facts)
+    project = known_project(client, settings.project)
+    secret = place.secret()
+    tasks = [task for task in client.tasks(project) if kind_of(task.data, secret)]
+    done = sum(task.finished >= settings.overlap for task in tasks)
+    given = [one for one in client.annotations(project) if kind_of(one.task.data, secret)]
+    answered = [one for one in given if not one.skipped]
+    missing = sum(max(settings.overlap - task.finished, 0) for task in tasks)
+    usual = median([one.seconds for one in answered]) if answered else None
+    return ReviewStatus(
+        tasks=len(tasks),
+        done=done,
+        skipped=len(given) - len(answered),
+        waiting=len(tasks) - done,
+        annotators=dict(Counter(pseudonym(one.email, secret) for one in answered)),
+        project_url=sending.project_url(client, project),
+        hours_left=None if usual is None else missing * usual / 3600,
+        agreement=agreement(_trusted(verdicts, settings, facts), facts),
+        people=people,
+        set_aside=doubted(people, settings.min_caught, settings.min_right, settings.min_known),
+        synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
+    )
+
+
+def known_project(client: Client, title: str, command: str = "egost review push") -> int:
+    """Return a project's id; raise UserError if it isn't there (any more)."""
+    project = client.find(title)
+    if project is None:
+        raise UserError(client.url, f"there is no project {title!r}", f"run `{command}` first")
+    return project
+
+
+def _gold(settings: ReviewSettings) -> Mapping[str, Sequence[Step]] | None:
+    if not settings.gold:
+        return None
+    return read_gold(_there(Path(settings.gold)))
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(
+            f"review.gold = {path}", "no such file", "see annotations/gold.example.jsonl"
+        )
+    return path

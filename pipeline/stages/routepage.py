@@ -1,0 +1,259 @@
+"""What the page of one route task shows: the task's data, field by field, as `annotations/route.xml` names them.
+
+Whatever a model, a sidecar or a file name brought in is escaped: the page renders HTML.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+from xml.etree import ElementTree
+
+from pipeline import route, tasks
+from pipeline.assets import asset
+from pipeline.clients import reviewclip
+from pipeline.errors import UserError
+from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Step, Turn, Video
+from pipeline.store import Place, Rows
+
+SEVERITIES = ("error", "warning", "info")
+FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
+"""The controls that `pull` reads: every one has to be in the label config by this name."""
+
+_WIDTH, _HEIGHT = 720, 128  # of the heading curve, in its own units
+_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 18, 4, 18
+_COLOURS = {"left": "#2f6fde", "right": "#d9622b", "around": "#7a4fc0"}
+_ARROWS = {"left": "←", "right": "→", "around": "↶"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The rows that one clip's page is made of; frames and turns in time order."""
+
+    clip: Clip
+    video: Video
+    draft: Route
+    frames: Sequence[Frame]
+    turns: Sequence[Turn]
+    heading: Heading | None
+    findings: Sequence[Finding]
+
+
+def queue(rows: Rows) -> list[Shown]:
+    """Return what each page shows, the worst findings and then the least confident drafts first."""
+    videos = {video.video_id: video for video in rows[Video]}
+    clips = {clip.clip_id: clip for clip in rows[Clip]}
+    headings = {heading.clip_id: heading for heading in rows[Heading]}
+    frames: defaultdict[str, list[Frame]] = defaultdict(list)
+    turns: defaultdict[str, list[Turn]] = defaultdict(list)
+    findings: defaultdict[str, list[Finding]] = defaultdict(list)
+    for frame in rows[Frame]:
+        frames[frame.clip_id].append(frame)
+    for turn in rows[Turn]:
+        turns[turn.clip_id].append(turn)
+    for doubt in rows[Finding]:
+        findings[doubt.unit].append(doubt)
+    shown = [
+        Shown(
+            clip=clips[draft.clip_id],
+            video=videos[clips[draft.clip_id].video_id],
+            draft=draft,
+            frames=frames[draft.clip_id],
+            turns=turns[draft.clip_id],
+            heading=headings.get(draft.clip_id),
+            findings=findings[draft.clip_id],
+        )
+        for draft in rows[Route]
+        if draft.origin == "draft" and draft.clip_id in clips
+    ]
+    shown.sort(key=_doubt)
+    return shown
+
+
+def _doubt(shown: Shown) -> tuple[list[int], float, str]:
+    counts = Counter(doubt.severity for doubt in shown.findings)
+    worst_first = [-counts[severity] for severity in ("error", "warning")]
+    return worst_first, shown.draft.confidence, shown.clip.clip_id
+
+
+def page(shown: Shown, place: Place, pixels: int, media_url: str) -> dict[str, Any]:
+    """Return a task's data, but for its round. Media are at `media_url` followed by their names."""
+    clip, draft = shown.clip, shown.draft
+    start = clip.start_us
+    curve = place.keep(_curve(shown).encode(), ".svg")
+    movie = reviewclip.clip_name(shown.video.video_id, start, clip.end_us, pixels)
+    return {
+        "clip_id": clip.clip_id,
+        "fingerprint": draft.fingerprint,
+        "guideline_version": guideline_version(),
+        "clip": media_url + movie,
+        "fps": reviewclip.FPS,
+        "frames": grid(shown.frames, start, media_url) + _picture(media_url + curve),
+        "steps": route.print_lines(draft.steps, start),
+        "forward": draft.forward_description,
+        "reverse": draft.reverse_description,
+        "answers": _answers(draft.steps),
+        "findings": _findings(shown.findings),
+        "about": _about(shown),
+        "start_us": start,
+        "end_us": clip.end_us,
+        "draft_steps": [step.model_dump() for step in draft.steps],
+    }
+
+
+def label_config() -> str:
+    """Return `annotations/route.xml`; raise UserError if a control that pull reads is missing."""
+    verdicts = {"verdict": ("accept", "corrected", "reject")}
+    return checked_config("annotations/route.xml", verdicts, FIELDS)
+
+
+def checked_config(name: str, choices: Mapping[str, Sequence[str]], fields: Sequence[str]) -> str:
+    """Return a label config; raise UserError if a control or a choice that pull reads is missing."""
+    path = asset(name)
+    text = path.read_text(encoding="utf-8")
+    try:
+        tags = list(ElementTree.fromstring(text).iter())
+    except ElementTree.ParseError as error:
+        raise UserError(str(path), f"not valid XML: {error}", "mend that line") from error
+    fix = "name the controls and their choices as the file in the package does"
+    controls = {tag.get("name"): tag for tag in tags}
+    missing = [field for field in fields if field not in controls]
+    if missing:
+        raise UserError(str(path), f"no control is named {', '.join(missing)}", fix)
+    for control, wanted in choices.items():
+        there = {tag.get("value") for tag in controls[control].iter("Choice")}
+        lacking = [value for value in wanted if value not in there]
+        if lacking:
+            raise UserError(str(path), f"{control} has no choice {', '.join(lacking)}", fix)
+    return text
+
+
+def guideline_version() -> str:
+    """Return the version that `annotations/guidelines.md` gives itself."""
+    path = asset("annotations/guidelines.md")
+    found = re.search(r"^Version (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if not found:
+        raise UserError(str(path), "says no version", "add a line such as: Version 1.0")
+    return found.group(1)
+
+
+def _about(shown: Shown) -> str:
+    seconds = (shown.clip.end_us - shown.clip.start_us) / 1e6
+    at = route.print_time(shown.clip.start_us)
+    return f"{escape(shown.video.path)} from {at}, {seconds:.1f} s"
+
+
+def grid(frames: Iterable[Frame], start_us: int, media_url: str, *, why: bool = True) -> str:
+    """Return keyframes as HTML, with their clip times and, unless told otherwise, why each was kept."""
+    cells = "".join(
+        _cell(frame, start_us, media_url, frame.reason if why else "") for frame in frames
+    )
+    return f'<div style="display:grid;grid-template-columns:repeat(8,minmax(0,1fr));gap:4px 5px">{cells}</div>'
+
+
+def _cell(frame: Frame, start_us: int, media_url: str, why: str) -> str:
+    return (
+        f'<figure style="margin:0;min-width:0" title="{escape(why)}"><img src="{escape(media_url + frame.media)}" style="width:100%;'
+        'border-radius:4px;display:block" alt=""/><figcaption style="font-size:11px;color:#555;line-height:16px;'
+        f'white-space:nowrap;overflow:hidden;text-overflow:ellipsis"><b>{route.print_time(frame.t_us - start_us)}</b> '
+        f"{escape(why)}</figcaption></figure>"
+    )
+
+
+def _picture(url: str) -> str:
+    return f'<img src="{escape(url)}" style="width:100%;display:block" alt="measured heading"/>'
+
+
+def _answers(steps: Sequence[Step]) -> str:
+    """Show the answers that follow from the steps: what an error there would spoil."""
+    told = {
+        "direction": tasks.turn_marks(steps),
+        "landmark": tasks.landmark_marks(steps),
+        "action": tasks.action_marks(steps),
+    }
+    orientations: tuple[Orientation, ...] = ("forward", "reverse")
+    rows = []
+    for category, marks in told.items():
+        if not marks and category != "direction":
+            continue
+        for orientation in orientations:
+            answer = escape(tasks.render(marks, orientation)) or "no turns"
+            rows.append(
+                f'<tr><td style="color:#777;padding-right:10px;vertical-align:top;white-space:nowrap">'
+                f"{category}, {orientation}</td><td>{answer}</td></tr>"
+            )
+    return f'<table style="font-size:12px;line-height:16px">{"".join(rows)}</table>'
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    colours = {"error": "#b3261e", "warning": "#9a6700", "info": "#555"}
+    ranked = sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), one.message))
+    lines = "".join(
+        f'<li style="color:{colours[one.severity]}">{escape(one.message)}</li>' for one in ranked
+    )
+    if not lines:
+        return '<span style="font-size:12px;color:#777">nothing was found to doubt</span>'
+    return f'<ul style="font-size:12px;line-height:17px;margin:0;padding-left:16px">{lines}</ul>'
+
+
+def _curve(shown: Shown) -> str:
+    """Draw the heading over clip time: measured turns as bands, looks aside pale, keyframes as ticks."""
+    start, end = shown.clip.start_us, shown.clip.end_us
+    yaws = list(shown.heading.yaw_degrees) if shown.heading else []
+    low, high = min([*yaws, -45.0]), max([*yaws, 45.0])
+    inner_width, inner_height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def x(time_us: int) -> float:
+        return round(_LEFT + inner_width * (time_us - start) / max(end - start, 1), 1)
+
+    def y(yaw: float) -> float:
+        return round(_TOP + inner_height * (high - yaw) / (high - low), 1)
+
+    floor = _TOP + inner_height
+    parts = [
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{inner_width}" height="{inner_height}" fill="#f6f7f9"/>'
+    ]
+    for turn in shown.turns:
+        wide = max(x(turn.end_us) - x(turn.start_us), 1)
+        opacity = 0.25 if turn.moving else 0.08
+        label = f"{_ARROWS[turn.kind]}{abs(turn.yaw_degrees):.0f}°" if turn.moving else "aside"
+        colour = _COLOURS[turn.kind]
+        parts += [
+            f'<rect x="{x(turn.start_us)}" y="{_TOP}" width="{wide:.1f}" height="{inner_height}" fill="{colour}" fill-opacity="{opacity}"/>',
+            f'<text x="{x(turn.start_us) + wide / 2:.1f}" y="{_TOP + 11}" text-anchor="middle" font-size="10" fill="{colour}">{label}</text>',
+        ]
+    for level in _levels(low, high):
+        parts += [
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(level)}" y2="{y(level)}" stroke="#d5d8de" stroke-width="{1.2 if level == 0 else 0.6}"/>',
+            f'<text x="{_LEFT - 4}" y="{y(level) + 3.5}" text-anchor="end" font-size="10" fill="#777">{level}°</text>',
+        ]
+    for frame in shown.frames:
+        parts.append(
+            f'<line x1="{x(frame.t_us)}" x2="{x(frame.t_us)}" y1="{floor - 5}" y2="{floor}" stroke="#555"/>'
+        )
+    if shown.heading:
+        points = " ".join(
+            f"{x(t)},{y(yaw)}" for t, yaw in zip(shown.heading.t_us, yaws, strict=True)
+        )
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="#1b1f24" stroke-width="1.6"/>'
+        )
+    for tenth in range(0, 11, 2):
+        at = start + (end - start) * tenth // 10
+        parts.append(
+            f'<text x="{x(at)}" y="{_HEIGHT - 6}" text-anchor="middle" font-size="10" fill="#777">{route.print_time(at - start)}</text>'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif">{"".join(parts)}</svg>\n'
+    )
+
+
+def _levels(low: float, high: float) -> list[int]:
+    for step in (45, 90, 180, 360, 720):
+        levels = [level for level in range(-7200, 7201, step) if low <= level <= high]
+        if len(levels) <= 5:
+            return levels
+    return [0]

@@ -1,0 +1,186 @@
+"""Admit each content once and assign split groups: connected components of scene and wearer.
+
+An assignment never moves: it is kept per label (`scene:office`), for labels that are gone as well.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pydantic import Field, model_validator
+
+from pipeline.config import Settings
+from pipeline.errors import RowError
+from pipeline.records import Probe, Rejection, Row, Split, SplitLabel, Video, digest
+from pipeline.store import Place, Rows
+
+log = logging.getLogger(__name__)
+
+_LARGE_GROUP = 0.3  # of the footage: above it one scene or wearer decides what a split measures
+
+
+class SplitSettings(Settings):
+    """The shares of the splits, by duration of footage."""
+
+    train: float = Field(0.15, ge=0, le=1, description="Share of the train split.")
+    validation: float = Field(0.05, ge=0, le=1, description="Share of the validation split.")
+    test: float = Field(0.80, ge=0, le=1, description="Share of the test split.")
+    salt: str = Field(
+        "egost", description="Draws another assignment; only for groups that have none."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SplitSettings":
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train + validation + test must be 1")
+        return self
+
+    def shares(self) -> dict[Split, float]:
+        """Return the share of each split."""
+        return {"test": self.test, "train": self.train, "validation": self.validation}
+
+
+def run(rows: Rows, settings: SplitSettings, place: Place) -> Iterator[Row]:
+    """Turn all Probes into Videos with a split each; duplicates and contradictions are rejections."""
+    assigned = {label.label: label for label in rows.before(SplitLabel)}
+    known = {video.video_id: video for video in rows.before(Video)}
+    probes, duplicates = _deduplicated(rows[Probe], known)
+    yield from duplicates
+    groups = _Groups(assigned)
+    admitted: list[Probe] = []
+    for probe in sorted(probes, key=lambda probe: (probe.video_id not in known, probe.video_id)):
+        try:
+            groups.join(_labels(probe), probe.wanted_split)
+            admitted.append(probe)
+        except RowError as error:
+            yield Rejection(stage="split", unit=probe.path, what=error.what, fix=error.fix)
+    labels = _assign(groups, admitted, settings)
+    yield from labels.values()
+    _warn_of_large(admitted, labels)
+    for probe in admitted:
+        label = labels[_labels(probe)[0]]
+        fields = probe.model_dump(exclude={"wanted_split"})
+        yield Video(**fields, split_group=label.split_group, split=label.split)
+
+
+def _deduplicated(
+    probes: Iterable[Probe], known: dict[str, Video]
+) -> tuple[list[Probe], list[Rejection]]:
+    kept: dict[str, Probe] = {}
+    rejected = []
+    # The file that was there first stays, or a copy in a folder sorted earlier would move things.
+    for probe in sorted(
+        probes, key=lambda probe: (not _is_known(probe, known), probe.root, probe.path)
+    ):
+        first = kept.setdefault(probe.video_id, probe)
+        if first is not probe:
+            what = f"the same content as {first.path}"
+            fix = "nothing to do; delete one of the two to be rid of this line"
+            rejected.append(Rejection(stage="ingest", unit=probe.path, what=what, fix=fix))
+    return list(kept.values()), rejected
+
+
+def _is_known(probe: Probe, known: dict[str, Video]) -> bool:
+    video = known.get(probe.video_id)
+    return video is not None and (video.root, video.path) == (probe.root, probe.path)
+
+
+def _labels(probe: Probe) -> list[str]:
+    """Return what this video shares with others; the video itself first."""
+    named = [("scene", probe.scene), ("wearer", probe.wearer)]
+    return [f"video:{probe.video_id}", *(f"{kind}:{name}" for kind, name in named if name)]
+
+
+class _Groups:
+    """Disjoint sets of labels, each with at most one assignment and at most one wanted split."""
+
+    def __init__(self, assigned: dict[str, SplitLabel]) -> None:
+        self.assigned = assigned
+        self._parent = {label: f"group:{row.split_group}" for label, row in assigned.items()}
+        self._group = {f"group:{row.split_group}": row for row in assigned.values()}
+        self._wanted: dict[str, Split] = {}
+
+    def root(self, label: str) -> str:
+        while (parent := self._parent.get(label, label)) != label:
+            label = parent
+        return label
+
+    def assignment(self, root: str) -> SplitLabel | None:
+        return self._group.get(root)
+
+    def wanted(self, root: str) -> Split | None:
+        return self._wanted.get(root)
+
+    def join(self, labels: list[str], wanted: Split | None) -> None:
+        """Unite the labels' sets; raise RowError where that would move an assignment."""
+        roots = sorted({self.root(label) for label in labels})
+        found = [self._group[root] for root in roots if root in self._group]
+        if len(found) > 1:
+            names = " and ".join(f"{group.split_group} ({group.split})" for group in found)
+            raise RowError(
+                f"{', '.join(labels[1:])} would join two split groups, {names}",
+                "give it another scene or wearer in manifest.csv, or leave it out",
+            )
+        splits = {group.split for group in found} | {
+            self._wanted[r] for r in roots if r in self._wanted
+        }
+        if len(splits) > 1:
+            raise RowError(
+                f"{', '.join(labels[1:])} would join what is wanted in {' and in '.join(sorted(splits))}",
+                "make the lines of that scene and wearer in manifest.csv agree, or leave it out",
+            )
+        if wanted and splits - {wanted}:
+            raise RowError(
+                f"manifest.csv wants it in {wanted}, but its split group is in {splits.pop()}",
+                "take `split` out of its line, or make the lines of that scene and wearer agree",
+            )
+        top = next((root for root in roots if root in self._group), roots[0])
+        for root in roots:
+            self._parent[root] = top
+        for split in ({wanted} if wanted else splits) - {None}:
+            self._wanted[top] = split
+
+
+def _assign(groups: _Groups, probes: list[Probe], settings: SplitSettings) -> dict[str, SplitLabel]:
+    """Give every label a group and a split; groups without one go where footage is missing most."""
+    labels_of: dict[str, set[str]] = {}
+    length: Counter[str] = Counter()
+    for probe in probes:
+        root = groups.root(_labels(probe)[0])
+        labels_of.setdefault(root, set()).update(_labels(probe))
+        length[root] += probe.duration_us
+    filled: Counter[Split] = Counter()
+    for root, seconds in length.items():
+        if label := groups.assignment(root):
+            filled[label.split] += seconds
+    name = {root: "g_" + digest("group", min(labels)) for root, labels in labels_of.items()}
+    missing = {split: share * length.total() for split, share in settings.shares().items()}
+    result = dict(groups.assigned)
+    # Long groups first: the short ones can still even out what they leave.
+    for root in sorted(labels_of, key=lambda r: (-length[r], digest(settings.salt, name[r]))):
+        label = groups.assignment(root)
+        split = groups.wanted(root) or _emptiest(missing, filled)
+        if label is None:
+            filled[split] += length[root]
+            label = SplitLabel(label="", split_group=name[root], split=split)
+        for text in labels_of[root]:
+            result[text] = label.model_copy(update={"label": text})
+    return result
+
+
+def _emptiest(missing: dict[Split, float], filled: Counter[Split]) -> Split:
+    return max(missing, key=lambda split: missing[split] - filled[split])
+
+
+def _warn_of_large(probes: list[Probe], labels: dict[str, SplitLabel]) -> None:
+    length: Counter[str] = Counter()
+    for probe in probes:
+        length[labels[_labels(probe)[0]].split_group] += probe.duration_us
+    for group, seconds in length.items():
+        if len(probes) > 1 and seconds > _LARGE_GROUP * length.total():
+            names = sorted(label.label for label in labels.values() if label.split_group == group)
+            shown = ", ".join(name for name in names if not name.startswith("video:")) or names[0]
+            share = seconds / length.total()
+            log.warning(
+                "split group %s (%s) holds %.0f %% of the footage", group, shown, 100 * share
+            )

@@ -1,0 +1,94 @@
+"""Cut the pictures that models are scored with: equally distant frames of each clip.
+
+Keyframes stand where the turns are, so their number and times would tell answers; these don't.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+from pydantic import Field
+
+from pipeline.clients import video
+from pipeline.config import Settings
+from pipeline.errors import RowError
+from pipeline.looks import look
+from pipeline.records import Clip, Row, Still, Video
+from pipeline.store import Place, Rows
+
+_LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
+
+
+class StillsSettings(Settings):
+    """The frames that models are scored with."""
+
+    count: int = Field(8, ge=1, le=64, description="Equally distant frames of each clip.")
+    width: int = Field(768, ge=64, le=4096, description="Their width in pixels, at most.")
+    quality: int = Field(85, ge=1, le=100, description="Their JPEG quality.")
+
+
+def run(rows: Rows, settings: StillsSettings, place: Place) -> Iterator[Row]:
+    """Cut the stills of one video's clips; nothing for a video that may not be released."""
+    row = rows.one(Video)
+    if row.consent != "release":
+        return
+    path = Path(row.root) / row.path
+    wanted = {clip.clip_id: moments(clip, settings.count) for clip in rows[Clip]}
+    for picture, clip_id, number in cut(path, wanted):
+        data, width, height = encode(picture, settings)
+        yield Still(
+            clip_id=clip_id,
+            number=number,
+            t_us=picture.t_us,
+            media=place.keep(data, ".jpg"),
+            sha256=hashlib.sha256(data).hexdigest(),
+            look=look(picture.bgr(_LOOK_WIDTH)),
+            width=width,
+            height=height,
+        )
+
+
+def moments(clip: Clip, count: int) -> list[int]:
+    """Return `count` times in the middles of as many equal parts of a clip."""
+    length = clip.end_us - clip.start_us
+    return [clip.start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
+
+
+def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[video.Picture, str, int]]:
+    """Yield the picture on show at each wanted time with its clip's id and its number there."""
+    if not path.is_file():
+        raise RowError(
+            f"the file is gone: {path.name}",
+            "bring it back, or run egost frames on its new place",
+            again=True,
+        )
+    wishes = sorted(
+        (at, clip_id, number)
+        for clip_id, times in wanted.items()
+        for number, at in enumerate(times)
+    )
+    yield from _matched(video.pictures_at(path, [at for at, _, _ in wishes]), wishes)
+
+
+def _matched(
+    pictures: Iterable[video.Picture], wishes: Sequence[tuple[int, str, int]]
+) -> Iterator[tuple[video.Picture, str, int]]:
+    """Give every wish the last picture at or before it: one picture may serve several wishes."""
+    waiting = list(reversed(wishes))
+    last: video.Picture | None = None
+    for picture in pictures:
+        while waiting and waiting[-1][0] < picture.t_us:
+            yield (last or picture, *waiting.pop()[1:])
+        last = picture
+    while waiting and last:
+        yield (last, *waiting.pop()[1:])
+
+
+def encode(picture: video.Picture, settings: StillsSettings) -> tuple[bytes, int, int]:
+    """Return a picture as JPEG, with its width and height."""
+    pixels = picture.bgr(settings.width)
+    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+    if not done:
+        raise RuntimeError("OpenCV did not write a JPEG")
+    return data.tobytes(), pixels.shape[1], pixels.shape[0]

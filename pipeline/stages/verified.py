@@ -1,0 +1,123 @@
+"""From a draft route and the verdicts on exactly it to the verified route. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline import motion_draft, route, templates
+from pipeline.records import Category, Finding, Orientation, Rejection, Route, Verdict
+from pipeline.stages.agreement import FACTS, Facts, counting, ruling
+from pipeline.stages.verdicts import finding
+
+DIFFER = "disagreement"
+"""The kind of finding that sends a clip to a third pair of eyes."""
+
+
+def verify(
+    draft: Route, verdicts: Sequence[Verdict], agree: int, facts: Facts = FACTS
+) -> Iterator[Route | Finding | Rejection]:
+    """Yield the verified route if `agree` people say the same, and findings where they don't.
+
+    A single correction is used at once, with no category verified.
+    A third person's ruling on a difference wins, until `agree` people have judged again after it.
+    """
+    heard = counting(verdicts, draft.fingerprint)
+    ruled = ruling(verdicts, draft.fingerprint)
+    if ruled:
+        later = [one for one in heard if one.created_us > ruled.created_us]
+        if len(later) < agree:
+            yield from (
+                _rejected(draft, [ruled])
+                if ruled.verdict == "reject"
+                else _verified(draft, ruled, list(facts), facts)
+            )
+            return
+        heard = later
+    rejecting = [one for one in heard if one.verdict == "reject"]
+    if len(rejecting) >= agree and rejecting[0] is heard[0]:
+        yield from _rejected(draft, rejecting)
+        return
+    judged = [one for one in heard if one.verdict != "reject"]
+    agreed = {
+        one.annotation_id: [
+            category
+            for category, fact in facts.items()
+            if sum(fact(other.steps) == fact(one.steps) for other in judged) >= agree
+        ]
+        for one in judged
+    }
+    best = max(judged, key=lambda one: len(agreed[one.annotation_id]), default=None)
+    open_ = [name for name in facts if best is None or name not in agreed[best.annotation_id]]
+    if best is not None:
+        # Until a second person has looked, a correction is better than the draft it mends: items
+        # follow it, and stay drafts.
+        alone = len(heard) == 1 and best.verdict == "corrected"
+        yield from _verified(draft, best, agreed[best.annotation_id], facts, unconfirmed=alone)
+    if open_ and len(heard) >= max(agree, 2):
+        message = f"people differ on: {', '.join(open_)}"
+        yield finding(draft.clip_id, DIFFER, "warning", message)
+
+
+def _rejected(draft: Route, rejecting: Sequence[Verdict]) -> Iterator[Finding | Rejection]:
+    reasons = ", ".join(dict.fromkeys(r for one in rejecting for r in one.reasons))
+    what = f"people rejected this clip: {reasons or 'no reason given'}"
+    yield finding(draft.clip_id, "rejected", "error", what)
+    yield Rejection(
+        stage="review",
+        unit=draft.clip_id,
+        what=what,
+        fix="its items are set aside; change the draft (another model, better narrations) to ask again",
+    )
+
+
+def _verified(
+    draft: Route,
+    best: Verdict,
+    agreed: Iterable[Category],
+    facts: Facts,
+    *,
+    unconfirmed: bool = False,
+) -> Iterator[Route | Finding]:
+    categories = list(agreed)
+    forward, back, stale = _told(draft, best, facts)
+    if stale and "route" in categories:
+        categories.remove("route")
+        yield finding(
+            draft.clip_id,
+            "description_stale",
+            "warning",
+            "people corrected the steps and left a description of the old ones",
+        )
+    if categories or unconfirmed:
+        yield draft.model_copy(
+            update={
+                "origin": "verified",
+                "verified_categories": categories,
+                "steps": best.steps,
+                "forward_description": forward,
+                "reverse_description": back,
+                "fingerprint": route.fingerprint(best.steps, forward, back),
+                "confidence": 1.0,
+            }
+        )
+
+
+def _told(draft: Route, best: Verdict, facts: Facts) -> tuple[str, str, bool]:
+    """Return both descriptions for a verdict's steps, and whether one still tells the old steps.
+
+    Where people changed the facts but not a description, one that our own template made is made
+    anew; one that a model wrote can't be.
+    """
+    told = [best.forward_description, best.reverse_description]
+    if facts["route"](best.steps) == facts["route"](draft.steps):
+        return told[0], told[1], False
+    describe = templates.load("describe.j2")
+    drafted = (draft.forward_description, draft.reverse_description)
+    ways: tuple[Orientation, ...] = ("forward", "reverse")
+    stale = False
+    for place, (before, way) in enumerate(zip(drafted, ways, strict=True)):
+        if told[place] != before:
+            continue
+        if motion_draft.describe_steps(describe, draft.steps, way) == before:
+            told[place] = motion_draft.describe_steps(describe, best.steps, way)
+        else:
+            stale = True
+    return told[0], told[1], stale

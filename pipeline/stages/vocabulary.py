@@ -1,0 +1,105 @@
+"""Which words mean the same: `annotations/vocabulary.csv`, and what people's verdicts could add to it."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import route
+from pipeline.errors import UserError
+from pipeline.records import Step, Verdict
+from pipeline.tasks import plain
+
+_COLUMNS = ["kind", "said", "name"]
+_KINDS = ("landmark", "action")
+
+Vocabulary = Mapping[tuple[str, str], str]
+"""From a kind (landmark or action) and what was said, in plain form, to the one name."""
+
+
+@dataclass(frozen=True)
+class Synonyms:
+    """Two names that people gave to the same step of a clip, and how often."""
+
+    kind: str
+    said: str
+    name: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.kind},{self.said},{self.name}"
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Return the synonyms of a file; raise UserError with the line that can't be used."""
+    found: dict[tuple[str, str], str] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        if next(lines, None) != _COLUMNS:
+            raise _mistake(path, 1, f"the first line is not {','.join(_COLUMNS)}")
+        for number, cells in enumerate(lines, start=2):
+            if not any(cells):
+                continue
+            if len(cells) != 3 or cells[0] not in _KINDS or not all(map(plain, cells)):
+                raise _mistake(path, number, f"expected {' or '.join(_KINDS)}, and two texts")
+            kind, said, name = cells[0], plain(cells[1]), plain(cells[2])
+            if found.setdefault((kind, said), name) != name:
+                raise _mistake(path, number, f"{said!r} has another name further up")
+    for kind, name in [(kind, name) for (kind, _), name in found.items()]:
+        if found.get((kind, name), name) != name:
+            raise UserError(
+                str(path),
+                f"{name!r} is a name and has another name itself",
+                "let every line give the last name at once",
+            )
+    return found
+
+
+def _mistake(path: Path, number: int, what: str) -> UserError:
+    return UserError(
+        f"{path}:{number}", what, "write lines such as: landmark,the fridge,the refrigerator"
+    )
+
+
+def missing_synonyms(verdicts: Iterable[Verdict], vocabulary: Vocabulary) -> list[Synonyms]:
+    """Return pairs of names that two people gave to the same step, most frequent first.
+
+    Only verdicts that agree on every turn and on how many names there are can be laid side by side.
+    """
+    drafts: dict[str, dict[str, Verdict]] = {}
+    for one in verdicts:
+        if one.verdict in ("accept", "corrected") and one.kind == "real":
+            drafts.setdefault(one.fingerprint, {})[one.annotator] = one
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for judged in drafts.values():
+        first, *others = judged.values()
+        for other in others:
+            if route.turns(first.steps) == route.turns(other.steps):
+                counted.update(_differing(first, other, vocabulary))
+    return [
+        Synonyms(*pair, times)
+        for pair, times in sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    ]
+
+
+def _differing(
+    first: Verdict, other: Verdict, vocabulary: Vocabulary
+) -> Iterator[tuple[str, str, str]]:
+    for kind in _KINDS:
+        names, others = _names(first.steps, kind), _names(other.steps, kind)
+        if len(names) != len(others):
+            continue
+        for one, two in zip(names, others, strict=True):
+            if named(vocabulary, kind, one) != named(vocabulary, kind, two):
+                yield kind, min(one, two), max(one, two)
+
+
+def named(vocabulary: Vocabulary, kind: str, text: str) -> str:
+    """Return the one name for what was said."""
+    said = plain(text)
+    return vocabulary.get((kind, said), said)
+
+
+def _names(steps: Sequence[Step], kind: str) -> list[str]:
+    return [plain(text) for step in steps if (text := getattr(step, kind))]

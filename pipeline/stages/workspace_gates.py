@@ -1,0 +1,183 @@
+"""The conditions of a release that only its workspace can tell: consent, pictures, people, blind figures."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pipeline.blind.items import from_released
+from pipeline.blind.probe import run_probe
+from pipeline.gates import Gate
+from pipeline.looks import near_identical
+from pipeline.records import Answer, Item
+from pipeline.releases.harvest import Harvest
+from pipeline.releases.layout import file_digest
+from pipeline.stages.agreement import agreement
+from pipeline.stages.answers import judged
+from pipeline.store import Place
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a release must meet; shares of 1, but for `audited`, which counts items."""
+
+    agreement: float
+    flawed: float
+    audited: int
+    blind: float
+    blind_within: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What these gates look at."""
+
+    harvest: Harvest
+    place: Place
+    limits: Limits
+    dataset: str
+    items: tuple[Item, ...]  # all of the workspace: an audit counts those that it made leave
+    answers: tuple[Answer, ...]
+
+
+def check_workspace(checked: Checked) -> list[Gate]:
+    """Run every gate that needs the workspace."""
+    return [gate(checked) for gate in WORKSPACE_GATES]
+
+
+def consent(checked: Checked) -> Gate:
+    """Every video's owner agreed to its release."""
+    harvest = checked.harvest
+    faults = [
+        item.item_id
+        for item in harvest.candidate.items
+        if harvest.videos[item.video_id].consent != "release"
+    ]
+    what = "items without consent to release"
+    return _zero(
+        "consent", faults, what, "write consent = release into manifest.csv, or leave it out"
+    )
+
+
+def media(checked: Checked) -> Gate:
+    """Every clip has its equally distant frames, as many as any other, and their bytes are as cut."""
+    harvest, whole = checked.harvest, dict[str, bool]()
+    clips = {item.clip_id for item in harvest.candidate.items}
+    most = max((len(harvest.stills.get(clip, ())) for clip in clips), default=0)
+    for clip in clips:
+        stills = harvest.stills.get(clip, ())
+        whole[clip] = 0 < len(stills) == most and all(
+            _intact(checked.place, still.media, still.sha256) for still in stills
+        )
+    faults = [item.item_id for item in harvest.candidate.items if not whole[item.clip_id]]
+    return _zero(
+        "media", faults, "items whose frames are missing or changed", "egost export cuts them again"
+    )
+
+
+def _intact(place: Place, name: str, sha256: str) -> bool:
+    path = place.media_path(name)
+    return path.is_file() and file_digest(path) == sha256
+
+
+def near_identical_clips(checked: Checked) -> Gate:
+    """No two clips on different sides of a split show the same, even if re-encoded."""
+    harvest = checked.harvest
+    sides = {item.clip_id: item.split for item in harvest.candidate.items}
+    looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
+    alike = {clip for pair in near_identical(looks, sides) for clip in pair}
+    faults = [item.item_id for item in harvest.candidate.items if item.clip_id in alike]
+    return _zero(
+        "near_identical_clips",
+        faults,
+        "items of clips that look alike on two sides of a split",
+        "name their common scene in manifest.csv, or leave one of the videos out",
+    )
+
+
+def agreement_of_people(checked: Checked) -> Gate:
+    """Where two people judged a clip, they agree in every category."""
+    found = agreement(checked.harvest.verdicts)
+    worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
+    limit = checked.limits.agreement
+    figure = "no clip was judged by two people"
+    met = limit == 0
+    if worst:
+        category, one = worst
+        figure = f"{one.percent:.0%} on {one.clips} clips ({category}, the lowest of {len(found)})"
+        met = one.percent >= limit
+    return Gate(
+        name="agreement_of_people",
+        met=met,
+        figure=figure,
+        limit=f"{limit:.0%}",
+        fix=""
+        if met
+        else "have a second person review some clips, settle differences with egost review adjudicate",
+    )
+
+
+def audit(checked: Checked) -> Gate:
+    """Of the items that people answered without seeing the answer, few are flawed."""
+    found = judged(checked.items, checked.answers)
+    limits = checked.limits
+    enough, share = (
+        found.flawed.total >= limits.audited,
+        found.flawed.hits / max(found.flawed.total, 1),
+    )
+    met = enough and share <= limits.flawed
+    return Gate(
+        name="audit",
+        met=met,
+        figure=f"flawed as sampled: {found.flawed}",
+        limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
+        rows=() if met else tuple(sorted(found.reasons)),
+        fix=""
+        if met
+        else "mend what the audit found, egost show ID tells it"
+        if enough
+        else "audit more items: egost audit push, pull",
+    )
+
+
+def blind(checked: Checked) -> Gate:
+    """Nobody answers the multiple-choice items much better than by chance without seeing the video."""
+    if checked.limits.blind >= 1:
+        return Gate(
+            name="blind", met=True, figure="not measured", limit="none: export.blind_points = 100"
+        )
+    rows = [entry.question for entry in checked.harvest.entries(checked.dataset)]
+    items = from_released(row.model_dump() for row in rows if row.format == "mcq" and row.answer)
+    limit = f"chance + {100 * checked.limits.blind:.0f} points, {100 * checked.limits.blind_within:.0f} in a task"
+    if not items:
+        return Gate(name="blind", met=True, figure="no multiple-choice items", limit=limit)
+    report = run_probe(items)
+    leaks = report.leaks(checked.limits.blind, checked.limits.blind_within)
+    return Gate(
+        name="blind",
+        met=not leaks,
+        figure=report.verdict,
+        limit=limit,
+        rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
+        fix="egost blind shows which way, and the items it answers most surely" if leaks else "",
+    )
+
+
+WORKSPACE_GATES: tuple[Callable[[Checked], Gate], ...] = (
+    consent,
+    media,
+    near_identical_clips,
+    agreement_of_people,
+    audit,
+    blind,
+)
+
+
+def _zero(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
+    rows = tuple(sorted(faults))
+    return Gate(
+        name=name,
+        met=not rows,
+        figure=f"{len(rows)} {what}",
+        limit="0",
+        rows=rows,
+        fix=fix if rows else "",
+    )

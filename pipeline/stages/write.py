@@ -1,0 +1,235 @@
+"""write: a model writes items of a user's own tasks, `prompts/tasks/<name>.j2`, for a clip.
+
+What is written here is raw: compose gives it letters and the form that all options have.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline import templates
+from pipeline.clients.asking import (
+    DraftSettings,
+    may_leave,
+    messages,
+    refuse_to_send,
+    repair_text,
+)
+from pipeline.clients.chat import json_schema
+from pipeline.clients.estimate import Estimate
+from pipeline.clients.estimate import estimate as estimated
+from pipeline.clients.llm import NO_MODEL, Answer, Client, Question, connect
+from pipeline.clients.wire import Wire
+from pipeline.errors import RowError, UserError
+from pipeline.records import Clip, Rejection, Row, Video, Written
+from pipeline.store import Place, Rows
+from pipeline.tasks import SEPARATOR, plain_option
+
+_OPTIONS = 4
+_MAX_QUESTION, _MAX_OPTION, _MAX_ANSWER, _MAX_EVIDENCE = 300, 200, 1_500, 500  # characters
+_LABEL = re.compile(r"^\(?[a-d][).:]\s", re.IGNORECASE)  # "B) turn left": letters are ours to give
+
+
+class ItemReply(BaseModel):
+    """One item as a model writes it; times are seconds since the clip began."""
+
+    model_config = ConfigDict(extra="ignore")
+    question: str
+    answer: str
+    distractors: list[str]
+    evidence: str
+    evidence_seconds: list[float]
+
+
+class ItemsReply(BaseModel):
+    """The items that a model found worth asking; none where the clip shows nothing to ask."""
+
+    model_config = ConfigDict(extra="ignore")
+    items: list[ItemReply] = Field(max_length=50)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What writing needs besides rows."""
+
+    place: Place
+    tasks: tuple[templates.Prompt, ...]
+    repair: templates.Prompt
+    client: Client | None
+    room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
+
+
+def wanted(settings: DraftSettings) -> bool:
+    """Tell whether any task is named."""
+    return bool(settings.tasks)
+
+
+@asynccontextmanager
+async def opens(
+    settings: DraftSettings, place: Place, wire: Wire | None = None
+) -> AsyncIterator[Service]:
+    """Load the tasks' templates, open the journal and the way to the server."""
+    service = _service(settings, place)
+    async with connect(settings, place, wire) as client:
+        yield Service(place, service.tasks, service.repair, client, service.room)
+
+
+def _service(settings: DraftSettings, place: Place) -> Service:
+    tasks = tuple(templates.load_task(name) for name in dict.fromkeys(settings.tasks))
+    room = asyncio.Semaphore(settings.in_flight)
+    return Service(place, tasks, templates.load("repair.j2"), None, room)
+
+
+def depends(settings: DraftSettings, place: Place) -> str:
+    """Return the digest of the tasks in use: a changed or further one asks again."""
+    service = _service(settings, place)
+    shas = (prompt.sha256 for prompt in (*service.tasks, service.repair))
+    return hashlib.sha256(" ".join(shas).encode()).hexdigest()
+
+
+async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:
+    """Have the model write one clip's items, task by task; a task that fails leaves the others be."""
+    refuse_to_send(rows.one(Video), settings)
+    clip, client = rows.one(Clip), service.client
+    assert client is not None
+    found: list[Row] = []
+    failures: list[Rejection] = []
+    for prompt in service.tasks:
+        async with service.room:
+            try:
+                answer = await client.ask(question(rows, settings, service, prompt))
+            except RowError as error:
+                if error.again:
+                    raise
+                failures.append(_refused(clip, prompt, error.what, error.fix))
+                continue
+        written = list(_written(answer, clip, prompt, settings.model))
+        found += written
+        if not written:
+            fix = "leave it so, or change the task's rules"
+            failures.append(_refused(clip, prompt, "the model found nothing to ask", fix))
+    if not found:
+        raise RowError("; ".join(row.what for row in failures), failures[0].fix)
+    return [*found, *failures]
+
+
+def _refused(clip: Clip, prompt: templates.Prompt, what: str, fix: str) -> Rejection:
+    return Rejection(stage="write", unit=clip.clip_id, what=f"{prompt.path}: {what}", fix=fix)
+
+
+def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Estimate:
+    """Return what writing for these clips would take; nothing is sent."""
+    if not settings.tasks:
+        return Estimate("")
+    if not settings.model:
+        raise UserError(*NO_MODEL)
+    units = list(units)
+    allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
+    service = _service(settings, place)
+    questions = (
+        question(rows, settings, service, prompt) for rows in allowed for prompt in service.tasks
+    )
+    return estimated(questions, settings, place, withheld=len(units) - len(allowed))
+
+
+def question(
+    rows: Rows, settings: DraftSettings, service: Service, prompt: templates.Prompt
+) -> Question[ItemsReply]:
+    """Return what is asked about a clip for one task."""
+    clip = rows.one(Clip)
+    schema = templates.show_schema(json_schema(ItemsReply))
+    more = {"schema": schema, "count": prompt.front.count}
+    return Question(
+        messages=messages(rows, settings.frames, service.place, prompt, more),
+        answer=ItemsReply,
+        problems=lambda reply: problems_of(reply, clip, prompt.front),
+        repair=lambda problems: repair_text(service.repair, problems, schema),
+        template=prompt.path,
+    )
+
+
+def problems_of(reply: ItemsReply, clip: Clip, front: templates.FrontMatter) -> list[str]:
+    """Return what is wrong with items of the right form, in words that the model can act on."""
+    found = []
+    if len(reply.items) > (front.count or 1):
+        found.append(f"items: {len(reply.items)}, expected at most {front.count}")
+    questions = [templates.clean(item.question).casefold() for item in reply.items]
+    if len(set(questions)) < len(questions):
+        found.append("items: two ask the same question")
+    for number, item in enumerate(reply.items):
+        found += [f"items[{number}].{problem}" for problem in _problems(item, clip, front)]
+    return found
+
+
+def _problems(item: ItemReply, clip: Clip, front: templates.FrontMatter) -> Iterator[str]:
+    seconds = (clip.end_us - clip.start_us) / 1e6
+    longest = _MAX_OPTION if front.format == "mcq" else _MAX_ANSWER
+    for name, text, most in (
+        ("question", item.question, _MAX_QUESTION),
+        ("answer", item.answer, longest),
+        ("evidence", item.evidence, _MAX_EVIDENCE),
+    ):
+        length = len(templates.clean(text))
+        if not 0 < length <= most:
+            yield f"{name}: has {length} characters, expected 1 to {most}"
+    if not item.evidence_seconds:
+        yield "evidence_seconds: name at least one moment"
+    for moment in item.evidence_seconds:
+        if not 0 <= moment <= seconds:  # false for NaN, too
+            yield f"evidence_seconds: {moment:g} is not within the clip (0 to {seconds:g})"
+    if front.format == "open":
+        if item.distractors:
+            yield "distractors: expected none for an open question"
+        return
+    options = [shown(text) for text in (item.answer, *item.distractors)]
+    if len(options) != _OPTIONS:
+        yield f"distractors: {len(options) - 1}, expected {_OPTIONS - 1}"
+    elif len(set(options)) != _OPTIONS:
+        yield "distractors: the answer and the distractors have to differ in more than case or a full stop"
+    for text in options:
+        if not 0 < len(text) <= _MAX_OPTION:
+            yield f"distractors: {len(text)} characters, expected 1 to {_MAX_OPTION}"
+        if _LABEL.match(text):
+            yield f"distractors: no letters before an option ({text[:20]!r})"
+
+
+def shown(text: str) -> str:
+    """Return an option in the form in which it will stand in an item."""
+    # Cleaned part by part: an arrow's tip is an angle bracket, which cleaning would change.
+    return plain_option(SEPARATOR.join(templates.clean(part) for part in text.split("->")))
+
+
+def _written(
+    answer: Answer[ItemsReply], clip: Clip, prompt: templates.Prompt, model: str
+) -> Iterator[Written]:
+    front = prompt.front
+    for ordinal, item in enumerate(answer.value.items):
+        mcq = front.format == "mcq"
+        yield Written.model_validate(
+            {
+                "clip_id": clip.clip_id,
+                "task": front.name,
+                "ordinal": ordinal,
+                "category": front.category,
+                "orientation": front.orientation,
+                "format": front.format,
+                "question": templates.clean(item.question),
+                "answer": shown(item.answer) if mcq else templates.clean(item.answer),
+                "distractors": [shown(text) for text in item.distractors],
+                "evidence": templates.clean(item.evidence),
+                "evidence_us": _moments(item.evidence_seconds, clip),
+                "model": model,
+                "prompt_sha256": answer.prompt_sha256,
+                "reply_id": answer.reply_id,
+                "cost_usd": answer.cost_usd,
+            }
+        )
+
+
+def _moments(seconds: Sequence[float], clip: Clip) -> list[int]:
+    return sorted({clip.start_us + round(moment * 1_000_000) for moment in seconds})

@@ -1,0 +1,266 @@
+"""The workspace on disk: where things lie, which units are done, media by digest, typed tables.
+
+`done.sqlite` is the truth: a unit's rows and its done mark are one transaction there. The Parquet
+files under `tables/` are rebuilt from it in key order, so any kill ends in the same tables.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.arrow import arrow_schema
+from pipeline.errors import UserError
+from pipeline.records import TABLES, Row
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS units (
+  stage TEXT, unit TEXT, key TEXT, outcome TEXT, PRIMARY KEY (stage, unit)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+  stage TEXT, unit TEXT, name TEXT, body BLOB, PRIMARY KEY (stage, name, unit)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS built (name TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (name TEXT PRIMARY KEY, stamp INTEGER) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one workspace keeps its files. Cheap to copy into another process."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.root / "egost.toml"
+
+    @property
+    def media(self) -> Path:
+        """Keyframes and review clips by digest; the only folder that is ever served."""
+        return self.root / "media"
+
+    @property
+    def tables(self) -> Path:
+        """The Parquet tables, rebuilt from done.sqlite."""
+        return self.root / "tables"
+
+    @property
+    def releases(self) -> Path:
+        """One folder per released version."""
+        return self.root / "releases"
+
+    def media_path(self, name: str) -> Path:
+        """Return the file of a media name such as `ab/ab12….jpg`."""
+        return self.media / name
+
+    def keep(self, data: bytes, suffix: str) -> str:
+        """Store bytes by their digest and return the media name; known bytes are not written again."""
+        name = media_name(data, suffix)
+        target = self.media_path(name)
+        if not (target.exists() and target.stat().st_size == len(data)):
+            write_atomic(target, data)
+        return name
+
+    def secret(self) -> bytes:
+        """Return the secret seed for composing; drawn once, kept in a 0600 file, never released."""
+        path = self.root / "secret"
+        if not path.exists():
+            write_atomic(path, secrets.token_hex(32).encode(), mode=0o600)
+        return path.read_bytes()
+
+
+def media_name(data: bytes, suffix: str) -> str:
+    """Return the name of these bytes among the media: it begins with their sha256."""
+    hexdigest = hashlib.sha256(data).hexdigest()
+    return f"{hexdigest[:2]}/{hexdigest[:32]}{suffix}"
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file whole or not at all: beside, flushed to disk, renamed into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class Rows(Mapping[type[Row], tuple[Row, ...]]):
+    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time."""
+
+    seen: Mapping[type[Row], tuple[Row, ...]]
+    earlier: Mapping[type[Row], tuple[Row, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return the rows of one type, in key order."""
+        return self.seen[kind]  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[type[Row]]:
+        return iter(self.seen)
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def one(self, kind: type[AnyRow]) -> AnyRow:
+        """Return the single row of this type."""
+        (row,) = self[kind]
+        return row
+
+    def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return what this stage wrote of this type in its last run: how a draw never moves."""
+        return self.earlier.get(kind, ())  # type: ignore[return-value]
+
+
+class Store:
+    """The one writer of a workspace: finished units with their rows, and the tables they make."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._db = _open(place.root / "done.sqlite")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def keys(self, stage: str) -> dict[str, str]:
+        """Return the key of every finished unit of a stage."""
+        return dict(self._db.execute("SELECT unit, key FROM units WHERE stage = ?", (stage,)))
+
+    def outcomes(self, stage: str) -> dict[str, str]:
+        """Return how each unit of a stage ended: `done`, `rejected` or `failed`."""
+        return dict(self._db.execute("SELECT unit, outcome FROM units WHERE stage = ?", (stage,)))
+
+    def finish(self, stage: str, unit: str, key: str, outcome: str, rows: Iterable[Row]) -> None:
+        """Replace a unit's rows and set its done mark, in one transaction."""
+        bodies: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            bodies[row.table].append(row)
+        with self._db:
+            self._forget(stage, unit)
+            self._db.execute("INSERT INTO units VALUES (?, ?, ?, ?)", (stage, unit, key, outcome))
+            for name, found in bodies.items():
+                found.sort(key=Row.identity)
+                body = b"\n".join(row.model_dump_json().encode() for row in found)
+                self._db.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (stage, unit, name, body))
+                self._touch(name)
+
+    def forget(self, stage: str, units: Iterable[str]) -> None:
+        """Drop units that are no longer there, with their rows, in one transaction."""
+        with self._db:
+            for unit in units:
+                self._forget(stage, unit)
+
+    def _forget(self, stage: str, unit: str) -> None:
+        for (name,) in self._db.execute(
+            "SELECT name FROM rows WHERE stage = ? AND unit = ?", (stage, unit)
+        ).fetchall():
+            self._touch(name)
+        self._db.execute("DELETE FROM rows WHERE stage = ? AND unit = ?", (stage, unit))
+        self._db.execute("DELETE FROM units WHERE stage = ? AND unit = ?", (stage, unit))
+
+    def _touch(self, name: str) -> None:
+        self._db.execute(
+            "INSERT INTO changes VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET stamp = stamp + 1",
+            (name,),
+        )
+
+    def rows(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> list[AnyRow]:
+        """Return all rows of a type in key order, of these stages only if any are named."""
+        query, values = "SELECT body FROM rows WHERE name = ?", [kind.table]
+        if stages is not None:
+            names = list(stages)
+            query += f" AND stage IN ({', '.join('?' * len(names))})"
+            values += names
+        found = [
+            kind.model_validate_json(line)
+            for (body,) in self._db.execute(query, values)
+            for line in body.split(b"\n")
+        ]
+        found.sort(key=Row.identity)
+        return found
+
+    def rebuild(self, names: Iterable[str] = TABLES) -> None:
+        """Write the Parquet files of the tables whose rows changed since they were last written."""
+        stamps = dict(self._db.execute("SELECT name, stamp FROM changes"))
+        built = dict(self._db.execute("SELECT name, stamp FROM built"))
+        for name in names:
+            path = self.place.tables / f"{name}.parquet"
+            stamp = str(stamps.get(name, 0))
+            if built.get(name) == stamp and path.exists():
+                continue
+            write_atomic(path, _parquet(TABLES[name], self.rows(TABLES[name])))
+            with self._db:
+                self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
+
+
+def _parquet(kind: type[Row], rows: list[Row]) -> bytes:
+    table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(kind))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = None
+    try:
+        db = sqlite3.connect(path, timeout=5)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+    except sqlite3.DatabaseError as error:
+        if db is not None:
+            db.close()
+        raise UserError(
+            str(path),
+            f"can't be opened: {error}",
+            "check the disk and the folder's rights; a damaged file can be moved away and is made again",
+        ) from error
+    return db
+
+
+def append_run(place: Place, entry: Mapping[str, object]) -> None:
+    """Add one line to runs.jsonl, the workspace's diary."""
+    with (place.root / "runs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Store]:
+    """Open a workspace for writing; a second run at the same time stops with a clear error."""
+    with (place.root / ".lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                str(place.root),
+                "another egost command is at work here",
+                "wait until it has ended, then run this again",
+            ) from error
+        store = Store(place)
+        try:
+            yield store
+        finally:
+            store.close()

@@ -1,0 +1,230 @@
+"""The heading of a clip, from measured rotations, and the turns that it is made of.
+
+A turn is a swing of the heading by 45 degrees or more, 150 or more being `around`. A swing ends
+where the heading comes back by 12 degrees, and is split where it rests (under 4 degrees per second
+for a second, a walker's sway averaged out). Angles are degrees, positive = left; times are microseconds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.motion import Step
+
+Array = NDArray[Any]
+
+LEAST_DEGREES = 45.0
+AROUND_DEGREES = 150.0
+_HYSTERESIS_DEGREES = 12.0
+_REST_DEGREES_PER_SECOND = 4.0
+_REST_SECONDS = 1.0
+_SMOOTH_SECONDS = 0.3
+# Sway at each step turns the head at up to 15 degrees per second and back: over 0.3 s two lefts with
+# four seconds of walking between them read as one turn around; over a stride they do not.
+_STRIDE_SECONDS = 1.0
+_TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
+_TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
+_WALKING_DEGREES_PER_SECOND = 1.5
+_AHEAD_DEGREES = 35.0
+_AFTER_US = 3_000_000
+_GLANCE_US = 5_000_000
+_GLANCE_DEGREES = 120.0  # nobody looks farther aside without turning round
+
+
+@dataclass(frozen=True)
+class Course:
+    """The heading over time: unwrapped, 0 at the first picture."""
+
+    t_us: NDArray[np.int64]
+    yaw_degrees: NDArray[np.float64]
+
+    def between(self, start_us: int, end_us: int) -> "Course":
+        """Return the part from start to end, starting at 0 degrees again."""
+        inside = (self.t_us >= start_us) & (self.t_us <= end_us)
+        yaw = self.yaw_degrees[inside]
+        return Course(self.t_us[inside], yaw - yaw[:1])
+
+
+@dataclass(frozen=True)
+class Swing:
+    """A turn of the heading: its span, its side and by how much."""
+
+    start_us: int
+    end_us: int
+    kind: Literal["left", "right", "around"]
+    yaw_degrees: float
+
+
+def course(first_us: int, steps: Sequence[Step]) -> Course:
+    """Add up the turning about the vertical, starting with 0 degrees at `first_us`."""
+    times = np.array([first_us, *(step.end_us for step in steps)], dtype=np.int64)
+    if not steps:
+        return Course(times, np.zeros(1))
+    rotations = np.array([step.rotation for step in steps])
+    upright = _verticals(times[1:] / 1e6, rotations)
+    yaw = np.concatenate([[0.0], np.cumsum((rotations * upright).sum(axis=1))])
+    return Course(times, yaw)
+
+
+def _verticals(seconds: Array, rotations: Array) -> Array:
+    """Return the unit vertical in camera axes (n, 3) per step.
+
+    A head bent down by p degrees sees a turn about the vertical as one about y and z, with z/y =
+    tan p. Nods and sways are not in step with turns, so regressing x and z on y over some seconds
+    gives the tilt; without turns nearby the camera counts as level.
+    """
+    smooth = np.stack([_boxed(column, seconds, 0.7) for column in rotations.T], axis=1)
+    reach = np.exp(-(((seconds[:, None] - seconds[None]) / _TILT_SECONDS) ** 2) / 2)
+    turning = reach @ (smooth[:, 1] ** 2) + _TILT_PRIOR
+    limit = math.tan(math.radians(45))
+    tilts = [
+        np.clip(reach @ (smooth[:, 1] * smooth[:, axis]) / turning, -limit, limit)
+        for axis in (0, 2)
+    ]
+    vertical = np.stack([tilts[0], np.ones(len(seconds)), tilts[1]], axis=1)
+    return np.asarray(vertical / np.linalg.norm(vertical, axis=1, keepdims=True))
+
+
+def _boxed(values: Array, seconds: Array, span: float) -> Array:
+    """Return a moving average over `span` seconds, edges held."""
+    apart = float(np.median(np.diff(seconds))) if len(seconds) > 1 else span
+    count = max(1, round(span / max(apart, 1e-6)))
+    count = min(count, 2 * len(values))
+    padded = np.pad(values, (count // 2, count - 1 - count // 2), "edge")
+    return np.convolve(padded, np.ones(count) / count, "valid")
+
+
+def swings(course: Course) -> list[Swing]:
+    """Return the turns in time order; they never overlap."""
+    if len(course.t_us) < 3:
+        return []
+    seconds = course.t_us / 1e6
+    yaw = _boxed(course.yaw_degrees, seconds, _SMOOTH_SECONDS)
+    calm = _boxed(course.yaw_degrees, seconds, _STRIDE_SECONDS)
+    resting = np.abs(np.gradient(calm, seconds)) < _REST_DEGREES_PER_SECOND
+    found: list[Swing] = []
+    for start, end in pairwise(_pivots(yaw)):
+        for first, last in _without_rests(seconds, resting, start, end):
+            change = float(yaw[last] - yaw[first])
+            if abs(change) < LEAST_DEGREES:
+                continue
+            done = (yaw[first : last + 1] - yaw[first]) / change
+            found.append(
+                Swing(
+                    int(course.t_us[first + int((done >= 0.05).argmax())]),
+                    int(course.t_us[first + int((done >= 0.95).argmax())]),
+                    kind_of(change),
+                    change,
+                )
+            )
+    return found
+
+
+def kind_of(degrees: float) -> Literal["left", "right", "around"]:
+    """Name a heading change."""
+    if abs(degrees) >= AROUND_DEGREES:
+        return "around"
+    return "left" if degrees > 0 else "right"
+
+
+def _pivots(yaw: Array) -> list[int]:
+    """Return where the heading changes its sense for good, with both ends."""
+    pivots = [0]
+    peak = trough = 0
+    sense = 0
+    for now in range(len(yaw)):
+        peak = now if yaw[now] > yaw[peak] else peak
+        trough = now if yaw[now] < yaw[trough] else trough
+        if sense >= 0 and yaw[peak] - yaw[now] >= _HYSTERESIS_DEGREES:
+            pivots.append(peak)
+            sense, peak, trough = -1, now, now
+        elif sense <= 0 and yaw[now] - yaw[trough] >= _HYSTERESIS_DEGREES:
+            pivots.append(trough)
+            sense, peak, trough = 1, now, now
+    return sorted({*pivots, len(yaw) - 1})
+
+
+def _without_rests(seconds: Array, resting: Array, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the stretches of start..end between rests of a second or more."""
+    pieces: list[tuple[int, int]] = []
+    begin = now = start
+    while now <= end:
+        if not resting[now]:
+            now += 1
+            continue
+        rest = now
+        while now <= end and resting[now]:
+            now += 1
+        if seconds[min(now, end)] - seconds[rest] >= _REST_SECONDS:
+            pieces.append((begin, rest))
+            begin = min(now, end)
+    pieces.append((begin, end))
+    return [(first, last) for first, last in pieces if last > first]
+
+
+def travelling(swings: Sequence[Swing], steps: Sequence[Step]) -> list[bool]:
+    """Say per turn whether the camera walked on in the new direction, and did not just look there.
+
+    A turn that the next one takes back is a look aside unless, between their middles, the camera
+    moved the way it looked. Any other turn counts when the camera moved during it or right after.
+    """
+    moved = [
+        _moved(swing.start_us, _after(swings, index), steps) for index, swing in enumerate(swings)
+    ]
+    for index, (there, back) in enumerate(pairwise(swings)):
+        left_over = abs(there.yaw_degrees + back.yaw_degrees)
+        returned = there.yaw_degrees * back.yaw_degrees < 0 and left_over < 0.4 * abs(
+            there.yaw_degrees
+        )
+        soon = back.start_us - there.end_us < _GLANCE_US
+        middles = (_middle(there), _middle(back))
+        if returned and soon and not _moved(*middles, steps, looking_ahead=True):
+            moved[index] = moved[index + 1] = False
+    return moved
+
+
+def _middle(swing: Swing) -> int:
+    return (swing.start_us + swing.end_us) // 2
+
+
+def _after(swings: Sequence[Swing], index: int) -> int:
+    """Return until when what follows a turn belongs to it."""
+    until = swings[index].end_us + _AFTER_US
+    return min(until, swings[index + 1].start_us) if index + 1 < len(swings) else until
+
+
+def _moved(
+    start_us: int, end_us: int, steps: Sequence[Step], *, looking_ahead: bool = False
+) -> bool:
+    """Tell from parallax whether the camera moved in this span, if wanted the way it looked."""
+    inside = [
+        step for step in steps if step.end_us > start_us and step.start_us < end_us and step.share
+    ]
+    if not inside:
+        return False
+    rates = [step.parallax / (step.end_us - step.start_us) * 1e6 for step in inside]
+    if float(np.median(rates)) < _WALKING_DEGREES_PER_SECOND:
+        return False
+    if not looking_ahead:
+        return True
+    weights = np.maximum(rates, 0.0)
+    ahead = (np.array([step.ahead for step in inside]) * weights[:, None]).sum(axis=0)
+    return abs(math.degrees(math.atan2(ahead[0], ahead[2]))) < _AHEAD_DEGREES
+
+
+def confidence(swing: Swing, steps: Sequence[Step], *, lens_known: bool) -> float:
+    """Return 0 to 1: how well the pictures held together, and how clear the kind is."""
+    inside = [
+        step for step in steps if step.end_us > swing.start_us and step.start_us < swing.end_us
+    ]
+    share = float(np.mean([step.share for step in inside])) if inside else 0.0
+    followed = min(1.0, share / 0.5)
+    angle = abs(swing.yaw_degrees)
+    margin = min(angle - LEAST_DEGREES, abs(angle - AROUND_DEGREES))
+    clear = 0.5 + 0.5 * min(1.0, max(0.0, margin) / 20.0)
+    return round(followed * clear * (1.0 if lens_known else 0.6), 3)

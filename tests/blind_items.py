@@ -1,0 +1,218 @@
+"""Items for the blind tests: squares as they are composed, and sets that leak on purpose."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.blind.items import from_rows
+from pipeline.blind.sheet import ProbeItem
+from pipeline.demo.grammar import draw_rows
+from pipeline.records import Answer, Clip, Item, Rejection, Route, Turn, Video, Written
+from pipeline.stages.compose import ComposeSettings, run
+from pipeline.store import Place, Rows
+
+
+def composed(clips: int) -> list[ProbeItem]:
+    """The multiple-choice items that compose makes of random routes under a fixed secret."""
+    videos, spans, routes = draw_rows(clips)
+    rows = Rows(
+        {
+            Video: tuple(videos),
+            Clip: tuple(spans),
+            Route: tuple(routes),
+            Rejection: (),
+            Answer: (),
+            Written: (),
+            Turn: (),
+        }
+    )
+    with TemporaryDirectory() as folder:
+        place = Place(Path(folder))
+        (place.root / "secret").write_bytes(b"not to be guessed by any replay")
+        found = list(run(rows, ComposeSettings(), place))
+    return from_rows((row for row in found if isinstance(row, Item)), videos, spans)
+
+
+def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[ProbeItem]:
+    """The same items with each answer moved to this letter."""
+    found = []
+    for item, letter in zip(items, letters, strict=True):
+        rest = [text for text in item.options if text != item.options[item.answer]]
+        options = (*rest[:letter], item.options[item.answer], *rest[letter:])
+        found.append(replace(item, options=options, answer=letter))
+    return found
+
+
+def placed(
+    number: int | str, truth: str, distractors: Sequence[str], rng: random.Random, **fields: object
+) -> ProbeItem:
+    """One item with its options in random order."""
+    options = [truth, *distractors]
+    rng.shuffle(options)
+    item = ProbeItem(
+        f"i_{rng.getrandbits(64):016x}",
+        "In which order does the camera wearer turn?",
+        tuple(options),
+        options.index(truth),
+        f"g{number}",
+        f"c{number}",
+        task="direction_forward",
+    )
+    return replace(item, **fields)
+
+
+def told(moves: Sequence[str]) -> str:
+    return " -> ".join(f"turn {move}" for move in moves)
+
+
+def back(moves: Sequence[str]) -> list[str]:
+    return [{"left": "right", "right": "left"}[move] for move in reversed(moves)]
+
+
+def walk(rng: random.Random, turns: int) -> list[str]:
+    return rng.choices(("left", "right"), k=turns)
+
+
+def flipped(moves: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [back([move])[0] if at in places else move for at, move in enumerate(moves)]
+
+
+def square(moves: Sequence[str], first: int, second: int) -> list[str]:
+    """The three distractors of a square."""
+    return [told(flipped(moves, places)) for places in ((first,), (second,), (first, second))]
+
+
+# ---- leaks by the words ----------------------------------------------------------------------------
+
+_MOVES = ("turn left", "turn right", "go straight", "climb the stairs")
+_PLACES = ("red door", "long table", "printer", "kitchen", "window", "plant", "lift", "sofa")
+_PARAPHRASE = {"turn": "spin", "go": "proceed", "climb": "hop up", "past": "skip"}
+
+
+def leaky(count: int = 600, seed: int = 2) -> list[ProbeItem]:
+    """Items as the reference has them: paraphrased distractors, full stops, length, letters."""
+    rng = random.Random(seed)
+    items = []
+    for number in range(count):
+        truth = _told_walk(rng)
+        distractors: list[str] = []
+        while len(distractors) < 3:
+            text = _told_walk(rng, shorter=rng.random() < 0.4)
+            if rng.random() < 0.6:
+                for old, new in _PARAPHRASE.items():
+                    text = text.replace(old, new)
+            if rng.random() < 0.17:
+                text += "."
+            if text != truth and text not in distractors:
+                distractors.append(text)
+        answer = rng.choices(range(4), [0.346, 0.25, 0.22, 0.184])[0]
+        video = f"video{number // 4}"
+        items.append(
+            ProbeItem(
+                id=str(number),
+                question="What does the person do in this video?",
+                options=(*distractors[:answer], truth, *distractors[answer:]),
+                answer=answer,
+                group=video,
+                clip=video,
+                task=rng.choice(("route", "action")),
+            )
+        )
+    return items
+
+
+def _told_walk(rng: random.Random, shorter: bool = False) -> str:
+    legs = rng.randint(1, 2) if shorter else rng.randint(2, 4)
+    text = ", ".join(f"{rng.choice(_MOVES)} past the {rng.choice(_PLACES)}" for _ in range(legs))
+    return text[0].upper() + text[1:]
+
+
+# ---- leaks by the structure ------------------------------------------------------------------------
+
+
+def single_edits(count: int = 600) -> list[ProbeItem]:
+    """Distractors that are single edits of the truth."""
+    rng = random.Random(3)
+    items = []
+    for number in range(count):
+        moves = walk(rng, rng.randint(3, 6))
+        edits = rng.sample(range(len(moves)), 3)
+        items.append(placed(number, told(moves), [told(flipped(moves, [at])) for at in edits], rng))
+    return items
+
+
+def sets_grouped_apart(count: int = 600) -> list[ProbeItem]:
+    """Four clips share four options; their reverse items are grouped in other fours."""
+    rng = random.Random(4)
+    routes: set[tuple[str, ...]] = set()
+    while len(routes) < count:
+        routes.add(tuple(walk(rng, 12)))
+    moves = sorted(routes)
+    items = []
+    for task, tell in (("direction_forward", list), ("direction_reverse", back)):
+        order = list(range(count))
+        rng.shuffle(order)
+        for begin in range(0, count, 4):
+            four = order[begin : begin + 4]
+            for one in four:
+                others = [told(tell(moves[other])) for other in four if other != one]
+                items.append(placed(one, told(tell(moves[one])), others, rng, task=task))
+    return items
+
+
+def reverse_of_self_inverse_rejected(count: int = 800) -> list[ProbeItem]:
+    """Squares, of which a clip whose route is its own inverse has the forward item alone."""
+    rng = random.Random(5)
+    items = []
+    for number in range(count):
+        moves = walk(rng, 2)
+        items.append(placed(number, told(moves), square(moves, 0, 1), rng))
+        if moves != back(moves):
+            wrong = [told(back(flipped(moves, at))) for at in ((0,), (1,), (0, 1))]
+            items.append(placed(number, told(back(moves)), wrong, rng, task="direction_reverse"))
+    return items
+
+
+def true_side_printed(count: int = 500) -> list[ProbeItem]:
+    """A second item of the clip prints the true side of a turn that the first one flips."""
+    rng = random.Random(6)
+    items = []
+    for number in range(count):
+        moves = walk(rng, 4)
+        items.append(placed(number, told(moves), square(moves, 0, 1), rng))
+        names = rng.sample(_PLACES, 4)
+        shown = f" -> {' -> '.join(f'turn {move}' for move in moves)}"
+        truth, *wrong = (
+            " -> ".join(names[place] for place in order) + shown
+            for order in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2))
+        )
+        items.append(placed(number, truth, wrong, rng, task="landmark_forward"))
+    return items
+
+
+def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
+    """Order flips of names that always come in one order."""
+    rng = random.Random(7)
+    items = []
+    for number in range(count):
+        names = [_PLACES[place] for place in sorted(rng.sample(range(len(_PLACES)), 4))]
+        truth, *wrong = (
+            " -> ".join(names[place] for place in order)
+            for order in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2))
+        )
+        items.append(placed(number, truth, wrong, rng, task="landmark_forward"))
+    return items
+
+
+def turn_counts_published(count: int = 500) -> list[ProbeItem]:
+    """Options of unequal turn counts, with the number of keyframes in a column."""
+    rng = random.Random(8)
+    items = []
+    for number in range(count):
+        counts = rng.sample(range(2, 8), 4)
+        options = [told(walk(rng, turns)) for turns in counts]
+        columns = {"keyframes": counts[0] + 4, "fps": rng.choice((24, 30))}
+        items.append(placed(number, options[0], options[1:], rng, columns=columns))
+    return items

@@ -1,0 +1,66 @@
+"""What holds for every test: the network ends at loopback."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guard import BlockedError
+
+from pipeline.store import Place, Store, opened
+
+
+def _is_local(address: object) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a Unix socket
+    host = str(address[0])
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "")
+
+
+def _guarded(name: str) -> Any:
+    original = getattr(socket.socket, name)
+
+    def call(self: socket.socket, *arguments: Any) -> Any:
+        if not _is_local(arguments[-1]):
+            raise BlockedError(f"{name} to {arguments[-1]}")
+        return original(self, *arguments)
+
+    return call
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Iterator[None]:
+    """Let no test of this process connect to, send to or look up anything but loopback."""
+    look_up = socket.getaddrinfo
+
+    def look_up_local(host: Any, *arguments: Any, **named: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not _is_local((name,)):
+            raise BlockedError(f"look-up of {name}")
+        return look_up(host, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, _guarded(name))
+        patch.setattr(socket, "getaddrinfo", look_up_local)
+        yield
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty workspace."""
+    root = tmp_path / "workspace"
+    root.mkdir()
+    return Place(root)
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[Store]:
+    """The open store of `place`."""
+    with opened(place) as store:
+        yield store

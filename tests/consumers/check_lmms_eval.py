@@ -1,0 +1,29 @@
+"""lmms-eval itself loads a release's task and scores replies with it: python check_lmms_eval.py RELEASE."""
+
+import os
+import sys
+from pathlib import Path
+
+from lmms_eval.tasks import TaskManager, get_task_dict
+
+release = Path(sys.argv[1]).resolve()
+os.chdir(release)
+(path,) = (release / "adapters" / "lmms_eval").glob("*.yaml")
+manager = TaskManager(include_path=str(path.parent))
+task = get_task_dict([path.stem], manager)[path.stem]
+docs = list(task.test_docs())
+pictures = task.doc_to_visual(docs[0])
+assert len(pictures) == len(docs[0]["frames"])
+text = task.doc_to_text(docs[0])
+assert docs[0]["question"] in text
+assert all(
+    f"{name}. {option}" in text for name, option in zip("ABCD", docs[0]["options"], strict=True)
+)
+assert task.doc_to_target(docs[0]) == docs[0]["answer"]
+for reply, right, readable in (
+    (docs[0]["answer"], 1.0, 1.0),
+    (f"Answer: {docs[0]['answer']}", 1.0, 1.0),
+    ("I think that A wall is seen", 0.0, 0.0),
+):
+    assert task.process_results(docs[0], [reply]) == {"accuracy": right, "readable": readable}
+print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} pictures each")  # noqa: T201

@@ -1,0 +1,94 @@
+"""Small made-up rows, for tests that need many of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipeline.records import Category, Clip, Item, Move, Probe, Route, Source, Step, Verdict, Video
+from pipeline.route import fingerprint
+
+SECOND = 1_000_000
+
+
+def source(name: str = "a", **fields: Any) -> Source:
+    given = {
+        "source_id": f"s_{name}",
+        "root": "here",
+        "path": f"{name}.mp4",
+        "bytes": 1,
+        "mtime_ns": 1,
+    }
+    return Source.model_validate(given | fields)
+
+
+def probe(name: str = "a", **fields: Any) -> Probe:
+    given: dict[str, Any] = {
+        "video_id": f"v_{name}", "root": "here", "path": f"{name}.mp4", "sha256": name[0] * 64, "bytes": 1,
+        "container": "mp4", "codec": "h264", "width": 64, "height": 48, "rotation": 0, "fps_num": 30,
+        "fps_den": 1, "duration_us": 10 * SECOND, "has_audio": False, "hfov_degrees": None,
+        "lens": "rectilinear", "scene": None, "wearer": None, "source": None, "licence": None,
+        "consent": "release", "wanted_split": None,
+    }  # fmt: skip
+    return Probe.model_validate(given | fields)
+
+
+def video(name: str = "a", **fields: Any) -> Video:
+    known = probe(name).model_dump(exclude={"wanted_split"})
+    return Video.model_validate(known | {"split_group": f"g_{name}", "split": "test"} | fields)
+
+
+def clip(name: str = "a", seconds: int = 60) -> Clip:
+    return Clip(clip_id=f"c_{name}", video_id=f"v_{name}", start_us=0, end_us=seconds * SECOND)
+
+
+def steps(moves: Iterable[Move], every_s: int = 5) -> list[Step]:
+    """One step per move, each `every_s` seconds long."""
+    length = every_s * SECOND
+    return [
+        Step(start_us=number * length, end_us=(number + 1) * length, move=move)
+        for number, move in enumerate(moves)
+    ]
+
+
+def route(
+    name: str = "a",
+    moves: Sequence[Move] = ("left", "right", "right"),
+    origin: str = "draft",
+    verified: Sequence[Category] = (),
+    **fields: Any,
+) -> Route:
+    found = steps(moves)
+    given: dict[str, Any] = {
+        "clip_id": f"c_{name}", "origin": origin, "verified_categories": list(verified),
+        "fingerprint": fingerprint(found, "there", "back"), "provider": "motion", "model": None,
+        "prompt_sha256": None, "reply_id": None, "input_tokens": None, "output_tokens": None,
+        "cost_usd": None, "steps": found, "forward_description": "there", "reverse_description": "back",
+        "confidence": 0.9,
+    }  # fmt: skip
+    return Route.model_validate(given | fields)
+
+
+def verdict(of: Route, by: str = "person", **fields: Any) -> Verdict:
+    given: dict[str, Any] = {
+        "clip_id": of.clip_id, "fingerprint": of.fingerprint, "round": 1, "annotator": "Ann",
+        "verdict": "accept", "reasons": [], "steps": of.steps, "forward_description": "there",
+        "reverse_description": "back", "seconds": 30.0, "guideline_version": "1", "created_us": 7,
+        "annotation_id": "1", "kind": "real", "by": by,
+    }  # fmt: skip
+    return Verdict.model_validate(given | fields)
+
+
+def item(**fields: Any) -> Item:
+    """A right forward direction item of clip c_a, whose route is left, right."""
+    options = [
+        "turn left -> turn right", "turn right -> turn right", "turn left -> turn left",
+        "turn right -> turn left",
+    ]  # fmt: skip
+    given: dict[str, Any] = {
+        "item_id": "i_f", "clip_id": "c_a", "video_id": "v_a", "split": "test",
+        "task": "direction_forward", "category": "direction", "orientation": "forward",
+        "format": "mcq", "question": "Which way?", "options": options, "answer_index": 0,
+        "answer_text": options[0], "option_kind": "square", "contrast": "turn",
+        "flips": ["turn:0", "turn:1"], "reference_moves": [], "reference_landmarks": [],
+        "status": "verified", "status_reason": None, "fingerprint": "f",
+    }  # fmt: skip
+    return Item.model_validate(given | fields)

@@ -1,0 +1,54 @@
+"""One real Label Studio for all integration tests of a session, and a real browser.
+
+Where one of them can't be had, tests are skipped with the reason; with CI set they fail instead.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needs import missing
+
+from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.clients.labelstudio import LabelStudioClient
+from pipeline.clients.labelstudio_server import Server
+from pipeline.errors import UserError
+from pipeline.store import Place
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # for walked.py
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def server_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("workspace"))
+    place.media.mkdir()
+    return place
+
+
+@pytest.fixture(scope="session")
+def server(server_place: Place) -> Iterator[Server]:
+    try:
+        labelstudio_server.environment()
+    except UserError as error:
+        missing(f"Label Studio's own environment ({error.what.splitlines()[0]})")
+    try:
+        yield labelstudio_server.start(server_place)
+    finally:
+        labelstudio_server.stop(server_place)
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> LabelStudioClient:
+    return labelstudio.connect(server.url, server.token)
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        missing("chromium")
+    return str(found)

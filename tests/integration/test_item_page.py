@@ -1,0 +1,183 @@
+"""The pages of the audit and of adjudication in a real browser, answered by hotkey."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import factories
+import pytest
+from browser import logged_in
+from playwright.sync_api import Page
+from walked import clip, draft, rows, steps
+
+from pipeline.clients.labelstudio import LabelStudioClient
+from pipeline.clients.labelstudio_server import Server
+from pipeline.demo import reviewers
+from pipeline.demo.reviewers import Truth
+from pipeline.errors import UserError
+from pipeline.records import Answer, Finding, Item, Route, Verdict
+from pipeline.stages import audit, review
+from pipeline.stages.audit import AuditSettings, Shown
+from pipeline.stages.review import ReviewSettings
+from pipeline.store import Place, Rows
+
+pytestmark = pytest.mark.integration
+
+ARTEFACTS = Path(__file__).parent.parent.parent / "test-artefacts"
+FRAMES = 16
+OWNED = "past <script>document.title='owned'</script> & the \"red\" door"
+
+
+@pytest.fixture
+def page(server: Server, browser_path: str, tmp_path: Path) -> Iterator[Page]:
+    ARTEFACTS.mkdir(exist_ok=True)
+    profile = tmp_path / "profile"
+    with logged_in(server.url, server.user, server.password, browser_path, profile) as shown:
+        errors: list[str] = []
+        shown.on("pageerror", lambda error: errors.append(str(error)))
+        yield shown
+        assert errors == []
+
+
+def submitted(page: Page) -> None:
+    with page.expect_response(
+        lambda one: "/annotations" in one.url and one.request.method == "POST"
+    ):
+        page.keyboard.press("Control+Enter")
+
+
+def pictures_and_clip(page: Page, pictures: int) -> None:
+    page.wait_for_function(
+        "count => [...document.images].filter("
+        "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
+        arg=pictures,
+    )
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    page.evaluate("document.querySelector('video').currentTime = 2")
+    page.wait_for_function(
+        "(video => !video.seeking && Math.abs(video.currentTime - 2) < 0.1)(document.querySelector('video'))"
+    )
+
+
+def all_in_view(page: Page) -> None:
+    bottom = page.evaluate("document.querySelector('.egost').getBoundingClientRect().bottom")
+    bar = page.evaluate("document.querySelector('.lsf-bottombar').getBoundingClientRect().top")
+    assert bottom <= bar
+
+
+def test_a_person_answers_an_item(
+    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = AuditSettings(project="test item page", overlap=1)
+    one = clip("asked")
+    options = [f"{OWNED} -> turn left", "turn left -> past it", "turn right", "turn around"]
+    item = factories.item(
+        item_id="i_asked", clip_id=one.clip_id, video_id=one.video_id, options=options,
+        answer_text=options[0], question=f"What comes first? {OWNED}",
+    )  # fmt: skip
+    made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["asked"], FRAMES)
+    seen = Rows({**made.seen, Item: (item,), Verdict: (), Answer: ()})
+    audit.push(client, seen, settings, Shown(160), server_place)
+
+    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.get_by_text("none is right").wait_for()
+    pictures_and_clip(page, FRAMES)
+    all_in_view(page)
+    assert page.title() == "Label Studio"
+    assert page.locator("input:checked").count() == 0
+    assert page.get_by_text(OWNED).count() == 2
+    page.screenshot(path=ARTEFACTS / "item-page.png")
+    page.keyboard.press("5")
+    page.locator("input:checked").wait_for()
+    page.keyboard.press("1")
+    page.screenshot(path=ARTEFACTS / "item-page-answered.png")
+    submitted(page)
+
+    (answer,) = audit.pull(client, seen, settings, server_place).answers
+    assert (answer.item_id, answer.choice, answer.by) == ("i_asked", "0", "person")
+    assert answer.fingerprint == item.fingerprint
+    assert answer.seconds > 0
+
+
+def test_a_third_person_rules_between_two_versions(
+    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test adjudication", agree=2, overlap=2)
+    name = "disputed"
+    true = steps("straight", "left", "straight", landmark=OWNED)
+    wrong = steps("straight", "right", "straight", landmark=OWNED)
+    seen = rows(server_place, tmp_path, [draft(clip(name), wrong)], [name], FRAMES)
+    review.push(client, seen, settings, server_place)
+    truths = {clip(name).clip_id: Truth(true, "Turn left there.", "Turn right there.")}
+    for who, habit in (("careful", reviewers.careful), ("hasty", reviewers.hasty)):
+        reviewers.work(reviewers.join(server, client, who), settings.project, truths, habit)
+
+    def judged() -> Rows:
+        verdicts = tuple(one.verdict for one in review.pull(client, (), settings, server_place))
+        now = Rows({**seen.seen, Verdict: verdicts})
+        made = list(review.run(now, settings, server_place))
+        doubts = tuple(row for row in made if isinstance(row, Finding))
+        verified = tuple(row for row in made if isinstance(row, Route))
+        return Rows({**now.seen, Finding: doubts, Route: (*seen[Route], *verified)})
+
+    differing = judged()
+    assert review.adjudicate(client, differing, settings, server_place).new == 1
+    assert review.adjudicate(client, differing, settings, server_place).kept == 1
+    page.goto(f"{server.url}/projects/{client.find(settings.adjudication_project)}/data?labeling=1")
+    page.locator("textarea[name=steps]").wait_for()
+    pictures_and_clip(page, FRAMES + 1)
+    all_in_view(page)
+    assert page.title() == "Label Studio"
+    page.screenshot(path=ARTEFACTS / "adjudication-page.png")
+    (task,) = client.tasks(client.find(settings.adjudication_project) or 0)
+    left = [
+        letter
+        for letter, one in task.data["versions"].items()
+        if any(step["move"] == "left" for step in one["steps"])
+    ]
+    page.locator("h4").first.click()
+    page.keyboard.press("1" if left == ["A"] else "2")
+    submitted(page)
+
+    after = judged()
+    (verified,) = [row for row in after[Route] if row.origin == "verified"]
+    assert tuple(verified.steps) == true
+    assert len(verified.verified_categories) == 4
+    assert {one.kind for one in after[Verdict]} == {"real", "adjudication"}
+
+
+def test_what_is_deleted_or_edited_on_the_server(
+    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test deleted", agree=1, overlap=1, planted=0)
+    names = ["stays", "goes"]
+    walked = steps("straight", "left")
+    seen = rows(server_place, tmp_path, [draft(clip(name), walked) for name in names], names)
+    review.push(client, seen, settings, server_place)
+    one = reviewers.join(server, client, "careful")
+    reviewers.work(one, settings.project, {clip(name).clip_id: Truth(walked) for name in names})
+    first = {
+        found.verdict.clip_id: found.verdict
+        for found in review.pull(client, (), settings, server_place)
+    }
+    project = client.find(settings.project) or 0
+    gone, kept = (
+        next(task for task in client.tasks(project) if task.data["clip_id"] == clip(name).clip_id)
+        for name in ("goes", "stays")
+    )
+    client._api.tasks.delete(id=str(gone.id))
+    (annotation,) = [a for a in client.annotations(project) if a.task.id == kept.id]
+    client._api.annotations.update(
+        id=annotation.id, result=[reviewers._control("verdict", "reject")]
+    )
+    known = tuple(first.values())
+    (edited,) = review.pull(client, known, settings, server_place)
+    assert edited.verdict.verdict == "reject"
+    assert edited.annotation_id == first[clip("stays").clip_id].annotation_id
+    again = review.push(client, Rows({**seen.seen, Verdict: known}), settings, server_place)
+    assert (again.new, again.reopened, again.kept) == (0, 0, 2)
+
+    client._api.projects.delete(id=project)
+    with pytest.raises(UserError, match="there is no project"):
+        list(review.pull(client, known, settings, server_place))
+    again = review.push(client, Rows({**seen.seen, Verdict: known}), settings, server_place)
+    assert (again.new, again.reopened, again.kept) == (0, 0, 2)

@@ -1,0 +1,248 @@
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from walked import clip, draft, rows, steps
+
+from pipeline.clients import labelstudio, labelstudio_server, reviewclip
+from pipeline.clients.labelstudio import LabelStudioClient
+from pipeline.clients.labelstudio_server import Server
+from pipeline.demo import reviewers
+from pipeline.demo.reviewers import Truth
+from pipeline.errors import UserError
+from pipeline.records import Clip, Route, Verdict
+from pipeline.stages import review
+from pipeline.stages.review import ReviewSettings
+from pipeline.store import Place, Rows
+
+pytestmark = pytest.mark.integration
+
+TRUE = steps("straight", "left", "straight", landmark='the "red" <b>door</b> | and bar \\')
+WRONG = steps("straight", "right", "straight", landmark='the "red" <b>door</b> | and bar \\')
+
+
+def test_start_again_finds_the_same_server(server: Server, server_place: Place):
+    assert labelstudio_server.start(server_place) == server
+    assert labelstudio_server.status(server_place) == server
+    assert oct((server_place.root / "label-studio" / "secrets.json").stat().st_mode)[-3:] == "600"
+
+
+def test_wrong_token_and_stranger_ports_are_told_apart(server: Server):
+    with pytest.raises(UserError, match="doesn't know this key"):
+        labelstudio.connect(server.url, "0" * 40)
+    with pytest.raises(UserError, match="no Label Studio answers"):
+        labelstudio.connect("http://127.0.0.1:9", "0" * 40)
+
+
+def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
+    port = int(server.url.rsplit(":", 1)[1])
+    with pytest.raises(UserError, match="another program listens there"):
+        labelstudio_server.start(Place(tmp_path), port)
+
+
+def test_only_media_are_served_and_only_to_people_who_logged_in(
+    client: LabelStudioClient, server: Server, server_place: Place
+):
+    number = client.project("media alone", "<View><Text name='t' value='$t'/></View>", 1)
+    client.serve(number, labelstudio_server.media_folder(server_place))
+    name = server_place.keep(b"picture", ".jpg")
+    (server_place.root / "done.sqlite").write_bytes(b"not for browsers")
+    headers = {"Authorization": f"Token {server.token}"}
+
+    def get(path: str, **more: dict[str, str]) -> httpx.Response:
+        return httpx.get(f"{server.url}/data/local-files/", params={"d": path}, **more)
+
+    assert get(f"media/{name}", headers=headers).content == b"picture"
+    assert get(f"media/{name}").status_code != 200
+    for path in ("media/../../done.sqlite", "../done.sqlite", "media/../../secrets.json"):
+        answer = get(path, headers=headers)
+        assert answer.status_code >= 400, path
+        assert b"not for browsers" not in answer.content
+        assert server.token.encode() not in answer.content
+
+
+def test_push_work_pull(
+    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test push and pull", agree=1, overlap=1, planted=0)
+    names = ["right", "wrong"]
+    drafts = [draft(clip("right"), TRUE), draft(clip("wrong"), WRONG)]
+    seen = rows(server_place, tmp_path, drafts, names)
+    assert review.push(client, seen, settings, server_place).new == 2
+    again = review.push(client, seen, settings, server_place)
+    assert (again.new, again.updated, again.kept) == (0, 0, 2)
+
+    one = reviewers.join(server, client, "careful")
+    assert reviewers.join(server, client, "careful").key == one.key
+    truths = {clip(name).clip_id: Truth(TRUE) for name in names}
+    assert reviewers.work(one, settings.project, truths) == {"accept": 1, "corrected": 1}
+    assert reviewers.work(one, settings.project, truths) == {}
+
+    pulled = list(review.pull(client, (), settings, server_place))
+    verdicts = {found.verdict.clip_id: found.verdict for found in pulled}
+    assert [found.findings for found in pulled] == [(), ()]
+    assert {key: value.verdict for key, value in verdicts.items()} == {
+        clip("right").clip_id: "accept",
+        clip("wrong").clip_id: "corrected",
+    }
+    assert all(tuple(one.steps) == TRUE for one in verdicts.values())
+    assert {one.by for one in verdicts.values()} == {"script"}
+    again = list(review.pull(client, verdicts.values(), settings, server_place))
+    assert {found.annotation_id: found for found in again} == {
+        one.annotation_id: one for one in pulled
+    }
+
+    answered = Rows({**seen.seen, Verdict: tuple(verdicts.values())})
+    assert review.push(client, answered, settings, server_place).kept == 2
+    changed = Rows(
+        {**answered.seen, Route: (drafts[0], draft(clip("wrong"), TRUE, "Walk past the door."))}
+    )
+    assert review.push(client, changed, settings, server_place).reopened == 1
+    found = review.status(client, settings, server_place)
+    assert (found.tasks, found.done, found.waiting) == (3, 2, 1)
+
+
+def test_skips_come_back(
+    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test skips", agree=1, overlap=1, planted=0)
+    seen = rows(server_place, tmp_path, [draft(clip("skipped"), TRUE)], ["skipped"])
+    review.push(client, seen, settings, server_place)
+    one = reviewers.join(server, client, "unsure")
+    assert reviewers.work(one, settings.project, {})["skip"] >= 1
+    (found,) = review.pull(client, (), settings, server_place)
+    assert (found.verdict.verdict, found.verdict.by) == ("skip", "script")
+
+
+def test_a_deleted_project_says_what_to_do(client: LabelStudioClient, server_place: Place):
+    with pytest.raises(UserError, match="egost review push"):
+        review.status(client, ReviewSettings(project="never made"), server_place)
+
+
+def test_a_personal_token_serves_as_well(server: Server, server_place: Place):
+    with labelstudio._session(server.url) as session:
+        session.get("/user/login/")
+        form = {"email": server.user, "password": server.password}
+        session.post("/user/login/", data=form | labelstudio._csrf(session))
+        headers = {"X-CSRFToken": session.cookies["csrftoken"]}
+        key = session.post("/api/token/", headers=headers).json()["token"]
+    assert labelstudio.connect(server.url, key).whoami() == server.user
+
+
+def test_invited_people_can_log_in_and_are_told_once(client: LabelStudioClient, server: Server):
+    ann, bob = labelstudio.invite(client, ["Ann Example", "bob@example.org"])
+    assert (ann.email, bob.email) == ("ann.example@localhost.local", "bob@example.org")
+    assert ann.password not in repr(ann)
+    key = labelstudio.log_in(server.url, ann.email, ann.password)
+    assert labelstudio.connect(server.url, key).whoami() == ann.email
+    with pytest.raises(UserError, match="refuses this log-in"):
+        labelstudio.invite(client, ["Ann Example"])
+
+
+def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
+    return {"verdict": "accept"}
+
+
+def test_two_people_see_each_clip_and_a_third_none(
+    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test overlap", agree=2, overlap=2)
+    seen = rows(server_place, tmp_path, [draft(clip("twice"), WRONG)], ["twice"])
+    review.push(client, seen, settings, server_place)
+    truths = {clip("twice").clip_id: Truth(TRUE)}
+    habits = {"careful": reviewers.careful, "hasty": clicks_accept, "third": reviewers.careful}
+    said = [
+        dict(reviewers.work(reviewers.join(server, client, name), settings.project, truths, habit))
+        for name, habit in habits.items()
+    ]
+    assert said == [{"corrected": 1}, {"accept": 1}, {}]
+    verdicts = [found.verdict for found in review.pull(client, (), settings, server_place)]
+    made = list(
+        review.run(
+            Rows({Clip: seen[Clip], Route: seen[Route], Verdict: tuple(verdicts)}),
+            settings,
+            server_place,
+        )
+    )
+    assert [row.verified_categories for row in made if isinstance(row, Route)] == [
+        ["landmark", "action"]
+    ]
+    told = review.status(client, settings, server_place, verdicts)
+    assert told.agreement["direction"].percent == 0
+    assert told.agreement["landmark"].percent == 1
+
+
+def test_a_server_killed_during_push_leaves_each_clip_one_task(tmp_path: Path):
+    place = Place(tmp_path / "workspace")
+    place.media.mkdir(parents=True)
+    names = [f"walk {number}" for number in range(120)]
+    drafts = [draft(clip(name), TRUE) for name in names]
+    seen = rows(place, tmp_path, drafts, names, frames=1)
+    settings = ReviewSettings(project="test killed", agree=1, overlap=1, planted=0)
+    movie = reviewclip.keep_clip(place, tmp_path / "walk.mp4", "any", 0, 3_000_000, 160)
+    for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
+        one = clip(name)
+        path = place.media_path(
+            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, settings.clip_pixels)
+        )
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(place.media_path(movie).read_bytes())
+    try:
+        server = labelstudio_server.start(place, _free_port())
+        client = labelstudio.connect(server.url, server.token)
+
+        def kill(done: int, total: int) -> None:
+            if done < total:
+                os.kill(server.pid, signal.SIGKILL)
+
+        with pytest.raises(UserError, match="no Label Studio answers"):
+            review.push(client, seen, settings, place, kill)
+        again = labelstudio_server.start(place)
+        client = labelstudio.connect(again.url, again.token)
+        done = review.push(client, seen, settings, place)
+        assert 0 < done.kept < 120
+        tasks = client.tasks(client.project(settings.project, review.routepage.label_config(), 1))
+        assert sorted(task.data["clip_id"] for task in tasks) == sorted(
+            one.clip_id for one in seen[Clip]
+        )
+    finally:
+        labelstudio_server.stop(place)
+
+
+def test_a_server_killed_during_pull_leaves_each_annotation_one_row(tmp_path: Path):
+    place = Place(tmp_path / "workspace")
+    place.media.mkdir(parents=True)
+    names = ["one", "two", "three"]
+    seen = rows(place, tmp_path, [draft(clip(name), TRUE) for name in names], names, frames=1)
+    settings = ReviewSettings(project="test killed pull", agree=1, overlap=1, planted=0)
+    truths = {clip(name).clip_id: Truth(TRUE) for name in names}
+    try:
+        server = labelstudio_server.start(place, _free_port())
+        client = labelstudio.connect(server.url, server.token)
+        review.push(client, seen, settings, place)
+        one = reviewers.join(server, client, "careful")
+        reviewers.work(one, settings.project, truths)
+        found = review.pull(client, (), settings, place)
+        first = next(found)
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(UserError, match="no Label Studio answers"):
+            list(review.pull(client, [first.verdict], settings, place))
+        again = labelstudio_server.start(place)
+        client = labelstudio.connect(again.url, again.token)
+        pulled = list(review.pull(client, [first.verdict], settings, place))
+        ids = [one.annotation_id for one in pulled]
+        assert len(ids) == len(set(ids)) == 3
+        assert first.annotation_id in ids
+    finally:
+        labelstudio_server.stop(place)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

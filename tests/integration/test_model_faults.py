@@ -1,0 +1,170 @@
+"""Every way of failing that a model server has: nothing lost, nothing bought twice, each with its reason."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import RowError, UserError
+from pipeline.records import Route
+from pipeline.stages import draft
+from pipeline.store import Place
+from tests.clip_rows import rows, workspace
+from tests.integration.fault_server import FaultServer
+
+pytestmark = pytest.mark.integration
+
+
+def settings(server: FaultServer, **changes: Any) -> draft.DraftSettings:
+    given: dict[str, Any] = {"timeout_seconds": 1.0, "attempts": 4, **changes}
+    return draft.DraftSettings(provider="openai", model="m", base_url=server.url, **given)
+
+
+def run(place: Place, chosen: draft.DraftSettings) -> Route:
+    async def once() -> Route:
+        async with draft.opens(chosen, place) as service:
+            (found,) = await draft.run(rows(place), chosen, service)
+            assert isinstance(found, Route)
+            return found
+
+    return asyncio.run(once())
+
+
+def states(place: Place) -> list[str]:
+    with sqlite3.connect(place.root / "llm.sqlite") as db:
+        found = [state for (state,) in db.execute("SELECT state FROM requests ORDER BY id")]
+    db.close()
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return workspace(tmp_path / "w")
+
+
+PASSING = {
+    "busy": "failed",
+    "broken": "failed",
+    "gateway": "failed",
+    "stall": "unknown",
+    "drip": "unknown",
+    "reset_before": "unknown",
+    "reset_mid_body": "unknown",
+    "truncated": "unknown",
+    "not_a_completion": "unknown",
+    "empty": "unknown",
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_passing_fault_is_tried_again_and_booked(place: Place, fault: str) -> None:
+    with FaultServer(choose=lambda key, times: fault if times == 1 else "good") as server:
+        assert len(run(place, settings(server)).steps) == 2
+    assert states(place) == [PASSING[fault], "kept"]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_stays_fails_the_clip_until_the_next_run(place: Place, fault: str) -> None:
+    with FaultServer(choose=lambda key, times: fault if times <= 2 else "good") as server:
+        with pytest.raises(RowError, match="failed 2 times") as caught:
+            run(place, settings(server, attempts=2))
+        assert caught.value.again
+        assert run(place, settings(server)).steps
+
+
+def test_a_long_retry_after_is_waited_for(place: Place) -> None:
+    with FaultServer(choose=lambda key, times: "busy_long" if times == 1 else "good") as server:
+        begin = time.monotonic()
+        run(place, settings(server))
+        assert time.monotonic() - begin >= 3
+
+
+@pytest.mark.parametrize("fault", ["prose", "invalid"])
+def test_a_schema_that_is_ignored_takes_one_repair(place: Place, fault: str) -> None:
+    asked = []
+
+    def choose(key: str, times: int) -> str:
+        asked.append(key)
+        return fault if len(asked) == 1 else "good"
+
+    with FaultServer(choose=choose) as server:
+        found = run(place, settings(server))
+        assert len(server.bodies) == 2
+        assert "can't be used" in server.bodies[1]["messages"][-1]["content"]
+        assert (found.input_tokens, found.output_tokens) == (2000, 200)
+        assert run(place, settings(server)) == found
+        assert len(server.bodies) == 2
+
+
+def test_a_server_that_refuses_schemas_is_asked_without(place: Place) -> None:
+    with FaultServer(choose=lambda key, times: "no_schema") as server:
+        assert len(run(place, settings(server)).steps) == 2
+        assert ["response_format" in body for body in server.bodies] == [True, False]
+    assert states(place) == ["failed", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("refusal", "the model refused: I can't look at this"),
+        ("filtered", "content filter"),
+        ("filtered_input", "content filter"),
+        ("cut_off", "cut off"),
+        ("too_large", "too large"),
+        ("prose", "even after it was told why"),
+        ("invalid", "forward_description: Field required"),
+    ],
+)
+def test_what_will_not_get_better_rejects_the_clip_with_a_remedy(
+    place: Place, fault: str, says: str
+) -> None:
+    with (
+        FaultServer(choose=lambda key, times: fault) as server,
+        pytest.raises(RowError, match=says) as caught,
+    ):
+        run(place, settings(server))
+    assert not caught.value.again
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("wrong_model", "knows no model 'm'"),
+        ("wrong_key", "refused the key"),
+        ("no_quota", "no quota left"),
+        ("web_page", "not as an OpenAI-compatible server"),
+        ("elsewhere", "sends us elsewhere"),
+        ("no_temperature", "refuses the parameter temperature"),
+    ],
+)
+def test_what_concerns_every_request_stops_at_once(
+    place: Place,
+    fault: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-secret")
+    with caplog.at_level(logging.DEBUG), FaultServer(choose=lambda key, times: fault) as server:
+        with pytest.raises(UserError, match=says) as caught:
+            run(place, settings(server))
+        assert sum(server.came.values()) == 1
+    assert caught.value.where == server.url
+    assert "secret" not in str(caught.value)
+    assert "secret" not in caplog.text
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultServer() as server:
+        assert run(place, settings(server)).steps

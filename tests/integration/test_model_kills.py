@@ -1,0 +1,131 @@
+"""Many clips, a hostile server, kills at random: every clip ends, nothing is bought twice, no cap is passed."""
+
+import hashlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.records import Rejection, Route
+from pipeline.store import Place, Store, opened
+from tests.clip_rows import workspace
+from tests.integration.fault_server import FaultServer
+from tests.integration.many_clips import draft_all, fill
+
+pytestmark = pytest.mark.integration
+
+OFTEN = ("busy", "broken", "gateway", "reset_before", "reset_mid_body", "truncated", "empty")
+SELDOM = ("stall", "drip", "not_a_completion", "prose", "invalid", "refusal", "filtered", "cut_off")
+FAULTS = OFTEN * 4 + SELDOM
+
+
+def hostile(key: str, times: int) -> str:
+    """Fail one request in five, the same ones for the same questions."""
+    draw = int(hashlib.sha256(f"{key} {times}".encode()).hexdigest()[:8], 16)
+    return FAULTS[draw // 100 % len(FAULTS)] if draw % 100 < 20 else "good"
+
+
+def journal(place: Place) -> list[tuple[int, str, str]]:
+    with sqlite3.connect(place.root / "llm.sqlite") as db:
+        found = db.execute("SELECT id, key, state FROM requests ORDER BY id").fetchall()
+    db.close()
+    return found
+
+
+def assert_booked(place: Place, server: FaultServer) -> None:
+    """Nothing kept is asked again; bill <= server's count <= bill and unknowns."""
+    requests = journal(place)
+    kept = {key: number for number, key, state in requests if state == "kept"}
+    assert all(number <= kept.get(key, number) for number, key, _ in requests)
+    states = Counter(state for _, _, state in requests)
+    billed = sum(server.billed.values())
+    assert states["kept"] <= billed <= states["kept"] + states["unknown"] + states["sent"]
+    assert sum(server.came.values()) <= len(requests)
+
+
+def ends(store: Store) -> tuple[list[Route], list[Rejection]]:
+    return store.rows(Route), store.rows(Rejection)
+
+
+def test_a_thousand_clips_under_faults_end_as_a_route_or_with_a_reason(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "w")
+    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(place) as store:
+        fill(store, 1000)
+        summary = draft_all(store, server.url)
+        routes, rejections = ends(store)
+        assert len(routes) + len(rejections) == 1000
+        assert len(routes) >= 950
+        assert all(rejection.what and rejection.fix for rejection in rejections)
+        assert sum(server.faults.values()) - server.faults["good"] >= 150
+        assert server.most_at_once <= 64
+        assert_booked(place, server)
+
+        asked = sum(server.came.values())
+        again = draft_all(store, server.url)
+        assert again.new == 0 or summary.failed
+        assert sum(server.came.values()) - asked <= 20 * summary.failed
+        assert_booked(place, server)
+
+
+def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) -> None:
+    count = 150
+    chance = random.Random(7)
+    with FaultServer(choose=hostile, keep_bodies=False) as server:
+        place = workspace(tmp_path / "killed")
+        script = Path(__file__).with_name("many_clips.py")
+        command = [sys.executable, str(script), str(place.root), server.url, str(count)]
+        kills = 0
+        for _ in range(4):
+            came = sum(server.came.values())
+            child = subprocess.Popen(command)
+            aim = came + chance.randint(5, 40)
+            while child.poll() is None and sum(server.came.values()) < aim:
+                time.sleep(0.005)
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+            child.wait(60)
+        assert kills == 4, "the children ended before they could be killed"
+        assert subprocess.run(command, check=False, timeout=120).returncode == 0
+        assert_booked(place, server)
+        with opened(place) as store:
+            killed = ends(store)
+
+        calm = workspace(tmp_path / "calm")
+        server.came.clear()  # the same questions meet the same faults again
+        with opened(calm) as store:
+            fill(store, count)
+            draft_all(store, server.url)
+            undisturbed = ends(store)
+    shown = [{route.clip_id: route.steps for route in found} for found, _ in (killed, undisturbed)]
+    both = shown[0].keys() & shown[1].keys()
+    assert len(both) >= 0.9 * count
+    for clip_id in both:
+        assert shown[0][clip_id] == shown[1][clip_id]
+    assert len(killed[0]) + len(killed[1]) == count
+
+
+def test_the_cap_is_never_passed_even_when_killed(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "w")
+    price = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
+    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(place) as store:
+        fill(store, 200)
+        cap = 150.0  # of 200 clips at 1.1 each, and up to 9 set aside before each
+        with pytest.raises(UserError, match=r"draft\.max_cost_usd"):
+            draft_all(store, server.url, max_cost_usd=cap, **price)
+        billed = sum(server.billed.values()) * sum(server.tokens) * 1000 / 1e6
+        assert 0.3 * cap < billed <= cap
+        routes, rejections = ends(store)
+        kept = sum(state == "kept" for _, _, state in journal(place))
+        assert (
+            len(routes) + len(rejections) >= kept * 0.9
+        )  # the rest were first answers to be repaired
+        draft_all(store, server.url, max_cost_usd=100_000, **price)
+        assert_booked(place, server)

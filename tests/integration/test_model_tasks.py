@@ -1,0 +1,155 @@
+"""`egost generate-qa` with a model that also writes items: the bill, the leak, kept replies, a dry run."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli import cli
+from pipeline.flow import open_space
+from pipeline.records import Item, Rejection, Written
+from tests.integration.fault_server import FaultServer, good_answer
+from tests.integration.many_clips import fill
+
+pytestmark = pytest.mark.integration
+
+CLIPS = 52
+
+
+def number_of(body: Mapping[str, Any]) -> int:
+    return int(hashlib.sha256(json.dumps(body["messages"][:2]).encode()).hexdigest()[:8], 16)
+
+
+def leaky_items(body: Mapping[str, Any]) -> str:
+    """Two questions whose answers are longer and plainer than what stands beside them."""
+    if "multiple-choice" not in json.dumps(body["messages"][0]):
+        return good_answer(body)
+    number = number_of(body)
+    items = [
+        {
+            "question": f"Which way do they go after door {(number + more) % 997}?",
+            "answer": f"straight on along the long corridor to door {number % 89}",
+            "distractors": [f"hop left {number % 83}", f"skip right {number % 79}", "spin"],
+            "evidence": "The corridor goes on.",
+            "evidence_seconds": [3],
+        }
+        for more in (0, 1)
+    ]
+    return json.dumps({"items": items})
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer(answer=leaky_items) as running:
+        yield running
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "w"
+    CliRunner().invoke(cli, ["init", str(root)], catch_exceptions=False)
+    with open_space(root) as space:
+        fill(space.store, CLIPS, videos=CLIPS // 4)
+    return root
+
+
+def egost(root: Path, server: FaultServer, *words: str, **more: object) -> Result:
+    given = {
+        "provider": "openai", "model": "m", "base_url": server.url, "tasks": '["direction"]',
+        "input_usd_per_million": 1.0, "output_usd_per_million": 10.0, **more,
+    }  # fmt: skip
+    settings = [
+        word for name, value in given.items() for word in ("--set", f"draft.{name}={value}")
+    ]
+    line = ["generate-qa", "-w", str(root), *settings, "--set", "faces.look=false", *words]
+    return CliRunner().invoke(cli, line, catch_exceptions=False)
+
+
+def test_the_bill_and_the_leak_are_told_and_nothing_is_bought_twice(
+    root: Path, server: FaultServer
+) -> None:
+    dry = egost(root, server, "--dry-run")
+    assert f"model: {2 * CLIPS} requests to m" in dry.output
+    assert server.came.total() == 0
+
+    first = egost(root, server)
+    assert f"write: {CLIPS} clips: {CLIPS} new" in first.output
+    each = (1000 * 1 + 100 * 10) / 1e6  # what the server counts, at the prices set
+    bill = re.search(
+        r"model: (\d+) requests, (\S+) USD; (\S+) USD per clip over (\d+)", first.output
+    )
+    assert bill, first.output
+    assert (int(bill[1]), int(bill[4])) == (2 * CLIPS, CLIPS)
+    assert float(bill[2]) == pytest.approx(2 * CLIPS * each, abs=1e-4)
+    assert float(bill[3]) == pytest.approx(2 * each, abs=1e-4)
+    assert f"the {2 * CLIPS} items that it wrote LEAK" in first.output
+    assert "prompts/tasks/{direction}.j2" in first.output
+
+    with open_space(root) as space:
+        items = [item for item in space.store.rows(Item) if item.option_kind == "model"]
+    assert len(items) == 2 * CLIPS
+    letters = [item.answer_index for item in items]
+    assert {letters.count(letter) for letter in range(4)} == {CLIPS // 2}
+
+    again = egost(root, server)
+    assert server.came.total() == 2 * CLIPS
+    assert "model: no request" in again.output
+    assert "LEAK" not in again.output
+
+
+def test_without_named_tasks_the_model_writes_none_and_old_ones_go(
+    root: Path, server: FaultServer
+) -> None:
+    egost(root, server)
+    none = egost(root, server, tasks="[]")
+    assert none.exit_code == 0
+    with open_space(root) as space:
+        assert space.store.rows(Written) == []
+        assert {item.option_kind for item in space.store.rows(Item)} <= {"square", None}
+    back = egost(root, server)  # named again: all from kept replies
+    assert f"write: {CLIPS} clips: {CLIPS} new" in back.output
+    assert server.came.total() == 2 * CLIPS
+
+
+def test_routes_by_motion_and_items_by_a_model(root: Path, server: FaultServer) -> None:
+    done = egost(root, server, provider="motion", tasks='["direction","order"]')
+    assert done.exit_code == 0, done.output
+    assert server.came.total() == 2 * CLIPS
+    with open_space(root) as space:
+        assert {row.task for row in space.store.rows(Written)} == {"direction", "order"}
+
+
+def test_the_cap_stops_writing_and_the_bill_is_still_told(
+    root: Path, server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Exception, match="max_cost_usd"):
+        egost(root, server, max_cost_usd=0.15)
+    assert any("USD per clip" in line or "spent in all" in line for line in caplog.messages)
+
+
+def test_an_unknown_task_stops_before_anything_is_sent(root: Path, server: FaultServer) -> None:
+    with pytest.raises(Exception, match="poem"):
+        egost(root, server, provider="motion", tasks='["poem"]')
+    assert server.came.total() == 0
+
+
+def test_one_refused_clip_is_on_record(root: Path, server: FaultServer) -> None:
+    refuse = {"left": 2}
+
+    def choose(key: str, times: int) -> str:
+        refuse["left"] -= 1
+        return "refusal" if refuse["left"] >= 0 else "good"
+
+    server.choose = choose
+    done = egost(root, server, provider="motion")
+    assert done.exit_code == 0, done.output
+    with open_space(root) as space:
+        refused = [row for row in space.store.rows(Rejection) if row.stage == "write"]
+        assert len(refused) == 2
+        assert all("prompts/tasks/direction.j2: the model refused" in row.what for row in refused)
+        assert len(space.store.rows(Written)) == 2 * (CLIPS - 2)

@@ -1,0 +1,193 @@
+"""The report in a real browser: it shows, it filters, it stays quick, and no text becomes markup."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from small_release import small_space
+
+from pipeline.report.gallery import Gallery, Level, Loss, gallery_of
+from pipeline.report.page import write_report
+
+pytestmark = pytest.mark.integration
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+OWNED = (
+    "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(
+    browser_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    with sync_playwright() as kit:
+        context = kit.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=browser_path,
+            headless=True,
+            args=FLAGS,
+            viewport={"width": 1280, "height": 900},
+        )
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext) -> Iterator[Page]:
+    """A page whose console has to stay empty."""
+    shown, said = browser.new_page(), list[str]()
+    shown.on("console", lambda message: said.append(message.text))
+    shown.on("pageerror", lambda error: said.append(str(error)))
+    yield shown
+    shown.close()
+    assert said == []
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    with small_space(tmp_path_factory.mktemp("report") / "workspace", clips=6) as space:
+        yield gallery_of(space.store, space.place)
+
+
+def visible(page: Page) -> int:
+    return page.locator(".clip:not([hidden])").count()
+
+
+def test_clips_pairs_and_keyframes_are_shown_and_filtered(
+    page: Page, gallery: Gallery, tmp_path: Path
+) -> None:
+    page.goto(write_report(gallery, tmp_path / "report.html").as_uri())
+    pairs = sum(len(clip.items) for clip in gallery.clips)
+    output = page.locator("output")
+    assert output.inner_text() == f"6 of 6 clips, {pairs} pairs"
+    page.wait_for_selector(".still")
+    expect(page.locator(".clip").first.locator(".still")).to_have_count(3)
+
+    page.select_option("select[name=split]", "train")
+    expect(page.locator("output")).to_contain_text("1 of 6")
+    assert visible(page) == 1
+    page.select_option("select[name=split]", "")
+
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    page.keyboard.type("walk number 4")
+    expect(page.locator("output")).to_contain_text("1 of 6")
+    page.keyboard.press("Escape")
+    expect(page.locator(".clip:not([hidden])")).to_have_count(6)
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    card = page.locator(".clip").first
+    # A pair is filled in when it is opened, after the key has been handled: these wait for it.
+    assert card.locator(".pair").count() > 1
+    expect(card.locator(".pair[open]")).to_have_count(card.locator(".pair").count())
+    asked = [item for item in gallery.clips[0].items if item["options"]]
+    expect(card.locator("li.true")).to_have_count(len(asked))
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open] img")).to_have_count(1)
+    expect(page.locator("dialog img")).to_have_js_property("naturalWidth", 64)
+    page.keyboard.press("ArrowRight")
+    assert "0:05.0" in page.locator("dialog p").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_what_models_and_people_wrote_is_shown_as_text(
+    page: Page, gallery: Gallery, tmp_path: Path
+) -> None:
+    first = gallery.clips[0]
+    item = dict(first.items[0]) | {"question": OWNED, "answer": OWNED, "id": OWNED, "why": OWNED}
+    clip = replace(
+        first,
+        video=OWNED,
+        scene=OWNED,
+        descriptions=(OWNED, "\u2028</script >"),
+        items=[item],
+        verdicts=[
+            {
+                "who": OWNED,
+                "by": "person",
+                "verdict": OWNED,
+                "kind": OWNED,
+                "reasons": [OWNED],
+                "seconds": 1,
+            }
+        ],
+        findings=[("error", OWNED, OWNED)],
+    )
+    bad = replace(
+        gallery,
+        title=OWNED,
+        subtitle=OWNED,
+        notices=[OWNED],
+        funnel=[Level(OWNED, 1, OWNED, (Loss(1, OWNED, (OWNED,), OWNED),))],
+        clips=[clip],
+    )
+    page.goto(write_report(bad, tmp_path / "report.html").as_uri())
+    page.wait_for_selector(".still")
+    page.locator("button[name=pairs]").click()
+    page.wait_for_timeout(200)
+    assert page.title() == f"{OWNED}: report"
+    assert page.locator("h1").inner_text() == OWNED
+    assert page.locator(".item p").first.inner_text() == OWNED
+    assert page.locator("main img").count() == 0
+
+
+def test_two_thousand_clips_show_at_once(page: Page, gallery: Gallery, tmp_path: Path) -> None:
+    clips = [
+        replace(gallery.clips[number % 6], clip_id=f"c_{number:06d}", video=f"walk {number}.mp4")
+        for number in range(2000)
+    ]
+    path = write_report(replace(gallery, clips=clips), tmp_path / "report.html")
+    page.goto(path.as_uri(), wait_until="commit")
+    page.wait_for_selector(".still")
+    shown_ms = page.evaluate("performance.now()")
+    assert shown_ms < 1500, f"the first clip was shown after {shown_ms:.0f} ms"
+    # Far from the view cards stay empty, and a jump to the end fills the cards there.
+    assert page.locator(".clip:not(:empty)").count() < 40
+    page.keyboard.press("End")
+    expect(page.locator(".clip").last.locator(".still").first).to_be_attached()
+    page.fill("input[name=text]", "walk 1999.mp4")
+    expect(page.locator("output")).to_contain_text("1 of 2000")
+    page.wait_for_selector(".clip:not([hidden]) .still")
+
+
+def test_every_rejection_is_counted(gallery: Gallery, tmp_path: Path) -> None:
+    lost = [loss for level in gallery.funnel for loss in level.losses]
+    assert sum(loss.count for loss in lost) == sum(len(loss.units) for loss in lost) > 0
+    text = write_report(gallery, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"\d+ lost on the way here", text)
+
+
+def test_it_prints_all_that_is_shown(
+    browser: BrowserContext, gallery: Gallery, tmp_path: Path
+) -> None:
+    shown = browser.new_page()
+    shown.goto(write_report(gallery, tmp_path / "report.html").as_uri())
+    printed = shown.pdf()
+    shown.close()
+    assert printed.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
+
+
+def test_the_page_needs_nothing_but_itself(gallery: Gallery, tmp_path: Path) -> None:
+    text = write_report(gallery, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=[\"']?https?:", text)
+    (data,) = re.findall(r'<script type="application/json" id="data"[^>]*>(.*?)</script>', text)
+    assert [clip["id"] for clip in json.loads(data)] == [clip.clip_id for clip in gallery.clips]

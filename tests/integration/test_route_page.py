@@ -1,0 +1,107 @@
+"""The route page in a real browser: whatever the server accepts can still leave the page blank."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import logged_in
+from playwright.sync_api import Page
+from walked import clip, draft, rows, steps
+
+from pipeline.clients.labelstudio import LabelStudioClient
+from pipeline.clients.labelstudio_server import Server
+from pipeline.records import Route
+from pipeline.stages import review
+from pipeline.stages.review import ReviewSettings
+from pipeline.store import Place
+
+pytestmark = pytest.mark.integration
+
+ARTEFACTS = Path(__file__).parent.parent.parent / "test-artefacts"
+FRAMES = 16
+OWNED = """the "red" door</textarea><script>document.title='owned'</script>"""
+FORWARD = "Walk past <img src=x onerror=\"document.title='owned'\"> the 'red' door & turn left."
+
+
+@pytest.fixture
+def page(server: Server, browser_path: str, tmp_path: Path) -> Iterator[Page]:
+    ARTEFACTS.mkdir(exist_ok=True)
+    profile = tmp_path / "profile"
+    with logged_in(server.url, server.user, server.password, browser_path, profile) as shown:
+        yield shown
+
+
+def test_a_person_corrects_a_route(
+    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test route page", overlap=1, planted=0)
+    walked = steps("straight", "left", "straight", landmark=OWNED)
+    told = draft(clip("seen"), walked, FORWARD, "Turn around first. Walk back.")
+    seen = rows(server_place, tmp_path, [told], ["seen"], FRAMES)
+    review.push(client, seen, settings, server_place)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    lines = page.locator("textarea[name=steps]")
+    lines.wait_for()
+    _pictures_and_clip(page)
+    assert page.title() == "Label Studio"
+    assert page.locator("textarea[name=forward]").input_value() == FORWARD
+    assert OWNED in lines.input_value()
+    assert page.locator("input[type=checkbox]:checked").count() == 0
+    _all_in_view(page)
+    page.screenshot(path=ARTEFACTS / "route-page.png")
+
+    lines.fill(lines.input_value().replace("turn left", "turn right"))
+    page.locator("h4").first.click()  # leave the field: hotkeys are for outside
+    page.keyboard.press("3")
+    page.locator("input[name='person recognisable']").wait_for(state="visible")
+    page.keyboard.press("2")
+    page.screenshot(path=ARTEFACTS / "route-page-corrected.png")
+    with page.expect_response(
+        lambda one: "/annotations" in one.url and one.request.method == "POST"
+    ):
+        page.keyboard.press("Control+Enter")
+
+    (found,) = review.pull(client, (), settings, server_place)
+    assert found.findings == ()
+    assert (found.verdict.verdict, found.verdict.by) == ("corrected", "person")
+    assert [step.move for step in found.verdict.steps] == ["straight", "right", "straight"]
+    assert [step.start_us for step in found.verdict.steps] == [step.start_us for step in walked]
+    assert found.verdict.steps[0].landmark == OWNED
+    assert found.verdict.forward_description == FORWARD
+    assert found.verdict.fingerprint == seen.one(Route).fingerprint
+    assert found.verdict.seconds > 0
+    assert errors == []
+
+
+def _pictures_and_clip(page: Page) -> None:
+    """All keyframes and the heading curve are there; the clip has data, plays and seeks."""
+    page.wait_for_function(
+        "count => [...document.images].filter("
+        "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
+        arg=FRAMES + 1,
+    )
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('video').duration") == pytest.approx(3.0, abs=0.1)
+    page.evaluate("document.querySelector('video').currentTime = 2")
+    page.wait_for_function(
+        "(video => !video.seeking && Math.abs(video.currentTime - 2) < 0.1)(document.querySelector('video'))"
+    )
+    page.evaluate("document.querySelector('video').play()")
+    page.wait_for_function("document.querySelector('video').currentTime > 2.2")
+    page.evaluate("document.querySelector('video').pause()")
+
+
+def _all_in_view(page: Page) -> None:
+    """Nothing has to be scrolled at 1440 x 900, and no keyframe lies under the text fields."""
+    bottom = page.evaluate("document.querySelector('.egost').getBoundingClientRect().bottom")
+    bar = page.evaluate("document.querySelector('.lsf-bottombar').getBoundingClientRect().top")
+    assert bottom <= bar
+    frames = page.evaluate(
+        "[...document.querySelectorAll('figure')].map(one => one.getBoundingClientRect().right)"
+    )
+    fields = page.evaluate("document.querySelector('textarea').getBoundingClientRect().left")
+    assert len(frames) == FRAMES
+    assert max(frames) < fields

@@ -1,0 +1,152 @@
+"""Run work in forked children that are killed at one of their commit points, one child per point.
+
+    python tests/killed.py WORK FOLDER
+
+WORK is a function below. A commit point is just before and just after each write that others can
+see: a transaction of the store, a file or folder renamed into place. Prints one JSON object with the
+digests of the files after: an undisturbed run, and for each point a kill and a second run.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import factories
+from small_release import LENIENT, stills_of
+
+from pipeline.engine import RunSettings, run_stage
+from pipeline.flow import SECTIONS, STAGES
+from pipeline.stages.export import ExportSettings, export
+from pipeline.store import Place, Store, opened, write_atomic
+
+MOVES = ("left", "right", "right", "left")
+
+
+class Fuse:
+    """Counts commit points, and kills this process at the one that was chosen."""
+
+    def __init__(self, at: int | None) -> None:
+        self.at, self.count = at, 0
+
+    def burn(self) -> None:
+        if self.count == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.burn()
+            result = function(*arguments, **named)
+            self.burn()
+            return result
+
+        return call
+
+
+def fill(store: Store) -> None:
+    """Put what earlier stages made: two probes, their clips and their drafts."""
+    for name in "ab":
+        store.finish("ingest", name, "1", "done", [factories.probe(name, scene=f"room {name}")])
+        store.finish("frames", name, "1", "done", [factories.clip(name)])
+        store.finish("draft", name, "1", "done", [factories.route(name, MOVES)])
+        store.finish("stills", name, "1", "done", stills_of(store.place, f"c_{name}"))
+
+
+def stages(place: Place) -> None:
+    """Split, compose and check."""
+    with opened(place) as store:
+        for index, stage in enumerate(STAGES):
+            if stage.name in ("split", "compose", "check"):
+                upstream = [earlier.name for earlier in STAGES[:index]]
+                how = RunSettings(workers=1, max_failed=1)
+                run_stage(stage, store, stage.settings(), how, upstream)
+
+
+def release(place: Place) -> None:
+    """Export version 1.0.0 unless it is there."""
+    recorded = {name: kind().model_dump() for name, kind in SECTIONS.items()}
+    with opened(place) as store:
+        if not (place.releases / "v1.0.0").exists():
+            settings = ExportSettings.model_validate(LENIENT | {"min_verified": 0})
+            export(store, place, "1.0.0", settings, recorded)
+
+
+def in_child(work: Callable[[Place], None], place: Place, at: int | None = None) -> int:
+    """Run in a fork; return its exit status, or the number of points if it was not to be killed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            fuse = Fuse(at)
+            for name in ("finish", "forget", "rebuild"):
+                setattr(Store, name, fuse.around(getattr(Store, name)))
+            Path.replace = fuse.around(Path.replace)  # type: ignore[method-assign]
+            Path.rename = fuse.around(Path.rename)  # type: ignore[method-assign]
+            work(place)
+            os.write(writing, str(fuse.count).encode())
+        except BaseException:  # noqa: BLE001 (a child must never return into its parent's code)
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    _, status = os.waitpid(child, 0)
+    count = os.read(reading, 100)
+    os.close(reading)
+    if at is not None:
+        return status
+    assert status == 0, "a run that nobody killed failed"
+    return int(count)
+
+
+def digests(place: Place) -> dict[str, str]:
+    """Return the digest of every file that a run leaves for others."""
+    files = [*place.tables.glob("*.parquet"), *place.releases.rglob("*")]
+    return {
+        path.relative_to(place.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file()
+    }
+
+
+def main(work: Callable[[Place], None], folder: Path) -> None:
+    def fresh(name: str) -> Place:
+        place = Place(folder / name)
+        place.root.mkdir()
+        write_atomic(place.root / "secret", b"the same for all")
+        in_child(lambda at: _filled(at, work), place)
+        return place
+
+    whole = fresh("whole")
+    points = in_child(work, whole)
+    report: dict[str, Any] = {"points": points, "whole": digests(whole), "after": []}
+    for at in range(points):
+        place = fresh(str(at))
+        status = in_child(work, place, at)
+        seen = sorted(path.name for path in place.releases.glob("v*"))
+        found = {name: len(list((place.releases / name).rglob("*"))) for name in seen}
+        in_child(work, place)
+        report["after"].append(
+            {
+                "killed": os.WTERMSIG(status) == signal.SIGKILL,
+                "seen": found,
+                "files": digests(place),
+            }
+        )
+    sys.stdout.write(json.dumps(report))
+
+
+def _filled(place: Place, work: Callable[[Place], None]) -> None:
+    with opened(place) as store:
+        fill(store)
+    if work is release:
+        stages(place)
+
+
+if __name__ == "__main__":
+    main({"stages": stages, "release": release}[sys.argv[1]], Path(sys.argv[2]))

@@ -1,0 +1,104 @@
+"""Squares against brute force: every option is told apart from the code under test."""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.records import Step
+from pipeline.tasks import SEPARATOR, holds, squares
+
+MOVES = st.lists(st.sampled_from(["straight", "left", "right", "around"]), max_size=8)
+NAMES = st.sampled_from(["door", "plant", "lift", "stairs", "sign", "red door"])
+ACTIONS = st.sampled_from([("opens it", "closes it"), ("takes it", "puts it back"), ("up", "down")])
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["straight", "straight", "left", "right", "around"]),
+        st.none() | NAMES,
+        st.none() | ACTIONS,
+    ),
+    max_size=9,
+)
+WORDS = {"left": "turn left", "right": "turn right", "around": "turn around"}
+OTHER = {"turn left": "turn right", "turn right": "turn left"}
+
+
+def as_steps(told: list[tuple[str, str | None, tuple[str, str] | None]]) -> list[Step]:
+    return [
+        Step.model_validate(
+            {
+                "start_us": number * 10,
+                "end_us": number * 10 + 10,
+                "move": move,
+                "landmark": name,
+                "action": action and action[0],
+                "undo": action and action[1],
+            }
+        )
+        for number, (move, name, action) in enumerate(told)
+    ]
+
+
+def events(steps: list[Step]) -> list[tuple[str, str]]:
+    """Every event of a route as it is told there and back, in order."""
+    found = []
+    for step in steps:
+        if step.landmark:
+            found.append((step.landmark, step.landmark))
+        if step.move != "straight":
+            word = WORDS[step.move]
+            found.append((word, OTHER.get(word, word)))
+        if step.action and step.undo:
+            found.append((step.action, step.undo))
+    return found
+
+
+def happens(parts: list[str], told: list[str]) -> bool:
+    """Whether the parts happen in this order, by trying every place for the first of them."""
+    if not parts:
+        return True
+    return any(
+        happens(parts[1:], told[at + 1 :]) for at, word in enumerate(told) if word == parts[0]
+    )
+
+
+@given(MOVES)
+def test_a_direction_square_is_the_truth_and_all_ways_to_flip_it(moves: list[str]) -> None:
+    steps = as_steps([(move, None, None) for move in moves])
+    told = [WORDS[move] for move in moves if move != "straight"]
+    offered = squares(steps, "direction", 0)
+    sided = sum(word in OTHER for word in told)
+    assert len(offered) == sided * (sided - 1) // 2
+    for square in offered:
+        places = [int(name.removeprefix("turn:")) for name in square.names]
+        every = []
+        for words in product(("turn left", "turn right"), repeat=2):
+            changed = list(told)
+            for place, word in zip(places, words, strict=True):
+                changed[place] = word
+            every.append(changed)
+        forward, reverse = square.options("forward"), square.options("reverse")
+        back = {
+            SEPARATOR.join(ways): SEPARATOR.join(OTHER.get(w, w) for w in reversed(ways))
+            for ways in every
+        }
+        assert set(forward) == set(back)
+        assert [back[text] for text in forward] == reverse
+        assert forward[0] == SEPARATOR.join(told)
+
+
+@given(STEPS, st.sampled_from(["landmark", "action"]))
+def test_of_four_different_options_exactly_the_first_happens(
+    told: list[tuple[str, str | None, tuple[str, str] | None]], category: str
+) -> None:
+    steps = as_steps(told)
+    there = [event[0] for event in events(steps)]
+    back = [event[1] for event in reversed(events(steps))]
+    for square in squares(steps, category, 0):  # type: ignore[arg-type]
+        for orientation, happened in (("forward", there), ("reverse", back)):
+            options = square.options(orientation)  # type: ignore[arg-type]
+            assert len(set(options)) == 4
+            true = [text for text in options if happens(text.split(SEPARATOR), happened)]
+            assert true == [options[0]]
+            held = [text for text in options if holds(text, steps, category, orientation)]  # type: ignore[arg-type]
+            assert held == true

@@ -1,0 +1,138 @@
+"""Imports point one way, and no module grows beyond what one can hold in mind."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "pipeline"
+
+# From below to above; what stands on one line may import its neighbours, but never in a circle.
+LEVELS = (
+    "errors",
+    "records arrow",
+    "config",
+    "store",
+    "assets balance blind gates keyframes looks manifest motion motion_draft narrations order "
+    "releases report.film report.pictures report.plots route tasks templates turns",
+    "clients",
+    "stages",
+    "engine",
+    "flow",
+    "glance intake modelwork people releases.hydrate releases.takedown report",
+    "demo",
+    "console",
+    "cli_people cli_release",
+    "cli",
+    "__main__",
+)
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
+PURE = [
+    "balance",
+    "order",
+    "gates",
+    "keyframes",
+    "manifest",
+    "motion",
+    "motion_draft",
+    "narrations",
+    "releases.layout",
+    "route",
+    "tasks",
+    "templates",
+    "turns",
+]
+
+
+def name_of(path: Path, package: Path = PACKAGE) -> str:
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Return what each module imports of the package, inside functions as well."""
+    paths = {name_of(path, package): path for path in package.rglob("*.py")}
+    found: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        wanted = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                wanted |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    known = whole.removeprefix("pipeline.") in paths
+                    wanted.add(whole if known else str(node.module))
+        found[name] = {
+            target.removeprefix("pipeline.") for target in wanted if target.startswith("pipeline.")
+        } - {name}
+    return found
+
+
+def wrong_ways(found: dict[str, set[str]]) -> list[str]:
+    """Name every import that points upwards, and every module without a level."""
+    level = {
+        # A module of a package may stand at a level of its own.
+        name: LEVEL.get(name, LEVEL.get(name.partition(".")[0]))
+        for name in found
+        if name != "__init__"
+    }
+    wrong = [f"{name} has no level" for name, height in level.items() if height is None]
+    for name, targets in found.items():
+        for target in targets:
+            here, there = level.get(name), level.get(target)
+            if here is not None and there is not None and there > here:
+                wrong.append(f"{name} imports {target}")
+    return wrong
+
+
+def test_no_import_points_upwards() -> None:
+    assert wrong_ways(imports()) == []
+
+
+def test_an_upward_import_is_found(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "engine.py").write_text("x = 1")
+    (tmp_path / "stages" / "draft.py").write_text("def f():\n    from pipeline import engine")
+    (tmp_path / "helpers.py").write_text("")
+    assert sorted(wrong_ways(imports(tmp_path))) == [
+        "helpers has no level",
+        "stages.draft imports engine",
+    ]
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    TopologicalSorter(imports()).prepare()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_touch_no_workspace_and_no_outside_world(name: str) -> None:
+    impure = {"store", "config", "engine"}
+    reached = {
+        target
+        for target in imports()[name]
+        if target in impure or target.partition(".")[0] in ("clients", "stages")
+    }
+    assert reached == set()
+
+
+def test_stages_do_not_import_one_another() -> None:
+    found = imports()
+    stages = {name for name in found["flow"] if name.startswith("stages.")}
+    assert len(stages) >= 8
+    assert {(name, target) for name in stages for target in found[name] & stages} == set()
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    lengths = {
+        name_of(path): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_modules_are_named_for_what_they_own() -> None:
+    vague = {"base", "common", "helpers", "manager", "misc", "util", "utils"}
+    names = {part for path in PACKAGE.rglob("*.py") for part in name_of(path).split(".")}
+    assert names & vague == set()

@@ -1,0 +1,204 @@
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import factories
+import pytest
+from walked import clip, draft, rows, steps
+
+from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.errors import UserError
+from pipeline.records import Answer, Item, Verdict
+from pipeline.stages import audit
+from pipeline.stages.answers import (
+    confirmed,
+    flaw,
+    flawed_clips,
+    flaws,
+    judged,
+    pairs_set_aside,
+    wilson,
+)
+from pipeline.stages.audit import AuditSettings, Shown
+from pipeline.stages.verdicts import pseudonym
+from pipeline.store import Place, Rows
+
+SETTINGS = AuditSettings()
+SHOWN = Shown(160)
+SECRET = b"0123"
+
+
+def item(number: int = 0, **fields: object) -> Item:
+    one = clip()
+    given = {"item_id": f"i{number}", "clip_id": one.clip_id, "video_id": one.video_id}
+    return factories.item(**{**given, "fingerprint": f"print {number}", **fields})
+
+
+def answer(choice: str, who: str = "a", of: Item | None = None, **fields: object) -> Answer:
+    of = of or item()
+    given = {
+        "item_id": of.item_id, "fingerprint": of.fingerprint, "annotator": who, "choice": choice,
+        "seconds": 9.0, "created_us": 1, "annotation_id": f"{of.item_id} {who}", "by": "person",
+    }  # fmt: skip
+    return Answer.model_validate(given | fields)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "workspace")
+
+
+def seen(place: Place, folder: Path, items: Sequence[Item], *verdicts: Verdict) -> Rows:
+    made = rows(place, folder, [draft(clip(), steps("left", "right"))], ["walk"])
+    return Rows({**made.seen, Item: tuple(items), Verdict: verdicts, Answer: ()})
+
+
+def choose(client: ScriptedClient, task: int, value: str, who: str) -> None:
+    result = [{"from_name": "choice", "value": {"choices": [value]}}]
+    client.answer(task, result, email=f"{who}@example.org")
+
+
+def test_a_task_shows_the_question_and_hides_the_answer(place: Place, tmp_path: Path):
+    one = item(options=["<b>left</b>", "right", "both", "no"], answer_index=2, answer_text="both")
+    client = ScriptedClient()
+    now = seen(place, tmp_path, [one])
+    assert audit.push(client, now, SETTINGS, SHOWN, place).new == 1
+    assert audit.push(client, now, SETTINGS, SHOWN, place).kept == 1
+    data = client.kept[1].data
+    assert [one["hotkey"] for one in data["choices"]] == list("1234567")
+    assert data["choices"][0]["html"] == "&lt;b&gt;left&lt;/b&gt;"
+    assert set(data) == {"uid", "round", "clip", "fps", "frames", "question", "choices"}
+    other = one.model_copy(update={"answer_index": 0, "answer_text": one.options[0]})
+    again = ScriptedClient()
+    audit.push(again, seen(place, tmp_path, [other]), SETTINGS, SHOWN, place)
+    assert again.kept[1].data == data
+    for told in (one.fingerprint, one.item_id, "middle of turn"):
+        assert told not in str(data)
+
+
+def test_the_sample_is_stratified_stays_and_asks_all_that_a_model_wrote():
+    tasks = ["direction_forward"] * 50 + ["landmark_forward"] * 5
+    items = [item(number, task=task) for number, task in enumerate(tasks)]
+    items += [item(90, status="draft"), item(91, format="open"), item(92, status="set_aside")]
+    found = audit.sample(items, set(), 8, SECRET)
+    assert Counter(one.task for one in found) == {"direction_forward": 4, "landmark_forward": 4}
+    assert found == audit.sample(items[::-1], set(), 8, SECRET)
+    assert found != audit.sample(items, set(), 8, b"another")
+    assert len(audit.sample(items, set(), 0, SECRET)) == 55
+    old = {one.item_id for one in items if one not in found and one.status == "verified"}
+    keep = {sorted(old)[0]}
+    assert keep <= {one.item_id for one in audit.sample(items, keep, 8, SECRET)}
+    wrote = [item(200 + n, option_kind="model", status="draft") for n in range(20)]
+    asked = [one.item_id for one in audit.sample([*items, *wrote], set(), 8, SECRET)]
+    assert {one.item_id for one in wrote} <= set(asked)
+
+
+def test_answers_come_back_and_a_reviewers_own_does_not_count(place: Place, tmp_path: Path):
+    judge = factories.verdict(
+        factories.route(),
+        clip_id=clip().clip_id,
+        annotator=pseudonym("ann@example.org", place_secret(place)),
+    )
+    client, one = ScriptedClient(), item()
+    now = seen(place, tmp_path, [one], judge)
+    audit.push(client, now, SETTINGS, SHOWN, place)
+    choose(client, 1, "0", "ann")
+    choose(client, 1, "many", "cat")
+    pulled = audit.pull(client, now, SETTINGS, place)
+    assert [(found.choice, found.fingerprint) for found in pulled.answers] == [
+        ("many", one.fingerprint)
+    ]
+    assert (pulled.own, pulled.stale) == (1, 0)
+    assert audit.push(client, now, SETTINGS, SHOWN, place).reopened == 1
+    choose(client, 2, "0", "dan")
+    assert audit.push(client, now, SETTINGS, SHOWN, place).kept == 1
+    changed = Rows({**now.seen, Item: (item(fingerprint="another"),)})
+    assert audit.pull(client, changed, SETTINGS, place) == audit.Answered((), 0, 3)
+
+
+def place_secret(place: Place) -> bytes:
+    place.root.mkdir(exist_ok=True)
+    return place.secret()
+
+
+def test_a_skip_is_no_answer(place: Place, tmp_path: Path):
+    client, now = ScriptedClient(), seen(place, tmp_path, [item()])
+    audit.push(client, now, SETTINGS, SHOWN, place)
+    client.answer(1, [], skipped=True)
+    assert audit.pull(client, now, SETTINGS, place) == audit.Answered((), 0, 0)
+
+
+def test_without_a_project_it_says_what_to_do():
+    with pytest.raises(UserError, match="there is no project") as caught:
+        audit.status(ScriptedClient(), SETTINGS)
+    assert "egost audit push" in caught.value.fix
+
+
+# Newcombe (1998), table I: Wilson's interval of 81 of 263 and of 1 of 29.
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (1, 29, 0.0061, 0.1718), (0, 20, 0.0, 0.1611)],
+)
+def test_wilson_equals_published_figures(hits, total, low, high):
+    found = wilson(hits, total)
+    assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("0", None), ("0 1", None), ("1", "another option"), ("none none 0", "no option is right"),
+        ("many", "more than one"), ("unsure", None), ("unsure unsure 3", "another option"), ("1 2", None),
+    ],
+)  # fmt: skip
+def test_a_flaw_is_what_most_people_say(said: str, wrong: str | None):
+    found = flaw(0, [answer(choice, str(n)) for n, choice in enumerate(said.split())])
+    assert (found is None) == (wrong is None)
+    assert wrong is None or wrong in str(found)
+
+
+def test_a_flawed_item_takes_its_other_half_and_its_clip_along():
+    one, half, other = (
+        item(0),
+        item(1, task="direction_reverse", orientation="reverse"),
+        item(2, category="landmark"),
+    )
+    said = [answer("none", of=one, created_us=5), answer("none", "b", of=one, created_us=9)]
+    reasons = flaws([one, half, other], said)
+    assert list(reasons) == ["i0"]
+    aside = pairs_set_aside([one, half, other], reasons)
+    assert sorted(aside) == ["i0", "i1"]
+    assert "its other half, direction_forward" in aside["i1"]
+    assert flawed_clips([one, half, other], said) == {clip().clip_id: 9}
+
+
+def test_an_answer_counts_for_the_question_it_was_given_to():
+    changed = item(fingerprint="another")
+    assert flaws([changed], [answer("none")]) == {}
+    assert judged([changed], [answer("none")]).answers == 0
+
+
+def test_what_a_model_wrote_needs_two_right_answers():
+    one = item(option_kind="model", status="draft")
+    assert confirmed([one], [answer("0")]) == set()
+    assert confirmed([one], [answer("0"), answer("0", "b")]) == {"i0"}
+    assert (
+        confirmed([one], [answer("0"), answer("0", "b"), answer("1", "c"), answer("1", "d")])
+        == set()
+    )
+    assert confirmed([item()], [answer("0"), answer("0", "b")]) == set()
+
+
+def test_the_audit_tells_accuracy_agreement_and_flaws():
+    one, other = item(0), item(1)
+    said = [
+        answer("0", "a", one),
+        answer("0", "b", one),
+        answer("1", "a", other),
+        answer("2", "b", other),
+    ]
+    found = judged([one, other], said)
+    assert str(found.accuracy["direction_forward"]).startswith("2 of 4 (50.0%, 95 % interval 15.0%")
+    assert found.agreement is not None
+    assert found.agreement.percent == 0.5
+    assert (found.flawed.hits, found.flawed.total) == (0, 2)

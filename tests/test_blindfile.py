@@ -1,0 +1,184 @@
+"""Items are read from other people's files, and what can't be read is told with file and line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import blind_items as made
+import polars as pl
+import pytest
+
+from pipeline.blind.items import blind_report, read_items
+from pipeline.errors import UserError
+
+TEXT = "Which way?\nOptions:\nA. left\nB. right\nC. straight on"
+ROW = {"question": "Which way?", "options": ["left", "right", "straight on"], "answer": "B"}
+
+
+def one(tmp_path: Path, row: object, name: str = "items.jsonl") -> Any:
+    path = tmp_path / name
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (item,) = read_items(path)
+    return item
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("B", "b", "(B)", "B.", "B. right", "B: right", "right", "Right.", 1, 1.0, "1", ["B"]),
+        *("<answer>B</answer>", "<think>A?</think><answer> B </answer>"),
+        *("Answer: B", "The answer is B"),
+    ],
+)
+def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path: Path, answer: object) -> None:
+    assert one(tmp_path, ROW | {"answer": answer}).answer == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ["D", "E. right", "A. right", 3, -1, "back", True, 0.5, "left or right", {"a": 1}]
+)
+def test_an_answer_that_is_none_of_the_options_is_told(tmp_path: Path, answer: object) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps(ROW) + "\n\n" + json.dumps(ROW | {"answer": answer}) + "\n")
+    with pytest.raises(UserError) as caught:
+        read_items(path)
+    assert caught.value.where == f"{path}, line 3"
+    assert "none of the 3 options" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (["A. left", "B. right", "C. straight on"], "B"),
+        (["(A) left", "(B) right", "(C) straight on"], "B. right"),
+        ({"A": "left", "B": "right", "C": "straight on", "D": None}, "B"),
+        ("A. left\nB. right\nC. straight on", "right"),
+        ("left\nright\nstraight on", "B"),
+    ],
+)
+def test_options_come_in_many_forms(tmp_path: Path, options: object, answer: str) -> None:
+    item = one(tmp_path, ROW | {"options": options, "answer": answer})
+    assert item.options == ("left", "right", "straight on")
+    assert item.answer == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        "Which way? A. left B. right C. straight on",
+        "Which way? (A) left, (B) right, (C) straight on",
+        "Which way?\nA) left\nB) right\nC) straight on\n",
+        "Which way? Choices: A: left; B: right; C: straight on",
+    ],
+)
+def test_options_stand_inside_the_question(tmp_path: Path, text: str) -> None:
+    item = one(tmp_path, {"problem": text, "solution": "<answer>C</answer>", "process": "so C"})
+    assert item.question == "Which way?"
+    assert item.options == ("left", "right", "straight on")
+    assert item.answer == 2
+    assert dict(item.columns) == {}
+
+
+def test_what_holds_the_answer_is_no_column(tmp_path: Path) -> None:
+    row = ROW | {
+        "answer_text": "right",
+        "reasoning": "so",
+        "fps": 30,
+        "scene": "hall",
+        "frames": [1],
+    }
+    item = one(tmp_path, row)
+    assert item.columns == {"fps": 30, "scene": "hall"}
+    assert item.group == "hall"
+
+
+def test_without_a_group_the_video_is_one_and_else_the_row(tmp_path: Path) -> None:
+    assert one(tmp_path, ROW | {"video": "v.mp4"}).group == "v.mp4"
+    assert one(tmp_path, ROW).group == "row 0"
+
+
+def test_json_and_parquet_and_folders_read_alike(tmp_path: Path) -> None:
+    rows = [{**ROW, "id": str(number), "video": f"v{number}"} for number in range(4)]
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("\n".join(map(json.dumps, rows)))
+    listed = tmp_path / "b.json"
+    listed.write_text(json.dumps({"version": 1, "data": rows}, indent=1))
+    release = tmp_path / "v1.0.0"
+    (release / "data").mkdir(parents=True)
+    pl.DataFrame(rows).write_parquet(release / "data" / "test-00000-of-00001.parquet")
+    assert read_items(lines) == read_items(listed) == read_items(release)
+    assert len(read_items(lines)) == 4
+
+
+def test_open_questions_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    opened = {"question": "Describe it.", "options": [], "answer_text": "It goes on."}
+    path.write_text(json.dumps(opened) + "\n" + json.dumps(ROW))
+    assert len(read_items(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where", "what"),
+    [
+        ("a.jsonl", '{"question": "x"', ", line 1", "not valid JSON"),
+        ("a.json", '[\n{"question": ]', ", line 2", "not valid JSON"),
+        ("a.json", '{"a": 1}', "", "not a list of items"),
+        ("a.jsonl", "[1]", ", line 1", "not an object"),
+        ("a.jsonl", '{"options": ["a", "b"]}', ", line 1", "no question"),
+        ("a.jsonl", '{"question": "Where?"}', ", line 1", "no options"),
+        ("a.jsonl", '{"question": "x", "options": ["a"], "answer": 0}', ", line 1", "single"),
+        ("a.jsonl", '{"question": "x", "options": ["a", "b"]}', ", line 1", "no answer"),
+        ("a.jsonl", "", "", "no multiple-choice item"),
+        ("a.parquet", "text", "", "not readable as Parquet"),
+        ("a.txt", "x", "", "not a known kind of file"),
+    ],
+)
+def test_what_can_not_be_read_is_told(
+    tmp_path: Path, name: str, text: str, where: str, what: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_items(path)
+    assert caught.value.where == f"{path}{where}"
+    assert what in caught.value.what
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "folder"])
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=r"no such file|no \.jsonl"):
+        read_items(tmp_path / name)
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"question": "\xff\xfe"}')
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_items(path)
+
+
+def test_the_report_of_a_file_needs_no_workspace(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    with path.open("w") as file:
+        for item in made.leaky(120):
+            inside = "\n".join(
+                f"{letter}. {text}" for letter, text in zip("ABCD", item.options, strict=True)
+            )
+            row = {
+                "problem": f"{item.question}\n{inside}",
+                "solution": f"<answer>{'ABCD'[item.answer]}</answer>",
+                "path": item.group,
+            }
+            file.write(json.dumps(row) + "\n")
+    told = json.loads(blind_report(path, None, as_json=True))
+    assert told["items"] == 120
+    assert told["accuracy"] > 0.45
+    assert {"low", "high", "chance"} <= set(told)
+    assert blind_report(path, None, as_json=False).splitlines()[-1] == told["verdict"]
+
+
+def test_neither_file_nor_workspace_is_told() -> None:
+    with pytest.raises(UserError, match="neither"):
+        blind_report(None, None, as_json=False)

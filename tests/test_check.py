@@ -1,0 +1,254 @@
+"""Automatic doubts: what each one finds, and what it lets pass."""
+
+from pathlib import Path
+from typing import Any
+
+import factories
+import pytest
+
+from pipeline.records import Clip, Finding, Item, Narration, Route, Row, Step, Turn
+from pipeline.stages.check import CHECKS, CheckSettings, run
+from pipeline.store import Place, Rows
+
+SECOND = factories.SECOND
+
+
+def step(start: float, end: float, move: str = "straight", **facts: str) -> Step:
+    return Step.model_validate(
+        {"start_us": round(start * SECOND), "end_us": round(end * SECOND), "move": move, **facts}
+    )
+
+
+def turn(start: float, kind: str = "left", moving: bool = True) -> Turn:
+    degrees = {"left": 90.0, "right": -90.0, "around": 180.0}[kind]
+    given = {"clip_id": "c_a", "kind": kind, "yaw_degrees": degrees, "moving": moving}
+    begin = round(start * SECOND)
+    return Turn.model_validate(
+        {**given, "start_us": begin, "end_us": begin + SECOND, "confidence": 0.9}
+    )
+
+
+def said(at: float, landmark: str | None = None, text: str = "said") -> Narration:
+    return Narration(video_id="v_a", t_us=round(at * SECOND), text=text, landmark=landmark)
+
+
+def found(
+    steps: list[Step] | None = None,
+    turns: tuple[Turn, ...] = (),
+    narrations: tuple[Narration, ...] = (),
+    items: tuple[Item, ...] = (),
+    forward: str = "left left right right",
+    reverse: str = "left left right right",
+    **settings: Any,
+) -> list[Finding]:
+    route = factories.route(
+        "a",
+        steps=steps or [step(0, 60)],
+        forward_description=forward,
+        reverse_description=reverse,
+    )
+    seen: dict[type[Row], tuple[Row, ...]] = {
+        Clip: (factories.clip("a", 60),),
+        Turn: turns,
+        Narration: narrations,
+        Route: (route,),
+        Item: items,
+    }
+    rows = run(Rows(seen), CheckSettings(**settings), Place(Path()))
+    return [row for row in rows if isinstance(row, Finding)]
+
+
+def kinds(*args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+    return [(one.kind, one.severity) for one in found(*args, **kwargs)]
+
+
+def item(**fields: Any) -> Item:
+    return factories.item(**fields)
+
+
+LEFT = [step(0, 10), step(10, 14, "left"), step(14, 60)]
+
+
+def test_a_route_that_agrees_with_all_evidence_has_no_finding() -> None:
+    told = [step(0, 10, landmark="Red Door"), step(10, 60, "left", landmark="sink")]
+    narrations = (said(3, "red door"), said(12, "sink"))
+    assert found(told, (turn(11),), narrations) == []
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ((turn(11, "right"),), [("motion_contradicts", "error")]),
+        ((turn(11, "around"),), [("motion_differs", "warning")]),
+        ((), [("motion_absent", "warning")]),
+        ((turn(11), turn(30, "right")), [("turn_left_out", "warning")]),
+        ((turn(11, moving=False),), [("glance_told", "info")]),
+        ((turn(11),), []),
+        ((turn(15.4),), []),  # within the slack of 1.5 s
+    ],
+)
+def test_moves_are_held_against_the_measured_turns(
+    turns: tuple[Turn, ...], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(LEFT, turns) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([step(0, 61)], [("outside_clip", "error")]),
+        ([step(-1, 60)], [("outside_clip", "error")]),
+        ([step(0, 5), step(5, 5), step(5, 60)], [("no_duration", "error")]),
+        ([step(0, 9), step(5, 60)], [("out_of_order", "error")]),
+        ([step(0, 5), step(5, 60)], []),
+    ],
+)
+def test_times_are_held_against_the_clip(
+    steps: list[Step], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(steps) == expected
+
+
+def test_landmarks_told_against_the_narration_are_doubted() -> None:
+    told = [step(0, 10, landmark="sink"), step(10, 60, landmark="red door")]
+    wrong = (said(3, "red door"), said(12, "sink"))
+    assert kinds(told, narrations=wrong) == [("landmark_out_of_order", "warning")]
+    assert kinds(told, narrations=(said(11.9, "sink"), said(11, "red door"))) == []
+    assert kinds(told, narrations=(*wrong, said(40, "red door"))) == []  # there may be two of them
+
+
+@pytest.mark.parametrize(
+    ("forward", "reverse", "expected"),
+    [
+        ("Turn left at the door.", "Turn around, then right.", 0),
+        ("Turn LEFT.", "Right!", 0),
+        ("Go on to the door.", "Turn right.", 1),
+        ("Turn left.", "Turn left.", 1),
+        ("A leftover bottle.", "Bright light.", 2),
+    ],
+)
+def test_a_description_without_a_turn_is_doubted(forward: str, reverse: str, expected: int) -> None:
+    got = kinds(LEFT, (turn(11),), forward=forward, reverse=reverse)
+    assert got == [("turn_not_described", "warning")] * expected
+
+
+def test_descriptions_may_be_in_another_language() -> None:
+    german = {"forward": "Links abbiegen.", "reverse": "Rechts."}
+    assert len(found(LEFT, (turn(11),), **german)) == 2
+    assert (
+        found(LEFT, (turn(11),), left="links", right="rechts", forward="links", reverse="rechts")
+        == []
+    )
+    assert found(LEFT, (turn(11),), left="", right="", **german) == []
+
+
+def test_unknown_words_are_doubted_only_where_known_ones_are_given() -> None:
+    told = [step(0, 60, landmark="Red doro 7")]
+    assert found(told) == []
+    (one,) = found(told, known_words=["red", "door"])
+    assert (one.kind, one.severity) == ("unknown_words", "info")
+    assert one.message.endswith(": doro")
+
+
+def test_overlong_texts_are_doubted() -> None:
+    long_fact = [step(0, 60, landmark="x" * 81)]
+    assert kinds(long_fact) == [("overlong", "warning")]
+    assert kinds(forward="left right " * 200) == [("overlong", "warning")]
+    options = ["a" * 401, "b", "c", "d"]
+    wide = item(question="q" * 301, options=options, answer_text=options[0], option_kind="model")
+    assert kinds(items=(wide,)) == [("overlong", "warning")] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("the note ann@example.org", "e-mail"),
+        ("a sign: +44 20 7946 0958", "telephone"),
+        ("a sign: 020-7946-0958", "telephone"),
+        ("a van KA-01 AB 1234", "licence plate"),
+        ("a car B AB 1234", "licence plate"),
+        ("the desk of Dr. Miller", "name"),
+    ],
+)
+def test_personal_data_is_found_in_what_was_told_or_narrated(text: str, what: str) -> None:
+    (one,) = found([step(0, 60, landmark=text)])
+    assert (one.kind, one.severity) == ("personal_data", "warning")
+    assert what in one.message
+    assert [f.message for f in found(narrations=(said(5, text=text),))] == [one.message]
+    assert found(narrations=(said(61, text=text),)) == []  # beyond the clip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["room B 12", "exit 3 of 4", "the EXIT sign", "a 1999 poster", "platform 10", "the DVD shelf"],
+)
+def test_ordinary_landmarks_are_no_personal_data(text: str) -> None:
+    assert found([step(0, 60, landmark=text)]) == []
+
+
+def test_equal_and_nearly_equal_options_are_found() -> None:
+    same = ["turn left", "Turn left", "b", "c"]
+    near = ["past the door", "the door", "b", "c"]
+    for options, expected in ((same, "error"), (near, "warning")):
+        one = item(
+            options=options, answer_text=options[0], option_kind="model", category="landmark"
+        )
+        assert [severity for _, severity in kinds(items=(one,))] == [expected]
+
+
+TWO = [step(0, 5, "left"), step(5, 10, "right")]
+SEEN = (turn(2), turn(7, "right"))
+
+
+def test_a_square_whose_answer_is_not_alone_true_is_found() -> None:
+    assert kinds(TWO, SEEN, items=(item(),)) == []
+    wrong = item(answer_index=1, answer_text="turn right -> turn right")
+    assert kinds(TWO, SEEN, items=(wrong,)) == [
+        ("answer_not_borne_out", "error"),
+        ("two_true", "error"),
+    ]
+
+
+def test_what_a_model_wrote_is_judged_where_the_route_can_tell() -> None:
+    told = [step(0, 5, "left", landmark="sink"), step(5, 60, "right", landmark="door")]
+    good = ["sink -> door", "door -> sink", "turn right -> sink", "door -> turn left"]
+    model = {"option_kind": "model", "category": "landmark", "flips": []}
+    fine = item(options=good, answer_text=good[0], **model)
+    assert kinds(told, SEEN, items=(fine,)) == []
+    both = [*good[:3], "sink -> turn right"]
+    twice = item(options=both, answer_text=good[0], **model)
+    assert kinds(told, SEEN, items=(twice,)) == [("two_true", "error")]
+    unknown = item(
+        options=[*good[:3], "sink -> lamp"], answer_text=good[0], answer_index=1, **model
+    )
+    assert kinds(told, SEEN, items=(unknown,)) == []
+
+
+def test_a_question_that_says_its_answer_is_doubted() -> None:
+    options = ["the red door", "the sink", "the lamp", "the stairs"]
+    given = {"options": options, "answer_text": options[0], "option_kind": "model"}
+    leaks = item(question="What comes after THE red door?", **given)
+    assert kinds(items=(leaks,)) == [("answer_in_question", "warning")]
+    both = item(question="The red door or the sink?", **given)
+    assert kinds(items=(both,)) == []
+
+
+def test_people_s_route_is_doubted_rather_than_the_draft() -> None:
+    draft = factories.route("a", ["left"])
+    verified = factories.route("a", ["straight"], origin="verified")
+    seen: dict[type[Row], tuple[Row, ...]] = {
+        Clip: (factories.clip("a", 60),),
+        Turn: (),
+        Narration: (),
+        Route: (draft, verified),
+        Item: (),
+    }
+    assert list(run(Rows(seen), CheckSettings(), Place(Path()))) == []
+    seen[Route] = ()
+    assert list(run(Rows(seen), CheckSettings(), Place(Path()))) == []
+
+
+def test_every_check_is_in_the_tuple_once_with_its_severity() -> None:
+    names = [check.__name__ for _, check in CHECKS]
+    assert len(names) == len(set(names)) >= 12
+    assert {severity for severity, _ in CHECKS} == {"info", "warning", "error"}

@@ -1,0 +1,113 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from pipeline.config import Config, Settings, commented
+from pipeline.errors import UserError
+
+
+class FramesSettings(Settings):
+    budget: int = Field(16, ge=1, le=64, description="how many keyframes a clip gets.")
+    lens: str = Field("", description="What to assume of the lens")
+    share: float = Field(0.5, ge=0, le=1)
+    names: list[str] = Field(["a", "b"])
+    sparse: bool = Field(False)
+    limit: float | None = Field(None, description="None means no limit")
+
+
+KNOWN = {"frames": FramesSettings, "run": Settings}
+
+
+def load(tmp_path: Path, text: str = "", *overrides: str) -> FramesSettings:
+    path = tmp_path / "egost.toml"
+    path.write_text(text, encoding="utf-8")
+    return Config.load(path, KNOWN, overrides).settings("frames", FramesSettings)
+
+
+def test_an_absent_file_means_all_defaults(tmp_path: Path) -> None:
+    config = Config.load(tmp_path / "none.toml", KNOWN)
+    assert config.settings("frames", FramesSettings) == FramesSettings()
+
+
+def test_an_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path) -> None:
+    text = "[frames]\nbudget = 8\nsparse = true"
+    found = load(tmp_path, text, "frames.budget=9", "frames.budget = 10")
+    assert (found.budget, found.sparse) == (10, True)
+
+
+@pytest.mark.parametrize(
+    ("override", "name", "value"),
+    [
+        ("frames.lens=fisheye", "lens", "fisheye"),
+        ('frames.lens="a = b"', "lens", "a = b"),
+        ("frames.lens=http://127.0.0.1:8000/v1", "lens", "http://127.0.0.1:8000/v1"),
+        ("frames.lens=", "lens", ""),
+        ("frames.names=[]", "names", []),
+        ("frames.limit=1", "limit", 1.0),
+        ("frames.lens=8\nsparse = true", "lens", "8\nsparse = true"),
+    ],
+)
+def test_an_override_is_toml_or_else_a_text(
+    tmp_path: Path, override: str, name: str, value: object
+) -> None:
+    assert getattr(load(tmp_path, "", override), name) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "what", "fix"),
+    [
+        ("[frames", "", "not valid TOML", "mend"),
+        ("[frame]\nbudget = 3", "", "unknown section [frame]", "frames, run"),
+        ("frames = 3", "", "unknown section [frames]", "frames"),
+        ("[frames]\nbudgett = 3", "", "unknown setting frames.budgett", "budget, lens"),
+        ("[frames]\nbudget = 0", "", "frames.budget: ", "frames.budget"),
+        ("[frames]\nbudget = 'x'", "", "frames.budget: ", "frames.budget"),
+        ("[frames]\nnames = [1]", "", "frames.names.0: ", "frames.names.0"),
+        ("", "frames.budget=65", "frames.budget: ", "frames.budget"),
+        ("", "frame.budget=6", "unknown section [frame]", "frames, run"),
+        ("", "frames.budget", "not of the form stage.name=value", "--set frames.budget=8"),
+        ("", "budget=3", "not of the form", "--set frames.budget=8"),
+        ("", ".budget=3", "not of the form", "--set frames.budget=8"),
+        ("", "frames.=3", "not of the form", "--set frames.budget=8"),
+    ],
+)
+def test_a_mistake_is_told_with_its_remedy(
+    tmp_path: Path, text: str, override: str, what: str, fix: str
+) -> None:
+    with pytest.raises(UserError) as told:
+        load(tmp_path, text, *([override] if override else []))
+    assert what in told.value.what
+    assert fix in told.value.fix
+    assert told.value.exit_code == 2
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "egost.toml"
+    path.write_bytes(b"[frames]\nlens = '\xff'")
+    with pytest.raises(UserError, match="not valid TOML"):
+        Config.load(path, KNOWN)
+
+
+def test_a_new_settings_file_shows_all_and_changes_nothing(tmp_path: Path) -> None:
+    text = commented({"frames": FramesSettings}, {})
+    assert tomllib.loads(text) == {"frames": {}}
+    assert "# How many keyframes a clip gets.\n# budget = 16\n" in text
+    shown = text.replace("\n# limit =\n", "\n")  # no default: there is nothing to show
+    lines = [line.removeprefix("# ") for line in shown.split("\n") if " = " in line or "[" in line]
+    assert load(tmp_path, "\n".join(lines)) == FramesSettings()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(0, 1), st.booleans())
+def test_given_values_read_back(lens: str, share: float, sparse: bool) -> None:
+    given_values = {"lens": lens, "share": share, "sparse": sparse, "names": [lens]}
+    text = commented({"frames": FramesSettings}, {"frames": given_values})
+    assert tomllib.loads(text)["frames"] == given_values
+
+
+def test_settings_are_frozen_and_know_their_fields() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        FramesSettings().budget = 3  # type: ignore[misc]

@@ -1,0 +1,142 @@
+"""Two releases are told apart row by row, and the change decides the number."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from small_release import release, small_space
+
+from pipeline.errors import UserError
+from pipeline.flow import Space
+from pipeline.records import Item
+from pipeline.releases.difference import Difference, changes_text, difference, next_versions
+from pipeline.releases.reading import open_release
+from pipeline.releases.verify import verify
+
+Edit = Callable[[list[Item]], list[Item]]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Iterator[Space]:
+    """A workspace with 1.0.0 released."""
+    with small_space(tmp_path / "workspace") as space:
+        release(space, "1.0.0")
+        yield space
+
+
+def edit(space: Space, change: Edit) -> None:
+    space.store.finish("compose", "all", "edited", "done", change(space.store.rows(Item)))
+
+
+def against_first(space: Space, version: str) -> Difference:
+    folder = release(space, version).folder
+    return difference(open_release(space.place.releases / "v1.0.0"), open_release(folder))
+
+
+def reworded(items: list[Item]) -> list[Item]:
+    return [items[0].model_copy(update={"question": "Which way, please?"}), *items[1:]]
+
+
+def test_nothing_changed_is_a_patch(space: Space) -> None:
+    found = against_first(space, "1.0.1")
+    assert (found.added, found.removed, found.changed, found.behind) == ((), (), (), 0)
+    assert list(found.lines()) == []
+
+
+def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Space) -> None:
+    first, gone, *_ = items = space.store.rows(Item)
+    new = first.model_copy(update={"item_id": "i_new"})
+    edit(space, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
+    found = against_first(space, "2.0.0")
+    assert (found.added, found.removed) == (("i_new",), (gone.item_id,))
+    (change,) = found.changed
+    assert change.id == first.item_id
+    assert change.columns == {"question": (first.question, "Which way, please?")}
+    assert str(found) == "diff: 1.0.0 to 2.0.0: 1 added, 1 removed, 1 changed: a major change"
+    assert [line for line in found.lines() if line[0] != " "] == [
+        "+ i_new", f"- {gone.item_id}", f"~ {first.item_id}",
+    ]  # fmt: skip
+    told = json.loads(found.as_json())
+    assert told["changed"][0]["columns"]["question"]["after"] == "Which way, please?"
+    assert (told["level"], told["added"], told["removed"]) == ("major", ["i_new"], [gone.item_id])
+    assert len(items) > 3
+
+
+def test_another_split_is_a_changed_row(space: Space) -> None:
+    first = space.store.rows(Item)[0]
+    edit(space, lambda rows: [rows[0].model_copy(update={"split": "validation"}), *rows[1:]])
+    (change,) = against_first(space, "2.0.0").changed
+    assert change.columns == {"split": (first.split, "validation")}
+
+
+def test_other_evidence_alone_is_a_patch(space: Space) -> None:
+    edit(space, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
+    found = against_first(space, "1.0.1")
+    assert (found.level, found.behind) == ("patch", len(space.store.rows(Item)))
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong", "right"),
+    [
+        (reworded, ["1.0.1", "1.1.0", "3.0.0"], "2.0.0"),
+        (lambda rows: rows[1:], ["1.0.1", "1.1.0"], "2.0.0"),
+        (
+            lambda rows: [*rows, rows[0].model_copy(update={"item_id": "i_new"})],
+            ["1.0.1", "2.0.0"],
+            "1.1.0",
+        ),
+        (lambda rows: rows, ["1.1.0", "2.0.0", "0.9.0"], "1.0.1"),
+    ],
+    ids=["changed", "removed", "added", "the same"],
+)
+def test_export_refuses_a_number_that_does_not_follow(
+    space: Space, change: Edit, wrong: list[str], right: str
+) -> None:
+    edit(space, change)
+    for version in wrong:
+        with pytest.raises(UserError) as told:
+            release(space, version)
+        assert told.value.fix == f"export {right}"
+        assert not (space.place.releases / f"v{version}").exists()
+    made = release(space, right)
+    before = verify(space.place.releases / "v1.0.0").root_digest
+    text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
+    assert f"Against 1.0.0, whose root digest is `{before}`" in text
+    assert sorted(path.name for path in space.place.releases.iterdir()) == ["v1.0.0", f"v{right}"]
+
+
+def test_what_was_left_out_is_removed_with_its_reason(space: Space) -> None:
+    first = space.store.rows(Item)[0]
+    aside = {"status": "set_aside", "status_reason": "the picture is black"}
+    edit(space, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
+    text = (release(space, "2.0.0").folder / "CHANGES.md").read_text(encoding="utf-8")
+    assert f"- `{first.item_id}`: set aside: the picture is black\n" in text
+
+
+def test_the_first_version_may_have_any_number(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=1) as space:
+        folder = release(space, "3.1.4").folder
+    assert (folder / "CHANGES.md").read_text(encoding="utf-8").endswith("The first version.\n")
+
+
+@pytest.mark.parametrize(
+    ("previous", "level", "allowed"),
+    [
+        ("1.2.3", "major", ("2.0.0",)),
+        ("1.2.3", "minor", ("1.3.0",)),
+        ("1.2.3", "patch", ("1.2.4",)),
+        ("0.2.3", "major", ("0.3.0", "1.0.0")),
+        ("0.2.3", "minor", ("0.3.0", "1.0.0")),
+        ("0.2.3", "patch", ("0.2.4", "1.0.0")),
+        ("9.9.9", "minor", ("9.10.0",)),
+    ],
+)
+def test_the_change_decides_the_number(previous: str, level: str, allowed: tuple[str, ...]) -> None:
+    assert next_versions(previous, level) == allowed
+
+
+def test_the_changes_file_gives_each_row_its_reason() -> None:
+    found = Difference("1.0.0", "2.0.0", (), ("i_a", "i_b"), ())
+    text = changes_text(found, "2.0.0", "ab" * 32, {"i_a": "without consent to release"})
+    assert "- `i_a`: without consent to release\n- `i_b`\n" in text

@@ -1,0 +1,422 @@
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from factories import clip, video
+from pydantic import Field
+
+from pipeline.config import Settings
+from pipeline.engine import SCAN, RunSettings, Stage, Summary, run_stage
+from pipeline.errors import GateError, RowError, UserError
+from pipeline.records import Clip, Finding, Rejection, Row, Turn, Video
+from pipeline.store import Place, Rows, Store
+
+HERE = RunSettings(workers=1, max_failed=1)
+POOL = RunSettings(workers=2, max_failed=1)
+
+
+class WordSettings(Settings):
+    word: str = "doubt"
+    at_once: int = Field(1, exclude=True)
+
+
+def remark(unit: str, message: str) -> Finding:
+    return Finding(unit_kind="clip", unit=unit, kind="k", severity="info", message=message)
+
+
+def one_remark(rows: Rows, settings: WordSettings, place: Place) -> Iterator[Row]:
+    """Behave as the clip's id says."""
+    name = rows.one(Clip).clip_id
+    if "reject" in name:
+        raise RowError("not usable", "use another")
+    if "fail" in name:
+        raise RowError("did not work", "try again", again=True)
+    if "die" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "stop" in name:
+        raise UserError("there", "can't go on", "mend it")
+    if "bug" in name:
+        raise KeyError(name)
+    with (place.root / "calls").open("a", encoding="utf-8") as calls:
+        calls.write(f"{name}\n")
+    yield remark(name, settings.word)
+
+
+STAGE = Stage(
+    name="remark",
+    does="remark on each clip",
+    reads=(Clip, Video),
+    writes=(Finding,),
+    settings=WordSettings,
+    run=one_remark,
+    per=Clip,
+)
+
+
+def given(store: Store, *names: str, **fields: Any) -> None:
+    """Put clips, each with its video, where a scan would have."""
+    for name in names:
+        rows = [clip(name), video(name, **fields)]
+        store.finish(SCAN, name, repr(rows), "done", rows)
+
+
+def go(
+    store: Store,
+    stage: Stage = STAGE,
+    settings: Settings | None = None,
+    how: RunSettings = HERE,
+    upstream: Iterable[str] = (),
+) -> Summary:
+    return run_stage(stage, store, settings or WordSettings(), how, list(upstream))
+
+
+def called(store: Store) -> list[str]:
+    """Return the clips that were worked on since the last time this was asked."""
+    path = store.place.root / "calls"
+    names = path.read_text(encoding="utf-8").split() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return sorted(names)
+
+
+def table(store: Store) -> list[tuple[str, str]]:
+    path = store.place.tables / "findings.parquet"
+    return pl.read_parquet(path).select("unit", "message").rows()
+
+
+def test_an_unchanged_unit_is_not_done_again(store: Store) -> None:
+    given(store, "a", "b")
+    assert str(go(store)) == "remark: 2 clips: 2 new, 0 kept"
+    assert called(store) == ["c_a", "c_b"]
+    assert str(go(store)) == "remark: 2 clips: nothing new, 2 kept"
+    assert called(store) == []
+    assert table(store) == [("c_a", "doubt"), ("c_b", "doubt")]
+
+
+def test_a_new_unit_alone_is_done(store: Store) -> None:
+    given(store, "a")
+    go(store)
+    called(store)
+    given(store, "b")
+    assert str(go(store)) == "remark: 2 clips: 1 new, 1 kept"
+    assert called(store) == ["c_b"]
+
+
+def test_a_changed_row_redoes_its_unit_alone(store: Store) -> None:
+    given(store, "a", "b")
+    go(store)
+    called(store)
+    given(store, "a", scene="office")
+    go(store)
+    assert called(store) == ["c_a"]
+
+
+def test_a_changed_setting_redoes_all_and_replaces_what_was(store: Store) -> None:
+    given(store, "a", "b")
+    go(store)
+    go(store, settings=WordSettings(word="praise"))
+    assert table(store) == [("c_a", "praise"), ("c_b", "praise")]
+
+
+def test_an_operational_setting_redoes_nothing(store: Store) -> None:
+    given(store, "a")
+    go(store)
+    called(store)
+    go(store, settings=WordSettings(at_once=9))
+    assert called(store) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 2}, {"depends": lambda settings, place: "another template"}]
+)
+def test_a_new_version_or_another_template_redoes_all(store: Store, change: dict[str, Any]) -> None:
+    given(store, "a")
+    go(store)
+    called(store)
+    go(store, replace(STAGE, **change))
+    assert called(store) == ["c_a"]
+
+
+def test_a_field_that_is_not_heeded_redoes_nothing(store: Store) -> None:
+    stage = replace(STAGE, heeds={Video: {"video_id", "lens"}})
+    given(store, "a")
+    go(store, stage)
+    called(store)
+    given(store, "a", licence="CC-BY-4.0")
+    go(store, stage)
+    assert called(store) == []
+    given(store, "a", lens="fisheye")
+    go(store, stage)
+    assert called(store) == ["c_a"]
+
+
+def test_a_unit_sees_its_own_rows_only(store: Store) -> None:
+    seen: dict[str, list[str]] = {}
+
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        seen[rows.one(Clip).clip_id] = [rows.one(Video).video_id]
+        seen[rows.one(Clip).clip_id] += [turn.clip_id for turn in rows[Turn]]
+        return []
+
+    given(store, "a", "b")
+    turn = Turn(
+        clip_id="c_b", start_us=1, end_us=2, kind="left", yaw_degrees=90, moving=True, confidence=1
+    )
+    store.finish("frames", "v_b", "1", "done", [turn])
+    go(store, replace(STAGE, run=look, reads=(Clip, Video, Turn)), upstream=["frames"])
+    assert seen == {"c_a": ["v_a"], "c_b": ["v_b", "c_b"]}
+
+
+def test_a_stage_sees_no_rows_of_later_stages(store: Store) -> None:
+    seen = []
+
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        seen.append(len(rows[Finding]))
+        return []
+
+    stage = replace(STAGE, run=look, reads=(Clip, Finding), per=None)
+    given(store, "a")
+    store.finish("earlier", "c_a", "1", "done", [remark("c_a", "earlier")])
+    store.finish("later", "c_a", "1", "done", [remark("c_a", "later")])
+    go(store, stage, upstream=["earlier"])
+    assert seen == [1]
+
+
+def test_rows_of_a_unit_that_is_gone_are_dropped(store: Store) -> None:
+    given(store, "a", "b")
+    go(store)
+    store.forget(SCAN, ["a"])
+    go(store)
+    assert table(store) == [("c_b", "doubt")]
+
+
+def test_refused_units_are_told_and_not_tried_again(store: Store) -> None:
+    given(store, "a", "reject")
+    summary = go(store)
+    assert str(summary) == "remark: 2 clips: 1 new, 0 kept, 1 rejected (egost rejections)"
+    (row,) = store.rows(Rejection)
+    assert (row.stage, row.unit, row.what) == ("remark", "c_reject", "not usable")
+    calls: list[str] = []
+
+    def count(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        calls.append(rows.one(Clip).clip_id)
+        return []
+
+    assert go(store, replace(STAGE, run=count)).rejected == 1
+    assert calls == []
+
+
+def test_failed_units_are_tried_again(store: Store) -> None:
+    given(store, "fail")
+    assert go(store).failed == 1
+
+    def works(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        return [remark(rows.one(Clip).clip_id, "at last")]
+
+    assert go(store, replace(STAGE, run=works)).new == 1
+    assert store.rows(Rejection) == []
+    assert table(store) == [("c_fail", "at last")]
+
+
+def test_too_many_failures_stop_the_run_and_keep_what_is_done(store: Store) -> None:
+    given(store, "a", "b", "fail1", "fail2")
+    with pytest.raises(GateError, match="2 of 4 clips failed") as told:
+        go(store, how=RunSettings(workers=1, max_failed=0.4))
+    assert told.value.exit_code == 3
+    assert table(store) == [("c_a", "doubt"), ("c_b", "doubt")]
+    go(store, how=RunSettings(workers=1, max_failed=0.5))
+
+
+def test_rejections_never_count_as_failures(store: Store) -> None:
+    given(store, "reject1", "reject2")
+    assert go(store, how=RunSettings(workers=1, max_failed=0)).rejected == 2
+
+
+def test_the_order_of_units_does_not_matter(tmp_path: Path) -> None:
+    made = []
+    for number, names in enumerate((["a", "b", "reject"], ["reject", "b", "a"])):
+        place = Place(tmp_path / str(number))
+        place.root.mkdir()
+        store = Store(place)
+        for name in names:
+            given(store, name)
+            go(store)
+        made.append({path.name: path.read_bytes() for path in place.tables.iterdir()})
+        store.close()
+    assert made[0] == made[1]
+
+
+def test_a_stage_that_remembers_sees_its_own_last_rows(store: Store) -> None:
+    seen = []
+
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        seen.append([row.message for row in rows.before(Finding)])
+        return [remark("c_a", settings.word)]
+
+    stage = replace(STAGE, run=look, per=None, remembers=(Finding,))
+    given(store, "a")
+    store.finish("other", "c_a", "1", "done", [remark("c_a", "another stage's")])
+    go(store, stage)
+    go(store, stage, WordSettings(word="second"))
+    assert seen == [[], ["doubt"]]
+    assert go(store, stage, WordSettings(word="second")).kept == 1
+    assert len(seen) == 2
+
+
+def test_a_stage_that_forgets_sees_nothing_of_its_last_rows(store: Store) -> None:
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        assert rows.before(Finding) == ()
+        return [remark("c_a", settings.word)]
+
+    given(store, "a")
+    go(store, replace(STAGE, run=look, per=None))
+    go(store, replace(STAGE, run=look, per=None), WordSettings(word="second"))
+
+
+def test_a_bug_stops_the_run_and_keeps_what_is_done(store: Store) -> None:
+    given(store, "a", "bug")
+    with pytest.raises(KeyError):
+        go(store)
+    assert table(store) == [("c_a", "doubt")]
+
+
+# ---- the process pool
+
+
+def test_a_unit_whose_process_dies_fails_alone(store: Store) -> None:
+    given(store, *"abcdef", "die", "reject", "fail")
+    summary = go(store, how=POOL)
+    assert (summary.new, summary.rejected, summary.failed) == (6, 1, 2)
+    assert [unit for unit, _ in table(store)] == [f"c_{name}" for name in "abcdef"]
+    died = {row.unit: row.what for row in store.rows(Rejection)}["c_die"]
+    assert "process" in died
+    assert store.outcomes("remark")["c_die"] == "failed"
+
+
+def test_an_error_for_the_user_crosses_the_process_boundary_whole(store: Store) -> None:
+    given(store, "stop", "a")
+    with pytest.raises(UserError) as told:
+        go(store, how=POOL)
+    assert (told.value.where, told.value.what, told.value.fix) == (
+        "there",
+        "can't go on",
+        "mend it",
+    )
+
+
+# ---- the event loop
+
+
+async def async_remark(rows: Rows, settings: WordSettings, service: Any) -> list[Row]:
+    await asyncio.sleep(0)
+    name = rows.one(Clip).clip_id
+    if "stop" in name:
+        raise UserError("there", "can't go on", "mend it")
+    if "fail" in name:
+        raise RowError("did not work", "try again", again=True)
+    return [remark(name, f"{service}")]
+
+
+@asynccontextmanager
+async def service(settings: WordSettings, place: Place) -> AsyncIterator[str]:
+    (place.root / "opened").touch()
+    try:
+        yield "served"
+    finally:
+        (place.root / "shut").touch()
+
+
+ASYNC = replace(STAGE, run=async_remark, opens=service)
+
+
+def test_an_async_stage_uses_what_it_opens(store: Store) -> None:
+    given(store, "a", "b", "fail")
+    summary = go(store, ASYNC)
+    assert (summary.new, summary.failed) == (2, 1)
+    assert table(store) == [("c_a", "served"), ("c_b", "served")]
+    assert (store.place.root / "shut").exists()
+
+
+def test_nothing_is_opened_when_nothing_is_to_do(store: Store) -> None:
+    given(store, "a")
+    go(store, ASYNC)
+    (store.place.root / "opened").unlink()
+    go(store, ASYNC)
+    assert not (store.place.root / "opened").exists()
+
+
+def test_an_async_stage_without_a_service_gets_the_place(store: Store) -> None:
+    given(store, "a")
+    go(store, replace(ASYNC, opens=None))
+    ((_, message),) = table(store)
+    assert str(store.place.root) in message
+
+
+def test_an_error_for_the_user_comes_bare_out_of_the_event_loop(store: Store) -> None:
+    given(store, "a", "stop1", "stop2")
+    with pytest.raises(UserError, match="can't go on"):
+        go(store, ASYNC)
+    assert (store.place.root / "shut").exists()
+
+
+@asynccontextmanager
+async def service_with_tasks(settings: WordSettings, place: Place) -> AsyncIterator[str]:
+    async with asyncio.TaskGroup():
+        yield "served"
+
+
+def test_it_comes_bare_through_a_service_that_has_tasks_of_its_own(store: Store) -> None:
+    given(store, "stop")
+    with pytest.raises(UserError, match="can't go on"):
+        go(store, replace(ASYNC, opens=service_with_tasks))
+
+
+@asynccontextmanager
+async def no_service(settings: WordSettings, place: Place) -> AsyncIterator[str]:
+    raise UserError("the server", "no key", "set it")
+    yield ""
+
+
+def test_a_service_that_can_not_be_opened_is_told(store: Store) -> None:
+    given(store, "a")
+    with pytest.raises(UserError, match="no key"):
+        go(store, replace(ASYNC, opens=no_service))
+    assert store.keys("remark") == {}
+
+
+def test_more_units_than_run_at_once_all_end(store: Store) -> None:
+    given(store, *(f"{number:03}" for number in range(300)))
+    assert go(store, ASYNC).new == 300
+
+
+def test_a_full_disk_in_the_event_loop_stops_the_service(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(store, "a", "b")
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(store, "finish", full)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        go(store, ASYNC)
+    assert store.keys("remark") == {}
+
+
+def test_warnings_of_a_worker_reach_stderr(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    given(store, "a", "b")
+    go(store, replace(STAGE, run=warn), how=POOL)
+    assert capfd.readouterr().err.count("warning: mind c_") == 2
+
+
+def warn(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    logging.getLogger("worker").warning("mind %s", rows.one(Clip).clip_id)
+    return []

@@ -1,0 +1,279 @@
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import factories
+import polars as pl
+import pytest
+from small_release import LENIENT, stills_of
+
+import pipeline.releases.publish
+from pipeline.engine import RunSettings, run_stage
+from pipeline.errors import GateError, UserError
+from pipeline.flow import SECTIONS, STAGES
+from pipeline.records import Rejection, Video
+from pipeline.releases.publish import Release
+from pipeline.stages.export import ExportSettings, export, gates
+from pipeline.store import Store
+
+SETTINGS = ExportSettings.model_validate(LENIENT)
+CATEGORIES = ("route", "direction", "landmark", "action")
+MOVES = ("left", "right", "right", "left")
+
+
+def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: Any) -> Store:
+    """Put clips whose routes `by` has verified, and compose their items."""
+    for name in names:
+        split = {"a": "train", "b": "test", "c": "test"}[name]
+        video = factories.video(name, split=split, **fields)
+        draft = factories.route(name, MOVES)
+        store.finish("split", name, "1", "done", [video])
+        store.finish("frames", name, "1", "done", [factories.clip(name)])
+        store.finish("draft", name, "1", "done", [draft])
+        store.finish("stills", name, "1", "done", stills_of(store.place, f"c_{name}"))
+        if by:
+            verified = factories.route(name, MOVES, "verified", CATEGORIES)
+            store.finish("review", name, "1", "done", [verified])
+            store.finish("pull", name, "1", "done", [factories.verdict(draft, by)])
+    compose(store)
+    return store
+
+
+def compose(store: Store) -> None:
+    (index,) = (index for index, stage in enumerate(STAGES) if stage.name == "compose")
+    upstream = [stage.name for stage in STAGES[:index]]
+    stage = STAGES[index]
+    run_stage(stage, store, stage.settings(), RunSettings(workers=1), upstream)
+
+
+def recorded() -> dict[str, Any]:
+    return {name: kind().model_dump() for name, kind in SECTIONS.items()}
+
+
+def release(store: Store, version: str = "1.0.0", **how: Any) -> Release:
+    settings = how.pop("settings", SETTINGS)
+    given = recorded() | {"export": settings.model_dump()}
+    return export(store, store.place, version, settings, given, **how)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def head(folder: Path) -> str:
+    """Return the first lines that a reader of the card sees, with and without the front matter."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    _, front, body = card.split("---\n", 2)
+    return "\n".join([*front.split("\n")[:3], *body.split("\n")[:6]])
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    return fill(store)
+
+
+def test_a_release_holds_question_and_evidence_rows_of_the_same_ids(filled: Store) -> None:
+    made = release(filled)
+    assert dict(made.counts) == {"train": 4, "test": 8}
+    for split in ("train", "test"):
+        name = f"{split}-00000-of-00001.parquet"
+        data = pl.read_parquet(made.folder / "data" / name)
+        evidence = pl.read_parquet(made.folder / "evidence" / name)
+        assert data["id"].to_list() == evidence["id"].to_list()
+        asked = data.filter(pl.col("format") == "mcq")
+        letters = {letter: place for place, letter in enumerate("ABCD")}
+        for row in asked.iter_rows(named=True):
+            assert row["options"][letters[row["answer"]]] == row["answer_text"]
+            assert row["ground_truth"] == row["answer"]
+        assert evidence["verified_by"].to_list() == [["person"]] * evidence.height
+
+
+def test_the_same_rows_give_the_same_bytes(filled: Store, tmp_path: Path) -> None:
+    first = release(filled)
+    kept = contents(first.folder.rename(tmp_path / "first"))
+    second = release(filled)
+    assert contents(second.folder) == kept
+    assert second.root_digest == first.root_digest
+
+
+def test_the_checksums_hold_and_cover_every_file(filled: Store) -> None:
+    made = release(filled)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
+        cwd=made.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    sums = (made.folder / "SHA256SUMS").read_text(encoding="utf-8")
+    assert {line.split("  ", 1)[1] for line in sums.splitlines()} == (
+        contents(made.folder).keys() - {"SHA256SUMS"}
+    )
+    assert made.root_digest == hashlib.sha256(sums.encode()).hexdigest()
+
+
+def test_a_version_never_changes(filled: Store) -> None:
+    made = release(filled)
+    before = contents(made.folder)
+    with pytest.raises(UserError, match="this version exists") as told:
+        release(filled)
+    assert told.value.exit_code == 2
+    assert contents(made.folder) == before
+
+
+@pytest.mark.parametrize(
+    "version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "../1.0.0", "1.0.0\n", ""]
+)
+def test_a_version_is_three_numbers(filled: Store, version: str) -> None:
+    with pytest.raises(UserError, match="not a version number"):
+        release(filled, version)
+
+
+def test_a_gate_that_is_not_met_stops_the_release(store: Store) -> None:
+    fill(store, by="script")
+    with pytest.raises(GateError, match="verified_by_people") as told:
+        release(store)
+    assert told.value.exit_code == 3
+    assert "--allow-failing" in told.value.fix
+    assert not store.place.releases.exists()
+    assert {gate.name for gate in gates(store, SETTINGS) if not gate.met} == {"verified_by_people"}
+
+
+def test_allowed_to_fail_card_and_manifest_say_so_first(store: Store) -> None:
+    fill(store, by="script")
+    made = release(store, allow_failing=True)
+    assert head(made.folder).count("No person verified this release.") == 2
+    assert "# Gates not met: verified_by_people." in head(made.folder)
+    assert "**Gate not met: verified_by_people:**" in head(made.folder)
+    assert "a script is no person" in head(made.folder)
+    manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    met = {gate["name"]: gate["met"] for gate in manifest["gates"]}
+    assert not met.pop("verified_by_people")
+    assert all(met.values())
+    assert manifest["clips_judged_by_people"] == 0
+    assert manifest["clips_judged_by_scripts"] == 3
+
+
+def test_a_release_that_people_verified_says_nothing_of_the_kind(filled: Store) -> None:
+    made = release(filled)
+    assert "No person" not in head(made.folder)
+    assert "not met" not in head(made.folder)
+
+
+def test_without_any_verdict_the_card_says_that_no_person_verified(store: Store) -> None:
+    made = release(fill(store, by=None), settings=SETTINGS.model_copy(update={"min_verified": 0}))
+    assert head(made.folder).count("No person verified this release.") == 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("config", ["default", "evidence"])
+def test_datasets_reads_it_as_the_card_says(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    from datasets import load_dataset
+
+    settings = SETTINGS.model_copy(
+        update={"dataset": "no"}
+    )  # a name that YAML would take for false
+    made = release(filled, settings=settings)
+    found = load_dataset(str(made.folder), config, cache_dir=str(tmp_path / "cache"))
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    rows = pl.read_parquet(made.folder / ("data" if config == "default" else config) / "*.parquet")
+    ids = [row["id"] for part in ("test", "train") for row in found[part]]
+    assert sorted(ids) == sorted(rows["id"].to_list())
+
+
+@pytest.mark.parametrize("dataset", ["no", "1.0", "- a", "null", "x "])
+def test_the_front_matter_is_read_as_texts(filled: Store, dataset: str) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
+    made = release(filled, settings=SETTINGS.model_copy(update={"dataset": dataset}))
+    card = (made.folder / "README.md").read_text(encoding="utf-8")
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert front["pretty_name"] == dataset
+    assert front["language"] == ["en"]
+    assert front["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize("consent", ["local", "model"])
+def test_nothing_goes_out_without_consent(store: Store, consent: str) -> None:
+    fill(store, names="a", consent=consent)
+    with pytest.raises(UserError, match="4 items without consent to release") as told:
+        release(store)
+    assert "consent" in told.value.fix
+
+
+def test_one_video_without_consent_is_left_out_and_counted(store: Store) -> None:
+    fill(store, names="ab")
+    fill(store, names="c", consent="model")
+    made = release(store)
+    shown = b"".join(contents(made.folder).values())
+    assert b"v_c" not in shown
+    assert b"c.mp4" not in shown
+    assert "Left out: 4 items without consent to release." in (made.folder / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_what_is_set_aside_or_not_verified_is_left_out(store: Store) -> None:
+    fill(store)
+    fill(store, names="a", by=None)
+    store.forget("review", ["a"])
+    refused = Rejection(stage="review", unit="c_b", what="too dark", fix="film again")
+    store.finish("review", "b", "2", "rejected", [refused])
+    compose(store)
+    made = release(store, settings=SETTINGS.model_copy(update={"only_verified": True}))
+    assert dict(made.counts) == {"test": 4}
+    manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["left_out"] == {"not verified": 4, "set aside": 4}
+
+
+def test_nothing_to_release_is_told(store: Store) -> None:
+    with pytest.raises(UserError, match="nothing to release"):
+        release(store)
+
+
+def test_items_of_a_video_that_is_gone_are_left_out(filled: Store) -> None:
+    filled.forget("split", ["a"])
+    assert {video.video_id for video in filled.rows(Video)} == {"v_b", "v_c"}
+    made = release(filled)
+    assert dict(made.counts) == {"test": 8}
+    manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["left_out"] == {"of a video, clip or route that is gone": 4}
+
+
+def test_the_secret_and_the_machine_stay_at_home(filled: Store) -> None:
+    made = release(filled)
+    shown = b"".join(contents(made.folder).values())
+    assert filled.place.secret() not in shown
+    assert str(filled.place.root).encode() not in shown
+    assert b"root" not in pl.read_parquet(made.folder / "data" / "*.parquet").columns
+
+
+def test_a_failed_write_leaves_nothing(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pipeline.releases.publish, "write_sums", full)
+    with pytest.raises(OSError, match="No space"):
+        release(filled)
+    assert list(filled.place.releases.iterdir()) == []
+
+
+def test_what_a_killed_export_left_behind_is_cleared(filled: Store) -> None:
+    left = filled.place.releases / ".tmp-left"
+    left.mkdir(parents=True)
+    (left / "README.md").touch()
+    made = release(filled)
+    assert list(filled.place.releases.iterdir()) == [made.folder]
+
+
+def test_moves_are_the_reference_of_a_description(filled: Store) -> None:
+    made = release(filled)
+    evidence = pl.read_parquet(made.folder / "evidence" / "*.parquet")
+    data = pl.read_parquet(made.folder / "data" / "*.parquet").join(evidence, on="id")
+    told = dict(data.select("question_type", "reference_moves").rows())
+    assert told["route_forward"] == list(MOVES)
+    assert told["route_reverse"] == ["right", "left", "left", "right"]

@@ -1,0 +1,90 @@
+"""Faces on keyframes: a drawn one is found, a room without one is not."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import RowError
+from pipeline.records import Clip, Finding, Frame
+from pipeline.stages.faces import FacesSettings, count_faces, run, wanted
+from pipeline.store import Place, Rows
+from tests.clip_rows import clip, frames, jpeg
+
+
+def portrait(size: int = 150, width: int = 640, height: int = 480) -> bytes:
+    """A drawn face: head, hair, sockets with eyes and brows, nose, mouth, chin."""
+    picture = np.full((height, width), 90, np.uint8)
+
+    def oval(x: int, y: int, across: int, down: int, grey: int) -> None:
+        scale = size / 200
+        centre = (int(width / 2 + x * scale), int(height / 2 + y * scale))
+        axes = (int(across * scale), int(down * scale))
+        cv2.ellipse(picture, centre, axes, 0, 0, 360, grey, -1)
+
+    oval(0, 0, 75, 100, 200)
+    oval(0, -75, 78, 35, 50)
+    for side in (-1, 1):
+        oval(side * 32, -18, 22, 12, 110)
+        oval(side * 32, -15, 14, 7, 235)
+        oval(side * 32, -15, 7, 7, 30)
+        oval(side * 32, -34, 22, 5, 70)
+    oval(0, 8, 9, 24, 225)
+    oval(0, 30, 16, 7, 150)
+    oval(0, 58, 30, 8, 110)
+    oval(0, 80, 40, 12, 180)
+    return cv2.imencode(".jpg", cv2.GaussianBlur(picture, (0, 0), 3 * size / 200))[1].tobytes()
+
+
+def looked(place: Place, pictures: list[bytes]) -> list[Finding]:
+    shown = frames(place, len(pictures))
+    kept = tuple(
+        frame.model_copy(update={"media": place.keep(data, ".jpg")})
+        for frame, data in zip(shown, pictures, strict=True)
+    )
+    rows = run(Rows({Clip: (clip(),), Frame: kept}), FacesSettings(), place)
+    return [row for row in rows if isinstance(row, Finding)]
+
+
+@pytest.mark.parametrize("size", [100, 200, 300])
+def test_a_face_is_seen(size: int) -> None:
+    assert count_faces(portrait(size), FacesSettings()) == 1
+
+
+def test_a_face_is_seen_in_a_large_picture() -> None:
+    assert count_faces(portrait(500, 1920, 1080), FacesSettings()) == 1
+
+
+def test_a_small_face_is_passed_over_as_set() -> None:
+    assert count_faces(portrait(100), FacesSettings(smallest=0.5)) == 0
+
+
+def test_no_face_no_finding(place: Place) -> None:
+    assert looked(place, [jpeg(1, 640, 480), jpeg(2, 320, 240)]) == []
+
+
+def test_one_finding_tells_the_times(place: Place) -> None:
+    (one,) = looked(place, [portrait(), jpeg(1, 640, 480), portrait(), portrait(), portrait()])
+    assert (one.unit_kind, one.kind, one.severity) == ("clip", "face_seen", "info")
+    assert one.message == "there may be a face at 0:00.0, 0:08.0, 0:12.0 and 1 more"
+
+
+def test_a_lost_or_broken_keyframe_is_told(place: Place) -> None:
+    with pytest.raises(RowError, match="no picture"):
+        looked(place, [b"no jpeg"])
+    for path in place.media.rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(RowError, match="can't be read"):
+        list(run(Rows({Clip: (clip(),), Frame: _gone(place)}), FacesSettings(), place))
+
+
+def _gone(place: Place) -> tuple[Frame, ...]:
+    shown = frames(place, 1)
+    Path(place.media_path(shown[0].media)).unlink()
+    return shown
+
+
+def test_looking_can_be_left_out() -> None:
+    assert wanted(FacesSettings())
+    assert not wanted(FacesSettings(look=False))

@@ -1,0 +1,104 @@
+"""A benchmark in the reference's form is read, audited row by row, and written again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_release import release, small_space
+
+from pipeline.blind.foreign import audit, faults_by_row, read, write
+from pipeline.blind.items import read_items
+from pipeline.errors import UserError
+from pipeline.gates import Gate
+from pipeline.releases.reading import open_release
+
+MOVES = (
+    "turn left then right",
+    "turn right then right",
+    "turn left then left",
+    "turn right then left",
+)
+
+
+def row(number: int, **fields: Any) -> dict[str, Any]:
+    """One row as the reference has it: options inside the question, a tagged letter, think text."""
+    letter = "ABCD"[number % 4]
+    options = [MOVES[(place - number) % 4] for place in range(4)]
+    stood = " ".join(f"{name}. {text}" for name, text in zip("ABCD", options, strict=True))
+    given = {
+        "question_id": f"q{number}",
+        "video": f"v{number // 2}.mp4",
+        "question_type": f"direction_{('forward', 'reverse')[number % 2]}",
+        "question": f"Which way in {('there', 'back')[number % 2]}? {stood}",
+        "answer": f"<answer>{letter}</answer>",
+        "think": "<think>The wall moves right.</think>",
+    }
+    return given | fields
+
+
+def audited(tmp_path: Path, rows: list[dict[str, Any]], name: str = "a.jsonl") -> dict[str, Gate]:
+    path = tmp_path / name
+    text = "\n".join(json.dumps(one) for one in rows) if name.endswith("l") else json.dumps(rows)
+    path.write_text(text, encoding="utf-8")
+    return {gate.name: gate for gate in audit(read(path))}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_right_rows_pass_every_check(tmp_path: Path, name: str) -> None:
+    found = audited(tmp_path, [row(number) for number in range(8)], name)
+    assert [gate.name for gate in found.values() if not gate.met] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "gate"),
+    [
+        ({"answer": "<answer>E</answer>"}, "readable"),
+        ({"question": "Which way in back? A. left B. right"}, "four_options"),
+        ({"question": "Which way in there? A. one B. two C. three D. four"}, "stems"),
+        ({"question_id": "q0"}, "duplicates"),
+        (
+            {"question": "Which way in back? A. turn left B. turn right then right C. walk D. wait",
+             "answer": "B"},
+            "reverses",
+        ),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_with_its_row(tmp_path: Path, fault: dict[str, Any], gate: str) -> None:
+    rows = [row(number) for number in range(8)]
+    rows[5] |= fault
+    found = audited(tmp_path, rows)
+    assert not found[gate].met
+    expected = {"readable": f"{tmp_path}/a.jsonl, line 6", "duplicates": "q0"}.get(gate, "q5")
+    assert found[gate].rows == (expected,)
+    foreign = read(tmp_path / "a.jsonl")
+    assert any(line.startswith(f"{expected}: ") for line in faults_by_row(foreign, found.values()))
+
+
+def test_a_skewed_letter_is_told(tmp_path: Path) -> None:
+    rows = [row(4 * number, question_id=f"q{number}", video=f"v{number}") for number in range(12)]
+    found = audited(tmp_path, rows)
+    assert found["letters"].figure == "A is right in 12 of 12 (100.0%)"
+    assert len(found["letters"].rows) == 12
+
+
+def test_what_holds_no_item_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "no question"}\n', encoding="utf-8")
+    with pytest.raises(UserError, match="no multiple-choice item can be read"):
+        read(tmp_path / "a.jsonl")
+
+
+def test_a_release_goes_out_in_that_form_and_comes_back(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        made = open_release(release(space, "1.0.0").folder)
+    found = read(made.folder / "adapters" / "ego_st" / "test.json")
+    known = {row.id: row for split, row in made.questions() if split == "test" and row.options}
+    assert {item.id for item in found.items} == known.keys()
+    for item in found.items:
+        assert list(item.options) == known[item.id].options
+        assert item.options[item.answer] == known[item.id].answer_text
+    write(found, tmp_path / "ours.jsonl")
+    again = read_items(tmp_path / "ours.jsonl")
+    assert [(one.id, one.options, one.answer) for one in again] == [
+        (one.id, one.options, one.answer) for one in found.items
+    ]

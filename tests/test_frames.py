@@ -1,0 +1,146 @@
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numbered
+import numpy as np
+import pytest
+
+from pipeline.clients import video
+from pipeline.errors import RowError
+from pipeline.records import Clip, Frame, Heading, Rejection, Row, Turn, Video
+from pipeline.stages.frames import FramesSettings, run
+from pipeline.store import Place, Rows
+
+REAL = Path(__file__).parents[2] / "shared" / "video"
+
+
+def row_of(path: Path, hfov_degrees: float | None = None) -> Video:
+    info = video.probe(path)
+    return Video(
+        video_id="v_test", root=str(path.parent), path=path.name, sha256="0" * 64,
+        bytes=path.stat().st_size, container=info.container, codec=info.codec, width=info.width,
+        height=info.height, rotation=info.rotation, fps_num=info.fps_num, fps_den=info.fps_den,
+        duration_us=info.duration_us, has_audio=info.has_audio,
+        hfov_degrees=hfov_degrees or info.hfov_degrees, lens="rectilinear", scene=None, wearer=None,
+        source=None, licence=None, consent="local", split_group="g", split="test",
+    )  # fmt: skip
+
+
+def made(
+    place: Place, path: Path, hfov_degrees: float | None = None, **settings: object
+) -> list[Row]:
+    rows = Rows({Video: (row_of(path, hfov_degrees),)})
+    return list(run(rows, FramesSettings.model_validate(settings), place))
+
+
+def of(rows: list[Row], kind: type) -> list:  # type: ignore[type-arg]
+    return [row for row in rows if isinstance(row, kind)]
+
+
+def number_of(place: Place, frame: Frame) -> int:
+    return numbered.read(cv2.imread(str(place.media_path(frame.media))))
+
+
+@pytest.mark.parametrize("motion", [True, False])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("cfr.mp4", {}),
+        ("b.mkv", {"options": {"bf": "3", "g": "30"}}),
+        ("vfr.ts", {"times_ms": [n * n for n in range(90)], "options": {"bf": "2", "g": "20"}}),
+    ],
+)
+def test_keyframes_are_the_pictures_they_say_they_are(
+    tmp_path: Path, name: str, how: dict[str, object], motion: bool
+) -> None:
+    path = tmp_path / name
+    times = numbered.write(path, **how)  # type: ignore[arg-type]
+    place = Place(tmp_path / "workspace")
+    frames = of(made(place, path, motion=motion), Frame)
+    assert len(frames) >= 4
+    assert [times[number_of(place, frame)] for frame in frames] == [frame.t_us for frame in frames]
+    exact = {picture.t_us: picture.pts for picture in video.pictures(path)}
+    assert all(exact[frame.t_us] == frame.pts for frame in frames)
+    assert all(frame.reason for frame in frames)
+
+
+def test_two_runs_write_the_same_rows_and_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path)
+    first, second = Place(tmp_path / "one"), Place(tmp_path / "two")
+    rows = made(first, path)
+    assert rows == made(second, path)
+    for frame in of(rows, Frame):
+        data = first.media_path(frame.media).read_bytes()
+        assert data == second.media_path(frame.media).read_bytes()
+        assert frame.media.startswith(hashlib.sha256(data).hexdigest()[:2])
+    kept = {path.name for path in first.root.rglob("*") if path.is_file()}
+    assert kept == {Path(frame.media).name for frame in of(rows, Frame)}, (
+        "nothing else is left behind"
+    )
+
+
+def test_a_long_video_is_cut_into_clips_without_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "long.mp4"
+    times = numbered.write(path, times_ms=[number * 100 for number in range(340)])
+    rows = made(Place(tmp_path / "workspace"), path, max_clip_seconds=10)
+    clips = sorted(of(rows, Clip), key=lambda clip: clip.start_us)
+    assert clips[0].start_us == 0
+    assert clips[-1].end_us >= times[-1]
+    assert all(earlier.end_us == later.start_us for earlier, later in pairwise(clips))
+    assert all(1_000_000 <= clip.end_us - clip.start_us <= 10_000_000 for clip in clips)
+    for heading in of(rows, Heading):
+        (clip,) = (clip for clip in clips if clip.clip_id == heading.clip_id)
+        assert heading.yaw_degrees[0] == 0
+        assert clip.start_us <= heading.t_us[0] <= heading.t_us[-1] <= clip.end_us
+        assert len(heading.t_us) == len(heading.yaw_degrees) > 50
+
+
+def test_portrait_video_keeps_upright_keyframes(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path, rotation=90)
+    place = Place(tmp_path / "workspace")
+    frames = of(made(place, path), Frame)
+    assert {(frame.width, frame.height) for frame in frames} == {(180, 320)}
+    turned = cv2.imread(str(place.media_path(frames[0].media)))
+    assert turned.shape == (320, 180, 3)
+    assert numbered.read(np.rot90(turned, -1)) == 0 or frames[0].t_us > 0
+
+
+def test_a_vanished_file_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path, count=5)
+    rows = Rows({Video: (row_of(path),)})
+    path.unlink()
+    with pytest.raises(RowError) as caught:
+        list(run(rows, FramesSettings(), Place(tmp_path / "workspace")))
+    assert caught.value.again
+
+
+def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    numbered.write(path, count=300, options={"g": "30"})
+    row = row_of(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    rows = list(run(Rows({Video: (row,)}), FramesSettings(), Place(tmp_path / "workspace")))
+    (told,) = of(rows, Rejection)
+    assert (told.stage, told.unit) == ("frames", "a.mkv")
+    assert "hold no picture" in told.what
+    assert of(rows, Clip)[-1].end_us < 7_000_000
+
+
+def test_an_unknown_lens_is_said_and_costs_confidence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not REAL.is_dir():
+        pytest.skip("the real clips are not beside this checkout (../shared/video)")
+    path = REAL / "hololens_indoor" / "video.mp4"
+    place = Place(tmp_path / "workspace")
+    known = of(made(place, path, 57.2), Turn)
+    assert "field of view" not in caplog.text
+    guessed = of(made(place, path, None, default_hfov_degrees=57.2), Turn)
+    assert "field of view unknown" in caplog.text
+    assert [turn.kind for turn in known] == [turn.kind for turn in guessed]
+    assert all(less.confidence < more.confidence for less, more in zip(guessed, known, strict=True))

@@ -1,0 +1,239 @@
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numbered
+import pytest
+
+from pipeline.errors import RowError, UserError
+from pipeline.records import Narration, Probe, Rejection, Row, Source
+from pipeline.stages.ingest import IngestSettings, Scan, run, scan
+from pipeline.store import Place, Rows
+
+SETTINGS = IngestSettings()
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small real video of one second."""
+    path = tmp_path_factory.mktemp("walk") / "walk.mp4"
+    numbered.write(path, count=30)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "videos"
+    found.mkdir()
+    return found
+
+
+def found(*paths: Path, known: Iterable[Source] = (), **settings: Any) -> Scan:
+    return scan(paths, known, IngestSettings(**settings))
+
+
+def names(of: Scan) -> set[str]:
+    return {source.path for source in of.sources.values()}
+
+
+def ingested(source: Source, place: Place) -> list[Row]:
+    # What is stored has to be written as JSON, so a name that can't be is found here.
+    source = Source.model_validate_json(source.model_dump_json())
+    rows = list(run(Rows({Source: (source,)}), SETTINGS, place))
+    return [type(row).model_validate_json(row.model_dump_json()) for row in rows]
+
+
+def refused(source: Source, place: Place) -> str:
+    with pytest.raises(RowError) as told:
+        ingested(source, place)
+    assert told.value.fix
+    return told.value.what
+
+
+def test_a_folder_is_searched_with_all_below(folder: Path, walk: bytes, place: Place) -> None:
+    (folder / "deep" / "er").mkdir(parents=True)
+    for name in ("a.mp4", "deep/er/B.MP4"):
+        (folder / name).write_bytes(walk)
+    (folder / "notes.txt").touch()
+    (folder / "manifest.csv").write_text("path,scene\na.mp4,office\n")
+    (folder / "a.vtt").write_text("WEBVTT\n\n00:00.5 --> 00:00.9\nthe door\n")
+    (folder / "stray.srt").touch()
+    seen = found(folder)
+    assert names(seen) == {"a.mp4", "deep/er/B.MP4"}
+    assert seen.passed_over == 2
+    sources = {source.path: source for source in seen.sources.values()}
+    assert sources["a.mp4"].scene == "office"
+    probe, narration = ingested(sources["a.mp4"], place)
+    assert isinstance(probe, Probe)
+    assert (probe.codec, probe.width, probe.height) == ("h264", *numbered.SIZE)
+    assert probe.duration_us == pytest.approx(1_000_000, abs=40_000)
+    assert isinstance(narration, Narration)
+    assert (narration.video_id, narration.t_us, narration.text) == (
+        probe.video_id, 500_000, "the door",
+    )  # fmt: skip
+
+
+def test_an_id_is_of_the_content_not_of_the_name(folder: Path, walk: bytes, place: Place) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(walk)
+    probes = [ingested(source, place)[0] for source in found(folder).sources.values()]
+    assert len({row.video_id for row in probes if isinstance(row, Probe)}) == 1
+
+
+ODD_NAMES = [
+    "it's \"quoted\".mp4", "two\nlines.mp4", "日本 🧭.mp4", "-rf.mp4", " .mp4", "a|b\\c.mp4",
+    "e\u0301.mp4", "%20#?.mp4", "concat:x.mp4", "sep\u2028.mp4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_are_ingested(folder: Path, walk: bytes, place: Place, name: str) -> None:
+    (folder / name).write_bytes(walk)
+    (folder / name).with_suffix(".jsonl").write_text('{"time": 0.5, "text": "door"}')
+    (source,) = found(folder).sources.values()
+    assert source.path == name
+    probe, narration = ingested(source, place)
+    assert isinstance(probe, Probe)
+    assert isinstance(narration, Narration)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(folder: Path, walk: bytes, place: Place) -> None:
+    raw = os.fsencode(folder) + b"/bad\xff"
+    Path(os.fsdecode(raw + b".mp4")).write_bytes(walk)
+    Path(os.fsdecode(raw + b".vtt")).write_text("WEBVTT\n")
+    (source,) = found(folder).sources.values()
+    assert source.path == "bad\\xff.mp4"
+    assert "not UTF-8" in refused(source, place)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_told(folder: Path, walk: bytes) -> None:
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/odd\xff"))
+    odd.mkdir()
+    (odd / "a.mp4").write_bytes(walk)
+    with pytest.raises(UserError, match="not UTF-8"):
+        found(odd)
+
+
+def test_what_is_no_video_is_refused(folder: Path, place: Place) -> None:
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is text, not a video\n" * 40)
+    (folder / "picture.mp4").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    (folder / "noise.mp4").write_bytes(bytes(range(256)) * 40)
+    (folder / "folder.mp4").mkdir()
+    (folder / "broken.mp4").symlink_to(folder / "nowhere.mp4")
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    told = {source.path: refused(source, place) for source in found(folder).sources.values()}
+    assert "zero bytes" in told.pop("empty.mp4")
+    assert "text file" in told.pop("text.mp4")
+    assert "image" in told.pop("picture.mp4")
+    assert "folder" in told.pop("folder.mp4")
+    assert "broken link" in told.pop("broken.mp4")
+    assert "broken link" in told.pop("loop.mp4")
+    assert told.keys() == {"noise.mp4"}
+
+
+def test_a_linked_folder_is_not_followed_and_not_passed_in_silence(
+    folder: Path, walk: bytes, place: Place
+) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    (folder / "round").symlink_to(folder)
+    sources = {source.path: source for source in found(folder).sources.values()}
+    assert sources.keys() == {"a.mp4", "round"}
+    assert "a link to a folder" in refused(sources["round"], place)
+
+
+def test_what_may_not_be_read_is_refused(folder: Path, walk: bytes, place: Place) -> None:
+    file = folder / "shut.mp4"
+    file.write_bytes(walk)
+    file.chmod(0)
+    if os.access(file, os.R_OK):
+        pytest.skip("this account reads files that are shut to it (root), so nothing can be seen")
+    (source,) = found(folder).sources.values()
+    assert "permission denied" in refused(source, place)
+
+
+BROKEN = {
+    "a.jsonl": '{"time": 1',
+    "a.csv": "words\nx\n",
+    "a.srt": "hello",
+    "a.vtt": "WEBVTT\n\n09:00.000 --> 09:01.000\nlate\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_sidecar_is_a_rejection_and_the_video_goes_on(
+    folder: Path, walk: bytes, place: Place, name: str
+) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    (folder / name).write_text(BROKEN[name])
+    (source,) = found(folder).sources.values()
+    probe, rejection = ingested(source, place)
+    assert isinstance(probe, Probe)
+    assert isinstance(rejection, Rejection)
+    assert rejection.unit == name
+    assert rejection.what.startswith("narrations can't be read: ")
+
+
+def test_a_sidecar_that_is_not_text_is_a_rejection(folder: Path, walk: bytes, place: Place) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    (folder / "a.csv").write_bytes(b"time,text\n1,\xff\n")
+    (source,) = found(folder).sources.values()
+    assert [type(row) for row in ingested(source, place)] == [Probe, Rejection]
+
+
+def test_no_two_narrations_have_one_key_and_none_is_lost(
+    folder: Path, walk: bytes, place: Place
+) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    lines = ['{"time": 0.5, "landmark": "door"}', '{"time": 0.5, "action": "opens it"}']
+    lines += ['{"time": 1.5, "text": "end"}', '{"time": 1.6, "text": "end"}']
+    (folder / "a.jsonl").write_text("\n".join(lines))
+    (source,) = found(folder).sources.values()
+    said = [row for row in ingested(source, place) if isinstance(row, Narration)]
+    assert len({row.identity() for row in said}) == len(said)
+    assert {row.landmark for row in said} == {None, "door"}
+    assert {row.action for row in said} == {None, "opens it"}
+
+
+def test_consent_comes_from_the_manifest_or_else_from_the_settings(
+    folder: Path, walk: bytes
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(walk)
+    (folder / "manifest.csv").write_text("path,consent\na.mp4,release\n")
+    seen = {s.path: s.consent for s in found(folder, consent="model").sources.values()}
+    assert seen == {"a.mp4": "release", "b.mp4": "model"}
+
+
+def test_a_changed_file_or_sidecar_is_seen(folder: Path, walk: bytes) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    first = found(folder).sources
+    assert found(folder).sources == first
+    (folder / "a.vtt").write_text("WEBVTT\n")
+    second = found(folder).sources
+    assert second.keys() == first.keys()
+    assert second != first
+
+
+def test_looking_again_needs_no_path_and_keeps_what_is_not_mounted(
+    folder: Path, walk: bytes
+) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    known = found(folder).sources
+    assert scan([], known.values(), SETTINGS).sources == known
+    folder.rename(folder.with_name("elsewhere"))
+    assert scan([], known.values(), SETTINGS).sources == known
+
+
+def test_one_file_and_its_folder_are_one_source(folder: Path, walk: bytes) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    (folder / "sub").mkdir()
+    every = found(folder / "a.mp4", folder, folder / "sub" / "..").sources
+    assert len(every) == 1
+
+
+@pytest.mark.parametrize(("name", "what"), [("none", "no such file"), ("", "no video files")])
+def test_a_path_without_videos_is_told(folder: Path, name: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        found(folder / name)

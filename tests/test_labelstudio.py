@@ -1,0 +1,146 @@
+import http.server
+import json
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.assets import asset
+from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.errors import UserError
+from pipeline.store import Place
+
+
+@pytest.fixture
+def web() -> Iterator[tuple[str, dict[str, tuple[int, Any]]]]:
+    """A server on loopback that answers what a test tells it to, by path."""
+    answers: dict[str, tuple[int, Any]] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code, body = answers.get(self.path.partition("?")[0], (404, {"detail": "not found"}))
+            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", answers
+        server.shutdown()
+        thread.join()
+
+
+def version(number: str) -> tuple[int, Any]:
+    return 200, {"label-studio-os-package": {"version": number}}
+
+
+@pytest.mark.parametrize("answer", [(200, "<html>hello</html>"), (200, {"version": 3}), (404, [])])
+def test_another_program_is_not_label_studio(web, answer):
+    url, answers = web
+    answers["/api/version"] = answer
+    with pytest.raises(UserError, match="it is not Label Studio"):
+        labelstudio.connect(url, "key")
+
+
+@pytest.mark.parametrize("number", ["1.22.9", "0.9", "2.0.0"])
+def test_a_version_that_was_never_tried_is_refused(web, number):
+    url, answers = web
+    answers["/api/version"] = version(number)
+    with pytest.raises(UserError, match=f"this is Label Studio {number}"):
+        labelstudio.check_server(url)
+
+
+@pytest.mark.parametrize("number", ["1.23.2", "1.24.0.post1"])
+def test_a_known_version_is_taken(web, number):
+    url, answers = web
+    answers["/api/version"] = version(number)
+    assert labelstudio.check_server(url) == number
+
+
+def test_a_failing_server_is_quoted_and_not_asked_twice(web):
+    url, answers = web
+    answers["/api/version"] = version("1.23.2")
+    answers["/api/current-user/whoami"] = (503, {"detail": "database is locked"})
+    with pytest.raises(UserError, match=r"refused \(503\): database is locked"):
+        labelstudio.connect(url, "0" * 40)
+
+
+def test_no_server_names_the_address_and_the_command():
+    with pytest.raises(UserError) as caught:
+        labelstudio.connect("http://127.0.0.1:9/", "key")
+    assert caught.value.where == "http://127.0.0.1:9"
+    assert "egost label-studio start" in caught.value.fix
+
+
+def test_a_port_that_somebody_listens_on_is_refused():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(UserError, match="another program listens there"):
+            labelstudio_server._free_port(other.getsockname()[1])
+
+
+def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
+    for name in ("PORT", "HOST", "DEBUG", "USERNAME", "OPENAI_API_KEY", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.setenv(name, "ours")
+    clean = labelstudio_server._clean(tmp_path)
+    assert "ours" not in clean.values()
+    assert clean["HOME"] == str(tmp_path)
+
+
+def test_secrets_are_drawn_once_and_are_for_the_owner_alone(tmp_path):
+    first = labelstudio_server._secrets(tmp_path)
+    assert labelstudio_server._secrets(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+    assert first != labelstudio_server._secrets(Path(tmp_path, "other"))
+
+
+def test_a_pid_that_is_used_again_is_not_ours(tmp_path):
+    home = labelstudio_server.folder(Place(tmp_path))
+    home.mkdir()
+    mark = labelstudio_server._Mark(pid=os.getpid(), born="another time", port=9)
+    (home / "server.json").write_text(mark.model_dump_json())
+    assert labelstudio_server.status(Place(tmp_path)) is None
+    assert labelstudio_server.stop(Place(tmp_path)) is False
+
+
+def test_a_workspace_without_a_server_has_none(tmp_path):
+    assert labelstudio_server.status(Place(tmp_path)) is None
+    assert labelstudio_server.stop(Place(tmp_path)) is False
+
+
+@pytest.mark.parametrize("uv", ["/somewhere/uv", None])
+def test_the_environment_is_made_with_uv_or_without(monkeypatch, uv):
+    monkeypatch.setattr(labelstudio_server.shutil, "which", lambda name: uv)
+    make, install = labelstudio_server._install_commands(Path("/home"), Path("/pins.txt"))
+    assert make[-1] == "/home"
+    assert install[-1] == "/pins.txt"
+    assert ("uv" in make[0]) == (uv is not None)
+
+
+def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    broken = [["sh", "-c", "echo no such thing on the index; exit 3"]]
+    monkeypatch.setattr(labelstudio_server, "_install_commands", lambda home, pins: broken)
+    with pytest.raises(UserError, match=r"ended with 3:\n +no such thing"):
+        labelstudio_server.environment()
+    assert not list(tmp_path.rglob("egost-ready"))
+
+
+def test_every_version_of_the_server_is_pinned():
+    lines = asset("constraints-label-studio.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert f"label-studio=={labelstudio_server.VERSION}" in pins
+    assert all("==" in line for line in pins)

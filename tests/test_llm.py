@@ -1,0 +1,497 @@
+"""The model client: keeps, caps, retries, and what each failure means."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from pipeline.clients.chat import Message, ModelSettings, json_schema
+from pipeline.clients.journal import Journal, Reply
+from pipeline.clients.llm import Client, Question, connect
+from pipeline.clients.openai_wire import OpenAIWire
+from pipeline.clients.pace import Pace
+from pipeline.clients.prices import Price, price_of
+from pipeline.clients.wire import (
+    PassingError,
+    ScriptedModel,
+    UnsupportedError,
+    on_loopback,
+    retry_after,
+)
+from pipeline.errors import RowError, UserError
+from pipeline.store import Place
+from tests.clip_rows import workspace
+
+PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 a token
+SETTINGS = ModelSettings(
+    model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, max_cost_usd=1000
+)
+
+
+class Word(BaseModel):
+    word: str
+
+
+def question(text: str = "which word?") -> Question[Word]:
+    return Question(
+        (Message("system", ("rules",)), Message("user", (text,))),
+        Word,
+        lambda found: [] if found.word.isalpha() else ["not a word"],
+        lambda problems: "mend: " + "; ".join(problems),
+    )
+
+
+GOOD = '{"word": "door"}'
+
+
+class Clock:
+    """Time that passes only when someone sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += max(0.0, seconds)
+        await asyncio.sleep(0)
+
+    def now(self) -> float:
+        return self.time
+
+
+def talk(
+    place: Place,
+    model: ScriptedModel,
+    work: Callable[[Client], Awaitable[Any]],
+    settings: ModelSettings = SETTINGS,
+    price: Price = PRICED,
+    clock: Clock | None = None,
+) -> Any:
+    clock = clock or Clock()
+
+    async def once() -> Any:
+        journal = Journal(place.root / "llm.sqlite")
+        pace = Pace(settings.in_flight, sleep=clock.sleep, now=clock.now)
+        try:
+            return await work(Client(settings, model, journal, price, pace=pace, sleep=clock.sleep))
+        finally:
+            journal.close()
+
+    return asyncio.run(once())
+
+
+def ask(place: Place, model: ScriptedModel, **more: Any) -> Any:
+    return talk(place, model, lambda client: client.ask(question()), **more)
+
+
+def table(place: Place, query: str) -> list[Any]:
+    with sqlite3.connect(place.root / "llm.sqlite") as db:
+        found = db.execute(query).fetchall()
+    db.close()
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return workspace(tmp_path / "w")
+
+
+# ---- kept replies ---------------------------------------------------------------------------------
+
+
+def test_a_kept_reply_is_not_bought_twice(place: Place) -> None:
+    first = ask(place, ScriptedModel(GOOD))
+    assert ask(place, ScriptedModel()) == first
+    assert first.value == Word(word="door")
+    assert (first.input_tokens, first.output_tokens) == (100, 50)
+    assert first.cost_usd == pytest.approx(0.2)
+
+
+def test_two_callers_with_the_same_request_buy_it_once(place: Place) -> None:
+    model = ScriptedModel(GOOD)
+
+    async def work(client: Client) -> Any:
+        return await asyncio.gather(*(client.ask(question()) for _ in range(5)))
+
+    answers = talk(place, model, work)
+    assert answers == [answers[0]] * 5
+    assert len(model.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "n"},
+        {"base_url": "http://127.0.0.1:2/v1"},
+        {"temperature": 0.0},
+        {"max_completion_tokens": 101},
+    ],
+)
+def test_another_request_is_another_reply(place: Place, change: dict[str, Any]) -> None:
+    ask(place, ScriptedModel(GOOD))
+    model = ScriptedModel(GOOD)
+    ask(place, model, settings=SETTINGS.model_copy(update=change))
+    assert len(model.asked) == 1
+
+
+def test_a_request_is_on_disk_before_it_is_sent(place: Place) -> None:
+    seen: list[Any] = []
+
+    def answer(_: Any) -> str:
+        seen.extend(table(place, "SELECT state, reserved_usd > 0 FROM requests"))
+        return GOOD
+
+    ask(place, ScriptedModel(answer=answer))
+    assert seen == [("sent", 1)]
+    assert table(place, "SELECT state FROM requests") == [("kept",)]
+
+
+def test_no_picture_and_no_key_is_written_down(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    ask(place, ScriptedModel(GOOD))
+    whole = (place.root / "llm.sqlite").read_bytes() + b"".join(
+        path.read_bytes() for path in place.root.glob("llm.sqlite-*")
+    )
+    assert b"very-secret" not in whole
+
+
+def test_a_damaged_journal_is_the_users_to_mend(place: Place) -> None:
+    (place.root / "llm.sqlite").write_bytes(
+        b"not a database, but long enough to be looked at" * 100
+    )
+    with pytest.raises(UserError, match=r"llm\.sqlite") as caught:
+        ask(place, ScriptedModel(GOOD))
+    assert "don't delete it" in caught.value.fix
+
+
+# ---- caps -----------------------------------------------------------------------------------------
+
+
+def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(place: Place) -> None:
+    settings = SETTINGS.model_copy(update={"max_cost_usd": 1.0})
+    model = ScriptedModel(answer=lambda body: GOOD)
+
+    async def work(client: Client) -> Any:
+        asked = (client.ask(question(f"word {number}?")) for number in range(50))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = talk(place, model, work, settings)
+    stopped = [answer for answer in found if isinstance(answer, UserError)]
+    assert stopped
+    assert "draft.max_cost_usd" in str(stopped[0])
+    ((spent,),) = table(place, "SELECT sum(cost_usd) FROM requests")
+    assert 0.5 < spent <= 1.0
+    assert len(model.asked) == len(found) - len(stopped)
+
+
+def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(place: Place) -> None:
+    ask(place, ScriptedModel(GOOD))
+    with sqlite3.connect(place.root / "llm.sqlite") as db:
+        db.execute("UPDATE requests SET state = 'sent', cost_usd = NULL, reserved_usd = 5.0")
+    db.close()
+    tight = SETTINGS.model_copy(update={"max_cost_usd": 5.2, "model": "n"})
+    with pytest.raises(UserError, match=r"5\.0000 of 5\.20 USD"):
+        ask(place, ScriptedModel(), settings=tight)
+
+
+def test_the_cap_on_requests_counts_every_try(place: Place) -> None:
+    model = ScriptedModel(*(PassingError("500", unknown=False) for _ in range(9)))
+    with pytest.raises(UserError, match=r"draft\.max_requests"):
+        ask(place, model, settings=SETTINGS.model_copy(update={"max_requests": 3}))
+    assert len(model.asked) == 3
+
+
+def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(place: Place) -> None:
+    model = ScriptedModel(
+        PassingError("500", unknown=False), PassingError("stall", unknown=True), GOOD
+    )
+    ask(place, model)
+    assert table(place, "SELECT state FROM requests ORDER BY id") == [
+        ("failed",),
+        ("unknown",),
+        ("kept",),
+    ]
+    journal = Journal(place.root / "llm.sqlite")
+    totals = journal.totals()
+    journal.close()
+    ((reserved,),) = table(place, "SELECT reserved_usd FROM requests WHERE state = 'unknown'")
+    assert (totals.requests, totals.cost_usd, totals.unknown_usd) == (
+        3,
+        pytest.approx(0.2),
+        reserved,
+    )
+
+
+def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(place: Place) -> None:
+    heavy = Reply(GOOD, None, "stop", "m", 10_000, 50)
+    model = ScriptedModel(heavy, GOOD)
+
+    async def work(client: Client) -> None:
+        await client.ask(question("one?"))
+        await client.ask(question("two?"))
+
+    talk(place, model, work)
+    first, second = (
+        row[0] for row in table(place, "SELECT reserved_usd FROM requests ORDER BY id")
+    )
+    assert second >= 10.0 > first
+
+
+def test_without_token_counts_the_cost_is_unknown_and_counts_in_full(place: Place) -> None:
+    answer = ask(place, ScriptedModel(Reply(GOOD, None, "stop", "m", None, None)))
+    assert (answer.cost_usd, answer.input_tokens) == (None, None)
+    journal = Journal(place.root / "llm.sqlite")
+    assert journal.totals().unknown_usd > 0
+    journal.close()
+
+
+def test_a_model_of_unknown_price_is_not_sent_to_elsewhere() -> None:
+    with pytest.raises(UserError, match="no price is known"):
+        price_of("house-model", None, None, local=False)
+    assert price_of("house-model", None, None, local=True).cost(10**6, 10**6) == 0
+    assert price_of("house-model", 1.0, 2.0, local=False).cost(10**6, 10**6) == 3.0
+    assert price_of("gpt-4o-mini-2024-07-18", None, None, local=False).input == 0.15
+
+
+@pytest.mark.parametrize("dearer", ["gpt-5-pro", "o3-pro", "gpt-4o-audio-preview", "gpt-5.4-pro"])
+def test_a_dearer_model_of_the_same_name_is_not_taken_for_a_known_one(dearer: str) -> None:
+    with pytest.raises(UserError, match="can't be capped"):
+        price_of(dearer, None, None, local=False)
+
+
+def test_pictures_count_by_the_models_rule() -> None:
+    tiles = Price(name="t", input=1, output=1, pictures="tiles")
+    assert tiles.picture_tokens(640, 360, "low") == 85
+    assert tiles.picture_tokens(640, 360, "high") == 85 + 2 * 170
+    patches = Price(name="p", input=1, output=1, pictures="patches", factor=1.62)
+    assert patches.picture_tokens(640, 360, "low") == 389  # 20 x 12 patches
+    assert patches.picture_tokens(6400, 3600, "low") == 2489  # 1536 at most
+
+
+# ---- failures -------------------------------------------------------------------------------------
+
+
+def test_passing_failures_are_tried_a_bounded_number_of_times(place: Place) -> None:
+    clock = Clock()
+    model = ScriptedModel(
+        *(PassingError("the server answered 500", unknown=False) for _ in range(6))
+    )
+    with pytest.raises(RowError, match="failed 6 times, last: the server answered 500") as caught:
+        ask(place, model, clock=clock)
+    assert caught.value.again
+    waits = [seconds for seconds in clock.slept if seconds > 0]
+    assert len(waits) == 5
+    assert waits[-1] > waits[0]
+
+
+@pytest.mark.parametrize("seconds", [2.0, 7200.0])
+def test_retry_after_holds_everyone_back_for_as_long_as_asked(place: Place, seconds: float) -> None:
+    clock = Clock()
+    model = ScriptedModel(
+        PassingError("429", unknown=False, overload=True, closed_for=seconds), answer=lambda _: GOOD
+    )
+    moments: list[float] = []
+
+    async def work(client: Client) -> None:
+        await client.ask(question("first?"))
+        moments.append(clock.time)
+
+    talk(place, model, work, clock=clock)
+    assert moments[0] - 1000.0 >= seconds
+
+
+def test_a_long_wait_is_said_aloud(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        ask(
+            place,
+            ScriptedModel(PassingError("429", unknown=False, overload=True, closed_for=600), GOOD),
+        )
+    assert "asks to wait 600 s" in caplog.text
+
+
+def test_a_final_error_stops_the_others_before_they_send(place: Place) -> None:
+    final = UserError("server", "refused the key", "another key")
+    model = ScriptedModel(final)
+
+    async def work(client: Client) -> Any:
+        asked = (client.ask(question(f"word {number}?")) for number in range(9))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = talk(place, model, work, SETTINGS.model_copy(update={"in_flight": 1}))
+    assert found == [final] * 9
+    assert len(model.asked) == 1
+
+
+def test_a_final_error_waits_for_what_is_under_way(place: Place) -> None:
+    class Slow(ScriptedModel):
+        async def send(self, body: Any) -> Reply:
+            if "slow" in json.dumps(body):
+                await asyncio.sleep(0.05)
+                return Reply(GOOD, None, "stop", "m", 1, 1)
+            raise UserError("server", "no quota", "top up")
+
+    async def work(client: Client) -> list[Any]:
+        slow = asyncio.create_task(client.ask(question("slow?")))
+        await asyncio.sleep(0)
+        with pytest.raises(UserError):
+            await client.ask(question("fast?"))
+        return table(place, "SELECT count(*) FROM replies") if slow else []
+
+    assert talk(place, Slow(), work) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (Reply("", "I can't help with that", "stop", "m", 1, 1), "refused"),
+        (Reply("", None, "content_filter", "m", 1, 1), "content filter"),
+        (Reply('{"word": "do', None, "length", "m", 1, 100), "cut off"),
+    ],
+)
+def test_what_no_repair_can_mend_rejects_the_clip(place: Place, reply: Reply, says: str) -> None:
+    model = ScriptedModel(reply)
+    with pytest.raises(RowError, match=says) as caught:
+        ask(place, model)
+    assert not caught.value.again
+    with pytest.raises(RowError, match=says):
+        ask(place, ScriptedModel())  # the reply was paid for, and kept
+
+
+def test_a_server_that_refuses_schemas_is_asked_without_from_then_on(place: Place) -> None:
+    model = ScriptedModel(UnsupportedError("no response_format"), answer=lambda _: GOOD)
+
+    async def work(client: Client) -> None:
+        await client.ask(question("one?"))
+        await client.ask(question("two?"))
+
+    talk(place, model, work)
+    assert ["response_format" in body for body in model.asked] == [True, False, False]
+    again = ScriptedModel()
+    talk(place, again, lambda client: client.ask(question("one?")))
+    assert not again.asked
+
+
+def test_structured_false_never_sends_a_schema(place: Place) -> None:
+    model = ScriptedModel(GOOD)
+    ask(place, model, settings=SETTINGS.model_copy(update={"structured": False}))
+    assert "response_format" not in model.asked[0]
+
+
+def test_a_strict_schema_holds_no_bounds() -> None:
+    from pipeline.stages.draft import RouteReply
+
+    text = json.dumps(json_schema(RouteReply))
+    assert not any(word in text for word in ("minimum", "maxItems", "default", "title"))
+    assert text.count('"additionalProperties": false') == 2
+
+
+# ---- pace -----------------------------------------------------------------------------------------
+
+
+def test_the_flow_halves_once_per_round_and_grows_back() -> None:
+    clock = Clock()
+    pace = Pace(64, sleep=clock.sleep, now=clock.now)
+    first_round = clock.time
+    clock.time += 5
+    for _ in range(20):
+        pace.pushed_back(sent=first_round)
+    assert pace.limit == 32
+    pace.pushed_back(sent=clock.time)  # sent after the cut: half was still too much
+    assert pace.limit == 16
+    for _ in range(5000):
+        pace.went_well()
+    assert pace.limit == 64
+
+
+def test_rate_limits_space_the_requests() -> None:
+    clock = Clock()
+
+    async def work() -> float:
+        pace = Pace(8, 60, 1200, sleep=clock.sleep, now=clock.now)
+        for _ in range(5):
+            async with pace.slot(100):  # 100 of 1200 tokens a minute: 5 s each
+                pass
+        return clock.time - 1000
+
+    assert asyncio.run(work()) == pytest.approx(20)
+
+
+def test_never_more_than_the_limit_at_once() -> None:
+    async def work() -> int:
+        pace, active, most_active = Pace(3), 0, 0
+
+        async def one() -> None:
+            nonlocal active, most_active
+            async with pace.slot(1):
+                active += 1
+                most_active = max(most_active, active)
+                await asyncio.sleep(0)
+                active -= 1
+
+        await asyncio.gather(*(one() for _ in range(20)))
+        return most_active
+
+    assert asyncio.run(work()) == 3
+
+
+# ---- the wire -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0.0),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "86400"}, 86400.0),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"retry-after": "Thu, 01 Jan 1970 00:10:00 GMT"}, 500.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "nan"}, 0.0),
+        ({"retry-after": "inf"}, 0.0),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers, now=lambda: 100.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost/v1", True),
+        ("http://[::1]:80/v1", True),
+        ("http://127.8.9.1/v1", True),
+        ("http://192.168.0.4/v1", False),
+        ("http://0.0.0.0/v1", False),
+        ("https://localhost.example.com/v1", False),
+        ("https://api.openai.com/v1", False),
+    ],
+)
+def test_loopback_is_told_from_elsewhere(address: str, local: bool) -> None:
+    assert on_loopback(address) is local
+
+
+def test_a_server_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+        OpenAIWire("https://models.example/v1", "m", 5)
+
+
+def test_no_server_is_the_users_to_mend(place: Place) -> None:
+    async def work() -> None:
+        async with connect(SETTINGS, place) as client:
+            await client.ask(question())
+
+    with pytest.raises(UserError, match="no server answers there") as caught:
+        asyncio.run(work())
+    assert caught.value.where == SETTINGS.base_url

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.manifest import COLUMNS, read_manifest
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    (folder / "a.mp4").touch()
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b, c.mp4").touch()
+    raw = text if isinstance(text, bytes) else text.encode()
+    (folder / "manifest.csv").write_bytes(raw)
+    return folder
+
+
+def test_no_manifest_says_nothing(tmp_path: Path) -> None:
+    assert read_manifest(tmp_path) == {}
+
+
+def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> None:
+    row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release"
+    text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,\r\n'
+    assert read_manifest(write(tmp_path, text)) == {
+        "a.mp4": {
+            "scene": "office",
+            "wearer": "Ann",
+            "source": "https://example.org",
+            "licence": "CC-BY-4.0",
+            "hfov_degrees": 120.5,
+            "lens": "fisheye",
+            "split": "test",
+            "consent": "release",
+        },
+        "sub/b, c.mp4": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("", "line 1", "no column named path"),
+        ("scene\noffice\n", "line 1", "no column named path"),
+        ("path,scenes\na.mp4,x\n", "line 1", "unknown column 'scenes'"),
+        ("path,scene,scene\na.mp4,x,y\n", "line 1", "column 'scene' twice"),
+        ("path,scene\na.mp4,x\nb.mp4,x\n", "line 3", "b.mp4 is not there"),
+        ("path,scene\na.mp4\n", "line 2", "not as many cells"),
+        ("path,scene\na.mp4,x,y\n", "line 2", "not as many cells"),
+        ("path\na.mp4\n./a.mp4\n", "line 3", "a.mp4 is named twice"),
+        ("path\n/etc/passwd\n", "line 2", "not a path below this folder"),
+        ("path\nsub/../../x\n", "line 2", "not a path below this folder"),
+        ('path\n"a\0.mp4"\n', "line 2", "not a path below this folder"),
+        ('path\n" "\n', "line 2", "not a path below this folder"),
+        (f"path\n{'x' * 5000}\n", "line 2", "not a path below this folder"),
+        ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
+        ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
+        ("path,consent\na.mp4,yes\n", "line 2", "consent 'yes'"),
+        ("path,hfov_degrees\na.mp4,wide\n", "line 2", "hfov_degrees 'wide'"),
+        ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
+        ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
+        ('path,scene\na.mp4,"x\n', "manifest.csv", "can't be read"),
+        (b"path,scene\na.mp4,\xff\n", "manifest.csv", "can't be read"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(
+    tmp_path: Path, text: str | bytes, where: str, what: str
+) -> None:
+    with pytest.raises(UserError) as told:
+        read_manifest(write(tmp_path, text))
+    assert where in told.value.where
+    assert what in told.value.what
+    assert told.value.fix
+
+
+def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "videos", tmp_path / "secret.mp4"
+    folder.mkdir()
+    outside.touch()
+    (folder / "link.mp4").symlink_to(outside)
+    write(folder, "path\nlink.mp4\n")
+    with pytest.raises(UserError, match="not a path below"):
+        read_manifest(folder)

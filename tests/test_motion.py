@@ -1,0 +1,174 @@
+import csv
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.clients import video
+from pipeline.motion import Lens, Tracker
+from pipeline.turns import Course, Swing, course, swings
+
+REAL = Path(__file__).parents[2] / "shared" / "video"
+MIRRORED = {"left": "right", "right": "left", "around": "around"}
+
+
+def texture(seed: int = 0) -> np.ndarray:
+    """Return a panorama (360 degrees wide, 120 high, 8 pixels per degree) with edges of all sizes."""
+    random = np.random.default_rng(seed)
+    image = np.full((960, 2880), 120, np.uint8)
+    for _ in range(900):
+        x, y, w, h = random.integers(0, 2880), random.integers(0, 960), *random.integers(8, 160, 2)
+        cv2.rectangle(
+            image, (int(x), int(y)), (int(x + w), int(y + h)), int(random.integers(0, 255)), -1
+        )
+    return cv2.GaussianBlur(image, (3, 3), 0)
+
+
+def seen(
+    image: np.ndarray, yaw: float, lens: Lens, pitch: float = 0.0, blur: int = 0
+) -> np.ndarray:
+    """Return what a camera in the middle of the panorama sees; yaw is positive to the left."""
+    across, down = np.meshgrid(np.arange(320, dtype=np.float32), np.arange(180, dtype=np.float32))
+    rays = lens.rays(np.stack([across.ravel(), down.ravel()], axis=1), 320, 180)
+    tilt = math.radians(pitch)
+    rays = rays @ np.array(
+        [[1, 0, 0], [0, math.cos(tilt), math.sin(tilt)], [0, -math.sin(tilt), math.cos(tilt)]]
+    )
+    azimuth = np.degrees(np.arctan2(rays[:, 0], rays[:, 2])) - yaw
+    height = np.degrees(np.arcsin(np.clip(rays[:, 1], -1, 1)))
+    x = (azimuth % 360 * 8).reshape(180, 320).astype(np.float32)
+    y = ((height + 60) * 8).reshape(180, 320).astype(np.float32)
+    picture = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return cv2.blur(picture, (blur, 1)) if blur else picture
+
+
+def measured(yaws: list[float], lens: Lens, view: Lens | None = None, **how: float) -> Course:
+    image = texture()
+    tracker = Tracker(lens)
+    for number, yaw in enumerate(yaws):
+        tracker.add(number * 100_000, seen(image, yaw, view or lens, **how))  # type: ignore[arg-type]
+    return course(0, tracker.steps)
+
+
+@pytest.mark.parametrize(
+    "lens", [Lens(57), Lens(70), Lens(95), Lens(110, "fisheye"), Lens(150, "fisheye")]
+)
+def test_heading_follows_a_turn_on_the_spot(lens: Lens) -> None:
+    yaws = [0.0] * 5 + [float(4 * n) for n in range(31)] + [120.0] * 5
+    found = measured(yaws, lens)
+    assert np.abs(found.yaw_degrees - yaws).max() < 3
+    (turn,) = swings(found)
+    assert turn.kind == "left"
+    assert turn.yaw_degrees == pytest.approx(120, abs=3)
+
+
+@pytest.mark.parametrize("step", [10.0, 14.0, 17.0])
+def test_fast_head_turns_are_followed(step: float) -> None:
+    yaws = [0.0, 0.0, *(-step * n for n in range(7)), -6 * step, -6 * step]
+    found = measured(yaws, Lens(57), blur=9)
+    assert found.yaw_degrees[-1] == pytest.approx(-6 * step, rel=0.03)
+
+
+def test_a_bent_head_measures_the_same_turn() -> None:
+    yaws = [0.0] * 5 + [float(4 * n) for n in range(26)] + [100.0] * 5
+    found = measured(yaws, Lens(70), pitch=-28.0)
+    assert found.yaw_degrees[-1] == pytest.approx(100, rel=0.06)
+
+
+def test_a_wider_lens_means_a_larger_angle() -> None:
+    yaws = [float(3 * n) for n in range(21)]
+    right, wrong = measured(yaws, Lens(60)), measured(yaws, Lens(80), view=Lens(60))
+    assert right.yaw_degrees[-1] == pytest.approx(60, rel=0.03)
+    assert wrong.yaw_degrees[-1] > 1.1 * right.yaw_degrees[-1]
+
+
+def test_blank_pictures_say_nothing() -> None:
+    tracker = Tracker(Lens())
+    for number in range(5):
+        tracker.add(number * 100_000, np.full((180, 320), 77, np.uint8))
+    assert [step.share for step in tracker.steps] == [0.0] * 4
+    assert not course(0, tracker.steps).yaw_degrees.any()
+
+
+def swings_of(*points: tuple[float, float]) -> list[Swing]:
+    """Return the swings of a heading that runs straight between (second, degrees) points."""
+    t_us = np.arange(0, round(points[-1][0] * 1e6), 100_000)
+    yaw = np.interp(t_us / 1e6, *zip(*points, strict=True))
+    return swings(Course(t_us, yaw))
+
+
+def test_kinds_and_thresholds() -> None:
+    for degrees, kinds in (
+        (40, []), (50, ["left"]), (-50, ["right"]), (140, ["left"]), (160, ["around"]), (-160, ["around"]),
+    ):  # fmt: skip
+        found = swings_of((0, 0), (3, 0), (5, degrees), (8, degrees))
+        assert [swing.kind for swing in found] == kinds
+        if found:
+            assert found[0].yaw_degrees == pytest.approx(degrees, abs=0.5)
+            assert 2_800_000 <= found[0].start_us < found[0].end_us <= 5_200_000
+
+
+def test_a_rest_parts_two_turns_and_a_short_one_does_not() -> None:
+    rest = swings_of((0, 0), (3, 0), (5, 90), (7, 90), (9, 180), (12, 180))
+    assert [swing.kind for swing in rest] == ["left", "left"]
+    short = swings_of((0, 0), (3, 0), (5, 90), (5.5, 90), (7.5, 180), (10, 180))
+    assert [swing.kind for swing in short] == ["around"]
+
+
+def test_a_small_swing_back_does_not_part_a_turn_and_a_large_one_does() -> None:
+    small = swings_of((0, 0), (3, 60), (3.5, 54), (6, 120), (9, 120))
+    assert [swing.kind for swing in small] == ["left"]
+    large = swings_of((0, 0), (3, 60), (3.5, 40), (6, 110), (9, 110))
+    assert [swing.kind for swing in large] == ["left", "left"]
+
+
+def test_too_short_to_say() -> None:
+    assert swings(Course(np.array([0]), np.array([0.0]))) == []
+
+
+def clip(name: str) -> Path:
+    if not REAL.is_dir():
+        pytest.skip("the real clips are not beside this checkout (../shared/video)")
+    return REAL / name
+
+
+def real_swings(folder: Path, hfov_degrees: float, *, mirror: bool) -> list[Swing]:
+    tracker = Tracker(Lens(hfov_degrees))
+    for picture in video.pictures(folder / "video.mp4", 105_000):
+        grey = picture.grey(320)
+        tracker.add(picture.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
+    return swings(course(0, tracker.steps))
+
+
+def score(found: list[Swing], truth: list[tuple[float, float, str]]) -> float:
+    """Return F1: a turn is found where one of the same kind overlaps it, each counted once."""
+    left = list(truth)
+    hits = 0
+    for swing in found:
+        for start, end, kind in left:
+            if kind == swing.kind and swing.start_us < end * 1e6 and swing.end_us > start * 1e6:
+                left.remove((start, end, kind))
+                hits += 1
+                break
+    return 2 * hits / (len(found) + len(truth)) if found or truth else 1.0
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_turns_of_a_real_office_walk(mirror: bool) -> None:
+    folder = clip("hololens_indoor")
+    with (folder / "gt_turns.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    truth = [
+        (float(row["start_s"]), float(row["end_s"]), row["kind"].replace("u_turn", "around"))
+        for row in rows
+    ]
+    if mirror:
+        truth = [(start, end, MIRRORED[kind]) for start, end, kind in truth]
+    assert score(real_swings(folder, 57.2, mirror=mirror), truth) >= 0.9
+
+
+@pytest.mark.parametrize("name", ["gopro_walk", "gopro_karma_drone"])
+def test_no_turn_is_invented(name: str) -> None:
+    assert real_swings(clip(name), 70, mirror=False) == []

@@ -1,0 +1,182 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from walked import clip, draft, rows, steps
+
+from pipeline import people
+from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.console import make_workspace
+from pipeline.errors import UserError
+from pipeline.flow import Space, open_space
+from pipeline.records import Item, Route, Verdict
+from pipeline.stages import verdictlog
+
+SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
+WALK = steps("left", "straight", "right")
+
+
+class Desk:
+    """A workspace with one drafted clip, and a server that is played."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root = folder, folder / "workspace"
+        self.client = ScriptedClient()
+        make_workspace(self.root)
+        with self.open() as space:
+            self.fill(space)
+
+    @contextmanager
+    def open(self) -> Iterator[Space]:
+        with open_space(self.root, SET) as space:
+            yield space
+
+    def fill(self, space: Space) -> None:
+        """Put what ingest, frames and draft would have made."""
+        made = rows(space.place, self.folder, [draft(clip(), WALK)], ["walk"])
+        stages = {"videos": "split", "routes": "draft"}
+        for kind, found in made.seen.items():
+            if found and kind.table != "findings":
+                stage = stages.get(kind.table, "frames")
+                space.store.finish(stage, kind.table, "k", "done", found)
+
+    def accept(self, task: int, who: str = "ann") -> None:
+        given = [{"from_name": "verdict", "value": {"choices": ["accept"]}}]
+        self.client.answer(task, given, email=f"{who}@example.org")
+
+    @property
+    def log(self) -> Path:
+        return self.root / "verdicts" / "egost-routes.jsonl"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    found = Desk(tmp_path)
+    monkeypatch.setattr(people, "connect", lambda space: found.client)
+    return found
+
+
+def verified(space: Space) -> list[Route]:
+    return [route for route in space.store.rows(Route) if route.origin == "verified"]
+
+
+def test_pull_twice_is_once_in_the_workspace_and_in_the_log(desk: Desk):
+    with desk.open() as space:
+        assert people.push(space).new == 1
+        desk.accept(1)
+        assert (people.pull(space).new, len(verified(space))) == (1, 1)
+        again = people.pull(space)
+        assert (again.new, again.kept, again.restored) == (0, 1, 0)
+        assert {item.status for item in space.store.rows(Item)} == {"verified"}
+    assert len(desk.log.read_text().splitlines()) == 1
+
+
+def test_a_lost_workspace_and_a_lost_server_lose_no_verdict(desk: Desk):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+        people.pull(space)
+        (before,) = space.store.rows(Verdict)
+    for path in desk.root.glob("done.sqlite*"):
+        path.unlink()
+    desk.client = ScriptedClient()
+    with desk.open() as space:
+        desk.fill(space)
+        assert people.push(space).new == 0
+        assert space.store.rows(Verdict) == [before]
+        assert len(verified(space)) == 1
+
+
+def test_a_pull_that_is_killed_after_the_log_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+    append = verdictlog.append
+
+    def killed(*arguments: Any) -> int:
+        append(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, desk.open() as space:
+        patch.setattr(verdictlog, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            people.pull(space)
+        assert space.store.rows(Verdict) == []
+    with desk.open() as space:
+        assert people.pull(space).restored == 1
+        assert len(verified(space)) == 1
+    assert len(desk.log.read_text().splitlines()) == 1
+
+
+def test_verdicts_about_other_workspaces_clips_stay_in_the_log(desk: Desk):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+        people.pull(space)
+        (known,) = space.store.rows(Verdict)
+        strange = known.model_copy(update={"clip_id": "elsewhere", "annotation_id": "x"})
+        verdictlog.append(desk.log, [strange])
+        assert people.restore(space) == 0
+
+
+def test_an_edit_is_another_line_of_the_log(desk: Desk):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+        people.pull(space)
+        given = [{"from_name": "verdict", "value": {"choices": ["reject"]}}]
+        desk.client.answer(1, given, email="ann@example.org")
+        assert people.pull(space).new == 1
+        assert verified(space) == []
+        assert {item.status for item in space.store.rows(Item)} == {"set_aside"}
+    assert len(desk.log.read_text().splitlines()) == 2
+
+
+def test_the_audit_sets_items_aside_and_sends_their_clip_back(desk: Desk):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+        people.pull(space)
+        pushed = people.audit_push(space)
+        asked = [item for item in space.store.rows(Item) if item.format == "mcq"]
+        assert pushed.new == len(asked) > 0
+        for number, task in list(desk.client.kept.items())[1:]:
+            given = [{"from_name": "choice", "value": {"choices": ["none"]}}]
+            assert "question" in task.data
+            desk.client.answer(number, given, email="cat@example.org")
+        pulled = people.audit_pull(space)
+        assert (pulled.new, pulled.own, pulled.stale) == (len(asked), 0, 0)
+        assert (people.audit_pull(space).new, people.audit_pull(space).kept) == (0, len(asked))
+        aside = {
+            item.item_id: item.status_reason
+            for item in space.store.rows(Item)
+            if item.format == "mcq"
+        }
+        assert all("no option is right" in str(reason) for reason in aside.values())
+        told = people.audit_status(space)
+        assert (told.tasks, told.done, told.audit.flawed.hits) == (len(asked),) * 3
+        assert people.push(space).reopened == 1
+        assert people.push(space).reopened == 0
+
+
+def test_without_a_server_it_says_how_to_start_one(tmp_path: Path):
+    with Desk(tmp_path).open() as space, pytest.raises(UserError, match="is not running") as caught:
+        people.push(space)
+    assert "label-studio start" in caught.value.fix
+
+
+def test_a_server_of_ones_own_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
+    desk = Desk(tmp_path)
+    with (
+        open_space(desk.root, ["review.url=http://127.0.0.1:9"]) as space,
+        pytest.raises(UserError, match="LABEL_STUDIO_API_KEY is not set"),
+    ):
+        people.pull(space)
+
+
+def test_two_pulls_at_once_are_told_apart(desk: Desk):
+    with desk.open(), pytest.raises(UserError, match="another egost command"), desk.open():
+        pass

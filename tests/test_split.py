@@ -1,0 +1,155 @@
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from factories import SECOND, probe
+
+from pipeline.records import Probe, Rejection, Row, SplitLabel, Video
+from pipeline.stages.split import SplitSettings, run
+from pipeline.store import Place, Rows
+
+
+def split(
+    place: Place,
+    probes: Iterable[Probe],
+    earlier: Iterable[Row] = (),
+    **settings: Any,
+) -> list[Row]:
+    before = list(earlier)
+    kept: dict[type[Row], tuple[Row, ...]] = {
+        kind: tuple(row for row in before if isinstance(row, kind)) for kind in (Video, SplitLabel)
+    }
+    return list(run(Rows({Probe: tuple(probes)}, kept), SplitSettings(**settings), place))
+
+
+def splits(rows: Iterable[Row]) -> dict[str, str]:
+    return {row.path: row.split for row in rows if isinstance(row, Video)}
+
+
+def refusals(rows: Iterable[Row]) -> dict[str, str]:
+    return {row.unit: row.what for row in rows if isinstance(row, Rejection)}
+
+
+def groups(rows: Iterable[Row]) -> dict[str, str]:
+    return {row.path: row.split_group for row in rows if isinstance(row, Video)}
+
+
+def test_scene_and_wearer_join_across_videos(place: Place) -> None:
+    found = groups(
+        split(
+            place,
+            [
+                probe("a", scene="office"),
+                probe("b", scene="office", wearer="Ann"),
+                probe("c", wearer="Ann"),
+                probe("d", scene="Ann"),
+                probe("e"),
+            ],
+        )
+    )
+    assert found["a.mp4"] == found["b.mp4"] == found["c.mp4"]
+    assert len(set(found.values())) == 3
+
+
+def test_an_assignment_never_moves(place: Place) -> None:
+    first = split(place, [probe(name, scene=name) for name in "abcdefgh"])
+    more = [probe(name, scene=name) for name in "abcdefgh"] + [
+        probe(f"x{number}", scene=f"new {number}", duration_us=900 * SECOND) for number in range(9)
+    ]
+    second = splits(split(place, more, first, salt="another", train=0.6, test=0.35))
+    assert splits(first).items() <= second.items()
+
+
+def test_a_label_that_was_gone_for_a_while_comes_back_where_it_was(place: Place) -> None:
+    first = split(place, [probe("a", scene="office", wanted_split="train"), probe("b")])
+    second = split(place, [probe("b")], first)
+    third = split(place, [probe("c", scene="office"), probe("b")], second)
+    assert splits(third)["c.mp4"] == "train"
+
+
+def test_a_video_that_would_join_two_groups_is_refused_naming_both(place: Place) -> None:
+    apart = [probe("a", scene="office"), probe("b", wearer="Ann")]
+    first = split(place, apart)
+    joined = split(place, [*apart, probe("c", scene="office", wearer="Ann")], first)
+    assert splits(joined) == splits(first)
+    (what,) = refusals(joined).values()
+    assert "scene:office, wearer:Ann would join two split groups" in what
+    assert all(group in what for group in groups(first).values())
+
+
+@pytest.mark.parametrize("wanted", ["train", "validation", "test"])
+def test_a_wanted_split_is_given(place: Place, wanted: str) -> None:
+    rows = split(place, [probe("a", scene="x", wanted_split=wanted), probe("b", scene="x")])
+    assert splits(rows) == {"a.mp4": wanted, "b.mp4": wanted}
+
+
+def test_wishes_that_contradict_are_refused(place: Place) -> None:
+    rows = split(
+        place,
+        [
+            probe("a", scene="x", wanted_split="train"),
+            probe("b", scene="x", wanted_split="test"),
+        ],
+    )
+    assert splits(rows) == {"a.mp4": "train"}
+    assert "wants it in test" in refusals(rows)["b.mp4"]
+
+
+def test_a_video_that_would_join_two_wishes_is_refused(place: Place) -> None:
+    rows = split(
+        place,
+        [
+            probe("a", scene="x", wanted_split="train"),
+            probe("b", wearer="y", wanted_split="test"),
+            probe("c", scene="x", wearer="y"),
+        ],
+    )
+    assert splits(rows) == {"a.mp4": "train", "b.mp4": "test"}
+    assert "train" in refusals(rows)["c.mp4"]
+    assert "test" in refusals(rows)["c.mp4"]
+
+
+def test_a_wish_against_an_assignment_is_refused(place: Place) -> None:
+    first = split(place, [probe("a", wanted_split="train")])
+    rows = split(place, [probe("a", wanted_split="test")], first)
+    assert "wants it in test, but its split group is in train" in refusals(rows)["a.mp4"]
+
+
+def test_footage_is_shared_out_as_the_settings_say(place: Place) -> None:
+    probes = [
+        probe(f"{number:03}", scene=f"s{number}", duration_us=(20 + number % 7) * SECOND)
+        for number in range(100)
+    ]
+    length: Counter[str] = Counter()
+    for row in split(place, probes):
+        if isinstance(row, Video):
+            length[row.split] += row.duration_us
+    shares = {name: seconds / length.total() for name, seconds in length.items()}
+    assert shares == pytest.approx({"test": 0.8, "train": 0.15, "validation": 0.05}, abs=0.01)
+
+
+def test_the_order_of_probes_does_not_matter(place: Place) -> None:
+    probes = [probe(name, scene=name if name < "d" else None) for name in "abcdefgh"]
+    one, two = split(place, probes), split(place, probes[::-1])
+    assert splits(one) == splits(two)
+    assert groups(one) == groups(two)
+
+
+def test_the_same_content_is_admitted_once_and_the_first_stays(place: Place) -> None:
+    later = probe("z", path="z.mp4")
+    first = split(place, [later])
+    rows = split(place, [later, probe("z", path="a copy.mp4")], first)
+    assert list(splits(rows)) == ["z.mp4"]
+    assert refusals(rows) == {"a copy.mp4": "the same content as z.mp4"}
+
+
+def test_a_large_group_is_said_aloud(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    split(place, [probe("a", scene="office", duration_us=90 * SECOND), probe("b"), probe("c")])
+    assert "(scene:office) holds 82 % of the footage" in caplog.text
+    assert caplog.text.count("holds") == 1
+
+
+def test_shares_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be 1"):
+        SplitSettings(train=0.5)

@@ -1,0 +1,138 @@
+"""Equally distant frames: the right pictures, put back where a licence kept them out of a release."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import cv2
+import factories
+import numbered
+import pytest
+from small_release import MOVES, drafted, fill, release, small_space
+
+from pipeline.engine import PULL
+from pipeline.errors import GateError, RowError, UserError
+from pipeline.flow import Space
+from pipeline.records import Clip, Still, Video
+from pipeline.releases.hydrate import hydrate
+from pipeline.releases.reading import open_release
+from pipeline.releases.verify import verify
+from pipeline.stages.stills import StillsSettings, moments, run
+from pipeline.store import Place, Rows
+
+CLOSED = "All Rights Reserved"
+
+
+def video_of(path: Path, **fields: object) -> Video:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    given = {"root": str(path.parent), "path": path.name, "sha256": sha256}
+    return factories.video("0000", **(given | fields))
+
+
+def stills(place: Place, path: Path, *clips: Clip, **fields: object) -> list[Still]:
+    rows = Rows({Video: (video_of(path, **fields),), Clip: clips})
+    return list(run(rows, StillsSettings(), place))  # type: ignore[arg-type]
+
+
+def test_stills_show_what_is_on_at_equal_distances(place: Place, tmp_path: Path) -> None:
+    times = numbered.write(tmp_path / "a.mp4", count=90)
+    clip = factories.clip("0000", 2)
+    found = stills(place, tmp_path / "a.mp4", clip)
+    assert [still.number for still in found] == list(range(8))
+    for still, at in zip(found, moments(clip, 8), strict=True):
+        shown = max(number for number, time in enumerate(times) if time <= at)
+        data = place.media_path(still.media).read_bytes()
+        assert numbered.read(cv2.imread(str(place.media_path(still.media)))) == shown
+        assert still.t_us == times[shown]
+        assert still.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_clip_of_few_pictures_shows_them_more_than_once(place: Place, tmp_path: Path) -> None:
+    numbered.write(tmp_path / "a.mp4", count=3)
+    clip = Clip(clip_id="c_0000", video_id="v_0000", start_us=0, end_us=100_000)
+    found = stills(place, tmp_path / "a.mp4", clip)
+    assert len(found) == 8
+    assert len({still.media for still in found}) == 3
+
+
+def test_without_consent_nothing_is_cut(place: Place, tmp_path: Path) -> None:
+    numbered.write(tmp_path / "a.mp4", count=3)
+    assert stills(place, tmp_path / "a.mp4", factories.clip("0000"), consent="model") == []
+
+
+def test_a_video_that_is_gone_fails_alone(place: Place, tmp_path: Path) -> None:
+    numbered.write(tmp_path / "a.mp4", count=3)
+    row = video_of(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4").unlink()
+    with pytest.raises(RowError, match="the file is gone") as told:
+        list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), place))
+    assert told.value.again
+
+
+def closed_release(space: Space, path: Path) -> Path:
+    """Release one clip of a real video whose licence keeps its pictures at home."""
+    draft = drafted("0000", 0)
+    length = 5 * len(MOVES[0])
+    checked = draft.model_copy(update={"origin": "verified", "verified_categories": ["direction"]})
+    for stage, rows in {
+        "split": [video_of(path, licence=CLOSED)],
+        "frames": [factories.clip("0000", length)],
+        "draft": [draft],
+        "review": [checked],
+        PULL: [factories.verdict(draft)],
+    }.items():
+        space.store.finish(stage, "all", "made up", "done", rows)
+    list(space.run(["compose", "stills"]))
+    return release(space, "1.0.0").folder
+
+
+def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "walks" / "a.mp4"
+    path.parent.mkdir()
+    numbered.write(path, count=620)
+    with small_space(tmp_path / "workspace", clips=0) as space:
+        folder = closed_release(space, path)
+    assert not (folder / "frames").exists()
+    rows = [row for _, row in open_release(folder).questions()]
+    assert {len(row.frames) for row in rows} == {8}
+    assert CLOSED in (folder / "README.md").read_text(encoding="utf-8")
+    before = verify(folder)
+
+    shutil.copy(path, tmp_path / "walks" / "under another name.mkv")
+    path.unlink()
+    (tmp_path / "walks" / "other.txt").write_text("not it", encoding="utf-8")
+    done = hydrate(open_release(folder), [tmp_path / "walks"])
+    assert (done.pictures, done.missing, done.differing) == (8, (), ())
+    assert all((folder / name).is_file() for row in rows for name in row.frames)
+    assert verify(folder).root_digest == before.root_digest
+    assert hydrate(open_release(folder), [tmp_path / "walks"]).pictures == 0
+
+    (folder / rows[0].frames[0]).write_bytes(b"another picture")
+    with pytest.raises(GateError, match="is not part of the release"):
+        verify(folder)
+
+
+def test_hydrating_names_what_it_does_not_find(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path, count=620)
+    with small_space(tmp_path / "workspace", clips=0) as space:
+        folder = closed_release(space, path)
+    (tmp_path / "empty").mkdir()
+    assert hydrate(open_release(folder), [tmp_path / "empty"]).missing == ("a.mp4",)
+    with pytest.raises(UserError, match="no such file"):
+        hydrate(open_release(folder), [tmp_path / "nowhere"])
+
+
+def test_a_stray_picture_is_named_even_if_it_bears_its_digest(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=0) as space:
+        fill(space, 2)
+        folder = release(space, "1.0.0").folder
+        data = b"a picture of something else"
+        Place(folder / "frames").keep(data, ".jpg")
+    name = hashlib.sha256(data).hexdigest()[:32]
+    stray = folder / "frames" / name[:2] / f"{name}.jpg"
+    stray.parent.mkdir(exist_ok=True)
+    shutil.move(folder / "frames" / "media" / name[:2] / f"{name}.jpg", stray)
+    shutil.rmtree(folder / "frames" / "media")
+    with pytest.raises(GateError, match=f"{name}.jpg belongs to no row"):
+        verify(folder)

@@ -1,0 +1,191 @@
+import errno
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import factories
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.arrow import arrow_schema
+from pipeline.errors import UserError
+from pipeline.records import TABLES, Clip, Finding
+from pipeline.store import Place, Store, opened, write_atomic
+
+
+def finding(unit: str, message: str = "doubt") -> Finding:
+    return Finding(unit_kind="clip", unit=unit, kind="k", severity="info", message=message)
+
+
+def test_tables_are_sorted_by_key_whatever_the_order_of_finishing(tmp_path: Path) -> None:
+    made = []
+    for number, order in enumerate((["a", "b", "c"], ["c", "a", "b"])):
+        place = Place(tmp_path / str(number))
+        place.root.mkdir()
+        with opened(place) as store:
+            for name in order:
+                store.finish("frames", name, "key", "done", [factories.clip(name)])
+            store.rebuild()
+        made.append({path.name: path.read_bytes() for path in place.tables.iterdir()})
+    assert made[0] == made[1]
+    assert set(made[0]) == {f"{name}.parquet" for name in TABLES}
+
+
+def test_a_unit_s_rows_are_replaced_whole(store: Store) -> None:
+    store.finish("check", "c_a", "1", "done", [finding("c_a", "one"), finding("c_a", "two")])
+    store.finish("check", "c_a", "2", "done", [finding("c_a", "three")])
+    assert [row.message for row in store.rows(Finding)] == ["three"]
+    assert store.keys("check") == {"c_a": "2"}
+
+
+def test_rows_and_done_mark_are_one_transaction(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.finish("check", "c_a", "1", "done", [finding("c_a", "old")])
+
+    def fail(name: str) -> None:
+        raise RuntimeError("killed between the rows and the end")
+
+    monkeypatch.setattr(store, "_touch", fail)
+    with pytest.raises(RuntimeError):
+        store.finish("check", "c_a", "2", "done", [finding("c_a", "new")])
+    assert store.keys("check") == {"c_a": "1"}
+    assert [row.message for row in store.rows(Finding)] == ["old"]
+
+
+def test_forgetting_takes_the_rows_along_and_the_table_follows(store: Store) -> None:
+    store.finish("check", "c_a", "1", "done", [finding("c_a")])
+    store.finish("check", "c_b", "1", "done", [finding("c_b")])
+    store.rebuild()
+    store.forget("check", ["c_a", "never there"])
+    store.rebuild()
+    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    assert table["unit"].to_list() == ["c_b"]
+    assert store.keys("check") == {"c_b": "1"}
+
+
+def test_only_tables_that_changed_are_written_again(store: Store) -> None:
+    store.finish("frames", "v_a", "1", "done", [factories.clip()])
+    store.rebuild()
+    before = {path.name: path.stat().st_ino for path in store.place.tables.iterdir()}
+    store.finish("check", "c_a", "1", "done", [finding("c_a")])
+    store.rebuild()
+    after = {path.name: path.stat().st_ino for path in store.place.tables.iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"findings.parquet"}
+
+
+def test_a_table_that_was_deleted_comes_back(store: Store) -> None:
+    store.finish("frames", "v_a", "1", "done", [factories.clip()])
+    store.rebuild()
+    path = store.place.tables / "clips.parquet"
+    before = path.read_bytes()
+    path.unlink()
+    store.rebuild()
+    assert path.read_bytes() == before
+
+
+def test_a_table_has_the_schema_of_its_rows_even_when_it_is_empty(store: Store) -> None:
+    store.rebuild()
+    for name, kind in TABLES.items():
+        found = pq.read_schema(store.place.tables / f"{name}.parquet")
+        assert found.equals(arrow_schema(kind)), name
+
+
+def test_rows_of_named_stages_only(store: Store) -> None:
+    store.finish("review", "c_a", "1", "done", [factories.route(origin="verified")])
+    store.finish("draft", "c_a", "1", "done", [factories.route()])
+    kind = type(factories.route())
+    assert [row.origin for row in store.rows(kind)] == ["draft", "verified"]
+    assert [row.origin for row in store.rows(kind, ["draft"])] == ["draft"]
+    assert store.rows(kind, []) == []
+
+
+def test_odd_texts_come_back_as_they_were(store: Store) -> None:
+    texts = ["a\nb", "q\"uo'te", "\u2028\x85", "bell \a nul \0", "日本 🧭", ""]
+    store.finish("check", "c_a", "1", "done", [finding("c_a", text) for text in texts])
+    assert sorted(row.message for row in store.rows(Finding)) == sorted(texts)
+    store.rebuild()
+    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    assert sorted(table["message"].to_list()) == sorted(texts)
+
+
+def test_media_are_kept_once_by_content(place: Place) -> None:
+    name = place.keep(b"picture", ".jpg")
+    first = place.media_path(name).stat()
+    assert place.keep(b"picture", ".jpg") == name
+    assert place.media_path(name).stat().st_mtime_ns == first.st_mtime_ns
+    assert place.keep(b"another", ".jpg") != name
+    place.media_path(name).write_bytes(b"pic")  # torn by a crash of the machine
+    place.keep(b"picture", ".jpg")
+    assert place.media_path(name).read_bytes() == b"picture"
+
+
+def test_the_secret_is_drawn_once_and_for_the_owner_alone(place: Place, tmp_path: Path) -> None:
+    secret = place.secret()
+    assert place.secret() == secret
+    assert len(secret) >= 32
+    assert stat.S_IMODE((place.root / "secret").stat().st_mode) == 0o600
+    (tmp_path / "other").mkdir()
+    assert Place(tmp_path / "other").secret() != secret
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table"
+    write_atomic(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_commands_at_once_in_one_workspace(store: Store) -> None:
+    with pytest.raises(UserError, match="another egost command") as told, opened(store.place):
+        pass
+    assert told.value.exit_code == 2
+
+
+def test_the_lock_ends_with_the_command(place: Place) -> None:
+    for _ in range(2):
+        with opened(place):
+            pass
+
+
+def test_a_damaged_database_is_told(place: Place) -> None:
+    (place.root / "done.sqlite").write_bytes(b"not a database, certainly" * 100)
+    with pytest.raises(UserError, match=r"done\.sqlite"), opened(place):
+        pass
+
+
+def test_the_database_is_written_ahead(store: Store) -> None:
+    with sqlite3.connect(store.place.root / "done.sqlite") as reader:
+        assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    reader.close()
+
+
+def test_a_reader_sees_either_the_old_table_or_the_new_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.place.tables / "clips.parquet"
+    store.finish("frames", "v_a", "1", "done", [factories.clip("a")])
+    store.rebuild()
+    seen = []
+    replace = Path.replace
+
+    def look_first(self: Path, target: Any) -> Any:
+        seen.append(pl.read_parquet(path).height)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look_first)
+    store.finish("frames", "v_b", "1", "done", [factories.clip("b")])
+    store.rebuild([Clip.table])
+    assert [*seen, pl.read_parquet(path).height] == [1, 2]

@@ -1,0 +1,122 @@
+"""A video that is taken down is out of the next version and of all that follow; withheld answers stay at home."""
+
+import json
+import stat
+from pathlib import Path
+
+import polars as pl
+import pytest
+from small_release import fill, release, small_space
+
+from pipeline.errors import UserError
+from pipeline.flow import Space
+from pipeline.records import Item, Video
+from pipeline.releases.reading import open_release
+from pipeline.releases.takedown import take_video_down
+from pipeline.releases.verify import verify
+from pipeline.report.gallery import gallery_of
+from pipeline.report.page import render
+from pipeline.report.release_gallery import gallery_of_release
+
+
+def ids(folder: Path) -> set[str]:
+    return {row.id for _, row in open_release(folder).questions()}
+
+
+def first_video(space: Space) -> tuple[Video, set[str]]:
+    row = space.store.rows(Video)[0]
+    return row, {item.item_id for item in space.store.rows(Item) if item.video_id == row.video_id}
+
+
+@pytest.mark.parametrize("withhold", [[], ["test"]])
+def test_the_next_version_holds_the_rest_and_nothing_new(
+    tmp_path: Path, withhold: list[str]
+) -> None:
+    with small_space(tmp_path / "workspace") as space:
+        before = release(space, "1.0.0", withhold=withhold)
+        row, gone = first_video(space)
+        fill(space, 6)  # what the workspace holds by now is not drawn in
+        done = take_video_down(space.place, row.path)
+    assert done.release is not None
+    assert done.release.folder.name == "v2.0.0"
+    assert done.removed == len(gone)
+    assert done.still_in == ("v1.0.0",)
+    assert ids(done.release.folder) == ids(before.folder) - gone
+    text = (done.release.folder / "CHANGES.md").read_text(encoding="utf-8")
+    assert all(f"- `{unit}`: of a video that was taken down" in text for unit in gone)
+    manifest = json.loads((done.release.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert row.sha256 not in json.dumps(manifest["videos"])
+    assert manifest["left_out"] == {"of a video that was taken down": len(gone)}
+    frames = {
+        name for _, row in open_release(done.release.folder).questions() for name in row.frames
+    }
+    kept = {
+        path.relative_to(done.release.folder).as_posix()
+        for path in (done.release.folder / "frames").glob("*/*")
+    }
+    assert kept == frames
+    verify(done.release.folder, done.release.root_digest)
+    verify(before.folder, before.root_digest)
+
+
+def test_no_later_export_holds_it(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace") as space:
+        release(space, "1.0.0")
+        row, gone = first_video(space)
+        take_video_down(space.place, row.sha256)
+        later = release(space, "2.0.1")
+    assert not ids(later.folder) & gone
+    assert "1 videos were taken down" in (later.folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_video_that_no_release_holds_is_said(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=1) as space:
+        release(space, "1.0.0")
+        with pytest.raises(UserError, match="holds this video"):
+            take_video_down(space.place, "elsewhere.mp4")
+
+
+def test_a_release_of_one_video_is_withdrawn_not_replaced(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=1) as space:
+        release(space, "1.0.0")
+        with pytest.raises(UserError, match="nothing would be left"):
+            take_video_down(space.place, first_video(space)[0].path)
+        assert [path.name for path in space.place.releases.iterdir()] == ["v1.0.0"]
+        with pytest.raises(UserError, match="there is nothing to release"):
+            release(space, "1.0.1")
+
+
+def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        made = release(space, "1.0.0", withhold=["test"])
+        items = {item.item_id: item for item in space.store.rows(Item)}
+        page = render(gallery_of_release(open_release(made.folder)), tmp_path)
+        assert len(gallery_of(space.store, space.place).clips) == 8
+    assert made.sealed is not None
+    asked = pl.read_parquet(made.folder / "data" / "test-*.parquet")
+    for name in ("answer", "answer_text", "ground_truth"):
+        assert asked[name].null_count() == asked.height > 0
+    assert not list((made.folder / "evidence").glob("test-*"))
+    table = (made.folder / "adapters" / "vlmevalkit" / "egost.tsv").read_text(encoding="utf-8")
+    assert {line.split("\t")[4] for line in table.splitlines()[1:]} == {""}
+    told = "Walk number"  # every route description begins so, and is an answer
+    texts = [
+        path for path in made.folder.rglob("*") if path.suffix in (".md", ".json", ".tsv", ".yaml")
+    ]
+    assert len(texts) > 5
+    test_clips = {items[unit].answer_text for unit in asked["id"] if items[unit].format == "open"}
+    for path in texts:
+        found = path.read_text(encoding="utf-8")
+        assert not any(answer in found for answer in test_clips), path
+    assert told in "".join(test_clips)
+    assert not any(f'"{answer}"' in page for answer in test_clips)
+
+    answers = pl.read_parquet(made.sealed / "data" / "test-*.parquet")
+    assert {row["id"]: row["answer_text"] for row in answers.iter_rows(named=True)} == {
+        unit: items[unit].answer_text for unit in asked["id"]
+    }
+    assert stat.S_IMODE(made.sealed.parent.stat().st_mode) == 0o700
+    manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["withheld"] == ["test"]
+    found = verify(made.folder, made.root_digest)
+    assert found.items == len(items)

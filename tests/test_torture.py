@@ -1,0 +1,20 @@
+"""Killed at random moments while it reads videos, and run again: the same tables and pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "torture.py"
+
+
+def test_five_random_kills_of_frames_leave_the_same_bytes() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--kills", "5", "--walks", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        cwd=SCRIPT.parents[1],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "5 kills: the same bytes\n"

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import factories
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.records import Verdict
+from pipeline.stages.verdictlog import append, log_path, read_log
+from pipeline.store import Place
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "verdicts" / "egost-routes.jsonl"
+
+
+def verdict(number: str = "1", **fields: object) -> Verdict:
+    return factories.verdict(factories.route(), annotation_id=number, **fields)
+
+
+def test_what_was_written_is_read_back(log: Path):
+    one, other = verdict("1"), verdict("2", reasons=["note: a\nb \u2028 c"])
+    assert append(log, [one, other]) == 2
+    assert read_log(log) == {"1": one, "2": other}
+
+
+def test_twice_is_once_and_an_edit_is_a_line_more(log: Path):
+    append(log, [verdict()])
+    assert append(log, [verdict()]) == 0
+    edited = verdict(verdict="reject")
+    assert append(log, [edited]) == 1
+    assert read_log(log) == {"1": edited}
+    assert len(log.read_text().splitlines()) == 2
+
+
+def test_a_line_that_a_kill_cut_short_is_written_again(log: Path):
+    append(log, [verdict("1"), verdict("2")])
+    whole = log.read_bytes()
+    for size in range(whole.index(b"\n") + 1, len(whole)):
+        log.write_bytes(whole[:size])
+        assert list(read_log(log)) == ["1"]
+        append(log, [verdict("2")])
+        assert log.read_bytes() == whole
+
+
+def test_a_line_that_cannot_be_read_is_named(log: Path):
+    append(log, [verdict()])
+    log.write_text(log.read_text() + '{"clip_id": 3}\n')
+    with pytest.raises(UserError) as caught:
+        read_log(log)
+    assert caught.value.where == f"{log}:2"
+
+
+def test_the_log_lies_in_the_workspace_unless_a_checkout_holds_that(tmp_path: Path):
+    place = Place(tmp_path)
+    assert log_path(place, "", "egost routes") == tmp_path / "verdicts" / "egost-routes.jsonl"
+    assert log_path(place, "kept", "a/../b") == tmp_path / "kept" / "a-..-b.jsonl"
+    inside = Place(Path(__file__).parent.parent / "workspace")
+    ours = (Path(__file__).parent.parent / ".git").exists()
+    wanted = ("annotations", "verdicts") if ours else ("workspace", "verdicts")
+    assert log_path(inside, "", "egost routes").parts[-3:-1] == wanted

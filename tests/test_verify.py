@@ -1,0 +1,163 @@
+"""A release verifies as it was written, and no change to it goes unnamed."""
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from small_release import release, small_space
+
+from pipeline.errors import GateError, UserError
+from pipeline.records import Item
+from pipeline.releases.reading import open_release
+from pipeline.releases.verify import verify
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """One release and its root digest; tests that change it work on a copy."""
+    with small_space(tmp_path_factory.mktemp("verify") / "workspace") as space:
+        written = release(space)
+        yield written.folder, written.root_digest
+
+
+@pytest.fixture
+def copy(made: tuple[Path, str], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made[0], tmp_path / "copy"))
+
+
+def resum(folder: Path) -> None:
+    """Write SHA256SUMS anew, as someone would who wants a change to pass."""
+    names = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    lines = (
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(folder).as_posix()}\n"
+        for p in names
+    )
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def test_a_release_verifies_with_the_digest_that_export_printed(made: tuple[Path, str]) -> None:
+    folder, digest = made
+    found = verify(folder, digest)
+    assert found.root_digest == digest
+    assert found.items == sum(open_release(folder).manifest["items"].values()) > 0
+    assert set(found.recomputed) >= {
+        "schema",
+        "four_options",
+        "inverse_pairs",
+        "no_true_distractor",
+    }
+    assert verify(folder).items == found.items
+
+
+def test_gates_that_the_release_admits_not_to_meet_do_not_fail_it(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace") as space:
+        items = space.store.rows(Item)
+        draft = [item.model_copy(update={"status": "draft"}) for item in items]
+        space.store.finish("compose", "all", "changed", "done", draft)
+        found = verify(release(space).folder)
+    assert "verified_by_people" in found.admitted
+
+
+def test_every_flipped_bit_is_named_by_file(made: tuple[Path, str], copy: Path) -> None:
+    digest = made[1]
+    paths = sorted(path for path in copy.rglob("*") if path.is_file())
+    draw = random.Random(6)
+    for number in range(200):
+        # By file first: a draw by byte would hardly ever fall on the small ones.
+        path = paths[number % len(paths)]
+        whole = path.read_bytes()
+        place = draw.randrange(len(whole) * 8)
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        with pytest.raises(GateError, match=path.name.replace(".", r"\.")) as caught:
+            verify(copy, digest)
+        assert caught.value.exit_code == 3
+        path.write_bytes(whole)
+    verify(copy, digest)
+
+
+def test_sums_written_anew_need_the_digest(made: tuple[Path, str], copy: Path) -> None:
+    card = copy / "README.md"
+    card.write_text(card.read_text(encoding="utf-8") + "All gates are met.\n", encoding="utf-8")
+    resum(copy)
+    verify(copy)
+    with pytest.raises(GateError, match="SHA256SUMS: was changed"):
+        verify(copy, made[1])
+
+
+def test_lost_and_added_files_are_named(copy: Path) -> None:
+    lost = next((copy / "data").glob("test-*"))
+    lost.unlink()
+    (copy / "data" / "train-00001-of-00001.parquet").write_bytes(b"more")
+    (copy / "link").symlink_to("README.md")
+    with pytest.raises(GateError) as caught:
+        verify(copy)
+    assert f"data/{lost.name} is missing" in caught.value.what
+    assert "data/train-00001-of-00001.parquet is not part of the release" in caught.value.what
+    assert "link is not part of the release" in caught.value.what
+
+
+def test_a_listed_file_replaced_by_a_link_is_named(copy: Path) -> None:
+    card = copy / "README.md"
+    shutil.move(card, copy.parent / "elsewhere")
+    card.symlink_to(copy.parent / "elsewhere")
+    with pytest.raises(GateError, match=r"README\.md is a link"):
+        verify(copy)
+
+
+def change_manifest(folder: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    change(manifest)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    resum(folder)
+
+
+def test_a_prettier_figure_is_caught_by_recomputing(copy: Path) -> None:
+    def prettier(manifest: dict) -> None:  # type: ignore[type-arg]
+        (gate,) = (gate for gate in manifest["gates"] if gate["name"] == "verified_by_people")
+        gate["figure"] = "999 of 999 items (100%)"
+
+    change_manifest(copy, prettier)
+    with pytest.raises(GateError, match="verified_by_people: the manifest says 999 of 999"):
+        verify(copy)
+
+
+def test_a_wrong_count_is_caught(copy: Path) -> None:
+    change_manifest(copy, lambda manifest: manifest["items"].update(test=1))
+    with pytest.raises(GateError, match="the manifest counts"):
+        verify(copy)
+
+
+def test_a_gate_left_out_of_the_manifest_is_caught(copy: Path) -> None:
+    change_manifest(copy, lambda manifest: manifest["gates"].pop(0))
+    with pytest.raises(GateError, match="does not tell of this gate"):
+        verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "its end is missing"),
+        ("no checksum\n", "line 1 is not a checksum"),
+        (f"{'0' * 64}  ../outside\n", "line 1 is not a checksum"),
+        (f"{'0' * 64}  /outside\n", "line 1 is not a checksum"),
+        (f"{'0' * 64}  README.md", "its end is missing"),
+    ],
+)
+def test_a_damaged_list_of_sums_is_named(copy: Path, text: str, what: str) -> None:
+    (copy / "SHA256SUMS").write_text(text, encoding="utf-8")
+    with pytest.raises(GateError, match=f"SHA256SUMS: was changed: {what}"):
+        verify(copy)
+
+
+def test_what_is_no_release_or_no_digest_is_said(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a release"):
+        verify(tmp_path)
+    with pytest.raises(UserError, match="not 64 hex digits"):
+        verify(copy, "abc")

@@ -1,0 +1,235 @@
+import random
+import shutil
+import subprocess
+import wave
+from pathlib import Path
+
+import av
+import cv2
+import imageio_ffmpeg
+import numbered
+import numpy as np
+import pytest
+
+from pipeline.clients import video
+from pipeline.errors import RowError
+
+RANDOM = random.Random(7)
+VFR_MS = [0]
+for _ in range(89):
+    VFR_MS.append(VFR_MS[-1] + RANDOM.choice([11, 33, 40, 90, 250]))
+
+STREAMS = {
+    "constant rate": {"name": "a.mp4"},
+    "b-frames": {"name": "a.mp4", "options": {"bf": "3", "g": "30"}},
+    "open gop": {"name": "a.mkv", "options": {"x264-params": "open-gop=1:keyint=20:bframes=3:b-adapt=0"}},
+    "variable rate": {"name": "a.mp4", "times_ms": VFR_MS, "options": {"bf": "3", "g": "25"}},
+    "variable rate mkv": {"name": "a.mkv", "times_ms": VFR_MS, "options": {"bf": "2", "g": "25"}},
+    "ts without index": {"name": "a.ts", "times_ms": VFR_MS, "options": {"bf": "2", "g": "25"}},
+    "rotated": {"name": "a.mp4", "rotation": 90},
+    "hevc 10 bit": {
+        "name": "a.mp4", "codec": "libx265", "pix_fmt": "yuv420p10le",
+        "options": {"x265-params": "log-level=none:keyint=30:bframes=3"},
+    },
+    "av1": {"name": "a.mkv", "codec": "libsvtav1"},
+    "vp9": {"name": "a.webm", "codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8"}},
+    "avi": {"name": "a.avi", "codec": "mpeg4", "options": {"g": "30"}},
+}  # fmt: skip
+
+
+def written(tmp_path: Path, name: str, **how: object) -> tuple[Path, list[int]]:
+    path = tmp_path / name
+    return path, numbered.write(path, **how)  # type: ignore[arg-type]
+
+
+def ffmpeg(*arguments: str | Path) -> None:
+    binary = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([binary, "-y", "-loglevel", "error", *map(str, arguments)], check=True)
+
+
+def upright(picture: video.Picture) -> int:
+    """Read the number; a rotated stream is shown turned, so turn it back first."""
+    return numbered.read(np.rot90(picture.bgr(640), -(picture.rotation // 90)))
+
+
+@pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
+def test_every_picture_comes_with_its_own_time(tmp_path: Path, how: dict[str, object]) -> None:
+    path, times = written(tmp_path, **how)  # type: ignore[arg-type]
+    shown = list(video.pictures(path))
+    assert [upright(picture) for picture in shown] == list(range(90))
+    assert [picture.t_us for picture in shown] == times
+    assert not any(picture.suspect for picture in shown)
+
+
+@pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
+def test_seeking_finds_the_picture_on_show(tmp_path: Path, how: dict[str, object]) -> None:
+    path, times = written(tmp_path, **how)  # type: ignore[arg-type]
+    for wishes in (
+        [0],
+        [times[-1] + 10_000_000],
+        [times[47]],
+        [times[47] - 1, times[61] + 1, times[62], 5],
+    ):
+        expected = {max(n for n, t_us in enumerate(times) if t_us <= wish) for wish in wishes}
+        found = list(video.pictures_at(path, wishes))
+        assert [upright(picture) for picture in found] == sorted(expected)
+        assert [picture.t_us for picture in found] == [times[number] for number in sorted(expected)]
+
+
+def test_an_edit_list_hides_pictures_and_moves_time_zero(tmp_path: Path) -> None:
+    whole, _ = written(tmp_path, "whole.mp4", options={"g": "30"})
+    cut = tmp_path / "cut.mp4"
+    ffmpeg("-ss", "1.4", "-i", whole, "-c", "copy", cut)
+    with av.open(str(cut)) as container:
+        assert container.streams.video[0].frames == 60, "the hidden pictures are in the file"
+    shown = list(video.pictures(cut))
+    assert [numbered.read(picture.bgr(640)) for picture in shown] == list(range(42, 90))
+    assert shown[0].t_us == 0
+    (sought,) = video.pictures_at(cut, [0])
+    assert numbered.read(sought.bgr(640)) == 42
+
+
+def test_rotation_is_applied_as_players_do(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, "a.mp4", rotation=90, count=3)
+    info = video.probe(path)
+    assert (info.rotation, info.width, info.height) == (90, 180, 320)
+    ffmpeg("-i", path, "-frames:v", "1", tmp_path / "a.png")
+    ours = next(video.pictures(path)).bgr(640)
+    assert np.abs(cv2.imread(str(tmp_path / "a.png")).astype(int) - ours).mean() < 2
+
+
+def test_wide_pixels_are_made_square(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, "a.mp4", count=5)
+    ffmpeg("-i", path, "-vf", "setsar=4/3", tmp_path / "wide.mp4")
+    info = video.probe(tmp_path / "wide.mp4")
+    assert (info.width, info.height) == (427, 180)
+    assert next(video.pictures(tmp_path / "wide.mp4")).bgr(640).shape == (180, 427, 3)
+
+
+@pytest.mark.parametrize(("apart_ms", "kept"), [(33, 3), (50, 2), (67, 1), (83, 1)])
+def test_thinning_keeps_steps_even(tmp_path: Path, apart_ms: int, kept: int) -> None:
+    path = tmp_path / "a.mp4"
+    times = numbered.write(path, times_ms=[number * apart_ms for number in range(40)])
+    thin = [picture.t_us for picture in video.pictures(path, 105_000)]
+    assert thin[0] == 0
+    assert thin[-1] == times[-1]
+    steps = set(np.diff(thin[:-1]).tolist())
+    assert steps == {kept * apart_ms * 1000}
+
+
+def test_probe_says_what_the_file_is(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, "a.mkv", options={"g": "30"})
+    info = video.probe(path)
+    assert (info.codec, info.width, info.height, info.rotation) == ("h264", 320, 180, 0)
+    assert info.has_audio is False
+    assert abs(info.duration_us - 3_000_000) < 50_000
+    assert info.fps_num / info.fps_den == pytest.approx(30, rel=0.02)
+    assert info.hfov_degrees is None
+
+
+def test_the_container_may_tell_the_field_of_view(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, "a.mp4", count=5, metadata={"hfov_degrees": "92.5"})
+    assert video.probe(path).hfov_degrees == 92.5
+    phone = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
+    path, _ = written(tmp_path, "b.mp4", count=5, metadata={phone: "26"})
+    assert video.probe(path).hfov_degrees == pytest.approx(71.9, abs=0.2)
+
+
+def damaged(path: Path, *, at: float, size: int) -> Path:
+    data = bytearray(path.read_bytes())
+    start = int(len(data) * at)
+    data[start : start + size] = bytes(RANDOM.randrange(256) for _ in range(size))
+    target = path.with_name(f"damaged{path.suffix}")
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_damage_is_never_silent(tmp_path: Path, name: str) -> None:
+    path, _ = written(tmp_path, name, options={"g": "15", "bf": "2"})
+    sound = {p.t_us: p.bgr(320).astype(int) for p in video.pictures(path)}
+    wrong = suspects = 0
+    for part in (0.3, 0.4, 0.5, 0.6):
+        shown = list(video.pictures(damaged(path, at=part, size=1500)))
+        suspects += sum(picture.suspect for picture in shown)
+        for picture in shown:
+            other = sound.get(picture.t_us)
+            if not picture.suspect and (
+                other is None or np.abs(other - picture.bgr(320)).mean() > 2
+            ):
+                wrong += 1
+        assert not shown[0].suspect
+        assert not shown[-1].suspect, "a sound keyframe ends it"
+    assert wrong == 0
+    assert suspects > 0
+
+
+def refusal(path: Path) -> RowError:
+    with pytest.raises(RowError) as caught:
+        video.probe(path)
+    assert caught.value.what
+    assert caught.value.fix
+    return caught.value
+
+
+def test_bytes_that_are_no_video_are_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    cv2.imwrite(str(tmp_path / "x.jpg"), numbered.painted(3))
+    cv2.imwrite(str(tmp_path / "x.png"), numbered.painted(3))
+    for data, reason in (
+        (b"", "zero bytes"),
+        ("grüße, world\n".encode(), "text"),
+        (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"),
+        (bytes(RANDOM.randrange(256) for _ in range(5000)), "not a video"),
+        ((tmp_path / "x.jpg").read_bytes(), "image"),
+        ((tmp_path / "x.png").read_bytes(), "image"),
+    ):
+        path.write_bytes(data)
+        assert reason in refusal(path).what
+
+
+def test_a_folder_a_missing_file_and_a_closed_one_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.mp4").mkdir()
+    assert "folder" in refusal(tmp_path / "x.mp4").what
+    assert refusal(tmp_path / "gone.mp4").again
+    loop = tmp_path / "loop.mp4"
+    loop.symlink_to(loop)
+    assert "can't be read" in refusal(loop).what
+    path, _ = written(tmp_path, "closed.mp4", count=3)
+    path.chmod(0)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", denied)  # the tests may run as root, who may read everything
+    assert "permission" in refusal(path).what
+
+
+def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) -> None:
+    whole, _ = written(tmp_path, "whole.mp4")
+    short = tmp_path / "short.mp4"
+    short.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    assert "moov" in refusal(short).what
+
+    one, _ = written(tmp_path, "one.mp4", count=1)
+    assert "one picture" in refusal(one).what
+
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"\0\1" * 8000)
+    shutil.copy(tmp_path / "sound.wav", tmp_path / "sound.mp4")
+    assert "no video stream" in refusal(tmp_path / "sound.mp4").what
+
+    ffmpeg("-i", whole, "-c", "copy", tmp_path / "bare.h264")
+    assert "no duration" in refusal(tmp_path / "bare.h264").what
+
+
+def test_odd_names_are_just_names(tmp_path: Path) -> None:
+    for name in ('it\'s 50%02d "x".mp4', "línea\nnueva.mp4", "http:x.mp4", "-i.mp4"):
+        path, _ = written(tmp_path, "plain.mp4", count=3)
+        path = path.rename(tmp_path / name)
+        assert video.probe(path).codec == "h264"

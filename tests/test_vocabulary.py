@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import factories
+import pytest
+
+from pipeline.assets import asset
+from pipeline.errors import UserError
+from pipeline.records import Step, Verdict
+from pipeline.stages.agreement import agreement, facts_of
+from pipeline.stages.vocabulary import missing_synonyms, read_vocabulary
+
+
+def verdict(who: str, landmark: str, move: str = "left") -> Verdict:
+    step = Step.model_validate({"start_us": 0, "end_us": 5, "move": move, "landmark": landmark})
+    return factories.verdict(factories.route(), annotator=who, annotation_id=who, steps=[step])
+
+
+def file(folder: Path, *lines: str) -> Path:
+    path = folder / "vocabulary.csv"
+    path.write_text("\n".join(("kind,said,name", *lines)))
+    return path
+
+
+def test_the_vocabulary_in_the_package_can_be_read():
+    assert read_vocabulary(asset("annotations/vocabulary.csv"))["landmark", "the sofa"]
+
+
+def test_two_words_for_one_thing_agree(tmp_path: Path):
+    known = read_vocabulary(file(tmp_path, "landmark,The sofa,the couch."))
+    both = [verdict("a", "the Sofa"), verdict("b", "the couch")]
+    assert agreement(both)["landmark"].percent == 0
+    assert agreement(both, facts_of(known))["landmark"].percent == 1
+
+
+def test_words_that_differ_at_the_same_step_are_proposed_until_they_are_known(tmp_path: Path):
+    said = [
+        verdict("a", "the sofa"),
+        verdict("b", "the couch"),
+        verdict("c", "the settee", "right"),
+    ]
+    (found,) = missing_synonyms(said, {})
+    assert (str(found), found.times) == ("landmark,the couch,the sofa", 1)
+    assert missing_synonyms(said, read_vocabulary(file(tmp_path, str(found)))) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "what"),
+    [
+        (["thing,a,b"], ":2", "expected landmark or action"),
+        (["landmark,a"], ":2", "two texts"),
+        (["landmark,a,b", "", "landmark,A.,c"], ":4", "another name further up"),
+        (["landmark,a,b", "landmark,b,c"], "", "is a name and has another name itself"),
+    ],
+)
+def test_a_mistake_is_named_by_its_line(tmp_path: Path, lines, where, what):
+    path = file(tmp_path, *lines)
+    with pytest.raises(UserError, match=what) as caught:
+        read_vocabulary(path)
+    assert caught.value.where == f"{path}{where}"
+
+
+def test_other_columns_are_refused(tmp_path: Path):
+    path = tmp_path / "vocabulary.csv"
+    path.write_text("from,to\na,b\n")
+    with pytest.raises(UserError, match="the first line is not kind,said,name"):
+        read_vocabulary(path)

@@ -1,0 +1,272 @@
+"""A workspace with one planted fault fails the gate that is there for it, and the gate names the rows."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import factories
+import numpy as np
+import pytest
+from clip_rows import jpeg
+from small_release import LENIENT, release, small_space
+
+from pipeline.engine import PULL
+from pipeline.errors import GateError
+from pipeline.flow import Space
+from pipeline.gates import Gate
+from pipeline.looks import look, near_identical
+from pipeline.records import Answer, Item, Route, Still, Video
+from pipeline.releases.harvest import Harvest
+from pipeline.stages.export import ExportSettings, export, gates
+from pipeline.stages.workspace_gates import Checked, Limits, consent
+
+SETTINGS = ExportSettings.model_validate(LENIENT)
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Iterator[Space]:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        yield space
+
+
+def failed(space: Space, **fields: Any) -> dict[str, Gate]:
+    settings = ExportSettings.model_validate(LENIENT | fields)
+    return {gate.name: gate for gate in gates(space.store, settings) if not gate.met}
+
+
+def edit(space: Space, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
+    """Change rows of one type; the others of that stage stay."""
+    rows = [change(row) for row in space.store.rows(kind)]
+    space.store.finish(stage, "all", "edited", "done", rows)
+
+
+def items_of(space: Space, clip_id: str) -> tuple[str, ...]:
+    items = space.store.rows(Item)
+    return tuple(sorted(item.item_id for item in items if item.clip_id == clip_id))
+
+
+def test_a_right_workspace_meets_every_gate(space: Space) -> None:
+    assert failed(space) == {}
+
+
+def test_a_leaked_split_is_caught(space: Space) -> None:
+    """Two videos of one group, put on two sides by hand."""
+    edit(space, Video, "split", lambda row: row.model_copy(update={"split_group": "g_same"}))
+    assert failed(space)["split_leak"].rows == tuple(
+        sorted(item.item_id for item in space.store.rows(Item))
+    )
+
+
+def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(space: Space) -> None:
+    first = [still for still in space.store.rows(Still) if still.clip_id == "c_0000"]
+
+    def copied(row: Still) -> Still:
+        same = {still.number: still for still in first}[row.number]
+        wanted = {"media": same.media, "sha256": same.sha256, "look": same.look}
+        return row.model_copy(update=wanted) if row.clip_id == "c_0003" else row
+
+    edit(space, Still, "stills", copied)
+    both = tuple(sorted((*items_of(space, "c_0000"), *items_of(space, "c_0003"))))
+    found = failed(space)
+    assert set(found) == {"split_leak", "near_identical_clips"}
+    assert found["split_leak"].rows == found["near_identical_clips"].rows == both
+
+
+def test_a_missing_frame_and_a_changed_byte_are_caught(space: Space) -> None:
+    stills = [still for still in space.store.rows(Still) if still.clip_id == "c_0002"]
+    path = space.place.media_path(stills[0].media)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert failed(space)["media"].rows == items_of(space, "c_0002")
+    path.unlink()
+    assert failed(space)["media"].rows == items_of(space, "c_0002")
+    path.write_bytes(whole)
+    assert failed(space) == {}
+
+
+def test_a_clip_with_fewer_frames_is_caught(space: Space) -> None:
+    kept = [row for row in space.store.rows(Still) if (row.clip_id, row.number) != ("c_0001", 2)]
+    space.store.finish("stills", "all", "edited", "done", kept)
+    assert failed(space)["media"].rows == items_of(space, "c_0001")
+
+
+def test_a_skewed_letter_is_caught(space: Space) -> None:
+    def first(item: Item) -> Item:
+        if item.format == "open":
+            return item
+        options = [item.answer_text, *(text for text in item.options if text != item.answer_text)]
+        return item.model_copy(update={"options": options, "answer_index": 0})
+
+    edit(space, Item, "compose", first)
+    found = failed(space)
+    assert set(found) == {"letters"}
+    assert "A is right in" in found["letters"].figure
+
+
+def test_a_true_distractor_is_caught(space: Space) -> None:
+    victim = next(item for item in space.store.rows(Item) if item.category == "direction")
+
+    def second_truth(item: Item) -> Item:
+        if item.item_id != victim.item_id:
+            return item
+        wrong = (item.answer_index or 0) ^ 1
+        options = [*item.options]
+        options[wrong] = f"{item.answer_text} "
+        return item.model_copy(update={"options": options})
+
+    edit(space, Item, "compose", second_truth)
+    assert victim.item_id in failed(space)["inverse_pairs"].rows or (
+        victim.item_id in failed(space)["no_true_distractor"].rows
+    )
+
+
+def test_an_order_that_became_true_is_caught(space: Space) -> None:
+    """People correct the route after the items were composed from it."""
+    route = next(row for row in space.store.rows(Route) if row.clip_id == "c_0000")
+    turned = [
+        step.model_copy(
+            update={"move": {"left": "right", "right": "left"}.get(step.move, step.move)}
+        )
+        for step in route.steps
+    ]
+    rows = [
+        row.model_copy(update={"steps": turned}) if row.clip_id == "c_0000" else row
+        for row in space.store.rows(Route)
+        if row.origin == "verified"
+    ]
+    space.store.finish("review", "all", "edited", "done", rows)
+    asked = {
+        item.item_id
+        for item in space.store.rows(Item)
+        if item.clip_id == "c_0000" and item.category == "direction"
+    }
+    assert asked <= set(failed(space)["no_true_distractor"].rows)
+
+
+def test_a_reverse_that_does_not_invert_is_caught(space: Space) -> None:
+    victim = next(item for item in space.store.rows(Item) if item.task == "direction_reverse")
+    other = next(index for index in range(4) if index != victim.answer_index)
+    wrong = {"answer_index": other, "answer_text": victim.options[other]}
+    edit(
+        space,
+        Item,
+        "compose",
+        lambda item: item.model_copy(update=wrong) if item.item_id == victim.item_id else item,
+    )
+    assert victim.item_id in failed(space)["inverse_pairs"].rows
+
+
+def test_a_video_without_consent_is_caught(space: Space) -> None:
+    """It is left out before; should that ever fail, the gate says so."""
+    harvest = Harvest(space.store, only_verified=False, min_verified=1)
+    harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
+    limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
+    gate = consent(Checked(harvest, space.place, limits, "egost", (), ()))
+    assert gate.rows == items_of(space, "c_0000")
+
+
+def test_too_little_agreement_is_told(space: Space) -> None:
+    assert (
+        "no clip was judged by two"
+        in failed(space, min_agreement=0.8)["agreement_of_people"].figure
+    )
+    drafts = [row for row in space.store.rows(Route) if row.origin == "draft"]
+    agreeing = [
+        factories.verdict(row, annotation_id=f"x{n}", annotator="Bob")
+        for n, row in enumerate(drafts)
+    ]
+    space.store.finish(PULL, "second", "made up", "done", agreeing)
+    assert failed(space, min_agreement=0.8) == {}
+    differing = [
+        factories.verdict(row, annotation_id=f"x{n}", annotator="Bob", verdict="reject")
+        for n, row in enumerate(drafts)
+    ]
+    space.store.finish(PULL, "second", "made up", "done", differing)
+    assert failed(space, min_agreement=0.8)["agreement_of_people"].figure.startswith(
+        "0% on 8 clips"
+    )
+
+
+def answers(space: Space, wrong: int) -> list[Answer]:
+    """One person audits every multiple-choice item and finds no right option in `wrong` of them."""
+    items = [item for item in space.store.rows(Item) if item.format == "mcq"]
+    return [
+        Answer(
+            item_id=item.item_id,
+            fingerprint=item.fingerprint,
+            annotator="Ann",
+            choice="none" if number < wrong else str(item.answer_index),  # type: ignore[arg-type]
+            seconds=9,
+            created_us=1,
+            annotation_id=str(number),
+            by="person",
+        )
+        for number, item in enumerate(items)
+    ]
+
+
+def test_too_many_flaws_and_too_few_audited_are_told(space: Space) -> None:
+    assert "none of none" in failed(space, min_audited=1)["audit"].figure
+    space.store.finish(PULL, "audit", "made up", "done", answers(space, 0))
+    assert failed(space, min_audited=10) == {}
+    flawed = answers(space, 4)
+    space.store.finish(PULL, "audit", "made up", "done", flawed)
+    gate = failed(space, min_audited=10)["audit"]
+    assert gate.rows == tuple(sorted(one.item_id for one in flawed[:4]))
+    assert gate.figure.startswith("flawed as sampled: 4 of ")
+    assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
+
+
+@pytest.mark.slow
+def test_a_guessable_set_is_caught(tmp_path: Path) -> None:
+    """Distractors in the reference's style: another vocabulary, which never stands in an answer."""
+    with small_space(tmp_path / "workspace", clips=60) as space:
+
+        def paraphrased(item: Item) -> Item:
+            if item.format == "open":
+                return item
+            texts = [
+                text if place == item.answer_index else text.replace("turn", "spin") + "."
+                for place, text in enumerate(item.options)
+            ]
+            return item.model_copy(update={"options": texts})
+
+        edit(space, Item, "compose", paraphrased)
+        gate = failed(space, blind_points=5)["blind"]
+    assert gate.figure.startswith("LEAKS: ")
+    assert gate.rows
+
+
+def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:
+    settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
+    with pytest.raises(GateError, match="audit: NOT MET") as told:
+        export(space.store, space.place, "1.0.0", settings, space.recorded())
+    assert told.value.exit_code == 3
+    made = release(space, "1.0.0", min_audited=5)
+    card = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert "> **Gate not met: audit:** flawed as sampled: none of none" in card
+
+
+def test_a_look_survives_encoding_and_size_but_not_another_picture() -> None:
+    draw = np.random.default_rng(1)
+    coarse = draw.integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, (480, 360), interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(picture, (200, 150), interpolation=cv2.INTER_AREA)
+    again = cv2.imdecode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1)
+    other = cv2.imdecode(np.frombuffer(jpeg(1), np.uint8), 1)
+
+    def apart(one: str, two: str) -> int:
+        return (int(one, 16) ^ int(two, 16)).bit_count()
+
+    assert apart(look(picture), look(again)) <= 6
+    assert apart(look(picture), look(other)) > 12
+
+
+def test_only_pairs_on_different_sides_that_are_alike_are_found() -> None:
+    a, near, far = ["0" * 16] * 4, ["0" * 15 + "7"] * 4, ["f" * 16] * 4
+    one_off = [*near[:3], far[0]]
+    looks = {"a": a, "b": near, "c": one_off, "d": far, "e": a[:3], "f": [*near[:2], *far[:2]]}
+    sides = dict.fromkeys("abcdef", "test") | {"a": "train"}
+    assert list(near_identical(looks, sides)) == [("a", "b"), ("a", "c")]
+    assert list(near_identical(looks, dict.fromkeys("abcdef", "test"))) == []
