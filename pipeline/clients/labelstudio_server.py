@@ -353,32 +353,37 @@ def _read_mark(home: Path) -> _Mark | None:
 
 def _birth(pid: int) -> str | None:
     """Return when a process began, or None if it has ended: pids are used again."""
-    with suppress(ChildProcessError):
-        os.waitpid(
-            pid, os.WNOHANG
-        )  # a child that has ended stays in the table until it is asked for
+    with suppress(ChildProcessError):  # a child that has ended stays a zombie until asked for
+        os.waitpid(pid, os.WNOHANG)
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         try:
-            return stat.read_text().rpartition(")")[2].split()[19]
+            state, *numbers = stat.read_text().rpartition(")")[2].split()
         except OSError:
             return None
+        # In a container whose process 1 reaps nobody, what has ended stays a zombie for good.
+        return None if state in "ZX" else numbers[18]
     shown = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return shown.stdout.strip() or None
+    state, _, born = shown.stdout.strip().partition(" ")
+    return None if state.startswith("Z") else born.strip() or None
 
 
 def _end(mark: _Mark) -> bool:
     if not mark.born or _birth(mark.pid) != mark.born:
         return False
-    os.kill(mark.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while _birth(mark.pid) == mark.born:
-        if time.monotonic() > deadline:
-            os.kill(mark.pid, signal.SIGKILL)
-        time.sleep(0.05)
-    return True
+    for order in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.kill(mark.pid, order)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline:
+            if _birth(mark.pid) != mark.born:
+                return True
+            time.sleep(0.05)
+    raise UserError(
+        f"process {mark.pid}", "Label Studio can't be ended", "it hangs in the system: see its disk"
+    )
 
 
 def _tail(log: Path) -> str:
