@@ -79,11 +79,9 @@ class Source(Row):
         return self.path
 
 
-class Probe(Row):
-    """A readable video file: what its container and its manifest line say."""
+class Footage(Row):
+    """What the container and the manifest line of one video file say."""
 
-    table = "probes"
-    key = ("video_id", "path", "root")
     video_id: str
     root: str
     path: str
@@ -105,35 +103,21 @@ class Probe(Row):
     source: str | None
     licence: str | None
     consent: Consent
+
+
+class Probe(Footage):
+    """A readable video file."""
+
+    table = "probes"
+    key = ("video_id", "path", "root")
     wanted_split: Split | None
 
 
-class Video(Row):
+class Video(Footage):
     """A video that the benchmark may use: a probe, once per content, with its split."""
 
     table = "videos"
     key = ("video_id",)
-    video_id: str
-    root: str
-    path: str
-    sha256: str
-    bytes: int
-    container: str
-    codec: str
-    width: int
-    height: int
-    rotation: int
-    fps_num: int
-    fps_den: int
-    duration_us: int
-    has_audio: bool
-    hfov_degrees: float | None
-    lens: Lens
-    scene: str | None
-    wearer: str | None
-    source: str | None
-    licence: str | None
-    consent: Consent
     split_group: str
     split: Split
 
