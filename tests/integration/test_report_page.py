@@ -81,13 +81,12 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
     expect(page.locator("output")).to_contain_text("1 of 6")
     assert visible(page) == 1
     page.select_option("select[name=split]", "")
+    expect(page.locator("output")).to_contain_text("6 of 6")
 
     page.keyboard.press("Escape")
     page.evaluate("document.activeElement.blur()")
-    search = page.locator("input[name=text]")
     page.keyboard.press("/")
-    expect(search).to_be_focused()
-    search.fill("walk number 4")  # keys typed one by one get lost on a machine under load
+    page.keyboard.type("walk c_0004")
     expect(page.locator("output")).to_contain_text("1 of 6")
     page.keyboard.press("Escape")
     expect(page.locator(".clip:not([hidden])")).to_have_count(6)
