@@ -174,6 +174,19 @@ def test_joint_assignment_adds_to_the_intersection() -> None:
     assert "sibling" in found.how or "shared out" in found.how
 
 
+def test_foreign_items_may_repeat_an_option_and_crowd_one_clip() -> None:
+    """Numpy's warnings of a division by nothing are errors here."""
+    rng = random.Random(3)
+    pairs = [("turn left", ["turn right", "turn right"]), ("turn right", ["turn left", "straight"])]
+    items = [
+        replace(made.placed(number, *pairs[number % 2], rng), clip="all of them")
+        for number in range(200)
+    ]
+    figure = attack_figure(items, "intersection").overall
+    assert figure.items == 200
+    assert 0 <= figure.accuracy <= 1
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -130,13 +130,15 @@ def _shared_out(sheet: Sheet, scores: Floats) -> Floats:
     for index, item in enumerate(sheet.items):
         sets[tuple(sorted(item.options))].append(index)
     for options, members in sets.items():
-        columns = {text: column for column, text in enumerate(options)}
+        columns = {text: column for column, text in enumerate(dict.fromkeys(options))}
         where = np.array(
             [[columns[sheet.texts[row]] for row in sheet.rows(one)] for one in members]
         )
-        weights = np.zeros(where.shape)
+        weights = np.zeros((len(members), len(columns)))
         for line, one in enumerate(members):
-            weights[line, where[line]] = np.exp(3 * scores[list(sheet.rows(one))])
+            own = scores[list(sheet.rows(one))]
+            # A clip with hundreds of items scores in the hundreds: neither infinite nor nothing.
+            weights[line, where[line]] = np.exp(np.maximum(3 * (own - own.max()), -50))
         for _ in range(20):
             weights /= weights.sum(axis=0, keepdims=True)
             weights /= weights.sum(axis=1, keepdims=True)
