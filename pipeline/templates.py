@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jinja2
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -145,13 +146,33 @@ def read(path: Path, shown: str) -> Prompt:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     try:
-        code = environment.compile(body, name=shown, filename=shown)
+        tree = environment.parse(body, name=shown, filename=shown)
+        _check_whole(tree, shown)
+        code = environment.compile(tree, name=shown, filename=shown)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             Problem(shown, error.lineno, error.message or "not a template")
         ) from error
     template = jinja2.Template.from_code(environment, code, environment.make_globals(None))
     return Prompt(shown, front, hashlib.sha256(data).hexdigest(), template)
+
+
+def _check_whole(tree: nodes.Template, shown: str) -> None:
+    """Raise TemplateError for what rendering alone would not show, in branches that are rarely taken too."""
+    for node in tree.body:
+        if isinstance(node, nodes.Block):
+            continue
+        for part in node.nodes if isinstance(node, nodes.Output) else [node]:
+            text = part.data if isinstance(part, nodes.TemplateData) else "?"
+            if text.strip():
+                line = part.lineno + text[: len(text) - len(text.lstrip())].count("\n")
+                raise TemplateError(
+                    Problem(shown, line, "outside of every block: no model would ever see it")
+                )
+    unknown = meta.find_undeclared_variables(tree) - SAMPLE.keys()
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            raise TemplateError(Problem(shown, name.lineno, f"{name.name!r} is undefined"))
 
 
 def _split(text: str, shown: str) -> tuple[FrontMatter, str]:

@@ -29,7 +29,14 @@ def test_all_templates_that_ship_render() -> None:
         ("{% block text %}\n{% if %}\n{% endblock %}", 7, "Expected"),
         ("{% block text %}{{ ''.__class__.__mro__ }}{% endblock %}", 6, "unsafe"),
         ("{% block text %}\n{% include 'x' %}{% endblock %}", 7, "no loader"),
-        ("just text", 1, "has no block 'text'"),
+        ("", 1, "has no block 'text'"),
+        ("just text", 6, "outside of every block"),
+        ("{% block text %}a{% endblock %}\n\n{{ turns }}", 8, "outside of every block"),
+        (
+            "{% block text %}\n{% if not turns %}{{ turn }}{% endif %}b{% endblock %}",
+            7,
+            "undefined",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_file_and_line(
@@ -72,7 +79,7 @@ def test_check_prompts_reports_a_broken_template(
         templates, "asset", lambda name: broken if name == "prompts/describe.j2" else good(name)
     )
     (problem,) = templates.check_prompts()
-    assert str(problem).startswith("prompts/describe.j2:7: text: 'nobody' is undefined")
+    assert str(problem).startswith("prompts/describe.j2:7: 'nobody' is undefined")
 
 
 def test_the_digest_follows_the_file(tmp_path: Path) -> None:
