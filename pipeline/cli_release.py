@@ -32,6 +32,8 @@ def gates(context: click.Context, file: Path | None) -> None:
             results = stage.gates(space.store, settings)
     for gate in results:
         click.echo(str(gate))
+        if gate.fix:
+            click.echo(f"  fix: {gate.fix}")
     failed = [gate for gate in results if not gate.met]
     if failed:
         raise GateError("gates", f"{len(failed)} of {len(results)} not met", failed[0].fix)
@@ -57,6 +59,7 @@ def export(
     """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
     from pipeline import flow
     from pipeline.stages import export as stage
+    from pipeline.stages.stills import forget_damaged
 
     if withhold:
         splits = ", ".join(f'"{split}"' for split in withhold)
@@ -64,7 +67,9 @@ def export(
     with open_workspace(context) as space:
         settings = space.config.settings("export", stage.ExportSettings)
         stage.check_version(space.place, version)
-        done = list(space.run(flow.RELEASE))
+        damaged = forget_damaged(space.store)
+        done: list[object] = [f"stills: {damaged} missing or changed, cut again"] if damaged else []
+        done += space.run(flow.RELEASE)
         made = stage.export(
             space.store,
             space.place,

@@ -10,10 +10,12 @@ import numbered
 import pytest
 from small_release import MOVES, drafted, fill, release, small_space
 
+from pipeline.cli import cli
+from pipeline.console import run as egost
 from pipeline.engine import PULL
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.flow import Space
-from pipeline.records import Clip, Still, Video
+from pipeline.records import Clip, Item, Still, Video
 from pipeline.releases.hydrate import hydrate
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
@@ -69,7 +71,7 @@ def test_a_video_that_is_gone_fails_alone(place: Place, tmp_path: Path) -> None:
     assert told.value.again
 
 
-def closed_release(space: Space, path: Path) -> Path:
+def closed_release(space: Space, path: Path, version: str = "1.0.0") -> Path:
     """Release one clip of a real video whose licence keeps its pictures at home."""
     draft = drafted("0000", 0)
     length = 5 * len(MOVES[0])
@@ -83,7 +85,7 @@ def closed_release(space: Space, path: Path) -> Path:
     }.items():
         space.store.finish(stage, "all", "made up", "done", rows)
     list(space.run(["compose", "stills"]))
-    return release(space, "1.0.0").folder
+    return release(space, version).folder
 
 
 def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path) -> None:
@@ -110,6 +112,62 @@ def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path)
     (folder / rows[0].frames[0]).write_bytes(b"another picture")
     with pytest.raises(GateError, match="is not part of the release"):
         verify(folder)
+
+
+FREE = [
+    word
+    for limit in ("min_agreement=0", "min_audited=0", "blind_points=100", "min_verified=0")
+    for word in ("--set", f"export.{limit}")
+]
+
+
+def command(root: Path, *words: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        egost(cli, ["-w", str(root), *words, *FREE])
+    return ended.value.code
+
+
+@pytest.mark.parametrize("damage", ["a changed byte", "a missing file"])
+def test_a_damaged_still_is_named_by_its_gate_and_the_printed_remedy_mends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    numbered.write(tmp_path / "a.mp4", count=620)
+    root = tmp_path / "workspace"
+    with small_space(root, clips=0) as space:
+        closed_release(space, tmp_path / "a.mp4", "0.1.0")
+        victim, asked = space.store.rows(Still)[3], space.store.rows(Item)
+    path = Place(root).media_path(victim.media)
+    whole = path.read_bytes()
+    path.unlink() if damage == "a missing file" else path.write_bytes(whole[:-1] + b"?")
+
+    capsys.readouterr()
+    assert command(root, "gates") == 3
+    shown = capsys.readouterr()
+    rows = f"({', '.join(sorted(item.item_id for item in asked)[:3])}"
+    assert f"media: NOT MET: {len(asked)} items whose frames are missing or changed" in shown.out
+    assert rows in shown.out
+    assert "fix: run egost export: it cuts them again" in shown.err
+
+    assert command(root, "export", "0.1.1") == 0
+    assert "stills: 1 missing or changed, cut again" in capsys.readouterr().out
+    assert path.read_bytes() == whole
+    assert command(root, "gates") == 0
+
+
+def test_a_damaged_still_of_a_video_that_is_gone_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbered.write(tmp_path / "a.mp4", count=620)
+    root = tmp_path / "workspace"
+    with small_space(root, clips=0) as space:
+        closed_release(space, tmp_path / "a.mp4", "0.1.0")
+        Place(root).media_path(space.store.rows(Still)[3].media).unlink()
+    (tmp_path / "a.mp4").unlink()
+    assert command(root, "export", "0.1.1") == 3
+    assert "egost rejections tells why" in capsys.readouterr().err
+    command(root, "rejections")
+    assert "the file is gone: a.mp4" in capsys.readouterr().out
+    assert not (root / "releases" / "v0.1.1").exists()
 
 
 def test_hydrating_names_what_it_does_not_find(tmp_path: Path) -> None:

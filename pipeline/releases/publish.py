@@ -243,12 +243,15 @@ def _write_media(folder: Path, issue: Issue) -> None:
     for name, source in issue.media.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        if not file_digest(target).startswith(target.stem):
+        whole = source.is_file()
+        if whole:
+            shutil.copyfile(source, target)
+            whole = file_digest(target).startswith(target.stem)
+        if not whole:
             raise UserError(
                 str(source),
-                "is not the picture that was cut: its bytes have changed",
-                "delete that file; egost frames and egost export make it again",
+                "is not the picture that was cut: it is gone, or its bytes have changed",
+                "egost export cuts the pictures of a workspace again; those of a release come back with a whole copy of it",
             )
 
 

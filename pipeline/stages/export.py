@@ -128,7 +128,8 @@ def export(
         raise GateError(
             f"release {version}",
             "; ".join(str(gate) for gate in failed),
-            f"{failed[0].fix}; or --allow-failing, and the card says so",
+            "; ".join([*dict.fromkeys(gate.fix for gate in failed), ""])
+            + "or --allow-failing, and the card says so",
         )
     closed = frozenset(licence.casefold() for licence in settings.closed_licences)
     agreed = agreement(harvest.verdicts)

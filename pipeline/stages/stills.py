@@ -15,7 +15,8 @@ from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.looks import look
 from pipeline.records import Clip, Row, Still, Video
-from pipeline.store import Place, Rows
+from pipeline.releases.layout import file_digest
+from pipeline.store import Place, Rows, Store
 
 _LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
 
@@ -47,6 +48,27 @@ def run(rows: Rows, settings: StillsSettings, place: Place) -> Iterator[Row]:
             width=width,
             height=height,
         )
+
+
+def forget_damaged(store: Store) -> int:
+    """Forget the stills of each video whose files have changed or gone, and return how many had.
+
+    A unit with an unchanged key is not run again, and a file of the right size is not written again:
+    without both out of the way, what is damaged would stay so.
+    """
+    videos = {clip.clip_id: clip.video_id for clip in store.rows(Clip)}
+    damaged = [still for still in store.rows(Still) if not whole(store.place, still)]
+    for still in damaged:
+        store.place.media_path(still.media).unlink(missing_ok=True)
+    gone = {videos[still.clip_id] for still in damaged if still.clip_id in videos}
+    store.forget("stills", sorted(gone))
+    return len(damaged)
+
+
+def whole(place: Place, still: Still) -> bool:
+    """Tell whether a still's file is there with the bytes that were cut."""
+    path = place.media_path(still.media)
+    return path.is_file() and file_digest(path) == still.sha256
 
 
 def moments(clip: Clip, count: int) -> list[int]:

@@ -9,9 +9,9 @@ from pipeline.gates import Gate
 from pipeline.looks import near_identical
 from pipeline.records import Answer, Item
 from pipeline.releases.harvest import Harvest
-from pipeline.releases.layout import file_digest
 from pipeline.stages.agreement import agreement
 from pipeline.stages.answers import judged
+from pipeline.stages.stills import whole
 from pipeline.store import Place
 
 
@@ -59,23 +59,21 @@ def consent(checked: Checked) -> Gate:
 
 def media(checked: Checked) -> Gate:
     """Every clip has its equally distant frames, as many as any other, and their bytes are as cut."""
-    harvest, whole = checked.harvest, dict[str, bool]()
+    harvest, complete = checked.harvest, dict[str, bool]()
     clips = {item.clip_id for item in harvest.candidate.items}
     most = max((len(harvest.stills.get(clip, ())) for clip in clips), default=0)
     for clip in clips:
         stills = harvest.stills.get(clip, ())
-        whole[clip] = 0 < len(stills) == most and all(
-            _intact(checked.place, still.media, still.sha256) for still in stills
+        complete[clip] = 0 < len(stills) == most and all(
+            whole(checked.place, still) for still in stills
         )
-    faults = [item.item_id for item in harvest.candidate.items if not whole[item.clip_id]]
+    faults = [item.item_id for item in harvest.candidate.items if not complete[item.clip_id]]
     return _zero(
-        "media", faults, "items whose frames are missing or changed", "egost export cuts them again"
+        "media",
+        faults,
+        "items whose frames are missing or changed",
+        "run egost export: it cuts them again from the video; egost rejections tells where it can't",
     )
-
-
-def _intact(place: Place, name: str, sha256: str) -> bool:
-    path = place.media_path(name)
-    return path.is_file() and file_digest(path) == sha256
 
 
 def near_identical_clips(checked: Checked) -> Gate:
