@@ -1,5 +1,6 @@
 """Writing a release: rows, pictures, card, manifest, changes, adapters, checksums; whole or not at all."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ from pipeline.releases.layout import (
 from pipeline.releases.reading import SUMS, Released, open_release
 from pipeline.report.plots import bars, grouped, standalone
 
+_BESIDE = ".tmp-"
 _CARD = Path(__file__).with_name("card.md.j2")
 
 
@@ -118,7 +120,11 @@ class _Tally:
 
 def versions(releases: Path) -> list[Path]:
     """Return the folders of all releases, the oldest version first."""
-    found = [path for path in releases.glob("v*.*.*") if (path / SUMS).is_file()]
+    found = [
+        path
+        for path in releases.glob("v*.*.*")
+        if (path / SUMS).is_file() and (path / "manifest.json").is_file()
+    ]
     return sorted(found, key=lambda path: parse_version(path.name[1:]))
 
 
@@ -129,12 +135,13 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
     withheld splits go to `sealed/v<version>`, which nobody else may read.
     """
     folder = releases / f"v{issue.version}"
-    releases.mkdir(parents=True, exist_ok=True)
-    for left in releases.glob(".tmp-*"):  # of an export that was killed
-        shutil.rmtree(left)
-    beside = Path(tempfile.mkdtemp(dir=releases, prefix=".tmp-"))
+    keeping = [releases, *([sealed] if issue.withheld else [])]
     try:
-        answers = Path(tempfile.mkdtemp(dir=releases, prefix=".tmp-")) if issue.withheld else None
+        for place in keeping:
+            _clear(place)
+        beside = Path(tempfile.mkdtemp(dir=releases, prefix=_BESIDE))
+        # Not below `releases`, which people copy whole: what a kill leaves must not go out with it.
+        answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_BESIDE)) if issue.withheld else None
         tally = _Tally()
         counts = write_entries(
             beside, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
@@ -161,14 +168,30 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
         root_digest = write_sums(beside)
         beside.chmod(0o755)
         settle(beside)
+        # The answers first: a kill in between leaves answers without a release, which are no
+        # version and are written again, and never a release whose answers are lost.
         kept = _seal(sealed / f"v{issue.version}", answers)
         beside.rename(folder)
         sync(releases)
-    except BaseException:
-        for left in releases.glob(".tmp-*"):
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)  # a full disk does not say where
+        for left in (left for place in keeping for left in place.glob(f"{_BESIDE}*")):
             shutil.rmtree(left, ignore_errors=True)
         raise
     return Release(folder, counts, root_digest, issue.gates, kept)
+
+
+def _clear(place: Path) -> None:
+    """Make a folder if it isn't there, and clear what a killed export left in it."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(
+            str(place), "is a file where a folder must be", "move that file away"
+        ) from error
+    for left in place.glob(f"{_BESIDE}*"):
+        shutil.rmtree(left)
 
 
 def _metadata(issue: Issue) -> dict[str, str]:
@@ -243,16 +266,14 @@ def _write_media(folder: Path, issue: Issue) -> None:
     for name, source in issue.media.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        whole = source.is_file()
-        if whole:
-            shutil.copyfile(source, target)
-            whole = file_digest(target).startswith(target.stem)
-        if not whole:
+        data = source.read_bytes() if source.is_file() else b""
+        if not hashlib.sha256(data).hexdigest().startswith(target.stem):
             raise UserError(
                 str(source),
                 "is not the picture that was cut: it is gone, or its bytes have changed",
                 "egost export cuts the pictures of a workspace again; those of a release come back with a whole copy of it",
             )
+        target.write_bytes(data)
 
 
 def _write_plots(folder: Path, tally: _Tally) -> None:
@@ -272,12 +293,18 @@ def _write_plots(folder: Path, tally: _Tally) -> None:
 def _seal(target: Path, answers: Path | None) -> Path | None:
     if answers is None:
         return None
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.parent.chmod(0o700)
     settle(answers)
-    if target.exists():  # of an export that was killed before its release was there
-        shutil.rmtree(target)
+    if target.exists():
+        # Of an export that was killed, or of a release that was moved away: answers are not made
+        # again, so they are kept beside under their digest unless they are the same.
+        digest = file_digest(target / SUMS) if (target / SUMS).is_file() else "incomplete"
+        if digest == file_digest(answers / SUMS):
+            shutil.rmtree(answers)
+            return target
+        target.rename(target.with_name(f"{target.name}-until-{digest[:16]}"))
     answers.rename(target)
+    sync(target.parent)
     return target
 
 

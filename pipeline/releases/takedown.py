@@ -10,9 +10,9 @@ from pipeline.errors import UserError
 from pipeline.gates import check_gates
 from pipeline.releases.difference import next_versions
 from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
-from pipeline.releases.layout import Entry
+from pipeline.releases.layout import Entry, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions
-from pipeline.releases.reading import Released, candidate_of, open_release
+from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
 from pipeline.store import Place
 
 
@@ -73,8 +73,11 @@ def _find(released: Released, name: str) -> dict[str, Any] | None:
 def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]:
     manifest = newest.manifest
     sealed = place.root / "sealed" / newest.folder.name
-    if manifest["withheld"] and not sealed.is_dir():
-        raise UserError(str(sealed), "the withheld answers are not there", "bring this folder back")
+    if manifest["withheld"]:
+        sums = sealed / SUMS
+        if not sums.is_file() or file_digest(sums) != manifest["sealed_digest"]:
+            what = f"these are not the withheld answers of {newest.version}, or they are not there"
+            raise UserError(str(sealed), what, "bring this folder back")
 
     def kept() -> Iterator[Entry]:
         entries = newest.entries(sealed if manifest["withheld"] else None)
