@@ -15,6 +15,7 @@ from pipeline.errors import GateError, UserError
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.records import Rejection, Video
 from pipeline.releases.publish import Release
+from pipeline.releases.verify import verify
 from pipeline.stages.export import ExportSettings, export, gates
 from pipeline.store import Store
 
@@ -184,6 +185,39 @@ def test_datasets_reads_it_as_the_card_says(
     rows = pl.read_parquet(made.folder / ("data" if config == "default" else config) / "*.parquet")
     ids = [row["id"] for part in ("test", "train") for row in found[part]]
     assert sorted(ids) == sorted(rows["id"].to_list())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_embedded_frames_are_pictures_to_datasets(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    from datasets import Image, List, load_dataset
+
+    made = release(filled, settings=SETTINGS.model_copy(update={"embed": True}))
+    found = load_dataset(str(made.folder), "with_frames", cache_dir=str(tmp_path / "cache"))
+    plain = pl.read_parquet(made.folder / "data" / "*.parquet")
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    for part in found.values():
+        assert part.features["images"] == List(Image())
+        assert {row["images"][1].size for row in part} == {(64, 48)}
+        assert {len(row["images"]) for row in part} == {2}
+        undecoded = part.cast_column("images", List(Image(decode=False)))
+        for row in undecoded:
+            files = [made.folder / name for name in row["frames"]]
+            assert [one["bytes"] for one in row["images"]] == [file.read_bytes() for file in files]
+            (same,) = plain.filter(id=row["id"]).to_dicts()
+            assert {name: row[name] for name in same} == same
+    verify(made.folder, made.root_digest)
+
+
+def test_pictures_of_a_closed_licence_are_not_embedded(store: Store) -> None:
+    fill(store, names="ab", licence="proprietary")
+    made = release(store, settings=SETTINGS.model_copy(update={"embed": True}))
+    rows = pl.read_parquet(made.folder / "with_frames" / "*.parquet")
+    assert rows["images"].list.len().to_list() == [0] * 8
+    assert rows["frames"].list.len().to_list() == [2] * 8
 
 
 @pytest.mark.parametrize("dataset", ["no", "1.0", "- a", "null", "x "])

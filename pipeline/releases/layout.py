@@ -97,24 +97,34 @@ ROWS_PER_FILE = 100_000  # about 20 MB: small enough to look at, and few files f
 class Shards:
     """Writes the rows of one config and split: `<split>-00000-of-00003.parquet`, in bounded memory.
 
-    The same rows give the same bytes, under one version of pyarrow.
+    The same rows give the same bytes, under one version of pyarrow. `also` names columns beside
+    those of `kind`, whose values each row brings along.
     """
 
     def __init__(
-        self, folder: Path, split: str, kind: type[Record], metadata: Mapping[str, str]
+        self,
+        folder: Path,
+        split: str,
+        kind: type[Record],
+        metadata: Mapping[str, str],
+        *,
+        also: Iterable[pa.Field] = (),
+        rows_per_group: int = ROWS_PER_GROUP,
+        rows_per_file: int = ROWS_PER_FILE,
     ) -> None:
         self._folder, self._split = folder, split
-        self._schema = arrow_schema(kind).with_metadata(metadata)
+        self._rows_per_group, self._rows_per_file = rows_per_group, rows_per_file
+        self._schema = pa.schema([*arrow_schema(kind), *also], metadata)
         self._waiting: list[dict[str, Any]] = []
         self._parts: list[Path] = []
         self._in_part = 0
         self._writer: pq.ParquetWriter | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, row: Record) -> None:
+    def add(self, row: Record, **also: Any) -> None:
         """Add one row."""
-        self._waiting.append(row.model_dump())
-        if len(self._waiting) == ROWS_PER_GROUP:
+        self._waiting.append(row.model_dump() | also)
+        if len(self._waiting) == self._rows_per_group:
             self._flush()
 
     def _flush(self) -> None:
@@ -131,11 +141,12 @@ class Shards:
                 write_page_checksum=True,
             )
         self._writer.write_table(
-            pa.Table.from_pylist(self._waiting, schema=self._schema), row_group_size=ROWS_PER_GROUP
+            pa.Table.from_pylist(self._waiting, schema=self._schema),
+            row_group_size=self._rows_per_group,
         )
         self._in_part += len(self._waiting)
         self._waiting = []
-        if self._in_part >= ROWS_PER_FILE:
+        if self._in_part >= self._rows_per_file:
             self._end_part()
 
     def _end_part(self) -> None:

@@ -25,6 +25,7 @@ from pipeline.releases.difference import (
     next_versions,
     parse_version,
 )
+from pipeline.releases.embedded import write_embedded
 from pipeline.releases.layout import (
     Entry,
     file_digest,
@@ -60,6 +61,7 @@ class Issue:
     withheld: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)  # by item id: why it changed or went
     taken_down: int = 0
+    embed: bool = False  # write the rows once more, with their pictures inside
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
             "level": change.level if change else None,
         }
         _write_media(beside, issue)
+        if issue.embed:
+            write_embedded(Released(beside, manifest), _metadata(issue))
         _write_json(beside / "manifest.json", manifest)
         text = changes_text(
             change, issue.version, _root_digest(releases, change) or "", issue.reasons
@@ -214,6 +218,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[st
         "items": dict(counts),
         "multiple_choice_items": {split: tally.choices[split] for split in counts},
         "items_by_task": dict(sorted(tally.tasks.items())),
+        "frames_embedded": issue.embed,
         "withheld": sorted(issue.withheld),
         "left_out": dict(sorted(issue.left_out.items())),
         "clips": len(tally.clips),

@@ -113,6 +113,7 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
         withheld=frozenset(manifest["withheld"]),
         reasons=dict.fromkeys(gone, TAKEN_DOWN),
         taken_down=len(taken_down(place)),
+        embed=manifest["frames_embedded"],
     )
     return publish(place.releases, place.root / "sealed", issue), len(gone)
 

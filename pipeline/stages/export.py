@@ -50,6 +50,9 @@ class ExportSettings(Settings):
     blind_task_points: float = Field(
         8, ge=0, le=100, description="The same within one task, contrast or kind of options."
     )
+    embed: bool = Field(
+        False, description="Write the rows once more with their frames inside the Parquet files."
+    )
     withhold: list[Split] = Field(
         [], description="Splits whose answers stay at home, sealed, for a scorer."
     )
@@ -153,6 +156,7 @@ def export(
         withheld=frozenset(settings.withhold),
         reasons=harvest.why_out,
         taken_down=len(taken_down(place)),
+        embed=settings.embed,
     )
     return publish(place.releases, place.root / "sealed", issue)
 
