@@ -1,5 +1,6 @@
 """A workspace with one planted fault fails the gate that is there for it, and the gate names the rows."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.gates import Gate
 from pipeline.looks import look, near_identical
 from pipeline.records import Answer, Item, Route, Still, Video
 from pipeline.releases.harvest import Harvest
+from pipeline.releases.reading import open_release
 from pipeline.stages.export import ExportSettings, export, gates
 from pipeline.stages.workspace_gates import Checked, Limits, consent
 
@@ -216,6 +218,36 @@ def test_too_many_flaws_and_too_few_audited_are_told(space: Space) -> None:
     assert gate.rows == tuple(sorted(one.item_id for one in flawed[:4]))
     assert gate.figure.startswith("flawed as sampled: 4 of ")
     assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
+
+
+def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(space: Space) -> None:
+    given = answers(space, 3)
+    scripts = [row.model_copy(update={"annotator": "bot", "by": "script"}) for row in given]
+    for number, row in enumerate(scripts):
+        scripts[number] = row.model_copy(update={"annotation_id": f"s{number}"})
+    space.store.finish(PULL, "audit", "made up", "done", [*given[:10], *scripts])
+    made = release(space, "1.0.0")
+    manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    whole = manifest["human_accuracy"]["all"]
+    assert (whole["right"], whole["answers"]) == (7, 10)
+    tasks = {name: one for name, one in manifest["human_accuracy"].items() if name != "all"}
+    assert sum(one["answers"] for one in tasks.values()) == 10
+    card = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert "| all | 7 of 10 (70 %) | 40 to 89 % |" in card
+    found = {
+        row.id: (row.human_right, row.human_answers) for row in open_release(made.folder).evidence()
+    }
+    assert {row.item_id: found[row.item_id] for row in given[:10]} == {
+        row.item_id: (int(number >= 3), 1) for number, row in enumerate(given[:10])
+    }
+    assert sum(count for _, count in found.values()) == 10
+
+
+def test_a_script_has_no_human_accuracy(space: Space) -> None:
+    scripts = [row.model_copy(update={"by": "script"}) for row in answers(space, 0)]
+    space.store.finish(PULL, "audit", "made up", "done", scripts)
+    card = (release(space, "1.0.0").folder / "README.md").read_text(encoding="utf-8")
+    assert "No person has answered items without seeing the answer" in card
 
 
 @pytest.mark.slow

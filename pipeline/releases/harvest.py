@@ -91,10 +91,19 @@ class Harvest:
             return NO_CONSENT
         return NOT_VERIFIED if only_verified and item.status != "verified" else None
 
-    def entries(self, dataset: str) -> Iterator[Entry]:
-        """Yield what is released of each item, in the order of their ids."""
+    def entries(
+        self, dataset: str, human: Mapping[str, tuple[int, int]] | None = None
+    ) -> Iterator[Entry]:
+        """Yield what is released of each item, in the order of their ids.
+
+        `human` gives by item how many people answered it, and how many of them rightly.
+        """
         for item in self.candidate.items:
-            yield Entry(item.split, self._question(item, dataset), self._evidence(item))
+            answers, right = (human or {}).get(item.item_id, (0, 0))
+            behind = self._evidence(item).model_copy(
+                update={"human_answers": answers, "human_right": right}
+            )
+            yield Entry(item.split, self._question(item, dataset), behind)
 
     def _question(self, item: Item, dataset: str) -> Question:
         video, clip = self.videos[item.video_id], self.clips[item.clip_id]

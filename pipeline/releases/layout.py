@@ -48,6 +48,7 @@ class Question(Record):
 class Evidence(Record):
     """One released row of the `evidence` config: what the answer of the same id rests on.
 
+    `human_right` of `human_answers` people who did not see the answer chose it: how hard the item is.
     Kept apart from the question: the number of turns or keyframes beside it would tell the answer.
     """
 
@@ -73,6 +74,8 @@ class Evidence(Record):
     cost_usd: float | None
     verdicts: int
     fingerprint: str
+    human_answers: int = 0
+    human_right: int = 0
 
 
 @dataclass(frozen=True)

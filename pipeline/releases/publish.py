@@ -56,6 +56,7 @@ class Issue:
     left_out: Mapping[str, int]
     newest_verdict_us: int
     agreement: Mapping[str, Any]
+    human: Mapping[str, Any] = field(default_factory=dict)  # accuracy by task, and of `all`
     closed: frozenset[str] = frozenset()
     media: Mapping[str, Path] = field(default_factory=dict)  # by name in the release
     withheld: frozenset[str] = frozenset()
@@ -225,6 +226,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[st
         "clips_judged_by_people": len(tally.judged["person"]),
         "clips_judged_by_scripts": len(tally.judged["script"]),
         "agreement": issue.agreement,
+        "human_accuracy": issue.human,
         "gates": [gate.model_dump() for gate in issue.gates],
         "providers": sorted(tally.providers),
         "models": sorted(tally.models),

@@ -108,6 +108,7 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
         left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(gone)}),
         newest_verdict_us=manifest["newest_verdict_us"],
         agreement=manifest["agreement"],
+        human=manifest["human_accuracy"],
         closed=frozenset(licence.casefold() for licence in settings["closed_licences"]),
         media=_pictures(newest.folder, names),
         withheld=frozenset(manifest["withheld"]),

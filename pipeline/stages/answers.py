@@ -129,6 +129,37 @@ def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
     )
 
 
+def people(answers: Iterable[Answer]) -> list[Answer]:
+    """Return the answers of persons: how well a script does says nothing about people."""
+    return [one for one in answers if one.by == "person"]
+
+
+def accuracy(found: Audit) -> dict[str, dict[str, float]]:
+    """Return how well people answer, by task and of `all`, with the bounds of the 95 % interval."""
+    if not found.answers:
+        return {}
+    right = sum(share.hits for share in found.accuracy.values())
+    shares = {**found.accuracy, "all": wilson(right, found.answers)}
+    return {
+        name: {
+            "right": share.hits,
+            "answers": share.total,
+            "low": round(share.low, 4),
+            "high": round(share.high, 4),
+        }
+        for name, share in shares.items()
+    }
+
+
+def by_people(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, tuple[int, int]]:
+    """Return by item how many people answered it, and how many of them rightly."""
+    known = {item.item_id: item for item in items}
+    return {
+        item_id: (len(given), sum(one.choice == str(known[item_id].answer_index) for one in given))
+        for item_id, given in by_item(known.values(), people(answers)).items()
+    }
+
+
 def pairs_set_aside(items: Sequence[Item], reasons: Mapping[str, str]) -> dict[str, str]:
     """Return why each item leaves: a flawed one, and with it the other half of its pair."""
     flawed = {(item.clip_id, item.category): item for item in items if item.item_id in reasons}

@@ -15,6 +15,7 @@ from pipeline.records import Answer, Item, Split, digest
 from pipeline.releases.harvest import Harvest, taken_down
 from pipeline.releases.publish import Issue, Release, publish
 from pipeline.stages.agreement import agreement
+from pipeline.stages.answers import accuracy, by_people, judged, people
 from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
 from pipeline.store import Place, Store
 
@@ -136,13 +137,14 @@ def export(
         )
     closed = frozenset(licence.casefold() for licence in settings.closed_licences)
     agreed = agreement(harvest.verdicts)
+    asked, answers = harvest.candidate.items, store.rows(Answer)
     issue = Issue(
         version=version,
         dataset=settings.dataset,
         language=recorded["compose"]["language"],
         canary=canary(place),
         settings=recorded,
-        entries=harvest.entries(settings.dataset),
+        entries=harvest.entries(settings.dataset, by_people(asked, answers)),
         sources=harvest.sources(),
         gates=results,
         left_out=harvest.left_out,
@@ -151,6 +153,7 @@ def export(
             category: {"clips": one.clips, "percent": one.percent, "alpha": one.alpha}
             for category, one in agreed.items()
         },
+        human=accuracy(judged(asked, people(answers))),
         closed=closed,
         media={name: place.media_path(media) for name, media in harvest.media(closed).items()},
         withheld=frozenset(settings.withhold),
