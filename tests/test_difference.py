@@ -9,7 +9,7 @@ from small_release import release, small_space
 
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import Item
+from pipeline.records import Item, Route
 from pipeline.releases.difference import Difference, changes_text, difference, next_versions
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
@@ -112,6 +112,53 @@ def test_what_was_left_out_is_removed_with_its_reason(space: Space) -> None:
     edit(space, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
     text = (release(space, "2.0.0").folder / "CHANGES.md").read_text(encoding="utf-8")
     assert f"- `{first.item_id}`: set aside: the picture is black\n" in text
+
+
+def test_changed_rows_say_why(space: Space) -> None:
+    reworded_one, moved, corrected, *others = space.store.rows(Item)
+    other_clip = next(item for item in others if item.clip_id != corrected.clip_id)
+    asked_again = {"question": "Which way, please?"}
+    edit(
+        space,
+        lambda rows: [
+            row.model_copy(update=asked_again)
+            if row.item_id in (reworded_one.item_id, other_clip.item_id)
+            else row.model_copy(update={"split": "validation"})
+            if row.item_id == moved.item_id
+            else row
+            for row in rows
+        ],
+    )
+    turned = {"left": "right", "right": "left"}
+    rows = [
+        row.model_copy(
+            update={
+                "steps": [
+                    step.model_copy(update={"move": turned.get(step.move, step.move)})
+                    for step in row.steps
+                ]
+            }
+        )
+        if row.clip_id == other_clip.clip_id
+        else row
+        for row in space.store.rows(Route, ["review"])
+    ]
+    space.store.finish("review", "all", "edited", "done", rows)
+    made = release(space, "2.0.0")
+    text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
+    assert f"- `{reworded_one.item_id}`: question: composed anew from the same route\n" in text
+    assert f"- `{moved.item_id}`: split: moved from split {moved.split} to validation\n" in text
+    why = "its route was corrected by a person's verdict"
+    assert f"- `{other_clip.item_id}`: question: {why}\n" in text
+    found = difference(open_release(space.place.releases / "v1.0.0"), open_release(made.folder))
+    assert {change.id: change.reason for change in found.changed}[other_clip.item_id] == why
+    assert all(change.reason for change in found.changed)
+
+
+def test_withheld_answers_are_the_reason_of_their_change(space: Space) -> None:
+    folder = release(space, "2.0.0", withhold=["test"]).folder
+    found = difference(open_release(space.place.releases / "v1.0.0"), open_release(folder))
+    assert {change.reason for change in found.changed} == {"its answer is withheld from here on"}
 
 
 def test_the_first_version_may_have_any_number(tmp_path: Path) -> None:

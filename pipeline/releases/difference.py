@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.releases.layout import Evidence
 from pipeline.releases.reading import Released
 
 Version = tuple[int, int, int]
@@ -15,10 +16,11 @@ _SHOWN = 160  # characters of a value that a person is shown
 
 @dataclass(frozen=True)
 class Change:
-    """One row that both releases hold and that is not the same: the old and the new values."""
+    """One row that both releases hold and that is not the same: the old and the new values, and why."""
 
     id: str
     columns: Mapping[str, tuple[Any, Any]]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Difference:
         yield from (f"- {unit}" for unit in self.removed)
         for change in self.changed:
             yield f"~ {change.id}"
+            if change.reason:
+                yield f"    {change.reason}"
             for name, (old, new) in change.columns.items():
                 yield f"    {name}: {_short(old)} => {_short(new)}"
 
@@ -74,6 +78,7 @@ class Difference:
                 "changed": [
                     {
                         "id": change.id,
+                        "reason": change.reason,
                         "columns": {
                             name: {"before": old, "after": new}
                             for name, (old, new) in change.columns.items()
@@ -97,12 +102,16 @@ def difference(before: Released, after: Released) -> Difference:
     both = old.keys() & new.keys()
     changed = {unit for unit in both if old[unit][0] != new[unit][0]}
     was, became = _columns(before, changed), _columns(after, changed)
+    behind = _behind(before, changed), _behind(after, changed)
     return Difference(
         before.version,
         after.version,
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
-        changed=tuple(_change(unit, was[unit], became[unit]) for unit in sorted(changed)),
+        changed=tuple(
+            _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in behind))
+            for unit in sorted(changed)
+        ),
         behind=sum(old[unit][1] != new[unit][1] for unit in both - changed),
     )
 
@@ -128,11 +137,63 @@ def _columns(released: Released, wanted: Container[str]) -> dict[str, dict[str, 
     }
 
 
-def _change(unit: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+def _behind(released: Released, wanted: Container[str]) -> dict[str, Evidence]:
+    return {row.id: row for row in released.evidence() if row.id in wanted}
+
+
+def _change(
+    unit: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    before: Evidence | None,
+    after: Evidence | None,
+) -> Change:
+    columns = {name: (old[name], new[name]) for name in sorted(old) if old[name] != new[name]}
     return Change(
-        unit,
-        {name: (old[name], new[name]) for name in sorted(old) if old[name] != new[name]},
+        unit, columns, "; ".join(_causes(columns, before, after)) or "described otherwise"
     )
+
+
+_MOVED = ("split", "split_group", "scene_name")
+_ASKED = {"question", "options", "answer_text", "ground_truth", "answer", "contrast"}
+_PICTURES = {"frames", "frame_seconds"}
+
+
+def _causes(
+    columns: Mapping[str, tuple[Any, Any]], before: Evidence | None, after: Evidence | None
+) -> Iterator[str]:
+    """Yield why a row changed, as far as the rows and what is behind them tell."""
+    for name in _MOVED:
+        if name in columns:
+            old, new = columns[name]
+            yield f"moved from {name.removesuffix('_name')} {old} to {new}"
+    if "answer_text" in columns and None in columns["answer_text"]:
+        now = "withheld" if columns["answer_text"][1] is None else "told"
+        yield f"its answer is {now} from here on"
+    elif columns.keys() & _ASKED:
+        yield _cause(before, after)
+    if columns.keys() & {"start", "end"}:
+        yield "its clip was cut anew"
+    elif columns.keys() & _PICTURES:
+        yield "its frames were cut anew"
+
+
+def _cause(before: Evidence | None, after: Evidence | None) -> str:
+    if before is None or after is None:  # withheld: what is behind the row stays at home
+        return "composed anew"
+    if before.steps == after.steps:
+        return "composed anew from the same route"
+    # A route that people corrected still names the draft that it began as.
+    if _drafted(before) != _drafted(after):
+        return "its route was drafted anew"
+    if after.verified_by:
+        whose = "a person's" if "person" in after.verified_by else "a script's"
+        return f"its route was corrected by {whose} verdict"
+    return "its route is another, by nobody's verdict"
+
+
+def _drafted(row: Evidence) -> tuple[str | None, ...]:
+    return row.provider, row.model, row.prompt_sha256, row.reply_id
 
 
 def next_versions(previous: str, level: str) -> tuple[str, ...]:
@@ -191,7 +252,9 @@ def changes_text(
     if found.changed:
         lines += ["", "## Changed", ""]
         for change in found.changed:
-            lines.append(f"- `{change.id}`: {', '.join(change.columns)}{_reason(why, change.id)}")
+            lines.append(
+                f"- `{change.id}`: {', '.join(change.columns)}{_reason({change.id: change.reason, **why}, change.id)}"
+            )
     return "\n".join(lines) + "\n"
 
 
