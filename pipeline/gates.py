@@ -35,7 +35,10 @@ class Origin:
 
 
 class Gate(Record):
-    """One gate's result: the figure, the limit, the rows at fault, and what would mend them."""
+    """One gate's result: the figure, the limit, the rows at fault, and what would mend them.
+
+    `parts` is the figure by task where there is one: the share that was answered blind.
+    """
 
     name: str
     met: bool
@@ -43,6 +46,7 @@ class Gate(Record):
     limit: str
     rows: tuple[str, ...] = ()
     fix: str = ""
+    parts: Mapping[str, float] = {}
 
     def __str__(self) -> str:
         sign = "met" if self.met else "NOT MET"

@@ -185,9 +185,28 @@ def test_too_little_agreement_is_told(space: Space) -> None:
         for n, row in enumerate(drafts)
     ]
     space.store.finish(PULL, "second", "made up", "done", differing)
-    assert failed(space, min_agreement=0.8)["agreement_of_people"].figure.startswith(
-        "0% on 8 clips"
-    )
+    gate = failed(space, min_agreement=0.8)["agreement_of_people"]
+    assert gate.figure.startswith("0% on 8 clips")
+    assert gate.rows == tuple(sorted(row.clip_id for row in drafts))
+
+
+def test_the_clips_on_which_people_differ_are_named(space: Space) -> None:
+    drafts = [row for row in space.store.rows(Route) if row.origin == "draft"]
+    second = [
+        factories.verdict(
+            row,
+            annotation_id=f"x{n}",
+            annotator="Bob",
+            verdict="reject" if row.clip_id in ("c_0001", "c_0005") else "accept",
+        )
+        for n, row in enumerate(drafts)
+    ]
+    space.store.finish(PULL, "second", "made up", "done", second)
+    gate = failed(space, min_agreement=0.8)["agreement_of_people"]
+    assert gate.figure.startswith("75% on 8 clips")
+    assert gate.rows == ("c_0001", "c_0005")
+    assert "(c_0001, c_0005)" in str(gate)
+    assert failed(space, min_agreement=0.7) == {}
 
 
 def answers(space: Space, wrong: int) -> list[Answer]:
@@ -268,6 +287,28 @@ def test_a_guessable_set_is_caught(tmp_path: Path) -> None:
         gate = failed(space, blind_points=5)["blind"]
     assert gate.figure.startswith("LEAKS: ")
     assert gate.rows
+
+
+@pytest.mark.slow
+def test_a_column_that_gives_answers_away_is_caught_and_named(tmp_path: Path) -> None:
+    """What an item's options flip is published beside it; here its four values are the letters."""
+    names = ("turn", "order", "mixed", "content")
+    with small_space(tmp_path / "workspace", clips=60) as space:
+
+        def telling(item: Item) -> Item:
+            if item.answer_index is None:
+                return item
+            return item.model_copy(update={"contrast": names[item.answer_index]})
+
+        assert failed(space, blind_points=5) == {}
+        edit(space, Item, "compose", telling)
+        gate = failed(space, blind_points=5)["blind"]
+        asked = {item.item_id: item.task for item in space.store.rows(Item) if item.options}
+    assert gate.figure.startswith("LEAKS: columns answers ")
+    assert "best: letter by contrast" in gate.figure
+    assert gate.rows
+    assert set(gate.rows) <= asked.keys()
+    assert set(gate.parts) == set(asked.values())
 
 
 def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:

@@ -126,22 +126,37 @@ def ruling(verdicts: Iterable[Verdict], fingerprint: str) -> Verdict | None:
 
 def agreement(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, Agreement]:
     """Return the agreement by category; a rejection is a value like any other."""
+    shared = _shared(verdicts)
+    if not shared:
+        return {}
+    return {
+        category: nominal([_values(found, fact) for found in shared])
+        for category, fact in facts.items()
+    }
+
+
+def differing(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, list[str]]:
+    """Return by category the clips whose judges don't all say the same."""
+    shared = _shared(verdicts)
+    return {
+        category: sorted(
+            {found[0].clip_id for found in shared if len(set(_values(found, fact))) > 1}
+        )
+        for category, fact in facts.items()
+    }
+
+
+def _shared(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Return the verdicts of each draft that two people or more have judged."""
     drafts: defaultdict[str, list[Verdict]] = defaultdict(list)
     for one in verdicts:
         drafts[one.fingerprint].append(one)
     judged = [counting(found, fingerprint) for fingerprint, found in drafts.items()]
-    shared = [found for found in judged if len(found) >= 2]
-    if not shared:
-        return {}
-    return {
-        category: nominal(
-            [
-                ["reject" if one.verdict == "reject" else fact(one.steps) for one in found]
-                for found in shared
-            ]
-        )
-        for category, fact in facts.items()
-    }
+    return [found for found in judged if len(found) >= 2]
+
+
+def _values(found: Iterable[Verdict], fact: Callable[[Sequence[Step]], Hashable]) -> list[Hashable]:
+    return ["reject" if one.verdict == "reject" else fact(one.steps) for one in found]
 
 
 def nominal(units: Sequence[Sequence[Hashable]]) -> Agreement:

@@ -9,7 +9,7 @@ from pipeline.gates import Gate
 from pipeline.looks import near_identical
 from pipeline.records import Answer, Item
 from pipeline.releases.harvest import Harvest
-from pipeline.stages.agreement import agreement
+from pipeline.stages.agreement import agreement, differing
 from pipeline.stages.answers import judged
 from pipeline.stages.stills import whole
 from pipeline.store import Place
@@ -92,21 +92,24 @@ def near_identical_clips(checked: Checked) -> Gate:
 
 
 def agreement_of_people(checked: Checked) -> Gate:
-    """Where two people judged a clip, they agree in every category."""
+    """Where two people judged a clip, they agree in every category; the rows are clips."""
     found = agreement(checked.harvest.verdicts)
     worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
     limit = checked.limits.agreement
     figure = "no clip was judged by two people"
     met = limit == 0
+    rows = sorted({item.clip_id for item in checked.harvest.candidate.items})
     if worst:
         category, one = worst
         figure = f"{one.percent:.0%} on {one.clips} clips ({category}, the lowest of {len(found)})"
         met = one.percent >= limit
+        rows = differing(checked.harvest.verdicts)[category]
     return Gate(
         name="agreement_of_people",
         met=met,
         figure=figure,
         limit=f"{limit:.0%}",
+        rows=() if met else tuple(rows),
         fix=""
         if met
         else "have a second person review some clips, settle differences with egost review adjudicate",
@@ -152,8 +155,13 @@ def blind(checked: Checked) -> Gate:
     return Gate(
         name="blind",
         met=not leaks,
-        figure=report.verdict,
+        figure=f"{report.verdict} ({leaks[0].how})" if leaks else report.verdict,
         limit=limit,
+        parts={
+            where.removeprefix("task="): round(figure.accuracy, 4)
+            for where, figure in report.learned.within.items()
+            if where.startswith("task=")
+        },
         rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
         fix="egost blind shows which way, and the items it answers most surely" if leaks else "",
     )
