@@ -20,6 +20,9 @@ from pipeline.looks import look, near_identical
 from pipeline.records import Answer, Item, Route, Still, Video
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.reading import open_release
+from pipeline.report.gallery import gallery_of
+from pipeline.report.page import render
+from pipeline.report.release_gallery import gallery_of_release
 from pipeline.stages.export import ExportSettings, export, gates
 from pipeline.stages.workspace_gates import Checked, Limits, consent
 
@@ -319,6 +322,26 @@ def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
     assert "> **Gate not met: audit:** flawed as sampled: none of none" in card
+
+
+def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
+    tmp_path: Path, space: Space
+) -> None:
+    title = "Answered without seeing, by task"
+    assert title not in render(gallery_of(space.store, space.place), tmp_path)
+    unmeasured = release(space, "0.1.0")
+    assert not (unmeasured.folder / "plots" / "blind.svg").exists()
+    assert "plots/blind.svg" not in (unmeasured.folder / "README.md").read_text(encoding="utf-8")
+
+    made = release(space, "0.1.1", blind_points=5)
+    assert title in (made.folder / "plots" / "blind.svg").read_text(encoding="utf-8")
+    assert "(plots/blind.svg)" in (made.folder / "README.md").read_text(encoding="utf-8")
+    page = render(gallery_of_release(open_release(made.folder)), tmp_path)
+    assert title in page
+    (gate,) = (gate for gate in made.gates if gate.name == "blind")
+    share = 100 * gate.parts["direction_forward"]
+    assert f">{share:.0f} %</text>" in page or f">{share:.1f} %</text>" in page
+    assert "as measured for 0.1.1" in render(gallery_of(space.store, space.place), tmp_path)
 
 
 def test_a_look_survives_encoding_and_size_but_not_another_picture() -> None:

@@ -35,7 +35,7 @@ from pipeline.releases.layout import (
     write_sums,
 )
 from pipeline.releases.reading import SUMS, Released, open_release
-from pipeline.report.plots import bars, grouped, standalone
+from pipeline.report.plots import bars, blind_bars, grouped, standalone
 
 _BESIDE = ".tmp-"
 _CARD = Path(__file__).with_name("card.md.j2")
@@ -166,7 +166,7 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
             change, issue.version, _root_digest(releases, change) or "", issue.reasons
         )
         _write(beside / "CHANGES.md", text)
-        _write_plots(beside / "plots", tally)
+        _write_plots(beside / "plots", tally, manifest["gates"])
         write_adapters(beside, manifest)
         write_croissant(beside, manifest)
         _write(beside / "README.md", _card(manifest, tally.example))
@@ -283,7 +283,7 @@ def _write_media(folder: Path, issue: Issue) -> None:
         target.write_bytes(data)
 
 
-def _write_plots(folder: Path, tally: _Tally) -> None:
+def _write_plots(folder: Path, tally: _Tally, gates: list[dict[str, Any]]) -> None:
     folder.mkdir()
     letters = {
         task: {letter: float(counts[letter]) for letter in "ABCD"}
@@ -295,6 +295,8 @@ def _write_plots(folder: Path, tally: _Tally) -> None:
         "contrasts": bars("What options flip", dict(sorted(tally.contrasts.items())), kind="plain"),
     }.items():
         _write(folder / f"{name}.svg", standalone(plot))
+    for plot in blind_bars(gates):
+        _write(folder / "blind.svg", standalone(plot))
 
 
 def _seal(target: Path, answers: Path | None) -> Path | None:

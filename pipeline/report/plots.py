@@ -1,8 +1,9 @@
 """Small plots as inline SVG, drawn for the report's page: colours come from its style sheet. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 _WIDTH, _BAR, _GAP, _LABEL, _VALUE = 340, 18, 7, 118, 62
 _PLOT_HEIGHT, _TICK = 118, 18
@@ -18,10 +19,19 @@ class Plot:
 
 
 def bars(
-    title: str, values: Mapping[str, float], *, note: str = "", unit: str = "", kind: str = ""
+    title: str,
+    values: Mapping[str, float],
+    *,
+    note: str = "",
+    unit: str = "",
+    kind: str = "",
+    chance: float = 0.0,
 ) -> Plot:
-    """Draw one horizontal bar per value; `kind` names a colour class, else the label does."""
-    top = max([*values.values(), 1e-9])
+    """Draw one horizontal bar per value; `kind` names a colour class, else the label does.
+
+    `chance` marks the value that guessing reaches.
+    """
+    top = max([*values.values(), chance, 1e-9])
     room = _WIDTH - _LABEL - _VALUE
     parts = []
     for row, (label, value) in enumerate(values.items()):
@@ -37,7 +47,27 @@ def bars(
             f"{escape(_number(value))}{escape(unit)}</text>"
         )
     height = max(len(values) * (_BAR + _GAP) - _GAP, _BAR)
+    if chance:
+        x = _LABEL + room * chance / top
+        parts.append(f'<line class="chance" x1="{x:.1f}" x2="{x:.1f}" y1="-2" y2="{height + 2}"/>')
     return Plot(title, note, _svg(height, parts, title))
+
+
+def blind_bars(gates: Iterable[Mapping[str, Any]], note: str = "") -> list[Plot]:
+    """Draw how much of each task was answered without seeing, if these gates of a manifest tell."""
+    shares = [gate.get("parts") for gate in gates if gate["name"] == "blind"]
+    return [
+        bars(
+            "Answered without seeing, by task",
+            {task: round(100 * share, 1) for task, share in found.items()},
+            note=f"the learned probe; the line marks chance{note}",
+            unit=" %",
+            kind="plain",
+            chance=25.0,
+        )
+        for found in shares
+        if found
+    ]
 
 
 def histogram(

@@ -7,6 +7,7 @@ from pipeline.records import Turn, TurnKind
 from pipeline.releases.layout import Evidence, Question
 from pipeline.releases.reading import Released
 from pipeline.report.gallery import TASK_ORDER, Gallery, Level, Loss, Shown, Still, item_plots
+from pipeline.report.plots import blind_bars
 
 
 def gallery_of_release(released: Released) -> Gallery:
@@ -34,7 +35,10 @@ def gallery_of_release(released: Released) -> Gallery:
             Level("clips", len(clips), f"{manifest['clips_judged_by_people']} judged by people"),
             Level("pairs", total, "released", left_out),
         ],
-        plots=item_plots(clips, [turn.kind for clip in clips for turn in clip.turns]),
+        plots=[
+            *item_plots(clips, [turn.kind for clip in clips for turn in clip.turns]),
+            *blind_bars(manifest["gates"]),
+        ],
         clips=clips,
     )
 
