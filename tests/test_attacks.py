@@ -50,6 +50,21 @@ def balanced_under_a_seed(items: list[ProbeItem]) -> list[ProbeItem]:
     return made.with_letters(items, letters)
 
 
+def balanced_within_a_task(items: list[ProbeItem]) -> list[ProbeItem]:
+    """One task alone made with a seed that people know, its letters balanced within each split."""
+    known: dict[int, int] = {}
+    for split in sorted({item.split for item in items}):
+        rows = [
+            row
+            for row, item in enumerate(items)
+            if (item.split, item.task) == (split, "action_reverse")
+        ]
+        letters = [place % 4 for place in range(len(rows))]
+        random.Random(25).shuffle(letters)
+        known |= zip(rows, letters, strict=True)
+    return made.with_letters(items, [known.get(row, item.answer) for row, item in enumerate(items)])
+
+
 def by_dataset_name(_: int, item: ProbeItem) -> int:
     return int.from_bytes(hmac.digest(b"walks", item.id.encode(), "sha256")[:8], "big") % 4
 
@@ -157,6 +172,12 @@ def test_a_leak_in_one_task_alone_shows_there(clean: list[ProbeItem]) -> None:
     moved = by_letters(lambda row, item: row % 4 if item.task != "action_reverse" else 0)(clean)
     figures = attack_figure(moved, "letters").within
     assert figures["task=action_reverse"].accuracy > 0.95
+
+
+def test_a_draw_that_was_repeated_in_one_task_shows_there(clean: list[ProbeItem]) -> None:
+    figures = attack_figure(balanced_within_a_task(clean), "replay").within
+    assert figures["task=action_reverse"].accuracy > 0.99
+    assert figures["task=action_forward"].accuracy < 0.4
 
 
 def test_the_way_is_chosen_on_the_other_half(clean: list[ProbeItem]) -> None:

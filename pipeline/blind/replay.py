@@ -78,18 +78,26 @@ def _one_stream(sheet: Sheet) -> Iterator[Way]:
         for recipe, draw in _STREAMS.items():
             if _promising(sheet, order[:_TASTE], draw(seed, ordered[:_TASTE])):
                 yield Way(f"{recipe}, {where}", _placed(sheet, order, draw(seed, ordered)))
-        yield Way(f"balanced letters, {where}", _placed(sheet, order, _balanced(seed, ordered)))
+        drawn = _balanced(seed, ordered)
+        if _promising(sheet, order, drawn):
+            yield Way(f"balanced letters, {where}", _placed(sheet, order, drawn))
     blocks: dict[object, list[int]] = {}
     for index, item in enumerate(sheet.items):
         blocks.setdefault((item.split, item.task), []).append(index)
     order = [index for members in blocks.values() for index in members]
     for seed in SEEDS:
-        drawn = [
-            letter
-            for members in blocks.values()
-            for letter in _balanced(seed, [sizes[index] for index in members])
+        letters = [
+            _balanced(seed, [sizes[index] for index in members]) for members in blocks.values()
         ]
-        yield Way(f"balanced letters per task and split, seed {seed}", _placed(sheet, order, drawn))
+        drawn = [letter for block in letters for letter in block]
+        # One task alone may have been made this way.
+        if _promising(sheet, order, drawn) or any(
+            len(members) >= _TASTE_OF_TASK and _promising(sheet, members, block)
+            for members, block in zip(blocks.values(), letters, strict=True)
+        ):
+            yield Way(
+                f"balanced letters per task and split, seed {seed}", _placed(sheet, order, drawn)
+            )
 
 
 def _placed(sheet: Sheet, order: Sequence[int], drawn: Sequence[int]) -> Floats:
