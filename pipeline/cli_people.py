@@ -79,7 +79,7 @@ def review_pull(context: click.Context) -> None:
 
     with open_workspace(context) as space:
         pulled = people.pull(space)
-        tell(context, space, [*pulled.stages, pulled])
+        tell(context, space, [*pulled.stages, pulled, *([pulled.advice] if pulled.advice else [])])
 
 
 @review.command("status")
@@ -92,6 +92,7 @@ def review_status(context: click.Context) -> None:
     with open_workspace(context) as space:
         found = people.status(space)
         differing = people.differing(space)
+        advice = people.advice(space)
     for name in sorted({*found.annotators, *found.people}):
         aside = ", set aside: these verdicts don't count" if name in found.set_aside else ""
         unread = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
@@ -100,6 +101,8 @@ def review_status(context: click.Context) -> None:
         click.echo(f"agreement on {category}: {one}")
     for pair in found.synonyms[:_SYNONYMS]:
         click.echo(f"one thing or two? a line for annotations/vocabulary.csv: {pair}")
+    if advice:
+        click.echo(advice)
     if found.hours_left is not None:
         click.echo(f"about {found.hours_left:.1f} hours of work left")
     click.echo(

@@ -32,6 +32,7 @@ class PullSummary:
     sent_back: int
     restored: int
     stages: tuple[Summary, ...]
+    advice: str | None = None
 
     def __str__(self) -> str:
         news = f"{self.new} new or changed" if self.new else "nothing new"
@@ -132,7 +133,7 @@ def pull(space: Space) -> PullSummary:
     space.store.rebuild([Verdict.table, Finding.table])
     kept = len(space.store.rows(Verdict)) - new
     stages = tuple(space.run(_AFTER_PULL))
-    return PullSummary(new, kept, sent_back, restored, stages)
+    return PullSummary(new, kept, sent_back, restored, stages, advice(space))
 
 
 def restore(space: Space) -> int:
@@ -157,6 +158,11 @@ def status(space: Space) -> ReviewStatus:
     """Ask the server how far the review is; pulled verdicts say how well people agree."""
     verdicts = space.store.rows(Verdict)
     return review.status(connect(space), _settings(space), space.place, verdicts)
+
+
+def advice(space: Space) -> str | None:
+    """Return what to do where fewer people have judged than must say the same, else None."""
+    return review.short_of_people(space.store.rows(Verdict), _settings(space))
 
 
 def differing(space: Space) -> int:

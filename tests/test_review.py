@@ -5,6 +5,7 @@ from typing import Any
 import av
 import factories
 import pytest
+from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
 from pipeline import motion_draft, route, templates
@@ -492,3 +493,20 @@ def test_every_picture_of_the_guidelines_is_there():
     there = sorted(path.name for path in (guidelines.parent / "pictures").iterdir())
     assert sorted(Path(name).name for name in named) == there
     assert len(there) >= 3
+
+
+def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
+    assert (ReviewSettings().agree, ReviewSettings().overlap, ReviewSettings().planted) == (2, 2, 0.05)
+    with pytest.raises(ValidationError, match=r"1 is less than review.agree = 2"):
+        ReviewSettings(overlap=1)
+    with pytest.raises(ValidationError, match=r"2 is less than review.agree = 3"):
+        ReviewSettings(agree=3)
+
+
+def test_whoever_works_alone_is_told_how():
+    told = review.short_of_people([verdict("accept"), verdict("skip", who="b")], ReviewSettings())
+    assert "set review.agree = 1 and review.overlap = 1" in str(told)
+    assert review.short_of_people([], ReviewSettings()) is None
+    both = [verdict("accept"), verdict("accept", who="b")]
+    assert review.short_of_people(both, ReviewSettings()) is None
+    assert review.short_of_people(both[:1], SETTINGS) is None

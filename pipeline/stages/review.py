@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from pipeline.assets import asset
 from pipeline.clients.labelstudio import Client
@@ -64,10 +65,18 @@ class ReviewSettings(Settings):
     """How people judge routes."""
 
     agree: int = Field(
-        1, ge=1, le=5, description="How many people must say the same to verify a route."
+        2,
+        ge=1,
+        le=5,
+        description="How many people must say the same to verify a route (1 if you work alone).",
     )
     overlap: int = Field(
-        1, ge=1, le=5, exclude=True, description="How many people judge each clip."
+        2,
+        ge=1,
+        le=5,
+        exclude=True,
+        validate_default=True,
+        description="How many people judge each clip (1 if you work alone).",
     )
     min_caught: float = Field(
         0.5,
@@ -97,7 +106,7 @@ class ReviewSettings(Settings):
         description="A Label Studio server of your own (with LABEL_STUDIO_API_KEY); empty: the embedded one.",
     )
     planted: float = Field(
-        0.0,
+        0.05,
         ge=0,
         le=1,
         exclude=True,
@@ -123,6 +132,18 @@ class ReviewSettings(Settings):
         exclude=True,
         description="Folder of the verdict log, below the workspace; empty: annotations/verdicts of the checkout around it, else verdicts.",
     )
+
+    @field_validator("overlap")
+    @classmethod
+    def _reaches_agree(cls, overlap: int, info: ValidationInfo) -> int:
+        agree = info.data.get("agree", 1)
+        if overlap < agree:
+            raise PydanticCustomError(
+                "too_few",
+                "{overlap} is less than review.agree = {agree}: nothing could ever be verified",
+                {"overlap": overlap, "agree": agree},
+            )
+        return overlap
 
     @property
     def gold_project(self) -> str:
@@ -351,6 +372,18 @@ def status(
         people=people,
         set_aside=doubted(people, settings.min_caught, settings.min_right, settings.min_known),
         synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
+    )
+
+
+def short_of_people(verdicts: Iterable[Verdict], settings: ReviewSettings) -> str | None:
+    """Return what to do where fewer people have judged than must say the same, else None."""
+    judges = {one.annotator for one in verdicts if one.verdict != "skip"}
+    if not 0 < len(judges) < settings.agree:
+        return None
+    have = "one person has" if len(judges) == 1 else f"{len(judges)} people have"
+    return (
+        f"{have} judged, and {settings.agree} must say the same to verify a route: egost label-studio "
+        "invite NAME; if you work alone, set review.agree = 1 and review.overlap = 1"
     )
 
 

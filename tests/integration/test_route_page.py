@@ -34,7 +34,7 @@ def page(server: Server, browser_path: str, tmp_path: Path) -> Iterator[Page]:
 def test_a_person_corrects_a_route(
     page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
 ):
-    settings = ReviewSettings(project="test route page", overlap=1, planted=0)
+    settings = ReviewSettings(project="test route page", agree=1, overlap=1, planted=0)
     walked = steps("straight", "left", "straight", landmark=OWNED)
     told = draft(clip("seen"), walked, FORWARD, "Turn around first. Walk back.")
     seen = rows(server_place, tmp_path, [told], ["seen"], FRAMES)
