@@ -50,14 +50,14 @@ class Stage:
     """A named plain function from rows to rows.
 
     `per` names the row type that makes a unit (None: all rows at once). `remembers` lists types
-    whose earlier rows of this very stage the function may see, so that a draw never moves.
-    An `async` function runs in the event loop with what `opens(settings, place)` yields; any other
-    runs in a process pool with the Place. `depends` adds to the key what is neither row nor setting,
-    such as a template's text; `heeds` narrows a type's part of the key to the fields that matter
-    (new wording of a licence must not decode a video again). A `light` function takes less time
-    than to hand its rows to another process, so it runs in this one. `section` names another stage
-    whose settings it shares; a stage that its settings don't want (`wanted`) has no units. Raise `version` when the same input
-    should give other rows.
+    whose earlier rows, of this very stage or from people, the function may see without being redone
+    for them: a draw never moves, and what people judged stays. An `async` function runs in the
+    event loop with what `opens(settings, place)` yields; any other runs in a process pool with the
+    Place. `depends` adds to the key what is neither row nor setting, such as a template; `heeds`
+    narrows a type's part of the key to the fields that matter (new wording of a licence must not
+    decode a video again). A `light` function runs in this process: handing its rows over would take
+    longer. `section` names another stage whose settings it shares; a stage that its settings don't
+    want (`wanted`) has no units. Raise `version` when the same input should give others.
     """
 
     name: str
@@ -142,10 +142,9 @@ def run_stage(
     todo = [unit for unit in units if known.get(unit.id) != unit.key]
     before = _bodies(stage, store) if stage.per is None else set()
     store.forget(stage.name, known.keys() - {unit.id for unit in units})
+    quiet = not (todo and sys.stderr.isatty())
     try:
-        with tqdm(
-            total=len(todo), desc=stage.name, unit="", disable=not (todo and sys.stderr.isatty())
-        ) as bar:
+        with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
             for unit, outcome in _mapped(stage, todo, settings, store.place, how):
                 _finish(store, stage, unit, outcome)
                 bar.update()
@@ -164,8 +163,7 @@ def run_stage(
 def pending(stage: Stage, store: Store, settings: Settings, upstream: Sequence[str]) -> list[Unit]:
     """Return the units that a run would work on: the new and the changed ones."""
     known = store.keys(stage.name)
-    units = _units(stage, store, settings, upstream)
-    return [unit for unit in units if known.get(unit.id) != unit.key]
+    return [one for one in _units(stage, store, settings, upstream) if known.get(one.id) != one.key]
 
 
 def _units(
@@ -175,17 +173,21 @@ def _units(
         return
     sources = (SCAN, PULL, *upstream)
     tables: dict[type[Row], list[Row]] = {kind: store.rows(kind, sources) for kind in stage.reads}
-    earlier = {kind: tuple(store.rows(kind, [stage.name])) for kind in stage.remembers}
+    earlier = {kind: store.rows(kind, (PULL, stage.name)) for kind in stage.remembers}
     key = partial(stage.key, stage.key_head(settings, store.place))
     if stage.per is None:
-        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier))
+        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), _frozen(earlier)))
         return
-    grouped = {kind: _grouped(tables[kind], stage.per, kind) for kind in stage.reads}
+    grouped, before = (
+        {kind: _grouped(rows, stage.per, kind) for kind, rows in kinds.items()}
+        for kinds in (tables, earlier)
+    )
     for row in tables[stage.per]:
-        seen = _frozen(
-            {kind: groups.get(getattr(row, link), ()) for kind, (link, groups) in grouped.items()}
+        seen, own = (
+            _frozen({kind: by.get(getattr(row, link), ()) for kind, (link, by) in groups.items()})
+            for groups in (grouped, before)
         )
-        yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, earlier))
+        yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, own))
 
 
 def _frozen(tables: Mapping[type[Row], Iterable[Row]]) -> dict[type[Row], tuple[Row, ...]]:

@@ -24,6 +24,7 @@ from pipeline.records import (
     Frame,
     Heading,
     Item,
+    JudgedClip,
     Narration,
     Probe,
     Rejection,
@@ -81,6 +82,7 @@ STAGES = (
         run=frames.run,
         per=Video,
         heeds={Video: {"video_id", "hfov_degrees", "lens"}},
+        remembers=(JudgedClip,),
     ),
     Stage(
         name="draft",

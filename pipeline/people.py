@@ -1,7 +1,7 @@
 """What goes out to people and what comes back: review and audit on an open workspace."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,19 @@ from pipeline.clients.labelstudio import LogIn
 from pipeline.engine import PULL, Summary
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import Answer, Clip, Finding, Item, Rejection, Row, Verdict, digest
+from pipeline.records import (
+    Answer,
+    Clip,
+    Finding,
+    Item,
+    JudgedClip,
+    Rejection,
+    Row,
+    Verdict,
+    digest,
+)
 from pipeline.stages import audit, review, verdictlog
+from pipeline.stages.agreement import short_of_people
 from pipeline.stages.answers import Audit, judged
 from pipeline.stages.audit import AuditSettings
 from pipeline.stages.review import ReviewSettings, ReviewStatus
@@ -123,6 +134,7 @@ def pull(space: Space) -> PullSummary:
     verdictlog.append(log, (one.verdict for one in found))
     new = sent_back = 0
     keys = space.store.keys(PULL)
+    _hold(space, [*known, *(one.verdict for one in found)])
     for pulled in found:
         key = _key(pulled.verdict)
         if keys.get(pulled.annotation_id) != key:
@@ -130,7 +142,7 @@ def pull(space: Space) -> PullSummary:
             space.store.finish(PULL, pulled.annotation_id, key, "done", rows)
             new += 1
             sent_back += bool(pulled.findings)
-    space.store.rebuild([Verdict.table, Finding.table])
+    space.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(space.store.rows(Verdict)) - new
     stages = tuple(space.run(_AFTER_PULL))
     return PullSummary(new, kept, sent_back, restored, stages, advice(space))
@@ -145,10 +157,11 @@ def restore(space: Space) -> int:
         for one in verdictlog.read_log(_log(space)).values()
         if one.annotation_id not in keys and one.clip_id in clips
     ]
+    _hold(space, lost)
     for one in lost:
         space.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
     if lost:
-        space.store.rebuild([Verdict.table])
+        space.store.rebuild([Verdict.table, JudgedClip.table])
         for _ in space.run(_AFTER_PULL):
             pass
     return len(lost)
@@ -162,7 +175,7 @@ def status(space: Space) -> ReviewStatus:
 
 def advice(space: Space) -> str | None:
     """Return what to do where fewer people have judged than must say the same, else None."""
-    return review.short_of_people(space.store.rows(Verdict), _settings(space))
+    return short_of_people(space.store.rows(Verdict), _settings(space).agree)
 
 
 def differing(space: Space) -> int:
@@ -206,6 +219,17 @@ def audit_status(space: Space) -> AuditStatus:
     tasks, done, url = audit.status(connect(space), _audit(space))
     said = judged(space.store.rows(Item), space.store.rows(Answer))
     return AuditStatus(tasks, done, url, said)
+
+
+def _hold(space: Space, verdicts: Iterable[Verdict]) -> None:
+    """Keep the spans of judged clips before their verdicts: from here on no setting moves them."""
+    judged = {one.clip_id for one in verdicts if one.verdict != "skip"}
+    keys = space.store.keys(PULL)
+    for clip in space.store.rows(Clip):
+        unit = f"span of {clip.clip_id}"
+        if clip.clip_id in judged and unit not in keys:
+            span = JudgedClip.model_validate(clip.model_dump())
+            space.store.finish(PULL, unit, clip.clip_id, "done", [span])
 
 
 def _key(row: Row) -> str:

@@ -156,6 +156,12 @@ class Clip(Row):
     end_us: int
 
 
+class JudgedClip(Clip):
+    """A span that people have judged: it stays a clip, whatever the settings say now."""
+
+    table = "judged_clips"
+
+
 class Heading(Row):
     """The measured heading of a clip, unwrapped, starting at 0 degrees; positive = left."""
 
@@ -367,7 +373,7 @@ class Rejection(Row):
 TABLES: dict[str, type[Row]] = {
     kind.table: kind
     for kind in (
-        *(Source, Probe, Video, SplitLabel, Narration, Clip, Heading, Turn, Frame, Still),
-        *(Route, Written, Item, Finding, Verdict, Answer, Rejection),
+        *(Source, Probe, Video, SplitLabel, Narration, Clip, JudgedClip, Heading, Turn, Frame),
+        *(Still, Route, Written, Item, Finding, Verdict, Answer, Rejection),
     )
 }

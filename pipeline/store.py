@@ -130,7 +130,7 @@ class Rows(Mapping[type[Row], tuple[Row, ...]]):
         return row
 
     def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
-        """Return what this stage wrote of this type in its last run: how a draw never moves."""
+        """Return what this stage wrote of this type in its last run, or people judged: it never moves."""
         return self.earlier.get(kind, ())  # type: ignore[return-value]
 
 

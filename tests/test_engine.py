@@ -15,9 +15,9 @@ from factories import clip, video
 from pydantic import Field
 
 from pipeline.config import Settings
-from pipeline.engine import SCAN, RunSettings, Stage, Summary, run_stage
+from pipeline.engine import PULL, SCAN, RunSettings, Stage, Summary, run_stage
 from pipeline.errors import GateError, RowError, UserError
-from pipeline.records import Clip, Finding, Rejection, Row, Turn, Video
+from pipeline.records import Clip, Finding, JudgedClip, Rejection, Row, Turn, Video
 from pipeline.store import Place, Rows, Store
 
 HERE = RunSettings(workers=1, max_failed=1)
@@ -420,3 +420,22 @@ def test_warnings_of_a_worker_reach_stderr(store: Store, capfd: pytest.CaptureFi
 def warn(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
     logging.getLogger("worker").warning("mind %s", rows.one(Clip).clip_id)
     return []
+
+
+def test_a_unit_remembers_its_own_rows_alone_and_is_not_redone_for_what_people_judged(
+    store: Store,
+) -> None:
+    seen: list[list[str]] = []
+
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        seen.append([row.clip_id for row in rows.before(JudgedClip)])
+        return []
+
+    stage = replace(STAGE, run=look, remembers=(JudgedClip,), light=True)
+    given(store, "a", "b")
+    assert go(store, stage).new == 2
+    judged = JudgedClip(clip_id="c_b", video_id="v", start_us=0, end_us=1)
+    store.finish(PULL, "span", "1", "done", [judged])
+    assert go(store, stage).kept == 2
+    assert go(store, stage, WordSettings(word="second")).new == 2
+    assert seen == [[], [], [], ["c_b"]]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.clients import video
 from pipeline.errors import RowError
-from pipeline.records import Clip, Frame, Heading, Rejection, Row, Turn, Video
+from pipeline.records import Clip, Frame, Heading, JudgedClip, Rejection, Row, Turn, Video
 from pipeline.stages.frames import FramesSettings, run
 from pipeline.store import Place, Rows
 
@@ -80,6 +80,26 @@ def test_two_runs_write_the_same_rows_and_bytes(tmp_path: Path) -> None:
     assert kept == {Path(frame.media).name for frame in of(rows, Frame)}, (
         "nothing else is left behind"
     )
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_what_people_have_judged_stays_a_clip_when_the_longest_clip_changes(
+    tmp_path: Path, motion: bool
+) -> None:
+    path = tmp_path / "long.mp4"
+    numbered.write(path, times_ms=[number * 100 for number in range(440)])
+    place = Place(tmp_path / "workspace")
+    clips = of(made(place, path, max_clip_seconds=10, motion=motion), Clip)
+    judged = sorted(clips, key=lambda clip: clip.start_us)[2]
+    earlier = (JudgedClip(**judged.model_dump()),)
+    rows = Rows({Video: (row_of(path),)}, {JudgedClip: earlier})
+    settings = FramesSettings(max_clip_seconds=3600, motion=motion)
+    again = sorted(of(list(run(rows, settings, place)), Clip), key=lambda clip: clip.start_us)
+    assert again[1] == judged
+    assert len(again) == 3
+    assert again[0].start_us == 0
+    assert all(one.end_us == other.start_us for one, other in pairwise(again))
+    assert again[2].end_us == max(clip.end_us for clip in clips)
 
 
 def test_a_long_video_is_cut_into_clips_without_gaps(tmp_path: Path) -> None:

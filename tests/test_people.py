@@ -3,6 +3,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numbered
 import pytest
 from walked import clip, draft, rows, steps
 
@@ -10,8 +11,9 @@ from pipeline import people
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.console import make_workspace
 from pipeline.errors import UserError
-from pipeline.flow import Space, open_space
-from pipeline.records import Item, Route, Verdict
+from pipeline.flow import FRAMES, GENERATE, Space, open_space
+from pipeline.intake import take_in
+from pipeline.records import Clip, Item, Route, Verdict
 from pipeline.stages import verdictlog
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
@@ -71,6 +73,38 @@ def test_pull_twice_is_once_in_the_workspace_and_in_the_log(desk: Desk):
         assert (again.new, again.kept, again.restored) == (0, 1, 0)
         assert {item.status for item in space.store.rows(Item)} == {"verified"}
     assert len(desk.log.read_text().splitlines()) == 1
+
+
+def test_a_clip_that_people_judged_keeps_its_span_and_its_verdict_when_settings_change(
+    desk: Desk, tmp_path: Path
+):
+    (tmp_path / "videos").mkdir()
+    times = [number * 100 for number in range(440)]
+    numbered.write(tmp_path / "videos" / "long.mp4", times_ms=times, size=(160, 90))
+    (tmp_path / "videos" / "long.csv").write_text("time,text,landmark\n12,a bin,the bin\n")
+
+    def clips(seconds: int, *more: str) -> set[str]:
+        longest = f"frames.max_clip_seconds={seconds}"
+        with open_space(root, [*SET, longest, *more]) as space:
+            list(take_in(space, [tmp_path / "videos"]))
+            list(space.run(FRAMES + GENERATE))
+            routes = [route for route in space.store.rows(Route) if route.origin == "verified"]
+            assert len(routes) == bool(desk.client.given)
+            return {clip.clip_id for clip in space.store.rows(Clip)}
+
+    root = tmp_path / "long"
+    make_workspace(root)
+    first = clips(11)
+    assert len(first) == 4
+    with open_space(root, [*SET, "frames.max_clip_seconds=11"]) as space:
+        people.push(space)
+        desk.accept(2)
+        people.pull(space)
+        (judged,) = space.store.rows(Verdict)
+    longer, evenly = clips(3600), clips(20, "frames.motion=false")
+    assert judged.clip_id in longer & evenly
+    assert len(longer) <= 3
+    assert clips(11) == first
 
 
 def test_a_lost_workspace_and_a_lost_server_lose_no_verdict(desk: Desk):

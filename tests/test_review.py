@@ -14,6 +14,7 @@ from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import RowError, UserError
 from pipeline.records import Answer, Clip, Finding, Item, Rejection, Route, Verdict
 from pipeline.stages import review, routepage
+from pipeline.stages.agreement import short_of_people
 from pipeline.stages.review import ReviewSettings
 from pipeline.stages.verdicts import SCRIPTED, UNREADABLE
 from pipeline.store import Place, Rows
@@ -496,7 +497,11 @@ def test_every_picture_of_the_guidelines_is_there():
 
 
 def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
-    assert (ReviewSettings().agree, ReviewSettings().overlap, ReviewSettings().planted) == (2, 2, 0.05)
+    assert (ReviewSettings().agree, ReviewSettings().overlap, ReviewSettings().planted) == (
+        2,
+        2,
+        0.05,
+    )
     with pytest.raises(ValidationError, match=r"1 is less than review.agree = 2"):
         ReviewSettings(overlap=1)
     with pytest.raises(ValidationError, match=r"2 is less than review.agree = 3"):
@@ -504,9 +509,9 @@ def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
 
 
 def test_whoever_works_alone_is_told_how():
-    told = review.short_of_people([verdict("accept"), verdict("skip", who="b")], ReviewSettings())
+    told = short_of_people([verdict("accept"), verdict("skip", who="b")], 2)
     assert "set review.agree = 1 and review.overlap = 1" in str(told)
-    assert review.short_of_people([], ReviewSettings()) is None
+    assert short_of_people([], 2) is None
     both = [verdict("accept"), verdict("accept", who="b")]
-    assert review.short_of_people(both, ReviewSettings()) is None
-    assert review.short_of_people(both[:1], SETTINGS) is None
+    assert short_of_people(both, 2) is None
+    assert short_of_people(both[:1], 1) is None

@@ -243,3 +243,15 @@ def doubted(
         if (one.planted >= min_known and one.caught < min_caught * one.planted)
         or (one.gold >= min_known and one.right < min_right * one.gold)
     )
+
+
+def short_of_people(verdicts: Iterable[Verdict], agree: int) -> str | None:
+    """Return what to do where fewer people have judged than must say the same, else None."""
+    judges = {one.annotator for one in verdicts if one.verdict != "skip"}
+    if not 0 < len(judges) < agree:
+        return None
+    have = "one person has" if len(judges) == 1 else f"{len(judges)} people have"
+    return (
+        f"{have} judged, and {agree} must say the same to verify a route: egost label-studio "
+        "invite NAME; if you work alone, set review.agree = 1 and review.overlap = 1"
+    )

@@ -17,7 +17,17 @@ from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.keyframes import Candidate, Choice, Event, choose
 from pipeline.motion import Lens, Step, Tracker
-from pipeline.records import Clip, Frame, Heading, Rejection, Row, Turn, Video, digest
+from pipeline.records import (
+    Clip,
+    Frame,
+    Heading,
+    JudgedClip,
+    Rejection,
+    Row,
+    Turn,
+    Video,
+    digest,
+)
 from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 
@@ -27,7 +37,10 @@ _MOTION_WIDTH = 320
 _MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
 _CANDIDATE_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told
+_SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than this is no clip
 _LOOK_SIZE = (32, 18)
+
+_Span = tuple[int, int]
 
 
 class FramesSettings(Settings):
@@ -54,6 +67,7 @@ class FramesSettings(Settings):
 def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
     """Yield the clips of one video with their headings, turns and keyframes.
 
+    Spans that people have judged stay clips; the settings decide about the rest of the video.
     Raises RowError when the file is gone (tried again next time) or shows no picture.
     """
     row = rows.one(Video)
@@ -64,13 +78,14 @@ def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
             "bring it back, or run egost frames on its new place",
             again=True,
         )
+    judged = sorted((one.start_us, one.end_us) for one in rows.before(JudgedClip))
     cv2.setNumThreads(1)  # one thread per process: the pool already fills the machine
     place.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=place.root) as spill:
         if settings.motion:
-            yield from _with_motion(row, path, settings, place, _Spill(spill))
+            yield from _with_motion(row, path, judged, settings, place, _Spill(spill))
         else:
-            yield from _without_motion(row, path, settings, place, _Spill(spill))
+            yield from _without_motion(row, path, judged, settings, place, _Spill(spill))
 
 
 def lens_of(row: Video, settings: FramesSettings) -> Lens:
@@ -120,8 +135,9 @@ class _Spill:
 
 
 def _with_motion(
-    row: Video, path: Path, settings: FramesSettings, place: Place, spill: _Spill
-) -> Iterator[Row]:
+    row: Video, path: Path, judged: Sequence[_Span],
+    settings: FramesSettings, place: Place, spill: _Spill,
+) -> Iterator[Row]:  # fmt: skip
     if row.hfov_degrees is None:
         log.warning(
             "%s: field of view unknown, taken as %g degrees; angles scale with it (manifest.csv: hfov_degrees)",
@@ -157,7 +173,10 @@ def _with_motion(
             fix="copy or download it again if you want its end",
         )
     found = swings(whole)
-    for start, stop in _spans(whole, found, end_us, settings):
+    spans = list(judged)
+    for begin, end in _beside(judged, end_us):
+        spans += _spans(whole, found, begin, end, settings)
+    for start, stop in sorted(spans):
         yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, place, spill)
 
 
@@ -229,13 +248,21 @@ def _frames(
         )
 
 
+def _beside(judged: Sequence[_Span], end_us: int) -> Iterator[_Span]:
+    """Yield what lies between, before and after judged spans; all of 0..end where there are none."""
+    reached = 0
+    for start, stop in (*judged, (end_us, end_us)):
+        if start - reached >= _SHORTEST_US or not judged:
+            yield reached, start
+        reached = max(reached, stop)
+
+
 def _spans(
-    whole: Course, found: Sequence[Swing], end_us: int, settings: FramesSettings
-) -> list[tuple[int, int]]:
-    """Cut 0..end into spans of at most the longest clip, where the heading is calmest."""
+    whole: Course, found: Sequence[Swing], start: int, end_us: int, settings: FramesSettings
+) -> list[_Span]:
+    """Cut start..end into spans of at most the longest clip, where the heading is calmest."""
     longest = round(settings.max_clip_seconds * 1_000_000)
-    spans: list[tuple[int, int]] = []
-    start = 0
+    spans: list[_Span] = []
     while end_us - start > longest:
         left = end_us - start
         pieces = -(-left // longest)
@@ -261,13 +288,17 @@ def _calmest(whole: Course, found: Sequence[Swing], earliest: int, latest: int) 
 
 
 def _without_motion(
-    row: Video, path: Path, settings: FramesSettings, place: Place, spill: _Spill
-) -> Iterator[Row]:
+    row: Video, path: Path, judged: Sequence[_Span],
+    settings: FramesSettings, place: Place, spill: _Spill,
+) -> Iterator[Row]:  # fmt: skip
     """Yield clips of equal length with keyframes spread evenly; nothing is said about turns."""
     longest = round(settings.max_clip_seconds * 1_000_000)
-    pieces = max(1, -(-row.duration_us // longest))
-    edges = [row.duration_us * number // pieces for number in range(pieces + 1)]
-    for start_us, end_us in pairwise(edges):
+    spans = list(judged)
+    for begin, end in _beside(judged, row.duration_us):
+        pieces = max(1, -(-(end - begin) // longest))
+        edges = [begin + (end - begin) * number // pieces for number in range(pieces + 1)]
+        spans += pairwise(edges)
+    for start_us, end_us in sorted(spans):
         clip = Clip(
             clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
             video_id=row.video_id,

@@ -375,18 +375,6 @@ def status(
     )
 
 
-def short_of_people(verdicts: Iterable[Verdict], settings: ReviewSettings) -> str | None:
-    """Return what to do where fewer people have judged than must say the same, else None."""
-    judges = {one.annotator for one in verdicts if one.verdict != "skip"}
-    if not 0 < len(judges) < settings.agree:
-        return None
-    have = "one person has" if len(judges) == 1 else f"{len(judges)} people have"
-    return (
-        f"{have} judged, and {settings.agree} must say the same to verify a route: egost label-studio "
-        "invite NAME; if you work alone, set review.agree = 1 and review.overlap = 1"
-    )
-
-
 def known_project(client: Client, title: str, command: str = "egost review push") -> int:
     """Return a project's id; raise UserError if it isn't there (any more)."""
     project = client.find(title)
