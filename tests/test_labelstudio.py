@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.assets import asset
-from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
 from pipeline.errors import UserError
 from pipeline.store import Place
 
@@ -95,7 +95,7 @@ def test_a_port_that_somebody_listens_on_is_refused():
 def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
     for name in ("PORT", "HOST", "DEBUG", "USERNAME", "OPENAI_API_KEY", "LABEL_STUDIO_API_KEY"):
         monkeypatch.setenv(name, "ours")
-    clean = labelstudio_server._clean(tmp_path)
+    clean = labelstudio_install.clean(tmp_path)
     assert "ours" not in clean.values()
     assert clean["HOME"] == str(tmp_path)
 
@@ -110,8 +110,8 @@ def test_secrets_are_drawn_once_and_are_for_the_owner_alone(tmp_path):
 def test_a_pid_that_is_used_again_is_not_ours(tmp_path):
     home = labelstudio_server.folder(Place(tmp_path))
     home.mkdir()
-    mark = labelstudio_server._Mark(pid=os.getpid(), born="another time", port=9)
-    (home / "server.json").write_text(mark.model_dump_json())
+    shown = f"{os.getpid()} (another) S {' '.join('1' * 30)}"
+    (home / "server.mark").write_text(f"9\n{os.getpid()}\n{shown}\n")
     assert labelstudio_server.status(Place(tmp_path)) is None
     assert labelstudio_server.stop(Place(tmp_path)) is False
 
@@ -123,8 +123,8 @@ def test_a_workspace_without_a_server_has_none(tmp_path):
 
 @pytest.mark.parametrize("uv", ["/somewhere/uv", None])
 def test_the_environment_is_made_with_uv_or_without(monkeypatch, uv):
-    monkeypatch.setattr(labelstudio_server.shutil, "which", lambda name: uv)
-    make, install = labelstudio_server._install_commands(Path("/home"), Path("/pins.txt"))
+    monkeypatch.setattr(labelstudio_install.shutil, "which", lambda name: uv)
+    make, install = labelstudio_install._install_commands(Path("/home"), Path("/pins.txt"))
     assert make[-1] == "/home"
     assert install[-1] == "/pins.txt"
     assert ("uv" in make[0]) == (uv is not None)
@@ -133,14 +133,14 @@ def test_the_environment_is_made_with_uv_or_without(monkeypatch, uv):
 def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     broken = [["sh", "-c", "echo no such thing on the index; exit 3"]]
-    monkeypatch.setattr(labelstudio_server, "_install_commands", lambda home, pins: broken)
+    monkeypatch.setattr(labelstudio_install, "_install_commands", lambda home, pins: broken)
     with pytest.raises(UserError, match=r"ended with 3:\n +no such thing"):
-        labelstudio_server.environment()
+        labelstudio_install.environment()
     assert not list(tmp_path.rglob("egost-ready"))
 
 
 def test_every_version_of_the_server_is_pinned():
     lines = asset("constraints-label-studio.txt").read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
-    assert f"label-studio=={labelstudio_server.VERSION}" in pins
+    assert f"label-studio=={labelstudio_install.VERSION}" in pins
     assert all("==" in line for line in pins)

@@ -1,12 +1,90 @@
 """The embedded server's bookkeeping of processes; the server itself: integration/test_label_studio.py."""
 
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from pipeline.clients import labelstudio_server
+from pipeline.errors import UserError
+from pipeline.store import Place
+
+# Answers what `start` asks of a server, and nothing else.
+PLAYED = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Played(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        user = {"status": "UP", "email": os.environ["LABEL_STUDIO_USERNAME"]}
+        self.wfile.write(json.dumps(user).encode())
+    def log_message(self, *words):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Played).serve_forever()
+"""
+
+# Starts the server of a workspace and is killed at once after the spawn.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.clients import labelstudio_server
+from pipeline.errors import UserError
+from pipeline.store import Place
+labelstudio_server.environment = lambda: Path(sys.argv[2])
+spawn = os.posix_spawn
+def spawn_and_die(*arguments, **named):
+    print(spawn(*arguments, **named), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.posix_spawn = spawn_and_die
+labelstudio_server.start(Place(Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "installed"
+    (home / "bin").mkdir(parents=True)
+    (home / "template").mkdir()
+    (home / "template" / "label_studio.sqlite3").touch()
+    program = home / "bin" / "label-studio"
+    program.write_text(f"#!{sys.executable}\n{PLAYED}")
+    program.chmod(0o755)
+    monkeypatch.setattr(labelstudio_server, "environment", lambda: home)
+    return home
+
+
+def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
+    tmp_path: Path, installed: Path
+) -> None:
+    place = Place(tmp_path / "workspace")
+    command = [sys.executable, "-c", KILLED, str(place.root), str(installed)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode < 0, killed.stderr
+    pid = int(killed.stdout)
+    try:
+        assert labelstudio_server.start(place).pid == pid
+        assert labelstudio_server.status(place) == labelstudio_server.start(place)
+        assert labelstudio_server.stop(place)
+        assert labelstudio_server._birth(pid) is None
+        assert labelstudio_server.status(place) is None
+    finally:
+        if labelstudio_server._birth(pid):
+            os.kill(pid, 9)
+
+
+def test_a_server_that_cant_say_who_it_is_does_not_run(tmp_path: Path, installed: Path) -> None:
+    place = Place(tmp_path / "workspace")
+    home = labelstudio_server.folder(place)
+    (home / "server.mark.new").mkdir(parents=True)
+    with pytest.raises(UserError, match="it ended while starting"):
+        labelstudio_server.start(place)
+    (home / "server.mark.new").rmdir()
+    assert labelstudio_server.start(place).pid
+    assert labelstudio_server.stop(place)
 
 
 def test_an_ended_process_that_nobody_reaps_counts_as_ended() -> None:

@@ -1,42 +1,38 @@
-"""The embedded Label Studio server: its environment, starting, stopping, and who it is.
+"""The embedded Label Studio server: starting, stopping, and who it is.
 
-The server needs an environment of its own (it pins openai < 2). That is made once per machine in
-the user's cache; data, secrets and log of a workspace's server lie in `<workspace>/label-studio/`.
+Data, secrets and log of a workspace's server lie in `<workspace>/label-studio/`.
 """
 
 import fcntl
-import hashlib
-import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from pydantic import BaseModel
 
-from pipeline.assets import asset
+from pipeline.clients.labelstudio_install import clean, environment, locked, tail
 from pipeline.errors import UserError
 from pipeline.store import Place, write_atomic
 
-logger = logging.getLogger(__name__)
-
-VERSION = "1.23.2"
 USER = "admin@localhost.local"
 PORT = 8080
+_MARK = "server.mark"
 _HEALTH_SECONDS = 300  # a first start took 28 s on a quiet machine and 187 s on a busy one
 _STOP_SECONDS = 20
-_LOG_TAIL_LINES = 15
-# Django reads its settings bare (PORT, HOST, DEBUG, USERNAME ...): only these names are passed on.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+# The server's process says who it is before it becomes the server, and holds this command's lock
+# (as 9) until then: a kill in between can't leave a server that the next start doesn't know.
+_ANNOUNCED_START = """
+{ echo "$2" && echo $$ && { cat /proc/$$/stat 2>/dev/null || ps -o state=,lstart= -p $$; } } >"$1.new" &&
+mv "$1.new" "$1" && shift 2 && exec "$@" 9>&-
+"""
+_LOCK_HANDLE = 9
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,9 @@ class _Secrets(BaseModel):
     token: str
 
 
-class _Mark(BaseModel):
-    """What `server.json` says; `born` tells our process from a later one with the same pid."""
+@dataclass(frozen=True)
+class _Mark:
+    """What `server.mark` says; `born` tells our process from a later one with the same pid."""
 
     pid: int
     born: str
@@ -86,7 +83,7 @@ def start(place: Place, port: int = 0) -> Server:
     home = folder(place)
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
-    with _locked(home / ".lock"):
+    with locked(home / ".lock") as lock:
         running = _alive(home)
         if running:
             if port not in (0, int(running.url.rsplit(":", 1)[1])):
@@ -105,15 +102,13 @@ def start(place: Place, port: int = 0) -> Server:
         port = _free_port(port)
         known = _secrets(home)
         _prepare(place, home, program)
-        pid = _spawn(program, home, known, port)
-        mark = _Mark(pid=pid, born=_birth(pid) or "", port=port)
-        write_atomic(home / "server.json", mark.model_dump_json().encode())
+        pid = _spawn(program, home, known, port, lock)
         server = Server(f"http://127.0.0.1:{port}", pid, USER, known.password, known.token)
         try:
             _await_health(server, home / "server.log")
         except BaseException:
-            _end(mark)
-            (home / "server.json").unlink(missing_ok=True)
+            _end(_Mark(pid, _birth(pid) or "", port))
+            (home / _MARK).unlink(missing_ok=True)
             raise
         return server
 
@@ -123,9 +118,9 @@ def stop(place: Place) -> bool:
     home = folder(place)
     if not home.exists():
         return False
-    with _locked(home / ".lock"):
+    with locked(home / ".lock"):
         mark = _read_mark(home)
-        (home / "server.json").unlink(missing_ok=True)
+        (home / _MARK).unlink(missing_ok=True)
         return mark is not None and _end(mark)
 
 
@@ -133,81 +128,6 @@ def status(place: Place) -> Server | None:
     """Return this workspace's server if it is running, answering and really ours."""
     server = _alive(folder(place))
     return server if server and _is_ours(server) else None
-
-
-def environment() -> Path:
-    """Return the server's own environment, made on first use with exact versions.
-
-    Its name holds the versions' digest, so that new versions never change one in use.
-    """
-    pins = asset("constraints-label-studio.txt")
-    stamp = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = cache() / f"label-studio-{VERSION}-py{python}-{stamp}"
-    ready = home / "egost-ready"
-    if ready.exists():
-        return home
-    cache().mkdir(parents=True, exist_ok=True)
-    with _locked(cache() / f".{home.name}.lock"):
-        if ready.exists():
-            return home
-        shutil.rmtree(home, ignore_errors=True)  # what a killed installation left
-        logger.info(
-            "installing Label Studio %s into %s (1 GB, 1 to 3 minutes, once)", VERSION, home
-        )
-        log = cache() / f"{home.name}.log"
-        for command in _install_commands(home, pins):
-            _command(command, log, "installing Label Studio", dict(os.environ))
-        logger.info("preparing its empty database (half a minute, once)")
-        # `version` as a command migrates and ends; `--version` would start a server on 0.0.0.0.
-        template = {"LABEL_STUDIO_BASE_DATA_DIR": str(home / "template")}
-        _command(
-            [str(home / "bin" / "label-studio"), "version"],
-            log,
-            "preparing Label Studio",
-            _clean(home) | template,
-        )
-        ready.touch()
-    return home
-
-
-def cache() -> Path:
-    """Return the folder for what can be made again, shared by all workspaces."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "egost"
-
-
-def _install_commands(home: Path, pins: Path) -> list[list[str]]:
-    python = str(home / "bin" / "python")
-    uv = shutil.which("uv")
-    if uv:
-        return [
-            [uv, "venv", "--python", sys.executable, str(home)],
-            [uv, "pip", "install", "--python", python, "--requirements", str(pins)],
-        ]
-    return [
-        [sys.executable, "-m", "venv", str(home)],
-        [python, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", str(pins)],
-    ]
-
-
-def _command(command: list[str], log: Path, what: str, env: dict[str, str]) -> None:
-    """Run a command; its progress goes to a terminal if there is one, else into the log."""
-    with log.open("ab") as out:
-        # A virtual environment around us must not decide where the server is installed.
-        env = {
-            name: value for name, value in env.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
-        }
-        shown = sys.stderr.fileno() if sys.stderr.isatty() else out
-        done = subprocess.run(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=shown, stderr=shown, check=False
-        )
-    if done.returncode:
-        raise UserError(
-            what,
-            f"{' '.join(command[:3])} ... ended with {done.returncode}:\n{_tail(log)}",
-            f"see {log}, check network and disk, then run this again",
-        )
 
 
 def _prepare(place: Place, home: Path, program: Path) -> None:
@@ -226,8 +146,8 @@ def _prepare(place: Place, home: Path, program: Path) -> None:
         link.symlink_to(Path("..") / ".." / place.media.name)
 
 
-def _spawn(program: Path, home: Path, known: _Secrets, port: int) -> int:
-    env = _clean(home) | {
+def _spawn(program: Path, home: Path, known: _Secrets, port: int, lock: int) -> int:
+    env = clean(home) | {
         "LABEL_STUDIO_BASE_DATA_DIR": str(home / "data"),
         "LABEL_STUDIO_USERNAME": USER,
         "LABEL_STUDIO_PASSWORD": known.password,
@@ -246,41 +166,33 @@ def _spawn(program: Path, home: Path, known: _Secrets, port: int) -> int:
         "--log-level",
         "INFO",
     ]
+    (home / _MARK).unlink(missing_ok=True)
     log = os.open(home / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
+    held = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _LOCK_HANDLE + 1)
+    arguments = [str(home / _MARK), str(port), str(program), "start", *options]
     try:
         # A session of its own, so that the server outlives this command and its terminal.
         return os.posix_spawn(
-            program,
-            [str(program), "start", *options],
+            "/bin/sh",
+            ["sh", "-c", _ANNOUNCED_START, "sh", *arguments],
             env,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, source, target)
-                for source, target in ((null, 0), (log, 1), (log, 2))
+                for source, target in ((null, 0), (log, 1), (log, 2), (held, _LOCK_HANDLE))
             ],
             setsid=True,
         )
     finally:
-        os.close(log)
-        os.close(null)
-
-
-def _clean(home: Path) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return passed | {
-        "HOME": str(home),
-        "COLLECT_ANALYTICS": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
-        "LATEST_VERSION_CHECK": "false",
-    }
+        for handle in (log, null, held):
+            os.close(handle)
 
 
 def _await_health(server: Server, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _HEALTH_SECONDS:
         if _birth(server.pid) is None:
-            raise UserError("Label Studio", f"it ended while starting:\n{_tail(log)}", f"see {log}")
+            raise UserError("Label Studio", f"it ended while starting:\n{tail(log)}", f"see {log}")
         try:
             if httpx.get(f"{server.url}/health", timeout=5).json().get("status") == "UP":
                 break
@@ -290,7 +202,7 @@ def _await_health(server: Server, log: Path) -> None:
     else:
         raise UserError(
             "Label Studio",
-            f"not up after {_HEALTH_SECONDS} s:\n{_tail(log)}",
+            f"not up after {_HEALTH_SECONDS} s:\n{tail(log)}",
             f"see {log}; a busy machine may only need a second try",
         )
     if not _is_ours(server):
@@ -346,7 +258,8 @@ def _secrets(home: Path) -> _Secrets:
 
 def _read_mark(home: Path) -> _Mark | None:
     try:
-        return _Mark.model_validate_json((home / "server.json").read_bytes())
+        port, pid, shown = (home / _MARK).read_text(encoding="utf-8").splitlines()
+        return _Mark(int(pid), _born(shown) or "", int(port))
     except (OSError, ValueError):
         return None
 
@@ -358,15 +271,22 @@ def _birth(pid: int) -> str | None:
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         try:
-            state, *numbers = stat.read_text().rpartition(")")[2].split()
+            return _born(stat.read_text())
         except OSError:
             return None
-        # In a container whose process 1 reaps nobody, what has ended stays a zombie for good.
-        return None if state in "ZX" else numbers[18]
     shown = subprocess.run(
         ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    state, _, born = shown.stdout.strip().partition(" ")
+    return _born(shown.stdout)
+
+
+def _born(shown: str) -> str | None:
+    """Read when a process began out of its line in /proc or from ps; None if that says it has ended."""
+    if ")" in shown:
+        state, *numbers = shown.rpartition(")")[2].split()
+        # In a container whose process 1 reaps nobody, what has ended stays a zombie for good.
+        return None if state in "ZX" else numbers[18]
+    state, _, born = shown.strip().partition(" ")
     return None if state.startswith("Z") else born.strip() or None
 
 
@@ -384,15 +304,3 @@ def _end(mark: _Mark) -> bool:
     raise UserError(
         f"process {mark.pid}", "Label Studio can't be ended", "it hangs in the system: see its disk"
     )
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-_LOG_TAIL_LINES:])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from needs import missing
 
-from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.errors import UserError
@@ -32,7 +32,7 @@ def server_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="session")
 def server(server_place: Place) -> Iterator[Server]:
     try:
-        labelstudio_server.environment()
+        labelstudio_install.environment()
     except UserError as error:
         missing(f"Label Studio's own environment ({error.what.splitlines()[0]})")
     try:
