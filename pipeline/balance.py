@@ -7,11 +7,20 @@ squares a clip can carry, the one is taken whose signs were right least often so
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.order import OrderModel
 from pipeline.records import Category, Step
-from pipeline.tasks import SQUARE_CATEGORIES, Flip, Mark, Square, squares, what_is_missing
+from pipeline.route import MOVE_WORDS
+from pipeline.tasks import (
+    SQUARE_CATEGORIES,
+    Flip,
+    Mark,
+    Square,
+    Words,
+    squares,
+    what_is_missing,
+)
 
 UNSURE = (0.35, 0.65)
 _MAIN, _CONTEXT = 4, 1  # weights: the combination itself must balance, its neighbourhood may drift
@@ -25,7 +34,8 @@ Chosen = dict[Category, Square]
 class Candidate:
     """A clip to be asked about, with the flips it had before by category.
 
-    `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them.
+    `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them,
+    `words` says the moves in the language of the clip's route.
     """
 
     clip_id: str
@@ -34,6 +44,7 @@ class Candidate:
     steps: tuple[Step, ...]
     kept: Mapping[Category, Sequence[str]]
     doubtful: frozenset[str] = frozenset()
+    words: Words = field(default_factory=lambda: MOVE_WORDS)
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ def choose_squares(
     for category in SQUARE_CATEGORIES:
         free: list[tuple[Candidate, list[Square]]] = []
         for one in candidates:
-            offered = squares(one.steps, category, apart_us)
+            offered = squares(one.steps, category, apart_us, one.words)
             before = next((s for s in offered if s.names == one.kept.get(category)), None)
             if before:
                 chosen[one.clip_id][category] = before

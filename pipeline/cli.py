@@ -154,12 +154,17 @@ def prompts() -> None:
 
 @prompts.command("check")
 def prompts_check() -> None:
-    """Render every template with sample data and report mistakes by file and line."""
+    """Render every template with sample data in every language; report mistakes by file and line."""
+    from pipeline.clients import prices
     from pipeline.templates import check_prompts
 
-    problems = check_prompts()
+    problems = [str(problem) for problem in check_prompts()]
+    try:
+        prices.table()
+    except UserError as error:
+        problems.append(f"{error.where}: {error.what} (fix: {error.fix})")
     for problem in problems:
-        click.echo(str(problem), err=True)
+        click.echo(problem, err=True)
     if problems:
         raise UserError("prompts", f"{len(problems)} mistakes", "mend the lines above")
     click.echo("prompts check: all templates render")

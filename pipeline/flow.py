@@ -141,6 +141,7 @@ STAGES = (
         run=check.run,
         per=Clip,
         light=True,
+        depends=check.depends,
     ),
     Stage(
         name="faces",

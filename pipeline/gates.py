@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.records import Item, Record, Route, Verdict
 from pipeline.route import MOVE_WORDS, OPPOSITE, canonical
-from pipeline.tasks import SEPARATOR, holds, plain
+from pipeline.tasks import SEPARATOR, Words, holds, plain
 
 OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
@@ -14,13 +14,17 @@ _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is about to be released, with all that the gates recompute it from."""
+    """What is about to be released, with all that the gates recompute it from.
+
+    `words` says the moves in the language of the items.
+    """
 
     items: tuple[Item, ...]
     routes: Mapping[str, Route]  # by clip: the one that the items were composed from
     judged_by: Mapping[str, frozenset[str]]  # by clip: `person`, `script` or both
     min_verified: float
     origins: Mapping[str, "Origin"] = field(default_factory=dict)  # by clip
+    words: Words = field(default_factory=lambda: MOVE_WORDS)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def inverse_pairs(candidate: Candidate) -> Gate:
     for pair in pairs.values():
         if len(pair) != 2:
             faults += [item.item_id for item in pair.values()]
-        elif pair["forward"].option_kind == "square" and not _inverse(pair, candidate.routes):
+        elif pair["forward"].option_kind == "square" and not _inverse(pair, candidate):
             faults.append(pair["reverse"].item_id)
     return _faults(
         "inverse_pairs",
@@ -179,26 +183,21 @@ def inverse_pairs(candidate: Candidate) -> Gate:
     )
 
 
-def _inverse(pair: Mapping[str, Item], routes: Mapping[str, Route]) -> bool:
+def _inverse(pair: Mapping[str, Item], candidate: Candidate) -> bool:
     forward, back = pair["forward"], pair["reverse"]
-    route = routes.get(forward.clip_id)
-    undo = (
-        {plain(s.action): plain(s.undo) for s in route.steps if s.action and s.undo}
-        if route
-        else {}
-    )
-    inverted = {_inverted(text, undo) for text in forward.options}
+    route = candidate.routes.get(forward.clip_id)
+    steps = route.steps if route else ()
+    told_back = {plain(s.action): plain(s.undo) for s in steps if s.action and s.undo}
+    told_back |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in OPPOSITE}
+    inverted = {_inverted(text, told_back) for text in forward.options}
     return (
-        inverted == set(back.options) and _inverted(forward.answer_text, undo) == back.answer_text
+        inverted == set(back.options)
+        and _inverted(forward.answer_text, told_back) == back.answer_text
     )
 
 
-_BACK = {MOVE_WORDS[move]: MOVE_WORDS[other] for move, other in OPPOSITE.items()}
-
-
-def _inverted(text: str, undo: Mapping[str, str]) -> str:
-    parts = reversed(text.split(SEPARATOR))
-    return SEPARATOR.join(_BACK.get(part) or undo.get(part) or part for part in parts)
+def _inverted(text: str, told_back: Mapping[str, str]) -> str:
+    return SEPARATOR.join(told_back.get(part, part) for part in reversed(text.split(SEPARATOR)))
 
 
 def no_true_distractor(candidate: Candidate) -> Gate:
@@ -212,7 +211,7 @@ def no_true_distractor(candidate: Candidate) -> Gate:
         true = [
             index
             for index, text in enumerate(item.options)
-            if holds(text, steps, item.category, item.orientation)
+            if holds(text, steps, item.category, item.orientation, candidate.words)
         ]
         if true != [item.answer_index]:
             faults.append(item.item_id)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from pipeline import route, templates
 from pipeline.records import Clip, Move, Narration, Orientation, Route, Step, Turn
+from pipeline.wording import Wording
 
 _LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them
 _UNMEASURED = (
@@ -13,7 +14,11 @@ _UNMEASURED = (
 
 
 def draft(
-    clip: Clip, turns: Sequence[Turn], narrations: Sequence[Narration], describe: templates.Prompt
+    clip: Clip,
+    turns: Sequence[Turn],
+    narrations: Sequence[Narration],
+    describe: templates.Prompt,
+    said: Wording,
 ) -> Route:
     """Draft a route from measured turns; landmarks and actions come from the narrations' columns."""
     moves = [turn for turn in sorted(turns, key=lambda t: t.start_us) if turn.moving]
@@ -24,7 +29,9 @@ def draft(
         for span in spans
         for step in furnish(span, [n for n in facts if span is _nearest(spans, n.t_us)])
     )
-    forward, reverse = (describe_steps(describe, steps, way) for way in ("forward", "reverse"))
+    forward, reverse = (
+        describe_steps(describe, steps, way, said) for way in ("forward", "reverse")
+    )
     return Route(
         clip_id=clip.clip_id,
         origin="draft",
@@ -41,6 +48,7 @@ def draft(
         forward_description=forward,
         reverse_description=reverse,
         confidence=min((turn.confidence for turn in moves), default=_UNMEASURED),
+        language=said.language,
     )
 
 
@@ -114,17 +122,17 @@ def furnish(span: Step, facts: Sequence[Narration]) -> list[Step]:
 
 
 def describe_steps(
-    describe: templates.Prompt, steps: Sequence[Step], orientation: Orientation
+    describe: templates.Prompt, steps: Sequence[Step], orientation: Orientation, said: Wording
 ) -> str:
     """Render the description of a route in one orientation."""
     shown = route.reverse(steps) if orientation == "reverse" else steps
     told = [
         {
             "move": step.move,
-            "words": route.MOVE_WORDS[step.move],
+            "words": said.moves[step.move],
             "landmark": step.landmark,
             "action": step.action,
         }
         for step in shown
     ]
-    return describe.render("text", steps=told, orientation=orientation)
+    return describe.render("text", steps=told, orientation=orientation, say=said.description)

@@ -229,7 +229,10 @@ class Step(Record):
 
 
 class Route(Row):
-    """A clip's steps in time order with both descriptions: drafted, or verified by people."""
+    """A clip's steps in time order with both descriptions: drafted, or verified by people.
+
+    `language` is the section of prompts/stems.toml that it is told in; its questions are asked in it.
+    """
 
     table = "routes"
     key = ("clip_id", "origin")
@@ -248,6 +251,7 @@ class Route(Row):
     forward_description: str
     reverse_description: str
     confidence: float
+    language: str = "en"
 
 
 class Item(Row):

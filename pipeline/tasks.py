@@ -5,16 +5,13 @@ there and on the way back. A square shows some marks and flips two things indepe
 side or the order of two neighbours; the four combinations are the options, and three are false.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, product
-from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import UserError
-from pipeline.records import Category, Orientation, Step
+from pipeline.records import Category, Move, Orientation, Step
 from pipeline.route import MOVE_WORDS, OPPOSITE
 
 SEPARATOR = " -> "
@@ -44,28 +41,8 @@ TASKS = tuple(
     for orientation in ORIENTATIONS
 )
 
-Stems = Mapping[str, Sequence[str]]
-
-
-def read_stems(path: Path, language: str) -> Stems:
-    """Return the wordings of each task in one language; raise UserError for a gap."""
-    try:
-        stems = tomllib.loads(path.read_text(encoding="utf-8")).get(language)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"not valid TOML: {error}", "mend that line") from error
-    if not isinstance(stems, dict):
-        raise UserError(
-            str(path), f"no section [{language}]", "add one, or change compose.language"
-        )
-    mixed = [f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")]
-    for name in [task.name for task in TASKS] + mixed:
-        wordings = stems.get(name)
-        texts = wordings if isinstance(wordings, list) else []
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise UserError(
-                str(path), f"[{language}] has no wording of {name}", "add at least one line of text"
-            )
-    return stems
+Words = Mapping[Move, str]
+"""How a language says each move, in the form of all options."""
 
 
 # ---- marks ---------------------------------------------------------------------------------------
@@ -104,10 +81,10 @@ def plain_option(text: str) -> str:
     return SEPARATOR.join(plain(part) for part in text.split(SEPARATOR.strip()))
 
 
-def turn_marks(steps: Sequence[Step]) -> list[Mark]:
+def turn_marks(steps: Sequence[Step], words: Words = MOVE_WORDS) -> list[Mark]:
     """Return the marks of all turns; an about-turn reads the same both ways."""
     return [
-        Mark(MOVE_WORDS[step.move], MOVE_WORDS[OPPOSITE[step.move]], step.start_us, 1)
+        Mark(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
         for step in steps
         if step.move != "straight"
     ]
@@ -194,13 +171,15 @@ class Square:
         return texts
 
 
-def squares(steps: Sequence[Step], category: Category, apart_us: int) -> list[Square]:
+def squares(
+    steps: Sequence[Step], category: Category, apart_us: int, words: Words = MOVE_WORDS
+) -> list[Square]:
     """Return every square that this clip can carry in a category, flips at least `apart_us` apart.
 
     Direction flips two turns. Landmark and action flip two disjoint pairs of neighbours; where that
     can't be had, one pair and one turn. Squares with a second true option are left out.
     """
-    turns = turn_marks(steps)
+    turns = turn_marks(steps, words)
     if category == "direction":
         # All turns are shown, so whatever is flipped is false, and the four texts differ.
         return list(_turn_squares(turns, apart_us))
@@ -210,7 +189,7 @@ def squares(steps: Sequence[Step], category: Category, apart_us: int) -> list[Sq
         for place in range(len(facts) - 1)
         if facts[place + 1].at_us - facts[place].at_us >= apart_us
     ]
-    told = {orientation: events(steps, orientation) for orientation in ORIENTATIONS}
+    told = {orientation: events(steps, orientation, words) for orientation in ORIENTATIONS}
     found = [s for s in _order_squares(facts, pairs) if _sound(s, told)]
     return found or [s for s in _mixed_squares(facts, pairs, turns) if _sound(s, told)]
 
@@ -259,26 +238,32 @@ def _order_flip(pair: tuple[int, int], shown: tuple[int, int]) -> Flip:
 # ---- what is true --------------------------------------------------------------------------------
 
 
-def _events(steps: Sequence[Step]) -> list[Mark]:
+def _events(steps: Sequence[Step], words: Words) -> list[Mark]:
     """Return all marks of a route in the order in which they happen."""
-    marks = (*landmark_marks(steps), *turn_marks(steps), *action_marks(steps))
+    marks = (*landmark_marks(steps), *turn_marks(steps, words), *action_marks(steps))
     return sorted(marks, key=lambda mark: mark.when)
 
 
-def holds(text: str, steps: Sequence[Step], category: Category, orientation: Orientation) -> bool:
+def holds(
+    text: str,
+    steps: Sequence[Step],
+    category: Category,
+    orientation: Orientation,
+    words: Words = MOVE_WORDS,
+) -> bool:
     """Tell whether an option is true of a route: its parts happen there in this order.
 
     Direction options name every turn, so they have to be all of them.
     """
-    marks = turn_marks(steps) if category == "direction" else _events(steps)
+    marks = turn_marks(steps, words) if category == "direction" else _events(steps, words)
     told = render(marks, orientation).split(SEPARATOR) if marks else []
     parts = text.split(SEPARATOR)
     return parts == told if category == "direction" else within(parts, told)
 
 
-def events(steps: Sequence[Step], orientation: Orientation) -> list[str]:
+def events(steps: Sequence[Step], orientation: Orientation, words: Words = MOVE_WORDS) -> list[str]:
     """Return all that happens on a route, in order, in the words that options use."""
-    marks = _events(steps)
+    marks = _events(steps, words)
     return render(marks, orientation).split(SEPARATOR) if marks else []
 
 

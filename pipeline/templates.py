@@ -12,6 +12,7 @@ import traceback
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipeline import wording
 from pipeline.assets import asset
 from pipeline.errors import UserError
 from pipeline.tasks import TASKS
@@ -272,6 +274,15 @@ SAMPLE: Mapping[str, Any] = {
     ],
     "orientation": "forward",
     "count": 1,
+    "language": "English",
+    "say": {
+        "back": "turn around",
+        "then": ", then",
+        "past": "past {landmark}",
+        "prepositions": ["past"],
+        "left": "left",
+        "right": "right",
+    },
 }
 """One value for every variable that a template may use; `prompts/README.md` says which is given where."""
 
@@ -283,8 +294,10 @@ _BLOCKS = {
 
 
 def check_prompts() -> list[Problem]:
-    """Render every template with sample data; return the mistakes by file and line."""
-    problems = []
+    """Render every template with sample data in every language; return the mistakes by file and line."""
+    languages, wrong = wording.check()
+    problems = [_problem(error) for error in wrong]
+    said = [{"say": one.description, "language": one.name} for one in languages.values()]
     for path, shown, blocks in _all():
         try:
             prompt = _read_task(path) if "/tasks/" in shown else read(path, shown)
@@ -292,9 +305,9 @@ def check_prompts() -> list[Problem]:
             problems.append(error.problem)
             continue
         for block in blocks:
-            for orientation in ("forward", "reverse"):
+            for orientation, told in product(("forward", "reverse"), said or [{}]):
                 try:
-                    text = prompt.render(block, **{**SAMPLE, "orientation": orientation})
+                    text = prompt.render(block, **{**SAMPLE, "orientation": orientation, **told})
                 except TemplateError as error:
                     problems.append(error.problem)
                 else:
@@ -303,6 +316,11 @@ def check_prompts() -> list[Problem]:
                             Problem(shown, 1, f"the block {block!r} renders to nothing")
                         )
     return list(dict.fromkeys(problems))
+
+
+def _problem(error: UserError) -> Problem:
+    path, _, line = error.where.rpartition(":")
+    return Problem(path, int(line), f"{error.what} (fix: {error.fix})")
 
 
 def _all() -> Iterator[tuple[Path, str, tuple[str, ...]]]:

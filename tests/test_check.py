@@ -39,6 +39,7 @@ def found(
     items: tuple[Item, ...] = (),
     forward: str = "left left right right",
     reverse: str = "left left right right",
+    language: str = "en",
     **settings: Any,
 ) -> list[Finding]:
     route = factories.route(
@@ -46,6 +47,7 @@ def found(
         steps=steps or [step(0, 60)],
         forward_description=forward,
         reverse_description=reverse,
+        language=language,
     )
     seen: dict[type[Row], tuple[Row, ...]] = {
         Clip: (factories.clip("a", 60),),
@@ -135,11 +137,9 @@ def test_a_description_without_a_turn_is_doubted(forward: str, reverse: str, exp
 def test_descriptions_may_be_in_another_language() -> None:
     german = {"forward": "Links abbiegen.", "reverse": "Rechts."}
     assert len(found(LEFT, (turn(11),), **german)) == 2
-    assert (
-        found(LEFT, (turn(11),), left="links", right="rechts", forward="links", reverse="rechts")
-        == []
-    )
-    assert found(LEFT, (turn(11),), left="", right="", **german) == []
+    assert found(LEFT, (turn(11),), language="de", **german) == []
+    (one,) = found(LEFT, (turn(11),), language="de", forward="links", reverse="left")
+    assert "'rechts' 0 times" in one.message
 
 
 def test_unknown_words_are_doubted_only_where_known_ones_are_given() -> None:

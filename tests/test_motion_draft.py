@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import motion_draft, route, templates
+from pipeline import motion_draft, route, templates, wording
 from pipeline.records import Route
 from tests.clip_rows import clip, said, turn, us
 
@@ -12,8 +12,8 @@ def describe() -> templates.Prompt:
     return templates.load("describe.j2")
 
 
-def draft(describe, turns=(), narrations=(), of=None) -> Route:
-    return motion_draft.draft(of or clip(), turns, narrations, describe)
+def draft(describe, turns=(), narrations=(), of=None, language="en") -> Route:
+    return motion_draft.draft(of or clip(), turns, narrations, describe, wording.load(language))
 
 
 def lines(drafted: Route, start_s: float = 0) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
-from pipeline import motion_draft, route, templates
+from pipeline import motion_draft, route, templates, wording
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import RowError, UserError
@@ -408,7 +408,8 @@ def test_a_templates_description_follows_the_corrected_steps(place):
 
     def told(walked):
         return [
-            motion_draft.describe_steps(describe, walked, way) for way in ("forward", "reverse")
+            motion_draft.describe_steps(describe, walked, way, wording.load("en"))
+            for way in ("forward", "reverse")
         ]
 
     right = steps("straight", "right", "straight")

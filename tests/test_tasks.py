@@ -1,17 +1,8 @@
-from pathlib import Path
-
 import pytest
 from factories import steps
 
-from pipeline.assets import asset
-from pipeline.errors import UserError
 from pipeline.records import Step
-from pipeline.tasks import MIXED, TASKS, holds, plain, read_stems, squares, what_is_missing
-
-NAMES = [task.name for task in TASKS] + [
-    f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")
-]
-STEMS = {name: [f"{name}?"] for name in NAMES}
+from pipeline.tasks import holds, plain, squares, what_is_missing
 
 
 def walk(*told: str) -> list[Step]:
@@ -28,10 +19,6 @@ def walk(*told: str) -> list[Step]:
         span = {"start_us": number * 2_000_000, "end_us": (number + 1) * 2_000_000}
         found.append(Step.model_validate({**span, **fields}))
     return found
-
-
-def as_toml(stems: dict[str, list[str]]) -> str:
-    return "[en]\n" + "\n".join(f"{name} = {wordings!r}" for name, wordings in stems.items())
 
 
 def test_the_square_of_a_left_and_a_right() -> None:
@@ -141,31 +128,3 @@ def test_a_poor_clip_says_what_it_lacks(clip: list[str], category: str, said: st
     told = walk(*clip)
     assert squares(told, category, 0) == []  # type: ignore[arg-type]
     assert what_is_missing(told, category).startswith(said)  # type: ignore[arg-type]
-
-
-def test_our_own_wordings_read() -> None:
-    stems = read_stems(asset("prompts/stems.toml"), "en")
-    assert all(len(stems[name]) == len(set(stems[name])) >= 2 for name in NAMES)
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("[en", "not valid TOML"),
-        (as_toml(STEMS).replace("[en]", "[de]"), "no section"),
-        ("en = 3", "no section"),
-        (as_toml({**STEMS, "route_forward": []}), "no wording of route_forward"),
-        (as_toml({**STEMS, "action_reverse_mixed": []}), "no wording of action_reverse_mixed"),
-        (as_toml({**STEMS, "route_forward": [" "]}), "no wording of route_forward"),
-        (as_toml(STEMS).replace("['route_forward?']", "3"), "no wording of route_forward"),
-        (
-            as_toml(STEMS).replace("['route_forward?']", "'Whither?'"),
-            "no wording of route_forward",
-        ),
-    ],
-)
-def test_wordings_that_can_not_be_used_are_told(tmp_path: Path, text: str, what: str) -> None:
-    path = tmp_path / "stems.toml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=what):
-        read_stems(path, "en")

@@ -1,13 +1,13 @@
 """Auditing somebody else's benchmark: its rows read as they come, what is wrong with each, our own form."""
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.blind.items import tolerant
+from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
 from pipeline.gates import OPTIONS, Gate
@@ -15,7 +15,6 @@ from pipeline.store import write_atomic
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
-_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 _SWAPPED = {"left": "right", "right": "left"}
 
 
@@ -116,10 +115,10 @@ def reverses(items: Sequence[ProbeItem]) -> Gate:
         there = known.get((clip, task.replace("reverse", "forward"))) if "reverse" in task else None
         if there is None:
             continue
-        sides, back = _sides(there), _sides(item)
-        if sides and back:
+        forth, back = (sides(one.options[one.answer]) for one in (there, item))
+        if forth and back:
             pairs += 1
-            if back != [_SWAPPED[side] for side in reversed(sides)]:
+            if back != [_SWAPPED[side] for side in reversed(forth)]:
                 faults.append(item.id)
     return _gate("reverses", faults, "reverse answers that don't invert the forward one", pairs)
 
@@ -135,10 +134,6 @@ CHECKS: tuple[Callable[[Sequence[ProbeItem]], Gate], ...] = (
 
 def _stem(item: ProbeItem) -> str:
     return " ".join(item.question.casefold().split())
-
-
-def _sides(item: ProbeItem) -> list[str]:
-    return [side.lower() for side in _SIDE.findall(item.options[item.answer])]
 
 
 def _gate(name: str, faults: Iterable[str], what: str, total: int) -> Gate:

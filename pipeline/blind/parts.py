@@ -4,8 +4,18 @@ import re
 from functools import lru_cache
 
 _SEPARATOR = re.compile(r"\s*(?:->|→|⟶|=>|;|,|\bthen\b|\.(?=\s|$))\s*")
-_OTHER = {"left": "right", "right": "left"}
-_SIDE = re.compile(r"\b(left|right)\b")
+# Which side a part tells, in languages that benchmarks are written in.
+_SIDES = (
+    ("left", "right"),
+    ("links", "rechts"),
+    ("gauche", "droite"),
+    ("izquierda", "derecha"),
+    ("sinistra", "destra"),
+    ("esquerda", "direita"),
+)
+_OTHER = {one: other for pair in _SIDES for one, other in (pair, pair[::-1])}
+_LEFT = {left: "left" for left, _ in _SIDES}
+_SIDE = re.compile(rf"\b({'|'.join(_OTHER)})\b")
 
 
 @lru_cache(2**16)
@@ -29,5 +39,5 @@ def self_inverse(text: str) -> bool:
 
 
 def sides(text: str) -> list[str]:
-    """Return every `left` and `right` of a text, in order."""
-    return _SIDE.findall(text.casefold())
+    """Return every side that a text tells, in order, as `left` or `right`."""
+    return [_LEFT.get(word, "right") for word in _SIDE.findall(text.casefold())]

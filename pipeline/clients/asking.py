@@ -21,6 +21,10 @@ class DraftSettings(ModelSettings):
         "motion",
         description="motion = from measured turns, no model; openai = any OpenAI-compatible server",
     )
+    language: str = Field(
+        "en",
+        description="The section of prompts/stems.toml that routes are told and questions asked in",
+    )
     frames: int = Field(8, ge=1, le=64, description="keyframes sent to the model for one clip")
     # Out of the unit keys: to name one more task must not draft every route again.
     tasks: list[str] = Field(

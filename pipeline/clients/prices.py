@@ -71,7 +71,7 @@ def price_of(
 
     Raise UserError for a model of unknown price elsewhere: its spending couldn't be capped.
     """
-    known = next((price for price in _table() if _fits(model, price.name)), None)
+    known = next((price for price in table() if _fits(model, price.name)), None)
     if input_usd is not None or output_usd is not None:
         start = known or Price(name=model, input=0, output=0, pictures="unknown")
         return start.model_copy(update={"input": input_usd or 0.0, "output": output_usd or 0.0})
@@ -92,7 +92,8 @@ def _fits(model: str, name: str) -> bool:
     return fnmatch.fnmatchcase(model, name) or fnmatch.fnmatchcase(model, dated)
 
 
-def _table() -> list[Price]:
+def table() -> list[Price]:
+    """Return the price table; raise UserError where it can't be read."""
     path = asset(TABLE)
     try:
         return [

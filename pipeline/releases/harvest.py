@@ -21,6 +21,7 @@ from pipeline.records import (
 )
 from pipeline.releases.layout import Entry, Evidence, Question
 from pipeline.store import Place, Store
+from pipeline.wording import load
 
 GONE = "of a video, clip or route that is gone"
 NO_CONSENT = "without consent to release"
@@ -60,8 +61,16 @@ class Harvest:
                 )
             else:
                 items.append(item)
+        told = Counter(self.routes[item.clip_id].language for item in items)
+        self.language = told.most_common(1)[0][0] if told else "en"
+        self.words = load(self.language).moves
         self.candidate = Candidate(
-            tuple(items), self.routes, self.judged_by, min_verified, self._origins(items)
+            tuple(items),
+            self.routes,
+            self.judged_by,
+            min_verified,
+            self._origins(items),
+            self.words,
         )
 
     def _origins(self, items: Iterable[Item]) -> dict[str, Origin]:
@@ -161,6 +170,8 @@ class Harvest:
             prompt_sha256=source.prompt_sha256,
             reply_id=source.reply_id,
             cost_usd=source.cost_usd,
+            written_evidence=written.evidence if written else None,
+            written_seconds=[at_us / 1e6 for at_us in written.evidence_us] if written else [],
             verdicts=self._verdicts_of[item.clip_id],
             fingerprint=item.fingerprint,
         )

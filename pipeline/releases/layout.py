@@ -48,7 +48,8 @@ class Question(Record):
 class Evidence(Record):
     """One released row of the `evidence` config: what the answer of the same id rests on.
 
-    `human_right` of `human_answers` people who did not see the answer chose it: how hard the item is.
+    `written_evidence` is what a model that wrote the item says it rests on, at `written_seconds` of the
+    video. `human_right` of `human_answers` people who did not see the answer chose it: how hard the item is.
     Kept apart from the question: the number of turns or keyframes beside it would tell the answer.
     """
 
@@ -74,6 +75,8 @@ class Evidence(Record):
     cost_usd: float | None
     verdicts: int
     fingerprint: str
+    written_evidence: str | None
+    written_seconds: list[float]
     human_answers: int = 0
     human_right: int = 0
 

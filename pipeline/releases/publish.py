@@ -36,6 +36,7 @@ from pipeline.releases.layout import (
 )
 from pipeline.releases.reading import SUMS, Released, open_release
 from pipeline.report.plots import bars, blind_bars, grouped, standalone
+from pipeline.tasks import Words
 
 _BESIDE = ".tmp-"
 _CARD = Path(__file__).with_name("card.md.j2")
@@ -48,6 +49,7 @@ class Issue:
     version: str
     dataset: str
     language: str
+    words: Words  # how it says the moves: gates are recomputed from a release alone
     canary: str
     settings: Mapping[str, Any]
     entries: Iterable[Entry]
@@ -212,6 +214,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[st
         "dataset": issue.dataset,
         "version": issue.version,
         "language": issue.language,
+        "moves": dict(issue.words),
         "canary": issue.canary,
         # Neither interpreter nor host nor clock: the same workspace gives the same bytes elsewhere.
         "made_with": {"egost": __version__, "pyarrow": pa.__version__},

@@ -15,6 +15,8 @@ from pipeline.errors import GateError, UserError
 from pipeline.gates import Candidate, Origin
 from pipeline.records import Item, Record, Route
 from pipeline.releases.layout import Entry, Evidence, Question
+from pipeline.route import MOVE_WORDS
+from pipeline.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
@@ -70,12 +72,19 @@ class Released:
                 raise GateError(question.id, "has no row in the evidence config", NEW_COPY)
             yield Entry(split, question, evidence[question.id])
 
+    @property
+    def words(self) -> Words:
+        """How its language says the moves; releases from before there were languages are English."""
+        words: Words = self.manifest.get("moves", MOVE_WORDS)
+        return words
+
     def candidate(self) -> Candidate:
         """Return the released items with all that the gates recompute them from."""
-        return candidate_of(self.entries(), self.manifest["settings"]["export"]["min_verified"])
+        least = self.manifest["settings"]["export"]["min_verified"]
+        return candidate_of(self.entries(), least, self.words)
 
 
-def candidate_of(entries: Iterable[Entry], min_verified: float) -> Candidate:
+def candidate_of(entries: Iterable[Entry], min_verified: float, words: Words) -> Candidate:
     """Return released items as what the gates measure."""
     items, routes, origins = [], {}, {}
     # The evidence of a clip is the same in all its rows but for `verified_by`, which is by item.
@@ -86,7 +95,7 @@ def candidate_of(entries: Iterable[Entry], min_verified: float) -> Candidate:
         routes[behind.clip_id] = _route(behind)
         origins[behind.clip_id] = origin_of(entry.question)
         judged[behind.clip_id] = judged.get(behind.clip_id, frozenset()) | {*behind.verified_by}
-    return Candidate(tuple(items), routes, judged, min_verified, origins)
+    return Candidate(tuple(items), routes, judged, min_verified, origins, words)
 
 
 def origin_of(question: Question) -> Origin:

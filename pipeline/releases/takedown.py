@@ -97,6 +97,7 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
         version=next_versions(newest.version, "major")[0],
         dataset=manifest["dataset"],
         language=manifest["language"],
+        words=newest.words,
         canary=manifest["canary"],
         settings=manifest["settings"],
         entries=kept(),
@@ -104,7 +105,7 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
             video["sha256"]: {name: video[name] for name in ("path", "sha256", "source", "licence")}
             for video in manifest["videos"]
         },
-        gates=check_gates(candidate_of(kept(), settings["min_verified"])),
+        gates=check_gates(candidate_of(kept(), settings["min_verified"], newest.words)),
         left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(gone)}),
         newest_verdict_us=manifest["newest_verdict_us"],
         agreement=manifest["agreement"],

@@ -8,11 +8,24 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.assets import asset
 from pipeline.config import Settings
-from pipeline.records import Clip, Finding, Item, Narration, Orientation, Route, Row, Step, Turn
+from pipeline.records import (
+    Clip,
+    Finding,
+    Item,
+    Narration,
+    Orientation,
+    Route,
+    Row,
+    Step,
+    Turn,
+    digest,
+)
 from pipeline.route import MOVE_WORDS, canonical, print_time
 from pipeline.store import Place, Rows
 from pipeline.tasks import SEPARATOR, events, holds, plain, within
+from pipeline.wording import STEMS, load
 
 Severity = Literal["info", "warning", "error"]
 Check = Callable[[Rows, Route, "CheckSettings"], Iterator[Finding]]
@@ -39,14 +52,15 @@ class CheckSettings(Settings):
         le=30,
         description="How far a step may lie from the measured turn or narration that it tells of.",
     )
-    left: str = Field(
-        "left", description="How the descriptions' language says left; empty = don't count."
-    )
-    right: str = Field("right", description="How it says right; empty = don't count.")
     known_words: list[str] = Field(
         [],
         description="Where given, landmarks and actions with any other word are doubted.",
     )
+
+
+def depends(settings: CheckSettings, place: Place) -> str:
+    """Return the digest of the wordings: what a language calls left decides what is counted."""
+    return digest(asset(STEMS).read_text(encoding="utf-8"))
 
 
 def run(rows: Rows, settings: CheckSettings, place: Place) -> Iterator[Row]:
@@ -146,7 +160,11 @@ def landmark_out_of_order(rows: Rows, route: Route, settings: CheckSettings) -> 
 
 
 def turn_not_described(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a description that says left or right less often than the route turns there."""
+    """Doubt a description that says left or right less often than the route turns there.
+
+    How its language says them stands in prompts/stems.toml; an empty text there counts nothing.
+    """
+    said_as = load(route.language).description
     turned = Counter(step.move for step in route.steps)
     both: tuple[tuple[Orientation, str, int, int], ...] = (
         ("forward", route.forward_description, turned["left"], turned["right"]),
@@ -154,7 +172,7 @@ def turn_not_described(rows: Rows, route: Route, settings: CheckSettings) -> Ite
     )
     for orientation, text, lefts, rights in both:
         words = Counter(re.findall(r"\w+", text.casefold()))
-        for word, times in ((settings.left, lefts), (settings.right, rights)):
+        for word, times in ((said_as["left"], lefts), (said_as["right"], rights)):
             said = words[word.casefold()]
             if word and said < times:
                 what = f"the {orientation} description says {word!r} {said} times, the route has {times}"
@@ -245,16 +263,18 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
 
     What a model wrote can be judged where all its options are made of what the route tells.
     """
-    steps = canonical(route.steps)
+    steps, moves = canonical(route.steps), load(route.language).moves
     for item in rows[Item]:
         if item.format != "mcq":
             continue
         if item.option_kind == "square":
-            true = [holds(text, steps, item.category, item.orientation) for text in item.options]
+            true = [
+                holds(text, steps, item.category, item.orientation, moves) for text in item.options
+            ]
         else:
-            told = events(steps, item.orientation)
+            told = events(steps, item.orientation, moves)
             parts = [text.split(SEPARATOR) for text in item.options]
-            if not {part for option in parts for part in option} <= {*told, *MOVE_WORDS.values()}:
+            if not {part for option in parts for part in option} <= {*told, *moves.values()}:
                 continue
             true = [within(option, told) for option in parts]
         right = item.answer_index is not None and true[item.answer_index]

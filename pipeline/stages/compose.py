@@ -41,13 +41,11 @@ from pipeline.tasks import (
     ROUTE,
     SQUARE_CATEGORIES,
     Square,
-    Stems,
     Task,
     fact_marks,
-    read_stems,
 )
+from pipeline.wording import STEMS, Wording, load
 
-_STEMS = "prompts/stems.toml"
 _FIELDS = set(Item.model_fields)
 _NO_OPTIONS: Mapping[str, Any] = {
     "options": [],
@@ -63,9 +61,6 @@ _NO_OPTIONS: Mapping[str, Any] = {
 class ComposeSettings(Settings):
     """How questions are made."""
 
-    language: str = Field(
-        "en", description="The section of prompts/stems.toml that words the questions."
-    )
     apart_seconds: float = Field(
         1.0,
         ge=0,
@@ -82,7 +77,7 @@ class ComposeSettings(Settings):
 
 def depends(settings: ComposeSettings, place: Place) -> str:
     """Return the digest of the wordings and of the secret seed."""
-    return digest(asset(_STEMS).read_text(encoding="utf-8"), place.secret().hex())
+    return digest(asset(STEMS).read_text(encoding="utf-8"), place.secret().hex())
 
 
 @dataclass(frozen=True)
@@ -94,6 +89,7 @@ class _Asked:
     route: Route
     steps: tuple[Step, ...]
     refused: str | None
+    wording: Wording
     measured: tuple[Turn, ...] = ()
 
     def doubtful(self, least: float) -> frozenset[str]:
@@ -124,7 +120,7 @@ class _Asked:
 def run(rows: Rows, settings: ComposeSettings, place: Place) -> Iterator[Row]:
     """Compose the items of all clips; what can't be asked of a clip is a rejection with the reason."""
     draw = _Draw(place.secret())
-    composer = _Composer(read_stems(asset(_STEMS), settings.language), draw, rows.before(Item))
+    composer = _Composer(draw, rows.before(Item))
     asked = sorted(_asked(rows), key=lambda one: draw(one.clip.clip_id))
     choices = choose_squares(
         [composer.candidate(one, settings.min_confidence) for one in asked],
@@ -188,6 +184,7 @@ def _asked(rows: Rows) -> Iterator[_Asked]:
     measured: dict[str, list[Turn]] = {}
     for turn in rows[Turn]:
         measured.setdefault(turn.clip_id, []).append(turn)
+    wordings = {language: load(language) for language in {one.language for one in best.values()}}
     for clip in rows[Clip]:
         if route := best.get(clip.clip_id):
             yield _Asked(
@@ -196,6 +193,7 @@ def _asked(rows: Rows) -> Iterator[_Asked]:
                 route,
                 canonical(route.steps),
                 refused.get(clip.clip_id),
+                wordings[route.language],
                 tuple(measured.get(clip.clip_id, ())),
             )
 
@@ -231,8 +229,8 @@ class _Draw:
 class _Composer:
     """Makes items; letters and flips of items that were there before stay."""
 
-    def __init__(self, stems: Stems, draw: _Draw, earlier: Iterable[Item]) -> None:
-        self._stems, self._draw = stems, draw
+    def __init__(self, draw: _Draw, earlier: Iterable[Item]) -> None:
+        self._draw = draw
         self._earlier = {item.item_id: item for item in earlier}
         self._used: Counter[tuple[str, Split, int]] = Counter()
 
@@ -250,6 +248,7 @@ class _Composer:
             one.steps,
             kept,
             one.doubtful(min_confidence),
+            one.wording.moves,
         )
 
     def reserve(
@@ -346,7 +345,7 @@ class _Composer:
 
     def _item(self, one: _Asked, task: Task, stem: str, **fields: object) -> Item:
         name = one.item_id(task)
-        wordings = self._stems[stem]
+        wordings = one.wording.stems[stem]
         question = wordings[self._draw(name, "stem") % len(wordings)]
         status, reason = one.status(task)
         asked: dict[str, Any] = {**_NO_OPTIONS, **fields}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline import motion_draft, route, templates
+from pipeline import motion_draft, route, templates, wording
 from pipeline.clients.asking import DraftSettings as DraftSettings
 from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text, told
 from pipeline.clients.chat import json_schema
@@ -54,10 +54,11 @@ class RouteReply(BaseModel):
 
 @dataclass(frozen=True)
 class Service:
-    """What drafting needs besides rows: templates by name, and for a model the way to it."""
+    """What drafting needs besides rows: templates by name, a language, and for a model the way to it."""
 
     place: Place
     prompts: dict[str, templates.Prompt]
+    said: wording.Wording
     client: Client | None
     room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
 
@@ -68,25 +69,31 @@ async def opens(
 ) -> AsyncIterator[Service]:
     """Load the templates and, for a model, open the journal and the way to the server."""
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    room = asyncio.Semaphore(settings.in_flight)
+    said, room = wording.load(settings.language), asyncio.Semaphore(settings.in_flight)
     if settings.provider == "motion":
-        yield Service(place, prompts, None, room)
+        yield Service(place, prompts, said, None, room)
     else:
         async with connect(settings, place, wire) as client:
-            yield Service(place, prompts, client, room)
+            yield Service(place, prompts, said, client, room)
 
 
 def depends(settings: DraftSettings, place: Place) -> str:
-    """Return the digest of the templates in use: a changed prompt redoes the drafts."""
-    shas = (templates.load(name).sha256 for name in _TEMPLATES[settings.provider])
-    return hashlib.sha256(" ".join(shas).encode()).hexdigest()
+    """Return the digest of the templates and words in use: a changed prompt redoes the drafts."""
+    parts = [templates.load(name).sha256 for name in _TEMPLATES[settings.provider]]
+    said = wording.load(settings.language)
+    # A model is told the language's name alone; our own description is made of its words.
+    parts += (
+        [said.name] if settings.provider == "openai" else [str(said.moves), str(said.description)]
+    )
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:
     """Draft one clip's route."""
     clip = rows.one(Clip)
     if service.client is None:
-        return [motion_draft.draft(clip, rows[Turn], told(rows), service.prompts["describe.j2"])]
+        describe = service.prompts["describe.j2"]
+        return [motion_draft.draft(clip, rows[Turn], told(rows), describe, service.said)]
     async with service.room:
         return [await _by_model(rows, settings, service, service.client)]
 
@@ -100,7 +107,7 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Es
     units = list(units)
     allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    service = Service(place, prompts, None, asyncio.Semaphore())
+    service = Service(place, prompts, wording.load(settings.language), None, asyncio.Semaphore())
     questions = (question(rows, settings, service) for rows in allowed)
     return estimated(questions, settings, place, withheld=len(units) - len(allowed))
 
@@ -128,6 +135,7 @@ async def _by_model(rows: Rows, settings: DraftSettings, service: Service, clien
         forward_description=forward,
         reverse_description=reverse,
         confidence=answer.value.confidence,
+        language=settings.language,
     )
 
 
@@ -136,8 +144,9 @@ def question(rows: Rows, settings: DraftSettings, service: Service) -> Question[
     clip = rows.one(Clip)
     schema = templates.show_schema(json_schema(RouteReply))
     ask, repair = service.prompts["route.j2"], service.prompts["repair.j2"]
+    more = {"schema": schema, "language": service.said.name}
     return Question(
-        messages=messages(rows, settings.frames, service.place, ask, {"schema": schema}),
+        messages=messages(rows, settings.frames, service.place, ask, more),
         answer=RouteReply,
         problems=lambda reply: problems_of(reply, clip),
         repair=lambda problems: repair_text(repair, problems, schema),

@@ -141,7 +141,8 @@ def export(
     issue = Issue(
         version=version,
         dataset=settings.dataset,
-        language=recorded["compose"]["language"],
+        language=harvest.language,
+        words=harvest.words,
         canary=canary(place),
         settings=recorded,
         entries=harvest.entries(settings.dataset, by_people(asked, answers)),

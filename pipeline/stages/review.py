@@ -52,6 +52,7 @@ from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, p
 from pipeline.stages.verified import DIFFER, verify
 from pipeline.stages.vocabulary import Synonyms, missing_synonyms, read_vocabulary
 from pipeline.store import Place, Rows
+from pipeline.wording import STEMS
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
 """The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""
@@ -179,7 +180,7 @@ class ReviewStatus:
 
 def depends(settings: ReviewSettings, place: Place) -> str:
     """Return the digest of what decides beside rows and settings: wording, synonyms, gold clips."""
-    files = [asset("prompts/describe.j2"), asset(_VOCABULARY)]
+    files = [asset("prompts/describe.j2"), asset(STEMS), asset(_VOCABULARY)]
     files += [_there(Path(settings.gold))] if settings.gold else []
     return digest(*(path.read_text(encoding="utf-8") for path in files))
 

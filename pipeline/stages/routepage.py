@@ -11,11 +11,11 @@ from html import escape
 from typing import Any
 from xml.etree import ElementTree
 
-from pipeline import route, tasks
+from pipeline import route, tasks, wording
 from pipeline.assets import asset
 from pipeline.clients import reviewclip
 from pipeline.errors import UserError
-from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Step, Turn, Video
+from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Turn, Video
 from pipeline.store import Place, Rows
 
 SEVERITIES = ("error", "warning", "info")
@@ -94,7 +94,7 @@ def page(shown: Shown, place: Place, pixels: int, media_url: str) -> dict[str, A
         "steps": route.print_lines(draft.steps, start),
         "forward": draft.forward_description,
         "reverse": draft.reverse_description,
-        "answers": _answers(draft.steps),
+        "answers": _answers(draft),
         "findings": _findings(shown.findings),
         "about": _about(shown),
         "start_us": start,
@@ -166,10 +166,11 @@ def _picture(url: str) -> str:
     return f'<img src="{escape(url)}" style="width:100%;display:block" alt="measured heading"/>'
 
 
-def _answers(steps: Sequence[Step]) -> str:
+def _answers(draft: Route) -> str:
     """Show the answers that follow from the steps: what an error there would spoil."""
+    steps = draft.steps
     told = {
-        "direction": tasks.turn_marks(steps),
+        "direction": tasks.turn_marks(steps, wording.load(draft.language).moves),
         "landmark": tasks.landmark_marks(steps),
         "action": tasks.action_marks(steps),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline import motion_draft, route, templates
+from pipeline import motion_draft, route, templates, wording
 from pipeline.records import Category, Finding, Orientation, Rejection, Route, Verdict
 from pipeline.stages.agreement import FACTS, Facts, counting, ruling
 from pipeline.stages.verdicts import finding
@@ -109,15 +109,15 @@ def _told(draft: Route, best: Verdict, facts: Facts) -> tuple[str, str, bool]:
     told = [best.forward_description, best.reverse_description]
     if facts["route"](best.steps) == facts["route"](draft.steps):
         return told[0], told[1], False
-    describe = templates.load("describe.j2")
+    describe, said = templates.load("describe.j2"), wording.load(draft.language)
     drafted = (draft.forward_description, draft.reverse_description)
     ways: tuple[Orientation, ...] = ("forward", "reverse")
     stale = False
     for place, (before, way) in enumerate(zip(drafted, ways, strict=True)):
         if told[place] != before:
             continue
-        if motion_draft.describe_steps(describe, draft.steps, way) == before:
-            told[place] = motion_draft.describe_steps(describe, best.steps, way)
+        if motion_draft.describe_steps(describe, draft.steps, way, said) == before:
+            told[place] = motion_draft.describe_steps(describe, best.steps, way, said)
         else:
             stale = True
     return told[0], told[1], stale

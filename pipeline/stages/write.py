@@ -29,6 +29,7 @@ from pipeline.errors import RowError, UserError
 from pipeline.records import Clip, Rejection, Row, Video, Written
 from pipeline.store import Place, Rows
 from pipeline.tasks import SEPARATOR, plain_option
+from pipeline.wording import load as wording_of
 
 _OPTIONS = 4
 _MAX_QUESTION, _MAX_OPTION, _MAX_ANSWER, _MAX_EVIDENCE = 300, 200, 1_500, 500  # characters
@@ -88,7 +89,8 @@ def _service(settings: DraftSettings, place: Place) -> Service:
 def depends(settings: DraftSettings, place: Place) -> str:
     """Return the digest of the tasks in use: a changed or further one asks again."""
     service = _service(settings, place)
-    shas = (prompt.sha256 for prompt in (*service.tasks, service.repair))
+    shas = [prompt.sha256 for prompt in (*service.tasks, service.repair)]
+    shas.append(wording_of(settings.language).name)
     return hashlib.sha256(" ".join(shas).encode()).hexdigest()
 
 
@@ -143,7 +145,8 @@ def question(
     """Return what is asked about a clip for one task."""
     clip = rows.one(Clip)
     schema = templates.show_schema(json_schema(ItemsReply))
-    more = {"schema": schema, "count": prompt.front.count}
+    language = wording_of(settings.language).name
+    more = {"schema": schema, "count": prompt.front.count, "language": language}
     return Question(
         messages=messages(rows, settings.frames, service.place, prompt, more),
         answer=ItemsReply,

@@ -1,0 +1,195 @@
+"""Languages: what a section of stems.toml has to hold, and that all of an item follows it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import factories
+import pytest
+
+from pipeline import templates, wording
+from pipeline.assets import asset
+from pipeline.errors import UserError
+from pipeline.gates import Candidate, check_gates
+from pipeline.motion_draft import describe_steps
+from pipeline.records import (
+    Answer,
+    Clip,
+    Item,
+    Narration,
+    Rejection,
+    Route,
+    Step,
+    Turn,
+    Video,
+    Written,
+)
+from pipeline.stages.check import CheckSettings
+from pipeline.stages.check import run as check
+from pipeline.stages.compose import ComposeSettings, run
+from pipeline.store import Place, Rows
+from pipeline.tasks import MIXED, TASKS
+
+NAMES = [task.name for task in TASKS] + [
+    f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")
+]
+OWN = asset(wording.STEMS).read_text(encoding="utf-8")
+WALK = [
+    Step(start_us=0, end_us=4_000_000, move="left", landmark="rote Tür"),
+    Step(start_us=4_000_000, end_us=8_000_000, move="straight", landmark="Fenster"),
+    Step(start_us=8_000_000, end_us=12_000_000, move="right", landmark="Regal"),
+    Step(start_us=12_000_000, end_us=16_000_000, move="straight", action="öffnet es", undo="schließt es"),
+]  # fmt: skip
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "stems.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_language_of_ours_has_several_wordings_of_each_task() -> None:
+    found, wrong = wording.check()
+    assert wrong == []
+    assert next(iter(found)) == "en"
+    assert len(found) >= 2
+    for one in found.values():
+        assert all(len(one.stems[name]) == len(set(one.stems[name])) >= 2 for name in NAMES)
+
+
+def test_no_two_languages_of_ours_share_a_wording() -> None:
+    found, _ = wording.check()
+    texts = [text for one in found.values() for stem in one.stems.values() for text in set(stem)]
+    by_language = [{t for stem in one.stems.values() for t in stem} for one in found.values()]
+    assert len(set.union(*by_language)) == sum(map(len, by_language)) <= len(texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "header", "what"),
+    [
+        (lambda text: "[en", "", "not valid TOML"),
+        (lambda text: text.replace("\n[en]\n", "\n[xx]\n").replace("[en.", "[xx."), "", r"no section \[en\]"),
+        (lambda text: "en = 3", "", r"no section \[en\]"),
+        (lambda text: text.replace("route_forward = [", "route_forward = []\nx = ["), "[en]", "no wording of route_forward"),
+        (lambda text: text.replace("route_forward = [", "route_forward = 3\nx = ["), "[en]", "no wording of route_forward"),
+        (lambda text: text.replace("route_forward = [", "route_forward = [' ',"), "[en]", "no wording of route_forward"),
+        (lambda text: text.replace("action_reverse_mixed", "action_mixed"), "[en]", "no wording of action_reverse_mixed"),
+        (lambda text: text.replace('name = "English"', ""), "[en]", "has no name"),
+        (lambda text: text.replace("[en.moves]", "[en.moved]"), "[en]", "no words for straight"),
+        (lambda text: text.replace('"turn left"', '"turn -> left"'), "[en.moves]", "no words for left"),
+        (lambda text: text.replace('"turn left"', '"Turn right."'), "[en.moves]", "says two moves alike"),
+        (lambda text: text.replace("[en.description]", "[en.describing]"), "[en]", "has no back, then"),
+        (lambda text: text.replace('"past {landmark}"', '"past"'), "[en.description]", "past has no {landmark}"),
+    ],
+)  # fmt: skip
+def test_a_gap_is_told_with_its_line(
+    tmp_path: Path, change: Callable[[str], str], header: str, what: str
+) -> None:
+    path = written(tmp_path, change(OWN))
+    begun = [line.split(" ")[0] for line in path.read_text(encoding="utf-8").splitlines()]
+    line = begun.index(header) + 1 if header else 1
+    with pytest.raises(UserError, match=what) as caught:
+        wording.read(path, "en")
+    assert caught.value.where == f"{path}:{line}"
+    assert caught.value.fix
+
+
+def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "stems.toml"
+    path.write_bytes(b"[en]\nname = '\xff'\n")
+    with pytest.raises(UserError, match="UTF-8") as caught:
+        wording.read(path, "en")
+    assert caught.value.where == f"{path}:2"
+
+
+def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route]:
+    route = factories.route("a", steps=WALK, language=language)
+    rows = Rows(
+        {
+            Video: (factories.video("a"),),
+            Clip: (factories.clip("a"),),
+            Route: (route,),
+            **dict.fromkeys((Turn, Written, Rejection, Answer), ()),
+        }
+    )
+    items = [row for row in run(rows, ComposeSettings(), Place(folder)) if isinstance(row, Item)]
+    return {item.task: item for item in items}, route
+
+
+def test_questions_and_options_follow_the_routes_language_and_what_is_scored_does_not(
+    tmp_path: Path,
+) -> None:
+    english, _ = composed(tmp_path, "en")
+    german, route = composed(tmp_path, "de")
+    assert set(german) == set(english)
+    assert set(german) >= {"direction_forward", "direction_reverse"}
+    assert german["direction_forward"].answer_text == ("links abbiegen -> rechts abbiegen")
+    assert german["direction_reverse"].answer_text == ("links abbiegen -> rechts abbiegen")
+    assert german["landmark_reverse"].contrast == "mixed"
+    assert "rechts abbiegen" in "".join(german["landmark_reverse"].options)
+    own = wording.load("de")
+    for task, item in german.items():
+        assert item.question in {*own.stems[task], *own.stems.get(task + MIXED, ())}
+        assert item.item_id == english[task].item_id
+        assert item.reference_moves == english[task].reference_moves
+        assert item.answer_index == english[task].answer_index
+        assert not any("turn" in option for option in item.options)
+    gates = Candidate(tuple(german.values()), {"c_a": route}, {}, 0.0, words=own.moves)
+    assert {gate.name for gate in check_gates(gates) if not gate.met} <= {"letters"}
+    in_english = Candidate(tuple(german.values()), {"c_a": route}, {}, 0.0)
+    assert "no_true_distractor" in {gate.name for gate in check_gates(in_english) if not gate.met}
+
+
+def test_checks_hold_german_items_against_german_words(tmp_path: Path) -> None:
+    items, route = composed(tmp_path, "de")
+    told = describe_steps(templates.load("describe.j2"), WALK, "forward", wording.load("de"))
+    back = describe_steps(templates.load("describe.j2"), WALK, "reverse", wording.load("de"))
+    route = route.model_copy(update={"forward_description": told, "reverse_description": back})
+    turns = tuple(
+        Turn(clip_id="c_a", start_us=step.start_us, end_us=step.end_us, kind=step.move,
+             yaw_degrees=90.0 if step.move == "left" else -90.0, moving=True, confidence=0.9)
+        for step in WALK if step.move != "straight"
+    )  # fmt: skip
+    seen = {
+        Clip: (factories.clip("a"),),
+        Narration: (),
+        Turn: turns,
+        Route: (route,),
+        Item: tuple(items.values()),
+    }
+    assert list(check(Rows(seen), CheckSettings(), Place(tmp_path))) == []
+
+
+def test_the_description_is_joined_in_its_language() -> None:
+    describe = templates.load("describe.j2")
+    told = [
+        describe_steps(describe, WALK, way, wording.load("de")) for way in ("forward", "reverse")
+    ]
+    assert told == [
+        "Links abbiegen (Wegmarke: rote Tür), dann geradeaus gehen (Wegmarke: Fenster), "
+        "dann rechts abbiegen (Wegmarke: Regal), dann geradeaus gehen (öffnet es).",
+        "Umdrehen, dann geradeaus gehen (schließt es), dann links abbiegen (Wegmarke: Regal), "
+        "dann geradeaus gehen (Wegmarke: Fenster), dann rechts abbiegen (Wegmarke: rote Tür).",
+    ]
+
+
+def test_a_language_that_somebody_adds_needs_no_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    english = OWN[OWN.index("\n[en]\n") : OWN.index("\n[de]\n")]
+    french = english.replace("[en", "[fr").replace('"English"', '"French"')
+    for move, said in {
+        "go straight": "continuer tout droit", "turn left": "tourner à gauche",
+        "turn right": "tourner à droite", "turn around": "faire demi-tour",
+    }.items():  # fmt: skip
+        french = french.replace(f'"{move}"', f'"{said}"')
+    path = written(tmp_path, OWN + french)
+    monkeypatch.setattr(
+        wording, "asset", lambda name: path if name == wording.STEMS else asset(name)
+    )
+    items, _ = composed(tmp_path, "fr")
+    assert items["direction_forward"].answer_text == ("tourner à gauche -> tourner à droite")
+    assert templates.check_prompts() == []
+    path.write_text(OWN + french.replace("tourner à droite", "tourner à gauche"), encoding="utf-8")
+    (problem,) = templates.check_prompts()
+    assert str(problem).startswith("prompts/stems.toml:")
+    assert "[fr.moves] says two moves alike" in problem.what
