@@ -67,6 +67,11 @@ def check_gates(candidate: Candidate) -> list[Gate]:
     return [gate(candidate) for gate in GATES]
 
 
+def check_questions(candidate: Candidate) -> list[Gate]:
+    """Run the gates that need no answer: `candidate` may hold items whose answers are withheld."""
+    return [gate(candidate) for gate in GATES if gate in ASKING]
+
+
 def _faults(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
     rows = tuple(sorted(faults))
     return Gate(
@@ -301,6 +306,10 @@ GATES: tuple[Callable[[Candidate], Gate], ...] = (
     duplicates,
     verified_by_people,
 )
+
+
+# What the questions alone decide: it can be told even of a split whose answers are withheld.
+ASKING = frozenset({four_options, split_leak, duplicates})
 
 
 def judged_by(routes: Iterable[Route], verdicts: Iterable[Verdict]) -> dict[str, frozenset[str]]:

@@ -120,3 +120,20 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
     assert manifest["withheld"] == ["test"]
     found = verify(made.folder, made.root_digest)
     assert found.items == len(items)
+
+
+def test_a_gate_that_was_not_met_does_not_vanish_with_a_video(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        first = release(space, "1.0.0", min_audited=120)
+        done = take_video_down(space.place, space.store.rows(Video)[0].sha256)
+        again = take_video_down(space.place, space.store.rows(Video)[1].sha256)
+    names = [gate.name for gate in first.gates]
+    for made in (done.release, again.release):
+        assert made is not None
+        told = {gate["name"]: gate for gate in open_release(made.folder).manifest["gates"]}
+        assert list(told) == names
+        assert not told["audit"]["met"]
+        assert told["audit"]["figure"] == "flawed as sampled: none of none; as measured for 1.0.0"
+        card = (made.folder / "README.md").read_text(encoding="utf-8")
+        assert "**Gate not met: audit:**" in card
+        assert verify(made.folder, made.root_digest).admitted == ("audit",)

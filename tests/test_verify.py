@@ -6,11 +6,15 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_release import release, small_space
 
 from pipeline.errors import GateError, UserError
+from pipeline.gates import GATES
 from pipeline.records import Item
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
@@ -161,3 +165,112 @@ def test_what_is_no_release_or_no_digest_is_said(copy: Path, tmp_path: Path) -> 
         verify(tmp_path)
     with pytest.raises(UserError, match="not 64 hex digits"):
         verify(copy, "abc")
+
+
+@pytest.fixture
+def withheld(tmp_path: Path) -> Path:
+    """A release whose test answers stay at home; its train answers are told."""
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        return release(space, withhold=["test"]).folder
+
+
+def test_withheld_answers_leave_every_gate_some_rows_to_be_recomputed_on(withheld: Path) -> None:
+    found = verify(withheld)
+    assert set(found.recomputed) == {"four_options", "split_leak", "duplicates"}
+    assert {*found.recomputed, *found.partly} == {gate.__name__ for gate in GATES}
+    assert "3 gates recomputed, 5 more on the rows whose answers are not withheld" in str(found)
+
+
+def change_rows(
+    folder: Path,
+    name: str,
+    change: Callable[[dict[str, Any]], None],
+    which: Callable[[dict[str, Any]], bool] | None = None,
+) -> None:
+    """Change rows of a Parquet file, the first multiple-choice one by default, and the sums."""
+    (path,) = (folder / "data").glob(name)
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    first = next(row for row in rows if row["format"] == "mcq")
+    for row in filter(which, rows) if which else [first]:
+        change(row)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path, write_page_checksum=True)
+    resum(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "gate"),
+    [
+        ("test-*", lambda row: row["options"].pop(), "four_options"),
+        ("train-*", lambda row: row.update(question=" "), "schema"),
+        (
+            "train-*",
+            lambda row: row.update(
+                answer="ABCD"["BCDA".index(row["answer"])],
+                answer_text=row["options"]["BCDA".index(row["answer"])],
+            ),
+            "inverse_pairs",
+        ),
+    ],
+)
+def test_rows_that_contradict_their_gate_are_caught_where_answers_are_withheld(
+    withheld: Path, name: str, change: Callable[[dict[str, Any]], None], gate: str
+) -> None:
+    change_rows(withheld, name, change)
+    with pytest.raises(GateError, match=f"^error: {gate}: the manifest"):
+        verify(withheld)
+
+
+def test_a_group_on_two_sides_is_caught_where_answers_are_withheld(withheld: Path) -> None:
+    rows = list(open_release(withheld).questions())
+    clip = rows[-1][1].video_sha256
+    (group, *_) = (row.split_group for split, row in rows if split == "train")
+
+    def moved(row: dict[str, Any]) -> None:
+        row.update(split_group=group)
+
+    change_rows(withheld, "test-*", moved, lambda row: row["video_sha256"] == clip)
+    with pytest.raises(GateError, match=r"^error: split_leak: the manifest"):
+        verify(withheld)
+
+
+def test_rows_of_one_clip_that_contradict_each_other_are_caught(withheld: Path) -> None:
+    change_rows(withheld, "test-*", lambda row: row.update(split_group="g_other"))
+    with pytest.raises(GateError, match=r"says otherwise of its clip"):
+        verify(withheld)
+
+
+def test_rows_that_a_failed_gate_names_are_held_against_those_found(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        items = space.store.rows(Item)
+        draft = [item.model_copy(update={"status": "draft"}) for item in items]
+        space.store.finish("compose", "all", "changed", "done", draft)
+        folder = release(space, withhold=["test"]).folder
+    assert "verified_by_people" in verify(folder).partly
+
+    def fewer(manifest: dict) -> None:  # type: ignore[type-arg]
+        (gate,) = (gate for gate in manifest["gates"] if gate["name"] == "verified_by_people")
+        train = {row.id for split, row in open_release(folder).questions() if split == "train"}
+        gate["rows"].remove(min(train))
+
+    change_manifest(folder, fewer)
+    with pytest.raises(GateError, match="verified_by_people: the manifest names"):
+        verify(folder)
+
+
+def test_a_skewed_letter_does_not_tell_withheld_answers(tmp_path: Path) -> None:
+    def all_a(item: Item) -> Item:
+        if item.answer_index is None:
+            return item
+        options = [item.answer_text, *(one for one in item.options if one != item.answer_text)]
+        return item.model_copy(update={"options": options, "answer_index": 0})
+
+    with small_space(tmp_path / "workspace", clips=12) as space:
+        items = [all_a(item) for item in space.store.rows(Item)]
+        space.store.finish("compose", "all", "changed", "done", items)
+        folder = release(space, withhold=["test"]).folder
+    (letters,) = (one for one in open_release(folder).manifest["gates"] if one["name"] == "letters")
+    told = {item.item_id: item.split for item in items}
+    assert not letters["met"]
+    assert {told[row] for row in letters["rows"]} == {"train"}
+    assert "letters" in verify(folder).partly

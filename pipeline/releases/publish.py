@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,8 @@ class _Tally:
     replies: set[str] = field(default_factory=set)
     cost: float = 0.0
     example: Any = None
+    withheld: frozenset[str] = frozenset()  # splits
+    kept_back: set[str] = field(default_factory=set)  # the ids of their items
 
     def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
@@ -102,6 +104,8 @@ class _Tally:
 
     def _count(self, entry: Entry) -> None:
         asked, behind = entry.question, entry.evidence
+        if entry.split in self.withheld:
+            self.kept_back.add(asked.id)
         self.tasks[asked.question_type] += 1
         if asked.answer:
             self.letters.setdefault(asked.question_type, Counter())[asked.answer] += 1
@@ -147,7 +151,7 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
         beside = Path(tempfile.mkdtemp(dir=releases, prefix=_BESIDE))
         # Not below `releases`, which people copy whole: what a kill leaves must not go out with it.
         answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_BESIDE)) if issue.withheld else None
-        tally = _Tally()
+        tally = _Tally(withheld=issue.withheld)
         counts = write_entries(
             beside, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
         )
@@ -230,7 +234,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[st
         "clips_judged_by_scripts": len(tally.judged["script"]),
         "agreement": issue.agreement,
         "human_accuracy": issue.human,
-        "gates": [gate.model_dump() for gate in issue.gates],
+        "gates": [_published(gate, tally.kept_back).model_dump() for gate in issue.gates],
         "providers": sorted(tally.providers),
         "models": sorted(tally.models),
         "prompts": sorted(tally.prompts),
@@ -246,6 +250,13 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[st
             for video in videos
         ],
     }
+
+
+def _published(gate: Gate, kept_back: Container[str]) -> Gate:
+    """Return a gate's result as everybody may see it: the rows of a skewed letter tell their answer."""
+    if gate.name != "letters":
+        return gate
+    return gate.model_copy(update={"rows": tuple(row for row in gate.rows if row not in kept_back)})
 
 
 def _change(

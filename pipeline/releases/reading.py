@@ -60,8 +60,8 @@ class Released:
             yield from read_rows(path, Evidence)
 
     def entries(self, sealed: Path | None = None) -> Iterator[Entry]:
-        """Yield every item with its evidence, those of withheld splits from the folder `sealed`."""
-        withheld = set(self.manifest["withheld"]) if sealed else set()
+        """Yield every item with its evidence; those of withheld splits only if they lie in `sealed`."""
+        withheld = set(self.manifest["withheld"])
         answers = Released(sealed, self.manifest) if sealed else None
         evidence = {row.id: row for row in self.evidence()}
         if answers:
@@ -79,34 +79,45 @@ class Released:
         return words
 
     def candidate(self) -> Candidate:
-        """Return the released items with all that the gates recompute them from."""
+        """Return the items whose answers are told, with all that the gates recompute them from."""
         least = self.manifest["settings"]["export"]["min_verified"]
         return candidate_of(self.entries(), least, self.words)
+
+    def questions_alone(self) -> Candidate:
+        """Return every item without what its answer rests on: all that a withheld split tells."""
+        items, origins = [], dict[str, Origin]()
+        for split, row in self.questions():
+            clip = f"{row.video_sha256} {row.start} {row.end}"
+            items.append(_item(row, split, clip))
+            _note(origins, clip, row)
+        return Candidate(tuple(items), {}, {}, 0.0, origins, self.words)
 
 
 def candidate_of(entries: Iterable[Entry], min_verified: float, words: Words) -> Candidate:
     """Return released items as what the gates measure."""
-    items, routes, origins = [], {}, {}
+    items, routes, origins = [], {}, dict[str, Origin]()
     # The evidence of a clip is the same in all its rows but for `verified_by`, which is by item.
     judged: dict[str, frozenset[str]] = {}
     for entry in entries:
         behind = entry.evidence
-        items.append(_item(entry.question, behind, entry.split))
+        items.append(_item(entry.question, entry.split, behind.clip_id, behind))
         routes[behind.clip_id] = _route(behind)
-        origins[behind.clip_id] = origin_of(entry.question)
+        _note(origins, behind.clip_id, entry.question)
         judged[behind.clip_id] = judged.get(behind.clip_id, frozenset()) | {*behind.verified_by}
     return Candidate(tuple(items), routes, judged, min_verified, origins, words)
 
 
-def origin_of(question: Question) -> Origin:
-    """Return where a released question's clip comes from."""
-    return Origin(
+def _note(origins: dict[str, Origin], clip: str, question: Question) -> None:
+    """Note where a clip comes from; raise GateError if another of its rows says otherwise."""
+    found = Origin(
         question.split_group,
         question.video_sha256,
         round(question.start * 1e6),
         round(question.end * 1e6),
         tuple(question.frames),
     )
+    if origins.setdefault(clip, found) != found:
+        raise GateError(question.id, "says otherwise of its clip than the rows before it", NEW_COPY)
 
 
 NEW_COPY = "get a new copy of this release; a release never changes"
@@ -165,12 +176,13 @@ def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
-def _item(question: Question, behind: Evidence, split: str) -> Item:
+def _item(question: Question, split: str, clip_id: str, behind: Evidence | None = None) -> Item:
     letter = question.answer
+    flips = behind.flips if behind else []
     return Item.model_validate(
         {
             "item_id": question.id,
-            "clip_id": behind.clip_id,
+            "clip_id": clip_id,
             "video_id": question.video_sha256,
             "split": split,
             "task": question.question_type,
@@ -180,15 +192,15 @@ def _item(question: Question, behind: Evidence, split: str) -> Item:
             "question": question.question,
             "options": question.options,
             "answer_index": None if letter is None else "ABCDEFGHIJ".find(letter),
-            "answer_text": question.answer_text,
-            "option_kind": "square" if behind.flips else "model" if question.options else None,
+            "answer_text": question.answer_text or "",
+            "option_kind": "square" if flips else "model" if question.options else None,
             "contrast": question.contrast,
-            "flips": behind.flips,
-            "reference_moves": behind.reference_moves,
-            "reference_landmarks": behind.reference_landmarks,
-            "status": behind.status,
+            "flips": flips,
+            "reference_moves": behind.reference_moves if behind else [],
+            "reference_landmarks": behind.reference_landmarks if behind else [],
+            "status": behind.status if behind else "draft",
             "status_reason": None,
-            "fingerprint": behind.fingerprint,
+            "fingerprint": behind.fingerprint if behind else "",
         }
     )
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.gates import check_gates
+from pipeline.gates import Candidate, Gate, check_gates
 from pipeline.releases.difference import next_versions
 from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.layout import Entry, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
 from pipeline.store import Place
+
+
+_AS_OF = "; as measured for "
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,11 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
             video["sha256"]: {name: video[name] for name in ("path", "sha256", "source", "licence")}
             for video in manifest["videos"]
         },
-        gates=check_gates(candidate_of(kept(), settings["min_verified"], newest.words)),
+        gates=_gates(
+            newest,
+            candidate_of(kept(), settings["min_verified"], newest.words),
+            frozenset(gone),
+        ),
         left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(gone)}),
         newest_verdict_us=manifest["newest_verdict_us"],
         agreement=manifest["agreement"],
@@ -118,6 +125,30 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
         embed=manifest["frames_embedded"],
     )
     return publish(place.releases, place.root / "sealed", issue), len(gone)
+
+
+def _gates(newest: Released, left: Candidate, gone: frozenset[str]) -> list[Gate]:
+    """Return every gate's result: what rows alone decide anew, the rest as the older version says.
+
+    A gate that was not met must not vanish from the card because a video did.
+    """
+    told = [Gate.model_validate(gate) for gate in newest.manifest["gates"]]
+    anew = {gate.name: gate for gate in check_gates(left)}
+    earlier = [
+        gate.model_copy(
+            update={
+                "figure": _as_of(newest.version, gate.figure),
+                "rows": tuple(row for row in gate.rows if row not in gone),
+            }
+        )
+        for gate in told
+        if gate.name not in anew
+    ]
+    return [*anew.values(), *earlier]
+
+
+def _as_of(version: str, figure: str) -> str:
+    return figure if _AS_OF in figure else f"{figure}{_AS_OF}{version}"
 
 
 def _pictures(folder: Path, names: set[str]) -> dict[str, Path]:

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
-from pipeline.gates import Gate, check_gates
+from pipeline.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
 
@@ -27,12 +28,13 @@ class Verified:
     root_digest: str
     admitted: tuple[str, ...]
     recomputed: tuple[str, ...]
+    partly: tuple[str, ...] = ()  # gates recomputed on the rows whose answers are told
 
     def __str__(self) -> str:
         admits = f"; it admits gates not met: {', '.join(self.admitted)}" if self.admitted else ""
-        gates = (
-            f"{len(self.recomputed)} gates recomputed" if self.recomputed else "no gate recomputed"
-        )
+        gates = f"{len(self.recomputed)} gates recomputed"
+        if self.partly:
+            gates += f", {len(self.partly)} more on the rows whose answers are not withheld"
         return (
             f"verify: {self.folder}: version {self.version}: {self.files} files and {self.items} items "
             f"are as released, {gates}{admits}; root digest {self.root_digest}"
@@ -52,7 +54,7 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
         for path in released.files(config):
             check_schema(path, kind)
     items = _check_counts(released)
-    recomputed = [] if released.manifest["withheld"] else _check_figures(released)
+    recomputed, partly = _check_figures(released)
     gates = released.manifest["gates"]
     return Verified(
         folder,
@@ -62,6 +64,7 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
         root_digest,
         tuple(gate["name"] for gate in gates if not gate["met"]),
         tuple(recomputed),
+        tuple(partly),
     )
 
 
@@ -157,15 +160,19 @@ def _check_counts(released: Released) -> int:
     return len(seen)
 
 
-def _check_figures(released: Released) -> list[str]:
-    """Recompute every gate that the rows alone decide; what the manifest says of it must follow."""
+def _check_figures(released: Released) -> tuple[list[str], list[str]]:
+    """Recompute every gate that the rows alone decide; what the manifest says of it must follow.
+
+    Where answers are withheld, what needs none is recomputed whole, the rest on the other rows.
+    """
     told = {gate["name"]: Gate.model_validate(gate) for gate in released.manifest["gates"]}
     same = released.manifest["made_with"]["egost"] == __version__
-    recomputed = []
-    for gate in check_gates(released.candidate()):
-        claim = told.get(gate.name)
-        if claim is None and same:
-            raise GateError(gate.name, "the manifest does not tell of this gate", NEW_COPY)
+    withheld = bool(released.manifest["withheld"])
+    candidate = released.candidate()
+    whole = check_questions(released.questions_alone()) if withheld else check_gates(candidate)
+    recomputed, partly = [], []
+    for gate in whole:
+        claim = _claim(told, gate, same)
         if claim is None:
             continue
         # Another version of egost may word a figure otherwise; whether the gate is met stays.
@@ -178,4 +185,36 @@ def _check_figures(released: Released) -> list[str]:
                 NEW_COPY,
             )
         recomputed.append(gate.name)
-    return recomputed
+    if withheld and candidate.items:
+        ids = {item.item_id for item in candidate.items}
+        # A share of all rows may be met with some of them at fault: asked for all, each is named.
+        for gate in check_gates(replace(candidate, min_verified=1.0)):
+            claim = _claim(told, gate, same) if gate.name not in recomputed else None
+            if claim is None or (
+                claim.met
+                and claim.name == verified_by_people.__name__
+                and candidate.min_verified < 1
+            ):
+                continue
+            _check_open_rows(claim, gate, ids)
+            partly.append(gate.name)
+    return recomputed, partly
+
+
+def _claim(told: Mapping[str, Gate], gate: Gate, same: bool) -> Gate | None:
+    claim = told.get(gate.name)
+    if claim is None and same:
+        raise GateError(gate.name, "the manifest does not tell of this gate", NEW_COPY)
+    return claim
+
+
+def _check_open_rows(claim: Gate, gate: Gate, ids: set[str]) -> None:
+    """Hold the rows at fault that the manifest names against those found, among the rows in `ids`."""
+    named = ids.intersection(claim.rows)
+    if named != {*gate.rows}:
+        raise GateError(
+            gate.name,
+            f"the manifest names {len(named)} of the rows whose answers are told; "
+            f"they give {len(gate.rows)}: {gate.figure}",
+            NEW_COPY,
+        )
