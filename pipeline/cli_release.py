@@ -16,28 +16,35 @@ def add_release_commands(group: click.Group) -> None:
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every row.")
 @common
 @click.pass_context
-def gates(context: click.Context, file: Path | None) -> None:
-    """Show what an export would be measured by, without exporting; or measure a FILE of items."""
+def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
+    """Show what an export would be measured by, without exporting; or measure a FILE of items.
+
+    Each gate tells its figure, the limit, the rows at fault (egost show ID shows one) and a remedy.
+    """
     from pipeline.blind import foreign
     from pipeline.errors import GateError
     from pipeline.stages import export as stage
 
     if file:
-        results = foreign.audit(foreign.read(file))
+        measured = stage.Measured(foreign.audit(foreign.read(file)), ())
     else:
         with open_workspace(context) as space:
             settings = space.config.settings("export", stage.ExportSettings)
-            results = stage.gates(space.store, settings)
-    for gate in results:
-        click.echo(str(gate))
-        if gate.fix:
-            click.echo(f"  fix: {gate.fix}")
-    failed = [gate for gate in results if not gate.met]
+            measured = stage.measure(space.store, settings)
+    if as_json:
+        click.echo(measured.as_json())
+    else:
+        for line in measured.lines():
+            click.echo(line)
+    failed = [gate for gate in measured.gates if not gate.met]
     if failed:
-        raise GateError("gates", f"{len(failed)} of {len(results)} not met", failed[0].fix)
-    click.echo(f"gates: all {len(results)} met")
+        what = f"{len(failed)} of {len(measured.gates)} not met"
+        raise GateError("gates", what, failed[0].fix)
+    if not as_json:
+        click.echo(f"gates: all {len(measured.gates)} met")
 
 
 @click.command()
@@ -80,6 +87,8 @@ def export(
         )
         for gate in made.gates:
             click.echo(str(gate))
+        for why, count in made.left_out.items():
+            click.echo(f"left out: {count} items {why} (egost gates names them)")
         splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
         line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []

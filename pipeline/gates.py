@@ -1,7 +1,7 @@
 """The conditions that a release must meet: small functions that recompute from the rows. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.records import Item, Record, Route, Verdict
@@ -54,12 +54,13 @@ class Gate(Record):
 
     def __str__(self) -> str:
         sign = "met" if self.met else "NOT MET"
-        shown = (
-            f" ({', '.join(self.rows[:3])}{', …' if len(self.rows) > 3 else ''})"
-            if self.rows
-            else ""
-        )
+        shown = f" ({some(self.rows)})" if self.rows else ""
         return f"{self.name}: {sign}: {self.figure}, wanted {self.limit}{shown}"
+
+
+def some(rows: Sequence[str]) -> str:
+    """Return the first three of many rows, for a line that people read."""
+    return ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
 
 
 def check_gates(candidate: Candidate) -> list[Gate]:

@@ -16,7 +16,7 @@ from pipeline.flow import SECTIONS, STAGES
 from pipeline.records import Rejection, Video
 from pipeline.releases.publish import Release
 from pipeline.releases.verify import verify
-from pipeline.stages.export import ExportSettings, export, gates
+from pipeline.stages.export import ExportSettings, export, measure
 from pipeline.store import Store
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
@@ -138,7 +138,9 @@ def test_a_gate_that_is_not_met_stops_the_release(store: Store) -> None:
     assert told.value.exit_code == 3
     assert "--allow-failing" in told.value.fix
     assert not store.place.releases.exists()
-    assert {gate.name for gate in gates(store, SETTINGS) if not gate.met} == {"verified_by_people"}
+    assert {gate.name for gate in measure(store, SETTINGS).gates if not gate.met} == {
+        "verified_by_people"
+    }
 
 
 def test_allowed_to_fail_card_and_manifest_say_so_first(store: Store) -> None:
@@ -229,6 +231,43 @@ def test_the_front_matter_is_read_as_texts(filled: Store, dataset: str) -> None:
     assert front["pretty_name"] == dataset
     assert front["language"] == ["en"]
     assert front["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("licences", "known"),
+    [
+        (("CC-BY-4.0", "CC-BY-4.0", "CC0-1.0"), ["cc-by-4.0", "cc0-1.0"]),
+        (("proprietary", "CC BY-NC-SA 4.0", None), ["cc-by-nc-sa-4.0", "other"]),
+    ],
+)
+def test_the_front_matter_names_licences_as_the_hub_knows_them(
+    store: Store, licences: tuple[str | None, ...], known: list[str]
+) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
+    for name, licence in zip("abc", licences, strict=True):
+        fill(store, names=name, licence=licence)
+    card = (release(store).folder / "README.md").read_text(encoding="utf-8")
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == known
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_release_whose_answers_are_all_withheld_loads(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    from datasets import get_dataset_config_names, load_dataset
+
+    made = release(
+        fill(store), settings=SETTINGS.model_copy(update={"withhold": ["train", "test"]})
+    )
+    assert get_dataset_config_names(str(made.folder)) == ["default", "mcq"]
+    found = load_dataset(str(made.folder), cache_dir=str(tmp_path / "cache"))
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    assert {row["answer"] for part in found.values() for row in part} == {None}
+    assert verify(made.folder, made.root_digest).recomputed == (
+        "four_options", "split_leak", "duplicates",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("consent", ["local", "model"])

@@ -12,10 +12,12 @@ import pytest
 from clip_rows import jpeg
 from small_release import LENIENT, release, small_space
 
+from pipeline.cli import cli
+from pipeline.console import run
 from pipeline.engine import PULL
 from pipeline.errors import GateError
 from pipeline.flow import Space
-from pipeline.gates import Gate
+from pipeline.gates import GATES, Gate
 from pipeline.looks import look, near_identical
 from pipeline.records import Answer, Item, Route, Still, Video
 from pipeline.releases.harvest import Harvest
@@ -23,8 +25,8 @@ from pipeline.releases.reading import open_release
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
-from pipeline.stages.export import ExportSettings, export, gates
-from pipeline.stages.workspace_gates import Checked, Limits, consent
+from pipeline.stages.export import ExportSettings, export, measure
+from pipeline.stages.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 
@@ -35,9 +37,15 @@ def space(tmp_path: Path) -> Iterator[Space]:
         yield space
 
 
+def egost(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        run(cli, words)
+    return int(str(ended.value.code))
+
+
 def failed(space: Space, **fields: Any) -> dict[str, Gate]:
     settings = ExportSettings.model_validate(LENIENT | fields)
-    return {gate.name: gate for gate in gates(space.store, settings) if not gate.met}
+    return {gate.name: gate for gate in measure(space.store, settings).gates if not gate.met}
 
 
 def edit(space: Space, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
@@ -169,6 +177,35 @@ def test_a_video_without_consent_is_caught(space: Space) -> None:
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
     gate = consent(Checked(harvest, space.place, limits, "egost", (), ()))
     assert gate.rows == items_of(space, "c_0000")
+
+
+def test_what_is_left_out_is_named_with_its_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        edit(space, Video, "split", without_consent)
+        out = items_of(space, "c_0000")
+    words = ["-w", str(tmp_path / "workspace"), "gates"]
+    limits = [
+        part for name, value in LENIENT.items() for part in ("--set", f"export.{name}={value}")
+    ]
+    assert egost(words + limits) == 0
+    told = capsys.readouterr().out
+    assert f"consent: met: 0 items without consent to release ({len(out)} are left out)" in told
+    assert (
+        f"left out: {len(out)} items without consent to release ({', '.join(out[:3])}, …)\n"
+        "  fix: write `release` in the consent column of manifest.csv"
+    ) in told
+    assert egost([*words, *limits, "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert [tuple(one["rows"]) for one in measured["left_out"]] == [out]
+    assert {one["name"] for one in measured["gates"]} == {
+        gate.__name__ for gate in (*GATES, *WORKSPACE_GATES)
+    }
+
+
+def without_consent(row: Video) -> Video:
+    return row.model_copy(update={"consent": "model"}) if row.video_id == "v_0000" else row
 
 
 def test_too_little_agreement_is_told(space: Space) -> None:

@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.gates import Candidate, Origin, judged_by
+from pipeline.gates import Candidate, Origin, judged_by, some
 from pipeline.records import (
     Clip,
     Finding,
@@ -28,6 +29,29 @@ NO_CONSENT = "without consent to release"
 NOT_VERIFIED = "not verified"
 SET_ASIDE = "set aside"
 TAKEN_DOWN = "of a video that was taken down"
+_REMEDIES = {
+    GONE: "egost generate-qa makes items",
+    NO_CONSENT: "write `release` in the consent column of manifest.csv (or ingest.consent), then egost frames",
+    NOT_VERIFIED: "review more: egost review push, pull",
+    SET_ASIDE: "egost show ID tells why; what is corrected in review comes back",
+    TAKEN_DOWN: "none: it stays out for good",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Items that are not released for one reason, and what would let them in."""
+
+    why: str
+    rows: tuple[str, ...]
+
+    @property
+    def fix(self) -> str:
+        """Return what would let them in."""
+        return _REMEDIES[self.why]
+
+    def __str__(self) -> str:
+        return f"left out: {len(self.rows)} items {self.why} ({some(self.rows)})"
 
 
 class Harvest:
@@ -49,18 +73,19 @@ class Harvest:
         self._findings: dict[str, list[Finding]] = {}
         for finding in store.rows(Finding):
             self._findings.setdefault(finding.unit, []).append(finding)
-        self.left_out: Counter[str] = Counter()
         self.why_out: dict[str, str] = {}
+        out: dict[str, list[str]] = {}
         items = []
         taken = taken_down(store.place)
         for item in store.rows(Item):
             if why := self._why_not(item, taken, only_verified):
-                self.left_out[why] += 1
+                out.setdefault(why, []).append(item.item_id)
                 self.why_out[item.item_id] = (
                     f"{why}: {item.status_reason}" if why == SET_ASIDE else why
                 )
             else:
                 items.append(item)
+        self.left_out = tuple(LeftOut(why, tuple(rows)) for why, rows in sorted(out.items()))
         told = Counter(self.routes[item.clip_id].language for item in items)
         self.language = told.most_common(1)[0][0] if told else "en"
         self.words = load(self.language).moves
@@ -209,13 +234,8 @@ class Harvest:
 
     def nothing(self) -> tuple[str, str]:
         """Return why there is nothing to release, and what to do about it."""
-        counted = ", ".join(f"{count} items {why}" for why, count in sorted(self.left_out.items()))
-        if NO_CONSENT in self.left_out:
-            fix = "write `release` in the consent column of manifest.csv (or ingest.consent), then egost frames"
-        elif not self.left_out or GONE in self.left_out:
-            fix = "egost generate-qa makes items"
-        else:
-            fix = "review more: egost review push, pull"
+        counted = ", ".join(f"{len(one.rows)} items {one.why}" for one in self.left_out)
+        fix = "; ".join(one.fix for one in self.left_out) or _REMEDIES[GONE]
         return f"there is nothing to release ({counted or 'no items'})", fix
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -39,6 +40,10 @@ from pipeline.report.plots import bars, blind_bars, grouped, standalone
 from pipeline.tasks import Words
 
 _BESIDE = ".tmp-"
+# Of the ids that the hub knows, those of licences that videos bear.
+_HUB_LICENCE = re.compile(
+    r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|mit|apache-2\.0|odbl|odc-by|pddl"
+)
 _CARD = Path(__file__).with_name("card.md.j2")
 
 
@@ -75,6 +80,7 @@ class Release:
     counts: Mapping[str, int]
     root_digest: str
     gates: list[Gate]
+    left_out: Mapping[str, int]
     sealed: Path | None = None
 
 
@@ -190,7 +196,7 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
         for left in (left for place in keeping for left in place.glob(f"{_BESIDE}*")):
             shutil.rmtree(left, ignore_errors=True)
         raise
-    return Release(folder, counts, root_digest, issue.gates, kept)
+    return Release(folder, counts, root_digest, issue.gates, issue.left_out, kept)
 
 
 def _clear(place: Path) -> None:
@@ -345,9 +351,16 @@ def _card(manifest: Mapping[str, Any], example: Any) -> str:
         failed=[gate for gate in manifest["gates"] if not gate["met"]],
         example=example,
         licences={name: sorted(set(sources)) for name, sources in sorted(licences.items())},
+        hub_licences=_hub_licences(licences),
         closed=sum(not video["pictures_included"] for video in manifest["videos"]),
     )
     return text.rstrip("\n") + "\n"
+
+
+def _hub_licences(licences: Iterable[str]) -> list[str]:
+    """Return the licences as the Hugging Face hub knows them: an id in small letters, else `other`."""
+    named = {name.casefold().replace(" ", "-") for name in licences}
+    return sorted({name if _HUB_LICENCE.fullmatch(name) else "other" for name in named})
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -15,7 +15,6 @@ from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
 from pipeline.store import Place
 
-
 _AS_OF = "; as measured for "
 
 

@@ -1,8 +1,10 @@
 """Release what a workspace holds: the gates first, then an immutable version, or a reason why not."""
 
+import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pipeline.config import Settings
 from pipeline.errors import GateError, UserError
 from pipeline.gates import Gate, check_gates
 from pipeline.records import Answer, Item, Split, digest
-from pipeline.releases.harvest import Harvest, taken_down
+from pipeline.releases.harvest import Harvest, LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
 from pipeline.stages.agreement import agreement
 from pipeline.stages.answers import accuracy, by_people, judged, people
@@ -79,9 +81,34 @@ def check_version(place: Place, version: str) -> Path:
     return folder
 
 
-def gates(store: Store, settings: ExportSettings) -> list[Gate]:
+@dataclass(frozen=True)
+class Measured:
+    """What an export would be measured by: every gate's result, and the items that stay at home."""
+
+    gates: list[Gate]
+    left_out: tuple[LeftOut, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield every gate for people, and what is left out, each with what would mend it."""
+        all_told: tuple[Gate | LeftOut, ...] = (*self.gates, *self.left_out)
+        for told in all_told:
+            yield str(told)
+            if told.fix:
+                yield f"  fix: {told.fix}"
+
+    def as_json(self) -> str:
+        """Return the same as one JSON object, every row in it."""
+        told = {
+            "gates": [gate.model_dump() for gate in self.gates],
+            "left_out": [{**asdict(one), "fix": one.fix} for one in self.left_out],
+        }
+        return json.dumps(told, ensure_ascii=False, indent=1)
+
+
+def measure(store: Store, settings: ExportSettings) -> Measured:
     """Return the result of every gate on what an export would release now."""
-    return _gates(store, _harvest(store, settings), settings)
+    harvest = _harvest(store, settings)
+    return Measured(_gates(store, harvest, settings), harvest.left_out)
 
 
 def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gate]:
@@ -148,7 +175,7 @@ def export(
         entries=harvest.entries(settings.dataset, by_people(asked, answers)),
         sources=harvest.sources(),
         gates=results,
-        left_out=harvest.left_out,
+        left_out={one.why: len(one.rows) for one in harvest.left_out},
         newest_verdict_us=max((one.created_us for one in harvest.verdicts), default=0),
         agreement={
             category: {"clips": one.clips, "percent": one.percent, "alpha": one.alpha}

@@ -8,7 +8,7 @@ from pipeline.blind.probe import run_probe
 from pipeline.gates import Gate
 from pipeline.looks import near_identical
 from pipeline.records import Answer, Item
-from pipeline.releases.harvest import Harvest
+from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.stages.agreement import agreement, differing
 from pipeline.stages.answers import judged
 from pipeline.stages.stills import whole
@@ -51,7 +51,8 @@ def consent(checked: Checked) -> Gate:
         for item in harvest.candidate.items
         if harvest.videos[item.video_id].consent != "release"
     ]
-    what = "items without consent to release"
+    kept = sum(len(one.rows) for one in harvest.left_out if one.why == NO_CONSENT)
+    what = "items without consent to release" + (f" ({kept} are left out)" if kept else "")
     return _zero(
         "consent", faults, what, "write consent = release into manifest.csv, or leave it out"
     )
