@@ -19,7 +19,7 @@ from pipeline.errors import GateError
 from pipeline.flow import Space
 from pipeline.gates import GATES, Gate
 from pipeline.looks import look, near_identical
-from pipeline.records import Answer, Item, Route, Still, Video
+from pipeline.records import Answer, Clip, Frame, Heading, Item, Route, Still, Turn, Video
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.reading import open_release
 from pipeline.report.gallery import gallery_of
@@ -300,6 +300,28 @@ def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(space
         row.item_id: (int(number >= 3), 1) for number, row in enumerate(given[:10])
     }
     assert sum(count for _, count in found.values()) == 10
+
+
+def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space: Space) -> None:
+    drafts = [route for route in space.store.rows(Route) if route.origin == "draft"]
+    second = [factories.verdict(one, annotator="Bob", annotation_id="b") for one in drafts]
+    space.store.finish(PULL, "second", "made up", "done", second)
+    space.store.finish("audit", "all", "made up", "done", answers(space, 0))
+    plots = gallery_of_release(open_release(release(space).folder)).plots
+    assert {"Agreement by category", "Answered rightly by people, by task"} <= {
+        plot.title for plot in plots
+    }
+    funnel = {level.name: level for level in gallery_of(space.store, space.place).funnel}
+    assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
+
+
+def test_a_look_aside_is_no_turn_in_a_release(space: Space) -> None:
+    aside = [turn.model_copy(update={"moving": False}) for turn in space.store.rows(Turn)]
+    rest = [row for kind in (Clip, Frame, Heading) for row in space.store.rows(kind)]
+    space.store.finish("frames", "all", "edited", "done", [*rest, *aside])
+    made = open_release(release(space).folder)
+    assert {kind for row in made.evidence() for kind in row.turn_kinds} == {"glance"}
+    assert not any(turn.moving for clip in gallery_of_release(made).clips for turn in clip.turns)
 
 
 def test_a_script_has_no_human_accuracy(space: Space) -> None:

@@ -20,7 +20,7 @@ from pipeline.records import (
     Video,
     Written,
 )
-from pipeline.releases.layout import Entry, Evidence, Question
+from pipeline.releases.layout import GLANCE, Entry, Evidence, Question
 from pipeline.store import Place, Store
 from pipeline.wording import load
 
@@ -183,7 +183,7 @@ class Harvest:
             reference_moves=item.reference_moves,
             reference_landmarks=item.reference_landmarks,
             steps=route.steps,
-            turn_kinds=[turn.kind for turn in turns],
+            turn_kinds=[turn.kind if turn.moving else GLANCE for turn in turns],
             turn_start=[turn.start_us / 1e6 for turn in turns],
             turn_end=[turn.end_us / 1e6 for turn in turns],
             turn_degrees=[turn.yaw_degrees for turn in turns],

@@ -14,6 +14,7 @@ from pipeline.arrow import arrow_schema
 from pipeline.records import Record, Step
 
 SPLITS = ("train", "validation", "test")
+GLANCE = "glance"  # a measured look aside and back, among the kinds of turns
 
 
 class Question(Record):
@@ -48,6 +49,7 @@ class Question(Record):
 class Evidence(Record):
     """One released row of the `evidence` config: what the answer of the same id rests on.
 
+    `turn_kinds` are left, right, around or glance; degrees are positive to the left.
     `written_evidence` is what a model that wrote the item says it rests on, at `written_seconds` of the
     video. `human_right` of `human_answers` people who did not see the answer chose it: how hard the item is.
     Kept apart from the question: the number of turns or keyframes beside it would tell the answer.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.gates import judged_by
 from pipeline.records import (
     Clip,
     Finding,
@@ -22,14 +23,12 @@ from pipeline.records import (
 )
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
+from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
-from pipeline.report.plots import Plot, bars, blind_bars, grouped, histogram
-from pipeline.stages.agreement import agreement
+from pipeline.report.plots import Plot, blind_bars
 from pipeline.store import Place, Store
-from pipeline.tasks import TASKS
 
 _POINTS = 90  # of a heading curve: one every 8 pixels where it is drawn widest
-_LETTERS = "ABCD"
 
 
 @dataclass(frozen=True)
@@ -182,21 +181,19 @@ def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Galle
         notices=notices,
         funnel=_funnel(store, videos, clips, routes, items),
         plots=[
-            *item_plots(clips, [turn_kind(turn) for turn in turns]),
-            *_people_plots(verdicts),
-            *_cost_plots(routes.values()),
+            *item_plots(
+                [item for clip in clips for item in clip.items],
+                [clip.length_us for clip in clips],
+                turns,
+            ),
+            *people_plots(verdicts),
+            *cost_bars(
+                (route.model or route.provider, route.cost_usd) for route in routes.values()
+            ),
             *_blind_plots(place),
         ],
         clips=clips,
     )
-
-
-TASK_ORDER = {task.name: place for place, task in enumerate(TASKS)}
-
-
-def turn_kind(turn: Turn) -> str:
-    """Return the kind of a turn, or `glance` for a look aside."""
-    return turn.kind if turn.moving else "glance"
 
 
 def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
@@ -274,7 +271,7 @@ def _funnel(
         Level("videos", len(videos), "readable, each content once", _told(lost, "ingest", "split")),
         Level("clips", len(clips), "spans that are asked about", _told(lost, "frames")),
         Level("routes", len(routes), "drafted", _told(lost, "draft")),
-        Level("verified routes", verified, "people agree on them", _told(lost, "push", "review")),
+        Level("verified routes", verified, _judges(store), _told(lost, "push", "review")),
         Level(
             "pairs",
             len(kept),
@@ -301,6 +298,15 @@ def _funnel(
     )
 
 
+def _judges(store: Store) -> str:
+    """Return who accepted or corrected routes: a script is no person."""
+    judged = judged_by(store.rows(Route), store.rows(Verdict)).values()
+    people = sum("person" in by for by in judged)
+    told = [f"{people} by people"] if people or not judged else []
+    told += [f"{len(judged) - people} by scripts alone"] if len(judged) > people else []
+    return f"judged: {', '.join(told)}"
+
+
 def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
     """Take the rejections of these stages and group them by reason, the most frequent first."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -313,61 +319,6 @@ def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
     )
 
 
-# ---- the plots -----------------------------------------------------------------------------------
-
-
-def item_plots(clips: Sequence[Shown], turn_kinds: Iterable[str]) -> list[Plot]:
-    """Return the plots that a workspace and a release share."""
-    items = [item for clip in clips for item in clip.items]
-    kinds, tasks = Counter(turn_kinds), Counter(item["task"] for item in items)
-    ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
-    letters: dict[str, dict[str, float]] = {
-        task: {
-            letter: sum(item["task"] == task and item["right"] == place for item in items)
-            for place, letter in enumerate(_LETTERS)
-        }
-        for task in ordered
-        if any(item["task"] == task and item["right"] is not None for item in items)
-    }
-    words = [float(len(text.split())) for item in items for text in item["options"]]
-    contrasts = Counter(item["contrast"] for item in items if item["contrast"])
-    return [
-        bars("Pairs by task", {task: tasks[task] for task in ordered}, kind="plain"),
-        grouped(
-            "Letters of the right answers",
-            letters,
-            note="lines mark equal parts",
-            chance=1 / len(_LETTERS),
-        ),
-        bars(
-            "Turns by kind",
-            {kind: kinds[kind] for kind in ("left", "right", "around", "glance") if kinds[kind]},
-            note="measured from the camera's own motion",
-        ),
-        histogram("Length of clips", [clip.length_us / 1e6 for clip in clips], unit=" s"),
-        histogram("Words in an option", words),
-        bars("What options flip", dict(contrasts.most_common()), kind="plain"),
-    ]
-
-
-def _people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
-    if not verdicts:
-        return []
-    people = sorted({one.annotator for one in verdicts})
-    counts: dict[str, dict[str, float]] = {
-        who: dict(sorted(Counter(one.verdict for one in verdicts if one.annotator == who).items()))
-        for who in people
-    }
-    agreed: dict[str, float] = {
-        category: 100 * found.percent for category, found in agreement(verdicts).items()
-    }
-    return [
-        grouped("Verdicts by annotator", counts),
-        *([bars("Agreement by category", agreed, unit=" %", kind="plain")] if agreed else []),
-        histogram("Seconds per verdict", [one.seconds for one in verdicts], unit=" s"),
-    ]
-
-
 def _blind_plots(place: Place) -> list[Plot]:
     """Show what the newest release measured: probing anew would take a minute."""
     known = versions(place.releases)
@@ -375,13 +326,3 @@ def _blind_plots(place: Place) -> list[Plot]:
         return []
     newest = open_release(known[-1])
     return blind_bars(newest.manifest["gates"], f"; as measured for {newest.version}")
-
-
-def _cost_plots(routes: Iterable[Route]) -> list[Plot]:
-    cost: Counter[str] = Counter()
-    for route in routes:
-        if route.cost_usd:
-            cost[route.model or route.provider] += route.cost_usd  # type: ignore[assignment]
-    return (
-        [bars("Cost by model", dict(cost.most_common()), unit=" USD", kind="plain")] if cost else []
-    )

@@ -7,6 +7,7 @@ from typing import Any
 
 _WIDTH, _BAR, _GAP, _LABEL, _VALUE = 340, 18, 7, 118, 62
 _PLOT_HEIGHT, _TICK = 118, 18
+CHANCE = 0.25  # of four options
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ def bars(
     unit: str = "",
     kind: str = "",
     chance: float = 0.0,
+    full: float = 0.0,
 ) -> Plot:
     """Draw one horizontal bar per value; `kind` names a colour class, else the label does.
 
-    `chance` marks the value that guessing reaches.
+    `chance` marks the value that guessing reaches, `full` is what a whole bar stands for (else the
+    greatest value).
     """
-    top = max([*values.values(), chance, 1e-9])
+    top = max([*values.values(), chance, full, 1e-9])
     room = _WIDTH - _LABEL - _VALUE
     parts = []
     for row, (label, value) in enumerate(values.items()):
@@ -53,21 +56,19 @@ def bars(
     return Plot(title, note, _svg(height, parts, title))
 
 
+def percents(title: str, shares: Mapping[str, float], note: str, chance: float = 0.0) -> list[Plot]:
+    """Draw shares of 1 as bars of which a whole one is 100 %; nothing where there are none."""
+    values = {name: round(100 * share, 1) for name, share in shares.items()}
+    drawn = bars(title, values, note=note, unit=" %", kind="plain", chance=100 * chance, full=100.0)
+    return [drawn] if values else []
+
+
 def blind_bars(gates: Iterable[Mapping[str, Any]], note: str = "") -> list[Plot]:
     """Draw how much of each task was answered without seeing, if these gates of a manifest tell."""
-    shares = [gate.get("parts") for gate in gates if gate["name"] == "blind"]
-    return [
-        bars(
-            "Answered without seeing, by task",
-            {task: round(100 * share, 1) for task, share in found.items()},
-            note=f"the learned probe; the line marks chance{note}",
-            unit=" %",
-            kind="plain",
-            chance=25.0,
-        )
-        for found in shares
-        if found
-    ]
+    told = f"the learned probe; the line marks chance{note}"
+    title = "Answered without seeing, by task"
+    parts = [gate.get("parts") or {} for gate in gates if gate["name"] == "blind"]
+    return [plot for shares in parts for plot in percents(title, shares, told, CHANCE)]
 
 
 def histogram(

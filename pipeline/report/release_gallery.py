@@ -1,12 +1,20 @@
 """What a report shows, gathered from a release alone: its manifest, its rows, its frames."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.records import Turn, TurnKind
-from pipeline.releases.layout import Evidence, Question
+from pipeline.releases.layout import GLANCE, Evidence, Question
 from pipeline.releases.reading import Released
-from pipeline.report.gallery import TASK_ORDER, Gallery, Level, Loss, Shown, Still, item_plots
+from pipeline.report.figures import (
+    TASK_ORDER,
+    agreement_bars,
+    cost_bars,
+    human_bars,
+    item_plots,
+)
+from pipeline.report.gallery import Gallery, Level, Loss, Shown, Still
 from pipeline.report.plots import blind_bars
 
 
@@ -36,11 +44,24 @@ def gallery_of_release(released: Released) -> Gallery:
             Level("pairs", total, "released", left_out),
         ],
         plots=[
-            *item_plots(clips, [turn.kind for clip in clips for turn in clip.turns]),
+            *item_plots(
+                [item for clip in clips for item in clip.items],
+                [clip.length_us for clip in clips],
+                [turn for clip in clips for turn in clip.turns],
+            ),
+            *agreement_bars({name: one["percent"] for name, one in manifest["agreement"].items()}),
+            *human_bars(manifest["human_accuracy"]),
+            *cost_bars(_spent(evidence.values())),
             *blind_bars(manifest["gates"]),
         ],
         clips=clips,
     )
+
+
+def _spent(evidence: Iterable[Evidence]) -> Iterator[tuple[str, float | None]]:
+    """Yield the model and the cost of each reply once: the items of a clip share it."""
+    replies = {row.reply_id: row for row in evidence if row.reply_id}
+    return ((row.model or row.provider, row.cost_usd) for row in replies.values())
 
 
 def _shown(
@@ -90,9 +111,9 @@ def _turns(behind: Evidence) -> list[Turn]:
             clip_id=behind.clip_id,
             start_us=round(start * 1e6),
             end_us=round(end * 1e6),
-            kind=_kind(kind),
+            kind=_kind(kind, degrees),
             yaw_degrees=degrees,
-            moving=True,
+            moving=kind != GLANCE,
             confidence=1.0,
         )
         for kind, start, end, degrees in zip(
@@ -101,7 +122,9 @@ def _turns(behind: Evidence) -> list[Turn]:
     ]
 
 
-def _kind(text: str) -> TurnKind:
+def _kind(text: str, degrees: float) -> TurnKind:
+    if text == GLANCE:
+        return "left" if degrees > 0 else "right"
     return "left" if text == "left" else "right" if text == "right" else "around"
 
 

@@ -182,7 +182,19 @@
 
   // ---- filters ----
   const haystacks = [];
-  const words = (clip) => [clip.id, clip.video, clip.scene, ...clip.told, ...clip.steps.flatMap((step) => [step[2], step[3]]), ...clip.items.flatMap((item) => [item.id, item.question, item.answer, item.why, ...item.options]), ...clip.findings.flatMap((one) => [one[1], one[2]]), ...clip.verdicts.flatMap((one) => [one.who, one.verdict, ...one.reasons])].join("\n").toLowerCase();
+  const words = (clip) => [clip.video, clip.scene, ...clip.told, ...clip.steps.flatMap((step) => [step[2], step[3]]), ...clip.items.flatMap((item) => [item.question, item.answer, item.why, ...item.options]), ...clip.findings.flatMap((one) => [one[1], one[2]]), ...clip.verdicts.flatMap((one) => [one.who, one.verdict, ...one.reasons])].join("\n").toLowerCase();
+  const ids = (clip) => [clip.id, ...clip.items.map((item) => item.id)].join("\n").toLowerCase();
+  // A word is found where a word begins with it; where a script sets no spaces between words, anywhere.
+  // Ids are digests: any two of their signs stand in nearly every clip, so they take four.
+  const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
+  function wanted(text) {
+    return (text.toLowerCase().match(/"[^"]+"|\S+/g) || []).map((part) => {
+      const word = part.replace(/^"(.+)"$/, "$1").trim();
+      const quoted = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+");
+      const begins = new RegExp((/^[\p{L}\p{N}]/u.test(word) && !unspaced.test(word) ? "(?<![\\p{L}\\p{N}])" : "") + quoted, "u");
+      return (place) => begins.test(haystacks[place][0]) || (word.length >= 4 && haystacks[place][1].includes(word));
+    });
+  }
   const options = (name, values) => [...new Set(values)].filter(Boolean).sort().forEach((value) => form.elements[name].append(el("option", { value }, say(value))));
   options("task", clips.flatMap((clip) => clip.items.map((item) => item.task)));
   options("split", clips.map((clip) => clip.split));
@@ -190,13 +202,13 @@
   options("finding", clips.flatMap((clip) => clip.findings.map((one) => one[0])));
   function apply() {
     const field = (name) => form.elements[name].value;
-    const text = field("text").trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const text = wanted(field("text"));
     const task = field("task"), split = field("split"), status = field("status"), finding = field("finding");
     let shown = 0, found = 0;
     clips.forEach((clip, place) => {
       const fitting = clip.items.filter((item) => (!task || item.task === task) && (!status || item.status === status));
-      if (text.length) haystacks[place] ??= words(clip);
-      const match = (!split || clip.split === split) && ((!task && !status) || fitting.length > 0) && (!finding || clip.findings.some((one) => one[0] === finding)) && text.every((word) => haystacks[place].includes(word));
+      if (text.length) haystacks[place] ??= [words(clip), ids(clip)];
+      const match = (!split || clip.split === split) && ((!task && !status) || fitting.length > 0) && (!finding || clip.findings.some((one) => one[0] === finding)) && text.every((found) => found(place));
       cards[place].hidden = !match;
       if (match) { shown += 1; found += fitting.length; }
     });

@@ -1,0 +1,88 @@
+"""The plots of a report: what pairs, turns, people, models and the blind probe come to."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.records import Turn, Verdict
+from pipeline.report.plots import CHANCE, Plot, bars, grouped, histogram, percents
+from pipeline.stages.agreement import agreement
+from pipeline.tasks import TASKS
+
+TASK_ORDER = {task.name: place for place, task in enumerate(TASKS)}
+_LETTERS = "ABCD"
+
+
+def item_plots(
+    items: Sequence[Mapping[str, Any]], lengths_us: Iterable[int], turns: Iterable[Turn]
+) -> list[Plot]:
+    """Return the plots that a workspace and a release share, from pairs as the page shows them."""
+    kinds = Counter(turn.kind if turn.moving else "glance" for turn in turns)
+    tasks = Counter(item["task"] for item in items)
+    ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
+    letters: dict[str, dict[str, float]] = {
+        task: {
+            letter: sum(item["task"] == task and item["right"] == place for item in items)
+            for place, letter in enumerate(_LETTERS)
+        }
+        for task in ordered
+        if any(item["task"] == task and item["right"] is not None for item in items)
+    }
+    words = [float(len(text.split())) for item in items for text in item["options"]]
+    contrasts = Counter(item["contrast"] for item in items if item["contrast"])
+    return [
+        bars("Pairs by task", {task: tasks[task] for task in ordered}, kind="plain"),
+        grouped(
+            "Letters of the right answers",
+            letters,
+            note="lines mark equal parts",
+            chance=CHANCE,
+        ),
+        bars(
+            "Turns by kind",
+            {kind: kinds[kind] for kind in ("left", "right", "around", "glance") if kinds[kind]},
+            note="measured from the camera's own motion",
+        ),
+        histogram("Length of clips", [length / 1e6 for length in lengths_us], unit=" s"),
+        histogram("Words in an option", words),
+        bars("What options flip", dict(contrasts.most_common()), kind="plain"),
+    ]
+
+
+def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
+    """Return what people said of the routes, how far they agree and how long they looked."""
+    if not verdicts:
+        return []
+    people = sorted({one.annotator for one in verdicts})
+    counts: dict[str, dict[str, float]] = {
+        who: dict(sorted(Counter(one.verdict for one in verdicts if one.annotator == who).items()))
+        for who in people
+    }
+    return [
+        grouped("Verdicts by annotator", counts),
+        *agreement_bars({name: one.percent for name, one in agreement(verdicts).items()}),
+        histogram("Seconds per verdict", [one.seconds for one in verdicts], unit=" s"),
+    ]
+
+
+def agreement_bars(shares: Mapping[str, float]) -> list[Plot]:
+    """Draw how often people agreed on each category, if two ever judged the same."""
+    note = "pairs of people who judged the same clip"
+    return percents("Agreement by category", shares, note)
+
+
+def human_bars(accuracy: Mapping[str, Mapping[str, float]]) -> list[Plot]:
+    """Draw how much of each task people answered rightly, as a manifest tells it."""
+    shares = {name: one["right"] / one["answers"] for name, one in accuracy.items()}
+    note = "who did not see the answer; the line marks chance"
+    return percents("Answered rightly by people, by task", shares, note, CHANCE)
+
+
+def cost_bars(spent: Iterable[tuple[str, float | None]]) -> list[Plot]:
+    """Draw what each model cost, from one sum per reply, if any was paid."""
+    cost: dict[str, float] = defaultdict(float)
+    for model, usd in spent:
+        if usd:
+            cost[model] += usd
+    dearest = dict(sorted(cost.items(), key=lambda pair: -pair[1]))
+    return [bars("Cost by model", dearest, unit=" USD", kind="plain")] if dearest else []
