@@ -2,13 +2,15 @@
 
     EgostError
     ├── UserError     the command stops, exit code 2: something must change first
-    │   └── GateError exit code 3: a condition that a release must meet is not met
+    │   ├── MistakesError  several of them at once, such as all wrong lines of a manifest
+    │   └── GateError      exit code 3: a condition that a release must meet is not met
     └── RowError      this unit only: it becomes a row in `rejections`, the run goes on
 
 Anything else that is raised is a bug and ends in a traceback and exit code 1.
 """
 
 import logging
+from collections.abc import Iterable
 
 
 class EgostError(Exception):
@@ -26,6 +28,22 @@ class UserError(EgostError):
 
     def __str__(self) -> str:
         return f"error: {self.where}: {self.what}\n  fix: {self.fix}"
+
+
+class MistakesError(UserError):
+    """Several things to change; the first stands for all where only one can be told."""
+
+    _SHOWN = 20  # what a person mends in one go
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self.errors = tuple(errors)
+        first = self.errors[0]
+        super().__init__(first.where, first.what, first.fix)
+
+    def __str__(self) -> str:
+        shown = [str(error) for error in self.errors[: self._SHOWN]]
+        rest = len(self.errors) - len(shown)
+        return "\n".join([*shown, *([f"and {rest} more of this kind"] if rest else [])])
 
 
 class GateError(UserError):

@@ -1,13 +1,15 @@
 """Take what a scan of the disk found into an open workspace."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.engine import SCAN
 from pipeline.errors import UserError
 from pipeline.flow import Space
 from pipeline.records import Source, digest
-from pipeline.stages.ingest import IngestSettings, scan
+from pipeline.scan import Scan, scan
+from pipeline.stages.ingest import IngestSettings
 
 
 def take_in(space: Space, paths: Sequence[Path]) -> list[str]:
@@ -23,22 +25,33 @@ def take_in(space: Space, paths: Sequence[Path]) -> list[str]:
             "no videos are known yet",
             "name a file or folder: egost frames PATH",
         )
-    found = scan(paths, known, settings)
-    gone = [
-        source.source_id
-        for source in known
-        if source.root in found.roots and source.source_id not in found.sources
-    ]
-    space.store.forget(SCAN, gone)
+    found = scan(paths, known, settings.consent)
+    space.store.forget(SCAN, found.gone)
     keys = space.store.keys(SCAN)
     for source in found.sources.values():
         key = digest(source.model_dump_json())
         if keys.get(source.source_id) != key:
             space.store.finish(SCAN, source.source_id, key, "done", [source])
     space.store.rebuild()
-    lines = []
+    return list(_told(found, known))
+
+
+def _told(found: Scan, known: Sequence[Source]) -> Iterator[str]:
+    """Yield what a scan left out; a file that another folder's name now covers is not gone."""
+    there = {Path(source.root, source.path) for source in found.sources.values()}
+    gone = [s for s in known if s.source_id in found.gone and Path(s.root, s.path) not in there]
     if gone:
-        lines.append(f"{len(gone)} files are gone and forgotten")
+        yield f"{_counted(len(gone), 'file')} gone and forgotten: {_few(s.path for s in gone)}"
     if found.passed_over:
-        lines.append(f"{found.passed_over} other files passed over")
-    return lines
+        kinds = Counter(path.suffix.lower() or "no suffix" for path in found.passed_over)
+        shown = _few(f"{count} {kind}" for kind, count in kinds.most_common())
+        yield f"{_counted(len(found.passed_over), 'other file')} passed over: {shown}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _few(texts: Iterable[str]) -> str:
+    every = list(texts)
+    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")

@@ -1,11 +1,13 @@
 """Reading `manifest.csv`, which says of each video beside it what a container can't. Pure but for the paths."""
 
 import csv
+import io
 import math
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.errors import MistakesError, UserError
 
 MANIFEST_NAME = "manifest.csv"
 _CHOICES = {
@@ -14,37 +16,79 @@ _CHOICES = {
     "consent": ("local", "model", "release"),
 }
 COLUMNS = ("path", "scene", "wearer", "source", "licence", "hfov_degrees", *_CHOICES)
+_WIDEST_FLAT = 160.0  # a flat picture of 180 degrees would be infinitely wide
 
 
-def read_manifest(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the fields of each video that `root/manifest.csv` names, by path below root.
+@dataclass(frozen=True)
+class Entry:
+    """What one line says of a video: the line's number and the fields that are filled in."""
 
-    Raises UserError with the line number for an unknown column, a path that is not there or that
-    leaves the folder, a path named twice, or a value out of bounds.
+    line: int
+    fields: dict[str, Any]
+
+
+def read_manifest(root: Path) -> dict[str, Entry]:
+    """Return what `root/manifest.csv` says of each video that it names, by path below root.
+
+    Raises MistakesError with the line number of each: an unknown column, a path that is not there or that
+    leaves the folder, a path named twice, a value out of bounds.
     """
     path = root / MANIFEST_NAME
     if not path.is_file():
         return {}
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    found: dict[str, Entry] = {}
+    mistakes: list[UserError] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = list(reader.fieldnames or ())
-            unknown = [name for name in names if name not in COLUMNS]
-            twice = [name for name in names if names.count(name) > 1]
-            if twice:
-                raise _error(path, 1, f"column {twice[0]!r} twice", "keep one of them")
-            if unknown or "path" not in names:
-                what = f"unknown column {unknown[0]!r}" if unknown else "no column named path"
-                raise _error(path, 1, what, f"columns are {', '.join(COLUMNS)}")
-            found: dict[str, dict[str, Any]] = {}
-            for cells in reader:
+        reader.fieldnames = _header(path, list(reader.fieldnames or ()))
+        for cells in reader:
+            try:
                 name, fields = _row(root, path, reader.line_num, cells)
                 if name in found:
-                    raise _error(path, reader.line_num, f"{name} is named twice", "keep one line")
-                found[name] = fields
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise UserError(str(path), f"can't be read: {error}", "save it as CSV in UTF-8") from error
+                    what = f"{name} is named twice, first on line {found[name].line}"
+                    raise _error(path, reader.line_num, what, "keep one line")
+                found[name] = Entry(reader.line_num, fields)
+            except MistakesError as several:
+                mistakes += several.errors
+            except UserError as error:
+                mistakes.append(error)
+    except csv.Error as error:
+        # From the line where the row begins: a quote that is never closed ends with the file.
+        line, what = reader.line_num + 1, f"not CSV: {error}"
+        mistakes.append(_error(path, line, what, "mend the quotes of that line"))
+    if mistakes:
+        raise MistakesError(mistakes)
     return found
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            str(path), f"can't be read: {error.strerror}", "check its rights"
+        ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise _error(path, line, "not UTF-8", 'save it as "CSV UTF-8"') from error
+
+
+def _header(path: Path, given: list[str]) -> list[str]:
+    names = [name.strip() for name in given]
+    for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and sign in names[0]:
+            raise _error(path, 1, f"its cells are parted by {called}", "save it with commas")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise _error(path, 1, f"column {twice[0]!r} twice", "keep one of them")
+    wrong = [f"unknown column {name!r}" for name in names if name not in COLUMNS]
+    wrong += [] if "path" in names else ["no column named path"]
+    if wrong:
+        fix = f"columns are {', '.join(COLUMNS)}"
+        raise MistakesError([_error(path, 1, what, fix) for what in wrong])
+    return names
 
 
 def _row(
@@ -53,16 +97,34 @@ def _row(
     if None in cells or None in cells.values():
         raise _error(path, line, "not as many cells as columns", "quote texts that hold a comma")
     given = (cells.pop("path") or "").strip()
+    if not given:
+        raise _error(path, line, "no path in it", "write the video's path, or take the line out")
     name = PurePosixPath(given)
     target = root / name
-    if not given or name.is_absolute() or ".." in name.parts or not _is_below(root, target):
+    if name.is_absolute() or ".." in name.parts or not _is_below(root, target):
         raise _error(
             path, line, f"{given!r} is not a path below this folder", "write it as seen from here"
         )
     if not target.exists():
         raise _error(path, line, f"{given} is not there", "mend the path, or take the line out")
-    values = {column: text.strip() for column, text in cells.items() if text and text.strip()}
-    return str(name), {column: _value(path, line, column, text) for column, text in values.items()}
+    texts = {column: text.strip() for column, text in cells.items() if text and text.strip()}
+    values: dict[str, Any] = {}
+    wrong: list[UserError] = []
+    for column, text in texts.items():
+        try:
+            values[column] = _value(path, line, column, text)
+        except UserError as error:
+            wrong.append(error)
+    if wrong:
+        raise MistakesError(wrong)
+    if values.get("lens", "fisheye") != "fisheye" and values.get("hfov_degrees", 0) > _WIDEST_FLAT:
+        raise _error(
+            path,
+            line,
+            f"hfov_degrees {texts['hfov_degrees']} with a rectilinear lens",
+            "no such lens is that wide: write lens fisheye, or its true angle",
+        )
+    return str(name), values
 
 
 def _is_below(root: Path, target: Path) -> bool:

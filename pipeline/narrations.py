@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SIDECAR_SUFFIXES = (".jsonl", ".csv", ".srt", ".vtt")
 _COLUMNS = ("time", "text", "landmark", "action", "undo")
@@ -28,13 +28,14 @@ class NarrationError(ValueError):
 
 @dataclass(frozen=True)
 class Line:
-    """One narrated moment; `t_us` is video time."""
+    """One narrated moment; `t_us` is video time, `number` the line of its file."""
 
     t_us: int
     text: str
     landmark: str | None = None
     action: str | None = None
     undo: str | None = None
+    number: int = field(default=0, compare=False)
 
 
 def read(text: str, suffix: str) -> list[Line]:
@@ -62,7 +63,12 @@ def _csv(text: str) -> list[Line]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
     lines = []
     try:
-        if "time" not in (reader.fieldnames or ()):
+        names = list(reader.fieldnames or ())
+        if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+            raise NarrationError(
+                1, "its cells are parted by semicolons or tabs: save it with commas"
+            )
+        if "time" not in names:
             raise NarrationError(1, f"no column named time; columns are {', '.join(_COLUMNS)}")
         for fields in reader:
             if None in fields:
@@ -100,7 +106,7 @@ def _line(fields: dict[str, object], number: int) -> Line:
     text, landmark, action, undo = (_text(fields.get(name), number) for name in _COLUMNS[1:])
     if not (text or landmark or action):
         raise NarrationError(number, "nothing is said: text, landmark and action are empty")
-    return Line(_time(fields.get("time"), number), text or "", landmark, action, undo)
+    return Line(_time(fields.get("time"), number), text or "", landmark, action, undo, number)
 
 
 def _text(value: object, number: int) -> str | None:

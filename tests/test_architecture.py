@@ -15,7 +15,7 @@ LEVELS = (
     "config",
     "store",
     "assets balance blind gates keyframes looks manifest motion motion_draft narrations order "
-    "releases report.film report.pictures report.plots route tasks templates turns wording",
+    "releases report.film report.pictures report.plots route scan tasks templates turns wording",
     "clients",
     "stages",
     "engine",

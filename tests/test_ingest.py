@@ -1,14 +1,14 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numbered
 import pytest
 
-from pipeline.errors import RowError, UserError
-from pipeline.records import Narration, Probe, Rejection, Row, Source
-from pipeline.stages.ingest import IngestSettings, Scan, run, scan
+from pipeline.errors import MistakesError, RowError, UserError
+from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source
+from pipeline.scan import Scan, scan
+from pipeline.stages.ingest import IngestSettings, run
 from pipeline.store import Place, Rows
 
 SETTINGS = IngestSettings()
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
     return found
 
 
-def found(*paths: Path, known: Iterable[Source] = (), **settings: Any) -> Scan:
-    return scan(paths, known, IngestSettings(**settings))
+def found(*paths: Path, known: Iterable[Source] = (), consent: Consent = "local") -> Scan:
+    return scan(paths, known, consent)
 
 
 def names(of: Scan) -> set[str]:
@@ -61,7 +61,7 @@ def test_a_folder_is_searched_with_all_below(folder: Path, walk: bytes, place: P
     (folder / "stray.srt").touch()
     seen = found(folder)
     assert names(seen) == {"a.mp4", "deep/er/B.MP4"}
-    assert seen.passed_over == 2
+    assert {path.name for path in seen.passed_over} == {"notes.txt", "stray.srt"}
     sources = {source.path: source for source in seen.sources.values()}
     assert sources["a.mp4"].scene == "office"
     probe, narration = ingested(sources["a.mp4"], place)
@@ -128,8 +128,8 @@ def test_what_is_no_video_is_refused(folder: Path, place: Place) -> None:
     assert "text file" in told.pop("text.mp4")
     assert "image" in told.pop("picture.mp4")
     assert "folder" in told.pop("folder.mp4")
-    assert "broken link" in told.pop("broken.mp4")
-    assert "broken link" in told.pop("loop.mp4")
+    assert "leads nowhere" in told.pop("broken.mp4")
+    assert "leads nowhere" in told.pop("loop.mp4")
     assert told.keys() == {"noise.mp4"}
 
 
@@ -221,9 +221,9 @@ def test_looking_again_needs_no_path_and_keeps_what_is_not_mounted(
 ) -> None:
     (folder / "a.mp4").write_bytes(walk)
     known = found(folder).sources
-    assert scan([], known.values(), SETTINGS).sources == known
+    assert found(known=known.values()).sources == known
     folder.rename(folder.with_name("elsewhere"))
-    assert scan([], known.values(), SETTINGS).sources == known
+    assert found(known=known.values()).sources == known
 
 
 def test_one_file_and_its_folder_are_one_source(folder: Path, walk: bytes) -> None:
@@ -237,3 +237,61 @@ def test_one_file_and_its_folder_are_one_source(folder: Path, walk: bytes) -> No
 def test_a_path_without_videos_is_told(folder: Path, name: str, what: str) -> None:
     with pytest.raises(UserError, match=what):
         found(folder / name)
+
+
+def test_a_folder_inside_a_known_one_is_not_another_one(folder: Path, walk: bytes) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.mp4").write_bytes(walk)
+    (folder / "manifest.csv").write_text("path,scene\nsub/a.mp4,office\n")
+    inner = found(folder / "sub")
+    assert names(inner) == {"a.mp4"}
+    outer = found(folder, known=inner.sources.values())
+    (source,) = outer.sources.values()
+    assert (source.root, source.path, source.scene) == (str(folder), "sub/a.mp4", "office")
+    assert set(outer.gone) == inner.sources.keys()
+    again = found(folder / "sub", known=outer.sources.values())
+    assert (again.sources, again.gone) == (outer.sources, ())
+
+
+def test_a_manifest_speaks_for_its_folder_wherever_that_lies(folder: Path, walk: bytes) -> None:
+    (folder / "sub" / "deep").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.mp4", "sub/deep/c.mp4"):
+        (folder / name).write_bytes(walk)
+    (folder / "manifest.csv").write_text("path,scene\na.mp4,one\nsub/b.mp4,two\n")
+    (folder / "sub" / "manifest.csv").write_text("path,scene\ndeep/c.mp4,three\n")
+    seen = {source.path: source.scene for source in found(folder).sources.values()}
+    assert seen == {"a.mp4": "one", "sub/b.mp4": "two", "sub/deep/c.mp4": "three"}
+    (folder / "sub" / "manifest.csv").write_text("path,scene\nb.mp4,three\n")
+    with pytest.raises(MistakesError, match=r"b\.mp4 is described in"):
+        found(folder)
+
+
+def test_a_manifest_line_about_something_else_is_told(folder: Path, walk: bytes) -> None:
+    for name in ("a.mp4", "notes.txt", ".hidden.mp4"):
+        (folder / name).write_bytes(walk)
+    (folder / "manifest.csv").write_text("path\nnotes.txt\na.mp4\n.hidden.mp4\n")
+    with pytest.raises(MistakesError) as told:
+        found(folder)
+    assert [error.where.rpartition(" ")[2] for error in told.value.errors] == ["2", "4"]
+    assert names(found(folder / "a.mp4")) == {"a.mp4"}
+
+
+def test_the_longest_name_and_capital_suffixes_are_read(
+    folder: Path, walk: bytes, place: Place
+) -> None:
+    (folder / ("a" * 251 + ".mp4")).write_bytes(walk)
+    (folder / "b.MP4").write_bytes(walk)
+    (folder / "b.SRT").write_text("1\n00:00:00,100 --> 00:00:00,200\nHello\n")
+    sources = {source.path[0]: source for source in found(folder).sources.values()}
+    assert [type(row) for row in ingested(sources["a"], place)] == [Probe]
+    assert [type(row) for row in ingested(sources["b"], place)] == [Probe, Narration]
+
+
+def test_two_sidecars_that_say_the_same_say_it_once(
+    folder: Path, walk: bytes, place: Place
+) -> None:
+    (folder / "a.mp4").write_bytes(walk)
+    (folder / "a.srt").write_text("1\n00:00:00,500 --> 00:00:00,900\nthe door\n")
+    (folder / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:00.900\nthe door\n")
+    (source,) = found(folder).sources.values()
+    assert [type(row) for row in ingested(source, place)] == [Probe, Narration]

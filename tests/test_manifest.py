@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.errors import MistakesError, UserError
 from pipeline.manifest import COLUMNS, read_manifest
 
 
@@ -22,7 +22,9 @@ def test_no_manifest_says_nothing(tmp_path: Path) -> None:
 def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> None:
     row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release"
     text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,\r\n'
-    assert read_manifest(write(tmp_path, text)) == {
+    found = read_manifest(write(tmp_path, text))
+    assert {name: entry.line for name, entry in found.items()} == {"a.mp4": 2, "sub/b, c.mp4": 3}
+    assert {name: entry.fields for name, entry in found.items()} == {
         "a.mp4": {
             "scene": "office",
             "wearer": "Ann",
@@ -51,7 +53,7 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("path\n/etc/passwd\n", "line 2", "not a path below this folder"),
         ("path\nsub/../../x\n", "line 2", "not a path below this folder"),
         ('path\n"a\0.mp4"\n', "line 2", "not a path below this folder"),
-        ('path\n" "\n', "line 2", "not a path below this folder"),
+        ('path\n" "\n', "line 2", "no path in it"),
         (f"path\n{'x' * 5000}\n", "line 2", "not a path below this folder"),
         ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
         ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
@@ -59,8 +61,11 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("path,hfov_degrees\na.mp4,wide\n", "line 2", "hfov_degrees 'wide'"),
         ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
         ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
-        ('path,scene\na.mp4,"x\n', "manifest.csv", "can't be read"),
-        (b"path,scene\na.mp4,\xff\n", "manifest.csv", "can't be read"),
+        ("path,hfov_degrees,lens\na.mp4,170,rectilinear\n", "line 2", "with a rectilinear lens"),
+        ("path;scene\na.mp4;x\n", "line 1", "parted by semicolons"),
+        ("path\tscene\na.mp4\tx\n", "line 1", "parted by tabs"),
+        ('path,scene\na.mp4,"x\n', "line 2", "not CSV"),
+        (b"path,scene\na.mp4,\xff\n", "line 2", "not UTF-8"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(
@@ -81,3 +86,18 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     write(folder, "path\nlink.mp4\n")
     with pytest.raises(UserError, match="not a path below"):
         read_manifest(folder)
+
+
+def test_every_mistake_is_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+    lines = ["path,split,lens", "a.mp4,dev,round", "gone.mp4,,", "sub/../a.mp4,,", "sub/b,c.mp4,,"]
+    with pytest.raises(MistakesError) as told:
+        read_manifest(write(tmp_path, "\n".join(lines)))
+    where = [error.where.rpartition(", line ")[2] for error in told.value.errors]
+    assert where == ["2", "2", "3", "4", "5"]
+    assert str(told.value).count("error: ") == str(told.value).count("  fix: ") == 5
+
+
+def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+    text = "path\n" + "".join(f"{number}.mp4\n" for number in range(500))
+    with pytest.raises(MistakesError, match="and 480 more"):
+        read_manifest(write(tmp_path, text))

@@ -1,42 +1,22 @@
-"""Find video files, probe and hash each, and read what its manifest and its sidecars say."""
+"""Probe and hash each file that a scan found, and read its narrations."""
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
 
 from pipeline.clients import video
 from pipeline.config import Settings
-from pipeline.errors import RowError, UserError
-from pipeline.manifest import MANIFEST_NAME, read_manifest
-from pipeline.narrations import SIDECAR_SUFFIXES, Line, NarrationError
+from pipeline.errors import RowError
+from pipeline.narrations import Line, NarrationError
 from pipeline.narrations import read as read_narrations
 from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source, digest
 from pipeline.store import Place, Rows
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
+_LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
 _FACTS = ("landmark", "action", "undo")
 
 
@@ -50,115 +30,6 @@ class IngestSettings(Settings):
     )
 
 
-@dataclass(frozen=True)
-class Scan:
-    """What a look at the disk found: sources by id, the roots looked at, files passed over."""
-
-    sources: dict[str, Source]
-    roots: frozenset[str]
-    passed_over: int
-
-
-def scan(paths: Sequence[Path], known: Iterable[Source], settings: IngestSettings) -> Scan:
-    """Find video files in `paths` (files, or folders with all below), or look again at the known.
-
-    Raises UserError for a path that is not there, a folder without videos, or a wrong manifest.
-    """
-    if not paths:
-        # A root on a disk that is not mounted now keeps what is known of it.
-        kept = {source.source_id: source for source in known}
-        there = [source for source in kept.values() if Path(source.root).is_dir()]
-        again = [(Path(source.root), Path(source.root, source.path)) for source in there]
-        return Scan(kept | _described(again, settings), frozenset(), 0)
-    located: list[tuple[Path, Path]] = []
-    passed_over = 0
-    for path in paths:
-        if not path.exists():
-            raise UserError(str(path), "no such file or folder", "check the path")
-        # Resolved, or one folder spelled in two ways would hold every video twice.
-        path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
-        root = path if path.is_dir() else path.parent
-        if _readable(root) != str(root):
-            raise UserError(_readable(root), "a folder whose name is not UTF-8", "rename it")
-        names = list(_walk(root)) if path.is_dir() else [path]
-        videos = [name for name in names if name == path or _wanted(name)]
-        if not videos:
-            raise UserError(
-                str(path),
-                "no video files in it",
-                f"video files end in {' '.join(sorted(VIDEO_SUFFIXES))}",
-            )
-        stems = {name.with_suffix("") for name in videos}
-        beside = {root / MANIFEST_NAME} | {
-            name
-            for name in names
-            if name.suffix.lower() in SIDECAR_SUFFIXES and name.with_suffix("") in stems
-        }
-        passed_over += len(set(names) - set(videos) - beside)
-        located += [(root, name) for name in videos]
-    roots = frozenset(str(path.resolve()) for path in paths if path.is_dir())
-    return Scan(_described(located, settings), roots, passed_over)
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    unreadable: list[Path] = []
-    for folder, folders, files in os.walk(
-        root, onerror=lambda error: unreadable.append(Path(error.filename))
-    ):
-        folders.sort()
-        here = Path(folder)
-        # A folder called x.mp4, a link to a folder (which may lead in a circle) and a folder that
-        # can't be opened are refused by name, later.
-        for name in folders:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES or (here / name).is_symlink():
-                yield here / name
-        yield from (here / name for name in sorted(files) if not name.startswith("."))
-    yield from unreadable
-
-
-def _wanted(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()
-
-
-def _readable(path: Path) -> str:
-    """Return a path as text; what is not UTF-8 in it becomes escapes such as `\\xff`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _described(located: list[tuple[Path, Path]], settings: IngestSettings) -> dict[str, Source]:
-    manifests = {root: read_manifest(root) for root, _ in located}
-    sources = (_source(root, file, manifests[root], settings) for root, file in located)
-    return {source.source_id: source for source in sources}
-
-
-def _source(
-    root: Path, file: Path, manifest: dict[str, dict[str, object]], settings: IngestSettings
-) -> Source:
-    path = _readable(file.relative_to(root))
-    try:
-        status = file.stat()
-        size, mtime = status.st_size, status.st_mtime_ns
-    except OSError:
-        size, mtime = -1, -1
-    sidecars = [s for s in (file.with_suffix(suffix) for suffix in SIDECAR_SUFFIXES) if s.is_file()]
-    stamps = (
-        f"{_readable(Path(s.name))}:{s.stat().st_size}:{s.stat().st_mtime_ns}" for s in sidecars
-    )
-    return Source.model_validate(
-        {
-            "source_id": "s_" + digest("source", root, path),
-            "root": str(root),
-            "path": path,
-            "bytes": size,
-            "mtime_ns": mtime,
-            "sidecars": [_readable(Path(s.name)) for s in sidecars],
-            "sidecar_stamp": " ".join(stamps),
-            "consent": settings.consent,
-            **manifest.get(path, {}),
-        }
-    )
-
-
 def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
     """Turn one Source into a Probe and its Narrations; a refusal is a RowError.
 
@@ -166,15 +37,7 @@ def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
     """
     source = rows.one(Source)
     file = Path(source.root, source.path)
-    if file.is_dir() and file.is_symlink():
-        raise RowError(
-            "a link to a folder, which is not followed", "name that folder: egost frames"
-        )
-    if source.bytes < 0 or not os.path.lexists(file):
-        raise RowError(
-            "can't be opened: a broken link, or a name that is not UTF-8",
-            "mend the link, or rename the file",
-        )
+    _refuse_unseen(file, source)
     found = video.probe(file)
     sha256 = _sha256(file)
     video_id = "v_" + digest("video", sha256)
@@ -202,30 +65,19 @@ def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
         consent=source.consent,
         wanted_split=source.split,
     )
+    told: dict[tuple[int, str], Line] = {}
     for name in source.sidecars:
-        yield from _narrations(source, file.with_name(name), video_id, found.duration_us)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _narrations(source: Source, sidecar: Path, video_id: str, duration_us: int) -> Iterator[Row]:
-    unit = str(Path(source.path).with_name(sidecar.name))
-    try:
-        lines = read_narrations(sidecar.read_text(encoding="utf-8"), sidecar.suffix)
-        late = next((line for line in lines if line.t_us > duration_us + 1_000_000), None)
-        if late:
-            raise NarrationError(0, f"a time of {late.t_us / 1e6:g} s is beyond the video's end")
-        unique = _told_once(lines, duration_us)
-    except (NarrationError, UnicodeDecodeError, OSError) as error:
-        fix = "mend that line and run again; until then the video goes on without narrations"
-        yield Rejection(
-            stage="ingest", unit=unit, what=f"narrations can't be read: {error}", fix=fix
-        )
-        return
-    for line in unique:
+        sidecar = file.with_name(name)
+        try:
+            told = _joined(told, _lines(sidecar, found.duration_us))
+        except NarrationError as error:
+            yield Rejection(
+                stage="ingest",
+                unit=str(Path(source.path).with_name(name)),
+                what=f"narrations can't be read: {error}",
+                fix="mend that line and run again; until then the video goes on without them",
+            )
+    for line in told.values():
         yield Narration(
             video_id=video_id,
             t_us=line.t_us,
@@ -236,17 +88,62 @@ def _narrations(source: Source, sidecar: Path, video_id: str, duration_us: int) 
         )
 
 
-def _told_once(lines: Iterable[Line], duration_us: int) -> list[Line]:
+def _refuse_unseen(file: Path, source: Source) -> None:
+    """Raise RowError for a name behind which there is no file that could be opened."""
+    if file.is_symlink() and file.is_dir():
+        raise RowError(
+            "a link to a folder, which is not followed", "name that folder itself: egost frames DIR"
+        )
+    try:
+        file.stat()
+    except PermissionError as error:
+        raise RowError("permission denied", "let your account read it: chmod u+rx DIR") from error
+    except OSError as error:
+        if file.is_symlink():
+            raise RowError("a link that leads nowhere", "mend the link, or delete it") from error
+        if "\\x" in source.path:  # how a scan spells such bytes
+            raise RowError("a name that is not UTF-8", "rename the file") from error
+        raise RowError(
+            "the file is gone", "bring it back, or run egost frames on its new place", again=True
+        ) from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _lines(sidecar: Path, duration_us: int) -> list[Line]:
+    try:
+        data = sidecar.read_bytes()
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise NarrationError(0, os.strerror(error.errno or 0)) from error
+    except UnicodeDecodeError as error:
+        number = data[: error.start].count(b"\n") + 1
+        raise NarrationError(number, "not UTF-8: save it as UTF-8") from error
+    lines = read_narrations(text, sidecar.suffix.lower())
+    late = next((line for line in lines if line.t_us > duration_us + _LATE_US), None)
+    if late:
+        raise NarrationError(
+            late.number,
+            f"a time of {late.t_us / 1e6:g} s is beyond the video's end at {duration_us / 1e6:g} s",
+        )
+    return [replace(line, t_us=min(line.t_us, duration_us)) for line in lines]
+
+
+def _joined(
+    told: Mapping[tuple[int, str], Line], lines: Iterable[Line]
+) -> dict[tuple[int, str], Line]:
     """Join lines of one moment and text: `door` at 0:05 and `opens it` at 0:05 are one line."""
-    told: dict[tuple[int, str], Line] = {}
+    joined = dict(told)
     for line in lines:
-        line = replace(line, t_us=min(line.t_us, duration_us))
-        other = told.setdefault((line.t_us, line.text), line)
+        other = joined.setdefault((line.t_us, line.text), line)
         both = {name: (getattr(other, name), getattr(line, name)) for name in _FACTS}
         if any(one and two and one != two for one, two in both.values()):
-            at = f"{line.t_us / 1e6:g} s"
-            raise NarrationError(0, f"two things at {at}; give each its own time or text")
-        told[line.t_us, line.text] = replace(
+            what = f"two things at {line.t_us / 1e6:g} s; give each its own time or text"
+            raise NarrationError(line.number, what)
+        joined[line.t_us, line.text] = replace(
             line, **{name: one or two for name, (one, two) in both.items()}
         )
-    return list(told.values())
+    return joined

@@ -1,0 +1,237 @@
+"""What lies on disk: the video files below the named folders, and what is said of each beside it."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MistakesError, UserError
+from pipeline.manifest import MANIFEST_NAME, Entry, read_manifest
+from pipeline.narrations import SIDECAR_SUFFIXES
+from pipeline.records import Consent, Source, digest
+
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".webm",
+        ".wmv",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a look at the disk found: sources by id, known ones that are gone, files passed over."""
+
+    sources: dict[str, Source]
+    gone: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
+
+
+def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Scan:
+    """Find video files in `paths` (files, or folders with all below), or look again at the known.
+
+    A file belongs to the widest of the folders it was ever found in, so that naming a folder inside
+    another one names the same videos. `consent` is that of videos of which no manifest says it.
+    Raises UserError for a path that is not there, a folder without videos, or a wrong manifest.
+    """
+    known = list(known)
+    if not paths:
+        # A root on a disk that is not mounted now keeps what is known of it.
+        there = [source for source in known if Path(source.root).is_dir()]
+        again = [(Path(source.root), Path(source.root, source.path)) for source in there]
+        kept = {source.source_id: source for source in known}
+        return Scan(kept | _described(again, (), consent))
+    looked = [_resolved(path) for path in paths]
+    roots = {Path(source.root) for source in known}
+    roots |= {path if path.is_dir() else path.parent for path in looked}
+    located: list[tuple[Path, Path]] = []
+    passed_over: set[Path] = set()
+    for path in looked:
+        root = min((one for one in roots if path.is_relative_to(one)), key=lambda r: len(r.parts))
+        names = list(_walk(path)) if path.is_dir() else [path]
+        videos = [name for name in names if name == path or _wanted(name)]
+        if not videos:
+            raise UserError(
+                str(path),
+                "no video files in it",
+                f"video files end in {' '.join(sorted(VIDEO_SUFFIXES))}",
+            )
+        stems = {name.with_suffix("") for name in videos}
+        beside = {
+            name
+            for name in names
+            if name.name == MANIFEST_NAME
+            or (name.suffix.lower() in SIDECAR_SUFFIXES and name.with_suffix("") in stems)
+        }
+        passed_over |= set(names) - set(videos) - beside
+        located += [(root, name) for name in videos]
+    folders = tuple(path for path in looked if path.is_dir())
+    sources = _described(located, folders, consent)
+    gone = tuple(
+        source.source_id
+        for source in known
+        if source.source_id not in sources
+        and any(Path(source.root, source.path).is_relative_to(folder) for folder in folders)
+    )
+    return Scan(sources, gone, tuple(sorted(passed_over)))
+
+
+def _resolved(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(readable(path), "no such file or folder", "check the path")
+    # Resolved, or one folder spelled in two ways would hold every video twice.
+    path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    folder = path if path.is_dir() else path.parent
+    if readable(folder) != str(folder):
+        raise UserError(readable(folder), "a folder whose name is not UTF-8", "rename it")
+    return path
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    unreadable: list[Path] = []
+    for folder, folders, files in os.walk(
+        root, onerror=lambda error: unreadable.append(Path(error.filename))
+    ):
+        folders.sort()
+        here = Path(folder)
+        # A folder called x.mp4, a link to a folder (which may lead in a circle) and a folder that
+        # can't be opened are refused by name, later.
+        for name in folders:
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES or (here / name).is_symlink():
+                yield here / name
+        yield from (here / name for name in sorted(files) if not name.startswith("."))
+    yield from unreadable
+
+
+def _wanted(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()
+
+
+def readable(path: Path) -> str:
+    """Return a path as text; what is not UTF-8 in it becomes escapes such as `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _described(
+    located: Sequence[tuple[Path, Path]], folders: Sequence[Path], consent: Consent
+) -> dict[str, Source]:
+    """Return the sources of these (root, file); `folders` are those that were searched through."""
+    said = _Manifests(located)
+    said.hold_against(folders, {file for _, file in located})
+    beside = cache(_sidecars)  # a folder of a thousand videos is listed once
+    sources = (
+        _source(root, file, beside(file.parent).get(file.stem, ()), said.of(root, file), consent)
+        for root, file in located
+    )
+    return {source.source_id: source for source in sources}
+
+
+class _Manifests:
+    """The manifests of the folders in which files lie, and of those above up to their root."""
+
+    def __init__(self, located: Iterable[tuple[Path, Path]]) -> None:
+        pairs = {(root, file.parent) for root, file in located}
+        folders = {folder for root, lowest in pairs for folder in _between(root, lowest)}
+        self._found: dict[Path, dict[str, Entry]] = {}
+        mistakes: list[UserError] = []
+        for folder in sorted(folders):
+            try:
+                self._found[folder] = read_manifest(folder)
+            except MistakesError as several:
+                mistakes += several.errors
+            except UserError as error:
+                mistakes.append(error)
+        if mistakes:
+            raise MistakesError(mistakes)
+
+    def hold_against(self, folders: Sequence[Path], files: set[Path]) -> None:
+        """Raise MistakesError for lines that speak of no video, and for videos that two lines speak of."""
+        first: dict[Path, str] = {}
+        mistakes = []
+        for folder, entries in self._found.items():
+            for name, entry in entries.items():
+                file = folder / name
+                where = f"{folder / MANIFEST_NAME}, line {entry.line}"
+                if file not in files and any(file.is_relative_to(one) for one in folders):
+                    fix = "name a video file, or take the line out"
+                    mistakes.append(UserError(where, f"{name} is not taken for a video", fix))
+                elif file in first:
+                    what = f"{name} is described in {first[file]}, too"
+                    mistakes.append(UserError(where, what, "keep one of the two lines"))
+                first.setdefault(file, where)
+        if mistakes:
+            raise MistakesError(mistakes)
+
+    def of(self, root: Path, file: Path) -> dict[str, Any]:
+        """Return the fields that a manifest gives this file."""
+        for folder in _between(root, file.parent):
+            entry = self._found[folder].get(readable(file.relative_to(folder)))
+            if entry:
+                return entry.fields
+        return {}
+
+
+def _between(root: Path, folder: Path) -> list[Path]:
+    return [one for one in (folder, *folder.parents) if one.is_relative_to(root)]
+
+
+def _sidecars(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
+    """Return a folder's narration files by the stem that they share with their video."""
+    found: dict[str, list[os.DirEntry[str]]] = {}
+    try:
+        with os.scandir(folder) as entries:
+            files = sorted((entry for entry in entries if entry.is_file()), key=lambda e: e.name)
+    except OSError:
+        return found
+    for entry in files:
+        path = Path(entry.name)
+        if path.suffix.lower() in SIDECAR_SUFFIXES and entry.name != MANIFEST_NAME:
+            found.setdefault(path.stem, []).append(entry)
+    return found
+
+
+def _source(
+    root: Path,
+    file: Path,
+    sidecars: Sequence[os.DirEntry[str]],
+    fields: dict[str, Any],
+    consent: Consent,
+) -> Source:
+    path = readable(file.relative_to(root))
+    try:
+        status = file.stat()
+        size, mtime = status.st_size, status.st_mtime_ns
+    except OSError:
+        size, mtime = -1, -1
+    names = [readable(Path(entry.name)) for entry in sidecars]
+    stats = [entry.stat() for entry in sidecars]
+    stamps = (f"{n}:{s.st_size}:{s.st_mtime_ns}" for n, s in zip(names, stats, strict=True))
+    return Source.model_validate(
+        {
+            "source_id": "s_" + digest("source", root, path),
+            "root": str(root),
+            "path": path,
+            "bytes": size,
+            "mtime_ns": mtime,
+            "sidecars": names,
+            "sidecar_stamp": " ".join(stamps),
+            "consent": consent,
+            **fields,
+        }
+    )
