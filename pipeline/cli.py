@@ -56,7 +56,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     Without PATH the videos that the workspace knows are looked at again.
     """
     from pipeline import flow
-    from pipeline.intake import take_in
+    from pipeline.intake import assumed, take_in
 
     root = context.ensure_object(Options).workspace
     for path in paths:
@@ -66,7 +66,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         click.echo(made)
     with open_workspace(context) as space:
         intake = take_in(space, paths)
-        tell(context, space, chain(intake, space.run(flow.FRAMES)))
+        tell(context, space, chain(intake, space.run(flow.FRAMES), assumed(space)))
 
 
 @cli.command("generate-qa")

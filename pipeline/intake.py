@@ -7,8 +7,10 @@ from pathlib import Path
 from pipeline.engine import SCAN
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import Source, digest
+from pipeline.manifest import MANIFEST_NAME
+from pipeline.records import Source, Video, digest
 from pipeline.scan import Scan, scan
+from pipeline.stages.frames import FramesSettings
 from pipeline.stages.ingest import IngestSettings
 
 
@@ -48,10 +50,23 @@ def _told(found: Scan, known: Sequence[Source]) -> Iterator[str]:
         yield f"{_counted(len(found.passed_over), 'other file')} passed over: {shown}"
 
 
+def assumed(space: Space) -> Iterator[str]:
+    """Say of how many videos the field of view is not known, and what was taken for it."""
+    settings = space.config.settings("frames", FramesSettings)
+    videos = space.store.rows(Video)
+    unknown = [video.path for video in videos if video.hfov_degrees is None]
+    if unknown and settings.motion:
+        yield (
+            f"field of view: not known of {len(unknown)} of {len(videos)} videos "
+            f"({_few(unknown, 2)}), taken as {settings.default_hfov_degrees:g} degrees; measured "
+            f"angles scale with it, so say it: hfov_degrees in {MANIFEST_NAME}"
+        )
+
+
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _few(texts: Iterable[str]) -> str:
+def _few(texts: Iterable[str], most: int = 5) -> str:
     every = list(texts)
-    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

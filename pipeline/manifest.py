@@ -16,7 +16,7 @@ _CHOICES = {
     "consent": ("local", "model", "release"),
 }
 COLUMNS = ("path", "scene", "wearer", "source", "licence", "hfov_degrees", *_CHOICES)
-_WIDEST_FLAT = 160.0  # a flat picture of 180 degrees would be infinitely wide
+WIDEST_FLAT = 160.0  # degrees; a flat picture of 180 would be infinitely wide
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _row(
             wrong.append(error)
     if wrong:
         raise MistakesError(wrong)
-    if values.get("lens", "fisheye") != "fisheye" and values.get("hfov_degrees", 0) > _WIDEST_FLAT:
+    if values.get("lens", "fisheye") != "fisheye" and values.get("hfov_degrees", 0) > WIDEST_FLAT:
         raise _error(
             path,
             line,

@@ -70,7 +70,7 @@ class Source(Row):
     source: str | None = None
     licence: str | None = None
     hfov_degrees: float | None = None
-    lens: Lens = "rectilinear"
+    lens: Lens | None = None
     split: Split | None = None
     consent: Consent = "local"
 
@@ -97,7 +97,7 @@ class Footage(Row):
     duration_us: int
     has_audio: bool
     hfov_degrees: float | None
-    lens: Lens
+    lens: Lens | None
     scene: str | None
     wearer: str | None
     source: str | None

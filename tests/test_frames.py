@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.clients import video
 from pipeline.errors import RowError
+from pipeline.motion import Lens
 from pipeline.records import Clip, Frame, Heading, JudgedClip, Rejection, Row, Turn, Video
-from pipeline.stages.frames import FramesSettings, run
+from pipeline.stages.frames import FramesSettings, lens_of, run
 from pipeline.store import Place, Rows
 
 REAL = Path(__file__).parents[2] / "shared" / "video"
@@ -151,16 +152,33 @@ def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
     assert of(rows, Clip)[-1].end_us < 7_000_000
 
 
-def test_an_unknown_lens_is_said_and_costs_confidence(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_lens_costs_confidence(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip("the real clips are not beside this checkout (../shared/video)")
     path = REAL / "hololens_indoor" / "video.mp4"
     place = Place(tmp_path / "workspace")
     known = of(made(place, path, 57.2), Turn)
-    assert "field of view" not in caplog.text
     guessed = of(made(place, path, None, default_hfov_degrees=57.2), Turn)
-    assert "field of view unknown" in caplog.text
     assert [turn.kind for turn in known] == [turn.kind for turn in guessed]
     assert all(less.confidence < more.confidence for less, more in zip(guessed, known, strict=True))
+
+
+def test_the_lens_is_the_videos_own_else_that_of_the_settings(tmp_path: Path) -> None:
+    numbered.write(tmp_path / "a.mp4", count=5)
+    row = row_of(tmp_path / "a.mp4").model_copy(update={"lens": None})
+    settings = FramesSettings(lens="fisheye", default_hfov_degrees=110)
+    assert lens_of(row, settings) == Lens(110, "fisheye")
+    own = row.model_copy(update={"lens": "rectilinear", "hfov_degrees": 90.0})
+    assert lens_of(own, settings) == Lens(90, "rectilinear")
+    wide = row.model_copy(update={"hfov_degrees": 180.0})
+    assert lens_of(wide, FramesSettings()) == Lens(180, "fisheye")
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_a_span_without_pictures_is_no_clip_and_is_told(tmp_path: Path, motion: bool) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path, times_ms=[*range(0, 3000, 100), *range(39_000, 42_000, 100)])
+    rows = made(Place(tmp_path / "workspace"), path, motion=motion, max_clip_seconds=10)
+    shown = {row.clip_id for row in of(rows, Frame)}
+    assert {clip.clip_id for clip in of(rows, Clip)} == shown
+    assert "no picture between" in of(rows, Rejection)[0].what

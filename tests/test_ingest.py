@@ -1,6 +1,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numbered
 import pytest
@@ -295,3 +296,19 @@ def test_two_sidecars_that_say_the_same_say_it_once(
     (folder / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:00.900\nthe door\n")
     (source,) = found(folder).sources.values()
     assert [type(row) for row in ingested(source, place)] == [Probe, Narration]
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ({"count": 5}, "too short to ask about"),
+        ({"size": (640, 64)}, "640 x 64 pixels"),
+        ({"times_ms": [0, 8000, 16000, 24000]}, "one picture in"),
+    ],
+)
+def test_what_shows_nobodys_way_is_refused(
+    folder: Path, place: Place, how: dict[str, Any], what: str
+) -> None:
+    numbered.write(folder / "a.mp4", **{"count": 30, **how})
+    (source,) = found(folder).sources.values()
+    assert what in refused(source, place)

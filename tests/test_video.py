@@ -1,5 +1,6 @@
 import random
 import shutil
+import struct
 import subprocess
 import wave
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.clients import video
+from pipeline.clients.lens_tags import LensTags, read_lens
 from pipeline.errors import RowError
 
 RANDOM = random.Random(7)
@@ -19,6 +21,7 @@ VFR_MS = [0]
 for _ in range(89):
     VFR_MS.append(VFR_MS[-1] + RANDOM.choice([11, 33, 40, 90, 250]))
 
+REAL = Path(__file__).parents[2] / "shared" / "video"
 STREAMS = {
     "constant rate": {"name": "a.mp4"},
     "b-frames": {"name": "a.mp4", "options": {"bf": "3", "g": "30"}},
@@ -162,6 +165,109 @@ def test_damage_is_never_silent(tmp_path: Path, name: str) -> None:
         assert not shown[-1].suspect, "a sound keyframe ends it"
     assert wrong == 0
     assert suspects > 0
+
+
+def test_damage_is_heard_in_every_pass_over_a_file(tmp_path: Path) -> None:
+    whole, _ = written(tmp_path, "whole.mp4", options={"g": "30", "bf": "0"})
+    path = damaged(whole, at=0.5, size=400)
+    first = [picture.t_us for picture in video.pictures(path) if picture.suspect]
+    assert first == [picture.t_us for picture in video.pictures(path) if picture.suspect]
+    thinned = [(p.t_us, p.suspect) for p in video.pictures(path, 100_000)]
+    assert any(suspect for _, suspect in thinned)
+    assert all(suspect == (t_us in first) for t_us, suspect in thinned)
+
+
+def test_lost_packets_of_a_transport_stream_make_pictures_suspect(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, "a.ts", options={"g": "30"})
+    sound = {picture.t_us: picture.grey(320) for picture in video.pictures(path)}
+    data = path.read_bytes()
+    at = len(data) // 188 // 2 * 188
+    path.write_bytes(data[:at] + data[at + 188 * 6 :])
+    shown = list(video.pictures(path))
+    assert any(picture.suspect for picture in shown)
+    for picture in shown:
+        apart = np.abs(picture.grey(320).astype(int) - sound[picture.t_us]).max()
+        assert picture.suspect or apart < 8
+    assert not shown[0].suspect
+    assert not shown[-1].suspect, "a keyframe has come since"
+
+
+def test_joined_transport_streams_go_on_in_time(tmp_path: Path) -> None:
+    path, times = written(tmp_path, "a.ts", options={"g": "30", "bf": "2"})
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(path.read_bytes() * 2)
+    assert video.probe(joined).duration_us == pytest.approx(6_000_000, abs=40_000)
+    shown = list(video.pictures(joined))
+    assert [numbered.read(picture.bgr(320)) for picture in shown] == [*range(90), *range(90)]
+    assert [p.t_us for p in shown[90:]] == pytest.approx([t + 3_000_000 for t in times], abs=1001)
+    sought = video.pictures_at(joined, [1_000_000, 4_000_000])
+    assert [numbered.read(picture.bgr(320)) for picture in sought] == [30, 30]
+
+
+def test_keyframes_that_only_begin_to_mend_the_picture_are_seen_through(tmp_path: Path) -> None:
+    how = {"options": {"x264-params": "intra-refresh=1:keyint=30:min-keyint=30:bframes=0"}}
+    path, times = written(tmp_path, "a.mp4", **how)
+    wishes = [times[number] for number in (10, 33, 40, 66, 89)]
+    sought = list(video.pictures_at(path, wishes))
+    assert [numbered.read(picture.bgr(320)) for picture in sought] == [10, 33, 40, 66, 89]
+    assert not any(picture.suspect for picture in sought)
+
+
+def test_a_recording_whose_times_begin_late_is_no_longer_for_it(tmp_path: Path) -> None:
+    whole, _ = written(tmp_path, "a.mp4")
+    late = tmp_path / "late.mkv"
+    ffmpeg("-i", whole, "-c", "copy", "-output_ts_offset", "5", late)
+    assert video.probe(late).duration_us == pytest.approx(3_000_000, abs=40_000)
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def item(key: bytes, kind: bytes, size: int, value: bytes) -> bytes:
+    padded = value + bytes(-len(value) % 4)
+    return struct.pack(">4scBH", key, kind, size, len(value) // size) + padded
+
+
+@pytest.mark.parametrize(
+    ("mode", "degrees", "across", "lens"),
+    [
+        (b"W", 134.0, 118.0, "fisheye"),
+        (b"L", 100.0, 92.2, "rectilinear"),
+        (b"W", 999.0, None, None),
+    ],
+)
+def test_gopro_says_its_field_of_view_in_a_box_of_its_own(
+    tmp_path: Path, mode: bytes, degrees: float, across: float | None, lens: str | None
+) -> None:
+    inside = item(b"DVNM", b"c", 1, b"HERO") + item(b"VFOV", b"c", 1, mode)
+    inside += item(b"ZFOV", b"f", 4, struct.pack(">f", degrees))
+    gpmf = box(b"GPMF", item(b"DEVC", b"\0", 1, inside))
+    path = tmp_path / "a.mp4"
+    path.write_bytes(
+        box(b"ftyp", b"mp41") + box(b"moov", box(b"udta", box(b"FIRM", b"HD8") + gpmf))
+    )
+    found = read_lens(path, {}, 848, 480)
+    assert found.hfov_degrees == pytest.approx(across, abs=1.5)
+    assert found.lens == lens
+
+
+@pytest.mark.parametrize("cut", range(0, 90, 7))
+def test_a_broken_box_tells_nothing(tmp_path: Path, cut: int) -> None:
+    gpmf = box(b"GPMF", item(b"ZFOV", b"f", 4, struct.pack(">f", 120)))
+    path = tmp_path / "a.mp4"
+    whole = box(b"ftyp", b"mp41") + box(b"moov", box(b"udta", gpmf))
+    path.write_bytes(whole[:cut])
+    assert cut >= len(whole) or read_lens(path, {}, 848, 480) == LensTags()
+
+
+def test_a_real_gopro_recording_tells_its_lens() -> None:
+    path = REAL / "gopro_walk" / "video.mp4"
+    if not path.is_file():
+        pytest.skip("the real clips are not beside this checkout (../shared/video)")
+    info = video.probe(path)
+    # Straight edges come out straight under this lens, and bent without.
+    assert (info.hfov_degrees, info.lens) == (119.56, "fisheye")
 
 
 def refusal(path: Path) -> RowError:

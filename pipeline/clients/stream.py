@@ -3,6 +3,7 @@
 FFmpeg tells neither where video time starts nor that it concealed damage; this module does.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ from pipeline.clients import sniff
 from pipeline.errors import RowError
 
 Image = NDArray[np.uint8]
+Complaint = tuple[int, str, str]  # level, who says it, what
+LEAPING = {"mpegts", "mpeg"}  # recordings are joined in these as they are, each with its own times
+_LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # as far as FFmpeg itself lets times wander
+_LOST_PACKET = re.compile(r"Packet corrupt \(stream = (?P<stream>\d+), dts = (?P<dts>-?\d+|NOPTS)")
+_DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORECASE)
 _DEMUX_FAILURES = 20
 _PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
@@ -119,15 +125,19 @@ class Picture:
 
 
 @contextmanager
-def listening() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect FFmpeg's complaints: it conceals damage in a picture and says so in its log alone."""
-    before = av_logging.get_level()
-    av_logging.set_level(av_logging.ERROR)
+def listening() -> Iterator[list[Complaint]]:
+    """Collect FFmpeg's log: it conceals damage in a picture and says so nowhere else."""
+    level, skipped = av_logging.get_level(), av_logging.get_skip_repeated()
+    # Warnings and remarks too: a transport stream's lost packets and concealed blocks are no errors.
+    av_logging.set_level(av_logging.INFO)
+    # A second pass over a file says the same again, and has to be heard again.
+    av_logging.set_skip_repeated(False)
     try:
         with av_logging.Capture() as complaints:
             yield complaints
     finally:
-        av_logging.set_level(before)
+        av_logging.set_level(level)
+        av_logging.set_skip_repeated(skipped)
 
 
 class Clock:
@@ -138,30 +148,53 @@ class Clock:
         # AVI stores no presentation times: the decoder hands decoding times through, which run in
         # the order shown, and guesses `pts` from them out of order.
         self._by_dts = container == "avi"
+        self._leaps = container in LEAPING
         self._first: int | None = None
         self._last: int | None = None
         self._apart = 0
+        self._leapt = 0
 
     def read(self, frame: av.VideoFrame) -> tuple[int, int] | None:
         """Return the timestamp and the video time in microseconds."""
         stamp = frame.dts if self._by_dts else frame.pts
         if stamp is None and self._by_dts and self._last is not None:
             stamp = self._last + self._apart  # the last pictures come out after the last packet
-        if stamp is None or (self._last is not None and stamp <= self._last):
+        if stamp is None:
             return None
+        if self._last is not None:
+            if self._leaps and is_leap(self._last, stamp, self._base):
+                self._leapt += self._last + self._apart - stamp  # time goes on where it was
+            elif stamp <= self._last:
+                return None
+            else:
+                self._apart = stamp - self._last
         if self._first is None:
             self._first = stamp
-        self._apart = stamp - self._last if self._last is not None else 0
         self._last = stamp
-        return stamp, round((stamp - self._first) * self._base)
+        return stamp, round((stamp + self._leapt - self._first) * self._base)
+
+
+def is_leap(earlier: int, later: int, base: Fraction) -> bool:
+    """Tell whether a recording begins anew between two timestamps; `base` is microseconds each."""
+    return not -_LEAP_BACK_US < (later - earlier) * base < _LEAP_US
 
 
 class Damage:
     """Remembers where damage was seen until a sound keyframe has come after it."""
 
-    def __init__(self) -> None:
-        self._since: int | None = None  # packets seen when damage happened last
+    def __init__(self, stream: VideoStream, container: str) -> None:
+        self._stream_index = stream.index
+        # In an AVI the time of a picture is its number: behind a lost one all are too early.
+        self._heals = container != "avi"
         self._seen = 0
+        self._corrupt: list[
+            int
+        ] = []  # decoding times of packets that were complained of beforehand
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, at a keyframe that doesn't follow what was seen."""
+        self._since: int | None = None  # packets seen when damage happened last
         self._keys: dict[int, int] = {}  # timestamp of a keyframe's packet -> packets seen by then
 
     def see(self, packet: "av.Packet[VideoStream]") -> None:
@@ -169,8 +202,25 @@ class Damage:
         self._seen += 1
         if packet.is_keyframe and packet.pts is not None:
             self._keys[packet.pts] = self._seen
-        if packet.is_corrupt:
+        reached = [dts for dts in self._corrupt if packet.dts is None or dts <= packet.dts]
+        if packet.is_corrupt or reached:
+            self._corrupt = [dts for dts in self._corrupt if dts not in reached]
             self.happened()
+
+    def hear(self, complaints: list[Complaint]) -> bool:
+        """Take note of what FFmpeg said, and clear it; tell whether it means damage at this place."""
+        here = False
+        for level, _, message in complaints:
+            if lost := _LOST_PACKET.search(message):
+                # Said as soon as FFmpeg has read ahead to it, which may be long before it comes.
+                if int(lost["stream"]) == self._stream_index and lost["dts"] != "NOPTS":
+                    self._corrupt.append(int(lost["dts"]))
+            elif level <= av_logging.ERROR or _DAMAGE.search(message):
+                here = True
+        complaints.clear()
+        if here:
+            self.happened()
+        return here
 
     def happened(self) -> None:
         """Take note of damage here."""
@@ -181,7 +231,7 @@ class Damage:
         if frame.is_corrupt:
             self.happened()
         seen = self._keys.pop(frame.pts, None) if frame.pts is not None else None
-        if seen is not None and self._since is not None and seen > self._since:
+        if self._heals and seen is not None and self._since is not None and seen > self._since:
             self._since = None
         return self._since is not None
 
@@ -190,7 +240,7 @@ def decoded(
     stream: VideoStream,
     packet: "av.Packet[VideoStream] | None",
     damage: Damage,
-    complaints: list[tuple[int, str, str]],
+    complaints: list[Complaint],
 ) -> list[av.VideoFrame]:
     """Return the pictures that this packet (None: the end) brings out; note signs of damage."""
     if packet is not None:
@@ -202,9 +252,7 @@ def decoded(
     except av.error.FFmpegError:
         damage.happened()
         frames = []
-    if complaints:
-        damage.happened()
-        complaints.clear()
+    damage.hear(complaints)
     return frames
 
 

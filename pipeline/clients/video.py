@@ -4,12 +4,11 @@ Video time is integer microseconds and 0 is the first picture shown. Every funct
 decoder thread: two processes with one thread each beat one process with two (wall 0.80, measured).
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import av
@@ -17,12 +16,16 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.clients import sniff
+from pipeline.clients.lens_tags import read_lens
 from pipeline.clients.stream import (
+    LEAPING,
     Clock,
+    Complaint,
     Damage,
     Image,
     Picture,
     decoded,
+    is_leap,
     listening,
     main_stream,
     open_video,
@@ -31,13 +34,13 @@ from pipeline.clients.stream import (
     shown_size,
 )
 from pipeline.errors import RowError
+from pipeline.records import Lens
 
 __all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe"]
 
-_FULL_FRAME_DIAGONAL_MM = 43.27
-# Containers carry the field of view in no agreed key; these are what cameras and our renderer write.
-_HFOV_KEYS = ("hfov_degrees", "horizontal_fov", "hfov")
-_FOCAL_KEYS = ("com.apple.quicktime.camera.focal_length.35mm_equivalent", "focal_length_35mm")
+_MOST_RESCUES = (
+    8  # each reads the file up to there once more; damage all over must not do so for ever
+)
 _PROBE_PACKETS = 900  # half a minute at 30 fps; a stream that shows nothing by then is unreadable
 # Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
 _SKIPS_SINGLE = {"h264", "hevc"}
@@ -49,7 +52,8 @@ class VideoInfo:
 
     `width` and `height` are as shown: rotation applied, pixels made square. `rotation` is what was
     applied, in degrees counter-clockwise. The rate is the container's average, for people to read;
-    times always come from presentation timestamps. `hfov_degrees` spans the shown width, or is None.
+    times always come from presentation timestamps. `hfov_degrees` spans the shown width; it and `lens`
+    are None where the container doesn't tell.
     """
 
     container: str
@@ -62,6 +66,7 @@ class VideoInfo:
     duration_us: int
     has_audio: bool
     hfov_degrees: float | None
+    lens: Lens | None
 
 
 def probe(path: Path) -> VideoInfo:
@@ -82,7 +87,7 @@ def probe(path: Path) -> VideoInfo:
             )
         width, height = shown_size(first, stream)
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-        tags = {**container.metadata, **stream.metadata}
+        lens = read_lens(path, {**container.metadata, **stream.metadata}, width, height)
         return VideoInfo(
             container=container.format.name,
             codec=stream.codec_context.name,
@@ -93,7 +98,8 @@ def probe(path: Path) -> VideoInfo:
             fps_den=rate.denominator,
             duration_us=duration_us,
             has_audio=bool(container.streams.audio),
-            hfov_degrees=_hfov_degrees(tags, width, height),
+            hfov_degrees=lens.hfov_degrees,
+            lens=lens.lens,
         )
 
 
@@ -110,10 +116,14 @@ def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
         clock = Clock(stream, container.format.name)
-        damage = Damage()
+        damage = Damage(stream, container.format.name)
+        damage.hear(complaints)  # on opening, FFmpeg reads ahead
         yielded_us = -1
         waiting: Picture | None = None
         for packet in packets(container, stream, damage):
+            if damage.hear(complaints) and waiting:
+                # What the container complains of may be the packet before, and end in it.
+                waiting = replace(waiting, suspect=True)
             if wanted is not None:
                 _skip_unless(packet.pts in wanted, stream)
             for frame in decoded(stream, packet, damage, complaints):
@@ -144,30 +154,73 @@ def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[Picture]:
     if plan is None:
         yield from _shown_at(pictures(path), times)
         return
+    rescues = _MOST_RESCUES
     with open_video(path) as container, listening() as complaints:
-        stream = main_stream(container)
-        context = stream.codec_context
-        base = (stream.time_base or Fraction(0)) * 1_000_000
-        damage = Damage()
-        sized = (packet for packet in packets(container, stream, damage) if packet.size)
-        for number, packet in enumerate(sized):
-            run = next((run for run in plan.runs if number < run[1]), None)
-            if run is None:
-                break
-            if number < run[0]:
+        runs = _Runs(container, first.pts, complaints)
+        for start, end in plan.runs:
+            waiting = plan.wanted_in(start, end)
+            for picture in runs.decode(start, end, frozenset(waiting)):
+                if start and rescues and (picture.suspect or picture.pts != waiting[0]):
+                    break
+                waiting = [pts for pts in waiting if pts > picture.pts]
+                yield picture
+            if start and rescues and waiting:
+                # Some "keyframes" only begin to mend the picture (intra refresh), and what they give
+                # is whole no sooner than a group later: come from the one before.
+                rescues -= 1
+                with open_video(path) as again:
+                    earlier = max((key for key in plan.keys if key < start), default=0)
+                    yield from _Runs(again, first.pts, complaints).decode(
+                        earlier, end, frozenset(waiting)
+                    )
+
+
+class _Runs:
+    """Decodes runs of packets of an open container, one after the other."""
+
+    def __init__(
+        self, container: InputContainer, first_pts: int, complaints: list[Complaint]
+    ) -> None:
+        self._stream = main_stream(container)
+        self._first_pts = first_pts
+        self._base = (self._stream.time_base or Fraction(0)) * 1_000_000
+        self._complaints = complaints
+        self._damage = Damage(self._stream, container.format.name)
+        self._damage.hear(complaints)
+        sized = (p for p in packets(container, self._stream, self._damage) if p.size)
+        self._numbered = enumerate(sized)
+        self._ahead: list[tuple[int, av.Packet[VideoStream]]] = []
+
+    def decode(self, start: int, end: int, wanted: frozenset[int]) -> Iterator[Picture]:
+        """Yield the wanted pictures that the packets from number `start` to before `end` bring out."""
+        self._stream.codec_context.flush_buffers()
+        waiting: Picture | None = None
+        for number, packet in chain(self._ahead, self._numbered):
+            heard = self._damage.hear(self._complaints)
+            if number < start:
                 continue
-            if number == run[0]:
-                damage = Damage()
-            _skip_unless(packet.pts in plan.wanted, stream)
-            frames = decoded(stream, packet, damage, complaints)
-            if number == run[1] - 1:
-                frames += decoded(stream, None, damage, complaints)
-                context.flush_buffers()
+            if number == start:
+                self._damage.forget()
+            if waiting:
+                yield replace(waiting, suspect=True) if heard else waiting
+                waiting = None
+            _skip_unless(packet.pts in wanted, self._stream)
+            frames = decoded(self._stream, packet, self._damage, self._complaints)
+            if number == end - 1:
+                frames += decoded(self._stream, None, self._damage, self._complaints)
             for frame in frames:
-                suspect = damage.touches(frame)
-                if frame.pts in plan.wanted:
-                    t_us = round((frame.pts - first.pts) * base)
-                    yield Picture.of(frame, stream, frame.pts, t_us, suspect)
+                suspect = self._damage.touches(frame)
+                if frame.pts in wanted:
+                    t_us = round((frame.pts - self._first_pts) * self._base)
+                    if waiting:
+                        yield waiting
+                    waiting = Picture.of(frame, self._stream, frame.pts, t_us, suspect)
+            if number == end - 1:
+                break
+        self._ahead = list(islice(self._numbered, 1))
+        heard = self._damage.hear(self._complaints)
+        if waiting:
+            yield replace(waiting, suspect=True) if heard else waiting
 
 
 def _skip_unless(wanted: bool, stream: VideoStream) -> None:
@@ -185,10 +238,11 @@ def _wanted(path: Path, apart_us: int) -> frozenset[int] | None:
         base = (stream.time_base or Fraction(0)) * 1_000_000
         first = next(pictures(path)).pts
         stamps: set[int] = set()
+        leaps = _Leaps(container, base)
         for packet in packets(container, stream):
             if not packet.size:  # the closing one
                 continue
-            if packet.pts is None:
+            if packet.pts is None or leaps.at(packet):
                 return None
             if packet.pts >= first and not packet.is_discard:
                 stamps.add(packet.pts)
@@ -205,12 +259,37 @@ def _wanted(path: Path, apart_us: int) -> frozenset[int] | None:
     return frozenset(wanted)
 
 
+class _Leaps:
+    """Finds where another recording was joined on: from there on timestamps name no picture."""
+
+    def __init__(self, container: InputContainer, base: Fraction) -> None:
+        self._may = container.format.name in LEAPING
+        self._base = base
+        self._last: int | None = None
+
+    def at(self, packet: "av.Packet[VideoStream]") -> bool:
+        """Tell whether timestamps leap from the packet before to this one."""
+        last, self._last = self._last, packet.dts
+        if not self._may or last is None or packet.dts is None:
+            return False
+        return is_leap(last, packet.dts, self._base)
+
+
 @dataclass(frozen=True)
 class _Plan:
-    """Which timestamps are wanted, and the runs of packets (first, end) to decode for them."""
+    """Which timestamps are wanted, and the runs of packets (first, end) to decode for them.
+
+    `stamps` are the timestamps of all packets, `keys` the numbers of the keyframes among them.
+    """
 
     wanted: frozenset[int]
     runs: tuple[tuple[int, int], ...]
+    stamps: tuple[int, ...]
+    keys: tuple[int, ...]
+
+    def wanted_in(self, start: int, end: int) -> list[int]:
+        """Return the wanted timestamps of a run in the order shown."""
+        return sorted(pts for pts in self.stamps[start:end] if pts in self.wanted)
 
 
 def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
@@ -220,17 +299,18 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
     shown: set[int] = set()
     with open_video(path) as container:
         stream = main_stream(container)
+        base = (stream.time_base or Fraction(0)) * 1_000_000
+        leaps = _Leaps(container, base)
         for packet in packets(container, stream):
             if not packet.size:  # the closing one
                 continue
-            if packet.pts is None or container.format.name == "avi":
+            if packet.pts is None or container.format.name == "avi" or leaps.at(packet):
                 return None
             if packet.is_keyframe:
                 keys.append(len(stamps))
             stamps.append(packet.pts)
             if packet.pts >= first_pts and not packet.is_discard:
                 shown.add(packet.pts)
-        base = (stream.time_base or Fraction(0)) * 1_000_000
     in_order = sorted(shown)
     shown_us = [round((pts - first_pts) * base) for pts in in_order]
     wanted = frozenset(in_order[max(0, bisect_right(shown_us, t_us) - 1)] for t_us in times)
@@ -246,7 +326,7 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
         if runs and runs[-1][1] > first_run:
             first_run, _ = runs.pop()
         runs.append((first_run, inside[-1] + 1))
-    return _Plan(wanted, tuple(runs))
+    return _Plan(wanted, tuple(runs), tuple(stamps), tuple(keys))
 
 
 def _shown_at(shown: Iterator[Picture], times: list[int]) -> Iterator[Picture]:
@@ -270,7 +350,7 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
     """Return the first picture; refuse a stream that shows none, or only one."""
     first: av.VideoFrame | None = None
     for number, packet in enumerate(packets(container, stream)):
-        for frame in decoded(stream, packet, Damage(), []):
+        for frame in decoded(stream, packet, Damage(stream, container.format.name), []):
             if first is not None:
                 return first
             first = frame
@@ -284,41 +364,25 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
 
 
 def _duration_us(container: InputContainer, stream: VideoStream) -> int:
-    """Return the declared duration in microseconds, or 0."""
+    """Return the declared duration in microseconds, or 0 where none can be relied on."""
+    if container.format.name in LEAPING:
+        return 0  # these tell the times at both ends, whatever lies between
     if stream.duration and stream.time_base:
         return round(stream.duration * stream.time_base * 1_000_000)
-    return container.duration or 0  # already microseconds; what a Matroska file has
+    # Already microseconds; what a Matroska file has, counted from 0 and not from its first picture.
+    return max((container.duration or 0) - max(container.start_time or 0, 0), 0)
 
 
 def _scanned_us(path: Path) -> int:
     """Return the span of the packets' times: for a recording whose duration was never written."""
     with open_video(path) as container:
         stream = main_stream(container)
-        times = sorted(
-            {packet.pts for packet in packets(container, stream) if packet.pts is not None}
-        )
-    if len(times) < 2 or not stream.time_base:
-        return 0
-    span = times[-1] - times[0] + (times[-1] - times[-2])
-    return round(span * stream.time_base * 1_000_000)
-
-
-def _hfov_degrees(tags: dict[str, str], width: int, height: int) -> float | None:
-    """Return the horizontal field of view that the tags tell, if any; 35 mm focal lengths are by diagonal."""
-    for key in _HFOV_KEYS:
-        degrees = _number(tags.get(key))
-        if degrees is not None and 10 <= degrees <= 220:
-            return degrees
-    for key in _FOCAL_KEYS:
-        focal = _number(tags.get(key))
-        if focal is not None and 5 <= focal <= 400:
-            pixels = focal / _FULL_FRAME_DIAGONAL_MM * math.hypot(width, height)
-            return round(2 * math.degrees(math.atan(width / 2 / pixels)), 2)
-    return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
+        base = (stream.time_base or Fraction(0)) * 1_000_000
+        leaps = _Leaps(container, base)
+        parts: list[set[int]] = [set()]
+        for packet in packets(container, stream):
+            if packet.pts is not None and packet.size:
+                parts += [set()] if leaps.at(packet) else []
+                parts[-1].add(packet.pts)
+    spans = [sorted(times) for times in parts if len(times) > 1]
+    return sum(round((times[-1] - times[0] + times[-1] - times[-2]) * base) for times in spans)

@@ -1,6 +1,5 @@
 """One decode per video: measured heading and turns, clips, and exact keyframes with their reasons."""
 
-import logging
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from pipeline.clients import video
 from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.keyframes import Candidate, Choice, Event, choose
+from pipeline.manifest import WIDEST_FLAT
 from pipeline.motion import Lens, Step, Tracker
 from pipeline.records import (
     Clip,
@@ -28,10 +28,9 @@ from pipeline.records import (
     Video,
     digest,
 )
+from pipeline.records import Lens as LensKind
 from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
-
-log = logging.getLogger(__name__)
 
 _MOTION_WIDTH = 320
 _MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
@@ -62,6 +61,10 @@ class FramesSettings(Settings):
         le=200,
         description="Horizontal field of view of videos that don't say theirs; angles scale with it.",
     )
+    lens: LensKind = Field(
+        "rectilinear",
+        description='Lens of videos that don\'t say theirs: "rectilinear", or "fisheye" (equidistant, as Aria\'s).',
+    )
 
 
 def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
@@ -89,8 +92,9 @@ def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
 
 
 def lens_of(row: Video, settings: FramesSettings) -> Lens:
-    """Return the video's lens; its field of view is the default's when nothing tells it."""
-    return Lens(row.hfov_degrees or settings.default_hfov_degrees, row.lens)
+    """Return the video's lens: what its manifest or container tells, else what the settings say."""
+    degrees = row.hfov_degrees or settings.default_hfov_degrees
+    return Lens(degrees, row.lens or ("fisheye" if degrees > WIDEST_FLAT else settings.lens))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +142,6 @@ def _with_motion(
     row: Video, path: Path, judged: Sequence[_Span],
     settings: FramesSettings, place: Place, spill: _Spill,
 ) -> Iterator[Row]:  # fmt: skip
-    if row.hfov_degrees is None:
-        log.warning(
-            "%s: field of view unknown, taken as %g degrees; angles scale with it (manifest.csv: hfov_degrees)",
-            row.path, settings.default_hfov_degrees,
-        )  # fmt: skip
     tracker = Tracker(lens_of(row, settings))
     kept: list[_Kept] = []
     times: list[int] = []
@@ -191,12 +190,11 @@ def _clip(
     row: Video, start_us: int, end_us: int, whole: Course, steps: Sequence[Step],
     kept: Sequence[_Kept], settings: FramesSettings, place: Place, spill: _Spill,
 ) -> Iterator[Row]:  # fmt: skip
-    clip = Clip(
-        clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
-        video_id=row.video_id,
-        start_us=start_us,
-        end_us=end_us,
-    )
+    inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
+    if not inside:
+        yield _unseen(row, start_us, end_us)
+        return
+    clip = _clip_of(row, start_us, end_us)
     yield clip
     part = whole.between(start_us, end_us)
     yield Heading(
@@ -217,9 +215,26 @@ def _clip(
             confidence=confidence(swing, steps, lens_known=row.hfov_degrees is not None),
         )
         events.append(_event(number, swing, moving))
-    inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
     choices = choose([one.candidate for one in inside], events, settings.budget)
     yield from _frames(clip, inside, choices, place, spill)
+
+
+def _clip_of(row: Video, start_us: int, end_us: int) -> Clip:
+    return Clip(
+        clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
+        video_id=row.video_id,
+        start_us=start_us,
+        end_us=end_us,
+    )
+
+
+def _unseen(row: Video, start_us: int, end_us: int) -> Rejection:
+    return Rejection(
+        stage="frames",
+        unit=row.path,
+        what=f"no picture between {start_us / 1e6:g} s and {end_us / 1e6:g} s; the rest is kept",
+        fix="copy or download it again if there should be one",
+    )
 
 
 def _event(number: int, swing: Swing, moving: bool) -> Event:
@@ -298,25 +313,27 @@ def _without_motion(
         pieces = max(1, -(-(end - begin) // longest))
         edges = [begin + (end - begin) * number // pieces for number in range(pieces + 1)]
         spans += pairwise(edges)
-    for start_us, end_us in sorted(spans):
-        clip = Clip(
-            clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
-            video_id=row.video_id,
-            start_us=start_us,
-            end_us=end_us,
-        )
+    spans.sort()
+    count = settings.budget
+    wishes = [
+        start_us + (end_us - start_us) * (2 * number + 1) // (2 * count)
+        for start_us, end_us in spans
+        for number in range(count)
+    ]
+    # All at once: to find the way to one picture takes reading all packets of the file.
+    kept = [
+        spill.add(picture, _sharpness(picture), settings)
+        for picture in video.pictures_at(path, wishes)
+    ]
+    for start_us, end_us in spans:
+        inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
+        if not inside:
+            yield _unseen(row, start_us, end_us)
+            continue
+        clip = _clip_of(row, start_us, end_us)
         yield clip
-        count = settings.budget
-        wishes = [
-            start_us + (end_us - start_us) * (2 * number + 1) // (2 * count)
-            for number in range(count)
-        ]
-        kept = [
-            spill.add(picture, _sharpness(picture), settings)
-            for picture in video.pictures_at(path, wishes)
-        ]
-        choices = [Choice(index, "evenly spread") for index in range(len(kept))]
-        yield from _frames(clip, kept, choices, place, spill)
+        choices = [Choice(index, "evenly spread") for index in range(len(inside))]
+        yield from _frames(clip, inside, choices, place, spill)
 
 
 def _sharpness(picture: video.Picture) -> float:

@@ -17,6 +17,10 @@ from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source, 
 from pipeline.store import Place, Rows
 
 _LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
+_LEAST_PIXELS = 32
+_LONGEST_SIDE = 8  # times the other one
+_LEAST_US = 500_000
+_LEAST_RATE = 0.2  # pictures a second
 _FACTS = ("landmark", "action", "undo")
 
 
@@ -39,6 +43,7 @@ def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
     file = Path(source.root, source.path)
     _refuse_unseen(file, source)
     found = video.probe(file)
+    _refuse_useless(found)
     sha256 = _sha256(file)
     video_id = "v_" + digest("video", sha256)
     yield Probe(
@@ -57,7 +62,7 @@ def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
         duration_us=found.duration_us,
         has_audio=found.has_audio,
         hfov_degrees=source.hfov_degrees or found.hfov_degrees,
-        lens=source.lens,
+        lens=source.lens or found.lens,
         scene=source.scene,
         wearer=source.wearer,
         source=source.source,
@@ -106,6 +111,25 @@ def _refuse_unseen(file: Path, source: Source) -> None:
         raise RowError(
             "the file is gone", "bring it back, or run egost frames on its new place", again=True
         ) from error
+
+
+def _refuse_useless(found: video.VideoInfo) -> None:
+    """Raise RowError for what decodes and yet shows nobody's way."""
+    short, long = sorted((found.width, found.height))
+    if short < _LEAST_PIXELS or long > _LONGEST_SIDE * short:
+        raise RowError(
+            f"its pictures are {found.width} x {found.height} pixels, which show nothing",
+            "give the video as it was recorded",
+        )
+    if found.duration_us < _LEAST_US:
+        raise RowError(
+            f"it lasts {found.duration_us / 1e6:g} s, too short to ask about", "give a longer cut"
+        )
+    if 0 < found.fps_num < _LEAST_RATE * found.fps_den:
+        raise RowError(
+            f"one picture in {found.fps_den / found.fps_num:g} s, so the way between is not seen",
+            "give the video that it was made from, with a picture each second at least",
+        )
 
 
 def _sha256(file: Path) -> str:
