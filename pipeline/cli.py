@@ -57,13 +57,14 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     """
     from pipeline import flow
     from pipeline.intake import assumed, take_in
+    from pipeline.scan import scan
+    from pipeline.store import Place
 
     root = context.ensure_object(Options).workspace
-    for path in paths:
-        if not path.exists():
-            raise UserError(str(path), "no such file or folder", "check the path")
-    if paths and (made := make_workspace(root)):
-        click.echo(made)
+    if paths and not Place(root).config.exists():
+        scan(paths, (), "local")  # a wrong path or manifest must not leave an empty workspace behind
+        if made := make_workspace(root):
+            click.echo(made)
     with open_workspace(context) as space:
         intake = take_in(space, paths)
         tell(context, space, chain(intake, space.run(flow.FRAMES), assumed(space)))

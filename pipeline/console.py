@@ -15,6 +15,7 @@ from pipeline.errors import UserError, warnings_to_stderr
 
 if TYPE_CHECKING:
     from pipeline.flow import Space
+    from pipeline.store import Place
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -139,6 +140,15 @@ def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> Non
         append_run(space.place, {"command": context.command_path, "did": told})
 
 
+def _is_begun(place: "Place") -> bool:
+    """Tell whether a folder holds nothing, or only what a run that was killed made of a workspace."""
+    made = {place.media.name, place.tables.name, "secret"}
+    names = {path.name for path in place.root.iterdir()}
+    begun = all(name in made or name.startswith(".tmp-") for name in names)
+    empty = not any(any(path.iterdir()) for path in (place.media, place.tables) if path.is_dir())
+    return begun and empty
+
+
 def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) -> str | None:
     """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
     from pipeline.config import commented
@@ -148,7 +158,7 @@ def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) 
     place = Place(root)
     if place.config.exists():
         return None
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not (root.is_dir() and _is_begun(place)):
         raise UserError(str(root), "exists and is not a workspace", "name a new or empty folder")
     place.media.mkdir(parents=True, exist_ok=True)
     place.tables.mkdir(exist_ok=True)
