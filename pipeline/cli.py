@@ -12,7 +12,7 @@ from pipeline import __version__
 from pipeline.cli_people import add_people_commands
 from pipeline.cli_release import add_release_commands
 from pipeline.console import Options, common, make_workspace, open_workspace, run, tell
-from pipeline.errors import UserError
+from pipeline.errors import UserError, plain
 
 
 def main() -> None:
@@ -62,7 +62,9 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
 
     root = context.ensure_object(Options).workspace
     if paths and not Place(root).config.exists():
-        scan(paths, (), "local")  # a wrong path or manifest must not leave an empty workspace behind
+        scan(
+            paths, (), "local"
+        )  # a wrong path or manifest must not leave an empty workspace behind
         if made := make_workspace(root):
             click.echo(made)
     with open_workspace(context) as space:
@@ -131,7 +133,7 @@ def rejections(context: click.Context) -> None:
     with open_workspace(context) as space:
         found = space.store.rows(Rejection)
     for row in found:
-        click.echo(f"{row.stage}: {row.unit}: {row.what}\n  fix: {row.fix}")
+        click.echo(f"{row.stage}: {plain(row.unit)}: {plain(row.what)}\n  fix: {plain(row.fix)}")
     click.echo(f"rejections: {len(found)}" if found else "rejections: none")
 
 

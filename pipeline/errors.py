@@ -13,6 +13,11 @@ import logging
 from collections.abc import Iterable
 
 
+def plain(text: str) -> str:
+    """Return a text on one line: a file's name may hold line breaks, or steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class EgostError(Exception):
     """The root of every error that this package raises on purpose."""
 
@@ -27,7 +32,7 @@ class UserError(EgostError):
         self.where, self.what, self.fix = where, what, fix
 
     def __str__(self) -> str:
-        return f"error: {self.where}: {self.what}\n  fix: {self.fix}"
+        return f"error: {plain(self.where)}: {plain(self.what)}\n  fix: {plain(self.fix)}"
 
 
 class MistakesError(UserError):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.engine import SCAN
-from pipeline.errors import UserError
+from pipeline.errors import UserError, plain
 from pipeline.flow import Space
 from pipeline.manifest import MANIFEST_NAME
 from pipeline.records import Source, Video, digest
@@ -68,5 +68,5 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _few(texts: Iterable[str], most: int = 5) -> str:
-    every = list(texts)
+    every = [plain(text) for text in texts]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

@@ -182,3 +182,31 @@ def test_a_span_without_pictures_is_no_clip_and_is_told(tmp_path: Path, motion: 
     shown = {row.clip_id for row in of(rows, Frame)}
     assert {clip.clip_id for clip in of(rows, Clip)} == shown
     assert "no picture between" in of(rows, Rejection)[0].what
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_damage_is_told_and_its_keyframes_are_suspect(tmp_path: Path, motion: bool) -> None:
+    path = tmp_path / "a.mp4"
+    numbered.write(path, count=300, options={"g": "60", "bf": "0"})
+    row = row_of(path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(400)
+    path.write_bytes(data)
+    settings = FramesSettings(motion=motion, budget=64)
+    rows = list(run(Rows({Video: (row,)}), settings, Place(tmp_path / "workspace")))
+    (told,) = of(rows, Rejection)
+    assert told.what.startswith("damaged from ")
+    suspect = [frame.t_us for frame in of(rows, Frame) if frame.suspect]
+    assert suspect or motion, "with motion there are sound pictures enough to choose from"
+    assert all(3_000_000 < t_us < 7_000_000 for t_us in suspect)
+
+
+def test_sparse_mode_says_that_the_end_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    numbered.write(path, count=300, options={"g": "30"})
+    row = row_of(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    settings = FramesSettings(motion=False)
+    rows = list(run(Rows({Video: (row,)}), settings, Place(tmp_path / "workspace")))
+    assert "hold no picture" in of(rows, Rejection)[0].what

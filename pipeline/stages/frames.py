@@ -145,11 +145,13 @@ def _with_motion(
     tracker = Tracker(lens_of(row, settings))
     kept: list[_Kept] = []
     times: list[int] = []
+    damaged: list[int] = []
     best: tuple[float, video.Picture] | None = None
     for picture in video.pictures(path, _MOTION_US):
         grey = picture.grey(_MOTION_WIDTH)
         tracker.add(picture.t_us, grey)
         times.append(picture.t_us)
+        damaged += [picture.t_us] if picture.suspect else []
         sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var())
         if best and picture.t_us // _CANDIDATE_US != best[1].t_us // _CANDIDATE_US:
             kept.append(spill.add(best[1], best[0], settings))
@@ -164,6 +166,17 @@ def _with_motion(
         )
     whole = course(times[0], tracker.steps)
     end_us = _end_us(row, times)
+    yield from _faults(row, end_us, damaged)
+    found = swings(whole)
+    spans = list(judged)
+    for begin, end in _beside(judged, end_us):
+        spans += _spans(whole, found, begin, end, settings)
+    for start, stop in sorted(spans):
+        yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, place, spill)
+
+
+def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejection]:
+    """Yield what to say of an end without pictures, and of stretches that damage has touched."""
     if row.duration_us - end_us > _MISSING_US:
         yield Rejection(
             stage="frames",
@@ -171,12 +184,21 @@ def _with_motion(
             what=f"the last {(row.duration_us - end_us) / 1e6:.1f} s hold no picture that decodes; the rest is kept",
             fix="copy or download it again if you want its end",
         )
-    found = swings(whole)
-    spans = list(judged)
-    for begin, end in _beside(judged, end_us):
-        spans += _spans(whole, found, begin, end, settings)
-    for start, stop in sorted(spans):
-        yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, place, spill)
+        damaged = [t_us for t_us in damaged if t_us < end_us - _MISSING_US]  # that break is told
+    if damaged:
+        breaks = [
+            0,
+            *(n for n in range(1, len(damaged)) if damaged[n] - damaged[n - 1] > 1_000_000),
+        ]
+        first = [damaged[number] / 1e6 for number in breaks]
+        shown = ", ".join(f"{second:.1f} s" for second in first[:4])
+        more = f" and {len(first) - 4} more places" if len(first) > 4 else ""
+        yield Rejection(
+            stage="frames",
+            unit=row.path,
+            what=f"damaged from {shown}{more} on; pictures up to the next sound one are marked suspect",
+            fix="copy or download it again if you want it whole",
+        )
 
 
 def _end_us(row: Video, times: Sequence[int]) -> int:
@@ -325,6 +347,12 @@ def _without_motion(
         spill.add(picture, _sharpness(picture), settings)
         for picture in video.pictures_at(path, wishes)
     ]
+    last_us = kept[-1].candidate.t_us if kept else 0
+    # The last picture on show has yet to end: no later than two pictures' time after the wish.
+    apart_us = 1_000_000 * row.fps_den // row.fps_num if row.fps_num else 0
+    whole = not kept or wishes[-1] - last_us <= 2 * apart_us + _MISSING_US
+    damaged = [one.candidate.t_us for one in kept if one.candidate.suspect]
+    yield from _faults(row, row.duration_us if whole else last_us + apart_us, damaged)
     for start_us, end_us in spans:
         inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
         if not inside:
