@@ -139,21 +139,23 @@ class Canvas:
         self.colour: Picture = np.zeros((h, w, 3), np.uint8)
         self.nearness = np.zeros((h, w), np.float32)
         self.glow: Picture = np.zeros((h, w), np.uint8)
+        self._glows = False
         self._xs = np.arange(w, dtype=np.float32)[None, :]
         self._ys = np.arange(h, dtype=np.float32)[:, None]
 
     def draw(self, surfaces: Iterable[Surface], view: View) -> None:
         """Draw surfaces; nearest first is fastest, and transparent ones come last."""
         lens, late = view.lens, []
+        rays = np.asarray(np.linalg.inv(lens).T, dtype=np.float64)
         for surface in surfaces:
             if surface.texture.base.shape[2] == 4:
                 late.append(surface)
             else:
-                self._draw_one(surface, view, lens)
+                self._draw_one(surface, view, lens, rays)
         for surface in reversed(late):
-            self._draw_one(surface, view, lens)
+            self._draw_one(surface, view, lens, rays)
 
-    def _draw_one(self, surface: Surface, view: View, lens: Floats) -> None:
+    def _draw_one(self, surface: Surface, view: View, lens: Floats, rays: Floats) -> None:
         seen = (surface.corners - view.place) @ view.rotation.T
         seen = clip_near(seen)
         if len(seen) < 3:
@@ -170,11 +172,11 @@ class Canvas:
         u, v = view.rotation @ surface.u, view.rotation @ surface.v
         origin = view.rotation @ (surface.origin - view.place)
         # n . p = n . origin on the plane and p = z * ray, so 1 / z is linear in the pixel
-        normal = np.cross(u, v)
+        normal = _cross(u, v)
         reach = float(normal @ origin)
         if abs(reach) < 1e-7:
             return
-        a, b, c = (np.linalg.inv(lens).T @ normal / reach).tolist()
+        a, b, c = (rays @ normal / reach).tolist()
         near = (np.float32(b) * self._ys[top:bottom] + np.float32(c)) + np.float32(a) * self._xs[
             :, left:right
         ]
@@ -182,30 +184,38 @@ class Canvas:
         points = np.clip((outline - [left, top]) * (1 << _SHIFT), -1e7, 1e7).round()
         cv2.fillConvexPoly(shape, points.astype(np.int32), 255, cv2.LINE_8, _SHIFT)
         behind = self.nearness[box]
-        mask = shape & np.where(near > behind, np.uint8(255), np.uint8(0))
-        if not cv2.countNonZero(mask):
+        mask = cv2.bitwise_and(shape, cv2.compare(near, behind, cv2.CMP_GT))
+        x, y, w, h = cv2.boundingRect(mask)
+        if not w:
             return
+        # Most of what stands behind something peeks out in a corner alone.
+        part = np.s_[y : y + h, x : x + w]
+        mask, near, behind = mask[part], near[part], behind[part]
+        middle = outline.clip([left, top], [right, bottom]).mean(axis=0)
+        left, top, right, bottom = left + x, top + y, left + x + w, top + y + h
+        box = np.s_[top:bottom, left:right]
         matrix = lens @ np.stack([u, v, origin], axis=1)
-        texture = self._warp(surface, matrix, outline, (left, top, right, bottom))
+        texture = self._warp(surface, matrix, middle, (left, top, right, bottom))
         target = self.colour[box]
         if texture.shape[2] == 4:
-            alpha = texture[:, :, 3] & mask
+            alpha = cv2.bitwise_and(np.ascontiguousarray(texture[:, :, 3]), mask)
             share = alpha[:, :, None].astype(np.uint16)
             target[:] = (texture[:, :, :3] * share + target * (255 - share) + 127) // 255
             mask = np.where(alpha > 127, np.uint8(255), np.uint8(0))
         else:
             cv2.copyTo(texture, mask, target)
         cv2.copyTo(near, mask, behind)
-        cv2.copyTo(np.full_like(mask, 255 if surface.glow else 0), mask, self.glow[box])
+        self._glows |= surface.glow
+        if self._glows:
+            cv2.copyTo(np.full_like(mask, 255 if surface.glow else 0), mask, self.glow[box])
 
     @staticmethod
     def _warp(
-        surface: Surface, matrix: Floats, outline: Floats, box: tuple[int, int, int, int]
+        surface: Surface, matrix: Floats, middle: Floats, box: tuple[int, int, int, int]
     ) -> Picture:
-        """Return the texture as it lies in a box of the picture, from the copy that fits its size."""
+        """Return the texture as it lies in a box of the picture, from the copy that fits its middle."""
         left, top, right, bottom = box
         height, width = surface.texture.base.shape[:2]
-        middle = outline.clip([left, top], [right, bottom]).mean(axis=0)
         back = np.linalg.inv(matrix)
         p = back @ [middle[0], middle[1], 1.0]
         dx = (back[:2, 0] * p[2] - p[:2] * back[2, 0]) / p[2] ** 2  # texture shares per pixel
@@ -228,6 +238,12 @@ class Canvas:
             ),
             dtype=np.uint8,
         )
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    """Return the cross product of two vectors (3,), ten times as fast as numpy's for any shapes."""
+    (a, b, c), (x, y, z) = one.tolist(), other.tolist()
+    return np.array([b * z - c * y, c * x - a * z, a * y - b * x])
 
 
 def clip_near(corners: Floats) -> Floats:
