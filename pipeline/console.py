@@ -33,10 +33,11 @@ class Options:
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 1 our bug, 2 the user must act, 3 a gate, 130 interrupted."""
     warnings_to_stderr()
-    sys.exit(_exit_code(command, arguments))
+    sys.exit(exit_code(command, arguments))
 
 
-def _exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
+def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
+    """Run a command line and return what to exit with; what went wrong is told on stderr."""
     try:
         command.main(args=arguments, prog_name="egost", standalone_mode=False)
     except UserError as error:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import CONFIG_NAME
 from pipeline.errors import MistakesError, UserError
 from pipeline.manifest import MANIFEST_NAME, Entry, read_manifest
 from pipeline.narrations import SIDECAR_SUFFIXES
@@ -32,6 +33,8 @@ VIDEO_SUFFIXES = frozenset(
         ".wmv",
     ]
 )
+
+_MADE = {"label-studio", "media", "pictures", "releases", "tables"}
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,11 @@ def _walk(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(
         root, onerror=lambda error: unreadable.append(Path(error.filename))
     ):
-        folders.sort()
         here = Path(folder)
+        if CONFIG_NAME in files:  # a workspace: its review clips are no videos of yours
+            folders[:] = [name for name in folders if here == root and name not in _MADE]
+            files = files if here == root else []
+        folders.sort()
         # A folder called x.mp4, a link to a folder (which may lead in a circle) and a folder that
         # can't be opened are refused by name, later.
         for name in folders:
@@ -181,14 +187,15 @@ class _Manifests:
     def of(self, root: Path, file: Path) -> dict[str, Any]:
         """Return the fields that a manifest gives this file."""
         for folder in _between(root, file.parent):
-            entry = self._found[folder].get(readable(file.relative_to(folder)))
-            if entry:
+            entries = self._found[folder]
+            if entries and (entry := entries.get(readable(file.relative_to(folder)))):
                 return entry.fields
         return {}
 
 
-def _between(root: Path, folder: Path) -> list[Path]:
-    return [one for one in (folder, *folder.parents) if one.is_relative_to(root)]
+@cache
+def _between(root: Path, folder: Path) -> tuple[Path, ...]:
+    return tuple(one for one in (folder, *folder.parents) if one.is_relative_to(root))
 
 
 def _sidecars(folder: Path) -> dict[str, list[os.DirEntry[str]]]:

@@ -65,6 +65,11 @@ class Place:
         """One folder per released version."""
         return self.root / "releases"
 
+    @property
+    def unfinished(self) -> Path:
+        """Files that are being written; what a killed run left there is cleared away by the next."""
+        return self.root / ".unfinished"
+
     def media_path(self, name: str) -> Path:
         """Return the file of a media name such as `ab/ab12….jpg`."""
         return self.media / name
@@ -74,7 +79,7 @@ class Place:
         name = media_name(data, suffix)
         target = self.media_path(name)
         if not (target.exists() and target.stat().st_size == len(data)):
-            write_atomic(target, data)
+            write_atomic(target, data, via=self.unfinished)
         return name
 
     def secret(self) -> bytes:
@@ -91,10 +96,15 @@ def media_name(data: bytes, suffix: str) -> str:
     return f"{hexdigest[:2]}/{hexdigest[:32]}{suffix}"
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file whole or not at all: beside, flushed to disk, renamed into place."""
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None = None) -> None:
+    """Write a file whole or not at all: elsewhere, flushed to disk, renamed into place.
+
+    `via` is the folder to write it in, on the same disk; without it, beside `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    via = via or path.parent
+    via.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=via, prefix=".tmp-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -211,7 +221,8 @@ class Store:
             stamp = str(stamps.get(name, 0))
             if built.get(name) == stamp and path.exists():
                 continue
-            write_atomic(path, _parquet(TABLES[name], self.rows(TABLES[name])))
+            data = _parquet(TABLES[name], self.rows(TABLES[name]))
+            write_atomic(path, data, via=self.place.unfinished)
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
 
@@ -259,6 +270,8 @@ def opened(place: Place) -> Iterator[Store]:
                 "another egost command is at work here",
                 "wait until it has ended, then run this again",
             ) from error
+        for left in place.unfinished.glob("*"):
+            left.unlink()
         store = Store(place)
         try:
             yield store

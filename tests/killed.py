@@ -8,18 +8,23 @@ digests of the files after: an undisturbed run, and for each point a kill and a 
 """
 
 import hashlib
+import io
 import json
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import factories
+import numbered
 from small_release import LENIENT, stills_of
 
+from pipeline.cli import cli
+from pipeline.console import exit_code
 from pipeline.engine import RunSettings, run_stage
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.stages.export import ExportSettings, export
@@ -77,6 +82,23 @@ def release(place: Place) -> None:
             export(store, place, "1.0.0", settings, recorded)
 
 
+def frames(place: Place) -> None:
+    """Take in a video and measure it, as one types it, in this one process."""
+    videos = str(place.root.parent / "videos")
+    words = ["-w", str(place.root), "frames", videos, "--set", "run.workers=1"]
+    told = io.StringIO()
+    with redirect_stdout(told):
+        assert exit_code(cli, words) == 0, told.getvalue()
+
+
+def shoot(folder: Path) -> None:
+    """Write a short video with a sidecar and a manifest."""
+    folder.mkdir()
+    numbered.write(folder / "a.mp4", count=18, options={"preset": "ultrafast"})
+    (folder / "a.jsonl").write_text('{"time": 0.2, "text": "door"}\n')
+    (folder / "manifest.csv").write_text("path,scene\na.mp4,office\n")
+
+
 def in_child(work: Callable[[Place], None], place: Place, at: int | None = None) -> int:
     """Run in a fork; return its exit status, or the number of points if it was not to be killed."""
     reading, writing = os.pipe()
@@ -106,7 +128,8 @@ def in_child(work: Callable[[Place], None], place: Place, at: int | None = None)
 
 def digests(place: Place) -> dict[str, str]:
     """Return the digest of every file that a run leaves for others."""
-    files = [*place.tables.glob("*.parquet"), *place.releases.rglob("*")]
+    parts = (place.tables, place.releases, place.media, place.unfinished)
+    files = [path for part in parts for path in part.rglob("*")]
     return {
         path.relative_to(place.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
@@ -118,10 +141,14 @@ def main(work: Callable[[Place], None], folder: Path) -> None:
     def fresh(name: str) -> Place:
         place = Place(folder / name)
         place.root.mkdir()
+        if work is frames:
+            return place  # it begins with an empty folder
         write_atomic(place.root / "secret", b"the same for all")
         in_child(lambda at: _filled(at, work), place)
         return place
 
+    if work is frames:
+        shoot(folder / "videos")
     whole = fresh("whole")
     points = in_child(work, whole)
     report: dict[str, Any] = {"points": points, "whole": digests(whole), "after": []}
@@ -149,4 +176,4 @@ def _filled(place: Place, work: Callable[[Place], None]) -> None:
 
 
 if __name__ == "__main__":
-    main({"stages": stages, "release": release}[sys.argv[1]], Path(sys.argv[2]))
+    main({"frames": frames, "stages": stages, "release": release}[sys.argv[1]], Path(sys.argv[2]))

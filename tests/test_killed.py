@@ -26,7 +26,7 @@ def killed_everywhere(work: str, folder: Path) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize(("work", "fewest"), [("stages", 20), ("release", 2)])
+@pytest.mark.parametrize(("work", "fewest"), [("frames", 40), ("stages", 20), ("release", 2)])
 def test_killed_anywhere_and_run_again_gives_the_same_bytes(
     tmp_path: Path, work: str, fewest: int
 ) -> None:

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,9 +145,20 @@ def test_the_same_content_is_admitted_once_and_the_first_stays(place: Place) -> 
     assert refusals(rows) == {"a copy.mp4": "the same content as z.mp4"}
 
 
+def test_a_folder_that_moved_takes_its_videos_along(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a.mp4").touch()
+    old = probe("a", root=str(tmp_path / "old"), path="a.mp4")
+    before = split(place, [old])
+    after = split(place, [old, probe("a", root=str(tmp_path / "new"), path="a.mp4")], before)
+    (video,) = (row for row in before if isinstance(row, Video))
+    assert video.model_copy(update={"root": str(tmp_path / "new")}) in after
+    assert not refusals(after), "there is only one of it"
+
+
 def test_a_large_group_is_said_aloud(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     split(place, [probe("a", scene="office", duration_us=90 * SECOND), probe("b"), probe("c")])
-    assert "(scene:office) holds 82 % of the footage" in caplog.text
+    assert "(scene office) holds 82 % of the footage" in caplog.text
     assert caplog.text.count("holds") == 1
 
 

@@ -5,18 +5,20 @@ An assignment never moves: it is kept per label (`scene:office`), for labels tha
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from pipeline.config import Settings
-from pipeline.errors import RowError
+from pipeline.errors import RowError, plain
 from pipeline.records import Probe, Rejection, Row, Split, SplitLabel, Video, digest
 from pipeline.store import Place, Rows
 
 log = logging.getLogger(__name__)
 
 _LARGE_GROUP = 0.3  # of the footage: above it one scene or wearer decides what a split measures
+_FEW = 3  # of so few videos each is more than that
 
 
 class SplitSettings(Settings):
@@ -64,20 +66,30 @@ def run(rows: Rows, settings: SplitSettings, place: Place) -> Iterator[Row]:
 
 
 def _deduplicated(
-    probes: Iterable[Probe], known: dict[str, Video]
+    probes: Sequence[Probe], known: dict[str, Video]
 ) -> tuple[list[Probe], list[Rejection]]:
     kept: dict[str, Probe] = {}
     rejected = []
-    # The file that was there first stays, or a copy in a folder sorted earlier would move things.
+    # The file that was there first stays, or a copy in a folder sorted earlier would move things;
+    # but one that is there comes before one that is gone: the folder was moved.
+    gone = {id(probe): not Path(probe.root, probe.path).exists() for probe in _copies(probes)}
     for probe in sorted(
-        probes, key=lambda probe: (not _is_known(probe, known), probe.root, probe.path)
+        probes,
+        key=lambda p: (gone.get(id(p), False), not _is_known(p, known), p.root, p.path),
     ):
         first = kept.setdefault(probe.video_id, probe)
-        if first is not probe:
+        moved = gone.get(id(probe), False) and not gone[id(first)]
+        if first is not probe and not moved:
             what = f"the same content as {first.path}"
             fix = "nothing to do; delete one of the two to be rid of this line"
             rejected.append(Rejection(stage="ingest", unit=probe.path, what=what, fix=fix))
     return list(kept.values()), rejected
+
+
+def _copies(probes: Sequence[Probe]) -> list[Probe]:
+    """Return the probes whose content another one has, too."""
+    count = Counter(probe.video_id for probe in probes)
+    return [probe for probe in probes if count[probe.video_id] > 1]
 
 
 def _is_known(probe: Probe, known: dict[str, Video]) -> bool:
@@ -87,8 +99,12 @@ def _is_known(probe: Probe, known: dict[str, Video]) -> bool:
 
 def _labels(probe: Probe) -> list[str]:
     """Return what this video shares with others; the video itself first."""
-    named = [("scene", probe.scene), ("wearer", probe.wearer)]
-    return [f"video:{probe.video_id}", *(f"{kind}:{name}" for kind, name in named if name)]
+    return [f"video:{probe.video_id}", *(f"{kind}:{name}" for kind, name in _named(probe))]
+
+
+def _named(probe: Probe) -> list[tuple[str, str]]:
+    both = (("scene", probe.scene), ("wearer", probe.wearer))
+    return [(kind, name) for kind, name in both if name]
 
 
 class _Groups:
@@ -173,14 +189,17 @@ def _emptiest(missing: dict[Split, float], filled: Counter[Split]) -> Split:
 
 
 def _warn_of_large(probes: list[Probe], labels: dict[str, SplitLabel]) -> None:
-    length: Counter[str] = Counter()
+    members: dict[str, list[Probe]] = {}
     for probe in probes:
-        length[labels[_labels(probe)[0]].split_group] += probe.duration_us
-    for group, seconds in length.items():
-        if len(probes) > 1 and seconds > _LARGE_GROUP * length.total():
-            names = sorted(label.label for label in labels.values() if label.split_group == group)
-            shown = ", ".join(name for name in names if not name.startswith("video:")) or names[0]
-            share = seconds / length.total()
-            log.warning(
-                "split group %s (%s) holds %.0f %% of the footage", group, shown, 100 * share
-            )
+        members.setdefault(labels[_labels(probe)[0]].split_group, []).append(probe)
+    total = sum(probe.duration_us for probe in probes)
+    for group, inside in members.items():
+        share = sum(probe.duration_us for probe in inside) / total
+        named = sorted({f"{kind} {name}" for p in inside for kind, name in _named(p)})
+        inevitable = not named and len(probes) <= _FEW
+        if share <= _LARGE_GROUP or inevitable:
+            continue
+        log.warning(
+            "split group %s (%s) holds %.0f %% of the footage, so it alone decides what its split measures",
+            group, plain(", ".join(named) or inside[0].path), 100 * share,
+        )  # fmt: skip
