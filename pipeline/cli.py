@@ -47,7 +47,9 @@ def init(context: click.Context, directory: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.argument(
+    "paths", nargs=-1, metavar="[PATH]...", type=click.Path(readable=False, path_type=Path)
+)
 @common
 @click.pass_context
 def frames(context: click.Context, paths: tuple[Path, ...]) -> None:

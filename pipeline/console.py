@@ -59,7 +59,7 @@ def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
         SystemExit
     ):  # click ends so when the reader of our output has gone: `egost show X | head`
         return 0
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         told = _disk_error(error)
         if told is None:
             raise
@@ -68,9 +68,11 @@ def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _disk_error(error: OSError | sqlite3.OperationalError) -> UserError | None:
+def _disk_error(
+    error: OSError | sqlite3.DatabaseError, where: str = "workspace"
+) -> UserError | None:
     number = getattr(error, "errno", None)
-    where = str(getattr(error, "filename", None) or "workspace")
+    where = str(getattr(error, "filename", None) or where)
     if number in _FULL or "disk is full" in str(error):
         return UserError(
             where,
@@ -80,6 +82,21 @@ def _disk_error(error: OSError | sqlite3.OperationalError) -> UserError | None:
     if number in _SHUT or "readonly database" in str(error):
         return UserError(
             where, "can't be written", "check the rights of this folder, or use another with -w"
+        )
+    if "disk I/O error" in str(
+        error
+    ):  # all that SQLite says of a file-size limit or a failing disk
+        return UserError(
+            where,
+            "the disk refuses to write: a size limit, or a fault",
+            "look at the disk and its limits (ulimit -f), then run again: what is done is kept",
+        )
+    if "malformed" in str(error) or "not a database" in str(error):
+        return UserError(
+            where,
+            "a database of it is damaged",
+            "move done.sqlite away and run again: it is made anew; llm.sqlite holds paid replies, so "
+            "bring that back from a copy",
         )
     return None
 
@@ -124,8 +141,14 @@ def open_workspace(context: click.Context) -> "Iterator[Space]":
     from pipeline.flow import open_space
 
     options = context.ensure_object(Options)
-    with open_space(options.workspace, options.overrides) as space:
-        yield space
+    try:
+        with open_space(options.workspace, options.overrides) as space:
+            yield space
+    except sqlite3.DatabaseError as error:  # SQLite names no file
+        told = _disk_error(error, str(options.workspace))
+        if told is None:
+            raise
+        raise told from error
 
 
 def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> None:

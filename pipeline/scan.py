@@ -223,7 +223,9 @@ def _source(
     path = readable(file.relative_to(root))
     try:
         status = file.stat()
-        size, mtime = status.st_size, status.st_mtime_ns
+        # What can't be read has no size: it is looked at again when its rights have changed.
+        size = status.st_size if os.access(file, os.R_OK) else -1
+        mtime = status.st_mtime_ns
     except OSError:
         size, mtime = -1, -1
     names = [readable(Path(entry.name)) for entry in sidecars]

@@ -99,6 +99,8 @@ def _refuse_unseen(file: Path, source: Source) -> None:
         raise RowError(
             "a link to a folder, which is not followed", "name that folder itself: egost frames DIR"
         )
+    if file.is_dir() and not os.access(file, os.R_OK | os.X_OK):
+        raise RowError("a folder that your account may not open", "chmod u+rx DIR")
     try:
         file.stat()
     except PermissionError as error:
