@@ -159,7 +159,8 @@ def _parse_line(
         raise LineError(number, column, f"expected a clip time such as 0:12.4, not {time_text!r}")
     move = _MOVES.get(" ".join(words.split()).lower())
     if move is None:
-        at = column + len(time_text) + 1
+        at = column + len(time_text)
+        at += len(line[at - 1 :]) - len(line[at - 1 :].lstrip())
         raise LineError(
             number, at, f"expected {', '.join(MOVE_WORDS.values())}, not {words.strip()!r}"
         )

@@ -54,12 +54,46 @@ def test_an_answer_that_is_none_of_the_options_is_told(tmp_path: Path, answer: o
         ({"A": "left", "B": "right", "C": "straight on", "D": None}, "B"),
         ("A. left\nB. right\nC. straight on", "right"),
         ("left\nright\nstraight on", "B"),
+        ('["left", "right", "straight on"]', "B"),
+        ("['left', 'right', 'straight on']", "right"),
+        ('{"A": "left", "B": "right", "C": "straight on"}', "B"),
+        ([{"label": "A", "text": "left"}, {"text": "right"}, {"content": "straight on"}], "B"),
     ],
 )
 def test_options_come_in_many_forms(tmp_path: Path, options: object, answer: str) -> None:
     item = one(tmp_path, ROW | {"options": options, "answer": answer})
     assert item.options == ("left", "right", "straight on")
     assert item.answer == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("A", "B", "C"),
+        ("a", "b", "c"),
+        ("option_1", "option_2", "option_3"),
+        ("choice0", "choice1", "choice2"),
+        ("Option C", "Option B", "Option A"),
+    ],
+)
+def test_options_have_a_column_each(tmp_path: Path, names: tuple[str, ...]) -> None:
+    texts = dict(zip(sorted(names), ("left", "right", "straight on"), strict=True))
+    row = {
+        "question": "Which way?",
+        **{name: texts[name] for name in names},
+        "room": 3,
+        "answer": "B",
+    }
+    item = one(tmp_path, row)
+    assert (item.options, item.answer) == (("left", "right", "straight on"), 1)
+    assert item.columns == {"room": 3}
+
+
+def test_columns_with_a_gap_are_no_options(tmp_path: Path) -> None:
+    item = one(tmp_path, ROW | {"a": 1, "b": 2})
+    assert item.columns == {"a": 1, "b": 2}
+    with pytest.raises(UserError, match="no options"):
+        one(tmp_path, {"question": "Which way?", "A": "left", "C": "right", "answer": "left"})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Reading multiple-choice items for the blind probe: a workspace's own, or anybody's file of questions."""
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # What other benchmarks call these columns; the first that a row has is taken.
 _QUESTION = ("question", "problem", "prompt", "query", "instruction")
 _OPTIONS = ("options", "choices", "candidates")
+_TEXT = ("text", "content", "value", "option", "answer")  # of an option that is an object
+_COLUMN = re.compile(r"(?:(option|choice|opt)[_ ]?)?([A-Ja-j]|\d)", re.IGNORECASE)
 _ANSWER = (
     *("answer_index", "correct_index", "label", "answer", "ground_truth", "correct_answer"),
     *("correct_choice", "solution", "gt", "target", "answer_text"),
@@ -226,6 +229,8 @@ def _item(row: Mapping[str, Any], number: str) -> ProbeItem | None:
     if not isinstance(question, str) or not question.strip():
         raise _RowFaultError(f"no question (looked for {', '.join(_QUESTION)})")
     options = _options(_first(row, _OPTIONS))
+    spread = {} if options else _spread(row)
+    options = options or list(spread.values())
     if not options:
         question, options = _inside(question)
     if not options:
@@ -238,7 +243,7 @@ def _item(row: Mapping[str, Any], number: str) -> ProbeItem | None:
     clip = _first(row, _CLIP)
     start = row.get("start")
     group = _first(row, _GROUP)
-    used = {*_QUESTION, *_OPTIONS, *_ID, "format"}
+    used = {*_QUESTION, *_OPTIONS, *_ID, *spread, "format"}
     return ProbeItem(
         id=str(_or(_first(row, _ID), number)),
         question=question,
@@ -269,18 +274,52 @@ def _or(value: Any, other: str) -> Any:
     return other if value is None else value
 
 
+def _spread(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return options that have a column each, such as A, B, C, D or option_1, option_2."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for name, value in row.items():
+        column = _COLUMN.fullmatch(name)
+        if column and isinstance(value, str | int | float) and str(value).strip():
+            lead, last = column.groups()
+            found.setdefault(lead or "", []).append((last.casefold(), name, str(value).strip()))
+    best = sorted(max(found.values(), key=len)) if found else []
+    # From A, 0 or 1 on without a gap: else they are other columns that happen to be called so.
+    follow = [last for last, _, _ in best]
+    ways = (
+        [chr(97 + n) for n in range(len(best))],
+        *([str(n + k) for n in range(len(best))] for k in (0, 1)),
+    )
+    return {name: text for _, name, text in best} if len(best) > 1 and follow in ways else {}
+
+
 def _options(found: Any) -> list[str]:
+    if isinstance(found, str):
+        found = _nested(found)
     if isinstance(found, dict):
         found = [found[key] for key in sorted(found) if found[key] is not None]
     if isinstance(found, str):
         return _inside(found)[1] or [line.strip() for line in found.splitlines() if line.strip()]
     if not isinstance(found, list):
         return []
-    texts = [str(text).strip() for text in found]
+    texts = [str(_first(one, _TEXT) if isinstance(one, dict) else one).strip() for one in found]
     marks = [_MARK.match(text) for text in texts]
     if all(mark and mark.group(1) == chr(65 + place) for place, mark in enumerate(marks)):
         return [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
     return texts
+
+
+def _nested(text: str) -> Any:
+    """Return the list or object that a text holds as JSON or as Python prints it, else the text."""
+    if text.strip()[:1] not in ("[", "{"):
+        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list | dict):
+            return found
+    return text
 
 
 def _inside(text: str) -> tuple[str, list[str]]:
