@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 
-from pipeline import flow
+from pipeline import flow, templates
 from pipeline.clients.asking import DraftSettings
 from pipeline.clients.journal import Journal, Totals
 from pipeline.errors import UserError
@@ -19,6 +19,8 @@ _SAMPLE = 1_000  # items that are probed: about 10 s
 
 def generate(space: flow.Space) -> Iterator[object]:
     """Draft, compose and check; then tell what a model cost and how blind its items are."""
+    for name in space.config.settings("draft", DraftSettings).tasks:
+        templates.load_task(name)  # a task that isn't there is told before routes are paid for
     before, written = totals(space.place), _written_items(space.store)
     try:
         yield from space.run(flow.GENERATE)

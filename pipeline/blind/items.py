@@ -282,7 +282,8 @@ def _spread(row: Mapping[str, Any]) -> dict[str, str]:
         if column and isinstance(value, str | int | float) and str(value).strip():
             lead, last = column.groups()
             found.setdefault(lead or "", []).append((last.casefold(), name, str(value).strip()))
-    best = sorted(max(found.values(), key=len)) if found else []
+    most = max(map(len, found.values()), default=0)
+    best = next((sorted(columns) for columns in found.values() if len(columns) == most), [])
     # From A, 0 or 1 on without a gap: else they are other columns that happen to be called so.
     follow = [last for last, _, _ in best]
     ways = (

@@ -35,6 +35,7 @@ class Estimate:
     measured: bool = False
     spent_usd: float = 0.0
     cap_usd: float = 0.0
+    basis: str = ""  # of the prices
 
     def __add__(self, other: "Estimate") -> "Estimate":
         """Return both together; what is spent and the cap are the workspace's, so they don't add up."""
@@ -53,6 +54,7 @@ class Estimate:
             self.measured and other.measured,
             self.spent_usd,
             self.cap_usd,
+            self.basis,
         )
 
     def __str__(self) -> str:
@@ -66,6 +68,7 @@ class Estimate:
             f"  about {self.input_tokens:,} tokens in and {self.output_tokens:,} out ({basis})",
             f"  {self.likely_usd:.2f} USD, between {self.low_usd:.2f} and {self.high_usd:.2f};"
             f" {self.spent_usd:.2f} of max_cost_usd = {self.cap_usd:.2f} are spent or may have been",
+            f"  {self.basis}",
         ]
         if self.withheld:
             lines.append(f"  {self.withheld} clips may not leave this machine (consent = local)")
@@ -120,6 +123,7 @@ def estimate(
         measured,
         totals.cost_usd + totals.unknown_usd,
         settings.max_cost_usd,
+        price.basis,
     )
 
 

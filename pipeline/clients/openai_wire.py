@@ -6,7 +6,9 @@ The key comes from OPENAI_API_KEY alone and is cut out of every message.
 import asyncio
 import json
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -104,7 +106,8 @@ class OpenAIWire:
             raise PassingError("the reply is not whole JSON", unknown=True) from error
         reply = read_completion(found)
         self._reached = True
-        return reply
+        refusal = reply.refusal and self._without_key(reply.refusal)
+        return replace(reply, text=self._without_key(reply.text), refusal=refusal)
 
     def _meaning(self, error: openai.APIStatusError) -> Exception:
         status, said = error.status_code, self._said(error.body)
@@ -165,9 +168,11 @@ class OpenAIWire:
     def _said(self, body: object) -> str:
         text = _word(body, "message") or (body if isinstance(body, str) else "")
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        return text[:200] or "no message"
+        return self._without_key(text)[:200] or "no message"
+
+    def _without_key(self, text: str) -> str:
+        """Cut the key out of what a server says, whole or shortened: replies are kept, errors are shown."""
+        return re.sub(rf"{re.escape(self._key[:8])}\S*", "[key]", text) if self._key else text
 
 
 def _word(body: object, name: str) -> str:

@@ -28,6 +28,7 @@ class Price(BaseModel):
     base: int = 85
     tile: int = 170
     factor: float = 2.46
+    basis: str = ""  # where the prices come from, for whoever reads an estimate
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """Return the US dollars of this many tokens."""
@@ -74,9 +75,15 @@ def price_of(
     known = next((price for price in table() if _fits(model, price.name)), None)
     if input_usd is not None or output_usd is not None:
         start = known or Price(name=model, input=0, output=0, pictures="unknown")
-        return start.model_copy(update={"input": input_usd or 0.0, "output": output_usd or 0.0})
+        said = {
+            "input": input_usd or 0.0,
+            "output": output_usd or 0.0,
+            "basis": "prices as set in [draft]",
+        }
+        return start.model_copy(update=said)
     if local:
-        return Price(name=model, input=0, output=0, pictures="unknown")
+        free = "a server on this machine is taken to cost nothing"
+        return Price(name=model, input=0, output=0, pictures="unknown", basis=free)
     if known is None:
         raise UserError(
             TABLE,
@@ -96,9 +103,9 @@ def table() -> list[Price]:
     """Return the price table; raise UserError where it can't be read."""
     path = asset(TABLE)
     try:
-        return [
-            Price.model_validate(entry) for entry in tomllib.loads(path.read_text("utf-8"))["model"]
-        ]
+        found = tomllib.loads(path.read_text("utf-8"))
+        basis = f"list prices of {TABLE}, {found['checked']}"
+        return [Price.model_validate({"basis": basis, **entry}) for entry in found["model"]]
     except (
         tomllib.TOMLDecodeError,
         UnicodeDecodeError,
@@ -109,5 +116,5 @@ def table() -> list[Price]:
         raise UserError(
             TABLE,
             f"can't be read: {error}",
-            "mend the table: [[model]] entries with name, input, output, pictures",
+            "mend the table: checked = when and against what, [[model]] entries with name, input, output, pictures",
         ) from error
