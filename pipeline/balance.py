@@ -8,6 +8,7 @@ squares a clip can carry, the one is taken whose signs were right least often so
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from pipeline.order import OrderModel
 from pipeline.records import Category, Step
@@ -24,6 +25,9 @@ from pipeline.tasks import (
 
 UNSURE = (0.35, 0.65)
 _MAIN, _CONTEXT = 4, 1  # weights: the combination itself must balance, its neighbourhood may drift
+# Of twelve landmarks, a third of whose pairs never follow one another the other way round, a lookup of the
+# names where an option's two pairs meet was right for 30 to 34 % of 300 items; balanced, for 16 to 21 %.
+_SEAM = 1
 _WORD = 4  # letters that make a word telling: "the", "of" and "it" tell nothing
 
 Draw = Callable[..., int]
@@ -198,6 +202,11 @@ def _signs(
             yield (split, "after", after), sign, _CONTEXT
             yield (split, "between", before, after), sign, _CONTEXT
             yield (split, "place", place, len(square.marks)), sign, _CONTEXT
+    if square.contrast == "order":
+        # Where the two pairs meet each option joins two other names; a right one outweighs three wrong.
+        for early, late in product(square.marks[:2], square.marks[2:]):
+            right = (early, late) == square.marks[1:3]
+            yield (split, "seam", early.there, late.there), 3 if right else -1, _SEAM
 
 
 def _side(square: Square, place: int) -> str:

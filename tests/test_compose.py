@@ -9,6 +9,8 @@ from typing import Any
 import factories
 import pytest
 
+from pipeline import balance
+from pipeline.demo import grammar
 from pipeline.records import Answer, Clip, Item, Move, Rejection, Route, Row, Turn, Video, Written
 from pipeline.stages.compose import ComposeSettings, depends, run
 from pipeline.store import Place, Rows
@@ -299,3 +301,44 @@ def test_a_turn_that_was_hardly_measured_is_not_asked_about(place: Place) -> Non
     # With none measured surely all are in doubt alike, and people will have to look.
     faint = [turn.model_copy(update={"confidence": 0.1}) for turn in turns]
     assert any(item.category == "direction" for item in composed(place, clips, more=faint).values())
+
+
+def looked_up(items: Sequence[Item]) -> float:
+    """How often the names where an option's pairs meet tell it, by all other items."""
+    right: Counter[tuple[str, ...]] = Counter()
+    seen: Counter[tuple[str, ...]] = Counter()
+    met = [[tuple(text.split(" -> ")[1:3]) for text in item.options] for item in items]
+    for item, names in zip(items, met, strict=True):
+        seen.update(names)
+        right[names[item.answer_index or 0]] += 1
+    hits = 0.0
+    for item, names in zip(items, met, strict=True):
+        own = [place == item.answer_index for place in range(4)]
+        scores = [
+            (right[name] - mine - (seen[name] - 1) / 4) / (seen[name] + 3)
+            for name, mine in zip(names, own, strict=True)
+        ]
+        best = [place for place, score in enumerate(scores) if score >= max(scores) - 1e-9]
+        hits += (item.answer_index in best) / len(best)
+    return hits / len(items)
+
+
+@pytest.mark.parametrize(("weight", "leaks"), [(0, True), (balance._SEAM, False)])
+def test_few_names_do_not_tell_by_which_of_them_meet(
+    place: Place, monkeypatch: pytest.MonkeyPatch, weight: int, leaks: bool
+) -> None:
+    """In a small vocabulary some names never follow one another: that is balanced, or it tells."""
+    monkeypatch.setattr(balance, "_SEAM", weight)
+    monkeypatch.setattr(grammar, "LANDMARKS", grammar.LANDMARKS[:12])
+    (place.root / "secret").write_bytes(b"drawn for this test alone")
+    videos, clips, routes = grammar.draw_rows(400, seed=1)
+    given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
+    rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
+    items = [
+        row
+        for row in run(rows, ComposeSettings(), place)
+        if isinstance(row, Item) and row.task == "landmark_forward" and row.contrast == "order"
+    ]
+    assert len(items) > 200
+    assert (looked_up(items) > 0.29) is leaks
+    assert leaks or looked_up(items) < 0.26

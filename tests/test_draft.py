@@ -308,6 +308,7 @@ def test_the_motion_drafter_costs_nothing(place: Place) -> None:
 
 def test_an_estimate_tells_requests_tokens_and_a_band_and_leaves_no_trace(place: Place) -> None:
     found = draft.estimate(clips(place, 4), away(), place)
+    assert "list prices of prompts/prices.toml, as others copied them" in str(found)
     assert (found.requests, found.kept, found.withheld, found.measured) == (4, 0, 0, False)
     assert 0 < found.low_usd < found.likely_usd < found.high_usd
     expected = (found.input_tokens * 2.5 + found.output_tokens * 10) / 1e6

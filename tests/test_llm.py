@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 from pydantic import BaseModel
 
@@ -495,3 +497,22 @@ def test_no_server_is_the_users_to_mend(place: Place) -> None:
     with pytest.raises(UserError, match="no server answers there") as caught:
         asyncio.run(work())
     assert caught.value.where == SETTINGS.base_url
+
+
+@pytest.mark.parametrize("said", ["{key}", "Bearer {key}.", "{short}***", '"{key}"'])
+def test_a_key_that_a_server_repeats_is_cut_out_whole_or_shortened(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    key = "sk-very-secret-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+    told = said.format(key=key, short=key[:12])
+    body = {"choices": [{"message": {"content": f"a {told} b", "refusal": told}}]}
+    reply = wire._read(httpx2.Response(200, json=body))
+    assert "secret" not in reply.text
+    assert reply.text.startswith("a ")
+    assert "[key]" in str(reply.refusal)
+    refused = httpx2.Response(400, request=httpx2.Request("POST", "http://127.0.0.1:9/v1"))
+    error = wire._meaning(openai.APIStatusError("no", response=refused, body={"message": told}))
+    assert "secret" not in str(error)
+    assert "[key]" in str(error)
