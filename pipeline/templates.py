@@ -93,6 +93,7 @@ class Prompt:
             ArithmeticError,
             LookupError,
             AttributeError,
+            MemoryError,
         ) as error:
             raise TemplateError(
                 Problem(self.path, _line(error, self._template), f"{block}: {error}")
