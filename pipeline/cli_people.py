@@ -79,7 +79,7 @@ def review_pull(context: click.Context) -> None:
 
     with open_workspace(context) as space:
         pulled = people.pull(space)
-        tell(context, space, [*pulled.stages, pulled, *([pulled.advice] if pulled.advice else [])])
+        tell(context, space, [*pulled.stages, pulled, *pulled.advice])
 
 
 @review.command("status")
@@ -100,7 +100,7 @@ def review_status(context: click.Context) -> None:
     for category, one in found.agreement.items():
         click.echo(f"agreement on {category}: {one}")
     for pair in found.synonyms[:_SYNONYMS]:
-        click.echo(f"one thing or two? a line for annotations/vocabulary.csv: {pair}")
+        click.echo(f"one thing or two? see vocabulary.csv: {pair}")
     if advice:
         click.echo(advice)
     if found.hours_left is not None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.clients import labelstudio, labelstudio_server
-from pipeline.clients.labelstudio import LogIn
+from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
+from pipeline.clients.labelstudio_accounts import LogIn
 from pipeline.engine import PULL, Summary
 from pipeline.errors import UserError
 from pipeline.flow import Space
@@ -21,7 +21,7 @@ from pipeline.records import (
     Verdict,
     digest,
 )
-from pipeline.stages import audit, review, verdictlog
+from pipeline.stages import audit, review, verdictlog, vocabulary
 from pipeline.stages.agreement import short_of_people
 from pipeline.stages.answers import Audit, judged
 from pipeline.stages.audit import AuditSettings
@@ -43,7 +43,7 @@ class PullSummary:
     sent_back: int
     restored: int
     stages: tuple[Summary, ...]
-    advice: str | None = None
+    advice: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         news = f"{self.new} new or changed" if self.new else "nothing new"
@@ -145,7 +145,22 @@ def pull(space: Space) -> PullSummary:
     space.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(space.store.rows(Verdict)) - new
     stages = tuple(space.run(_AFTER_PULL))
-    return PullSummary(new, kept, sent_back, restored, stages, advice(space))
+    alone = advice(space)
+    said = (alone, _grow_vocabulary(space))
+    return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, said)))
+
+
+def _grow_vocabulary(space: Space) -> str | None:
+    """Append the names that people gave to one thing to the vocabulary, for somebody to settle."""
+    settings = _settings(space)
+    path = vocabulary.vocabulary_path(space.place, settings.log)
+    known = vocabulary.vocabulary_of(space.place, settings.log)
+    new = vocabulary.propose(path, vocabulary.missing_synonyms(space.store.rows(Verdict), known))
+    return (
+        f"{path}: {new} new pairs of names: take away the # of a line where both mean one thing"
+        if new
+        else None
+    )
 
 
 def restore(space: Space) -> int:
@@ -185,7 +200,7 @@ def differing(space: Space) -> int:
 
 def invite(space: Space, names: Sequence[str]) -> list[LogIn]:
     """Make an account on the server for each name; each log-in can be told this once."""
-    return labelstudio.invite(connect(space), names)
+    return labelstudio_accounts.invite(connect(space), names)
 
 
 def audit_push(space: Space, progress: Progress = silent) -> Pushed:

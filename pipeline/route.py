@@ -102,7 +102,7 @@ def print_lines(steps: Iterable[Step], start_us: int) -> str:
 
 
 def _print_line(step: Step, start_us: int) -> str:
-    facts = [_escape(getattr(step, name) or "") for name in _FACTS]
+    facts = [_escape(text) if (text := getattr(step, name)) else "" for name in _FACTS]
     while facts and not facts[-1]:
         facts.pop()
     head = f"{print_time(step.start_us - start_us)} {MOVE_WORDS[step.move]}"
@@ -197,4 +197,4 @@ def _cell(raw: str, begin: int) -> tuple[str, int]:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\|])", r"\\\1", " ".join(text.split()))
+    return " ".join(text.split()).replace("\\", r"\\").replace("|", r"\|")

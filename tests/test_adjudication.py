@@ -12,7 +12,7 @@ from pipeline.stages.review import ReviewSettings
 from pipeline.stages.verified import DIFFER
 from pipeline.store import Place, Rows
 
-SETTINGS = ReviewSettings(agree=2, overlap=2)
+SETTINGS = ReviewSettings(agree=2, overlap=2, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <i>door</i>")
 OTHER = steps("straight", "right", "straight", landmark="the <i>door</i>")
 

@@ -152,7 +152,7 @@ def test_wilson_equals_published_figures(hits, total, low, high):
     ],
 )  # fmt: skip
 def test_a_flaw_is_what_most_people_say(said: str, wrong: str | None):
-    found = flaw(0, [answer(choice, str(n)) for n, choice in enumerate(said.split())])
+    found = flaw("0", [answer(choice, str(n)) for n, choice in enumerate(said.split())])
     assert (found is None) == (wrong is None)
     assert wrong is None or wrong in str(found)
 
@@ -176,6 +176,31 @@ def test_an_answer_counts_for_the_question_it_was_given_to():
     changed = item(fingerprint="another")
     assert flaws([changed], [answer("none")]) == {}
     assert judged([changed], [answer("none")]).answers == 0
+
+
+def test_an_open_item_of_a_model_shows_its_answer_and_needs_two_who_find_it_right(
+    place: Place, tmp_path: Path
+):
+    one = item(
+        format="open", option_kind="model", status="draft", options=[], answer_index=None,
+        answer_text="past <b>the</b> door", contrast=None, flips=[],
+    )  # fmt: skip
+    composed = item(7, format="open", options=[], answer_index=None, contrast=None, flips=[])
+    now, client = seen(place, tmp_path, [one, composed]), ScriptedClient()
+    assert audit.push(client, now, SETTINGS, SHOWN, place).new == 1
+    shown = client.kept[1].data["choices"]
+    assert [(choice["value"], choice["hotkey"]) for choice in shown] == [
+        ("0", "1"), ("none", "2"), ("many", "3"), ("unsure", "4"),
+    ]  # fmt: skip
+    assert shown[0]["html"] == "the answer is: past &lt;b&gt;the&lt;/b&gt; door"
+    choose(client, 1, "0", "cat")
+    choose(client, 1, "0", "dan")
+    said = audit.pull(client, now, SETTINGS, place).answers
+    assert confirmed([one], said[:1]) == set()
+    assert confirmed([one], said) == {"i0"}
+    found = judged([one], said)
+    assert (found.accuracy, found.agreement, found.flawed.total) == ({}, None, 1)
+    assert "right, say 2 of 2" in flaws([one], [answer("none", "a"), answer("none", "b")])["i0"]
 
 
 def test_what_a_model_wrote_needs_two_right_answers():

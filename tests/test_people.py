@@ -13,8 +13,11 @@ from pipeline.console import make_workspace
 from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in
-from pipeline.records import Clip, Item, Route, Verdict
-from pipeline.stages import verdictlog
+from pipeline.records import Clip, Finding, Item, Route, Verdict
+from pipeline.stages import review, verdictlog
+from pipeline.stages.review import ReviewSettings
+from pipeline.stages.verified import DIFFER
+from pipeline.store import Rows
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")
@@ -193,6 +196,32 @@ def test_the_audit_sets_items_aside_and_sends_their_clip_back(desk: Desk):
         assert (told.tasks, told.done, told.audit.flawed.hits) == (len(asked),) * 3
         assert people.push(space).reopened == 1
         assert people.push(space).reopened == 0
+
+
+def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_path: Path):
+    desk = Desk(tmp_path)
+    with open_space(desk.root, ["review.planted=0"]) as space:
+        settings = space.config.settings("review", ReviewSettings)
+        seen = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
+        review.push(desk.client, seen, settings, space.place)
+        lines = desk.client.kept[1].data["steps"].split("\n", 1)
+        for who, name in (("ann", "the bin"), ("bob", "the basket")):
+            told = f"{lines[0]} | {name}\n{lines[1]}"
+            given = [
+                {"from_name": "verdict", "value": {"choices": ["corrected"]}},
+                {"from_name": "steps", "value": {"text": [told]}},
+            ]
+            desk.client.answer(1, given, email=f"{who}@example.org")
+    with pytest.MonkeyPatch.context() as patch, open_space(desk.root) as space:
+        patch.setattr(people, "connect", lambda space: desk.client)
+        assert "1 new pairs of names" in people.pull(space).advice[0]
+        assert people.pull(space).advice == ()
+        (differ,) = [one for one in space.store.rows(Finding) if one.kind == DIFFER]
+        assert differ.message == "people differ on: route, landmark"
+        path = desk.root / "vocabulary.csv"
+        path.write_text(path.read_text().replace("# ", ""))
+        people.pull(space)
+        assert [one for one in space.store.rows(Finding) if one.kind == DIFFER] == []
 
 
 def test_without_a_server_it_says_how_to_start_one(tmp_path: Path):

@@ -7,7 +7,15 @@ from pipeline.assets import asset
 from pipeline.errors import UserError
 from pipeline.records import Step, Verdict
 from pipeline.stages.agreement import agreement, facts_of
-from pipeline.stages.vocabulary import missing_synonyms, read_vocabulary
+from pipeline.stages.vocabulary import (
+    Synonyms,
+    missing_synonyms,
+    propose,
+    read_vocabulary,
+    vocabulary_of,
+    vocabulary_path,
+)
+from pipeline.store import Place
 
 
 def verdict(who: str, landmark: str, move: str = "left") -> Verdict:
@@ -64,3 +72,36 @@ def test_other_columns_are_refused(tmp_path: Path):
     path.write_text("from,to\na,b\n")
     with pytest.raises(UserError, match="the first line is not kind,said,name"):
         read_vocabulary(path)
+
+
+def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_away(place: Place):
+    path = vocabulary_path(place, "")
+    assert path == place.root / "vocabulary.csv"
+    pairs = [
+        Synonyms("landmark", "the bin, a red one", "the basket", 2),
+        Synonyms("action", "opens it", "pulls it", 1),
+    ]
+    assert propose(path, pairs) == 2
+    assert vocabulary_of(place, "") == read_vocabulary(asset("annotations/vocabulary.csv"))
+    with path.open("a") as file:
+        file.write("landmark,the settee,the couch")
+    assert propose(path, [*pairs, Synonyms("action", "pulls it", "opens it", 1)]) == 0
+    assert propose(path, [Synonyms("action", "shuts it", "closes it", 1)]) == 1
+    text = path.read_text()
+    assert text.splitlines() == [
+        "kind,said,name",
+        '# landmark,"the bin, a red one",the basket',
+        "# action,opens it,pulls it",
+        "landmark,the settee,the couch",
+        "# action,shuts it,closes it",
+    ]
+    path.write_text(text.replace("# landmark", "landmark"))
+    known = vocabulary_of(place, "")
+    assert known["landmark", "the bin, a red one"] == "the basket"
+    assert known["landmark", "the sofa"] == known["landmark", "the settee"] == "the couch"
+
+
+def test_a_workspaces_name_that_has_another_name_in_the_package_is_told(place: Place):
+    vocabulary_path(place, "").write_text("kind,said,name\nlandmark,the settee,the sofa\n")
+    with pytest.raises(UserError, match="'the sofa' is a name and has another name itself"):
+        vocabulary_of(place, "")

@@ -1,5 +1,6 @@
 """A Label Studio client without a server: it remembers what it was sent and plays the people."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ class ScriptedClient:
     kept: dict[int, Task] = field(default_factory=dict)
     home: dict[int, int] = field(default_factory=dict)
     given: dict[int, Annotation] = field(default_factory=dict)
+    files: dict[int, list[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock_us: int = 1_700_000_000_000_000
 
@@ -37,12 +39,12 @@ class ScriptedClient:
         """Return all tasks, oldest first."""
         return [task for number, task in self.kept.items() if self.home[number] == project]
 
-    def add(self, project: int, data: Sequence[dict[str, Any]]) -> None:
-        """Make one task for each."""
-        self.calls.append(f"add {len(data)}")
-        for one in data:
+    def add(self, project: int, pages: Sequence[str]) -> None:
+        """Make one task of each page."""
+        self.calls.append(f"add {len(pages)}")
+        for one in pages:
             number = len(self.kept) + 1
-            self.kept[number] = Task(number, dict(one), 0, 0)
+            self.kept[number] = Task(number, json.loads(one), 0, 0)
             self.home[number] = project
 
     def change(self, task: int, data: dict[str, Any]) -> None:
@@ -50,6 +52,16 @@ class ScriptedClient:
         self.calls.append(f"change {task}")
         old = self.kept[task]
         self.kept[task] = Task(task, dict(data), old.finished, old.skipped)
+
+    def uploads(self, project: int) -> dict[str, str]:
+        """Return where uploaded files are."""
+        return {name: f"/data/upload/{project}/{name}" for name in self.files.get(project, [])}
+
+    def upload(self, project: int, paths: Sequence[Path]) -> None:
+        """Remember the files' names; one that isn't there can't be sent."""
+        self.calls.append(f"upload {len(paths)}")
+        assert all(path.stat().st_size for path in paths)
+        self.files.setdefault(project, []).extend(path.name for path in paths)
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
         """Return what was answered since."""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from pipeline import route
-from pipeline.clients import labelstudio
+from pipeline.clients import labelstudio, labelstudio_accounts
 from pipeline.clients.labelstudio_server import Server
 from pipeline.errors import UserError
 from pipeline.records import Step, digest
@@ -59,8 +59,12 @@ def join(server: Server, client: labelstudio.LabelStudioClient, name: str) -> Re
     """Return the scripted reviewer of this name, with an account made by invitation if need be."""
     email = f"{name}{SCRIPTED}"
     password = digest("scripted reviewer", server.token, name)
-    labelstudio.sign_up(server.url, client.invitation(), email, password, f"{name} (a script)")
-    return Reviewer(name, email, server.url, labelstudio.log_in(server.url, email, password))
+    labelstudio_accounts.sign_up(
+        server.url, client.invitation(), email, password, f"{name} (a script)"
+    )
+    return Reviewer(
+        name, email, server.url, labelstudio_accounts.log_in(server.url, email, password)
+    )
 
 
 def careful(data: Mapping[str, Any], truth: Truth) -> Answer:

@@ -59,11 +59,16 @@ def by_item(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, list[
     return {item_id: list(given.values()) for item_id, given in found.items()}
 
 
-def flaw(answer_index: int | None, answers: Sequence[Answer]) -> str | None:
+def key_of(item: Item) -> str:
+    """Return the choice that says what the item's key says; an open item's answer is shown as choice 0."""
+    return str(item.answer_index or 0)
+
+
+def flaw(key: str, answers: Sequence[Answer]) -> str | None:
     """Return what is wrong with an item: most people say so, those who can't tell aside."""
     said = Counter(one.choice for one in answers if one.choice != "unsure")
     most, count = max(said.items(), key=lambda one: one[1], default=("", 0))
-    if 2 * count <= said.total() or most == str(answer_index):
+    if 2 * count <= said.total() or most == key:
         return None
     whom = f"{count} of {said.total()} in the audit"
     if most == "none":
@@ -79,18 +84,14 @@ def flaws(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, str]:
         return {}
     known = list(items)
     given = by_item(known, answers)
-    found = {one.item_id: flaw(one.answer_index, given.get(one.item_id, ())) for one in known}
+    found = {one.item_id: flaw(key_of(one), given.get(one.item_id, ())) for one in known}
     return {item_id: reason for item_id, reason in found.items() if reason}
 
 
 def confirmed(items: Iterable[Item], answers: Sequence[Answer]) -> set[str]:
     """Return the items that a model wrote and that two people, and most of all, answered by the key."""
     known = list(items)
-    keys = {
-        item.item_id: str(item.answer_index)
-        for item in known
-        if item.option_kind == "model" and item.format == "mcq"
-    }
+    keys = {item.item_id: key_of(item) for item in known if item.option_kind == "model"}
     found = set()
     for item_id, given in by_item(known, answers).items():
         right = sum(one.choice == keys.get(item_id) for one in given)
@@ -115,10 +116,13 @@ def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
     known = {item.item_id: item for item in items}
     given = by_item(known.values(), answers)
     tasks: defaultdict[str, list[bool]] = defaultdict(list)
+    shared = []
     for item_id, found in given.items():
         item = known[item_id]
-        tasks[item.task] += [one.choice == str(item.answer_index) for one in found]
-    shared = [[one.choice for one in found] for found in given.values() if len(found) >= 2]
+        if item.format == "open":
+            continue  # who sees the answer and finds it right has not answered the question
+        tasks[item.task] += [one.choice == key_of(item) for one in found]
+        shared += [[one.choice for one in found]] if len(found) >= 2 else []
     reasons = flaws(known.values(), answers)
     return Audit(
         answers=sum(map(len, given.values())),
@@ -155,7 +159,7 @@ def by_people(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, tup
     """Return by item how many people answered it, and how many of them rightly."""
     known = {item.item_id: item for item in items}
     return {
-        item_id: (len(given), sum(one.choice == str(known[item_id].answer_index) for one in given))
+        item_id: (len(given), sum(one.choice == key_of(known[item_id]) for one in given))
         for item_id, given in by_item(known.values(), people(answers)).items()
     }
 

@@ -5,7 +5,7 @@ the free edition of Label Studio lets everybody with an account read all task da
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -15,10 +15,9 @@ from pydantic import Field
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio import Annotation, Client, Task
 from pipeline.config import Settings
-from pipeline.errors import UserError
 from pipeline.records import Answer, Clip, Frame, Item, Verdict, Video, digest
 from pipeline.stages import routepage, sending
-from pipeline.stages.sending import Progress, Pushed, silent
+from pipeline.stages.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import by, pseudonym
 from pipeline.store import Place, Rows
 
@@ -31,8 +30,12 @@ _BESIDE = {
     "many": "more than one is right",
     "unsure": "can't tell",
 }
+_BESIDE_AN_ANSWER = {
+    "none": "this answer is wrong",
+    "many": "other answers are as right",
+    "unsure": "can't tell",
+}
 _CHOICES = (*map(str, range(4)), *_BESIDE)
-_BATCH = 200
 _OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known answer
 
 
@@ -42,7 +45,13 @@ class AuditSettings(Settings):
     sample: int = Field(
         200, ge=0, exclude=True, description="How many verified items are asked; 0 = all."
     )
-    overlap: int = Field(2, ge=1, le=5, exclude=True, description="How many people answer each.")
+    overlap: int = Field(
+        2,
+        ge=1,
+        le=5,
+        exclude=True,
+        description="How many people answer each; what a model wrote is verified by two.",
+    )
     project: str = Field(
         "egost audit",
         min_length=3,
@@ -86,66 +95,49 @@ def push(
     The sample is random and has as many items of each task as can be; what was asked once stays in
     it. Where only the clip's own reviewers answered, the item goes out once more.
     """
+    project = Project(settings.project, label_config(), settings.overlap)
     media = sending.media(place, shown.url, shown.media_url)
-    config = label_config()
-    project = client.project(settings.project, config, settings.overlap)
-    if media.served:
-        client.serve(project, media.served)
+    outlet = Outlet(client, place, media, project, shown.pixels)
     secret = place.secret()
-    there = {str(task.data.get("uid")): task for task in client.tasks(project)}
+    there = {str(task.data.get("uid")): task for task in outlet.tasks()}
     rounds = {item.item_id: _rounds(item, there, secret) for item in rows[Item]}
     wanted = sample(
         rows[Item], {key for key, found in rounds.items() if found}, settings.sample, secret
     )
-    foreign = _foreign(client, project, rows, rounds, secret) if any(rounds.values()) else {}
+    foreign = _foreign(client, outlet.number, rows, rounds, secret) if any(rounds.values()) else {}
     clips = {clip.clip_id: clip for clip in rows[Clip]}
     videos = {video.video_id: video for video in rows[Video]}
     frames: defaultdict[str, list[Frame]] = defaultdict(list)
     for frame in rows[Frame]:
         frames[frame.clip_id].append(frame)
-    counted: Counter[str] = Counter()
-    rejected = []
-    for begin in range(0, len(wanted), _BATCH):
-        plans = []
-        for item in wanted[begin : begin + _BATCH]:
-            asked = rounds[item.item_id]
-            full = bool(asked) and asked[-1].finished >= settings.overlap
-            if asked and not (full and foreign.get(item.item_id, 0) < settings.overlap):
-                counted["kept"] += 1
-                continue
-            counted["reopened" if asked else "new"] += 1
-            plans.append((item, len(asked) + 1))
-        pairs = {item.clip_id: (clips[item.clip_id], videos[item.video_id]) for item, _ in plans}
-        failed = sending.cut_all(pairs.values(), place, shown.pixels, "audit")
-        rejected += failed
-        without = {one.unit for one in failed}
-        pages = [
-            page(item, number, *pairs[item.clip_id], frames[item.clip_id], shown, media.url, secret)
-            for item, number in plans
-            if item.clip_id not in without
-        ]
-        for one in pages:
-            sending.check_fields(config, one)
-        client.add(project, pages)
-        progress(min(begin + _BATCH, len(wanted)), len(wanted))
-    return Pushed(
-        new=counted["new"],
-        reopened=counted["reopened"],
-        kept=counted["kept"],
-        rejected=tuple(rejected),
-        project_url=sending.project_url(client, project),
-    )
+
+    def plan(item: Item) -> Plan | None:
+        asked = rounds[item.item_id]
+        full = bool(asked) and asked[-1].finished >= settings.overlap
+        if asked and not (full and foreign.get(item.item_id, 0) < settings.overlap):
+            return None
+        clip, pictures = clips[item.clip_id], frames[item.clip_id]
+        head = {"uid": _uid(secret, item, len(asked) + 1), "round": len(asked) + 1}
+
+        def data() -> dict[str, Any]:
+            return head | page(item, clip, pictures, outlet.movie(clip), outlet.at)
+
+        news: News = "reopened" if asked else "new"
+        return Plan(clip, videos[item.video_id], pictures, news, data)
+
+    return outlet.send(wanted, plan, "audit", progress)
 
 
 def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> list[Item]:
     """Return the items to ask: those that were asked, then random ones, the tasks in turn.
 
-    Items that a model wrote have no verified route behind them: all of those are asked.
+    Items that a model wrote have no verified route behind them: all of those are asked. What people
+    verified as text (open items of a route) is not asked again.
     """
     tasks: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items:
-        model = item.option_kind == "model"
-        if item.format == "mcq" and (item.status == "verified" or model):
+        sampled = item.format == "mcq" and item.status == "verified"
+        if sampled or item.option_kind == "model":
             tasks[item.task].append(item)
     ranked: list[tuple[bool, int, str, Item]] = []
     for task, found in tasks.items():
@@ -160,28 +152,23 @@ def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> 
 
 
 def page(
-    item: Item,
-    number: int,
-    clip: Clip,
-    video: Video,
-    frames: Sequence[Frame],
-    shown: Shown,
-    media_url: str,
-    secret: bytes,
+    item: Item, clip: Clip, frames: Sequence[Frame], movie: str, at: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Return a task's data. Why a keyframe was kept is not told: it names the turns."""
-    movie = reviewclip.clip_name(video.video_id, clip.start_us, clip.end_us, shown.pixels)
-    texts = [*item.options, *_BESIDE.values()]
+    """Return a task's data, but for its round. Why a keyframe was kept is not told: it names the turns.
+
+    An open item has no options to choose from: people say whether its one answer is right.
+    """
+    texts = dict(zip(_CHOICES, item.options, strict=False)) | _BESIDE
+    if item.format == "open":
+        texts = {"0": f"the answer is: {item.answer_text}"} | _BESIDE_AN_ANSWER
     return {
-        "uid": _uid(secret, item, number),
-        "round": number,
-        "clip": media_url + movie,
+        "clip": at(movie),
         "fps": reviewclip.FPS,
-        "frames": routepage.grid(frames, clip.start_us, media_url, why=False),
+        "frames": routepage.grid(frames, clip.start_us, at, why=False),
         "question": item.question,
         "choices": [
             {"value": value, "html": escape(text), "hotkey": str(place)}
-            for place, (value, text) in enumerate(zip(_CHOICES, texts, strict=True), start=1)
+            for place, (value, text) in enumerate(texts.items(), start=1)
         ],
     }
 
@@ -193,7 +180,7 @@ def label_config() -> str:
 
 def pull(client: Client, rows: Rows, settings: AuditSettings, place: Place) -> Answered:
     """Return the answers that are new or changed since those of `rows` (Item, Verdict, Answer)."""
-    project = _known(client, settings)
+    project = sending.known_project(client, settings.project, "egost audit push")
     secret = place.secret()
     newest = max((one.created_us for one in rows[Answer]), default=0)
     given = client.annotations(project, max(newest - _OVERLAP_US, 0))
@@ -218,7 +205,7 @@ def pull(client: Client, rows: Rows, settings: AuditSettings, place: Place) -> A
 
 def status(client: Client, settings: AuditSettings) -> tuple[int, int, str]:
     """Return how many tasks there are, how many are done, and where people open them."""
-    project = _known(client, settings)
+    project = sending.known_project(client, settings.project, "egost audit push")
     tasks = client.tasks(project)
     done = sum(task.finished >= settings.overlap for task in tasks)
     return len(tasks), done, sending.project_url(client, project)
@@ -280,12 +267,3 @@ def _reviewers(verdicts: Iterable[Verdict]) -> dict[str, set[str]]:
         if one.verdict != "skip":
             found[one.clip_id].add(one.annotator)
     return found
-
-
-def _known(client: Client, settings: AuditSettings) -> int:
-    project = client.find(settings.project)
-    if project is None:
-        raise UserError(
-            client.url, f"there is no project {settings.project!r}", "run `egost audit push` first"
-        )
-    return project

@@ -47,17 +47,17 @@ from pipeline.stages.agreement import (
     read_gold,
 )
 from pipeline.stages.planted import with_planted
-from pipeline.stages.sending import Page, Progress, Project, Pushed, Sender, silent
+from pipeline.stages.rounds import Page, Rounds
+from pipeline.stages.sending import Outlet, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.stages.verified import DIFFER, verify
-from pipeline.stages.vocabulary import Synonyms, missing_synonyms, read_vocabulary
+from pipeline.stages.vocabulary import Synonyms, missing_synonyms, vocabulary_of
 from pipeline.store import Place, Rows
 from pipeline.wording import STEMS
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
 """The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""
 
-_VOCABULARY = "annotations/vocabulary.csv"
 _OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known verdict
 _EVERYBODY = 1000  # gold clips go to all annotators
 
@@ -97,7 +97,7 @@ class ReviewSettings(Settings):
     project: str = Field(
         "egost routes",
         min_length=3,
-        max_length=50,
+        max_length=37,  # of the 50 that a title may have, " adjudication" takes 13
         exclude=True,
         description="Title of the Label Studio project.",
     )
@@ -119,7 +119,7 @@ class ReviewSettings(Settings):
     media_url: str = Field(
         "",
         exclude=True,
-        description="Where browsers find the workspace's media folder when `url` is set.",
+        description="Where browsers find the workspace's media folder when `url` is set; empty: media are uploaded to that server.",
     )
     clip_pixels: int = Field(
         640,
@@ -180,9 +180,10 @@ class ReviewStatus:
 
 def depends(settings: ReviewSettings, place: Place) -> str:
     """Return the digest of what decides beside rows and settings: wording, synonyms, gold clips."""
-    files = [asset("prompts/describe.j2"), asset(STEMS), asset(_VOCABULARY)]
+    files = [asset("prompts/describe.j2"), asset(STEMS)]
     files += [_there(Path(settings.gold))] if settings.gold else []
-    return digest(*(path.read_text(encoding="utf-8") for path in files))
+    same = sorted(vocabulary_of(place, settings.log).items())
+    return digest(same, *(path.read_text(encoding="utf-8") for path in files))
 
 
 def run(rows: Rows, settings: ReviewSettings, place: Place) -> Iterable[Row]:
@@ -192,7 +193,7 @@ def run(rows: Rows, settings: ReviewSettings, place: Place) -> Iterable[Row]:
     for a clip that people rejected. Each category is verified by itself: moves may be agreed on
     where landmarks still differ. Who doesn't see planted errors or gold clips counts for nothing.
     """
-    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    facts = facts_of(vocabulary_of(place, settings.log))
     counted = _by_clip(_trusted(rows[Verdict], settings, facts))
     for draft in rows[Route]:
         yield from verify(draft, counted.get(draft.clip_id, ()), settings.agree, facts)
@@ -225,9 +226,9 @@ def push(
     that the audit found to be wrong. Gold clips go to everybody, in a project of their own.
     `progress(done, total)` counts clips. Raises UserError when the server or the project doesn't take part.
     """
-    config = routepage.label_config()
+    config, guidelines = routepage.label_config(), routepage.guideline_version()
     media = sending.media(place, settings.url, settings.media_url)
-    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    facts = facts_of(vocabulary_of(place, settings.log))
     every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     flawed_us = answers.flawed_clips(rows[Item], rows[Answer])
@@ -249,21 +250,24 @@ def push(
         newest_us = max(one.created_us for one in judged)
         return bool(lost and not enough(page)) or newest_us < flawed_us.get(clip_id, 0)
 
-    def data(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
-        return routepage.page(shown, place, settings.clip_pixels, media.url)
+    def out(title: str, overlap: int) -> Rounds:
+        project = Project(title, config, overlap)
+        outlet = Outlet(client, place, media, project, settings.clip_pixels)
 
-    sender = Sender(client, place, settings.clip_pixels, rows[Verdict], enough, again)
+        def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+            return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
+
+        return Rounds(outlet, place.secret(), rows[Verdict], make, enough, again)
+
     queue = routepage.queue(rows)
-    project = Project(settings.project, config, settings.overlap)
     planted = with_planted(queue, settings.planted, place.secret())
-    pushed = sender.send(project, planted, data, media.served, progress)
+    pushed = out(settings.project, settings.overlap).send(planted, progress)
     known = _gold(settings) or {}
     gold: list[tuple[routepage.Shown, Kind]] = [
         (shown, "gold") for shown in queue if shown.clip.clip_id in known
     ]
     if gold:
-        everybody = Project(settings.gold_project, config, _EVERYBODY)
-        pushed = _both(pushed, sender.send(everybody, gold, data, media.served))
+        pushed = _both(pushed, out(settings.gold_project, _EVERYBODY).send(gold))
     return pushed
 
 
@@ -291,15 +295,19 @@ def adjudicate(
     such a ruling counts for nothing, and the task goes out again.
     """
     media = sending.media(place, settings.url, settings.media_url)
-    facts = facts_of(read_vocabulary(asset(_VOCABULARY)))
+    facts = facts_of(vocabulary_of(place, settings.log))
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     differ = {one.unit for one in rows[Finding] if one.kind == DIFFER}
     queue: list[tuple[routepage.Shown, Kind]] = [
         (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in differ
     ]
 
-    def data(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
-        page = routepage.page(shown, place, settings.clip_pixels, media.url)
+    project = Project(settings.adjudication_project, adjudication.label_config(), 1)
+    outlet = Outlet(client, place, media, project, settings.clip_pixels)
+    guidelines = routepage.guideline_version()
+
+    def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+        page = routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
         heard = counting(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
         return page | adjudication.versions(shown, heard, facts, place.secret())
 
@@ -312,9 +320,8 @@ def adjudicate(
             and (one.round, one.kind) == (number, "adjudication")
         )
 
-    sender = Sender(client, place, settings.clip_pixels, rows[Verdict], again=again)
-    project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    return sender.send(project, queue, data, media.served, progress)
+    rounds = Rounds(outlet, place.secret(), rows[Verdict], make, again=again)
+    return rounds.send(queue, progress)
 
 
 def pull(
@@ -329,7 +336,7 @@ def pull(
         title = _title(settings, one.kind)
         newest[title] = max(newest[title], one.created_us)
     secret = place.secret()
-    projects = {settings.project: known_project(client, settings.project)}
+    projects = {settings.project: sending.known_project(client, settings.project)}
     for title in (settings.gold_project, settings.adjudication_project):
         found = client.find(title)
         if found is not None:
@@ -350,10 +357,10 @@ def status(
     client: Client, settings: ReviewSettings, place: Place, verdicts: Sequence[Verdict] = ()
 ) -> ReviewStatus:
     """Count the project's tasks and annotations; pulled `verdicts` tell how well people agree."""
-    vocabulary = read_vocabulary(asset(_VOCABULARY))
+    vocabulary = vocabulary_of(place, settings.log)
     facts = facts_of(vocabulary)
     people = annotators(verdicts, _gold(settings), facts)
-    project = known_project(client, settings.project)
+    project = sending.known_project(client, settings.project)
     secret = place.secret()
     tasks = [task for task in client.tasks(project) if kind_of(task.data, secret)]
     done = sum(task.finished >= settings.overlap for task in tasks)
@@ -374,14 +381,6 @@ def status(
         set_aside=doubted(people, settings.min_caught, settings.min_right, settings.min_known),
         synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
     )
-
-
-def known_project(client: Client, title: str, command: str = "egost review push") -> int:
-    """Return a project's id; raise UserError if it isn't there (any more)."""
-    project = client.find(title)
-    if project is None:
-        raise UserError(client.url, f"there is no project {title!r}", f"run `{command}` first")
-    return project
 
 
 def _gold(settings: ReviewSettings) -> Mapping[str, Sequence[Step]] | None:

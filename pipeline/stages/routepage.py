@@ -5,7 +5,7 @@ Whatever a model, a sidecar or a file name brought in is escaped: the page rende
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,16 +16,12 @@ from pipeline.assets import asset
 from pipeline.clients import reviewclip
 from pipeline.errors import UserError
 from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Turn, Video
-from pipeline.store import Place, Rows
+from pipeline.stages.headingcurve import heading_curve
+from pipeline.store import Rows
 
 SEVERITIES = ("error", "warning", "info")
 FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
 """The controls that `pull` reads: every one has to be in the label config by this name."""
-
-_WIDTH, _HEIGHT = 720, 128  # of the heading curve, in its own units
-_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 18, 4, 18
-_COLOURS = {"left": "#2f6fde", "right": "#d9622b", "around": "#7a4fc0"}
-_ARROWS = {"left": "←", "right": "→", "around": "↶"}
 
 
 @dataclass(frozen=True)
@@ -78,19 +74,22 @@ def _doubt(shown: Shown) -> tuple[list[int], float, str]:
     return worst_first, shown.draft.confidence, shown.clip.clip_id
 
 
-def page(shown: Shown, place: Place, pixels: int, media_url: str) -> dict[str, Any]:
-    """Return a task's data, but for its round. Media are at `media_url` followed by their names."""
+def page(shown: Shown, movie: str, at: Callable[[str], str], guidelines: str) -> dict[str, Any]:
+    """Return a task's data, but for its round.
+
+    `movie` is the media name of the review clip, `at(name)` where browsers find a media file,
+    `guidelines` the version of the guidelines by which people judge.
+    """
     clip, draft = shown.clip, shown.draft
     start = clip.start_us
-    curve = place.keep(_curve(shown).encode(), ".svg")
-    movie = reviewclip.clip_name(shown.video.video_id, start, clip.end_us, pixels)
+    curve = heading_curve(clip, shown.heading, shown.turns, shown.frames)
     return {
         "clip_id": clip.clip_id,
         "fingerprint": draft.fingerprint,
-        "guideline_version": guideline_version(),
-        "clip": media_url + movie,
+        "guideline_version": guidelines,
+        "clip": at(movie),
         "fps": reviewclip.FPS,
-        "frames": grid(shown.frames, start, media_url) + _picture(media_url + curve),
+        "frames": grid(shown.frames, start, at) + curve,
         "steps": route.print_lines(draft.steps, start),
         "forward": draft.forward_description,
         "reverse": draft.reverse_description,
@@ -99,7 +98,7 @@ def page(shown: Shown, place: Place, pixels: int, media_url: str) -> dict[str, A
         "about": _about(shown),
         "start_us": start,
         "end_us": clip.end_us,
-        "draft_steps": [step.model_dump() for step in draft.steps],
+        "draft_steps": [dict(vars(step)) for step in draft.steps],
     }
 
 
@@ -145,25 +144,22 @@ def _about(shown: Shown) -> str:
     return f"{escape(shown.video.path)} from {at}, {seconds:.1f} s"
 
 
-def grid(frames: Iterable[Frame], start_us: int, media_url: str, *, why: bool = True) -> str:
+def grid(
+    frames: Iterable[Frame], start_us: int, at: Callable[[str], str], *, why: bool = True
+) -> str:
     """Return keyframes as HTML, with their clip times and, unless told otherwise, why each was kept."""
     cells = "".join(
-        _cell(frame, start_us, media_url, frame.reason if why else "") for frame in frames
+        _cell(escape(at(frame.media)), frame.t_us - start_us, escape(frame.reason) if why else "")
+        for frame in frames
     )
-    return f'<div style="display:grid;grid-template-columns:repeat(8,minmax(0,1fr));gap:4px 5px">{cells}</div>'
+    return f"<div style='display:grid;grid-template-columns:repeat(8,minmax(0,1fr));gap:4px 5px'>{cells}</div>"
 
 
-def _cell(frame: Frame, start_us: int, media_url: str, why: str) -> str:
+def _cell(source: str, time_us: int, why: str) -> str:
     return (
-        f'<figure style="margin:0;min-width:0" title="{escape(why)}"><img src="{escape(media_url + frame.media)}" style="width:100%;'
-        'border-radius:4px;display:block" alt=""/><figcaption style="font-size:11px;color:#555;line-height:16px;'
-        f'white-space:nowrap;overflow:hidden;text-overflow:ellipsis"><b>{route.print_time(frame.t_us - start_us)}</b> '
-        f"{escape(why)}</figcaption></figure>"
+        f"<figure title='{why}'><img src='{source}' alt=''/>"
+        f"<figcaption><b>{route.print_time(time_us)}</b> {why}</figcaption></figure>"
     )
-
-
-def _picture(url: str) -> str:
-    return f'<img src="{escape(url)}" style="width:100%;display:block" alt="measured heading"/>'
 
 
 def _answers(draft: Route) -> str:
@@ -182,10 +178,10 @@ def _answers(draft: Route) -> str:
         for orientation in orientations:
             answer = escape(tasks.render(marks, orientation)) or "no turns"
             rows.append(
-                f'<tr><td style="color:#777;padding-right:10px;vertical-align:top;white-space:nowrap">'
+                f"<tr><td style='color:#777;padding-right:10px;vertical-align:top;white-space:nowrap'>"
                 f"{category}, {orientation}</td><td>{answer}</td></tr>"
             )
-    return f'<table style="font-size:12px;line-height:16px">{"".join(rows)}</table>'
+    return f"<table style='font-size:12px;line-height:16px'>{''.join(rows)}</table>"
 
 
 def _findings(findings: Iterable[Finding]) -> str:
@@ -197,64 +193,3 @@ def _findings(findings: Iterable[Finding]) -> str:
     if not lines:
         return '<span style="font-size:12px;color:#777">nothing was found to doubt</span>'
     return f'<ul style="font-size:12px;line-height:17px;margin:0;padding-left:16px">{lines}</ul>'
-
-
-def _curve(shown: Shown) -> str:
-    """Draw the heading over clip time: measured turns as bands, looks aside pale, keyframes as ticks."""
-    start, end = shown.clip.start_us, shown.clip.end_us
-    yaws = list(shown.heading.yaw_degrees) if shown.heading else []
-    low, high = min([*yaws, -45.0]), max([*yaws, 45.0])
-    inner_width, inner_height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-
-    def x(time_us: int) -> float:
-        return round(_LEFT + inner_width * (time_us - start) / max(end - start, 1), 1)
-
-    def y(yaw: float) -> float:
-        return round(_TOP + inner_height * (high - yaw) / (high - low), 1)
-
-    floor = _TOP + inner_height
-    parts = [
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{inner_width}" height="{inner_height}" fill="#f6f7f9"/>'
-    ]
-    for turn in shown.turns:
-        wide = max(x(turn.end_us) - x(turn.start_us), 1)
-        opacity = 0.25 if turn.moving else 0.08
-        label = f"{_ARROWS[turn.kind]}{abs(turn.yaw_degrees):.0f}°" if turn.moving else "aside"
-        colour = _COLOURS[turn.kind]
-        parts += [
-            f'<rect x="{x(turn.start_us)}" y="{_TOP}" width="{wide:.1f}" height="{inner_height}" fill="{colour}" fill-opacity="{opacity}"/>',
-            f'<text x="{x(turn.start_us) + wide / 2:.1f}" y="{_TOP + 11}" text-anchor="middle" font-size="10" fill="{colour}">{label}</text>',
-        ]
-    for level in _levels(low, high):
-        parts += [
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(level)}" y2="{y(level)}" stroke="#d5d8de" stroke-width="{1.2 if level == 0 else 0.6}"/>',
-            f'<text x="{_LEFT - 4}" y="{y(level) + 3.5}" text-anchor="end" font-size="10" fill="#777">{level}°</text>',
-        ]
-    for frame in shown.frames:
-        parts.append(
-            f'<line x1="{x(frame.t_us)}" x2="{x(frame.t_us)}" y1="{floor - 5}" y2="{floor}" stroke="#555"/>'
-        )
-    if shown.heading:
-        points = " ".join(
-            f"{x(t)},{y(yaw)}" for t, yaw in zip(shown.heading.t_us, yaws, strict=True)
-        )
-        parts.append(
-            f'<polyline points="{points}" fill="none" stroke="#1b1f24" stroke-width="1.6"/>'
-        )
-    for tenth in range(0, 11, 2):
-        at = start + (end - start) * tenth // 10
-        parts.append(
-            f'<text x="{x(at)}" y="{_HEIGHT - 6}" text-anchor="middle" font-size="10" fill="#777">{route.print_time(at - start)}</text>'
-        )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif">{"".join(parts)}</svg>\n'
-    )
-
-
-def _levels(low: float, high: float) -> list[int]:
-    for step in (45, 90, 180, 360, 720):
-        levels = [level for level in range(-7200, 7201, step) if low <= level <= high]
-        if len(levels) <= 5:
-            return levels
-    return [0]

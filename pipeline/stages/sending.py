@@ -1,27 +1,30 @@
-"""Sending pages to people: which tasks a project lacks, which are out of date, which go out once more."""
+"""Sending pages to people: review clips, media, batches; whatever else a task's page shows, others decide."""
 
+import json
 import os
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
 from pipeline.clients import labelstudio_server, reviewclip
 from pipeline.clients.labelstudio import Client, Task
 from pipeline.errors import RowError, UserError
-from pipeline.records import Clip, Rejection, Verdict, Video
-from pipeline.stages.routepage import Shown
-from pipeline.stages.verdicts import Kind, kind_of, uid
+from pipeline.records import Clip, Frame, Rejection, Video
 from pipeline.store import Place
 
-# People can begin early, and few posts cost little: 5,000 tasks go out in five.
-_FIRST_BATCH, _GROWTH, _LARGEST_BATCH = 50, 4, 2000
+_CHUNK, _AHEAD = 50, 40  # pages that are made together, and how many chunks may wait for the server
 
+# Files can be uploaded only into a project whose pages show one thing: this one never has a task.
+_SHELF = "egost media"
+_SHELF_CONFIG = '<View><Image name="media" value="$media"/></View>'
+
+News = Literal["new", "updated", "reopened"]
 Progress = Callable[[int, int], None]
 
 
@@ -47,145 +50,175 @@ class Project:
 
 
 @dataclass(frozen=True)
-class Page:
-    """One page that should be out: the rows that it shows, what kind of task, its data but for its round."""
+class Plan:
+    """A page that has to go out: whose clip and frames it shows, and the task that it changes, if any.
 
-    shown: Shown
-    kind: Kind
-    data: dict[str, Any]
+    `data()` makes what the page shows, once its media are where browsers find them.
+    """
+
+    clip: Clip
+    video: Video
+    frames: Sequence[Frame]
+    news: News
+    data: Callable[[], dict[str, Any]]
+    task: int | None = None
 
 
 def silent(done: int, total: int) -> None:
     """Show no progress."""
 
 
-@dataclass(frozen=True)
-class Sender:
-    """Brings the tasks of a project up to date. `pixels` is the longest side of review clips.
+Item = TypeVar("Item")
 
-    `enough(page)` tells that a page whose task is not there need not go out (people have judged it
-    on a server that is gone); `again(page, round)` that a finished task has to be judged once more.
+
+class Outlet:
+    """An open project, and all that takes a page there: review clips, media, checks, posts.
+
+    `pixels` is the longest side of review clips. Whatever is missing on the server is made there.
     """
 
-    client: Client
-    place: Place
-    pixels: int
-    verdicts: Sequence[Verdict]
-    enough: Callable[[Page], bool] = field(default=lambda page: False)
-    again: Callable[[Page, int], bool] = field(default=lambda page, number: False)
+    def __init__(
+        self, client: Client, place: Place, media: "Media", project: Project, pixels: int
+    ) -> None:
+        self.client = client
+        self.number = client.project(project.title, project.config, project.overlap)
+        self._place, self._media, self._config, self._pixels = place, media, project.config, pixels
+        if media.served:
+            client.serve(self.number, media.served)
+        self._shelf = client.project(_SHELF, _SHELF_CONFIG, 1) if media.uploads else 0
+        self._uploaded = client.uploads(self._shelf) if media.uploads else {}
+
+    @property
+    def uploads(self) -> bool:
+        """Whether media are sent to the server, file by file."""
+        return self._media.uploads
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks of the project."""
+        return self.client.tasks(self.number)
+
+    def at(self, media_name: str) -> str:
+        """Return where browsers find a media file; nowhere yet if it is still to be uploaded."""
+        if not self.uploads:
+            return self._media.url + media_name
+        return self._uploaded.get(_file_name(media_name), "")
+
+    def movie(self, clip: Clip) -> str:
+        """Return the media name of a clip's review clip."""
+        return reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, self._pixels)
 
     def send(
         self,
-        project: Project,
-        queue: Sequence[tuple[Shown, Kind]],
-        page: Callable[[Shown, Kind], dict[str, Any]],
-        served: Path | None,
-        progress: Progress = silent,
+        queue: Sequence[Item],
+        plan: Callable[[Item], Plan | None],
+        stage: str,
+        progress: Progress,
     ) -> Pushed:
-        """Make what is missing, change what is out of date and unanswered; twice = once.
-
-        `served` is the folder that the server serves media from, None where media are elsewhere.
-        """
-        number = self.client.project(project.title, project.config, project.overlap)
-        if served:
-            self.client.serve(number, served)
-        secret = self.place.secret()
-        newest: dict[tuple[str, Kind], Task] = {}
-        for task in self.client.tasks(number):
-            kind = kind_of(task.data, secret)
-            if kind:
-                newest[task.data["clip_id"], kind] = task
-        rounds: Counter[tuple[str, Kind]] = Counter()
-        for one in self.verdicts:
-            rounds[one.clip_id, one.kind] = max(rounds[one.clip_id, one.kind], one.round)
-
-        def prepare(part: Sequence[tuple[Shown, Kind]]) -> _Batch:
-            plans = []
-            for shown, kind in part:
-                key = (shown.clip.clip_id, kind)
-                wanted = Page(shown, kind, page(shown, kind))
-                check_fields(project.config, ("uid", "round", *wanted.data))
-                plans.append(self._plan(wanted, newest.get(key), rounds[key], secret))
-            todo = [plan for plan in plans if plan]
-            clips = [(plan.page.shown.clip, plan.page.shown.video) for plan in todo]
-            failed = cut_all(clips, self.place, self.pixels)
-            without = {one.unit for one in failed}
-            ready = [plan for plan in todo if plan.page.shown.clip.clip_id not in without]
-            return _Batch(len(part), len(plans) - len(todo), ready, failed)
-
+        """Send what has a plan, in batches; a clip that can't be cut is a rejection of `stage`."""
         counted: Counter[str] = Counter()
         rejected: list[Rejection] = []
         reached = 0
-        # The next batch is made while the server takes this one in: that hides a fifth of the time.
+
+        def prepare(part: Sequence[Item]) -> _Batch:
+            plans = [found for one in part if (found := plan(one))]
+            clips = ((one.clip, one.video) for one in plans)
+            failed = cut_all(clips, self._place, self._pixels, stage)
+            without = {one.unit for one in failed}
+            ready = [one for one in plans if one.clip.clip_id not in without]
+            pages = None if self.uploads else self._pages(ready)
+            return _Batch(len(part), len(part) - len(plans), ready, pages, failed)
+
+        # Pages are made while the server takes in others, and it gets all that are ready at once:
+        # few posts where pages are quick to make, early ones where clips have to be cut.
+        parts = (queue[begin : begin + _CHUNK] for begin in range(0, len(queue), _CHUNK))
         with ThreadPoolExecutor(1) as ahead:
-            parts = _parts(queue)
-            coming = [ahead.submit(prepare, part) for part in islice(parts, 1)]
-            while coming:
-                batch = coming.pop().result()
-                coming = [ahead.submit(prepare, part) for part in islice(parts, 1)]
-                adding = [plan.page.data for plan in batch.ready if plan.change is None]
-                self.client.add(number, adding)
-                for plan in batch.ready:
-                    if plan.change is not None:
-                        self.client.change(plan.change, plan.page.data)
-                    counted[
-                        "updated" if plan.change else "reopened" if plan.reopens else "new"
-                    ] += 1
-                counted["kept"] += batch.kept
-                rejected += batch.failed
-                reached += batch.size
-                progress(reached, len(queue))
+            coming = deque(ahead.submit(prepare, part) for part in islice(parts, _AHEAD))
+            try:
+                while coming:
+                    batches = [coming.popleft().result()]
+                    while coming and coming[0].done():
+                        batches.append(coming.popleft().result())
+                    coming += [ahead.submit(prepare, part) for part in islice(parts, len(batches))]
+                    self._post(batches)
+                    for batch in batches:
+                        counted.update(one.news for one in batch.ready)
+                        counted["kept"] += batch.kept
+                        rejected += batch.failed
+                        reached += batch.size
+                    progress(reached, len(queue))
+            finally:
+                ahead.shutdown(cancel_futures=True)
         return Pushed(
             counted["new"],
             counted["updated"],
             counted["reopened"],
             counted["kept"],
             tuple(rejected),
-            project_url(self.client, number),
+            project_url(self.client, self.number),
         )
 
-    def _plan(self, page: Page, task: Task | None, last: int, secret: bytes) -> "_Plan | None":
-        def numbered(number: int) -> Page:
-            name = uid(secret, page.shown.clip.clip_id, page.kind, number)
-            return replace(page, data={"uid": name, "round": number, **page.data})
+    def _pages(self, plans: Iterable[Plan]) -> "_Pages":
+        pages = _Pages([], [])
+        for one in plans:
+            data = one.data()
+            check_fields(self._config, data)
+            if one.task is None:
+                pages.new.append(json.dumps(data))
+            else:
+                pages.changed.append((one.task, data))
+        return pages
 
-        if task is None:
-            return None if self.enough(page) else _Plan(numbered(last + 1), None, last > 0)
-        number = int(task.data["round"])
-        if not task.finished:
-            same = numbered(number)
-            return _Plan(same, task.id, False) if same.data != task.data else None
-        if page.kind == "planted":
-            return None
-        if task.data["fingerprint"] == page.data["fingerprint"] and not self.again(page, number):
-            return None
-        return _Plan(numbered(number + 1), None, True)
+    def _post(self, batches: Iterable["_Batch"]) -> None:
+        new: list[str] = []
+        changed: list[tuple[int, dict[str, Any]]] = []
+        for batch in batches:
+            pages = batch.pages
+            if pages is None:
+                self._upload(batch.ready)
+                pages = self._pages(batch.ready)
+            new += pages.new
+            changed += pages.changed
+        if new:
+            self.client.add(self.number, new)
+        for task, data in changed:
+            self.client.change(task, data)
+
+    def _upload(self, plans: Iterable[Plan]) -> None:
+        names = {
+            name
+            for one in plans
+            for name in (self.movie(one.clip), *(frame.media for frame in one.frames))
+        }
+        lacking = sorted(name for name in names if _file_name(name) not in self._uploaded)
+        if lacking:
+            self.client.upload(self._shelf, [self._place.media_path(name) for name in lacking])
+            self._uploaded = self.client.uploads(self._shelf)
+
+
+def _file_name(media_name: str) -> str:
+    return media_name.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What one clip's newest task should show, and what has to be done for that."""
+class _Pages:
+    """What the pages of new tasks show, as JSON, and what tasks that are there show now."""
 
-    page: Page
-    change: int | None
-    reopens: bool
+    new: list[str]
+    changed: list[tuple[int, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some pages of the queue: how many, how many may stay, what is to be sent, what can't be."""
+    """Some of the queue: how many, how many may stay, what is to be sent, what can't be.
+
+    There are no pages yet where their media have to be uploaded first.
+    """
 
     size: int
     kept: int
-    ready: list[_Plan]
+    ready: list[Plan]
+    pages: _Pages | None
     failed: list[Rejection]
-
-
-def _parts(queue: Sequence[tuple[Shown, Kind]]) -> Iterator[Sequence[tuple[Shown, Kind]]]:
-    reached, size = 0, _FIRST_BATCH
-    while reached < len(queue):
-        yield queue[reached : reached + size]
-        reached, size = reached + size, min(_GROWTH * size, _LARGEST_BATCH)
 
 
 def cut_all(
@@ -208,23 +241,22 @@ def cut_all(
 
 @dataclass(frozen=True)
 class Media:
-    """Where browsers find the media folder, and the folder that the server serves for that, if any."""
+    """Where browsers find the media folder: below a URL (that of a folder which the server serves), or uploaded."""
 
-    url: str
-    served: Path | None
+    url: str = ""
+    served: Path | None = None
+
+    @property
+    def uploads(self) -> bool:
+        """Whether media are sent to the server, file by file."""
+        return not self.url
 
 
 def media(place: Place, server_url: str, media_url: str) -> Media:
-    """Return where pages find their media; raise UserError if a server of one's own isn't told."""
+    """Return how pages find their media: on the embedded server, at `media_url`, or uploaded."""
     if not server_url:
         return Media("/data/local-files/?d=media/", labelstudio_server.media_folder(place))
-    if not media_url:
-        raise UserError(
-            "review.media_url",
-            "empty, while review.url names a server of your own",
-            "set it to where browsers find the workspace's media folder",
-        )
-    return Media(media_url.rstrip("/") + "/", None)
+    return Media(media_url.rstrip("/") + "/") if media_url else Media()
 
 
 def check_fields(config: str, fields: Collection[str]) -> None:
@@ -244,6 +276,14 @@ def _shown_by(config: str) -> frozenset[str]:
         value for tag in ElementTree.fromstring(config).iter() for value in tag.attrib.values()
     ]
     return frozenset(value[1:] for value in values if value.startswith("$"))
+
+
+def known_project(client: Client, title: str, command: str = "egost review push") -> int:
+    """Return a project's id; raise UserError if it isn't there (any more)."""
+    project = client.find(title)
+    if project is None:
+        raise UserError(client.url, f"there is no project {title!r}", f"run `{command}` first")
+    return project
 
 
 def project_url(client: Client, project: int) -> str:

@@ -1,14 +1,22 @@
-"""Which words mean the same: `annotations/vocabulary.csv`, and what people's verdicts could add to it."""
+"""Which words mean the same: `annotations/vocabulary.csv`, which grows from review.
+
+Every pull appends the pairs of names that two people gave to one step, as lines that begin with `#`:
+whoever finds that they mean the same takes the `#` away.
+"""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import route
+from pipeline.assets import asset
 from pipeline.errors import UserError
 from pipeline.records import Step, Verdict
+from pipeline.stages.verdictlog import log_path
+from pipeline.store import Place
 from pipeline.tasks import plain
 
 _COLUMNS = ["kind", "said", "name"]
@@ -28,7 +36,41 @@ class Synonyms:
     times: int
 
     def __str__(self) -> str:
-        return f"{self.kind},{self.said},{self.name}"
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow((self.kind, self.said, self.name))
+        return line.getvalue()
+
+
+def vocabulary_path(place: Place, log: str) -> Path:
+    """Return the file that grows: the checkout's, else one in the workspace; beside the verdict log."""
+    return log_path(place, log, "any").parent.parent / "vocabulary.csv"
+
+
+def vocabulary_of(place: Place, log: str) -> Vocabulary:
+    """Return the synonyms that come along and those of the workspace, which win."""
+    package, own = asset("annotations/vocabulary.csv"), vocabulary_path(place, log)
+    found = dict(read_vocabulary(package))
+    if own.exists():
+        found |= read_vocabulary(own)
+        _settled(own, found)
+    return found
+
+
+def propose(path: Path, pairs: Iterable[Synonyms]) -> int:
+    """Append pairs that the file doesn't have, in any order, as lines that don't count yet; return how many."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ",".join(_COLUMNS) + "\n"
+    lines = csv.reader(line.lstrip("# ") for line in text.splitlines())
+    there = {(cells[0], frozenset(cells[1:])) for cells in lines if cells}
+    new = [one for one in pairs if (one.kind, frozenset((one.said, one.name))) not in there]
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            if file.tell() == 0:
+                file.write(text)
+            elif not text.endswith("\n"):
+                file.write("\n")
+            file.write("".join(f"# {one}\n" for one in new))
+    return len(new)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -39,13 +81,18 @@ def read_vocabulary(path: Path) -> Vocabulary:
         if next(lines, None) != _COLUMNS:
             raise _mistake(path, 1, f"the first line is not {','.join(_COLUMNS)}")
         for number, cells in enumerate(lines, start=2):
-            if not any(cells):
+            if not any(cells) or cells[0].startswith("#"):
                 continue
             if len(cells) != 3 or cells[0] not in _KINDS or not all(map(plain, cells)):
                 raise _mistake(path, number, f"expected {' or '.join(_KINDS)}, and two texts")
             kind, said, name = cells[0], plain(cells[1]), plain(cells[2])
             if found.setdefault((kind, said), name) != name:
                 raise _mistake(path, number, f"{said!r} has another name further up")
+    _settled(path, found)
+    return found
+
+
+def _settled(path: Path, found: Vocabulary) -> None:
     for kind, name in [(kind, name) for (kind, _), name in found.items()]:
         if found.get((kind, name), name) != name:
             raise UserError(
@@ -53,7 +100,6 @@ def read_vocabulary(path: Path) -> Vocabulary:
                 f"{name!r} is a name and has another name itself",
                 "let every line give the last name at once",
             )
-    return found
 
 
 def _mistake(path: Path, number: int, what: str) -> UserError:

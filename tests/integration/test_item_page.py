@@ -101,7 +101,7 @@ def test_a_person_answers_an_item(
 def test_a_third_person_rules_between_two_versions(
     page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
 ):
-    settings = ReviewSettings(project="test adjudication", agree=2, overlap=2)
+    settings = ReviewSettings(project="test adjudication", agree=2, overlap=2, planted=0)
     name = "disputed"
     true = steps("straight", "left", "straight", landmark=OWNED)
     wrong = steps("straight", "right", "straight", landmark=OWNED)
@@ -124,7 +124,7 @@ def test_a_third_person_rules_between_two_versions(
     assert review.adjudicate(client, differing, settings, server_place).kept == 1
     page.goto(f"{server.url}/projects/{client.find(settings.adjudication_project)}/data?labeling=1")
     page.locator("textarea[name=steps]").wait_for()
-    pictures_and_clip(page, FRAMES + 1)
+    pictures_and_clip(page, FRAMES)
     all_in_view(page)
     assert page.title() == "Label Studio"
     page.screenshot(path=ARTEFACTS / "adjudication-page.png")

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 from collections.abc import Mapping
@@ -9,14 +10,14 @@ import httpx
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients import labelstudio, labelstudio_server, reviewclip
+from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server, reviewclip
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.errors import UserError
 from pipeline.records import Clip, Route, Verdict
-from pipeline.stages import review
+from pipeline.stages import review, sending
 from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
 
@@ -125,23 +126,23 @@ def test_a_deleted_project_says_what_to_do(client: LabelStudioClient, server_pla
 
 
 def test_a_personal_token_serves_as_well(server: Server, server_place: Place):
-    with labelstudio._session(server.url) as session:
+    with labelstudio_accounts.session(server.url) as session:
         session.get("/user/login/")
         form = {"email": server.user, "password": server.password}
-        session.post("/user/login/", data=form | labelstudio._csrf(session))
+        session.post("/user/login/", data=form | labelstudio_accounts.csrf(session))
         headers = {"X-CSRFToken": session.cookies["csrftoken"]}
         key = session.post("/api/token/", headers=headers).json()["token"]
     assert labelstudio.connect(server.url, key).whoami() == server.user
 
 
 def test_invited_people_can_log_in_and_are_told_once(client: LabelStudioClient, server: Server):
-    ann, bob = labelstudio.invite(client, ["Ann Example", "bob@example.org"])
+    ann, bob = labelstudio_accounts.invite(client, ["Ann Example", "bob@example.org"])
     assert (ann.email, bob.email) == ("ann.example@localhost.local", "bob@example.org")
     assert ann.password not in repr(ann)
-    key = labelstudio.log_in(server.url, ann.email, ann.password)
+    key = labelstudio_accounts.log_in(server.url, ann.email, ann.password)
     assert labelstudio.connect(server.url, key).whoami() == ann.email
     with pytest.raises(UserError, match="refuses this log-in"):
-        labelstudio.invite(client, ["Ann Example"])
+        labelstudio_accounts.invite(client, ["Ann Example"])
 
 
 def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
@@ -151,7 +152,7 @@ def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
 def test_two_people_see_each_clip_and_a_third_none(
     client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
 ):
-    settings = ReviewSettings(project="test overlap", agree=2, overlap=2)
+    settings = ReviewSettings(project="test overlap", agree=2, overlap=2, planted=0)
     seen = rows(server_place, tmp_path, [draft(clip("twice"), WRONG)], ["twice"])
     review.push(client, seen, settings, server_place)
     truths = {clip("twice").clip_id: Truth(TRUE)}
@@ -177,7 +178,10 @@ def test_two_people_see_each_clip_and_a_third_none(
     assert told.agreement["landmark"].percent == 1
 
 
-def test_a_server_killed_during_push_leaves_each_clip_one_task(tmp_path: Path):
+def test_a_server_killed_during_push_leaves_each_clip_one_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sending, "_AHEAD", 1)  # or all pages might go out in one post
     place = Place(tmp_path / "workspace")
     place.media.mkdir(parents=True)
     names = [f"walk {number}" for number in range(120)]
@@ -246,3 +250,30 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_media_reach_a_server_that_serves_no_folder_of_ours(
+    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test uploads", agree=1, overlap=1, planted=0, url=server.url)
+    place = Place(tmp_path / "elsewhere")
+    place.media.mkdir(parents=True)
+    seen = rows(place, tmp_path, [draft(clip("far"), TRUE)], ["far"])
+    assert review.push(client, seen, settings, place).new == 1
+    number = client.find(settings.project) or 0
+    (task,) = client.tasks(number)
+    sources = [task.data["clip"], *re.findall(r"src='([^']+)'", task.data["frames"])]
+    assert len(sources) == 9
+    headers = {"Authorization": f"Token {server.token}"}
+    ours = {path.read_bytes() for path in place.media.rglob("*.*")}
+    for source in sources:
+        assert httpx.get(server.url + source, headers=headers).content in ours
+        assert httpx.get(server.url + source).status_code in (401, 403)
+    part = httpx.get(server.url + sources[0], headers={**headers, "Range": "bytes=0-99"})
+    assert (part.status_code, len(part.content)) == (206, 100)
+    shelf = client.find("egost media") or 0
+    before = client.uploads(shelf)
+    assert len(before) == 9
+    assert review.push(client, seen, settings, place).kept == 1
+    assert client.uploads(shelf) == before
+    assert client.tasks(shelf) == []

@@ -81,8 +81,11 @@ def _pictures_and_clip(page: Page) -> None:
     page.wait_for_function(
         "count => [...document.images].filter("
         "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
-        arg=FRAMES + 1,
+        arg=FRAMES,
     )
+    curve = page.locator("svg polyline[points]").bounding_box()
+    assert curve
+    assert (curve["width"], curve["height"]) > (400, 20)
     page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     assert page.evaluate("document.querySelector('video').duration") == pytest.approx(3.0, abs=0.1)
     page.evaluate("document.querySelector('video').currentTime = 2")

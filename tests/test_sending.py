@@ -1,0 +1,127 @@
+"""How pages leave: in batches, and with their media where no server serves the media folder."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Semaphore
+from time import sleep
+
+import pytest
+from walked import clip, draft, rows, steps
+
+from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.errors import UserError
+from pipeline.records import Frame, Rejection
+from pipeline.stages import review, sending
+from pipeline.stages.review import ReviewSettings
+from pipeline.store import Place
+
+ELSEWHERE = ReviewSettings(agree=1, overlap=1, planted=0, url="http://team.invalid")
+WALK = steps("straight", "left", "straight")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "workspace")
+    place.root.mkdir()
+    return place
+
+
+def sources(client: ScriptedClient) -> set[str]:
+    found = set()
+    for task in client.kept.values():
+        found |= {task.data["clip"], *re.findall(r"src='([^']+)'", task.data["frames"])}
+    return found
+
+
+def test_media_are_uploaded_once_where_nothing_serves_them(place: Place, tmp_path: Path) -> None:
+    names = ["a", "b"]
+    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names)
+    client = ScriptedClient()
+    assert review.push(client, seen, ELSEWHERE, place).new == 2
+    project = client.made["egost media"]
+    assert len(client.files[project]) == len({frame.media for frame in seen[Frame]}) + 2
+    assert sources(client) == {f"/data/upload/{project}/{name}" for name in client.files[project]}
+    assert "serve" not in client.calls
+    client.calls.clear()
+    assert review.push(client, seen, ELSEWHERE, place).kept == 2
+    assert client.calls == ["project", "project"]
+
+
+def test_a_push_that_was_killed_while_uploading_sends_what_is_missing_alone(
+    place: Place, tmp_path: Path
+) -> None:
+    seen = rows(place, tmp_path, [draft(clip("a"), WALK)], ["a"])
+    client = ScriptedClient()
+    project = client.project("egost media", "", 1)
+    first = sorted({frame.media for frame in seen[Frame]})[:3]
+    client.upload(project, [place.media_path(name) for name in first])
+    client.calls.clear()
+    review.push(client, seen, ELSEWHERE, place)
+    assert "upload 6" in client.calls  # five keyframes, and the clip
+    assert len(client.files[project]) == len(set(client.files[project])) == 9
+    assert all(source.startswith("/data/upload/") for source in sources(client))
+
+
+def test_media_that_something_serves_stay_where_they_are(place: Place, tmp_path: Path) -> None:
+    settings = ELSEWHERE.model_copy(update={"media_url": "https://files.invalid/m?a=1&b=/"})
+    client = ScriptedClient()
+    review.push(client, rows(place, tmp_path, [draft(clip(), WALK)], ["walk"]), settings, place)
+    assert client.files == {}
+    (source,) = {one.partition("b=/")[0] for one in sources(client) if ".jpg" in one}
+    assert source == "https://files.invalid/m?a=1&amp;"
+
+
+def test_all_pages_that_are_ready_go_out_in_one_post(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(360)]
+    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    settings = ReviewSettings(agree=1, overlap=1, planted=0)
+    turn = Semaphore(1)
+    made = 0
+
+    def cut_all(*_: object) -> list[Rejection]:
+        nonlocal made
+        turn.acquire()
+        made += 1
+        return []
+
+    class Slow(ScriptedClient):
+        """The server takes its time over the first post: all the rest is made meanwhile."""
+
+        def add(self, project: int, pages: Sequence[str]) -> None:
+            turn.release(100)
+            while made < 8:
+                sleep(0.01)
+            sleep(0.5)
+            super().add(project, pages)
+
+    monkeypatch.setattr(sending, "cut_all", cut_all)
+    client, reached = Slow(), list[int]()
+    review.push(client, seen, settings, place, lambda done, total: reached.append(done))
+    assert [call for call in client.calls if "add" in call] == ["add 50", "add 310"]
+    assert reached == [50, 360]
+
+
+def test_a_server_that_ends_ends_the_push_at_once(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(400)]
+    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    made: list[int] = []
+
+    def cut_all(*_: object) -> list[Rejection]:
+        made.append(1)
+        sleep(0.05)
+        return []
+
+    class Ends(ScriptedClient):
+        def add(self, project: int, pages: Sequence[str]) -> None:
+            raise UserError("there", "no answer", "start it")
+
+    monkeypatch.setattr(sending, "cut_all", cut_all)
+    settings = ReviewSettings(agree=1, overlap=1, planted=0)
+    with pytest.raises(UserError, match="no answer"):
+        review.push(Ends(), seen, settings, place)
+    assert len(made) < 8
