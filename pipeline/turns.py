@@ -2,7 +2,7 @@
 
 A turn is a swing of the heading by 45 degrees or more, 150 or more being `around`. A swing ends
 where the heading comes back by 12 degrees, and is split where it rests (under 4 degrees per second
-for a second, a walker's sway averaged out). Angles are degrees, positive = left; times are microseconds.
+for a second, 0.3 s averaged). Angles are degrees, positive = left; times are microseconds.
 """
 
 import math
@@ -24,9 +24,7 @@ _HYSTERESIS_DEGREES = 12.0
 _REST_DEGREES_PER_SECOND = 4.0
 _REST_SECONDS = 1.0
 _SMOOTH_SECONDS = 0.3
-# Sway at each step turns the head at up to 15 degrees per second and back: over 0.3 s two lefts with
-# four seconds of walking between them read as one turn around; over a stride they do not.
-_STRIDE_SECONDS = 1.0
+_LEAST_SHARE = 0.1  # of the corners, below which a rotation is a guess
 _TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
 _TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
 _WALKING_DEGREES_PER_SECOND = 1.5
@@ -65,10 +63,23 @@ def course(first_us: int, steps: Sequence[Step]) -> Course:
     times = np.array([first_us, *(step.end_us for step in steps)], dtype=np.int64)
     if not steps:
         return Course(times, np.zeros(1))
-    rotations = np.array([step.rotation for step in steps])
+    rotations = _bridged(times / 1e6, steps)
     upright = _verticals(times[1:] / 1e6, rotations)
     yaw = np.concatenate([[0.0], np.cumsum((rotations * upright).sum(axis=1))])
     return Course(times, yaw)
+
+
+def _bridged(seconds: Array, steps: Sequence[Step]) -> Array:
+    """Return rotations (n, 3); where next to nothing was seen, turning goes on as around it."""
+    rotations = np.array([step.rotation for step in steps])
+    seen = np.array([step.share >= _LEAST_SHARE for step in steps])
+    if seen.all() or not seen.any():
+        return rotations if seen.any() else np.zeros_like(rotations)
+    middles, spans = (seconds[1:] + seconds[:-1]) / 2, np.diff(seconds)
+    for axis in rotations.T:
+        rates = axis[seen] / spans[seen]
+        axis[~seen] = np.interp(middles[~seen], middles[seen], rates) * spans[~seen]
+    return rotations
 
 
 def _verticals(seconds: Array, rotations: Array) -> Array:
@@ -103,10 +114,10 @@ def swings(course: Course) -> list[Swing]:
     """Return the turns in time order; they never overlap."""
     if len(course.t_us) < 3:
         return []
+    course = _even(course)
     seconds = course.t_us / 1e6
     yaw = _boxed(course.yaw_degrees, seconds, _SMOOTH_SECONDS)
-    calm = _boxed(course.yaw_degrees, seconds, _STRIDE_SECONDS)
-    resting = np.abs(np.gradient(calm, seconds)) < _REST_DEGREES_PER_SECOND
+    resting = np.abs(np.gradient(yaw, seconds)) < _REST_DEGREES_PER_SECOND
     found: list[Swing] = []
     for start, end in pairwise(_pivots(yaw)):
         for first, last in _without_rests(seconds, resting, start, end):
@@ -123,6 +134,16 @@ def swings(course: Course) -> list[Swing]:
                 )
             )
     return found
+
+
+def _even(course: Course) -> Course:
+    """Return the course in even steps, as short as its shortest ones: measured steps differ."""
+    steps = np.diff(course.t_us)
+    shortest = int(np.percentile(steps, 5))
+    if shortest <= 0 or steps.max() - steps.min() <= shortest // 5:
+        return course
+    t_us = np.arange(course.t_us[0], course.t_us[-1] + 1, shortest)
+    return Course(t_us, np.interp(t_us, course.t_us, course.yaw_degrees))
 
 
 def kind_of(degrees: float) -> Literal["left", "right", "around"]:

@@ -15,7 +15,7 @@ LEVELS = (
     "config",
     "store",
     "assets balance blind gates keyframes looks manifest motion motion_draft narrations order "
-    "releases report.film report.pictures report.plots route scan tasks templates turns wording",
+    "pose releases report.film report.pictures report.plots route scan tasks templates turns wording",
     "clients",
     "stages",
     "engine",
@@ -37,6 +37,7 @@ PURE = [
     "motion",
     "motion_draft",
     "narrations",
+    "pose",
     "releases.layout",
     "route",
     "tasks",

@@ -1,5 +1,6 @@
 """One decode per video: measured heading and turns, clips, and exact keyframes with their reasons."""
 
+import math
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 
 _MOTION_WIDTH = 320
+_MOTION_AREA = 320 * 240
 _MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
 _CANDIDATE_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told
@@ -138,28 +140,68 @@ class _Spill:
         return self._file.read(kept.length)
 
 
+class _Candidates:
+    """The sharpest picture of every slot, compressed once its slot is over."""
+
+    def __init__(self, spill: _Spill, settings: FramesSettings) -> None:
+        self._spill = spill
+        self._settings = settings
+        self._kept: list[_Kept] = []
+        self._best: tuple[float, video.Picture] | None = None
+
+    def see(self, picture: video.Picture, sharpness: float) -> None:
+        """Take the next picture; a damaged one counts only where there is no other."""
+        best = self._best
+        if best and picture.t_us // _CANDIDATE_US != best[1].t_us // _CANDIDATE_US:
+            self._compress()
+            best = None
+        if best is None or (best[1].suspect, -best[0]) > (picture.suspect, -sharpness):
+            self._best = sharpness, picture
+
+    def all(self) -> list[_Kept]:
+        """Return the candidates in time order."""
+        self._compress()
+        return self._kept
+
+    def _compress(self) -> None:
+        if self._best:
+            sharpness, picture = self._best
+            self._kept.append(self._spill.add(picture, sharpness, self._settings))
+            self._best = None
+
+
+def _measured(picture: video.Picture, tracker: Tracker) -> float:
+    """Give the tracker a picture and return its sharpness."""
+    grey = picture.grey(_motion_width(picture.width, picture.height))
+    tracker.add(picture.t_us, grey)
+    return _variance(grey)
+
+
+def _motion_width(width: int, height: int) -> int:
+    """Return how wide a picture is looked at; a tall one narrower, as area is what costs."""
+    return min(_MOTION_WIDTH, round(math.sqrt(_MOTION_AREA * width / height)))
+
+
 def _with_motion(
     row: Video, path: Path, judged: Sequence[_Span],
     settings: FramesSettings, place: Place, spill: _Spill,
 ) -> Iterator[Row]:  # fmt: skip
     tracker = Tracker(lens_of(row, settings))
-    kept: list[_Kept] = []
+    candidates = _Candidates(spill, settings)
     times: list[int] = []
     damaged: list[int] = []
-    best: tuple[float, video.Picture] | None = None
+    passed: video.Picture | None = None
     for picture in video.pictures(path, _MOTION_US):
-        grey = picture.grey(_MOTION_WIDTH)
-        tracker.add(picture.t_us, grey)
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
-        sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var())
-        if best and picture.t_us // _CANDIDATE_US != best[1].t_us // _CANDIDATE_US:
-            kept.append(spill.add(best[1], best[0], settings))
-            best = None
-        if best is None or (best[1].suspect, -best[0]) > (picture.suspect, -sharpness):
-            best = sharpness, picture
-    if best:
-        kept.append(spill.add(best[1], best[0], settings))
+        if tracker.wants(picture.t_us):
+            candidates.see(picture, _measured(picture, tracker))
+            passed = None
+        else:
+            passed = picture
+    if passed:  # the last picture always counts
+        candidates.see(passed, _measured(passed, tracker))
+    kept = candidates.all()
     if len(times) < 2:
         raise RowError(
             "one picture only can be decoded, so no time passes in it", "copy or download it again"
@@ -365,4 +407,9 @@ def _without_motion(
 
 
 def _sharpness(picture: video.Picture) -> float:
-    return float(cv2.Laplacian(picture.grey(_MOTION_WIDTH), cv2.CV_32F).var())
+    return _variance(picture.grey(_motion_width(picture.width, picture.height)))
+
+
+def _variance(grey: video.Image) -> float:
+    """Return the variance of the Laplacian: how much fine detail a picture holds."""
+    return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0] ** 2)

@@ -1,0 +1,190 @@
+"""How a camera turned and which way it went between two pictures, from corners seen in both.
+
+A corner at rest lies, once the rotation is undone, on the arc that leads away from the direction of
+travel: at its start if it is far, farther along if it is near. Being off the arc or behind its start
+costs in full; being far along costs little, as much as the parallax of the last seconds makes it
+unlikely. So neither a near wall walked past nor sidestepping reads as a turn.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_HYPOTHESES = 60
+_PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far for another
+_SEARCH_TRACKS = 50
+# The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
+_SEARCH = (4.0, 1.5)
+_POLISH = (1.5, 1.0)
+_AHEAD_COST = 0.1  # per track, of travelling backwards; people rarely do
+_LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
+_LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Directions (n, 3) of the same corners in two pictures, and the share of corners that they are."""
+
+    before: Array
+    after: Array
+    kept: float
+
+    def thinned(self, count: int) -> "Tracks":
+        """Return about `count` of them, evenly drawn: they lie in order of their place."""
+        some = slice(None, None, max(1, len(self.before) // count))
+        return Tracks(self.before[some], self.after[some], self.kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """A rotation matrix, the unit direction of travel, and how the tracks bear them out.
+
+    `parallax` is the median angle along the arcs in radians, `agreement` 0 to 1.
+    """
+
+    rotation: Array
+    ahead: Array
+    parallax: float
+    agreement: float
+
+
+def fitted(tracks: Tracks, last: Pose, noise: float, parallax: float) -> Pose:
+    """Return the pose that explains the tracks best.
+
+    `last` is the pose of the step before; `noise` and the `parallax` to expect are radians.
+    """
+    few = tracks.thinned(_SEARCH_TRACKS)
+    rotation, score = _consensus(few, 2 * noise)
+    rotation = _settled(rotation, tracks, 1.5 * noise)
+    ways = np.vstack([_WAYS, last.ahead])
+    rotations = np.repeat(rotation[None], len(ways), axis=0)
+    if score < _PLAIN_SHARE * len(few.before):
+        for other in (last.rotation, np.eye(3)):
+            rotations = np.concatenate([rotations, other[None], other[None]])
+            ways = np.vstack([ways, last.ahead, _WAYS[0]])
+    ease = noise / parallax
+    coarse = _refined(few, rotations, ways, noise, ease, _SEARCH)
+    best = int(coarse.costs.argmin())
+    some = slice(best, best + 1)
+    fine = _refined(tracks, coarse.rotations[some], coarse.ways[some], noise, ease, _POLISH)
+    agreement = float((1 / (1 + fine.squares[0] / 4)).mean())
+    parallax = float(np.median(fine.along[0]))
+    return Pose(fine.rotations[0], fine.ways[0], parallax, agreement)
+
+
+def matrix(turn: Array) -> Array:
+    """Return the rotation matrix (3, 3) of a rotation vector (3,) in radians."""
+    return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
+
+
+def vector(rotation: Array) -> Array:
+    """Return the rotation vector (3,) in radians of a rotation matrix."""
+    return np.asarray(cv2.Rodrigues(rotation)[0], dtype=np.float64).ravel()
+
+
+def unit(vectors: Array) -> Array:
+    """Return vectors (..., n) made 1 long."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9))
+
+
+def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
+    """Return the rotation from two corners that most corners agree with, and its score."""
+    before, after = tracks.before, tracks.after
+    count = len(before)
+    random = np.random.default_rng(0)  # the same draw for every step: same pictures, same turns
+    first = random.integers(0, count, _HYPOTHESES)
+    second = (first + random.integers(1, count, _HYPOTHESES)) % count
+    source = _frames(before[first], before[second])
+    target = _frames(after[first], after[second])
+    rotations = target @ source.transpose(0, 2, 1)
+    # Unit vectors: the squared gap is 2 - 2 cosine.
+    cosines = (rotations @ before.T * after.T).sum(axis=1)
+    scores = np.maximum(0, 1 - (2 - 2 * cosines) / noise**2).sum(axis=1)
+    best = int(scores.argmax())
+    return rotations[best], float(scores[best])
+
+
+def _settled(rotation: Array, tracks: Tracks, noise: float) -> Array:
+    """Return the rotation that alone explains the tracks best, near a given one."""
+    seen = tracks.before @ rotation.T
+    gaps = tracks.after - seen
+    weights = 1 / (1 + (gaps * gaps).sum(axis=1) / noise**2)
+    normal = weights.sum() * np.eye(3) - (seen * weights[:, None]).T @ seen
+    pull = weights @ _cross(seen, gaps)
+    return matrix(np.linalg.solve(normal, pull)) @ rotation
+
+
+@dataclass(frozen=True, eq=False)
+class _Fits:
+    """k poses tried: rotations (k, 3, 3), ways (k, 3), costs (k,), and (k, n) per track."""
+
+    rotations: Array
+    ways: Array
+    costs: Array
+    along: Array
+    squares: Array
+
+
+def _refined(
+    tracks: Tracks, rotations: Array, ways: Array, noise: float, ease: float, schedule: tuple[float, ...]
+) -> _Fits:  # fmt: skip
+    """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares."""
+    before, after = tracks.before, tracks.after
+    for wider in (*schedule, None):
+        seen = before @ rotations.transpose(0, 2, 1)
+        gaps = after - seen
+        cosines = seen @ ways[:, :, None]
+        sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
+        outward = (cosines * seen - ways[:, None]) / sines
+        across = _cross(seen, outward)
+        along = np.einsum("kni,kni->kn", outward, gaps)
+        aside = np.einsum("kni,kni->kn", across, gaps)
+        eases = np.where(along > 0, ease * ease, 1.0)
+        squares = (eases * along * along + aside * aside) / noise**2
+        if wider is None:
+            costs = np.log1p(squares).sum(axis=1) + _AHEAD_COST * len(before) * (1 - ways[:, 2]) / 2
+            return _Fits(rotations, ways, costs, along, squares)
+        weights = 1 / (1 + squares / wider**2)
+        # Bending the way swings the arc's end sideways by as much as it is long.
+        bend = (np.maximum(along, 0)[..., None] / sines) * across
+        slopes = np.concatenate([outward, bend], axis=2)
+        weighed = (slopes * weights[..., None]).transpose(0, 2, 1)
+        eased = (across * (weights * eases)[..., None]).transpose(0, 2, 1)
+        normal = weighed @ slopes
+        normal[:, :3, :3] += eased @ across
+        # Without parallax the way stays as it is, and it is never made longer.
+        normal += noise**2 * _STIFFNESS
+        normal[:, 3:, 3:] += len(before) * ways[:, :, None] * ways[:, None]
+        pull = weighed @ aside[..., None]
+        pull[:, :3] -= eased @ along[..., None]
+        change = np.linalg.solve(normal, pull)[..., 0]
+        half = (change[:, :3] @ _SKEW).reshape(-1, 3, 3)
+        rotations = np.linalg.solve(np.eye(3) + half, np.eye(3) - half) @ rotations
+        ways = unit(ways - np.clip(change[:, 3:], -_LONGEST_BEND, _LONGEST_BEND))
+    raise AssertionError("the schedule ends with None")
+
+
+def _frames(first: Array, second: Array) -> Array:
+    """Return orthonormal axes (n, 3, 3) spanned by pairs of directions."""
+    normal = unit(_cross(first, second))
+    middle = unit(first + second)
+    return np.stack([middle, normal, _cross(middle, normal)], axis=2)
+
+
+def _cross(a: Array, b: Array) -> Array:
+    """Return cross products along the last axis; numpy's own takes three times as long."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+
+
+# Half the cross product's matrix of a vector, flat: for Cayley's form of a small rotation.
+_SKEW = np.array([(0, 0, 0, 0, 0, -1, 0, 1, 0), (0, 0, 1, 0, 0, 0, -1, 0, 0), (0, -1, 0, 1, 0, 0, 0, 0, 0)]) / 2  # fmt: skip
+_STIFFNESS = np.diag([1e-3, 1e-3, 1e-3, 1.0, 1.0, 1.0])
+_WAYS = np.array([(0, 0, 1), (1, 0, 0), (-1, 0, 0), (0, 0, -1)], dtype=np.float64)
