@@ -1,13 +1,10 @@
 """One decode per video: measured heading and turns, clips, and exact keyframes with their reasons."""
 
-import math
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 import cv2
 from pydantic import Field
@@ -15,7 +12,7 @@ from pydantic import Field
 from pipeline.clients import video
 from pipeline.config import Settings
 from pipeline.errors import RowError
-from pipeline.keyframes import Candidate, Choice, Event, choose
+from pipeline.keyframes import Choice, Event, choose
 from pipeline.manifest import WIDEST_FLAT
 from pipeline.motion import Lens, Step, Tracker
 from pipeline.records import (
@@ -30,16 +27,13 @@ from pipeline.records import (
     digest,
 )
 from pipeline.records import Lens as LensKind
+from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
 from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 
-_MOTION_WIDTH = 320
-_MOTION_AREA = 320 * 240
 _MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
-_CANDIDATE_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told
 _SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than this is no clip
-_LOOK_SIZE = (32, 18)
 
 _Span = tuple[int, int]
 
@@ -88,9 +82,13 @@ def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
     place.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=place.root) as spill:
         if settings.motion:
-            yield from _with_motion(row, path, judged, settings, place, _Spill(spill))
+            yield from _with_motion(
+                row, path, judged, settings, place, Spill(spill, settings.width, settings.quality)
+            )
         else:
-            yield from _without_motion(row, path, judged, settings, place, _Spill(spill))
+            yield from _without_motion(
+                row, path, judged, settings, place, Spill(spill, settings.width, settings.quality)
+            )
 
 
 def lens_of(row: Video, settings: FramesSettings) -> Lens:
@@ -99,95 +97,12 @@ def lens_of(row: Video, settings: FramesSettings) -> Lens:
     return Lens(degrees, row.lens or ("fisheye" if degrees > WIDEST_FLAT else settings.lens))
 
 
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """A candidate keyframe whose JPEG lies in the spill file."""
-
-    candidate: Candidate
-    pts: int
-    width: int
-    height: int
-    offset: int
-    length: int
-
-
-class _Spill:
-    """Candidate JPEGs in a temporary file, so that hours of video fit into little memory."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._end = 0
-
-    def add(self, picture: video.Picture, sharpness: float, settings: FramesSettings) -> _Kept:
-        pixels = picture.bgr(settings.width)
-        done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
-        if not done:
-            raise RuntimeError("OpenCV did not write a JPEG")
-        small = cv2.resize(pixels, _LOOK_SIZE, interpolation=cv2.INTER_AREA)
-        look = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-        height, width = pixels.shape[:2]
-        kept = _Kept(
-            Candidate(picture.t_us, sharpness, picture.suspect, look),
-            *(picture.pts, width, height, self._end, len(data)),
-        )
-        self._file.seek(self._end)
-        self._file.write(data.tobytes())
-        self._end += len(data)
-        return kept
-
-    def read(self, kept: _Kept) -> bytes:
-        self._file.seek(kept.offset)
-        return self._file.read(kept.length)
-
-
-class _Candidates:
-    """The sharpest picture of every slot, compressed once its slot is over."""
-
-    def __init__(self, spill: _Spill, settings: FramesSettings) -> None:
-        self._spill = spill
-        self._settings = settings
-        self._kept: list[_Kept] = []
-        self._best: tuple[float, video.Picture] | None = None
-
-    def see(self, picture: video.Picture, sharpness: float) -> None:
-        """Take the next picture; a damaged one counts only where there is no other."""
-        best = self._best
-        if best and picture.t_us // _CANDIDATE_US != best[1].t_us // _CANDIDATE_US:
-            self._compress()
-            best = None
-        if best is None or (best[1].suspect, -best[0]) > (picture.suspect, -sharpness):
-            self._best = sharpness, picture
-
-    def all(self) -> list[_Kept]:
-        """Return the candidates in time order."""
-        self._compress()
-        return self._kept
-
-    def _compress(self) -> None:
-        if self._best:
-            sharpness, picture = self._best
-            self._kept.append(self._spill.add(picture, sharpness, self._settings))
-            self._best = None
-
-
-def _measured(picture: video.Picture, tracker: Tracker) -> float:
-    """Give the tracker a picture and return its sharpness."""
-    grey = picture.grey(_motion_width(picture.width, picture.height))
-    tracker.add(picture.t_us, grey)
-    return _variance(grey)
-
-
-def _motion_width(width: int, height: int) -> int:
-    """Return how wide a picture is looked at; a tall one narrower, as area is what costs."""
-    return min(_MOTION_WIDTH, round(math.sqrt(_MOTION_AREA * width / height)))
-
-
 def _with_motion(
     row: Video, path: Path, judged: Sequence[_Span],
-    settings: FramesSettings, place: Place, spill: _Spill,
+    settings: FramesSettings, place: Place, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     tracker = Tracker(lens_of(row, settings))
-    candidates = _Candidates(spill, settings)
+    candidates = Sharpest(spill)
     times: list[int] = []
     damaged: list[int] = []
     passed: video.Picture | None = None
@@ -195,12 +110,12 @@ def _with_motion(
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
         if tracker.wants(picture.t_us):
-            candidates.see(picture, _measured(picture, tracker))
+            candidates.see(picture, _followed(picture, tracker))
             passed = None
         else:
             passed = picture
     if passed:  # the last picture always counts
-        candidates.see(passed, _measured(passed, tracker))
+        candidates.see(passed, _followed(passed, tracker))
     kept = candidates.all()
     if len(times) < 2:
         raise RowError(
@@ -243,6 +158,13 @@ def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejecti
         )
 
 
+def _followed(picture: video.Picture, tracker: Tracker) -> float:
+    """Give the tracker a picture and return its sharpness."""
+    grey = small_grey(picture)
+    tracker.add(picture.t_us, grey)
+    return sharpness(grey)
+
+
 def _end_us(row: Video, times: Sequence[int]) -> int:
     """Return where the last picture ends, which is the declared end unless pictures are missing."""
     apart = round(statistics.median(later - earlier for earlier, later in pairwise(times)))
@@ -252,7 +174,7 @@ def _end_us(row: Video, times: Sequence[int]) -> int:
 
 def _clip(
     row: Video, start_us: int, end_us: int, whole: Course, steps: Sequence[Step],
-    kept: Sequence[_Kept], settings: FramesSettings, place: Place, spill: _Spill,
+    kept: Sequence[Kept], settings: FramesSettings, place: Place, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
     if not inside:
@@ -310,7 +232,7 @@ def _event(number: int, swing: Swing, moving: bool) -> Event:
 
 
 def _frames(
-    clip: Clip, kept: Sequence[_Kept], choices: Sequence[Choice], place: Place, spill: _Spill
+    clip: Clip, kept: Sequence[Kept], choices: Sequence[Choice], place: Place, spill: Spill
 ) -> Iterator[Frame]:
     for choice in choices:
         one = kept[choice.index]
@@ -368,7 +290,7 @@ def _calmest(whole: Course, found: Sequence[Swing], earliest: int, latest: int) 
 
 def _without_motion(
     row: Video, path: Path, judged: Sequence[_Span],
-    settings: FramesSettings, place: Place, spill: _Spill,
+    settings: FramesSettings, place: Place, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     """Yield clips of equal length with keyframes spread evenly; nothing is said about turns."""
     longest = round(settings.max_clip_seconds * 1_000_000)
@@ -386,7 +308,7 @@ def _without_motion(
     ]
     # All at once: to find the way to one picture takes reading all packets of the file.
     kept = [
-        spill.add(picture, _sharpness(picture), settings)
+        spill.add(picture, sharpness(small_grey(picture)))
         for picture in video.pictures_at(path, wishes)
     ]
     last_us = kept[-1].candidate.t_us if kept else 0
@@ -404,12 +326,3 @@ def _without_motion(
         yield clip
         choices = [Choice(index, "evenly spread") for index in range(len(inside))]
         yield from _frames(clip, inside, choices, place, spill)
-
-
-def _sharpness(picture: video.Picture) -> float:
-    return _variance(picture.grey(_motion_width(picture.width, picture.height)))
-
-
-def _variance(grey: video.Image) -> float:
-    """Return the variance of the Laplacian: how much fine detail a picture holds."""
-    return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0] ** 2)
