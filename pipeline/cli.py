@@ -57,7 +57,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
 
     Without PATH the videos that the workspace knows are looked at again.
     """
-    from pipeline import flow
+    from pipeline import flow, glance
     from pipeline.intake import assumed, take_in
     from pipeline.scan import scan
     from pipeline.store import Place
@@ -70,8 +70,10 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         if made := make_workspace(root):
             click.echo(made)
     with open_workspace(context) as space:
+        before = space.store.keys("frames")
         intake = take_in(space, paths)
-        tell(context, space, chain(intake, space.run(flow.FRAMES), assumed(space)))
+        found = glance.measured(space.store, space.place, before)
+        tell(context, space, chain(intake, space.run(flow.FRAMES), found, assumed(space)))
 
 
 @cli.command("generate-qa")

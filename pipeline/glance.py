@@ -1,24 +1,90 @@
 """Looking at a workspace: the funnel at a glance, and all that is known of one video, clip or item."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.records import TABLES, Clip, Frame, Heading, Item, Rejection, Turn, Verdict, Video
+from pipeline.errors import UserError, plain
+from pipeline.records import (
+    TABLES,
+    Clip,
+    Frame,
+    Heading,
+    Item,
+    Probe,
+    Rejection,
+    Turn,
+    Verdict,
+    Video,
+)
+from pipeline.route import print_time
 from pipeline.store import Place, Store
+
+_DRAWN = 6
 
 
 def status(store: Store) -> Iterator[str]:
     """Yield the funnel from videos to items, one line each."""
     videos, clips, items = store.rows(Video), store.rows(Clip), store.rows(Item)
+    turns, frames = store.rows(Turn), store.rows(Frame)
     minutes = sum(video.duration_us for video in videos) / 60e6
     yield f"videos: {len(videos)}, {minutes:.1f} minutes{_shown(video.split for video in videos)}"
-    yield f"clips: {len(clips)}; turns: {len(store.rows(Turn))}"
+    yield f"clips: {len(clips)}"
+    yield f"turns: {len(turns)}{_shown(map(_kind, turns))}"
+    suspect = sum(frame.suspect for frame in frames)
+    yield f"keyframes: {len(frames)}" + (f" ({suspect} suspect)" if suspect else "")
     yield f"verdicts: {len(store.rows(Verdict))}"
     yield f"items: {len(items)}{_shown(item.status for item in items)}"
     yield f"tasks:{_shown(item.task for item in items) or ' none'}"
-    yield f"rejections: {len(store.rows(Rejection))}"
+    refused = len(store.rows(Rejection))
+    yield f"rejections: {refused}" + (" (egost rejections tells why)" if refused else "")
+
+
+def measured(store: Store, place: Place, before: Mapping[str, str]) -> Iterator[str]:
+    """Yield the turns of the clips that were measured since `before`, the keys of frames then.
+
+    The first of them are drawn as well: matplotlib takes half a second for each.
+    """
+    new = {unit for unit, key in store.keys("frames").items() if before.get(unit) != key}
+    if not new:
+        return
+    videos = {video.video_id: video for video in store.rows(Video)}
+    clips = [clip for clip in store.rows(Clip) if clip.video_id in new]
+    clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.start_us))
+    turns = _by_clip(store.rows(Turn))
+    for clip in clips[:_DRAWN]:
+        yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
+        yield f"  picture: {picture(store, place, clip.clip_id)}"
+    if len(clips) > _DRAWN:
+        rest = clips[_DRAWN]
+        yield (
+            f"and {len(clips) - _DRAWN} more clips; egost -w {place.root} show {rest.clip_id} "
+            f"draws {plain(videos[rest.video_id].path)}, and so any other, by id or path"
+        )
+
+
+def _by_clip(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+    found: dict[str, list[Turn]] = {}
+    for turn in turns:
+        found.setdefault(turn.clip_id, []).append(turn)
+    return found
+
+
+def _named(video: Video, clip: Clip) -> str:
+    return f"{plain(video.path)} {print_time(clip.start_us)} to {print_time(clip.end_us)}"
+
+
+def _turns_told(clip: Clip, turns: Mapping[str, Sequence[Turn]]) -> str:
+    """Return a clip's turns with their times from its start, or that there are none."""
+    told = [
+        f"{_kind(turn)} {abs(turn.yaw_degrees):.0f}° at {print_time(turn.start_us - clip.start_us)}"
+        for turn in turns.get(clip.clip_id, ())
+    ]
+    return ", ".join(told) or "no turns"
+
+
+def _kind(turn: Turn) -> str:
+    return turn.kind if turn.moving else f"glance {turn.kind}"
 
 
 def _shown(values: Iterable[str]) -> str:
@@ -31,17 +97,30 @@ def _shown(values: Iterable[str]) -> str:
 
 
 def show(store: Store, place: Place, unit: str) -> Iterator[str]:
-    """Yield every row that names this id, and the pictures of its clips; raise UserError if none does."""
+    """Yield every row that names this id or a video's path, and the pictures of its clips.
+
+    Raises UserError if there is none.
+    """
     found = False
+    unit = next((video.video_id for video in store.rows(Video) if video.path == unit), unit)
     for name, kind in TABLES.items():
+        if kind is Probe:  # says again what its video says
+            continue
         for row in store.rows(kind):
             if unit in row.identity() or unit == getattr(row, "unit", None):
                 found = True
                 yield f"{name}: {row.model_dump_json(indent=1)}"
     if not found:
-        raise UserError(unit, "no video, clip or item has this id", "ids are in tables/*.parquet")
+        raise UserError(
+            unit,
+            "no video, clip or item has this id, nor a video this path",
+            "egost show PATH names a video's clips; all ids are in tables/*.parquet",
+        )
+    videos = {video.video_id: video for video in store.rows(Video)}
+    turns = _by_clip(store.rows(Turn))
     for clip in store.rows(Clip):
         if unit in (clip.clip_id, clip.video_id):
+            yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
             yield f"picture: {picture(store, place, clip.clip_id)}"
 
 

@@ -48,8 +48,10 @@ def tell(space: Space, walks: int) -> Iterator[str]:
         with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
             write_walks(folder, walks, _SEED, lambda _: bar.update())
     yield f"render: {walks} first-person walks with exact truth in {folder}"
+    before = space.store.keys("frames")
     yield from take_in(space, [folder])
     yield from map(str, space.run(flow.FRAMES))
+    yield from glance.measured(space.store, space.place, before)
     yield _measured_against_truth(space, folder)
     yield from map(str, space.run(flow.GENERATE))
     yield _drafted_against_truth(space, folder)

@@ -1,0 +1,88 @@
+"""What `egost frames`, `show` and `status` tell and draw, as a user types them."""
+
+from pathlib import Path
+
+import numbered
+import pytest
+
+from pipeline.cli import cli
+from pipeline.console import exit_code
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two short videos, one of them with a name that would steer a terminal."""
+    root = tmp_path_factory.mktemp("glance")
+    (root / "videos").mkdir()
+    numbered.write(root / "videos" / "a.mp4", count=20)
+    numbered.write(root / "videos" / "b\nc.mp4", count=25)
+    (root / "videos" / "e\x1b[31m.mp4").touch()
+    return root
+
+
+def test_a_run_tells_what_it_found_and_names_the_pictures(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]
+    assert exit_code(cli, words) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "a.mp4 0:00.0 to 0:00.7: no turns" in told
+    assert any(line.startswith("b\\nc.mp4 0:00.0 to") for line in told)
+    drawn = [Path(line.removeprefix("  picture: ")) for line in told if "picture:" in line]
+    assert len(drawn) == 2
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+    assert "field of view: not known of 2 of 2 videos" in told[-1]
+
+    assert exit_code(cli, words) == 0
+    again = capsys.readouterr().out
+    assert "picture" not in again
+    assert again.count("nothing new") == 3
+
+    assert exit_code(cli, ["-w", str(folder / "workspace"), "show", "a.mp4"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2] == "a.mp4 0:00.0 to 0:00.7: no turns"
+    assert Path(shown[-1].removeprefix("picture: ")) in drawn
+
+    assert exit_code(cli, ["-w", str(folder / "workspace"), "status"]) == 0
+    assert "rejections: 1 (egost rejections tells why)" in capsys.readouterr().out
+    assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
+    assert "ingest: e\\x1b[31m.mp4: zero bytes\n  fix: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("manifest", [b"path,scene\nx.mp4,a\n", b"path;scene\na.mp4;x\n", b"\xff"])
+def test_a_wrong_manifest_is_told_and_leaves_nothing_behind(
+    tmp_path: Path, manifest: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "manifest.csv").write_bytes(manifest)
+    workspace = tmp_path / "workspace"
+    assert exit_code(cli, ["-w", str(workspace), "frames", str(tmp_path)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"error: {tmp_path}/manifest.csv, line ")
+    assert second.startswith("  fix: ")
+    assert not workspace.exists()
+
+
+def test_a_workspace_that_was_half_made_is_made_whole(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    numbered.write(tmp_path / "videos" / "a.mp4", count=20)
+    (tmp_path / "workspace" / "media").mkdir(parents=True)
+    (tmp_path / "workspace" / "secret").write_bytes(b"drawn before the kill")
+    words = ["-w", str(tmp_path / "workspace"), "frames", str(tmp_path / "videos")]
+    assert exit_code(cli, words) == 0
+    assert (tmp_path / "workspace" / "secret").read_bytes() == b"drawn before the kill"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    assert exit_code(cli, ["-w", str(tmp_path / "other"), "frames", str(tmp_path / "videos")]) == 2
+
+
+def test_a_workspace_inside_the_videos_is_not_searched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbered.write(tmp_path / "a.mp4", count=20)
+    words = ["-w", str(tmp_path / "workspace"), "frames", str(tmp_path)]
+    assert exit_code(cli, words) == 0
+    (tmp_path / "workspace" / "media" / "clip.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    capsys.readouterr()
+    assert exit_code(cli, words) == 0
+    assert "ingest: 1 files: nothing new, 1 kept" in capsys.readouterr().out
