@@ -8,7 +8,7 @@ squares a clip can carry, the one is taken whose signs were right least often so
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from functools import lru_cache
 
 from pipeline.order import OrderModel
 from pipeline.records import Category, Step
@@ -159,8 +159,13 @@ def _unflipped(square: Square) -> Iterator[tuple[Mark, Mark]]:
                 yield square.marks[early], square.marks[late]
 
 
-def _words(mark: Mark) -> set[str]:
-    return {word for word in f"{mark.there} {mark.back}".split() if len(word) >= _WORD}
+@lru_cache(2**14)
+def _telling(text: str) -> frozenset[str]:
+    return frozenset(word for word in text.split() if len(word) >= _WORD)
+
+
+def _words(mark: Mark) -> frozenset[str]:
+    return _telling(f"{mark.there} {mark.back}")
 
 
 # ---- the tally -------------------------------------------------------------------------------------
@@ -204,9 +209,10 @@ def _signs(
             yield (split, "place", place, len(square.marks)), sign, _CONTEXT
     if square.contrast == "order":
         # Where the two pairs meet each option joins two other names; a right one outweighs three wrong.
-        for early, late in product(square.marks[:2], square.marks[2:]):
-            right = (early, late) == square.marks[1:3]
-            yield (split, "seam", early.there, late.there), 3 if right else -1, _SEAM
+        a, b, c, d = (mark.there for mark in square.marks)
+        yield (split, "seam", b, c), 3, _SEAM
+        for early, late in ((a, c), (a, d), (b, d)):
+            yield (split, "seam", early, late), -1, _SEAM
 
 
 def _side(square: Square, place: int) -> str:

@@ -29,6 +29,7 @@ class OrderModel:
         self._seen_in: list[Counter[str]] = [Counter() for _ in range(FOLDS)]
         for group, names in routes:
             self._count(self._fold(group), names)
+        self._place_of: dict[tuple[int, str], float] = {}
 
     def _count(self, fold: int, names: Sequence[str]) -> None:
         for at, name in enumerate(names):
@@ -58,12 +59,15 @@ class OrderModel:
 
     def _place(self, fold: int, name: str) -> float:
         """Return where in a route this name usually stands, -1 to 1, over the name and its words."""
-        places = []
-        for token in _tokens(name):
-            seen = self._seen[token] - self._seen_in[fold][token]
-            total = self._places[token] - self._places_in[fold][token]
-            places.append(total / 100 / (seen + _SHRINK))
-        return sum(places) / len(places)
+        known = self._place_of.get((fold, name))
+        if known is None:
+            places = []
+            for token in _tokens(name):
+                seen = self._seen[token] - self._seen_in[fold][token]
+                total = self._places[token] - self._places_in[fold][token]
+                places.append(total / 100 / (seen + _SHRINK))
+            known = self._place_of[fold, name] = sum(places) / len(places)
+        return known
 
 
 def _tokens(name: str) -> list[str]:

@@ -7,7 +7,7 @@ side or the order of two neighbours; the four combinations are the options, and 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import combinations, product
 from typing import Literal
 
@@ -71,6 +71,7 @@ class Mark:
         return Mark(self.back, self.there, self.at_us, self.rank)
 
 
+@lru_cache(2**14)
 def plain(text: str) -> str:
     """Give a landmark or an action the form in which every option shows it: one case, no full stop."""
     return " ".join(text.split()).rstrip(". ").lower().replace(SEPARATOR.strip(), "to")

@@ -237,7 +237,8 @@ class _Composer:
     def candidate(self, one: _Asked, min_confidence: float) -> Candidate:
         """Say what a clip's squares are chosen from, and which flips its items had."""
         kept: dict[Category, list[str]] = {}
-        for category in SQUARE_CATEGORIES:
+        # The first time there is nothing to look up, and a digest for each name would take a tenth of all.
+        for category in SQUARE_CATEGORIES if self._earlier else ():
             before = self._earlier.get(one.item_id(Task(category, "forward")))
             if before:
                 kept[category] = before.flips
@@ -258,7 +259,7 @@ class _Composer:
         written: Mapping[str, Iterable[Written]],
     ) -> None:
         """Count the letters that are taken by items which stay."""
-        for one in asked:
+        for one in asked if self._earlier else ():
             staying = [
                 (one.item_id(task), task.name)
                 for category in choices[one.clip.clip_id].squares
