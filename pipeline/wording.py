@@ -131,7 +131,9 @@ class _Section:
             said = given.get(move)
             if not isinstance(said, str) or not plain(said) or SEPARATOR.strip() in said:
                 raise self._gap(
-                    ".moves", f"has no words for {move}", f"say it as English says {english!r}"
+                    ".moves",
+                    f"has no words for {move}",
+                    f'add {move} = "...": what {english!r} is in English',
                 )
             words[move] = plain(said)
         if len(set(words.values())) < len(words):
