@@ -72,7 +72,7 @@ def measure(place: Place, folder: Path, server: labelstudio_server.Server, tasks
     drafts = [walked.draft(walked.clip(name), walk, words, words) for name in names]
     seen = walked.rows(place, folder, drafts, names, frames=16)
     seen = Rows({**seen.seen, Heading: tuple(map(winding, seen[Heading]))})
-    sending.cut_all = lambda clips, place, pixels, stage: []
+    sending.cut_all = lambda clips, place, form, stage: []
     client = labelstudio.connect(server.url, server.token)
     settings = ReviewSettings(project="benchmark push", agree=1, overlap=1, planted=0)
     took: dict[str, float] = {}

@@ -266,4 +266,4 @@ def _audit(space: Space) -> AuditSettings:
 
 def _media(space: Space) -> audit.Shown:
     settings = _settings(space)
-    return audit.Shown(settings.clip_pixels, settings.url, settings.media_url)
+    return audit.Shown(settings.clips, settings.url, settings.media_url)

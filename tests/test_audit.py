@@ -7,6 +7,7 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.clients.reviewclip import Form
 from pipeline.errors import UserError
 from pipeline.records import Answer, Item, Verdict
 from pipeline.stages import audit
@@ -24,7 +25,7 @@ from pipeline.stages.verdicts import pseudonym
 from pipeline.store import Place, Rows
 
 SETTINGS = AuditSettings()
-SHOWN = Shown(160)
+SHOWN = Shown(Form(160))
 SECRET = b"0123"
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import av
 import factories
+import numbered
 import pytest
 from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
@@ -309,7 +310,7 @@ def test_a_config_that_shows_a_field_of_no_task_is_refused_before_anything_is_se
 def test_review_clips_are_plain_constant_and_the_same_every_time(tmp_path):
     source = video_file(tmp_path / "walk.mp4")
     for name in ("a.mp4", "b.mp4"):
-        reviewclip.cut(source, 500_000, 2_500_000, 160, tmp_path / name)
+        reviewclip.cut(source, 500_000, 2_500_000, reviewclip.Form(160), tmp_path / name)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     with av.open(str(tmp_path / "a.mp4")) as file:
         assert [stream.type for stream in file.streams] == ["video"]
@@ -322,13 +323,59 @@ def test_review_clips_are_plain_constant_and_the_same_every_time(tmp_path):
     assert len(shown) == 2 * reviewclip.FPS
 
 
+GOPRO = Path(__file__).parents[2] / "shared" / "video" / "gopro_walk" / "video.mp4"
+
+
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_review_clip_carries_nothing_that_a_camera_wrote_beside_the_picture(tmp_path, sound):
+    if not GOPRO.exists():
+        pytest.skip("needs the real clips in ../shared/video")
+    with av.open(str(GOPRO)) as file:
+        assert {stream.type for stream in file.streams} == {"video", "audio", "data"}
+        assert "location" in file.metadata
+    target = tmp_path / "clip.mp4"
+    reviewclip.cut(GOPRO, 2_000_000, 5_000_000, reviewclip.Form(640, sound), target)
+    with av.open(str(target)) as file:
+        kinds = [stream.type for stream in file.streams]
+        assert kinds == (["video", "audio"] if sound else ["video"])
+        assert not {"location", "creation_time"} & set(file.metadata)
+        stream = file.streams.video[0]
+        assert (stream.width, stream.height) == (640, 362)
+        assert stream.average_rate == reviewclip.FPS
+        keys = [frame.time for frame in file.decode(video=0) if frame.key_frame]
+    assert keys == [0.0, 1.0, 2.0]
+    data = target.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert not [word for word in (b"gpmd", b"GoPro", b"+33.1268", b"fdsc") if word in data]
+
+
+@pytest.mark.parametrize(
+    ("how", "size"),
+    [
+        ({"size": (322, 178), "rotation": 90}, (176, 320)),
+        ({"size": (200, 100)}, (200, 100)),
+        ({"times_ms": [n * n for n in range(60)]}, (320, 180)),
+    ],
+)
+def test_a_review_clip_is_upright_even_and_of_constant_rate(tmp_path, how, size):
+    numbered.write(tmp_path / "walk.mp4", **how)
+    form = reviewclip.Form(320)
+    reviewclip.cut(tmp_path / "walk.mp4", 500_000, 1_500_000, form, tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as file:
+        shown = list(file.decode(video=0))
+    assert (shown[0].width, shown[0].height) == size
+    assert shown[0].rotation == 0
+    assert [round(frame.time * reviewclip.FPS) for frame in shown] == list(range(len(shown)))
+    assert len(shown) == pytest.approx(30, abs=1)
+
+
 def test_a_clip_without_its_video_is_rejected_and_the_rest_goes_out(place, tmp_path):
     seen = rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
     (tmp_path / "walk.mp4").unlink()
     done = review.push(ScriptedClient(), seen, SETTINGS, place)
     assert (done.new, [one.unit for one in done.rejected]) == (0, [clip().clip_id])
     with pytest.raises(RowError, match="is gone"):
-        reviewclip.cut(tmp_path / "walk.mp4", 0, 1, 160, tmp_path / "x.mp4")
+        reviewclip.cut(tmp_path / "walk.mp4", 0, 1, reviewclip.Form(160), tmp_path / "x.mp4")
 
 
 def test_status_counts_tasks_and_people(pushed, place):

@@ -1,12 +1,13 @@
 """Cutting review clips: what a browser plays, and nothing of what a camera wrote beside the picture.
 
-Sound, GPS tracks and metadata stay behind; rotation is applied; same input, same bytes.
+GPS tracks and metadata stay behind, and sound unless it is asked for; rotation is applied; same input, same bytes.
 """
 
 import hashlib
 import os
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import ffmpeg
@@ -16,44 +17,58 @@ from pipeline.errors import RowError
 from pipeline.store import Place
 
 FPS = 30  # constant, or the player's frame numbers drift from the times that people read
-_RECIPE = 1  # part of the name: raise it when the pictures come out different
+_RECIPE = 2  # part of the name: raise it when the pictures come out different
 
 
-def clip_name(video_id: str, start_us: int, end_us: int, pixels: int) -> str:
+@dataclass(frozen=True)
+class Form:
+    """How review clips are made: the longest side in pixels, and whether they have sound."""
+
+    pixels: int
+    sound: bool = False
+
+
+def clip_name(video_id: str, start_us: int, end_us: int, form: Form) -> str:
     """Return the media name of a review clip; it is known before the clip is cut."""
-    key = f"{_RECIPE}:{video_id}:{start_us}:{end_us}:{pixels}"
+    key = f"{_RECIPE}:{video_id}:{start_us}:{end_us}:{form.pixels}{':sound' * form.sound}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{digest[:2]}/{digest[:32]}.mp4"
 
 
 def keep_clip(
-    place: Place, path: Path, video_id: str, start_us: int, end_us: int, pixels: int
+    place: Place, path: Path, video_id: str, start_us: int, end_us: int, form: Form
 ) -> str:
     """Cut a clip into the media folder unless it is there, and return its media name.
 
     Raises RowError when the video is gone or ffmpeg can't cut it.
     """
-    name = clip_name(video_id, start_us, end_us, pixels)
+    name = clip_name(video_id, start_us, end_us, form)
     target = place.media_path(name)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        cut(path, start_us, end_us, pixels, target)
+        cut(path, start_us, end_us, form, target)
     return name
 
 
-def cut(source: Path, start_us: int, end_us: int, pixels: int, target: Path) -> None:
-    """Write H.264 at a constant rate, a keyframe a second, at most `pixels` on the longer side."""
+def cut(source: Path, start_us: int, end_us: int, form: Form, target: Path) -> None:
+    """Write H.264 at a constant rate, a keyframe a second, no larger than its form allows."""
     if not source.exists():
         raise RowError(
             f"the video {source} is gone", "bring the file back to where it was", again=True
         )
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=".mp4")
     os.close(handle)
+    sides = f"'min({form.pixels},iw)':'min({form.pixels},ih)'"
+    heard = {"acodec": "aac", "ac": 2, "ar": 48000, "flags:a": "+bitexact"}
+    seconds = (end_us - start_us) / 1e6
+    video = ffmpeg.input(str(source), ss=start_us / 1e6, t=seconds, threads=1)
+    streams = [video["v:0"], video["a:0?"]] if form.sound else [video["v:0"]]
     command = (
-        ffmpeg.input(str(source), ss=start_us / 1e6, t=(end_us - start_us) / 1e6, threads=1)
-        .output(
+        ffmpeg.output(
+            *streams,
             temporary,
-            vf=f"fps={FPS},scale='min({pixels},iw)':'min({pixels},ih)':"
+            t=seconds,  # or the last picture would stay for as long as it does in the video
+            vf=f"fps={FPS}:start_time=0,scale={sides}:"
             "force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1",
             vcodec="libx264",
             preset="veryfast",
@@ -65,10 +80,9 @@ def cut(source: Path, start_us: int, end_us: int, pixels: int, target: Path) -> 
             threads=1,
             fflags="+bitexact",
             movflags="+faststart",
-            map="0:v:0",
             map_metadata=-1,
             map_chapters=-1,
-            **{"flags:v": "+bitexact"},
+            **{"flags:v": "+bitexact", **(heard if form.sound else {})},
         )
         .global_args("-hide_banner", "-nostdin", "-loglevel", "error")
         .overwrite_output()

@@ -129,7 +129,7 @@ def _audited(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer])
 
 def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
     """Return the right choice for every item, by the walks' exact truth."""
-    pixels = space.config.settings("review", ReviewSettings).clip_pixels
+    form = space.config.settings("review", ReviewSettings).clips
     clips = {clip.clip_id: clip for clip in space.store.rows(Clip)}
     truth = _by_clip(space, folder)
     found = {}
@@ -140,7 +140,7 @@ def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
             for place, text in enumerate(item.options)
             if holds(text, steps, item.category, item.orientation)
         ]
-        movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, pixels)
+        movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, form)
         choice = right[0] if len(right) == 1 else "many" if right else "none"
         found[reviewers.Asked(movie, item.question, tuple(item.options))] = choice
     return found

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio import Annotation, Client, Task
+from pipeline.clients.reviewclip import Form
 from pipeline.config import Settings
 from pipeline.records import Answer, Clip, Frame, Item, Verdict, Video, digest
 from pipeline.stages import routepage, sending
@@ -63,9 +64,9 @@ class AuditSettings(Settings):
 
 @dataclass(frozen=True)
 class Shown:
-    """How pages show media: the longest side of clips, a server of one's own, where media are then."""
+    """How pages show media: the form of clips, a server of one's own, where media are then."""
 
-    pixels: int
+    form: Form
     url: str = ""
     media_url: str = ""
 
@@ -97,7 +98,7 @@ def push(
     """
     project = Project(settings.project, label_config(), settings.overlap)
     media = sending.media(place, shown.url, shown.media_url)
-    outlet = Outlet(client, place, media, project, shown.pixels)
+    outlet = Outlet(client, place, media, project, shown.form)
     secret = place.secret()
     there = {str(task.data.get("uid")): task for task in outlet.tasks()}
     rounds = {item.item_id: _rounds(item, there, secret) for item in rows[Item]}

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.assets import asset
 from pipeline.clients.labelstudio import Client
+from pipeline.clients.reviewclip import Form
 from pipeline.config import Settings
 from pipeline.errors import UserError
 from pipeline.records import (
@@ -128,6 +129,9 @@ class ReviewSettings(Settings):
         exclude=True,
         description="Longest side of the review clips, in pixels.",
     )
+    clip_sound: bool = Field(
+        False, exclude=True, description="Whether review clips have sound: voices may be personal."
+    )
     log: str = Field(
         "",
         exclude=True,
@@ -145,6 +149,11 @@ class ReviewSettings(Settings):
                 {"overlap": overlap, "agree": agree},
             )
         return overlap
+
+    @property
+    def clips(self) -> Form:
+        """How review clips are made."""
+        return Form(self.clip_pixels, self.clip_sound)
 
     @property
     def gold_project(self) -> str:
@@ -252,7 +261,7 @@ def push(
 
     def out(title: str, overlap: int) -> Rounds:
         project = Project(title, config, overlap)
-        outlet = Outlet(client, place, media, project, settings.clip_pixels)
+        outlet = Outlet(client, place, media, project, settings.clips)
 
         def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
             return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
@@ -267,19 +276,8 @@ def push(
         (shown, "gold") for shown in queue if shown.clip.clip_id in known
     ]
     if gold:
-        pushed = _both(pushed, out(settings.gold_project, _EVERYBODY).send(gold))
+        pushed += out(settings.gold_project, _EVERYBODY).send(gold)
     return pushed
-
-
-def _both(one: Pushed, other: Pushed) -> Pushed:
-    return Pushed(
-        one.new + other.new,
-        one.updated + other.updated,
-        one.reopened + other.reopened,
-        one.kept + other.kept,
-        (*one.rejected, *other.rejected),
-        one.project_url,
-    )
 
 
 def adjudicate(
@@ -303,7 +301,7 @@ def adjudicate(
     ]
 
     project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    outlet = Outlet(client, place, media, project, settings.clip_pixels)
+    outlet = Outlet(client, place, media, project, settings.clips)
     guidelines = routepage.guideline_version()
 
     def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from pipeline.clients import labelstudio_server, reviewclip
 from pipeline.clients.labelstudio import Client, Task
+from pipeline.clients.reviewclip import Form
 from pipeline.errors import RowError, UserError
 from pipeline.records import Clip, Frame, Rejection, Video
 from pipeline.store import Place
@@ -38,6 +39,17 @@ class Pushed:
     kept: int = 0
     rejected: tuple[Rejection, ...] = ()
     project_url: str = ""
+
+    def __add__(self, other: "Pushed") -> "Pushed":
+        """Return what both did; people open the first one's project."""
+        return Pushed(
+            self.new + other.new,
+            self.updated + other.updated,
+            self.reopened + other.reopened,
+            self.kept + other.kept,
+            (*self.rejected, *other.rejected),
+            self.project_url,
+        )
 
 
 @dataclass(frozen=True)
@@ -74,15 +86,15 @@ Item = TypeVar("Item")
 class Outlet:
     """An open project, and all that takes a page there: review clips, media, checks, posts.
 
-    `pixels` is the longest side of review clips. Whatever is missing on the server is made there.
+    `form` is how review clips are made. Whatever is missing on the server is made there.
     """
 
     def __init__(
-        self, client: Client, place: Place, media: "Media", project: Project, pixels: int
+        self, client: Client, place: Place, media: "Media", project: Project, form: Form
     ) -> None:
         self.client = client
         self.number = client.project(project.title, project.config, project.overlap)
-        self._place, self._media, self._config, self._pixels = place, media, project.config, pixels
+        self._place, self._media, self._config, self._form = place, media, project.config, form
         if media.served:
             client.serve(self.number, media.served)
         self._shelf = client.project(_SHELF, _SHELF_CONFIG, 1) if media.uploads else 0
@@ -105,7 +117,7 @@ class Outlet:
 
     def movie(self, clip: Clip) -> str:
         """Return the media name of a clip's review clip."""
-        return reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, self._pixels)
+        return reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, self._form)
 
     def send(
         self,
@@ -122,7 +134,7 @@ class Outlet:
         def prepare(part: Sequence[Item]) -> _Batch:
             plans = [found for one in part if (found := plan(one))]
             clips = ((one.clip, one.video) for one in plans)
-            failed = cut_all(clips, self._place, self._pixels, stage)
+            failed = cut_all(clips, self._place, self._form, stage)
             without = {one.unit for one in failed}
             ready = [one for one in plans if one.clip.clip_id not in without]
             pages = None if self.uploads else self._pages(ready)
@@ -222,7 +234,7 @@ class _Batch:
 
 
 def cut_all(
-    clips: Iterable[tuple[Clip, Video]], place: Place, pixels: int, stage: str = "push"
+    clips: Iterable[tuple[Clip, Video]], place: Place, form: Form, stage: str = "push"
 ) -> list[Rejection]:
     """Cut the review clips that aren't there yet; ffmpeg works outside Python, so threads do."""
 
@@ -230,7 +242,7 @@ def cut_all(
         clip, video = one
         path = Path(video.root) / video.path
         try:
-            reviewclip.keep_clip(place, path, video.video_id, clip.start_us, clip.end_us, pixels)
+            reviewclip.keep_clip(place, path, video.video_id, clip.start_us, clip.end_us, form)
         except RowError as error:
             return Rejection(stage=stage, unit=clip.clip_id, what=error.what, fix=error.fix)
         return None

@@ -11,6 +11,7 @@ from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
+from pipeline.clients.reviewclip import Form
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.errors import UserError
@@ -76,7 +77,7 @@ def test_a_person_answers_an_item(
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["asked"], FRAMES)
     seen = Rows({**made.seen, Item: (item,), Verdict: (), Answer: ()})
-    audit.push(client, seen, settings, Shown(160), server_place)
+    audit.push(client, seen, settings, Shown(Form(160)), server_place)
 
     page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
     page.get_by_text("none is right").wait_for()

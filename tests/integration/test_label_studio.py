@@ -188,11 +188,13 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     drafts = [draft(clip(name), TRUE) for name in names]
     seen = rows(place, tmp_path, drafts, names, frames=1)
     settings = ReviewSettings(project="test killed", agree=1, overlap=1, planted=0)
-    movie = reviewclip.keep_clip(place, tmp_path / "walk.mp4", "any", 0, 3_000_000, 160)
+    movie = reviewclip.keep_clip(
+        place, tmp_path / "walk.mp4", "any", 0, 3_000_000, reviewclip.Form(160)
+    )
     for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
         one = clip(name)
         path = place.media_path(
-            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, settings.clip_pixels)
+            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, settings.clips)
         )
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(place.media_path(movie).read_bytes())
