@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -24,13 +26,19 @@ class Played(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(user).encode())
     def log_message(self, *words):
         pass
-HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Played).serve_forever()
+port = int(sys.argv[sys.argv.index("--port") + 1])
+try:
+    server = HTTPServer(("127.0.0.1", port), Played)
+except OSError:  # in silence, as Label Studio does
+    server = HTTPServer(("127.0.0.1", 0), Played)
+server.serve_forever()
 """
 
 # Starts the server of a workspace and is killed at once after the spawn.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from threading import Thread
 from pipeline.clients import labelstudio_server
 from pipeline.errors import UserError
 from pipeline.store import Place
@@ -74,6 +82,36 @@ def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
     finally:
         if labelstudio_server._birth(pid):
             os.kill(pid, 9)
+
+
+def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
+    tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, port_of = Place(tmp_path / "workspace"), labelstudio_server._free_port
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "UP", "email": "somebody@else"}')
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        Thread(target=stranger.serve_forever, daemon=True).start()
+        taken = stranger.server_address[1]
+        # As if it had been free a moment ago.
+        found = [taken, port_of(0)]
+        monkeypatch.setattr(labelstudio_server, "_free_port", lambda *_: found.pop(0))
+        server = labelstudio_server.start(place)
+        assert server.url != f"http://127.0.0.1:{taken}"
+        assert labelstudio_server.stop(place)
+        found = [taken]
+        with pytest.raises(UserError, match="doesn't know this workspace's key"):
+            labelstudio_server.start(place, taken)
+        assert labelstudio_server.status(place) is None
+        stranger.shutdown()
 
 
 def test_a_server_that_cant_say_who_it_is_does_not_run(tmp_path: Path, installed: Path) -> None:

@@ -99,18 +99,32 @@ def start(place: Place, port: int = 0) -> Server:
                 if _alive(home):
                     raise  # else it was just ending
         program = environment() / "bin" / "label-studio"
-        port = _free_port(port)
-        known = _secrets(home)
+        first = _free_port(port) if port else _free_port(PORT, 0)
         _prepare(place, home, program)
-        pid = _spawn(program, home, known, port, lock)
-        server = Server(f"http://127.0.0.1:{port}", pid, USER, known.password, known.token)
         try:
-            _await_health(server, home / "server.log")
-        except BaseException:
-            _end(_Mark(pid, _birth(pid) or "", port))
-            (home / _MARK).unlink(missing_ok=True)
-            raise
-        return server
+            return _launch(program, home, first, lock)
+        except _StrangerError:
+            if port:
+                raise
+            # Another server took that port while ours was starting, and ours the next one in silence.
+            return _launch(program, home, _free_port(0), lock)
+
+
+class _StrangerError(UserError):
+    """Somebody else's server answers on the port."""
+
+
+def _launch(program: Path, home: Path, port: int, lock: int) -> Server:
+    known = _secrets(home)
+    pid = _spawn(program, home, known, port, lock)
+    server = Server(f"http://127.0.0.1:{port}", pid, USER, known.password, known.token)
+    try:
+        _await_health(server, home / "server.log")
+    except BaseException:
+        _end(_Mark(pid, _birth(pid) or "", port))
+        (home / _MARK).unlink(missing_ok=True)
+        raise
+    return server
 
 
 def stop(place: Place) -> bool:
@@ -206,10 +220,10 @@ def _await_health(server: Server, log: Path) -> None:
             f"see {log}; a busy machine may only need a second try",
         )
     if not _is_ours(server):
-        raise UserError(
+        raise _StrangerError(
             server.url,
             "the server there doesn't know this workspace's key",
-            f"delete {log.parent / 'data'} if it came from elsewhere, or choose another port",
+            f"choose another --port; delete {log.parent / 'data'} if it came from elsewhere",
         )
 
 
@@ -233,9 +247,9 @@ def _is_ours(server: Server) -> bool:
         return False
 
 
-def _free_port(port: int) -> int:
+def _free_port(*candidates: int) -> int:
     """Return a port that nobody listens on: Label Studio itself would take the next one in silence."""
-    for candidate in (port,) if port else (PORT, 0):
+    for candidate in candidates:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -244,7 +258,9 @@ def _free_port(port: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise UserError(
-        f"port {port}", "another program listens there", "choose another --port, or leave it out"
+        f"port {candidates[0]}",
+        "another program listens there",
+        "choose another --port, or leave it out",
     )
 
 
