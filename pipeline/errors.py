@@ -23,16 +23,20 @@ class EgostError(Exception):
 
 
 class UserError(EgostError):
-    """Something that the user has to change: where it is, what is wrong, what mends it."""
+    """Something that the user has to change: where it is, what is wrong, what mends it.
+
+    `log` are another program's last lines, shown below what is wrong.
+    """
 
     exit_code = 2
 
-    def __init__(self, where: str, what: str, fix: str) -> None:
+    def __init__(self, where: str, what: str, fix: str, log: Iterable[str] = ()) -> None:
         super().__init__(where, what, fix)
-        self.where, self.what, self.fix = where, what, fix
+        self.where, self.what, self.fix, self.log = where, what, fix, tuple(log)
 
     def __str__(self) -> str:
-        return f"error: {plain(self.where)}: {plain(self.what)}\n  fix: {plain(self.fix)}"
+        log = "".join(f"\n    {plain(line)}" for line in self.log)
+        return f"error: {plain(self.where)}: {plain(self.what)}{log}\n  fix: {plain(self.fix)}"
 
 
 class MistakesError(UserError):

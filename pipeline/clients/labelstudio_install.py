@@ -95,8 +95,9 @@ def _command(command: list[str], log: Path, what: str, env: dict[str, str]) -> N
     if done.returncode:
         raise UserError(
             what,
-            f"{' '.join(command[:3])} ... ended with {done.returncode}:\n{tail(log)}",
+            f"{' '.join(command[:3])} ... ended with {done.returncode}:",
             f"see {log}, check network and disk, then run this again",
+            tail(log),
         )
 
 
@@ -112,10 +113,9 @@ def clean(home: Path) -> dict[str, str]:
     }
 
 
-def tail(log: Path) -> str:
-    """Return the last lines of a log, indented."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-_LOG_TAIL_LINES:])
+def tail(log: Path) -> list[str]:
+    """Return the last lines of a log."""
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
 
 
 @contextmanager

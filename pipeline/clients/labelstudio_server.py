@@ -206,7 +206,7 @@ def _await_health(server: Server, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _HEALTH_SECONDS:
         if _birth(server.pid) is None:
-            raise UserError("Label Studio", f"it ended while starting:\n{tail(log)}", f"see {log}")
+            raise UserError("Label Studio", "it ended while starting:", f"see {log}", tail(log))
         try:
             if httpx.get(f"{server.url}/health", timeout=5).json().get("status") == "UP":
                 break
@@ -216,8 +216,9 @@ def _await_health(server: Server, log: Path) -> None:
     else:
         raise UserError(
             "Label Studio",
-            f"not up after {_HEALTH_SECONDS} s:\n{tail(log)}",
+            f"not up after {_HEALTH_SECONDS} s:",
             f"see {log}; a busy machine may only need a second try",
+            tail(log),
         )
     if not _is_ours(server):
         raise _StrangerError(
