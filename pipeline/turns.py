@@ -199,12 +199,13 @@ def travelling(swings: Sequence[Swing], steps: Sequence[Step]) -> list[bool]:
     ]
     for index, (there, back) in enumerate(pairwise(swings)):
         left_over = abs(there.yaw_degrees + back.yaw_degrees)
-        returned = there.yaw_degrees * back.yaw_degrees < 0 and left_over < 0.4 * abs(
-            there.yaw_degrees
-        )
+        aside = abs(there.yaw_degrees)
+        returned = there.yaw_degrees * back.yaw_degrees < 0 and left_over < 0.4 * aside
         soon = back.start_us - there.end_us < _GLANCE_US
         middles = (_middle(there), _middle(back))
-        if returned and soon and not _moved(*middles, steps, looking_ahead=True):
+        if not (returned and soon and aside < _GLANCE_DEGREES):
+            continue
+        if not _moved(*middles, steps, looking_ahead=True):
             moved[index] = moved[index + 1] = False
     return moved
 

@@ -1,0 +1,47 @@
+"""What a swing of the heading is: a turn of the way, or a look aside and back."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.motion import Step
+from pipeline.turns import Swing, travelling
+
+SECOND = 1_000_000
+
+
+def still(seconds: int) -> list[Step]:
+    """Return the steps of a camera that goes nowhere, ten a second."""
+    return [
+        Step(t, t + SECOND // 10, (0.0, 0.0, 0.0), 0.9, 0.0, (0.0, 0.0, 1.0))
+        for t in range(0, seconds * SECOND, SECOND // 10)
+    ]
+
+
+def swing(start: float, end: float, degrees: float) -> Swing:
+    around = abs(degrees) >= 150
+    kind = "around" if around else "left" if degrees > 0 else "right"
+    return Swing(round(start * SECOND), round(end * SECOND), kind, degrees)
+
+
+def walked(steps: list[Step], start: float, end: float) -> list[Step]:
+    """Return the steps with forward travel in this span."""
+    inside = [start * SECOND <= step.start_us < end * SECOND for step in steps]
+    return [replace(step, parallax=0.8 * one) for step, one in zip(steps, inside, strict=True)]
+
+
+def test_a_look_aside_and_back_is_no_turn_of_the_way() -> None:
+    steps = walked(still(30), 8, 30)
+    assert travelling([swing(4, 5, 70), swing(6, 7, -68)], steps) == [False, False]
+
+
+@pytest.mark.parametrize("degrees", [125, 200])
+def test_nobody_looks_so_far_aside_without_turning_round(degrees: float) -> None:
+    """In a real office two turns around within a few seconds had read as a look aside."""
+    steps = [replace(step, ahead=(1.0, 0.0, 0.0)) for step in walked(still(30), 4, 12)]
+    assert travelling([swing(4, 6, degrees), swing(7, 9, -degrees)], steps) == [True, True]
+
+
+def test_what_walks_on_in_between_has_turned() -> None:
+    steps = walked(still(30), 4, 12)
+    assert travelling([swing(4, 6, 90), swing(8, 9, -90)], steps) == [True, True]
