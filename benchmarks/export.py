@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.records import Step
 from pipeline.releases.layout import Entry, Evidence, Question
 from pipeline.releases.publish import Issue, publish
+from pipeline.route import MOVE_WORDS
 
 _MOVES = ("turn left", "turn right", "turn around")
 _SHA256 = "0" * 64
@@ -50,7 +51,7 @@ def entries(count: int) -> Iterator[Entry]:
             frame_seconds=[float(place) for place in range(16)],
             frame_media=[f"{place:02x}/{clip:032x}.jpg" for place in range(16)], findings=[],
             provider="motion", model=None, prompt_sha256=None, reply_id=None, cost_usd=None,
-            verdicts=2, fingerprint="f" * 16,
+            verdicts=2, fingerprint="f" * 16, written_evidence=None, written_seconds=[],
         )  # fmt: skip
         yield Entry("train" if clip % 5 == 0 else "test", question, evidence)
 
@@ -62,7 +63,7 @@ def one(count: int) -> None:
         issue = Issue(
             version="1.0.0", dataset="scaled", language="en", canary="none",
             settings={"export": {}}, entries=entries(count), sources={_SHA256: source}, gates=[],
-            left_out={}, newest_verdict_us=0, agreement={},
+            left_out={}, newest_verdict_us=0, agreement={}, words=MOVE_WORDS,
         )  # fmt: skip
         started = time.perf_counter()
         made = publish(Path(folder), Path(folder) / "sealed", issue)

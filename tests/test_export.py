@@ -1,6 +1,8 @@
 import hashlib
 import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +317,15 @@ def test_items_of_a_video_that_is_gone_are_left_out(filled: Store) -> None:
     assert dict(made.counts) == {"test": 8}
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["left_out"] == {"of a video, clip or route that is gone": 4}
+
+
+def test_the_benchmark_writes_releases() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "export.py"
+    done = subprocess.run(
+        [sys.executable, script, "80"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.match(r" +80 rows: +[\d.]+ s, peak +\d+ MB, release +[\d.]+ MB\n", done.stdout)
 
 
 def test_the_secret_and_the_machine_stay_at_home(filled: Store) -> None:

@@ -21,7 +21,9 @@ from pipeline.gates import GATES, Gate
 from pipeline.looks import look, near_identical
 from pipeline.records import Answer, Clip, Frame, Heading, Item, Route, Still, Turn, Video
 from pipeline.releases.harvest import Harvest
+from pipeline.releases.layout import Question
 from pipeline.releases.reading import open_release
+from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
@@ -168,6 +170,37 @@ def test_a_reverse_that_does_not_invert_is_caught(space: Space) -> None:
         lambda item: item.model_copy(update=wrong) if item.item_id == victim.item_id else item,
     )
     assert victim.item_id in failed(space)["inverse_pairs"].rows
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_items_of_three_or_five_options_are_caught_and_can_be_released_even_so(
+    space: Space, count: int
+) -> None:
+    wanted = [item.item_id for item in space.store.rows(Item) if item.options]
+
+    def resized(item: Item) -> Item:
+        if item.item_id not in wanted:
+            return item
+        rest = [text for text in item.options if text != item.answer_text] + ["none of them"]
+        options = [*rest[: count - 1], item.answer_text]
+        return item.model_copy(update={"options": options, "answer_index": count - 1})
+
+    edit(space, Item, "compose", resized)
+    assert failed(space)["four_options"].rows == tuple(sorted(wanted))
+    made = release(space)
+    assert "four_options" in verify(made.folder).admitted
+    rows = [row for _, row in open_release(made.folder).questions() if row.options]
+    assert {row.answer for row in rows} == {"ABCDE"[count - 1]}
+    shown = gallery_of_release(open_release(made.folder))
+    assert {item["right"] for clip in shown.clips for item in clip.items} == {None, count - 1}
+    (first, *_) = json.loads((made.folder / "adapters/ego_st/test.json").read_text("utf-8"))
+    assert first["question"].endswith(
+        f" {'ABCDE'[count - 1]}. {rows_by_id(rows)[first['question_id']]}"
+    )
+
+
+def rows_by_id(rows: list[Question]) -> dict[str, str | None]:
+    return {row.id: row.answer_text for row in rows}
 
 
 def test_a_video_without_consent_is_caught(space: Space) -> None:

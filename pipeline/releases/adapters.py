@@ -3,14 +3,15 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from pipeline.releases.layout import Question, Shards
+from pipeline.releases.layout import LETTERS, Question, Shards
 from pipeline.releases.reading import Released
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -18,8 +19,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write `mcq/`, `adapters/` and `eval.yaml` into a release whose `data/` is there."""
-    released = Released(folder, dict(manifest))
-    splits = _choices_alone(folder, released, manifest)
+    splits = [split for split, count in manifest["multiple_choice_items"].items() if count]
     if not splits:
         return
     slug = re.sub(r"\W+", "_", f"{manifest['dataset']}".lower()).strip("_") or "egost"
@@ -55,70 +55,68 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(environment.get_template(template).render(named), encoding="utf-8")
-    _write_tsv(folder / "adapters" / "vlmevalkit" / f"{slug}.tsv", released, scored)
-    for split in splits:
-        write_first_form(
-            folder / "adapters" / "ego_st" / f"{split}.json", _choices(released, split)
-        )
+    _write_rows(folder, manifest, splits, f"vlmevalkit/{slug}.tsv", scored)
 
 
-def _choices_alone(folder: Path, released: Released, manifest: Mapping[str, Any]) -> list[str]:
-    """Write the multiple-choice rows once more, alone: most tools can't tell two formats apart."""
+def _write_rows(
+    folder: Path, manifest: Mapping[str, Any], splits: Sequence[str], table: str, scored: str
+) -> None:
+    """Write the multiple-choice rows in every form, reading them once.
+
+    Alone as Parquet, since most tools can't tell two formats apart; as the first Ego-ST release has
+    them; and those of the split `scored` as a table.
+    """
     metadata = {name: str(manifest[name]) for name in ("dataset", "version", "canary")}
-    shards: dict[str, Shards] = {}
-    for split, row in released.questions():
-        if row.format == "mcq":
-            if split not in shards:
-                shards[split] = Shards(folder / "mcq", split, Question, metadata)
-            shards[split].add(row)
-    for one in shards.values():
+    beside = folder / "adapters"
+    with ExitStack() as stack:
+        alone = {split: Shards(folder / "mcq", split, Question, metadata) for split in splits}
+        first = {
+            split: stack.enter_context(_first_form(beside / "ego_st" / f"{split}.json"))
+            for split in splits
+        }
+        add_to_table = stack.enter_context(_table(beside / table))
+        for split, row in Released(folder, dict(manifest)).questions():
+            if row.format != "mcq":
+                continue
+            alone[split].add(row)
+            first[split](row)
+            if split == scored:
+                add_to_table(row)
+    for one in alone.values():
         one.close()
-    return list(shards)
 
 
-def _choices(released: Released, split: str) -> Iterator[Question]:
-    return (row for found, row in released.questions() if found == split and row.format == "mcq")
-
-
-def _write_tsv(path: Path, released: Released, split: str) -> None:
-    columns = (
-        "index",
-        "video",
-        "question",
-        "candidates",
-        "answer",
-        "question_type",
-        "frames",
-        "id",
-    )
+@contextmanager
+def _table(path: Path) -> Iterator[Callable[[Question], None]]:
+    """Write items as VLMEvalKit's TSV; yields what adds one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = ["index", "video", "question", "candidates", "answer", "question_type", "frames", "id"]
+    number = count()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(columns)
-        for number, row in enumerate(_choices(released, split)):
-            writer.writerow(
-                [
-                    number,
-                    row.video,
-                    row.question,
-                    json.dumps(row.options, ensure_ascii=False),
-                    row.answer,
-                    row.question_type,
-                    json.dumps(row.frames),
-                    row.id,
-                ]
-            )
+        writer.writerow(names)
+
+        def add(row: Question) -> None:
+            options = json.dumps(row.options, ensure_ascii=False)
+            asked = (row.video, row.question, options, row.answer, row.question_type)
+            writer.writerow((next(number), *asked, json.dumps(row.frames), row.id))
+
+        yield add
 
 
-def write_first_form(path: Path, rows: Iterator[Question]) -> None:
-    """Write items as the first Ego-ST release has them: options inside the question, letter answers."""
+@contextmanager
+def _first_form(path: Path) -> Iterator[Callable[[Question], None]]:
+    """Write items as the first Ego-ST release has them: options inside the question, letter answers.
+
+    Yields what adds one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        file = stack.enter_context(path.open("w", encoding="utf-8"))
-        file.write("[")
-        for number, row in enumerate(rows):
-            options = " ".join(
-                f"{name}. {text}" for name, text in zip("ABCD", row.options, strict=True)
-            )
+    number = count()
+    with path.open("w", encoding="utf-8") as file:
+
+        def add(row: Question) -> None:
+            lettered = zip(LETTERS, row.options, strict=False)
+            options = " ".join(f"{name}. {text}" for name, text in lettered)
             item = {
                 "question_id": row.id,
                 "video": row.video,
@@ -128,6 +126,9 @@ def write_first_form(path: Path, rows: Iterator[Question]) -> None:
                 "question": f"{row.question} {options}",
                 "answer": row.answer,
             }
-            file.write(",\n " if number else "\n ")
+            file.write(",\n " if next(number) else "\n ")
             file.write(json.dumps(item, ensure_ascii=False))
+
+        file.write("[")
+        yield add
         file.write("\n]\n")

@@ -20,7 +20,7 @@ from pipeline.records import (
     Video,
     Written,
 )
-from pipeline.releases.layout import GLANCE, Entry, Evidence, Question
+from pipeline.releases.layout import GLANCE, LETTERS, Entry, Evidence, Question
 from pipeline.store import Place, Store
 from pipeline.wording import load
 
@@ -142,7 +142,7 @@ class Harvest:
     def _question(self, item: Item, dataset: str) -> Question:
         video, clip = self.videos[item.video_id], self.clips[item.clip_id]
         stills = self.stills.get(item.clip_id, ())
-        letter = "ABCD"[item.answer_index] if item.answer_index is not None else None
+        letter = LETTERS[item.answer_index] if item.answer_index is not None else None
         return Question(
             id=item.item_id,
             dataset=dataset,

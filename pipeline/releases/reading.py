@@ -14,7 +14,7 @@ from pipeline.arrow import arrow_schema
 from pipeline.errors import GateError, UserError
 from pipeline.gates import Candidate, Origin
 from pipeline.records import Item, Record, Route
-from pipeline.releases.layout import Entry, Evidence, Question
+from pipeline.releases.layout import LETTERS, Entry, Evidence, Question
 from pipeline.route import MOVE_WORDS
 from pipeline.tasks import Words
 
@@ -191,7 +191,7 @@ def _item(question: Question, split: str, clip_id: str, behind: Evidence | None 
             "format": question.format,
             "question": question.question,
             "options": question.options,
-            "answer_index": None if letter is None else "ABCDEFGHIJ".find(letter),
+            "answer_index": None if letter is None else LETTERS.find(letter),
             "answer_text": question.answer_text or "",
             "option_kind": "square" if flips else "model" if question.options else None,
             "contrast": question.contrast,

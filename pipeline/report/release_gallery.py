@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.records import Turn, TurnKind
-from pipeline.releases.layout import GLANCE, Evidence, Question
+from pipeline.releases.layout import GLANCE, LETTERS, Evidence, Question
 from pipeline.releases.reading import Released
 from pipeline.report.figures import (
     TASK_ORDER,
@@ -144,7 +144,7 @@ def _item(row: Question, behind: Evidence | None) -> dict[str, Any]:
         "task": row.question_type,
         "question": row.question,
         "options": row.options,
-        "right": None if row.answer is None else "ABCD".index(row.answer),
+        "right": None if row.answer is None else LETTERS.index(row.answer),
         "answer": row.answer_text or "",
         "status": behind.status if behind else "withheld",
         "why": "",
