@@ -75,6 +75,32 @@ def test_a_fault_is_told_with_its_row(tmp_path: Path, fault: dict[str, Any], gat
     assert any(line.startswith(f"{expected}: ") for line in faults_by_row(foreign, found.values()))
 
 
+def test_lines_that_hold_no_row_are_told_and_the_others_read(tmp_path: Path) -> None:
+    good = [json.dumps(row(number)) for number in range(4)]
+    lines = [*good, "[1]", '{"question": ', json.dumps(row(4, answer=float("nan"))), "null"]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = read(tmp_path / "a.jsonl")
+    assert len(found.items) == 4
+    assert [(place.rpartition(" ")[2], why) for place, why in found.unread.items()] == [
+        ("5", "not an object with named fields"),
+        ("6", "not valid JSON: Expecting value"),
+        ("7", "the answer is none of the 4 options: answer = 'nan'"),
+        ("8", "not an object with named fields"),
+    ]
+    (gate, *_) = audit(found)
+    assert gate.figure == "4 rows that can't be read (50.0%)"
+    with pytest.raises(UserError, match="line 5: not an object") as told:
+        read_items(tmp_path / "a.jsonl")
+    assert "egost import FILE --to" in told.value.fix
+
+
+def test_every_failed_check_has_a_remedy(tmp_path: Path) -> None:
+    rows = [row(0, question_id="same", answer="A") for _ in range(12)]
+    failed = [gate for gate in audited(tmp_path, rows).values() if not gate.met]
+    assert {gate.name for gate in failed} == {"letters", "duplicates"}
+    assert all(gate.fix for gate in failed)
+
+
 def test_a_skewed_letter_is_told(tmp_path: Path) -> None:
     rows = [row(4 * number, question_id=f"q{number}", video=f"v{number}") for number in range(12)]
     found = audited(tmp_path, rows)

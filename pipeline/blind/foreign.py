@@ -27,6 +27,11 @@ class Foreign:
     unread: Mapping[str, str]  # by row
     open_rows: int
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are."""
+        return len(self.items) + len(self.unread) + self.open_rows
+
     def __str__(self) -> str:
         opened = f", {self.open_rows} open questions passed over" if self.open_rows else ""
         return f"import: {self.path}: {len(self.items)} multiple-choice items read, {len(self.unread)} rows can't be read{opened}"
@@ -56,7 +61,9 @@ def read(path: Path) -> Foreign:
 def audit(foreign: Foreign) -> list[Gate]:
     """Run every check that needs the rows alone; `rows` name those at fault."""
     return [
-        _gate("readable", foreign.unread, "rows that can't be read", len(foreign.unread)),
+        _gate(
+            "readable", foreign.unread, "rows that can't be read", foreign.rows, "mend these rows"
+        ),
         *(check(foreign.items) for check in CHECKS),
     ]
 
@@ -69,7 +76,13 @@ def four_options(items: Sequence[ProbeItem]) -> Gate:
         if len(item.options) != OPTIONS
         or len({text.casefold().strip(" .") for text in item.options}) != OPTIONS
     ]
-    return _gate("four_options", faults, "items without four different options", len(items))
+    return _gate(
+        "four_options",
+        faults,
+        "items without four different options",
+        len(items),
+        "give each item four options, no two alike",
+    )
 
 
 def letters(items: Sequence[ProbeItem]) -> Gate:
@@ -82,7 +95,12 @@ def letters(items: Sequence[ProbeItem]) -> Gate:
         faults = []
     told = f"{_LETTERS[letter]} is right in {count} of {len(items)} ({count / len(items):.1%})"
     return Gate(
-        name="letters", met=not faults, figure=told, limit="equal within 3 %", rows=tuple(faults)
+        name="letters",
+        met=not faults,
+        figure=told,
+        limit="equal within 3 %",
+        rows=tuple(faults),
+        fix="draw each item's order of options anew" if faults else "",
     )
 
 
@@ -92,7 +110,13 @@ def stems(items: Sequence[ProbeItem]) -> Gate:
     for item in items:
         tasks[_stem(item)][item.task] += 1
     faults = [item.id for item in items if tasks[_stem(item)].most_common(1)[0][0] != item.task]
-    return _gate("stems", faults, "items whose question is that of another task", len(items))
+    return _gate(
+        "stems",
+        faults,
+        "items whose question is that of another task",
+        len(items),
+        "give them the task that they ask for, or its question",
+    )
 
 
 def duplicates(items: Sequence[ProbeItem]) -> Gate:
@@ -104,7 +128,7 @@ def duplicates(items: Sequence[ProbeItem]) -> Gate:
         if marks & seen:
             faults.append(item.id)
         seen |= marks
-    return _gate("duplicates", faults, "items that stand twice", len(items))
+    return _gate("duplicates", faults, "items that stand twice", len(items), "keep one of each")
 
 
 def reverses(items: Sequence[ProbeItem]) -> Gate:
@@ -120,7 +144,13 @@ def reverses(items: Sequence[ProbeItem]) -> Gate:
             pairs += 1
             if back != [_SWAPPED[side] for side in reversed(forth)]:
                 faults.append(item.id)
-    return _gate("reverses", faults, "reverse answers that don't invert the forward one", pairs)
+    return _gate(
+        "reverses",
+        faults,
+        "reverse answers that don't invert the forward one",
+        pairs,
+        "derive the way back from the way there: backwards, left and right swapped",
+    )
 
 
 CHECKS: tuple[Callable[[Sequence[ProbeItem]], Gate], ...] = (
@@ -136,7 +166,7 @@ def _stem(item: ProbeItem) -> str:
     return " ".join(item.question.casefold().split())
 
 
-def _gate(name: str, faults: Iterable[str], what: str, total: int) -> Gate:
+def _gate(name: str, faults: Iterable[str], what: str, total: int, fix: str) -> Gate:
     rows = tuple(faults)
     share = f" ({len(rows) / total:.1%})" if total else ""
     return Gate(
@@ -145,7 +175,7 @@ def _gate(name: str, faults: Iterable[str], what: str, total: int) -> Gate:
         figure=f"{len(rows)} {what}{share}",
         limit="0",
         rows=rows,
-        fix="look at these rows" if rows else "",
+        fix=fix if rows else "",
     )
 
 

@@ -45,6 +45,7 @@ _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _TAIL = re.compile(r"\s*\b(?:options|choices)\s*:?\s*$", re.IGNORECASE)
 _FIX = "each item needs a question, two or more options, and the answer as index (from 0), letter or text"
+_PASS_OVER = "; egost import FILE --to OTHER.jsonl tells every such row and writes the rest"
 
 
 class _RowFaultError(ValueError):
@@ -65,7 +66,7 @@ def read_items(path: Path) -> list[ProbeItem]:
                     row, f"{file.stem}:{len(found)}" if len(files) > 1 else str(len(found))
                 )
             except _RowFaultError as fault:
-                raise UserError(where, str(fault), _FIX) from fault
+                raise UserError(where, str(fault), _FIX + _PASS_OVER) from fault
             if item:
                 found.append(item)
     if not found:
@@ -167,15 +168,13 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _rows(file: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each row's place with what stands there: that it is none is the row's own fault."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise UserError(str(file), "not a known kind of file", "use .jsonl, .json or .parquet")
     try:
-        for where, row in reader(file):
-            if not isinstance(row, dict):
-                raise UserError(where, "not an object with named fields", _FIX)
-            yield where, row
+        yield from reader(file)
     except UnicodeDecodeError as error:
         raise UserError(str(file), f"not UTF-8 text: {error}", "save it as UTF-8") from error
 
@@ -186,11 +185,10 @@ def _read_jsonl(file: Path) -> Iterator[tuple[str, Any]]:
             if line.strip():
                 where = f"{file}, line {number}"
                 try:
-                    yield where, json.loads(line)
+                    row = json.loads(line)
                 except json.JSONDecodeError as error:
-                    raise UserError(
-                        where, f"not valid JSON: {error.msg}", "mend that line"
-                    ) from error
+                    row = _RowFaultError(f"not valid JSON: {error.msg}")
+                yield where, row
 
 
 def _read_json(file: Path) -> Iterator[tuple[str, Any]]:
@@ -224,7 +222,11 @@ _READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parque
 # ---- one row ---------------------------------------------------------------------------------------
 
 
-def _item(row: Mapping[str, Any], number: str) -> ProbeItem | None:
+def _item(row: Any, number: str) -> ProbeItem | None:
+    if isinstance(row, _RowFaultError):
+        raise row
+    if not isinstance(row, Mapping):
+        raise _RowFaultError("not an object with named fields")
     question = _first(row, _QUESTION)
     if not isinstance(question, str) or not question.strip():
         raise _RowFaultError(f"no question (looked for {', '.join(_QUESTION)})")
@@ -371,7 +373,7 @@ def _place(value: Any, options: list[str]) -> int | None:
     if isinstance(value, int | float):
         if _plain(str(value)) in plain:
             return plain.index(_plain(str(value)))
-        return int(value) if value == int(value) and 0 <= value < len(options) else None
+        return next((place for place in range(len(options)) if place == value), None)
     tagged = _TAGGED.search(value)
     text = (tagged.group(1) if tagged else value).strip()
     text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
@@ -383,7 +385,7 @@ def _place(value: Any, options: list[str]) -> int | None:
         rest = letter.group(2)
         if place < len(options) and (not rest or _plain(rest) == plain[place]):
             return place
-    return int(text) if text.isdecimal() and int(text) < len(options) else None
+    return next((place for place in range(len(options)) if str(place) == text), None)
 
 
 def _plain(text: str) -> str:
