@@ -112,7 +112,9 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where
         Path(temporary).unlink(missing_ok=True)
         raise
 

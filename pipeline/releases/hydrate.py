@@ -37,11 +37,11 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
     a path that is not there.
     """
     wanted: dict[str, dict[tuple[int, int], list[str]]] = {}
-    there = 0
+    there: set[str] = set()  # the rows of a clip name the same pictures
     for _, row in released.questions():
-        absent = [name for name in row.frames if not (released.folder / name).is_file()]
-        there += len(row.frames) - len(absent)
-        if absent:
+        found = {name for name in row.frames if (released.folder / name).is_file()}
+        there |= found
+        if found != {*row.frames}:
             span = (round(row.start * 1e6), round(row.end * 1e6))
             wanted.setdefault(row.video_sha256, {})[span] = row.frames
     settings = StillsSettings.model_validate(released.manifest["settings"]["stills"])
@@ -54,7 +54,7 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
             pictures += written
             differing += [] if same else [names[sha256]]
     missing = sorted(names[sha256] for sha256 in wanted.keys() - files.keys())
-    return Hydrated(pictures, there, tuple(missing), tuple(differing))
+    return Hydrated(pictures, len(there), tuple(missing), tuple(differing))
 
 
 def _put_back(

@@ -29,7 +29,7 @@ class TakenDown:
 
     def __str__(self) -> str:
         if self.release:
-            made = f"{self.removed} items left; {self.release.folder} is without them, root digest {self.release.root_digest}"
+            made = f"{self.removed} items are out: {self.release.folder} is without them, root digest {self.release.root_digest}"
         else:
             made = "the newest version does not hold it, so no version was made"
         older = (
