@@ -66,7 +66,9 @@ def test_no_later_export_holds_it(tmp_path: Path) -> None:
         take_video_down(space.place, row.sha256)
         later = release(space, "2.0.1")
     assert not ids(later.folder) & gone
-    assert "Videos taken down: 1; no further version" in (later.folder / "README.md").read_text(encoding="utf-8")
+    assert "Videos taken down: 1; no further version" in (later.folder / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_video_that_no_release_holds_is_said(tmp_path: Path) -> None:
