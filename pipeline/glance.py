@@ -51,7 +51,7 @@ def measured(store: Store, place: Place, before: Mapping[str, str]) -> Iterator[
     videos = {video.video_id: video for video in store.rows(Video)}
     clips = [clip for clip in store.rows(Clip) if clip.video_id in new]
     clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.start_us))
-    turns = _by_clip(store.rows(Turn))
+    turns = _by_clip(store)
     for clip in clips[:_DRAWN]:
         yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
         yield f"  picture: {picture(store, place, clip.clip_id)}"
@@ -63,10 +63,11 @@ def measured(store: Store, place: Place, before: Mapping[str, str]) -> Iterator[
         )
 
 
-def _by_clip(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
-    found: dict[str, list[Turn]] = {}
-    for turn in turns:
-        found.setdefault(turn.clip_id, []).append(turn)
+def _by_clip(store: Store) -> dict[str, list[Turn]]:
+    """Return the turns of every clip whose motion was measured."""
+    found: dict[str, list[Turn]] = {heading.clip_id: [] for heading in store.rows(Heading)}
+    for turn in store.rows(Turn):
+        found[turn.clip_id].append(turn)
     return found
 
 
@@ -76,9 +77,11 @@ def _named(video: Video, clip: Clip) -> str:
 
 def _turns_told(clip: Clip, turns: Mapping[str, Sequence[Turn]]) -> str:
     """Return a clip's turns with their times from its start, or that there are none."""
+    if clip.clip_id not in turns:
+        return "motion not measured"
     told = [
         f"{_kind(turn)} {abs(turn.yaw_degrees):.0f}° at {print_time(turn.start_us - clip.start_us)}"
-        for turn in turns.get(clip.clip_id, ())
+        for turn in turns[clip.clip_id]
     ]
     return ", ".join(told) or "no turns"
 
@@ -117,7 +120,7 @@ def show(store: Store, place: Place, unit: str) -> Iterator[str]:
             "egost show PATH names a video's clips; all ids are in tables/*.parquet",
         )
     videos = {video.video_id: video for video in store.rows(Video)}
-    turns = _by_clip(store.rows(Turn))
+    turns = _by_clip(store)
     for clip in store.rows(Clip):
         if unit in (clip.clip_id, clip.video_id):
             yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"

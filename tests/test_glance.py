@@ -43,6 +43,9 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     assert shown[-2] == "a.mp4 0:00.0 to 0:00.7: no turns"
     assert Path(shown[-1].removeprefix("picture: ")) in drawn
 
+    assert exit_code(cli, [*words, "--set", "frames.motion=false"]) == 0
+    assert "a.mp4 0:00.0 to 0:00.7: motion not measured" in capsys.readouterr().out
+
     assert exit_code(cli, ["-w", str(folder / "workspace"), "status"]) == 0
     assert "rejections: 1 (egost rejections tells why)" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
