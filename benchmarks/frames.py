@@ -28,6 +28,10 @@ from pipeline.store import Place, Rows
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COUNT = 32
+TARGETS = {  # for 32 pictures of 2 minutes, 720p, GOP 60
+    "sparse: ours": ", target 0.30",
+    "one pass: ours (motion, keyframes)": "target 1.2",
+}
 STREAMS = {
     "720p h264 GOP 60": ("1280x720", ["-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-bf", "2"]),
     "1080p h264 GOP 30": ("1920x1080", ["-c:v", "libx264", "-preset", "veryfast", "-g", "30", "-bf", "0"]),
@@ -197,7 +201,8 @@ def measure(stream: Stream, folder: Path) -> None:
         except ImportError:
             print(f"  {name:<34}NOT INSTALLED, not compared: pip install decord scenedetect")
             continue
-        report(name, seconds, whole, "exact" if found == wanted else "NOT exact")
+        exact = "exact" if found == wanted else "NOT exact"
+        report(name, seconds, whole, f"{exact}{TARGETS.get(name, '')}")
     for name, run in (
         ("one pass: ours (motion, keyframes)", lambda: dense_stage(stream, folder)),
         ("one pass: OpenCV, shrink only", lambda: dense_opencv(stream)),
@@ -208,7 +213,7 @@ def measure(stream: Stream, folder: Path) -> None:
         except ImportError:
             print(f"  {name:<34}NOT INSTALLED, not compared: pip install decord scenedetect")
             continue
-        report(name, seconds, whole)
+        report(name, seconds, whole, TARGETS.get(name, ""))
 
 
 def recall(shown: Iterable[int], events: Iterable[Event]) -> float:

@@ -20,7 +20,10 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_POLISH = (1.5, 1.0)
+_POLISH = (1.5,)
+_FINISH = (1.5, 1.0)
+_LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
+_MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.1  # per track, of travelling backwards; people rarely do
 _LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
 _LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
@@ -71,10 +74,13 @@ def fitted(tracks: Tracks, last: Pose, noise: float, parallax: float) -> Pose:
     coarse = _refined(few, rotations, ways, noise, ease, _SEARCH)
     best = int(coarse.costs.argmin())
     some = slice(best, best + 1)
-    fine = _refined(tracks, coarse.rotations[some], coarse.ways[some], noise, ease, _POLISH)
-    agreement = float((1 / (1 + fine.squares[0] / 4)).mean())
-    parallax = float(np.median(fine.along[0]))
-    return Pose(fine.rotations[0], fine.ways[0], parallax, agreement)
+    rough = _refined(tracks, coarse.rotations[some], coarse.ways[some], noise, ease, _POLISH)
+    # Where tracks are better than expected, they outweigh what is only likely about the parallax.
+    misfit = float(np.sqrt(np.median(rough.squares[0])))
+    real = noise * min(1.0, max(_LEAST_NOISE, _MEDIAN_TO_NOISE * misfit))
+    fine = _refined(tracks, rough.rotations, rough.ways, real, real / parallax, _FINISH)
+    agreement = float((1 / (1 + fine.squares[0] * (real / noise) ** 2 / 4)).mean())
+    return Pose(fine.rotations[0], fine.ways[0], float(np.median(fine.along[0])), agreement)
 
 
 def matrix(turn: Array) -> Array:

@@ -1,5 +1,6 @@
 import csv
 import math
+import runpy
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.clients import video
-from pipeline.motion import Lens, Tracker
+from pipeline.motion import Lens, Step, Tracker
 from pipeline.turns import Course, Swing, course, swings
 
 REAL = Path(__file__).parents[2] / "shared" / "video"
@@ -93,6 +94,84 @@ def test_blank_pictures_say_nothing() -> None:
     assert not course(0, tracker.steps).yaw_degrees.any()
 
 
+@pytest.mark.parametrize("share", [0.15, 0.35])
+def test_a_person_who_crosses_the_picture_is_no_turn(share: float) -> None:
+    lens, wide = Lens(70), round(320 * share)
+    room, coat = texture(), texture(1)
+    tracker = Tracker(lens)
+    for number in range(30):
+        picture = seen(room, 0.1 * number, lens)
+        left = round((320 + wide) * number / 29) - wide
+        columns = slice(max(0, left), max(0, min(320, left + wide)))
+        shown = slice(columns.start - left, columns.stop - left)
+        picture[:, columns] = coat[400:580, shown]
+        tracker.add(number * 100_000, picture)
+    found = course(0, tracker.steps)
+    assert np.abs(found.yaw_degrees - 0.1 * np.arange(30)).max() < 4
+    assert swings(found) == []
+
+
+@pytest.mark.parametrize("sense", [1.0, -1.0])
+def test_flickering_light_is_no_motion(sense: float) -> None:
+    lens, tracker = Lens(80), Tracker(Lens(80))
+    yaws = sense * np.interp(np.arange(30), [0, 8, 20, 29], [0, 0, 90, 90])
+    for number, yaw in enumerate(yaws):
+        dimmed = seen(texture(), float(yaw), lens) * (0.9 if number % 2 else 0.65)
+        tracker.add(number * 100_000, dimmed.astype(np.uint8))
+    assert np.abs(course(0, tracker.steps).yaw_degrees - yaws).max() < 3
+
+
+def wall_seen(aside: float, depth: float, lens: Lens) -> np.ndarray:
+    """Return a wall at this depth with pillars half as far before it, seen from `aside` metres."""
+    image = texture()
+    across, down = np.meshgrid(np.arange(320, dtype=np.float32), np.arange(180, dtype=np.float32))
+    rays = lens.rays(np.stack([across.ravel(), down.ravel()], axis=1), 320, 180)
+    rays = rays / rays[:, 2:]
+    near = (rays[:, 0] * depth / 2 + aside) % 1.2 < 0.5
+    far = np.where(near, depth / 2, depth)
+    x = (rays[:, 0] * far + aside) * 250 + 1300 + 400 * near
+    y = rays[:, 1] * far * 250 + 480
+    grid = (180, 320)
+    return cv2.remap(
+        image, x.reshape(grid).astype(np.float32), y.reshape(grid).astype(np.float32), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sense", [1, -1])
+def test_stepping_sideways_past_near_things_is_no_turn(sense: int) -> None:
+    lens, tracker = Lens(70), Tracker(Lens(70))
+    for number in range(25):
+        tracker.add(number * 100_000, wall_seen(sense * 0.06 * number, 2.0, lens))
+    found = course(0, tracker.steps)
+    # 1.5 m past a wall 2 m away: taken for a rotation it would be 37 degrees.
+    assert np.abs(found.yaw_degrees).max() < 10
+    assert np.median([step.parallax for step in tracker.steps]) > 0.5
+
+
+def test_only_every_second_picture_is_wanted_while_the_head_is_calm() -> None:
+    lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
+    yaws = np.interp(np.arange(60), [0, 20, 35, 59], [0, 0, 90, 90])
+    added = []
+    for number, yaw in enumerate(yaws):
+        if tracker.wants(number * 100_000):
+            tracker.add(number * 100_000, seen(image, float(yaw), lens))
+            added.append(number)
+    assert len([n for n in added if n < 20]) <= 11
+    assert len([n for n in added if 24 <= n < 35]) == 11
+    assert course(0, tracker.steps).yaw_degrees[-1] == pytest.approx(90, abs=3)
+
+
+def test_where_nothing_is_seen_turning_goes_on_as_around_it() -> None:
+    def step(number: int, degrees: float, share: float) -> Step:
+        span = (number * 100_000, (number + 1) * 100_000)
+        return Step(*span, (0.0, degrees, 0.0), share, 0.0, (0.0, 0.0, 1.0))
+
+    steps = [step(n, 5.0, 0.8) if n != 5 else step(n, -30.0, 0.02) for n in range(12)]
+    assert course(0, steps).yaw_degrees[-1] == pytest.approx(60, abs=1)
+    assert not course(0, [step(n, 9.0, 0.0) for n in range(5)]).yaw_degrees.any()
+
+
 def swings_of(*points: tuple[float, float]) -> list[Swing]:
     """Return the swings of a heading that runs straight between (second, degrees) points."""
     t_us = np.arange(0, round(points[-1][0] * 1e6), 100_000)
@@ -127,6 +206,35 @@ def test_a_small_swing_back_does_not_part_a_turn_and_a_large_one_does() -> None:
 
 def test_too_short_to_say() -> None:
     assert swings(Course(np.array([0]), np.array([0.0]))) == []
+
+
+def test_turns_are_those_of_the_definition() -> None:
+    path = REAL / "turns_from_yaw.py"
+    if not path.is_file():
+        pytest.skip("the definition is not beside this checkout (../shared/video)")
+    definition = runpy.run_path(str(path))["turns"]
+    kinds = {"u_turn": "around", "left": "left", "right": "right"}
+    count = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        apart = 1 / random.choice([5, 10, 15, 29.97])
+        t_us = np.round(np.arange(0, 60, apart) * 1e6).astype(np.int64)
+        seconds = t_us / 1e6
+        yaw = random.uniform(0, 2) * np.sin(2 * np.pi * random.uniform(0.5, 2) * seconds)
+        for _ in range(random.integers(2, 10)):
+            middle, sharp = random.uniform(0, 60), random.uniform(1, 6)
+            yaw += random.normal(0, 90) * (1 + np.tanh((seconds - middle) * sharp)) / 2
+        expected = [
+            (round(start, 3), round(end, 3), kinds[kind], round(angle, 2))
+            for start, end, kind, angle in definition(seconds, yaw)
+        ]
+        found = [
+            (one.start_us / 1e6, one.end_us / 1e6, one.kind, one.yaw_degrees)
+            for one in swings(Course(t_us, yaw))
+        ]
+        assert [(round(a, 3), round(b, 3), c, round(d, 2)) for a, b, c, d in found] == expected
+        count += len(found)
+    assert count > 80
 
 
 def clip(name: str) -> Path:
