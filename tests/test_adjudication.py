@@ -153,3 +153,21 @@ def test_a_config_without_a_choice_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(routepage, "asset", lambda name: path)
     with pytest.raises(UserError, match="verdict has no choice B"):
         adjudication.label_config()
+
+
+def test_a_description_that_both_have_is_not_shown_beside(job: Job):
+    job.adjudicate(job.pulled())
+    assert "there: " not in job.newest["beside"]
+    assert "back: " not in job.newest["beside"]
+    job.client.answer(
+        1,
+        [
+            {"from_name": "verdict", "value": {"choices": ["corrected"]}},
+            {"from_name": "steps", "value": {"text": [routepage.route.print_lines(OTHER, 0)]}},
+            {"from_name": "forward", "value": {"text": ["Right at the door."]}},
+        ],
+        email="bob@example.org",
+    )
+    job.adjudicate(job.pulled())
+    beside = job.newest["beside"]
+    assert (beside.count("there: "), beside.count("back: ")) == (2, 0)

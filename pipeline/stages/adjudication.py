@@ -14,6 +14,7 @@ from pipeline.stages.routepage import FIELDS, Shown, checked_config
 
 CONFIG = "annotations/adjudicate.xml"
 _LETTERS = ("A", "B")
+_TALLEST = 270  # pixels; the text fields and the verdict below need the rest of a page of 900
 
 
 def label_config() -> str:
@@ -64,8 +65,16 @@ def _version(one: Verdict) -> dict[str, Any]:
 
 
 def _beside(pair: dict[str, Verdict], start_us: int) -> str:
-    """Lay both versions side by side, what only one of them says in colour."""
+    """Lay both versions side by side, what only one of them says in colour.
+
+    A description that both have stands in its text field alone: all is to be seen without scrolling.
+    """
     lines = {letter: _lines(one, start_us) for letter, one in pair.items()}
+    descriptions = [set(found[-2:]) for found in lines.values() if len(found) > 1]
+    same = set.intersection(*descriptions) if len(descriptions) == len(pair) else set()
+    lines = {
+        letter: [line for line in found if line not in same] for letter, found in lines.items()
+    }
     columns = []
     for letter, own in lines.items():
         others = {
@@ -79,7 +88,7 @@ def _beside(pair: dict[str, Verdict], start_us: int) -> str:
         columns.append(f'<div style="min-width:0"><b>{letter}</b>{shown}</div>')
     return (
         '<div style="display:grid;grid-template-columns:1fr 1fr;gap:10px;font-size:12px;'
-        f'line-height:17px;overflow-wrap:anywhere">{"".join(columns)}</div>'
+        f'line-height:17px;overflow-wrap:anywhere;max-height:{_TALLEST}px;overflow-y:auto">{"".join(columns)}</div>'
     )
 
 
