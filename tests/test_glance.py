@@ -15,7 +15,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("glance")
     (root / "videos").mkdir()
     numbered.write(root / "videos" / "a.mp4", count=20)
-    numbered.write(root / "videos" / "b\nc.mp4", count=25)
+    numbered.write(root / "videos" / "b\n$x^{$日本.mp4", count=25)
     (root / "videos" / "e\x1b[31m.mp4").touch()
     return root
 
@@ -27,7 +27,7 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     assert exit_code(cli, words) == 0
     told = capsys.readouterr().out.splitlines()
     assert "a.mp4 0:00.0 to 0:00.7: no turns" in told
-    assert any(line.startswith("b\\nc.mp4 0:00.0 to") for line in told)
+    assert any(line.startswith("b\\n$x^{$日本.mp4 0:00.0 to") for line in told)
     drawn = [Path(line.removeprefix("  picture: ")) for line in told if "picture:" in line]
     assert len(drawn) == 2
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)

@@ -1,5 +1,6 @@
 """Pictures of a clip: its keyframes laid along the measured heading, turns shaded."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.errors import plain
 from pipeline.records import Clip, Frame, Heading, Turn
 from pipeline.route import print_time
 from pipeline.store import Place
@@ -46,7 +48,15 @@ def draw_sheet(sheet: Sheet, place: Place, target: Path) -> Path:
         bottom=0.45 / height,
         hspace=0.12,
     )
-    figure.text(0.01, 1 - 0.27 / height, sheet.title, fontsize=12, weight="bold", color=_INK)
+    figure.text(
+        0.01,
+        1 - 0.27 / height,
+        plain(sheet.title),
+        fontsize=12,
+        weight="bold",
+        color=_INK,
+        parse_math=False,  # a file's name may hold dollar signs
+    )
     pictures = grid[0].subgridspec(rows, _COLUMNS, wspace=0.04, hspace=0.14)
     for number, frame in enumerate(sheet.frames):
         _draw_frame(
@@ -54,8 +64,11 @@ def draw_sheet(sheet: Sheet, place: Place, target: Path) -> Path:
         )
     _draw_heading(figure.add_subplot(grid[1]), sheet)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Without Software the bytes don't depend on the version that drew them.
-    figure.savefig(target, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Letters that the font lacks are drawn as boxes, in a name that the page tells anyway.
+        warnings.filterwarnings("ignore", message="Glyph")
+        # Without Software the bytes don't depend on the version that drew them.
+        figure.savefig(target, metadata={"Software": None})
     return target
 
 
