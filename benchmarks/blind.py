@@ -30,7 +30,7 @@ def measure(name: str, items: list[ProbeItem]) -> None:
             for where, figure in one.within.items()
         ),
     )
-    print(f"{name}: {len(items)} items in {wall:.1f} s ({cpu:.1f} s CPU)")
+    print(f"{name}: {len(items)} items in {wall:.1f} s ({cpu:.1f} s CPU; target: under 60 s)")
     for one in report.measured:
         print(f"  {one.name:<20} {one.overall}")
     print(f"  furthest above chance within a stratum: {worst[0]:+.1%} ({worst[1]}, {worst[2]})")

@@ -25,6 +25,7 @@ from pipeline.stages import draft
 from pipeline.store import Place, Rows
 
 FRAMES = 8
+TARGET = 60
 ANSWER = json.dumps(
     {
         "steps": [
@@ -193,9 +194,11 @@ def main() -> None:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             print(
                 f"{name}: {count} clips, {count / cpu:.0f} a second and core, {count / wall:.0f} a second"
+                f" (target: {TARGET} a second and core)"
             )
             print(
                 f"  memory (MB) at each fifth: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}"
+                " (target: flat)"
             )
     server.terminate()
 
