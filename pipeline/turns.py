@@ -27,6 +27,8 @@ _SMOOTH_SECONDS = 0.3
 _LEAST_SHARE = 0.1  # of the corners, below which a rotation is a guess
 _TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
 _TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
+_WEIGHTLESS = 9.0  # standard deviations beyond which a weight is lost in rounding
+_BLOCK = 512
 _WALKING_DEGREES_PER_SECOND = 1.5
 _AHEAD_DEGREES = 35.0
 _AFTER_US = 3_000_000
@@ -90,15 +92,27 @@ def _verticals(seconds: Array, rotations: Array) -> Array:
     gives the tilt; without turns nearby the camera counts as level.
     """
     smooth = np.stack([_boxed(column, seconds, 0.7) for column in rotations.T], axis=1)
-    reach = np.exp(-(((seconds[:, None] - seconds[None]) / _TILT_SECONDS) ** 2) / 2)
-    turning = reach @ (smooth[:, 1] ** 2) + _TILT_PRIOR
+    together = _summed_nearby(seconds, smooth * smooth[:, 1:2])
+    turning = together[:, 1] + _TILT_PRIOR
     limit = math.tan(math.radians(45))
-    tilts = [
-        np.clip(reach @ (smooth[:, 1] * smooth[:, axis]) / turning, -limit, limit)
-        for axis in (0, 2)
-    ]
+    tilts = [np.clip(together[:, axis] / turning, -limit, limit) for axis in (0, 2)]
     vertical = np.stack([tilts[0], np.ones(len(seconds)), tilts[1]], axis=1)
     return np.asarray(vertical / np.linalg.norm(vertical, axis=1, keepdims=True))
+
+
+def _summed_nearby(seconds: Array, columns: Array) -> Array:
+    """Return for each moment the sum of the columns (n, k) around it, weighted by a Gaussian.
+
+    In blocks: all pairs of moments of a two-hour video would fill 39 GB.
+    """
+    sums = np.empty_like(columns)
+    reach = _TILT_SECONDS * _WEIGHTLESS
+    for start in range(0, len(seconds), _BLOCK):
+        here = seconds[start : start + _BLOCK]
+        low, high = np.searchsorted(seconds, [here[0] - reach, here[-1] + reach])
+        apart = (here[:, None] - seconds[None, low:high]) / _TILT_SECONDS
+        sums[start : start + _BLOCK] = np.exp(-(apart**2) / 2) @ columns[low:high]
+    return sums
 
 
 def _boxed(values: Array, seconds: Array, span: float) -> Array:

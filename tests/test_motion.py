@@ -1,6 +1,7 @@
 import csv
 import math
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -281,3 +282,21 @@ def test_turns_of_a_real_office_walk(mirror: bool) -> None:
 @pytest.mark.parametrize("name", ["gopro_walk", "gopro_karma_drone"])
 def test_no_turn_is_invented(name: str) -> None:
     assert real_swings(clip(name), 70, mirror=False) == []
+
+
+def test_hours_of_walking_are_added_up_in_little_memory() -> None:
+    rng = np.random.default_rng(3)
+    count = 72_000  # two hours at ten pictures a second
+    turning = np.repeat(rng.choice([-3.0, 0.0, 0.0, 3.0], count // 50), 50)
+    steps = [
+        Step(100_000 * n, 100_000 * (n + 1), (0.0, float(turn), 0.0), 0.9, 0.2, (0.0, 0.0, 1.0))
+        for n, turn in enumerate(turning)
+    ]
+    tracemalloc.start()
+    whole = course(0, steps)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100 << 20
+    assert whole.yaw_degrees[-1] == pytest.approx(turning.sum(), abs=1)
+    part = course(0, steps[:3000])
+    assert part.yaw_degrees[:2500] == pytest.approx(whole.yaw_degrees[:2501][:2500], abs=1e-6)
