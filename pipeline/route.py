@@ -10,6 +10,7 @@ with clip time; a step ends where the next one begins. A backslash escapes `|` a
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline.records import Move, Step, digest
 
@@ -102,16 +103,22 @@ def print_lines(steps: Iterable[Step], start_us: int) -> str:
 
 
 def _print_line(step: Step, start_us: int) -> str:
+    head = f"{print_time(step.start_us - start_us)} {MOVE_WORDS[step.move]}"
+    if _bare(step):
+        return head
     facts = [_escape(text) if (text := getattr(step, name)) else "" for name in _FACTS]
     while facts and not facts[-1]:
         facts.pop()
-    head = f"{print_time(step.start_us - start_us)} {MOVE_WORDS[step.move]}"
     return " | ".join((head, *facts)).rstrip()
 
 
 def print_time(time_us: int) -> str:
     """Return a clip time as minutes, seconds and tenths: `0:12.4`."""
-    tenths = (time_us + 50_000) // 100_000
+    return _print_tenths((time_us + 50_000) // 100_000)
+
+
+@lru_cache(2**12)  # clips are minutes long: their times are the same few hundred
+def _print_tenths(tenths: int) -> str:
     return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Semaphore
+from threading import Event, Semaphore
 from time import sleep
+from typing import Any
 
 import pytest
 from walked import clip, draft, rows, steps
@@ -12,7 +13,7 @@ from walked import clip, draft, rows, steps
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import UserError
 from pipeline.records import Frame, Rejection
-from pipeline.stages import review, sending
+from pipeline.stages import review, routepage, sending
 from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place
 
@@ -102,6 +103,35 @@ def test_all_pages_that_are_ready_go_out_in_one_post(
     review.push(client, seen, settings, place, lambda done, total: reached.append(done))
     assert [call for call in client.calls if "add" in call] == ["add 50", "add 310"]
     assert reached == [50, 360]
+
+
+def test_pages_are_made_while_the_project_is_opened(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(300)]
+    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    all_made = Event()
+    made: list[str] = []
+    real = routepage.page
+
+    def page(shown: routepage.Shown, *rest: Any) -> dict[str, Any]:
+        made.append(shown.clip.clip_id)
+        if len(made) == len(names):
+            all_made.set()
+        return real(shown, *rest)
+
+    class SlowToOpen(ScriptedClient):
+        def project(self, title: str, config: str, overlap: int) -> int:
+            assert all_made.wait(60), "no page is made before the project is there"
+            return super().project(title, config, overlap)
+
+    monkeypatch.setattr(routepage, "page", page)
+    monkeypatch.setattr(sending, "cut_all", lambda *_: [])
+    client = SlowToOpen()
+    settings = ReviewSettings(agree=1, overlap=1, planted=0)
+    assert review.push(client, seen, settings, place).new == 300
+    assert sorted(task.data["clip_id"] for task in client.kept.values()) == sorted(made)
+    assert review.push(client, seen, settings, place).kept == 300
 
 
 def test_a_server_that_ends_ends_the_push_at_once(

@@ -126,7 +126,7 @@ def push(
         news: News = "reopened" if asked else "new"
         return Plan(clip, videos[item.video_id], pictures, news, data)
 
-    return outlet.send(wanted, plan, "audit", progress)
+    return outlet.send(wanted, lambda item: item, lambda: plan, "audit", progress)
 
 
 def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> list[Item]:

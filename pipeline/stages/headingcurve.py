@@ -26,8 +26,8 @@ def heading_curve(
 ) -> str:
     """Draw the heading over clip time: measured turns as bands, looks aside pale, keyframes as ticks."""
     start, across = clip.start_us, (_WIDTH - _LEFT - _RIGHT) / max(clip.end_us - clip.start_us, 1)
-    yaws = heading.yaw_degrees if heading and heading.t_us else [0.0]
-    low, high = min(min(yaws), -45.0), max(max(yaws), 45.0)
+    times, yaws = _drawn(heading)
+    low, high = min([-45.0, *yaws]), max([45.0, *yaws])
     down = (_FLOOR - _TOP) / (high - low)
 
     def x(time_us: int) -> int:
@@ -59,20 +59,22 @@ def heading_curve(
         parts.append(f"<text x='{x(start + along)}' y='{_HEIGHT - 60}'>{told}</text>")
     ticks = "".join([f"M{x(frame.t_us)} {_FLOOR}v-50" for frame in frames])
     parts.append(f"</g><path d='{ticks}' stroke='#555' stroke-width='10'/>")
-    if heading:
-        points = _points(heading, start, across, high, down)
-        parts.append(
-            f"<polyline points='{points}' fill='none' stroke='#1b1f24' stroke-width='16'/>"
-        )
+    if times:
+        points = np.empty((len(times), 2), np.int64)
+        points[:, 0] = _LEFT + across * (np.array(times) - start)
+        points[:, 1] = _TOP + down * (high - np.array(yaws))
+        # A list prints itself in half the time of its numbers one by one.
+        drawn = str(points.ravel().tolist())[1:-1].replace(",", "")
+        parts.append(f"<polyline points='{drawn}' fill='none' stroke='#1b1f24' stroke-width='16'/>")
     return "".join([*parts, "</svg>"])
 
 
-def _points(heading: Heading, start: int, across: float, high: float, down: float) -> str:
+def _drawn(heading: Heading | None) -> tuple[Sequence[int], Sequence[float]]:
+    """Return the times and yaws that are drawn: of a fine measurement every so many."""
+    if heading is None:
+        return (), ()
     every = len(heading.t_us) // _POINTS + 1
-    points = np.empty((-(-len(heading.t_us) // every), 2))
-    points[:, 0] = _LEFT + across * (np.array(heading.t_us[::every]) - start)
-    points[:, 1] = _TOP + down * (high - np.array(heading.yaw_degrees[::every]))
-    return " ".join(map(str, points.astype(int).ravel().tolist()))
+    return heading.t_us[::every], heading.yaw_degrees[::every]
 
 
 def _levels(low: float, high: float) -> Sequence[int]:

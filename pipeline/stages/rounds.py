@@ -1,5 +1,6 @@
 """Rounds: which clips a project has no task of, whose task is out of date, which go out once more."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,15 @@ from pipeline.stages.verdicts import Kind, kind_of, uid
 
 @dataclass(frozen=True)
 class Page:
-    """One page that should be out: the rows that it shows, what kind of task, its data but for its round."""
+    """One page that should be out: the rows that it shows, what kind of task, its data but for its round.
+
+    `text` is the data as JSON; there is none yet where media are still to be uploaded.
+    """
 
     shown: Shown
     kind: Kind
     data: dict[str, Any]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,29 @@ class Rounds:
 
     def send(self, queue: Sequence[tuple[Shown, Kind]], progress: Progress = silent) -> Pushed:
         """Make what is missing, change what is out of date and unanswered; twice = once."""
-        newest: dict[tuple[str, Kind], Task] = {}
-        for task in self.outlet.tasks():
-            kind = kind_of(task.data, self.secret)
-            if kind:
-                newest[task.data["clip_id"], kind] = task
         rounds: Counter[tuple[str, Kind]] = Counter()
         for one in self.verdicts:
             rounds[one.clip_id, one.kind] = max(rounds[one.clip_id, one.kind], one.round)
 
-        def plan(one: tuple[Shown, Kind]) -> Plan | None:
+        def make(one: tuple[Shown, Kind]) -> Page:
             shown, kind = one
-            key = (shown.clip.clip_id, kind)
-            page = Page(shown, kind, self.make(shown, kind))
-            return self._plan(page, newest.get(key), rounds[key])
+            data = self.make(shown, kind)
+            return Page(shown, kind, data, "" if self.outlet.uploads else json.dumps(data))
 
-        return self.outlet.send(queue, plan, "push", progress)
+        def planner() -> Callable[[Page], Plan | None]:
+            newest = {
+                (task.data["clip_id"], kind): task
+                for task in self.outlet.tasks()
+                if (kind := kind_of(task.data, self.secret))
+            }
+
+            def plan(page: Page) -> Plan | None:
+                key = (page.shown.clip.clip_id, page.kind)
+                return self._plan(page, newest.get(key), rounds[key])
+
+            return plan
+
+        return self.outlet.send(queue, make, planner, "push", progress)
 
     def _plan(self, page: Page, task: Task | None, last: int) -> Plan | None:
         if task is None:
@@ -78,4 +90,5 @@ class Rounds:
             late = self.outlet.uploads  # only now are its media where it says
             return head | (self.make(shown, page.kind) if late else page.data)
 
-        return Plan(shown.clip, shown.video, shown.frames, news, data)
+        text = f"{json.dumps(head)[:-1]}, {page.text[1:]}" if page.text else ""
+        return Plan(shown.clip, shown.video, shown.frames, news, data, text=text)

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from pipeline import route, tasks, wording
 from pipeline.assets import asset
 from pipeline.clients import reviewclip
 from pipeline.errors import UserError
-from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Turn, Video
+from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Step, Turn, Video
 from pipeline.stages.headingcurve import heading_curve
 from pipeline.store import Rows
 
@@ -26,7 +27,7 @@ FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
 
 @dataclass(frozen=True)
 class Shown:
-    """The rows that one clip's page is made of; frames and turns in time order."""
+    """The rows that one clip's page is made of, and its language's words; frames and turns in time order."""
 
     clip: Clip
     video: Video
@@ -35,6 +36,7 @@ class Shown:
     turns: Sequence[Turn]
     heading: Heading | None
     findings: Sequence[Finding]
+    words: tasks.Words
 
 
 def queue(rows: Rows) -> list[Shown]:
@@ -51,6 +53,9 @@ def queue(rows: Rows) -> list[Shown]:
         turns[turn.clip_id].append(turn)
     for doubt in rows[Finding]:
         findings[doubt.unit].append(doubt)
+    drafts = [one for one in rows[Route] if one.origin == "draft" and one.clip_id in clips]
+    # Once a push: looking for the file and reading it took a tenth of making a page.
+    words = {name: wording.load(name).moves for name in {one.language for one in drafts}}
     shown = [
         Shown(
             clip=clips[draft.clip_id],
@@ -60,9 +65,9 @@ def queue(rows: Rows) -> list[Shown]:
             turns=turns[draft.clip_id],
             heading=headings.get(draft.clip_id),
             findings=findings[draft.clip_id],
+            words=words[draft.language],
         )
-        for draft in rows[Route]
-        if draft.origin == "draft" and draft.clip_id in clips
+        for draft in drafts
     ]
     shown.sort(key=_doubt)
     return shown
@@ -93,7 +98,7 @@ def page(shown: Shown, movie: str, at: Callable[[str], str], guidelines: str) ->
         "steps": route.print_lines(draft.steps, start),
         "forward": draft.forward_description,
         "reverse": draft.reverse_description,
-        "answers": _answers(draft),
+        "answers": _answers(draft.steps, shown.words),
         "findings": _findings(shown.findings),
         "about": _about(shown),
         "start_us": start,
@@ -149,8 +154,14 @@ def grid(
 ) -> str:
     """Return keyframes as HTML, with their clip times and, unless told otherwise, why each was kept."""
     cells = "".join(
-        _cell(escape(at(frame.media)), frame.t_us - start_us, escape(frame.reason) if why else "")
-        for frame in frames
+        [
+            _cell(
+                escape(at(frame.media)),
+                frame.t_us - start_us,
+                _escaped(frame.reason) if why else "",
+            )
+            for frame in frames
+        ]
     )
     return f"<div style='display:grid;grid-template-columns:repeat(8,minmax(0,1fr));gap:4px 5px'>{cells}</div>"
 
@@ -162,11 +173,13 @@ def _cell(source: str, time_us: int, why: str) -> str:
     )
 
 
-def _answers(draft: Route) -> str:
+_escaped = lru_cache(2**12)(escape)  # of reasons: there are few, and they stand at every keyframe
+
+
+def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
     """Show the answers that follow from the steps: what an error there would spoil."""
-    steps = draft.steps
     told = {
-        "direction": tasks.turn_marks(steps, wording.load(draft.language).moves),
+        "direction": tasks.turn_marks(steps, words),
         "landmark": tasks.landmark_marks(steps),
         "action": tasks.action_marks(steps),
     }

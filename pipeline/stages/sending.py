@@ -3,12 +3,13 @@
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
@@ -19,7 +20,8 @@ from pipeline.errors import RowError, UserError
 from pipeline.records import Clip, Frame, Rejection, Video
 from pipeline.store import Place
 
-_CHUNK, _AHEAD = 50, 40  # pages that are made together, and how many chunks may wait for the server
+_CHUNK, _AHEAD = 50, 100  # pages made together (0.4 MB), and how many such may wait for the server
+_FEW, _LINGER_S = 4, 0.1  # a post takes that long, whatever is in it: fewer chunks wait for more
 
 # Files can be uploaded only into a project whose pages show one thing: this one never has a task.
 _SHELF = "egost media"
@@ -65,7 +67,8 @@ class Project:
 class Plan:
     """A page that has to go out: whose clip and frames it shows, and the task that it changes, if any.
 
-    `data()` makes what the page shows, once its media are where browsers find them.
+    `data()` makes what the page shows, once its media are where browsers find them; `text` is the
+    same as JSON, where that was made ahead.
     """
 
     clip: Clip
@@ -74,6 +77,7 @@ class Plan:
     news: News
     data: Callable[[], dict[str, Any]]
     task: int | None = None
+    text: str = ""
 
 
 def silent(done: int, total: int) -> None:
@@ -81,24 +85,35 @@ def silent(done: int, total: int) -> None:
 
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class Outlet:
-    """An open project, and all that takes a page there: review clips, media, checks, posts.
+    """A project, and all that takes a page there: review clips, media, checks, posts.
 
-    `form` is how review clips are made. Whatever is missing on the server is made there.
+    `form` is how review clips are made. Whatever is missing on the server is made there, when the
+    project is first asked for.
     """
 
     def __init__(
         self, client: Client, place: Place, media: "Media", project: Project, form: Form
     ) -> None:
         self.client = client
-        self.number = client.project(project.title, project.config, project.overlap)
-        self._place, self._media, self._config, self._form = place, media, project.config, form
-        if media.served:
-            client.serve(self.number, media.served)
-        self._shelf = client.project(_SHELF, _SHELF_CONFIG, 1) if media.uploads else 0
-        self._uploaded = client.uploads(self._shelf) if media.uploads else {}
+        self._place, self._media, self._project, self._form = place, media, project, form
+        self._shelf = 0
+        self._uploaded: Mapping[str, str] = {}
+
+    @cached_property
+    def number(self) -> int:
+        """The project's id on the server."""
+        wanted = self._project
+        number = self.client.project(wanted.title, wanted.config, wanted.overlap)
+        if self._media.served:
+            self.client.serve(number, self._media.served)
+        if self.uploads:
+            self._shelf = self.client.project(_SHELF, _SHELF_CONFIG, 1)
+            self._uploaded = self.client.uploads(self._shelf)
+        return number
 
     @property
     def uploads(self) -> bool:
@@ -122,35 +137,50 @@ class Outlet:
     def send(
         self,
         queue: Sequence[Item],
-        plan: Callable[[Item], Plan | None],
+        make: Callable[[Item], Made],
+        planner: Callable[[], Callable[[Made], Plan | None]],
         stage: str,
         progress: Progress,
     ) -> Pushed:
-        """Send what has a plan, in batches; a clip that can't be cut is a rejection of `stage`."""
+        """Send what has a plan, in batches; a clip that can't be cut is a rejection of `stage`.
+
+        `make` needs no server: it begins while `planner` looks for what is there already, and
+        returns what plans each of the made.
+        """
         counted: Counter[str] = Counter()
         rejected: list[Rejection] = []
         reached = 0
 
-        def prepare(part: Sequence[Item]) -> _Batch:
-            plans = [found for one in part if (found := plan(one))]
-            clips = ((one.clip, one.video) for one in plans)
+        def prepare(made: Future[list[Made]], plan: Callable[[Made], Plan | None]) -> _Batch:
+            part = made.result()
+            found = [planned for one in part if (planned := plan(one))]
+            clips = ((one.clip, one.video) for one in found)
             failed = cut_all(clips, self._place, self._form, stage)
             without = {one.unit for one in failed}
-            ready = [one for one in plans if one.clip.clip_id not in without]
+            ready = [one for one in found if one.clip.clip_id not in without]
             pages = None if self.uploads else self._pages(ready)
-            return _Batch(len(part), len(part) - len(plans), ready, pages, failed)
+            return _Batch(len(part), len(part) - len(found), ready, pages, failed)
 
-        # Pages are made while the server takes in others, and it gets all that are ready at once:
-        # few posts where pages are quick to make, early ones where clips have to be cut.
+        # Pages are made while the project is opened and while the server takes in others, and it
+        # gets all that are ready at once: few posts where pages are quick to make, early ones where
+        # clips have to be cut.
         parts = (queue[begin : begin + _CHUNK] for begin in range(0, len(queue), _CHUNK))
-        with ThreadPoolExecutor(1) as ahead:
-            coming = deque(ahead.submit(prepare, part) for part in islice(parts, _AHEAD))
+        with ThreadPoolExecutor(1) as making, ThreadPoolExecutor(1) as ahead:
+
+            def begun(count: int) -> list[Future[list[Made]]]:
+                return [
+                    making.submit(lambda part: [make(one) for one in part], part)
+                    for part in islice(parts, count)
+                ]
+
             try:
+                first = begun(_AHEAD)
+                plan = planner()
+                coming = deque(ahead.submit(prepare, made, plan) for made in first)
+                del first  # pages are held until they are posted, no longer
                 while coming:
-                    batches = [coming.popleft().result()]
-                    while coming and coming[0].done():
-                        batches.append(coming.popleft().result())
-                    coming += [ahead.submit(prepare, part) for part in islice(parts, len(batches))]
+                    batches = _ready(coming)
+                    coming += [ahead.submit(prepare, made, plan) for made in begun(len(batches))]
                     self._post(batches)
                     for batch in batches:
                         counted.update(one.news for one in batch.ready)
@@ -159,7 +189,8 @@ class Outlet:
                         reached += batch.size
                     progress(reached, len(queue))
             finally:
-                ahead.shutdown(cancel_futures=True)
+                ahead.shutdown(wait=False, cancel_futures=True)
+                making.shutdown(wait=False, cancel_futures=True)
         return Pushed(
             counted["new"],
             counted["updated"],
@@ -173,9 +204,9 @@ class Outlet:
         pages = _Pages([], [])
         for one in plans:
             data = one.data()
-            check_fields(self._config, data)
+            check_fields(self._project.config, data)
             if one.task is None:
-                pages.new.append(json.dumps(data))
+                pages.new.append(one.text or json.dumps(data))
             else:
                 pages.changed.append((one.task, data))
         return pages
@@ -231,6 +262,18 @@ class _Batch:
     ready: list[Plan]
     pages: _Pages | None
     failed: list[Rejection]
+
+
+def _ready(coming: "deque[Future[_Batch]]") -> list[_Batch]:
+    """Take the first batch and all that are ready, or will be before a post would have begun."""
+    batches = [coming.popleft().result()]
+    until = monotonic() + _LINGER_S
+    while coming:
+        patience = max(until - monotonic(), 0) if len(batches) < _FEW else 0
+        if not wait([coming[0]], patience).done:
+            break
+        batches.append(coming.popleft().result())
+    return batches
 
 
 def cut_all(
