@@ -24,7 +24,7 @@ _POLISH = (1.5,)
 _FINISH = (1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
-_AHEAD_COST = 0.1  # per track, of travelling backwards; people rarely do
+_AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
 _LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
 _LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
 

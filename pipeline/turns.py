@@ -2,7 +2,7 @@
 
 A turn is a swing of the heading by 45 degrees or more, 150 or more being `around`. A swing ends
 where the heading comes back by 12 degrees, and is split where it rests (under 4 degrees per second
-for a second, 0.3 s averaged). Angles are degrees, positive = left; times are microseconds.
+for a second, a walker's sway averaged out). Angles are degrees, positive = left; times are microseconds.
 """
 
 import math
@@ -24,6 +24,9 @@ _HYSTERESIS_DEGREES = 12.0
 _REST_DEGREES_PER_SECOND = 4.0
 _REST_SECONDS = 1.0
 _SMOOTH_SECONDS = 0.3
+# Sway at each step turns the head at up to 15 degrees per second and back: over 0.3 s two lefts with
+# four seconds of walking between them read as one turn around; over a stride they do not.
+_STRIDE_SECONDS = 1.0
 _LEAST_SHARE = 0.1  # of the corners, below which a rotation is a guess
 _TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
 _TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
@@ -131,7 +134,9 @@ def swings(course: Course) -> list[Swing]:
     course = _even(course)
     seconds = course.t_us / 1e6
     yaw = _boxed(course.yaw_degrees, seconds, _SMOOTH_SECONDS)
-    resting = np.abs(np.gradient(yaw, seconds)) < _REST_DEGREES_PER_SECOND
+    calm = _boxed(course.yaw_degrees, seconds, _STRIDE_SECONDS)
+    slowest = np.minimum(*(np.abs(np.gradient(one, seconds)) for one in (yaw, calm)))
+    resting = slowest < _REST_DEGREES_PER_SECOND
     found: list[Swing] = []
     for start, end in pairwise(_pivots(yaw)):
         for first, last in _without_rests(seconds, resting, start, end):
