@@ -6,19 +6,20 @@ squares a clip can carry, the one is taken whose signs were right least often so
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from itertools import combinations
 
+from pipeline.draw import Draw
 from pipeline.order import OrderModel
-from pipeline.records import Category, Step
-from pipeline.route import MOVE_WORDS
+from pipeline.records import Category
 from pipeline.tasks import (
     SQUARE_CATEGORIES,
     Flip,
     Mark,
     Square,
-    Words,
+    Telling,
     squares,
     what_is_missing,
 )
@@ -30,25 +31,23 @@ _MAIN, _CONTEXT = 4, 1  # weights: the combination itself must balance, its neig
 _SEAM = 1
 _WORD = 4  # letters that make a word telling: "the", "of" and "it" tell nothing
 
-Draw = Callable[..., int]
 Chosen = dict[Category, Square]
+_Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A clip to be asked about, with the flips it had before by category.
 
-    `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them,
-    `words` says the moves in the language of the clip's route.
+    `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them.
     """
 
     clip_id: str
     split: str
     group: str
-    steps: tuple[Step, ...]
+    route: Telling
     kept: Mapping[Category, Sequence[str]]
     doubtful: frozenset[str] = frozenset()
-    words: Words = field(default_factory=lambda: MOVE_WORDS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def choose_squares(
 ) -> dict[str, Choice]:
     """Choose for each clip at most one square per category; what was chosen before stays if it can.
 
-    `draw(*texts)` gives a number that nobody can foresee; it decides between equals.
+    `draw` decides between equals.
     """
     tally = _Tally()
     chosen: dict[str, Chosen] = {one.clip_id: {} for one in candidates}
@@ -75,48 +74,56 @@ def choose_squares(
     for category in SQUARE_CATEGORIES:
         free: list[tuple[Candidate, list[Square]]] = []
         for one in candidates:
-            offered = squares(one.steps, category, apart_us, one.words)
-            before = next((s for s in offered if s.names == one.kept.get(category)), None)
+            offered = squares(one.route, category, apart_us)
+            kept = one.kept.get(category)
+            before = next((s for s in offered if s.names == kept), None) if kept else None
             if before:
                 chosen[one.clip_id][category] = before
                 tally.add(one.split, category, before)
                 continue
             allowed = _fitting(offered, chosen[one.clip_id])
-            unsure = [s for s in allowed if _unsure(s, one.group, models.get(category))]
+            model = models.get(category)
+            unsure = [s for s in allowed if _unsure(s, one.group, model)] if model else allowed
             # Where all turns are in doubt, so are all squares alike: people will have to look.
-            sure = [s for s in unsure if not one.doubtful.intersection(s.names)] or unsure
+            if one.doubtful:
+                sure = [s for s in unsure if not one.doubtful.intersection(s.names)] or unsure
+            else:
+                sure = unsure
             if sure:
                 free.append((one, sure))
             else:
-                lacking[one.clip_id][category] = _lack(one.steps, category, offered, allowed)
+                lacking[one.clip_id][category] = _lack(one.route, category, offered, allowed)
         # Clips with one square on offer first: the freer ones then even out the counts.
         for one, offered in sorted(free, key=lambda choice: len(choice[1])):
-            best = min(
-                offered,
-                key=lambda s: (tally.cost(one.split, category, s), draw(one.clip_id, *s.names)),
-            )
+            even = tally.most_even(one.split, category, offered)
+            # Drawn for where it decides only: a draw takes as long as weighing a square.
+            best = even[0] if len(even) == 1 else min(even, key=partial(_drawn, draw, one.clip_id))
             chosen[one.clip_id][category] = best
             tally.add(one.split, category, best)
     return {clip: Choice(chosen[clip], lacking[clip]) for clip in chosen}
 
 
-def _lack(
-    steps: Sequence[Step], category: Category, offered: list[Square], allowed: list[Square]
-) -> str:
+def _drawn(draw: Draw, clip_id: str, square: Square) -> int:
+    return draw(clip_id, *square.names)
+
+
+def _lack(route: Telling, category: Category, offered: list[Square], allowed: list[Square]) -> str:
     if not offered:
-        return what_is_missing(steps, category)
+        return what_is_missing(route, category)
     if not allowed:
         return "every pair would show what another question of this clip asks"
     return "the names give their order away: elsewhere they come in this order nearly always"
 
 
-def _unsure(square: Square, group: str, model: OrderModel | None) -> bool:
+def _unsure(square: Square, group: str, model: OrderModel) -> bool:
     low, high = UNSURE
-    return model is None or all(
-        low <= model.before(group, *(square.marks[place].there for place in flip.shown)) <= high
-        for flip in square.flips
-        if flip.kind == "order"
-    )
+    for flip in square.flips:
+        if flip.kind == "order":
+            first, second = flip.shown
+            marks = square.marks
+            if not low <= model.before(group, marks[first].there, marks[second].there) <= high:
+                return False
+    return True
 
 
 # ---- nothing is shown that another item of the clip asks ------------------------------------------
@@ -139,24 +146,24 @@ def _fitting(offered: Sequence[Square], others: Chosen) -> list[Square]:
 
 def _tells(shown: Square, asked: Square) -> bool:
     """Tell whether two shown marks name, in true order, what the other square asks the order of."""
-    for flip in asked.flips:
-        if flip.kind != "order":
-            continue
-        first, second = (_words(asked.marks[place]) for place in flip.shown)
-        for early, late in _unflipped(shown):
-            if (_words(early) & first and _words(late) & second) or (
-                _words(early) & second and _words(late) & first
-            ):
-                return True
-    return False
+    asks = [[_words(asked.marks[place]) for place in flip.shown] for flip in _orders(asked)]
+    flipped = [flip.shown for flip in _orders(shown)]
+    words = [_words(mark) for mark in shown.marks]
+    return any(
+        (early & first and late & second) or (early & second and late & first)
+        for places, (early, late) in zip(_pairs(len(words)), combinations(words, 2), strict=True)
+        if places not in flipped
+        for first, second in asks
+    )
 
 
-def _unflipped(square: Square) -> Iterator[tuple[Mark, Mark]]:
-    flipped = {flip.shown for flip in square.flips if flip.kind == "order"}
-    for late in range(len(square.marks)):
-        for early in range(late):
-            if (early, late) not in flipped:
-                yield square.marks[early], square.marks[late]
+def _orders(square: Square) -> list[Flip]:
+    return [flip for flip in square.flips if flip.kind == "order"]
+
+
+@cache
+def _pairs(marks: int) -> tuple[tuple[int, int], ...]:
+    return tuple(combinations(range(marks), 2))
 
 
 @lru_cache(2**14)
@@ -175,11 +182,21 @@ class _Tally:
     """How often each sign was right so far, in each split."""
 
     def __init__(self) -> None:
-        self._sums: Counter[tuple[object, ...]] = Counter()
+        self._sums: Counter[_Key] = Counter()
 
-    def cost(self, split: str, category: Category, square: Square) -> int:
-        """Return how far this square would push the sums away from even; negative evens them out."""
-        return sum(w * sign * self._sums[key] for key, sign, w in _signs(split, category, square))
+    def most_even(
+        self, split: str, category: Category, offered: Sequence[Square]
+    ) -> Sequence[Square]:
+        """Return those of the squares that push the sums least away from even."""
+        if len(offered) == 1:
+            return offered
+        costs = [self._cost(split, category, square) for square in offered]
+        least = min(costs)
+        return [square for square, cost in zip(offered, costs, strict=True) if cost == least]
+
+    def _cost(self, split: str, category: Category, square: Square) -> int:
+        known = self._sums.get
+        return sum([w * sign * known(key, 0) for key, sign, w in _signs(split, category, square)])
 
     def add(self, split: str, category: Category, square: Square) -> None:
         """Count this square."""
@@ -187,39 +204,46 @@ class _Tally:
             self._sums[key] += sign
 
 
-def _signs(
-    split: str, category: Category, square: Square
-) -> Iterator[tuple[tuple[object, ...], int, int]]:
-    """Yield key, sign and weight of each regularity that the true option of a square bears out."""
+def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, int, int]]:
+    """Return key, sign and weight of each regularity that the true option of a square bears out."""
+    contrast, marks = square.contrast, square.marks
     one, other = (_sign(square, flip) for flip in square.flips)
-    kind = (split, category, square.contrast)
     # The two signs and their product balanced: then all four combinations are.
-    for name, sign in (("first", one), ("second", other), ("both", one * other)):
-        yield (*kind, name), sign, _MAIN
+    found: list[tuple[_Key, int, int]] = [
+        ((split, category, contrast, "first"), one, _MAIN),
+        ((split, category, contrast, "second"), other, _MAIN),
+        ((split, category, contrast, "both"), one * other, _MAIN),
+    ]
+    flipped = {place for flip in square.flips if flip.kind == "turn" for place in flip.shown}
     for flip, sign in zip(square.flips, (one, other), strict=True):
         if flip.kind == "order":
-            pair = sorted(square.marks[place].there for place in flip.shown)
-            yield (split, "pair", *pair), sign, _MAIN
-        elif square.contrast == "turn":
+            first, second = sorted(marks[place].there for place in flip.shown)
+            found.append(((split, "pair", first, second), sign, _MAIN))
+        elif contrast == "turn":
             (place,) = flip.shown
-            before, after = (_side(square, at) for at in (place - 1, place + 1))
-            yield (split, "before", before), sign, _CONTEXT
-            yield (split, "after", after), sign, _CONTEXT
-            yield (split, "between", before, after), sign, _CONTEXT
-            yield (split, "place", place, len(square.marks)), sign, _CONTEXT
-    if square.contrast == "order":
+            before, after = (_side(marks, at, flipped) for at in (place - 1, place + 1))
+            found += (
+                ((split, "before", before), sign, _CONTEXT),
+                ((split, "after", after), sign, _CONTEXT),
+                ((split, "between", before, after), sign, _CONTEXT),
+                ((split, "place", place, len(marks)), sign, _CONTEXT),
+            )
+    if contrast == "order":
         # Where the two pairs meet each option joins two other names; a right one outweighs three wrong.
-        a, b, c, d = (mark.there for mark in square.marks)
-        yield (split, "seam", b, c), 3, _SEAM
-        for early, late in ((a, c), (a, d), (b, d)):
-            yield (split, "seam", early, late), -1, _SEAM
+        a, b, c, d = (mark.there for mark in marks)
+        found += (
+            ((split, "seam", b, c), 3, _SEAM),
+            ((split, "seam", a, c), -1, _SEAM),
+            ((split, "seam", a, d), -1, _SEAM),
+            ((split, "seam", b, d), -1, _SEAM),
+        )
+    return found
 
 
-def _side(square: Square, place: int) -> str:
-    if not 0 <= place < len(square.marks):
+def _side(marks: Sequence[Mark], place: int, flipped: Set[int]) -> str:
+    if not 0 <= place < len(marks):
         return "end"
-    flipped = any(flip.shown == (place,) for flip in square.flips)
-    return "flipped" if flipped else square.marks[place].there
+    return "flipped" if place in flipped else marks[place].there
 
 
 def _sign(square: Square, flip: Flip) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.records import Item, Record, Route, Verdict
 from pipeline.route import MOVE_WORDS, OPPOSITE, canonical
-from pipeline.tasks import SEPARATOR, Words, holds, plain
+from pipeline.tasks import SEPARATOR, Telling, Words, holds, plain
 
 OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
@@ -213,11 +213,11 @@ def no_true_distractor(candidate: Candidate) -> Gate:
         if item.option_kind != "square":
             continue
         route = candidate.routes.get(item.clip_id)
-        steps = canonical(route.steps) if route else ()
+        telling = Telling(canonical(route.steps) if route else (), candidate.words)
         true = [
             index
             for index, text in enumerate(item.options)
-            if holds(text, steps, item.category, item.orientation, candidate.words)
+            if holds(text, telling, item.category, item.orientation)
         ]
         if true != [item.answer_index]:
             faults.append(item.item_id)

@@ -30,6 +30,7 @@ class OrderModel:
         for group, names in routes:
             self._count(self._fold(group), names)
         self._place_of: dict[tuple[int, str], float] = {}
+        self._fold_of: dict[str, int] = {}
 
     def _count(self, fold: int, names: Sequence[str]) -> None:
         for at, name in enumerate(names):
@@ -50,7 +51,9 @@ class OrderModel:
 
     def before(self, group: str, first: str, second: str) -> float:
         """Return the probability that `first` precedes `second` in a route of this group."""
-        fold = self._fold(group)
+        fold = self._fold_of.get(group)
+        if fold is None:
+            fold = self._fold_of[group] = self._fold(group)
         forth = self._pairs[first, second] - self._pairs_in[fold][first, second]
         back = self._pairs[second, first] - self._pairs_in[fold][second, first]
         lean = _STEEPNESS * (self._place(fold, second) - self._place(fold, first))

@@ -5,10 +5,11 @@ there and on the way back. A square shows some marks and flips two things indepe
 side or the order of two neighbours; the four combinations are the options, and three are false.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from itertools import combinations, product
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
+from itertools import combinations
 from typing import Literal
 
 from pipeline.records import Category, Move, Orientation, Step
@@ -65,11 +66,6 @@ class Mark:
         """What marks are sorted by."""
         return self.at_us, self.rank
 
-    @property
-    def flipped(self) -> "Mark":
-        """The same turn to the other side: told there as it would be told back."""
-        return Mark(self.back, self.there, self.at_us, self.rank)
-
 
 @lru_cache(2**14)
 def plain(text: str) -> str:
@@ -82,40 +78,67 @@ def plain_option(text: str) -> str:
     return SEPARATOR.join(plain(part) for part in text.split(SEPARATOR.strip()))
 
 
-def turn_marks(steps: Sequence[Step], words: Words = MOVE_WORDS) -> list[Mark]:
-    """Return the marks of all turns; an about-turn reads the same both ways."""
-    return [
-        Mark(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
-        for step in steps
-        if step.move != "straight"
-    ]
+@dataclass(frozen=True)
+class Telling:
+    """A route told as marks: of each kind, and all together. Each is worked out once."""
+
+    steps: Sequence[Step]
+    words: Words = field(default_factory=lambda: MOVE_WORDS)
+
+    @cached_property
+    def turns(self) -> list[Mark]:
+        """All turns; an about-turn reads the same both ways."""
+        words = self.words
+        return [
+            Mark(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
+            for step in self.steps
+            if step.move != "straight"
+        ]
+
+    @cached_property
+    def landmarks(self) -> list[Mark]:
+        """All landmarks."""
+        named = ((plain(step.landmark), step.start_us) for step in self.steps if step.landmark)
+        return [Mark(name, name, at_us, 0) for name, at_us in named]
+
+    @cached_property
+    def actions(self) -> list[Mark]:
+        """The actions that can be undone."""
+        return [
+            Mark(plain(step.action), plain(step.undo), step.start_us, 2)
+            for step in self.steps
+            if step.action and step.undo
+        ]
+
+    def of(self, category: Category) -> list[Mark]:
+        """Return the marks that items of this category ask about."""
+        asked = {"direction": self.turns, "landmark": self.landmarks, "action": self.actions}
+        return asked[category]
+
+    @cached_property
+    def events(self) -> list[Mark]:
+        """All that happens, in this order."""
+        return sorted((*self.landmarks, *self.turns, *self.actions), key=lambda mark: mark.when)
+
+    @cached_property
+    def once(self) -> dict[Orientation, Set[str]]:
+        """The texts of which each orientation tells one event alone."""
+        return {
+            way: {text for text, n in Counter(told(self.events, way)).items() if n == 1}
+            for way in ORIENTATIONS
+        }
 
 
-def landmark_marks(steps: Sequence[Step]) -> list[Mark]:
-    """Return the marks of all landmarks."""
-    named = ((plain(step.landmark), step.start_us) for step in steps if step.landmark)
-    return [Mark(name, name, at_us, 0) for name, at_us in named]
-
-
-def action_marks(steps: Sequence[Step]) -> list[Mark]:
-    """Return the marks of the actions that can be undone."""
-    return [
-        Mark(plain(step.action), plain(step.undo), step.start_us, 2)
-        for step in steps
-        if step.action and step.undo
-    ]
-
-
-def fact_marks(steps: Sequence[Step], category: Category) -> list[Mark]:
-    """Return the marks that items of this category ask for the order of."""
-    return landmark_marks(steps) if category == "landmark" else action_marks(steps)
+def told(marks: Sequence[Mark], orientation: Orientation) -> list[str]:
+    """Return the texts of these marks in the order in which they are told."""
+    if orientation == "forward":
+        return [mark.there for mark in marks]
+    return [mark.back for mark in reversed(marks)]
 
 
 def render(marks: Sequence[Mark], orientation: Orientation) -> str:
-    """Tell marks: the only way in which an answer or a distractor gets its text."""
-    if orientation == "forward":
-        return SEPARATOR.join(mark.there for mark in marks)
-    return SEPARATOR.join(mark.back for mark in reversed(marks))
+    """Tell marks in the one form that answers and distractors have."""
+    return SEPARATOR.join(told(marks, orientation))
 
 
 # ---- squares -------------------------------------------------------------------------------------
@@ -132,14 +155,14 @@ class Flip:
     kind: Literal["turn", "order"]
     shown: tuple[int, ...]
 
-    def apply(self, marks: list[Mark]) -> None:
-        """Flip it in place."""
+    def apply(self, told: list[str], turned: Sequence[str]) -> None:
+        """Flip it in place; a turn to the other side is told as the way back tells it: `turned`."""
         if self.kind == "turn":
             (place,) = self.shown
-            marks[place] = marks[place].flipped
+            told[place] = turned[place]
         else:
             first, second = self.shown
-            marks[first], marks[second] = marks[second], marks[first]
+            told[first], told[second] = told[second], told[first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +175,8 @@ class Square:
     @property
     def contrast(self) -> Literal["turn", "order", "mixed"]:
         """Which kinds of flips there are."""
-        kinds = {flip.kind for flip in self.flips}
-        return "mixed" if len(kinds) == 2 else self.flips[0].kind
+        one, other = self.flips
+        return one.kind if one.kind == other.kind else "mixed"
 
     @property
     def names(self) -> list[str]:
@@ -162,37 +185,38 @@ class Square:
 
     def options(self, orientation: Orientation) -> list[str]:
         """Return the four options, the true one first; the reverse ones reverse these, one for one."""
-        texts = []
-        for flipped in product((False, True), repeat=2):
-            marks = list(self.marks)
-            for flip, wanted in zip(self.flips, flipped, strict=True):
-                if wanted:
-                    flip.apply(marks)
-            texts.append(render(marks, orientation))
-        return texts
+        return [SEPARATOR.join(parts) for parts in self.parts(orientation)]
+
+    def parts(self, orientation: Orientation) -> list[list[str]]:
+        """Return the options as what they are made of, in the order in which it is told."""
+        there, back = [mark.there for mark in self.marks], [mark.back for mark in self.marks]
+        told, turned = (there, back) if orientation == "forward" else (back, there)
+        ways = [told.copy() for _ in range(4)]
+        one, other = self.flips
+        for way in ways[2:]:
+            one.apply(way, turned)
+        for way in ways[1::2]:
+            other.apply(way, turned)
+        return ways if orientation == "forward" else [way[::-1] for way in ways]
 
 
-def squares(
-    steps: Sequence[Step], category: Category, apart_us: int, words: Words = MOVE_WORDS
-) -> list[Square]:
-    """Return every square that this clip can carry in a category, flips at least `apart_us` apart.
+def squares(route: Telling, category: Category, apart_us: int) -> list[Square]:
+    """Return every square that this route can carry in a category, flips at least `apart_us` apart.
 
     Direction flips two turns. Landmark and action flip two disjoint pairs of neighbours; where that
     can't be had, one pair and one turn. Squares with a second true option are left out.
     """
-    turns = turn_marks(steps, words)
     if category == "direction":
         # All turns are shown, so whatever is flipped is false, and the four texts differ.
-        return list(_turn_squares(turns, apart_us))
-    facts = fact_marks(steps, category)[:_MOST_MARKS]
+        return list(_turn_squares(route.turns, apart_us))
+    facts = route.of(category)[:_MOST_MARKS]
     pairs = [
         (place, place + 1)
         for place in range(len(facts) - 1)
         if facts[place + 1].at_us - facts[place].at_us >= apart_us
     ]
-    told = {orientation: events(steps, orientation, words) for orientation in ORIENTATIONS}
-    found = [s for s in _order_squares(facts, pairs) if _sound(s, told)]
-    return found or [s for s in _mixed_squares(facts, pairs, turns) if _sound(s, told)]
+    found = [s for s in _order_squares(facts, pairs) if _once(s, route) or _sound(s, route)]
+    return found or [s for s in _mixed_squares(facts, pairs, route.turns) if _sound(s, route)]
 
 
 def _turn_squares(turns: list[Mark], apart_us: int) -> Iterator[Square]:
@@ -239,33 +263,15 @@ def _order_flip(pair: tuple[int, int], shown: tuple[int, int]) -> Flip:
 # ---- what is true --------------------------------------------------------------------------------
 
 
-def _events(steps: Sequence[Step], words: Words) -> list[Mark]:
-    """Return all marks of a route in the order in which they happen."""
-    marks = (*landmark_marks(steps), *turn_marks(steps, words), *action_marks(steps))
-    return sorted(marks, key=lambda mark: mark.when)
-
-
-def holds(
-    text: str,
-    steps: Sequence[Step],
-    category: Category,
-    orientation: Orientation,
-    words: Words = MOVE_WORDS,
-) -> bool:
+def holds(text: str, route: Telling, category: Category, orientation: Orientation) -> bool:
     """Tell whether an option is true of a route: its parts happen there in this order.
 
     Direction options name every turn, so they have to be all of them.
     """
-    marks = turn_marks(steps, words) if category == "direction" else _events(steps, words)
-    told = render(marks, orientation).split(SEPARATOR) if marks else []
     parts = text.split(SEPARATOR)
-    return parts == told if category == "direction" else within(parts, told)
-
-
-def events(steps: Sequence[Step], orientation: Orientation, words: Words = MOVE_WORDS) -> list[str]:
-    """Return all that happens on a route, in order, in the words that options use."""
-    marks = _events(steps, words)
-    return render(marks, orientation).split(SEPARATOR) if marks else []
+    if category == "direction":
+        return parts == told(route.turns, orientation)
+    return within(parts, told(route.events, orientation))
 
 
 def within(parts: Sequence[str], told: Sequence[str]) -> bool:
@@ -274,26 +280,33 @@ def within(parts: Sequence[str], told: Sequence[str]) -> bool:
     return all(part in rest for part in parts)
 
 
-def _sound(square: Square, told: Mapping[Orientation, Sequence[str]]) -> bool:
-    """Four different options of which one is true, both ways."""
+def _once(square: Square, route: Telling) -> bool:
+    """Tell whether each shown mark happens once: no other order of them is true then, or alike."""
+    once = route.once
+    return all(
+        mark.there in once["forward"] and mark.back in once["reverse"] for mark in square.marks
+    )
+
+
+def _sound(square: Square, route: Telling) -> bool:
+    """Tell whether four options differ and one alone is true, both ways."""
     for orientation in ORIENTATIONS:
-        truth, *distractors = square.options(orientation)
-        if len({truth, *distractors}) != 4:
+        truth, *distractors = square.parts(orientation)
+        if len({tuple(parts) for parts in (truth, *distractors)}) != 4:
             return False
-        if any(within(text.split(SEPARATOR), told[orientation]) for text in distractors):
+        happened = told(route.events, orientation)
+        if any(within(parts, happened) for parts in distractors):
             return False
-        if all(mark.there == mark.back or mark.rank == 1 for mark in square.marks):
-            return True  # landmarks and turns: the way back is the mirror image of the way there
     return True
 
 
-def what_is_missing(steps: Sequence[Step], category: Category) -> str:
+def what_is_missing(route: Telling, category: Category) -> str:
     """Say what a clip would need to carry a square of this category."""
-    sided = sum(mark.there != mark.back for mark in turn_marks(steps))
+    sided = sum(mark.there != mark.back for mark in route.turns)
     have_turns = f"{sided} turn{'' if sided == 1 else 's'} to the left or right"
     if category == "direction":
         return f"{have_turns}; a square flips two, some seconds apart"
-    facts = len(fact_marks(steps, category))
+    facts = len(route.of(category))
     noun = "landmark" if category == "landmark" else "action that can be undone"
     have = f"{facts} {noun if facts == 1 else noun.replace('action', 'actions').replace('landmark', 'landmarks')}"
     return f"{have} and {have_turns}; a square needs four in different steps, or two and one turn"

@@ -14,7 +14,7 @@ LEVELS = (
     "records arrow",
     "config",
     "store",
-    "assets balance blind gates keyframes looks manifest motion motion_draft narrations order "
+    "assets balance blind draw gates keyframes looks manifest motion motion_draft narrations order "
     "pose releases report.film report.pictures report.plots route scan tasks templates turns wording",
     "clients",
     "stages",
@@ -30,6 +30,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 PURE = [
     "balance",
+    "draw",
     "order",
     "gates",
     "keyframes",

@@ -27,7 +27,7 @@ from pipeline.route import canonical, turns
 from pipeline.stages import export
 from pipeline.stages.audit import AuditSettings
 from pipeline.stages.review import ReviewSettings
-from pipeline.tasks import holds
+from pipeline.tasks import Telling, holds
 
 VERSION = "0.1.0"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -134,11 +134,11 @@ def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
     truth = _by_clip(space, folder)
     found = {}
     for item in space.store.rows(Item):
-        clip, steps = clips[item.clip_id], truth[item.clip_id][1]
+        clip, route = clips[item.clip_id], Telling(truth[item.clip_id][1])
         right = [
             str(place)
             for place, text in enumerate(item.options)
-            if holds(text, steps, item.category, item.orientation)
+            if holds(text, route, item.category, item.orientation)
         ]
         movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, form)
         choice = right[0] if len(right) == 1 else "many" if right else "none"

@@ -24,7 +24,7 @@ from pipeline.records import (
 )
 from pipeline.route import MOVE_WORDS, canonical, print_time
 from pipeline.store import Place, Rows
-from pipeline.tasks import SEPARATOR, events, holds, plain, within
+from pipeline.tasks import SEPARATOR, Telling, holds, plain, told, within
 from pipeline.wording import STEMS, load
 
 Severity = Literal["info", "warning", "error"]
@@ -263,20 +263,19 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
 
     What a model wrote can be judged where all its options are made of what the route tells.
     """
-    steps, moves = canonical(route.steps), load(route.language).moves
+    moves = load(route.language).moves
+    telling = Telling(canonical(route.steps), moves)
     for item in rows[Item]:
         if item.format != "mcq":
             continue
         if item.option_kind == "square":
-            true = [
-                holds(text, steps, item.category, item.orientation, moves) for text in item.options
-            ]
+            true = [holds(text, telling, item.category, item.orientation) for text in item.options]
         else:
-            told = events(steps, item.orientation, moves)
+            happened = told(telling.events, item.orientation)
             parts = [text.split(SEPARATOR) for text in item.options]
-            if not {part for option in parts for part in option} <= {*told, *moves.values()}:
+            if not {part for option in parts for part in option} <= {*happened, *moves.values()}:
                 continue
-            true = [within(option, told) for option in parts]
+            true = [within(option, happened) for option in parts]
         right = item.answer_index is not None and true[item.answer_index]
         if not right:
             what = "the route doesn't bear the answer out"

@@ -4,9 +4,10 @@ All draws are keyed with the workspace's secret seed and each item's id, so nobo
 and another clip's items never move; letters and flips are balanced over the items of a split.
 """
 
-import hmac
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import Field
 from pipeline.assets import asset
 from pipeline.balance import Candidate, Choice, choose_squares
 from pipeline.config import Settings
+from pipeline.draw import Draw
 from pipeline.order import OrderModel
 from pipeline.records import (
     Answer,
@@ -32,7 +34,7 @@ from pipeline.records import (
     digest,
     item_id,
 )
-from pipeline.route import canonical, reverse
+from pipeline.route import OPPOSITE, canonical
 from pipeline.stages.answers import confirmed, flaws, pairs_set_aside
 from pipeline.store import Place, Rows
 from pipeline.tasks import (
@@ -42,7 +44,8 @@ from pipeline.tasks import (
     SQUARE_CATEGORIES,
     Square,
     Task,
-    fact_marks,
+    Telling,
+    told,
 )
 from pipeline.wording import STEMS, Wording, load
 
@@ -119,20 +122,45 @@ class _Asked:
 
 def run(rows: Rows, settings: ComposeSettings, place: Place) -> Iterator[Row]:
     """Compose the items of all clips; what can't be asked of a clip is a rejection with the reason."""
-    draw = _Draw(place.secret())
+    with _collector_at_rest():
+        yield from _items(rows, settings, Draw(place.secret()))
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep Python from looking for cycles: rows have none, and walking all of them takes a fifth."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     composer = _Composer(draw, rows.before(Item))
     asked = sorted(_asked(rows), key=lambda one: draw(one.clip.clip_id))
-    choices = choose_squares(
-        [composer.candidate(one, settings.min_confidence) for one in asked],
-        {category: _order_model(asked, category) for category in ("landmark", "action")},
-        round(settings.apart_seconds * 1e6),
-        draw,
+    choices = _chosen(
+        [composer.candidate(one, settings.min_confidence) for one in asked], settings, draw
     )
     written: dict[str, list[Written]] = {}
     for row in rows[Written]:
         written.setdefault(row.clip_id, []).append(row)
     composer.reserve(asked, choices, written)
     yield from _after_audit(_composed(asked, choices, composer, written), rows[Answer])
+
+
+def _chosen(
+    candidates: Sequence[Candidate], settings: ComposeSettings, draw: Draw
+) -> dict[str, Choice]:
+    models = {
+        category: OrderModel(
+            (one.group, told(one.route.of(category), "forward")) for one in candidates
+        )
+        for category in SQUARE_CATEGORIES[1:]
+    }
+    return choose_squares(candidates, models, round(settings.apart_seconds * 1e6), draw)
 
 
 def _composed(
@@ -198,13 +226,6 @@ def _asked(rows: Rows) -> Iterator[_Asked]:
             )
 
 
-def _order_model(asked: Iterable[_Asked], category: Category) -> OrderModel:
-    return OrderModel(
-        (one.video.split_group, [mark.there for mark in fact_marks(one.steps, category)])
-        for one in asked
-    )
-
-
 def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
     return Rejection(
         stage="compose",
@@ -214,22 +235,10 @@ def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
     )
 
 
-class _Draw:
-    """Numbers nobody can foresee without the secret: HMAC-SHA256 of what they are for."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-
-    def __call__(self, *parts: str) -> int:
-        # A length before each part, so that parts can't run into one another.
-        text = "".join(f"{len(part)}:{part}" for part in parts).encode()
-        return int.from_bytes(hmac.digest(self._secret, text, "sha256")[:8], "big")
-
-
 class _Composer:
     """Makes items; letters and flips of items that were there before stay."""
 
-    def __init__(self, draw: _Draw, earlier: Iterable[Item]) -> None:
+    def __init__(self, draw: Draw, earlier: Iterable[Item]) -> None:
         self._draw = draw
         self._earlier = {item.item_id: item for item in earlier}
         self._used: Counter[tuple[str, Split, int]] = Counter()
@@ -246,10 +255,9 @@ class _Composer:
             one.clip.clip_id,
             one.video.split,
             one.video.split_group,
-            one.steps,
+            Telling(one.steps, one.wording.moves),
             kept,
             one.doubtful(min_confidence),
-            one.wording.moves,
         )
 
     def reserve(
@@ -273,27 +281,35 @@ class _Composer:
 
     def open_item(self, one: _Asked, task: Task) -> Item:
         """Ask for a description; the reference lists moves and landmarks for a scorer."""
-        forward = task.orientation == "forward"
-        steps = one.steps if forward else reverse(one.steps)
-        route = one.route
+        moves = [step.move for step in one.steps]
+        landmarks = [step.landmark for step in one.steps if step.landmark]
+        told = one.route.forward_description
+        if task.orientation == "reverse":
+            # What route.reverse gives, without validating all its steps: that was a tenth of all.
+            moves = [OPPOSITE[move] for move in reversed(moves)]
+            landmarks.reverse()
+            told = one.route.reverse_description
         return self._item(
             one,
             task,
+            one.item_id(task),
             task.name,
             format="open",
-            answer_text=route.forward_description if forward else route.reverse_description,
-            reference_moves=[step.move for step in steps],
-            reference_landmarks=[step.landmark for step in steps if step.landmark],
+            answer_text=told,
+            reference_moves=moves,
+            reference_landmarks=landmarks,
         )
 
     def square_item(self, one: _Asked, task: Task, square: Square) -> Item:
         """Ask with a square's four options."""
+        name = one.item_id(task)
         truth, *distractors = square.options(task.orientation)
         return self._item(
             one,
             task,
+            name,
             task.name + (MIXED if square.contrast == "mixed" else ""),
-            **self._lettered(one, one.item_id(task), task.name, truth, distractors),
+            **self._lettered(one, name, task.name, truth, distractors),
             option_kind="square",
             contrast=square.contrast,
             flips=square.names,
@@ -339,13 +355,13 @@ class _Composer:
         if before and before.answer_index is not None:
             return before.answer_index
         used = [self._used[task_name, split, index] for index in range(4)]
-        least = [index for index in range(4) if used[index] == min(used)]
+        fewest = min(used)
+        least = [index for index in range(4) if used[index] == fewest]
         index = least[self._draw(item_id, "letter") % len(least)]
         self._used[task_name, split, index] += 1
         return index
 
-    def _item(self, one: _Asked, task: Task, stem: str, **fields: object) -> Item:
-        name = one.item_id(task)
+    def _item(self, one: _Asked, task: Task, name: str, stem: str, **fields: object) -> Item:
         wordings = one.wording.stems[stem]
         question = wordings[self._draw(name, "stem") % len(wordings)]
         status, reason = one.status(task)

@@ -16,7 +16,7 @@ from pipeline import route, tasks, wording
 from pipeline.assets import asset
 from pipeline.clients import reviewclip
 from pipeline.errors import UserError
-from pipeline.records import Clip, Finding, Frame, Heading, Orientation, Route, Step, Turn, Video
+from pipeline.records import Clip, Finding, Frame, Heading, Route, Step, Turn, Video
 from pipeline.stages.headingcurve import heading_curve
 from pipeline.store import Rows
 
@@ -178,17 +178,13 @@ _escaped = lru_cache(2**12)(escape)  # of reasons: there are few, and they stand
 
 def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
     """Show the answers that follow from the steps: what an error there would spoil."""
-    told = {
-        "direction": tasks.turn_marks(steps, words),
-        "landmark": tasks.landmark_marks(steps),
-        "action": tasks.action_marks(steps),
-    }
-    orientations: tuple[Orientation, ...] = ("forward", "reverse")
+    told = tasks.Telling(steps, words)
     rows = []
-    for category, marks in told.items():
+    for category in tasks.SQUARE_CATEGORIES:
+        marks = told.of(category)
         if not marks and category != "direction":
             continue
-        for orientation in orientations:
+        for orientation in tasks.ORIENTATIONS:
             answer = escape(tasks.render(marks, orientation)) or "no turns"
             rows.append(
                 f"<tr><td style='color:#777;padding-right:10px;vertical-align:top;white-space:nowrap'>"
