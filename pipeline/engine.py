@@ -5,26 +5,21 @@
 
 import asyncio
 import inspect
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import wait as wait_sentinel
 from typing import Any
 
 from pydantic import Field
 from tqdm import tqdm
 
 from pipeline.config import Settings
-from pipeline.errors import GateError, RowError, UserError, warnings_to_stderr
-from pipeline.records import Rejection, Row, digest
+from pipeline.errors import GateError, RowError, UserError
+from pipeline.pool import in_pool
+from pipeline.records import Rejection, Row, digest, digest_of
 from pipeline.store import Place, Rows, Store
 
 SCAN, PULL = "scan", "pull"  # rows that come from outside: files found on disk, people's verdicts
@@ -83,11 +78,15 @@ class Stage:
 
     def key(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> str:
         """Return the digest of all that one unit's rows follow from."""
-        parts = [head]
+        return digest_of(self._parts(head, seen))
+
+    def _parts(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> Iterator[str]:
+        yield head
         for kind, rows in seen.items():
             heeded = self.heeds.get(kind)
-            parts += [kind.table, *(row.model_dump_json(include=heeded) for row in rows)]
-        return digest(*parts)
+            yield kind.table
+            for row in rows:
+                yield row.model_dump_json(include=heeded)
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Summary:
         return f"{self.stage}: {self.total} {self.noun}: {', '.join(parts)}{hint}"
 
 
-Outcome = list[Row] | RowError
+Outcome = Iterable[Row] | RowError
 
 
 def run_stage(
@@ -140,17 +139,17 @@ def run_stage(
     units = list(_units(stage, store, settings, upstream))
     known = store.keys(stage.name)
     todo = [unit for unit in units if known.get(unit.id) != unit.key]
-    before = _bodies(stage, store) if stage.per is None else set()
+    before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
     store.forget(stage.name, known.keys() - {unit.id for unit in units})
-    quiet = not (todo and sys.stderr.isatty())
+    ids, tried = [unit.id for unit in units], {unit.id for unit in todo}
     try:
-        with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
-            for unit, outcome in _mapped(stage, todo, settings, store.place, how):
-                _finish(store, stage, unit, outcome)
-                bar.update()
+        _work(stage, store, todo, settings, how)
     finally:
+        # What the units saw may be as much as the tables that are written now.
+        units.clear()
+        todo.clear()
         store.rebuild()
-    summary = _summary(stage, store, units, {unit.id for unit in todo}, before)
+    summary = _summary(stage, store, ids, tried, before)
     if summary.failed > how.max_failed * summary.total:
         raise GateError(
             stage.name,
@@ -158,6 +157,16 @@ def run_stage(
             "egost rejections tells why; mend that and run again: what is done is kept",
         )
     return summary
+
+
+def _work(
+    stage: Stage, store: Store, todo: list[Unit], settings: Settings, how: RunSettings
+) -> None:
+    quiet = not (todo and sys.stderr.isatty())
+    with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
+        for unit, outcome in _mapped(stage, todo, settings, store.place, how):
+            _finish(store, stage, unit, outcome)
+            bar.update()
 
 
 def pending(stage: Stage, store: Store, settings: Settings, upstream: Sequence[str]) -> list[Unit]:
@@ -173,10 +182,10 @@ def _units(
         return
     sources = (SCAN, PULL, *upstream)
     tables: dict[type[Row], list[Row]] = {kind: store.rows(kind, sources) for kind in stage.reads}
-    earlier = {kind: store.rows(kind, (PULL, stage.name)) for kind in stage.remembers}
+    earlier = _Earlier(stage, store)
     key = partial(stage.key, stage.key_head(settings, store.place))
     if stage.per is None:
-        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), _frozen(earlier)))
+        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier))
         return
     grouped, before = (
         {kind: _grouped(rows, stage.per, kind) for kind, rows in kinds.items()}
@@ -190,11 +199,32 @@ def _units(
         yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, own))
 
 
+@dataclass(frozen=True)
+class _Earlier(Mapping[type[Row], tuple[Row, ...]]):
+    """What a stage wrote of what it remembers, read when it is asked for: if nothing changed, never."""
+
+    stage: Stage
+    store: Store
+
+    def __getitem__(self, kind: type[Row]) -> tuple[Row, ...]:
+        if kind not in self.stage.remembers:
+            raise KeyError(kind)
+        return tuple(self.store.rows(kind, (PULL, self.stage.name)))
+
+    def __iter__(self) -> Iterator[type[Row]]:
+        return iter(self.stage.remembers)
+
+    def __len__(self) -> int:
+        return len(self.stage.remembers)
+
+
 def _frozen(tables: Mapping[type[Row], Iterable[Row]]) -> dict[type[Row], tuple[Row, ...]]:
     return {kind: tuple(rows) for kind, rows in tables.items()}
 
 
-def _grouped(rows: list[Row], per: type[Row], kind: type[Row]) -> tuple[str, dict[str, list[Row]]]:
+def _grouped(
+    rows: Iterable[Row], per: type[Row], kind: type[Row]
+) -> tuple[str, dict[str, list[Row]]]:
     link = next(name for name in _LINKS if name in per.model_fields and name in kind.model_fields)
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -204,30 +234,30 @@ def _grouped(rows: list[Row], per: type[Row], kind: type[Row]) -> tuple[str, dic
 
 def _finish(store: Store, stage: Stage, unit: Unit, outcome: Outcome) -> None:
     if not isinstance(outcome, RowError):
-        store.finish(stage.name, unit.id, unit.key, "done", outcome)
-        return
+        try:
+            store.finish(stage.name, unit.id, unit.key, "done", outcome)
+        except RowError as error:  # of a function that makes its rows while they are stored
+            outcome = error
+        else:
+            return
     rejection = Rejection(stage=stage.name, unit=unit.label, what=outcome.what, fix=outcome.fix)
     # A failed unit gets no key, so the next run tries it again.
     key, name = ("", "failed") if outcome.again else (unit.key, "rejected")
     store.finish(stage.name, unit.id, key, name, [rejection])
 
 
-def _bodies(stage: Stage, store: Store) -> set[str]:
-    return {row.model_dump_json() for row in store.rows(stage.writes[0], [stage.name])}
-
-
 def _summary(
-    stage: Stage, store: Store, units: list[Unit], tried: set[str], before: set[str]
+    stage: Stage, store: Store, ids: list[str], tried: set[str], before: set[bytes]
 ) -> Summary:
     rejections = store.rows(Rejection, [stage.name])
     if stage.per is None:
-        after = _bodies(stage, store)
+        after = store.marks(stage.writes[0], [stage.name])
         noun = stage.writes[0].table
         return Summary(
             stage.name, noun, len(after - before), len(after & before), beside=len(rejections)
         )
     outcomes = store.outcomes(stage.name)
-    ends = [(outcomes[unit.id], unit.id in tried) for unit in units]
+    ends = [(outcomes[unit], unit in tried) for unit in ids]
     rejected = sum(outcome == "rejected" for outcome, _ in ends)
     failed = sum(outcome == "failed" for outcome, _ in ends)
     return Summary(
@@ -251,8 +281,15 @@ def _mapped(
     work = partial(_attempt, stage.run, settings=settings, place=place)
     workers = min(how.workers or os.cpu_count() or 1, len(todo))
     if stage.per is None or stage.light or workers == 1:
-        return ((unit, work(unit.rows)) for unit in todo)
-    return _in_pool(work, todo, workers)
+        return ((unit, _one_by_one(stage.run, unit.rows, settings, place)) for unit in todo)
+    found = in_pool(work, [unit.rows for unit in todo], workers)
+    return ((todo[place], outcome) for place, outcome in found)
+
+
+def _one_by_one(
+    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, place: Place
+) -> Iterator[Row]:
+    yield from run(rows, settings, place)
 
 
 def _attempt(
@@ -262,78 +299,6 @@ def _attempt(
         return list(run(rows, settings, place))
     except RowError as error:
         return error
-
-
-# ---- the process pool --------------------------------------------------------------------------
-
-
-def _in_pool(
-    work: Callable[[Rows], Outcome], todo: list[Unit], workers: int
-) -> Iterator[tuple[Unit, Outcome]]:
-    """Map over a pool. A unit whose process dies (memory, a decoder's crash) fails alone."""
-    waiting = list(reversed(todo))
-    while waiting:
-        suspects: list[Unit] = []
-        with _pool(workers) as pool:
-            running: dict[Future[Outcome], Unit] = {}
-            while running or (waiting and not suspects):
-                # A short queue: when the pool breaks, few units have to be tried again one by one.
-                while waiting and len(running) < 2 * workers and not suspects:
-                    unit = waiting.pop()
-                    try:
-                        running[pool.submit(work, unit.rows)] = unit
-                    except BrokenProcessPool:
-                        suspects.append(unit)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    unit = running.pop(future)
-                    try:
-                        yield unit, future.result()
-                    except BrokenProcessPool:
-                        suspects.append(unit)
-        for unit in suspects:
-            yield unit, _alone(work, unit)
-
-
-def _alone(work: Callable[[Rows], Outcome], unit: Unit) -> Outcome:
-    with _pool(1) as pool:
-        try:
-            return pool.submit(work, unit.rows).result()
-        except BrokenProcessPool:
-            return RowError(
-                "the process that worked on this died (out of memory, or a crash in a decoder)",
-                "free memory or set run.workers = 1; if it dies again, convert the file with ffmpeg",
-                again=True,
-            )
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # spawn: forking a process that holds SQLite, Polars or OpenCV threads can hang the child.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_child)
-    try:
-        yield pool
-    except BaseException:
-        # Ctrl-C or a full disk: don't wait for the minutes that a long video may still take.
-        for child in multiprocessing.active_children():
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _child() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings_to_stderr()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait_sentinel([sentinel])
-    os._exit(1)
 
 
 # ---- the event loop ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Angles are degrees, positive to the left (counter-clockwise from above).
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +21,11 @@ Split = Literal["train", "validation", "test"]
 
 def digest(*parts: object) -> str:
     """Return 16 hex digits that stand for these parts; parts can't run into one another."""
+    return digest_of(parts)
+
+
+def digest_of(parts: Iterable[object]) -> str:
+    """Return the digest of these parts, taken one after the other."""
     hasher = hashlib.sha256()
     for part in parts:
         text = str(part).encode()

@@ -6,6 +6,8 @@ files under `tables/` are rebuilt from it in key order, so any kill ends in the 
 
 import fcntl
 import hashlib
+import heapq
+import io
 import json
 import os
 import secrets
@@ -15,6 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +30,8 @@ from pipeline.errors import UserError
 from pipeline.records import TABLES, Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+
+_AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS units (
@@ -166,16 +172,21 @@ class Store:
         return dict(self._db.execute("SELECT unit, outcome FROM units WHERE stage = ?", (stage,)))
 
     def finish(self, stage: str, unit: str, key: str, outcome: str, rows: Iterable[Row]) -> None:
-        """Replace a unit's rows and set its done mark, in one transaction."""
-        bodies: dict[str, list[Row]] = defaultdict(list)
+        """Replace a unit's rows and set its done mark, in one transaction.
+
+        What `rows` raises while it is read comes out before anything is changed.
+        """
+        # Written down as they come: the rows of 100,000 clips need not all be there at once.
+        lines: dict[str, list[tuple[tuple[str | int, ...], bytes]]] = defaultdict(list)
         for row in rows:
-            bodies[row.table].append(row)
+            lines[row.table].append((row.identity(), row.model_dump_json().encode()))
         with self._db:
             self._forget(stage, unit)
             self._db.execute("INSERT INTO units VALUES (?, ?, ?, ?)", (stage, unit, key, outcome))
-            for name, found in bodies.items():
-                found.sort(key=Row.identity)
-                body = b"\n".join(row.model_dump_json().encode() for row in found)
+            for name, found in lines.items():
+                found.sort(key=itemgetter(0))
+                body = b"\n".join([line for _, line in found])
+                found.clear()  # SQLite makes a copy, too
                 self._db.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (stage, unit, name, body))
                 self._touch(name)
 
@@ -201,18 +212,38 @@ class Store:
 
     def rows(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> list[AnyRow]:
         """Return all rows of a type in key order, of these stages only if any are named."""
+        found = [
+            kind.model_validate_json(line)
+            for body in self._bodies(kind, stages)
+            for line in io.BytesIO(body)
+        ]
+        found.sort(key=Row.identity)
+        return found
+
+    def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
+        """Return a digest of each row of a type, of these stages: what tells new from kept."""
+        return {
+            hashlib.sha256(line.rstrip(b"\n")).digest()
+            for body in self._bodies(kind, stages)
+            for line in io.BytesIO(body)
+        }
+
+    def _bodies(self, kind: type[Row], stages: Iterable[str] | None) -> Iterator[bytes]:
+        """Yield the rows of each unit: lines of JSON, in key order."""
         query, values = "SELECT body FROM rows WHERE name = ?", [kind.table]
         if stages is not None:
             names = list(stages)
             query += f" AND stage IN ({', '.join('?' * len(names))})"
             values += names
-        found = [
-            kind.model_validate_json(line)
-            for (body,) in self._db.execute(query, values)
-            for line in body.split(b"\n")
+        for (body,) in self._db.execute(query, values):
+            yield body
+
+    def _in_order(self, kind: type[AnyRow]) -> Iterator[AnyRow]:
+        """Yield all rows of a type in key order, without holding them all."""
+        units = [
+            map(kind.model_validate_json, io.BytesIO(body)) for body in self._bodies(kind, None)
         ]
-        found.sort(key=Row.identity)
-        return found
+        return heapq.merge(*units, key=Row.identity)
 
     def rebuild(self, names: Iterable[str] = TABLES) -> None:
         """Write the Parquet files of the tables whose rows changed since they were last written."""
@@ -223,16 +254,17 @@ class Store:
             stamp = str(stamps.get(name, 0))
             if built.get(name) == stamp and path.exists():
                 continue
-            data = _parquet(TABLES[name], self.rows(TABLES[name]))
+            data = _parquet(TABLES[name], self._in_order(TABLES[name]))
             write_atomic(path, data, via=self.place.unfinished)
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
 
 
-def _parquet(kind: type[Row], rows: list[Row]) -> bytes:
-    table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(kind))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
+    schema, sink = arrow_schema(kind), pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        while some := [row.model_dump() for row in islice(rows, _AT_ONCE)]:
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,7 @@ LEVELS = (
     "pose releases report.film report.pictures report.plots route scan tasks templates turns wording",
     "clients",
     "stages",
-    "engine",
+    "engine pool",
     "flow",
     "glance intake modelwork people releases.hydrate releases.takedown report",
     "demo",

@@ -235,17 +235,25 @@ def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What an item that was made before keeps."""
+
+    flips: Sequence[str]
+    answer_index: int | None
+
+
 class _Composer:
     """Makes items; letters and flips of items that were there before stay."""
 
     def __init__(self, draw: Draw, earlier: Iterable[Item]) -> None:
         self._draw = draw
-        self._earlier = {item.item_id: item for item in earlier}
+        self._earlier = {item.item_id: _Kept(item.flips, item.answer_index) for item in earlier}
         self._used: Counter[tuple[str, Split, int]] = Counter()
 
     def candidate(self, one: _Asked, min_confidence: float) -> Candidate:
         """Say what a clip's squares are chosen from, and which flips its items had."""
-        kept: dict[Category, list[str]] = {}
+        kept: dict[Category, Sequence[str]] = {}
         # The first time there is nothing to look up, and a digest for each name would take a tenth of all.
         for category in SQUARE_CATEGORIES if self._earlier else ():
             before = self._earlier.get(one.item_id(Task(category, "forward")))

@@ -1,0 +1,89 @@
+"""A process pool in which a task whose process dies fails alone, and which ends with its parent."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait as wait_sentinel
+from typing import TypeVar
+
+from pipeline.errors import RowError, warnings_to_stderr
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def in_pool(
+    work: Callable[[Given], Made], given: Sequence[Given], workers: int
+) -> Iterator[tuple[int, Made | RowError]]:
+    """Map over a pool; yield each result with the place of what it was made of, as they end.
+
+    A task whose process dies (memory, a decoder's crash) yields a RowError.
+    """
+    waiting = list(reversed(range(len(given))))
+    while waiting:
+        suspects: list[int] = []
+        with _pool(workers) as pool:
+            running: dict[Future[Made], int] = {}
+            while running or (waiting and not suspects):
+                # A short queue: when the pool breaks, few tasks have to be tried again one by one.
+                while waiting and len(running) < 2 * workers and not suspects:
+                    place = waiting.pop()
+                    try:
+                        running[pool.submit(work, given[place])] = place
+                    except BrokenProcessPool:
+                        suspects.append(place)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    place = running.pop(future)
+                    try:
+                        yield place, future.result()
+                    except BrokenProcessPool:
+                        suspects.append(place)
+        for place in suspects:
+            yield place, _alone(work, given[place])
+
+
+def _alone(work: Callable[[Given], Made], given: Given) -> Made | RowError:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, given).result()
+        except BrokenProcessPool:
+            return RowError(
+                "the process that worked on this died (out of memory, or a crash in a decoder)",
+                "free memory or set run.workers = 1; if it dies again, convert the file with ffmpeg",
+                again=True,
+            )
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # spawn: forking a process that holds SQLite, Polars or OpenCV threads can hang the child.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_child)
+    try:
+        yield pool
+    except BaseException:
+        # Ctrl-C or a full disk: don't wait for the minutes that a long video may still take.
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _child() -> None:
+    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings_to_stderr()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait_sentinel([sentinel])
+    os._exit(1)
