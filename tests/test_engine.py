@@ -271,6 +271,35 @@ def test_a_stage_that_remembers_sees_its_own_last_rows(store: Store) -> None:
     assert len(seen) == 2
 
 
+def test_a_run_with_nothing_to_do_reads_none_of_its_last_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+        return [remark("c_a", f"{len(rows.before(Finding))} before")]
+
+    stage = replace(STAGE, run=look, per=None, remembers=(Finding,))
+    given(store, "a")
+    go(store, stage)
+    read: list[type[Row]] = []
+    rows = store.rows
+    monkeypatch.setattr(store, "rows", lambda kind, *of: read.append(kind) or rows(kind, *of))
+    assert go(store, stage).kept == 1
+    assert Finding not in read
+    assert go(store, stage, WordSettings(word="other")).new == 1
+    assert Finding in read
+
+
+def test_a_row_error_after_some_rows_is_a_rejection_without_them(store: Store) -> None:
+    def some(rows: Rows, settings: WordSettings, place: Place) -> Iterator[Row]:
+        yield remark("c_a", "first")
+        raise RowError("not usable", "use another")
+
+    given(store, "a")
+    for how in (HERE, POOL):
+        assert go(store, replace(STAGE, run=some), how=how).rejected == 1
+        assert store.rows(Finding) == []
+
+
 def test_a_stage_that_forgets_sees_nothing_of_its_last_rows(store: Store) -> None:
     def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
         assert rows.before(Finding) == ()

@@ -2,6 +2,7 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,31 @@ def test_a_unit_s_rows_are_replaced_whole(store: Store) -> None:
     store.finish("check", "c_a", "2", "done", [finding("c_a", "three")])
     assert [row.message for row in store.rows(Finding)] == ["three"]
     assert store.keys("check") == {"c_a": "2"}
+
+
+def test_rows_that_break_off_change_nothing(store: Store) -> None:
+    store.finish("check", "c_a", "1", "done", [finding("c_a", "old")])
+
+    def breaking_off() -> Iterator[Finding]:
+        yield finding("c_a", "new")
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        store.finish("check", "c_a", "2", "done", breaking_off())
+    assert store.keys("check") == {"c_a": "1"}
+    assert [row.message for row in store.rows(Finding)] == ["old"]
+
+
+def test_a_table_is_written_in_parts_whatever_the_units(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store._AT_ONCE", 3)
+    texts = [f"{number:02d}" for number in range(11)]
+    for unit, some in (("odd", texts[1::2]), ("even", texts[::2])):
+        store.finish("check", unit, "1", "done", [finding("c_a", text) for text in some[::-1]])
+    store.rebuild()
+    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    assert table["message"].to_list() == texts
 
 
 def test_rows_and_done_mark_are_one_transaction(
