@@ -1,21 +1,28 @@
-"""First push of many tasks against the server's own bulk import of the same bytes; second push; pull.
+"""First push of many tasks against the server's own bulk import of the same bytes; second push; pull; memory.
 
-    python benchmarks/labelstudio.py [TASKS]
+    python benchmarks/labelstudio.py [TASKS [ROUNDS]]
 
 Starts a Label Studio of its own in a temporary workspace and stops it again. Review clips are
 taken as cut (that is ffmpeg's time, spent once per clip); everything else is what a user waits for.
+Bulk import and push take turns, as on a busy machine a minute changes more than any code. The ratio
+of CPU (ours and the server's together) is what waiting would come to if the two had to share a core.
+Memory is what a push adds to a process of its own that holds nothing but the rows.
 """
 
+import gc
 import json
 import math
-import resource
+import os
+import re
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -23,14 +30,27 @@ import httpx
 import walked
 
 from pipeline.clients import labelstudio, labelstudio_server
+from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
-from pipeline.records import Heading, Verdict
+from pipeline.records import Heading, Route, Verdict
 from pipeline.stages import review, routepage, sending
 from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
 
 NEW = 10
+MOVES = ("straight", "left", "straight", "right", "straight", "left", "straight", "right")
+WALK = walked.steps(*MOVES, landmark="the red door")
+WORDS = "Go straight along the corridor, turn left past the red door, then turn right. " * 3
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What something took: seconds on the clock, and of CPU, ours and the server's together."""
+
+    wall: float
+    cpu: float
 
 
 def winding(heading: Heading) -> Heading:
@@ -41,84 +61,155 @@ def winding(heading: Heading) -> Heading:
     return heading.model_copy(update={"t_us": times, "yaw_degrees": yaws})
 
 
+def rows(place: Place, folder: Path, tasks: int) -> Rows:
+    """Return what a push of so many walks wants to see; their clips count as cut."""
+    sending.cut_all = lambda clips, place, form, stage: []
+    names = [f"walk {number}" for number in range(tasks)]
+    drafts = [walked.draft(walked.clip(name), WALK, WORDS, WORDS) for name in names]
+    seen = walked.rows(place, folder, drafts, names, frames=16)
+    return Rows({**seen.seen, Heading: tuple(map(winding, seen[Heading]))})
+
+
+def settings(project: str) -> ReviewSettings:
+    """Return settings by which one person judges each clip once."""
+    return ReviewSettings(project=project, agree=1, overlap=1, planted=0)
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process so far."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(what: str) -> float:
+    """Return a figure of this process's memory (`VmRSS`: now, `VmHWM`: the most so far) in MB."""
+    found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found.group(1)) / 1024
+
+
 @contextmanager
-def timed(what: str, took: dict[str, float]) -> Iterator[None]:
-    """Print how long the block took, and note it."""
+def timed(what: str) -> Iterator[None]:
+    """Print how long the block took."""
     began = time.monotonic()
     yield
-    took[what] = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{what:<42} {took[what]:7.2f} s   (peak {peak} MB)")
+    print(f"{what:<44} {time.monotonic() - began:7.2f} s", flush=True)
 
 
-def main(tasks: int) -> None:
+def main(tasks: int, rounds: int) -> None:
     """Measure against a server of our own."""
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder) / "workspace")
         place.media.mkdir(parents=True)
         server = labelstudio_server.start(place)
         try:
-            measure(place, Path(folder), server, tasks)
+            client = labelstudio.connect(server.url, server.token)
+            seen = rows(place, Path(folder), tasks)
+            against_bulk(client, server, place, seen, rounds)
+            afterwards(client, server, place, seen)
+            del seen
+            for count in (tasks // 5, tasks, 2 * tasks):
+                in_a_process_of_its_own(server, place, count)
         finally:
             labelstudio_server.stop(place)
 
 
-def measure(place: Place, folder: Path, server: labelstudio_server.Server, tasks: int) -> None:
-    """Push, push again, answer a few, pull, push."""
-    names = [f"walk {number}" for number in range(tasks)]
-    moves = ("straight", "left", "straight", "right", "straight", "left", "straight", "right")
-    walk = walked.steps(*moves, landmark="the red door")
-    words = "Go straight along the corridor, turn left past the red door, then turn right. " * 3
-    drafts = [walked.draft(walked.clip(name), walk, words, words) for name in names]
-    seen = walked.rows(place, folder, drafts, names, frames=16)
-    seen = Rows({**seen.seen, Heading: tuple(map(winding, seen[Heading]))})
-    sending.cut_all = lambda clips, place, form, stage: []
-    client = labelstudio.connect(server.url, server.token)
-    settings = ReviewSettings(project="benchmark push", agree=1, overlap=1, planted=0)
-    took: dict[str, float] = {}
-
-    def push(rows: Rows) -> review.Pushed:
-        return review.push(client, rows, settings, place)
-
+def against_bulk(
+    client: LabelStudioClient, server: Server, place: Place, seen: Rows, rounds: int
+) -> None:
+    """Let a bulk import and a first push of the same take turns; print their ratios."""
+    tasks = len(seen[Route])
     played = ScriptedClient()
-    review.push(played, seen, settings, place)
+    review.push(played, seen, settings("played"), place)
     body = json.dumps([{"data": task.data} for task in played.kept.values()]).encode()
+    del played
+    headers = {"Authorization": f"Token {server.token}", "Content-Type": "application/json"}
 
-    def bulk(when: str) -> None:
-        project = client.project(f"benchmark bulk {when}", routepage.label_config(), 1)
-        with timed(f"one bulk import of the same, {when}", took):
-            httpx.post(
-                f"{server.url}/api/projects/{project}/import?return_task_ids=false",
-                content=body,
-                headers={
-                    "Authorization": f"Token {server.token}",
-                    "Content-Type": "application/json",
-                },
-                timeout=600,
-            ).raise_for_status()
+    def spent(work: Callable[[], object]) -> Spent:
+        began, cpu = time.monotonic(), time.process_time() + cpu_of(server.pid)
+        work()
+        ended = time.process_time() + cpu_of(server.pid)
+        return Spent(time.monotonic() - began, ended - cpu)
 
-    # Before and after: on a busy machine a minute changes more than any code.
-    bulk("before")
-    with timed(f"first push of {tasks} tasks", took):
-        assert push(seen).new == tasks
-    bulk("after")
-    with timed("second push, nothing to do", took):
-        assert push(seen).kept == tasks
-    one = reviewers.join(server, client, "careful")
-    truths = {walked.clip(name).clip_id: reviewers.Truth(walk) for name in names}
-    reviewers.work(one, settings.project, truths, limit=NEW)
-    known = [found.verdict for found in review.pull(client, (), settings, place)]
+    def bulk(number: int) -> Spent:
+        project = client.project(f"bulk {number}", routepage.label_config(), 1)
+        url = f"{server.url}/api/projects/{project}/import?return_task_ids=false"
+        return spent(
+            lambda: httpx.post(url, content=body, headers=headers, timeout=600).raise_for_status()
+        )
+
+    def push(number: int) -> Spent:
+        one = settings(f"push {number}")
+        return spent(lambda: review.push(client, seen, one, place))
+
+    bulks, walls, cpus = [bulk(0)], [], []
+    print(f"{tasks} tasks, {len(body) / 1e6:.1f} MB; wall clock, CPU of us and the server")
+    print(f"  bulk import 0   {bulks[0].wall:6.2f} s {bulks[0].cpu:6.2f} s", flush=True)
+    for number in range(1, rounds + 1):
+        ours = push(number)
+        bulks.append(bulk(number))
+        beside = bulks[-2:]
+        walls.append(ours.wall / mean(one.wall for one in beside))
+        cpus.append(ours.cpu / mean(one.cpu for one in beside))
+        print(
+            f"  first push {number}    {ours.wall:6.2f} s {ours.cpu:6.2f} s"
+            f"   ratios to the imports around it: {walls[-1]:.2f} {cpus[-1]:.2f}"
+        )
+        print(
+            f"  bulk import {number}   {bulks[-1].wall:6.2f} s {bulks[-1].cpu:6.2f} s", flush=True
+        )
+    print(
+        f"first push / bulk import = {median(walls):.2f} by the clock (median of {rounds}; "
+        f"{min(walls):.2f} to {max(walls):.2f}; target: 1.5 at most), {median(cpus):.2f} by CPU"
+    )
+
+
+def afterwards(client: LabelStudioClient, server: Server, place: Place, seen: Rows) -> None:
+    """Push again, answer a few, pull, push."""
+    one, tasks = settings("push 1"), len(seen[Route])
+    with timed("second push, nothing to do"):
+        assert review.push(client, seen, one, place).kept == tasks
+    person = reviewers.join(server, client, "careful")
+    truths = {draft.clip_id: reviewers.Truth(WALK) for draft in seen[Route]}
+    reviewers.work(person, one.project, truths, limit=NEW)
+    known = [found.verdict for found in review.pull(client, (), one, place)]
     time.sleep(61)  # the last minute is asked for again: let it hold nothing
-    reviewers.work(one, settings.project, truths, limit=NEW)
-    with timed(f"pull of {NEW} new among {tasks}", took):
-        fresh = list(review.pull(client, known, settings, place))
+    reviewers.work(person, one.project, truths, limit=NEW)
+    with timed(f"pull of {NEW} new among {tasks} (target: 3 s)"):
+        fresh = list(review.pull(client, known, one, place))
     assert len(fresh) >= NEW
-    with timed("push after the pull", took):
-        assert push(Rows({**seen.seen, Verdict: tuple(known)})).kept == tasks
-    bulks = [seconds for what, seconds in took.items() if "bulk" in what]
-    ratio = took[f"first push of {tasks} tasks"] / mean(bulks)
-    print(f"first push / bulk import = {ratio:.2f} (target: 1.5 at most)")
+    with timed("push after the pull"):
+        again = Rows({**seen.seen, Verdict: tuple(known)})
+        assert review.push(client, again, one, place).kept == tasks
+
+
+def in_a_process_of_its_own(server: Server, place: Place, tasks: int) -> None:
+    """Print what a first and a second push each add to a fresh process."""
+    for expected in ("new", "kept"):
+        given = ("--memory", str(tasks), expected, server.url, server.token, str(place.root))
+        subprocess.run([sys.executable, __file__, *given], check=True)
+
+
+def grow(tasks: int, expected: str, url: str, token: str, root: Path) -> None:
+    """Push, and print how much memory that took beyond what the rows hold."""
+    place = Place(root)
+    seen = rows(place, root.parent, tasks)
+    client = labelstudio.connect(url, token)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the most so far counts from here
+    before = memory("VmRSS")
+    pushed = review.push(client, seen, settings(f"memory {tasks}"), place)
+    assert getattr(pushed, expected) == tasks
+    grown = memory("VmHWM") - before
+    print(
+        f"push of {tasks} clips, all {expected}: {grown:.0f} MB beside {before:.0f} MB before",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    if sys.argv[1:2] == ["--memory"]:
+        grow(int(sys.argv[2]), *sys.argv[3:6], Path(sys.argv[6]))
+    else:
+        numbers = dict(enumerate(map(int, sys.argv[1:])))
+        main(numbers.get(0, 5000), numbers.get(1, 3))

@@ -36,10 +36,10 @@ class ScriptedClient:
         self.calls.append("serve")
 
     def tasks(self, project: int) -> list[Task]:
-        """Return all tasks, oldest first."""
+        """Return all tasks."""
         return [task for number, task in self.kept.items() if self.home[number] == project]
 
-    def add(self, project: int, pages: Sequence[str]) -> None:
+    def add(self, project: int, pages: Sequence[bytes]) -> None:
         """Make one task of each page."""
         self.calls.append(f"add {len(pages)}")
         for one in pages:

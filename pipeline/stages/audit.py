@@ -207,9 +207,9 @@ def pull(client: Client, rows: Rows, settings: AuditSettings, place: Place) -> A
 def status(client: Client, settings: AuditSettings) -> tuple[int, int, str]:
     """Return how many tasks there are, how many are done, and where people open them."""
     project = sending.known_project(client, settings.project, "egost audit push")
-    tasks = client.tasks(project)
-    done = sum(task.finished >= settings.overlap for task in tasks)
-    return len(tasks), done, sending.project_url(client, project)
+    finished = [task.finished for task in client.tasks(project)]
+    done = sum(count >= settings.overlap for count in finished)
+    return len(finished), done, sending.project_url(client, project)
 
 
 def _answer(one: Annotation, item: Item, choice: str, secret: bytes) -> Answer:

@@ -360,17 +360,17 @@ def status(
     people = annotators(verdicts, _gold(settings), facts)
     project = sending.known_project(client, settings.project)
     secret = place.secret()
-    tasks = [task for task in client.tasks(project) if kind_of(task.data, secret)]
-    done = sum(task.finished >= settings.overlap for task in tasks)
+    finished = [task.finished for task in client.tasks(project) if kind_of(task.data, secret)]
+    done = sum(count >= settings.overlap for count in finished)
     given = [one for one in client.annotations(project) if kind_of(one.task.data, secret)]
     answered = [one for one in given if not one.skipped]
-    missing = sum(max(settings.overlap - task.finished, 0) for task in tasks)
+    missing = sum(max(settings.overlap - count, 0) for count in finished)
     usual = median([one.seconds for one in answered]) if answered else None
     return ReviewStatus(
-        tasks=len(tasks),
+        tasks=len(finished),
         done=done,
         skipped=len(given) - len(answered),
-        waiting=len(tasks) - done,
+        waiting=len(finished) - done,
         annotators=dict(Counter(pseudonym(one.email, secret) for one in answered)),
         project_url=sending.project_url(client, project),
         hours_left=None if usual is None else missing * usual / 3600,

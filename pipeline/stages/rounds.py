@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.clients.labelstudio import Task
-from pipeline.records import Verdict
+from pipeline.records import Verdict, digest
 from pipeline.stages.routepage import Shown
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Pushed, silent
 from pipeline.stages.verdicts import Kind, kind_of, uid
@@ -15,15 +15,11 @@ from pipeline.stages.verdicts import Kind, kind_of, uid
 
 @dataclass(frozen=True)
 class Page:
-    """One page that should be out: the rows that it shows, what kind of task, its data but for its round.
-
-    `text` is the data as JSON; there is none yet where media are still to be uploaded.
-    """
+    """One page that should be out: the rows that it shows, what kind of task, its data but for its round."""
 
     shown: Shown
     kind: Kind
     data: dict[str, Any]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -49,15 +45,18 @@ class Rounds:
 
         def make(one: tuple[Shown, Kind]) -> Page:
             shown, kind = one
-            data = self.make(shown, kind)
-            return Page(shown, kind, data, "" if self.outlet.uploads else json.dumps(data))
+            return Page(shown, kind, self.make(shown, kind))
 
         def planner() -> Callable[[Page], Plan | None]:
-            newest = {
-                (task.data["clip_id"], kind): task
-                for task in self.outlet.tasks()
-                if (kind := kind_of(task.data, self.secret))
-            }
+            newest: dict[tuple[str, Kind], _Out] = {}
+            for task in self.outlet.tasks():
+                kind = kind_of(task.data, self.secret)
+                if kind is None:
+                    continue
+                out = _Out.of(task)
+                before = newest.setdefault((task.data["clip_id"], kind), out)
+                if before.task < out.task:
+                    newest[task.data["clip_id"], kind] = out
 
             def plan(page: Page) -> Plan | None:
                 key = (page.shown.clip.clip_id, page.kind)
@@ -67,20 +66,19 @@ class Rounds:
 
         return self.outlet.send(queue, make, planner, "push", progress)
 
-    def _plan(self, page: Page, task: Task | None, last: int) -> Plan | None:
-        if task is None:
+    def _plan(self, page: Page, out: "_Out | None", last: int) -> Plan | None:
+        if out is None:
             if self.enough(page):
                 return None
             return self._numbered(page, last + 1, "reopened" if last else "new")
-        number = int(task.data["round"])
-        if not task.finished:
-            same = self._numbered(page, number, "updated")
-            return replace(same, task=task.id) if same.data() != task.data else None
+        if not out.finished:
+            same = self._numbered(page, out.round, "updated")
+            return replace(same, task=out.task) if _printed(same.data()) != out.printed else None
         if page.kind == "planted":
             return None
-        if task.data["fingerprint"] == page.data["fingerprint"] and not self.again(page, number):
+        if out.fingerprint == page.data["fingerprint"] and not self.again(page, out.round):
             return None
-        return self._numbered(page, number + 1, "reopened")
+        return self._numbered(page, out.round + 1, "reopened")
 
     def _numbered(self, page: Page, number: int, news: News) -> Plan:
         shown = page.shown
@@ -90,5 +88,25 @@ class Rounds:
             late = self.outlet.uploads  # only now are its media where it says
             return head | (self.make(shown, page.kind) if late else page.data)
 
-        text = f"{json.dumps(head)[:-1]}, {page.text[1:]}" if page.text else ""
-        return Plan(shown.clip, shown.video, shown.frames, news, data, text=text)
+        return Plan(shown.clip, shown.video, shown.frames, news, data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """What matters of a task that is out; `printed` stands for its page, and only while nobody finished it."""
+
+    task: int
+    round: int
+    finished: int
+    fingerprint: str
+    printed: str
+
+    @classmethod
+    def of(cls, task: Task) -> "_Out":
+        data = task.data
+        printed = "" if task.finished else _printed(data)
+        return cls(task.id, int(data["round"]), task.finished, data["fingerprint"], printed)
+
+
+def _printed(data: Mapping[str, Any]) -> str:
+    return digest(json.dumps(data, sort_keys=True))

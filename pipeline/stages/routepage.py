@@ -4,7 +4,7 @@ Whatever a model, a sidecar or a file name brought in is escaped: the page rende
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,8 +74,8 @@ def queue(rows: Rows) -> list[Shown]:
 
 
 def _doubt(shown: Shown) -> tuple[list[int], float, str]:
-    counts = Counter(doubt.severity for doubt in shown.findings)
-    worst_first = [-counts[severity] for severity in ("error", "warning")]
+    found = [doubt.severity for doubt in shown.findings]
+    worst_first = [-found.count(severity) for severity in ("error", "warning")]
     return worst_first, shown.draft.confidence, shown.clip.clip_id
 
 

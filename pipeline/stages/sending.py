@@ -20,7 +20,7 @@ from pipeline.errors import RowError, UserError
 from pipeline.records import Clip, Frame, Rejection, Video
 from pipeline.store import Place
 
-_CHUNK, _AHEAD = 50, 100  # pages made together (0.4 MB), and how many such may wait for the server
+_CHUNK, _AHEAD = 50, 30  # pages made together (0.4 MB), and how many such may wait for the server
 _FEW, _LINGER_S = 4, 0.1  # a post takes that long, whatever is in it: fewer chunks wait for more
 
 # Files can be uploaded only into a project whose pages show one thing: this one never has a task.
@@ -67,8 +67,7 @@ class Project:
 class Plan:
     """A page that has to go out: whose clip and frames it shows, and the task that it changes, if any.
 
-    `data()` makes what the page shows, once its media are where browsers find them; `text` is the
-    same as JSON, where that was made ahead.
+    `data()` makes what the page shows, once its media are where browsers find them.
     """
 
     clip: Clip
@@ -77,7 +76,6 @@ class Plan:
     news: News
     data: Callable[[], dict[str, Any]]
     task: int | None = None
-    text: str = ""
 
 
 def silent(done: int, total: int) -> None:
@@ -120,13 +118,13 @@ class Outlet:
         """Whether media are sent to the server, file by file."""
         return self._media.uploads
 
-    def tasks(self) -> list[Task]:
-        """Return the tasks of the project."""
+    def tasks(self) -> Iterable[Task]:
+        """Yield the tasks of the project, in any order."""
         return self.client.tasks(self.number)
 
     def at(self, media_name: str) -> str:
         """Return where browsers find a media file; nowhere yet if it is still to be uploaded."""
-        if not self.uploads:
+        if self._media.url:  # asked for at every keyframe
             return self._media.url + media_name
         return self._uploaded.get(_file_name(media_name), "")
 
@@ -158,8 +156,10 @@ class Outlet:
             failed = cut_all(clips, self._place, self._form, stage)
             without = {one.unit for one in failed}
             ready = [one for one in found if one.clip.clip_id not in without]
+            news = [one.news for one in ready]
+            late = ready if self.uploads else []
             pages = None if self.uploads else self._pages(ready)
-            return _Batch(len(part), len(part) - len(found), ready, pages, failed)
+            return _Batch(len(part), len(part) - len(found), news, late, pages, failed)
 
         # Pages are made while the project is opened and while the server takes in others, and it
         # gets all that are ready at once: few posts where pages are quick to make, early ones where
@@ -183,7 +183,7 @@ class Outlet:
                     coming += [ahead.submit(prepare, made, plan) for made in begun(len(batches))]
                     self._post(batches)
                     for batch in batches:
-                        counted.update(one.news for one in batch.ready)
+                        counted.update(batch.news)
                         counted["kept"] += batch.kept
                         rejected += batch.failed
                         reached += batch.size
@@ -206,19 +206,19 @@ class Outlet:
             data = one.data()
             check_fields(self._project.config, data)
             if one.task is None:
-                pages.new.append(one.text or json.dumps(data))
+                pages.new.append(json.dumps(data).encode())
             else:
                 pages.changed.append((one.task, data))
         return pages
 
     def _post(self, batches: Iterable["_Batch"]) -> None:
-        new: list[str] = []
+        new: list[bytes] = []
         changed: list[tuple[int, dict[str, Any]]] = []
         for batch in batches:
             pages = batch.pages
             if pages is None:
-                self._upload(batch.ready)
-                pages = self._pages(batch.ready)
+                self._upload(batch.late)
+                pages = self._pages(batch.late)
             new += pages.new
             changed += pages.changed
         if new:
@@ -246,7 +246,7 @@ def _file_name(media_name: str) -> str:
 class _Pages:
     """What the pages of new tasks show, as JSON, and what tasks that are there show now."""
 
-    new: list[str]
+    new: list[bytes]
     changed: list[tuple[int, dict[str, Any]]]
 
 
@@ -254,12 +254,14 @@ class _Pages:
 class _Batch:
     """Some of the queue: how many, how many may stay, what is to be sent, what can't be.
 
-    There are no pages yet where their media have to be uploaded first.
+    There are no pages yet, but what they are made of (`late`), where their media have to be uploaded
+    first. Else the text of a page is all that is kept of it: there are many, and they are large.
     """
 
     size: int
     kept: int
-    ready: list[Plan]
+    news: list[News]
+    late: list[Plan]
     pages: _Pages | None
     failed: list[Rejection]
 

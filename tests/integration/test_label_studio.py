@@ -278,4 +278,4 @@ def test_media_reach_a_server_that_serves_no_folder_of_ours(
     assert len(before) == 9
     assert review.push(client, seen, settings, place).kept == 1
     assert client.uploads(shelf) == before
-    assert client.tasks(shelf) == []
+    assert list(client.tasks(shelf)) == []
