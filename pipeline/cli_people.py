@@ -101,8 +101,8 @@ def review_status(context: click.Context) -> None:
         click.echo(f"agreement on {category}: {one}")
     for pair in found.synonyms[:_SYNONYMS]:
         click.echo(f"one thing or two? see vocabulary.csv: {pair}")
-    if advice:
-        click.echo(advice)
+    for line in advice:
+        click.echo(line)
     if found.hours_left is not None:
         click.echo(f"about {found.hours_left:.1f} hours of work left")
     click.echo(

@@ -19,6 +19,8 @@ from pipeline.records import (
     Rejection,
     Row,
     Verdict,
+    Video,
+    clip_id,
     digest,
 )
 from pipeline.stages import audit, review, verdictlog, vocabulary
@@ -27,6 +29,7 @@ from pipeline.stages.answers import Audit, judged
 from pipeline.stages.audit import AuditSettings
 from pipeline.stages.review import ReviewSettings, ReviewStatus
 from pipeline.stages.sending import Progress, Pushed, silent
+from pipeline.stages.verdicts import Pulled
 from pipeline.stages.verified import DIFFER
 from pipeline.store import Rows
 
@@ -135,6 +138,7 @@ def pull(space: Space) -> PullSummary:
     new = sent_back = 0
     keys = space.store.keys(PULL)
     _hold(space, [*known, *(one.verdict for one in found)])
+    recut = _hold_as_sent(space, found)
     for pulled in found:
         key = _key(pulled.verdict)
         if keys.get(pulled.annotation_id) != key:
@@ -145,8 +149,7 @@ def pull(space: Space) -> PullSummary:
     space.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(space.store.rows(Verdict)) - new
     stages = tuple(space.run(_AFTER_PULL))
-    alone = advice(space)
-    said = (alone, _grow_vocabulary(space))
+    said = (*advice(space), recut, _grow_vocabulary(space))
     return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, said)))
 
 
@@ -188,9 +191,22 @@ def status(space: Space) -> ReviewStatus:
     return review.status(connect(space), _settings(space), space.place, verdicts)
 
 
-def advice(space: Space) -> str | None:
-    """Return what to do where fewer people have judged than must say the same, else None."""
-    return short_of_people(space.store.rows(Verdict), _settings(space).agree)
+def advice(space: Space) -> tuple[str, ...]:
+    """Return what to do where too few people have judged, or verdicts are about no clip of these."""
+    alone = short_of_people(space.store.rows(Verdict), _settings(space).agree)
+    return tuple(filter(None, (alone, _homeless(space))))
+
+
+def _homeless(space: Space) -> str | None:
+    """Return what to do about verdicts that only the log holds, as their clips are not there."""
+    log, keys = _log(space), space.store.keys(PULL)
+    lost = sum(one.annotation_id not in keys for one in verdictlog.read_log(log).values())
+    return (
+        f"{log}: {lost} verdicts are about clips that this workspace doesn't have: add their videos, "
+        "or set [frames] as it was when they were given, then run egost frames and egost generate-qa"
+        if lost
+        else None
+    )
 
 
 def differing(space: Space) -> int:
@@ -241,10 +257,55 @@ def _hold(space: Space, verdicts: Iterable[Verdict]) -> None:
     judged = {one.clip_id for one in verdicts if one.verdict != "skip"}
     keys = space.store.keys(PULL)
     for clip in space.store.rows(Clip):
-        unit = f"span of {clip.clip_id}"
+        unit = _span_unit(clip.clip_id)
         if clip.clip_id in judged and unit not in keys:
             span = JudgedClip.model_validate(clip.model_dump())
             space.store.finish(PULL, unit, clip.clip_id, "done", [span])
+
+
+def _hold_as_sent(space: Space, found: Iterable[Pulled]) -> str | None:
+    """Bring back spans that were judged as they were sent, and cut otherwise meanwhile.
+
+    Return what makes clips of them again, None where there are none.
+    """
+    clips = {clip.clip_id for clip in space.store.rows(Clip)}
+    lost = {
+        one.verdict.clip_id: one.span_us
+        for one in found
+        if one.verdict.clip_id not in clips and one.verdict.verdict != "skip"
+    }
+    if not lost:
+        return None
+    held = space.store.rows(JudgedClip)
+    videos = [video.video_id for video in space.store.rows(Video)]
+    for key, (start, end) in sorted(lost.items()):
+        video = next((one for one in videos if clip_id(one, start, end) == key), None)
+        if video is None or any(
+            one.video_id == video and one.start_us < end and start < one.end_us for one in held
+        ):
+            continue  # the video is gone; or people have judged the new span of these moments, too
+        span = JudgedClip(clip_id=key, video_id=video, start_us=start, end_us=end)
+        space.store.finish(PULL, _span_unit(key), key, "done", [span])
+        space.store.outdate("frames", video)
+        held.append(span)
+    back = len(lost.keys() & {one.clip_id for one in held})
+    gone = len(lost) - back
+    said = []
+    if back:
+        said.append(
+            f"{back} clips were judged as they were sent, and [frames] has cut them otherwise since: "
+            "run egost frames and egost generate-qa, which cut them as they were judged"
+        )
+    if gone:
+        said.append(
+            f"{gone} judged clips can't be cut again, as their video is gone or their moments were "
+            "judged in other clips; their verdicts are kept and count for nothing"
+        )
+    return "; ".join(said)
+
+
+def _span_unit(key: str) -> str:
+    return f"span of {key}"
 
 
 def _key(row: Row) -> str:

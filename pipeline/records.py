@@ -33,6 +33,11 @@ def digest_of(parts: Iterable[object]) -> str:
     return hasher.hexdigest()[:16]
 
 
+def clip_id(video_id: str, start_us: int, end_us: int) -> str:
+    """Return the id of a clip: another span is another clip."""
+    return "c_" + digest("clip", video_id, start_us, end_us)
+
+
 def item_id(clip_id: str, task: str, ordinal: int = 0) -> str:
     """Return the id of an item; its answer is no part of it."""
     return "i_" + digest("item", clip_id, task, ordinal)

@@ -4,6 +4,7 @@
 files under `tables/` are rebuilt from it in key order, so any kill ends in the same tables.
 """
 
+import errno
 import fcntl
 import hashlib
 import heapq
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
@@ -33,6 +35,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 _AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
 
+_LEAST_ROOM = 64 * 1024  # bytes: with less, SQLite can't even open a database
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS units (
   stage TEXT, unit TEXT, key TEXT, outcome TEXT, PRIMARY KEY (stage, unit)
@@ -196,6 +199,13 @@ class Store:
             for unit in units:
                 self._forget(stage, unit)
 
+    def outdate(self, stage: str, unit: str) -> None:
+        """Let the stage do a unit again when it next runs; its rows stay until then."""
+        with self._db:
+            self._db.execute(
+                "UPDATE units SET key = '' WHERE stage = ? AND unit = ?", (stage, unit)
+            )
+
     def _forget(self, stage: str, unit: str) -> None:
         for (name,) in self._db.execute(
             "SELECT name FROM rows WHERE stage = ? AND unit = ?", (stage, unit)
@@ -278,6 +288,10 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
+        if (
+            shutil.disk_usage(path.parent).free < _LEAST_ROOM
+        ):  # SQLite says no more than "I/O error"
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(
             str(path),
             f"can't be opened: {error}",

@@ -110,6 +110,39 @@ def test_a_clip_that_people_judged_keeps_its_span_and_its_verdict_when_settings_
     assert clips(11) == first
 
 
+def test_clips_that_were_judged_after_they_were_cut_otherwise_are_cut_as_they_were_judged(
+    desk: Desk, tmp_path: Path
+):
+    (tmp_path / "videos").mkdir()
+    times = [number * 100 for number in range(440)]
+    numbered.write(tmp_path / "videos" / "long.mp4", times_ms=times, size=(160, 90))
+    (tmp_path / "videos" / "long.csv").write_text("time,text,landmark\n12,a bin,the bin\n")
+    root = tmp_path / "long"
+    make_workspace(root)
+
+    @contextmanager
+    def cut(seconds: int) -> Iterator[Space]:
+        with open_space(root, [*SET, f"frames.max_clip_seconds={seconds}"]) as space:
+            list(take_in(space, [tmp_path / "videos"]))
+            list(space.run(FRAMES + GENERATE))
+            yield space
+
+    with cut(11) as space:
+        people.push(space)
+    desk.accept(2)
+    with cut(3600) as space:
+        (whole,) = space.store.rows(Clip)
+        pulled = people.pull(space)
+        (judged,) = space.store.rows(Verdict)
+        assert judged.clip_id != whole.clip_id
+        assert "run egost frames and egost generate-qa" in " ".join(pulled.advice)
+    for _ in range(2):
+        with cut(3600) as space:
+            assert len(space.store.rows(Clip)) in (2, 3)
+            assert [route.clip_id for route in verified(space)] == [judged.clip_id]
+            assert people.pull(space).advice == ()
+
+
 def test_a_lost_workspace_and_a_lost_server_lose_no_verdict(desk: Desk):
     with desk.open() as space:
         people.push(space)
@@ -123,6 +156,24 @@ def test_a_lost_workspace_and_a_lost_server_lose_no_verdict(desk: Desk):
         desk.fill(space)
         assert people.push(space).new == 0
         assert space.store.rows(Verdict) == [before]
+        assert len(verified(space)) == 1
+        assert people.advice(space) == ()
+
+
+def test_verdicts_in_the_log_about_clips_that_are_not_there_are_told(desk: Desk):
+    with desk.open() as space:
+        people.push(space)
+        desk.accept(1)
+        people.pull(space)
+    for path in desk.root.glob("done.sqlite*"):
+        path.unlink()
+    desk.client = ScriptedClient()
+    with desk.open() as space:
+        assert people.push(space).new == 0
+        (told,) = people.pull(space).advice
+        assert "1 verdicts are about clips that this workspace doesn't have" in told
+        desk.fill(space)
+        assert people.pull(space).advice == ()
         assert len(verified(space)) == 1
 
 

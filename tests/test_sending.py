@@ -1,6 +1,8 @@
 """How pages leave: in batches, and with their media where no server serves the media folder."""
 
+import errno
 import re
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Semaphore
@@ -155,3 +157,23 @@ def test_a_server_that_ends_ends_the_push_at_once(
     with pytest.raises(UserError, match="no answer"):
         review.push(Ends(), seen, settings, place)
     assert len(made) < 8
+
+
+def test_a_full_disk_stops_a_push_that_goes_on_when_there_is_room(
+    place: Place, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands in for a disk that is full: ffmpeg meets it."""
+    seen = rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
+    settings, client = ReviewSettings(agree=1, overlap=1, planted=0), ScriptedClient()
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(OSError, match=r"\.mp4") as full:
+            review.push(client, seen, settings, place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert full.value.errno == errno.EFBIG
+    assert client.kept == {}
+    assert list(place.media.rglob(".tmp-*")) == []
+    pushed = review.push(client, seen, settings, place)
+    assert (pushed.new, pushed.rejected) == (1, ())

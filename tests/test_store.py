@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -216,3 +217,16 @@ def test_a_reader_sees_either_the_old_table_or_the_new_one(
     store.finish("frames", "v_b", "1", "done", [factories.clip("b")])
     store.rebuild([Clip.table])
     assert [*seen, pl.read_parquet(path).height] == [1, 2]
+
+
+def test_a_database_that_a_full_disk_shuts_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "done.sqlite").mkdir()  # SQLite can't open that either
+    with pytest.raises(UserError, match="can't be opened"), opened(Place(tmp_path)):
+        pass
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    with pytest.raises(OSError, match=r"done\.sqlite") as full, opened(Place(tmp_path)):
+        pass
+    assert full.value.errno == errno.ENOSPC

@@ -266,6 +266,12 @@ class LabelStudioClient:
                 "the server doesn't know this key",
                 "set LABEL_STUDIO_API_KEY to a token from its account page",
             )
+        if code == 403:
+            return UserError(
+                f"{self.url}: {what}",
+                "this key may not do that",
+                "use the key of an account that may: its administrator's, say",
+            )
         if code == 404:
             return UserError(
                 f"{self.url}: {what}",

@@ -3,8 +3,10 @@
 GPS tracks and metadata stay behind, and sound unless it is asked for; rotation is applied; same input, same bytes.
 """
 
+import errno
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -93,6 +95,7 @@ def cut(source: Path, start_us: int, end_us: int, form: Form, target: Path) -> N
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode or Path(temporary).stat().st_size == 0:
+            _check_room(done, target)
             last = (done.stderr.strip().splitlines() or ["no picture came out"])[-1]
             raise RowError(
                 f"ffmpeg can't cut the review clip: {last[:200]}",
@@ -103,3 +106,12 @@ def cut(source: Path, start_us: int, end_us: int, form: Form, target: Path) -> N
         Path(temporary).replace(target)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _check_room(done: subprocess.CompletedProcess[str], target: Path) -> None:
+    """Raise OSError if ffmpeg ended for want of room: no other clip would fare better."""
+    if done.returncode == -signal.SIGXFSZ:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(code) in done.stderr:
+            raise OSError(code, os.strerror(code), str(target))

@@ -24,7 +24,7 @@ from pipeline.records import (
     Row,
     Turn,
     Video,
-    digest,
+    clip_id,
 )
 from pipeline.records import Lens as LensKind
 from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
@@ -207,7 +207,7 @@ def _clip(
 
 def _clip_of(row: Video, start_us: int, end_us: int) -> Clip:
     return Clip(
-        clip_id="c_" + digest("clip", row.video_id, start_us, end_us),
+        clip_id=clip_id(row.video_id, start_us, end_us),
         video_id=row.video_id,
         start_us=start_us,
         end_us=end_us,

@@ -25,11 +25,15 @@ MISSED = "planted turn left as it was"
 
 @dataclass(frozen=True)
 class Pulled:
-    """One annotation: its verdict, and what was wrong with it. Store under `annotation_id`."""
+    """One annotation: its verdict, what was wrong with it, the span that its page showed.
+
+    Store under `annotation_id`.
+    """
 
     annotation_id: str
     verdict: Verdict
     findings: tuple[Finding, ...]
+    span_us: tuple[int, int]
 
 
 def uid(secret: bytes, clip_id: str, kind: Kind, number: int) -> str:
@@ -86,7 +90,7 @@ def judge(annotation: Annotation, secret: bytes) -> Pulled:
     if said.problem:
         message = f"{row.annotator}: {said.problem}"
         found.append(finding(row.clip_id, UNREADABLE, "error", message))
-    return Pulled(number, row, tuple(found))
+    return Pulled(number, row, tuple(found), (data["start_us"], data["end_us"]))
 
 
 @dataclass(frozen=True)
