@@ -1,6 +1,7 @@
 """The pages of the audit and of adjudication in a real browser, answered by hotkey."""
 
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import factories
@@ -16,7 +17,7 @@ from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.errors import UserError
 from pipeline.records import Answer, Finding, Item, Route, Verdict
-from pipeline.stages import audit, review
+from pipeline.stages import answers, audit, review
 from pipeline.stages.audit import AuditSettings, Shown
 from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
@@ -97,6 +98,65 @@ def test_a_person_answers_an_item(
     assert (answer.item_id, answer.choice, answer.by) == ("i_asked", "0", "person")
     assert answer.fingerprint == item.fingerprint
     assert answer.seconds > 0
+
+
+def test_two_people_confirm_an_open_item_that_a_model_wrote(
+    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = AuditSettings(project="test open item", overlap=2, sample=1)
+    one = clip("open")
+    said = [f"第三个门 {OWNED}", "the bin"]
+    items = tuple(
+        factories.item(
+            item_id=f"i_open{number}", clip_id=one.clip_id, video_id=one.video_id, format="open",
+            options=[], answer_index=None, answer_text=text, option_kind="model", status="draft",
+            question=f"What stands beside the door ({number})? {OWNED}",
+        )
+        for number, text in enumerate(said)
+    )  # fmt: skip
+    made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["open"], FRAMES)
+    seen = Rows({**made.seen, Item: items, Verdict: (), Answer: ()})
+    shown = Shown(Form(160))
+    assert audit.push(client, seen, settings, shown, server_place).new == 2
+    assert audit.push(client, seen, settings, shown, server_place).kept == 2
+
+    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    for key, choice in (("1", "0"), ("2", "none")):
+        page.get_by_text("this answer is wrong").wait_for()
+        pictures_and_clip(page, FRAMES)
+        all_in_view(page)
+        assert page.title() == "Label Studio"
+        assert page.locator("input:checked").count() == 0
+        assert page.locator("label:has-text('the answer is: ')").count() == 1
+        page.screenshot(path=ARTEFACTS / f"open-item-page-{choice}.png")
+        page.keyboard.press(key)
+        page.locator("input:checked").wait_for()
+        submitted(page)
+        page.wait_for_timeout(500)
+
+    def pulled() -> tuple[Answer, ...]:
+        return audit.pull(client, seen, settings, server_place).answers
+
+    first = {one.item_id: one.choice for one in pulled()}
+    assert sorted(first.values()) == ["0", "none"]
+    assert answers.confirmed(items, pulled()) == set()  # one person is not enough
+
+    asked = {item.question: first[item.item_id] for item in items}
+    known = {
+        reviewers.Asked(
+            movie=task.data["clip"].rpartition("media/")[2],
+            question=task.data["question"],
+            options=tuple(unescape(choice["html"]) for choice in task.data["choices"]),
+        ): asked[task.data["question"]]
+        for task in client.tasks(client.find(settings.project) or 0)
+    }
+    second = reviewers.join(server, client, "second")
+    assert reviewers.answer(second, settings.project, known) == {"0": 1, "none": 1}
+    (right,), (wrong,) = (
+        [key for key, choice in first.items() if choice == wanted] for wanted in ("0", "none")
+    )
+    assert answers.confirmed(items, pulled()) == {right}
+    assert answers.flaws(items, pulled()) == {wrong: "no option is right, say 2 of 2 in the audit"}
 
 
 def test_a_third_person_rules_between_two_versions(
