@@ -10,10 +10,10 @@ from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
-from pipeline.records import Route
+from pipeline.records import Finding, Route
 from pipeline.stages import review
 from pipeline.stages.review import ReviewSettings
-from pipeline.store import Place
+from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +74,54 @@ def test_a_person_corrects_a_route(
     assert found.verdict.fingerprint == seen.one(Route).fingerprint
     assert found.verdict.seconds > 0
     assert errors == []
+
+
+NAMES = (
+    "die große rot-weiß gestreifte Schranke vor dem Bürogebäude der Universitätsbibliothek",
+    "走廊尽头的红色自动售货机和旁边的垃圾桶",
+    "باب المصعد الأحمر الكبير",
+    OWNED,
+)
+
+
+def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
+    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+):
+    settings = ReviewSettings(project="test long route", agree=1, overlap=1, planted=0)
+    moves = ["straight", "left", "straight", "right", "around"] * 6
+    walked = tuple(
+        step.model_copy(update={"landmark": NAMES[place % len(NAMES)]})
+        for place, step in enumerate(steps(*moves))
+    )
+    told = draft(clip("long"), walked, " ".join(NAMES) * 3, " ".join(NAMES) * 3)
+    made = rows(server_place, tmp_path, [told], ["long"], FRAMES)
+    doubts = tuple(
+        made.one(Finding).model_copy(
+            update={"kind": f"doubt {n}", "message": f"{n} {NAMES[n % 4]}"}
+        )
+        for n in range(12)
+    )
+    review.push(client, Rows({**made.seen, Finding: doubts}), settings, server_place)
+    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.locator("textarea[name=steps]").wait_for()
+    _pictures_and_clip(page)
+    assert page.title() == "Label Studio"
+    page.screenshot(path=ARTEFACTS / "route-page-long.png")
+    page.locator("h4").first.click()
+    for key, shown in (("3", "person recognisable"), ("1", "accept")):
+        page.keyboard.press(key)
+        page.locator(f"input[name='{shown}']").wait_for(state="visible")
+        verdict = page.locator(".egost .verdict").bounding_box()
+        bar = page.locator(".lsf-bottombar").bounding_box()
+        assert verdict
+        assert bar
+        assert 400 < verdict["y"] < verdict["y"] + verdict["height"] <= bar["y"]
+    with page.expect_response(
+        lambda one: "/annotations" in one.url and one.request.method == "POST"
+    ):
+        page.keyboard.press("Control+Enter")
+    (found,) = review.pull(client, (), settings, server_place)
+    assert (found.verdict.verdict, tuple(found.verdict.steps)) == ("accept", walked)
 
 
 def _pictures_and_clip(page: Page) -> None:
