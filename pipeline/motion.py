@@ -5,6 +5,7 @@ them to directions as the later one sees them, so turning left is positive about
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ Array = NDArray[Any]
 
 _CELL_PX = 9  # of the halved picture; one corner of each cell: 170 of a 16:9 picture
 _LEAST_QUALITY = 0.003  # of the strongest corner
-_WINDOW = (13, 13)
+_WINDOW = (16, 11)  # as wide as two steps of its vector code: a third faster than 13 by 13
 # At 320 px the top level is 20 px wide, so a step of a third of the picture is in reach.
 _LEVELS = 4
 _BACK_LEVELS = 2  # backwards the answer is known, and only a near one is looked for
@@ -29,7 +30,7 @@ _GOOD_SHARE = 0.55  # of the corners could be followed: the first guess was good
 _COARSE_WIDTH = 40
 _SAME_LIGHT = 0.02  # change of the mean that LK bears
 _CALM_US = 160_000
-_CALM_STEPS = 4  # in a row, before every second picture is enough
+_CALM_STEPS = 2  # in a row, before every second picture is enough
 _CALM_SHARE = 0.5
 _CALM_DEGREES_PER_SECOND = 8.0  # at 25, turns lost up to 11 % where they began
 _JERK_DEGREES = 15.0
@@ -111,19 +112,32 @@ class Tracker:
         """
         if self._last is None or t_us - self._last.t_us >= _CALM_US:
             return True
-        return any(
-            step.share < _CALM_SHARE or _speed(step) > _CALM_DEGREES_PER_SECOND
-            for step in self.steps[-_CALM_STEPS:]
-        )
+        return not all(_is_calm(step) for step in self.steps[-_CALM_STEPS:])
 
-    def add(self, t_us: int, grey: Array) -> None:
-        """Take the next picture (height, width), about 320 px wide, all of one size."""
+    def add(self, t_us: int, grey: Array, passed: Callable[[], tuple[int, Array]] | None = None) -> None:
+        """Take the next picture (height, width), about 320 px wide, all of one size.
+
+        `passed` gives the time and the picture last left out: it counts if the head began to turn.
+        """
         now = _View(t_us, grey)
         if self._last is not None:
-            self.steps.append(self._step(self._last, now))
+            found = self._step(self._last, now)
+            if passed and not _is_calm(found[0]):
+                between = _View(*passed())
+                self._take(*self._step(self._last, between))
+                found = self._step(between, now)
+            self._take(*found)
         self._last = now
 
-    def _step(self, then: "_View", now: "_View") -> Step:
+    def _take(self, step: Step, pose: Pose) -> None:
+        self.steps.append(step)
+        self._pose = pose
+        if step.share:
+            seconds = (step.end_us - step.start_us) / 1e6
+            memory = math.exp(-seconds / _PARALLAX_SECONDS)
+            self._parallax = memory * self._parallax + (1 - memory) * step.parallax / seconds
+
+    def _step(self, then: "_View", now: "_View") -> tuple[Step, Pose]:
         then, now = _alike(then, now)
         corners = _corners(then.grey)
         seconds = (now.t_us - then.t_us) / 1e6
@@ -140,18 +154,17 @@ class Tracker:
                 if tracks.kept >= _GOOD_SHARE:
                     break
         if not found:
-            self._pose = _STILL
-            return Step(then.t_us, now.t_us, (0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 1.0))
-        share, pose = max(found, key=lambda one: one[0] * _likely(one[1].rotation, guess))
-        self._pose = pose
-        parallax = math.degrees(pose.parallax)
-        memory = math.exp(-seconds / _PARALLAX_SECONDS)
-        self._parallax = memory * self._parallax + (1 - memory) * parallax / seconds
+            return Step(then.t_us, now.t_us, (0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 1.0)), _STILL
+        if len(found) > 1:
+            found.sort(key=lambda one: -one[0] * _likely(one[1].rotation, guess))
+        share, pose = found[0]
         x, y, z = np.degrees(vector(pose.rotation)).tolist()
         right, down, forward = pose.ahead.tolist()
-        return Step(
+        parallax = math.degrees(pose.parallax)
+        step = Step(
             then.t_us, now.t_us, (x, y, z), round(share, 4), parallax, (right, down, forward)
         )
+        return step, pose
 
     def _guess(self, seconds: float) -> Array:
         """Return the rotation of a step this long if the head turns on as it did."""
@@ -212,7 +225,7 @@ _STILL = Pose(np.eye(3), np.array([0.0, 0.0, 1.0]), 0.0, 0.0)
 
 def _alike(then: _View, now: _View) -> tuple[_View, _View]:
     """Return both with the brighter one dimmed to the other: LK takes a changed exposure for motion."""
-    bright, brighter = float(then.grey.mean()) + 1, float(now.grey.mean()) + 1
+    bright, brighter = (float(cv2.meanStdDev(one.grey)[0][0, 0]) + 1 for one in (then, now))
     if abs(brighter / bright - 1) < _SAME_LIGHT:
         return then, now
     if brighter > bright:
@@ -220,9 +233,10 @@ def _alike(then: _View, now: _View) -> tuple[_View, _View]:
     return replace(then, grey=cv2.convertScaleAbs(then.grey, alpha=brighter / bright)), now
 
 
-def _speed(step: Step) -> float:
-    """Return how fast the camera turned, in degrees per second."""
-    return math.hypot(*step.rotation) / (step.end_us - step.start_us) * 1e6
+def _is_calm(step: Step) -> bool:
+    """Tell whether the camera hardly turned and what it saw could be followed."""
+    speed = math.hypot(*step.rotation) / (step.end_us - step.start_us) * 1e6
+    return step.share >= _CALM_SHARE and speed <= _CALM_DEGREES_PER_SECOND
 
 
 def _likely(rotation: Array, guess: Array) -> float:

@@ -6,7 +6,9 @@ costs in full; being far along costs little, as much as the parallax of the last
 unlikely. So neither a near wall walked past nor sidestepping reads as a turn.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -20,8 +22,7 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_POLISH = (1.5,)
-_FINISH = (1.5, 1.0)
+_FINISH = (1.5, 1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
@@ -64,23 +65,23 @@ def fitted(tracks: Tracks, last: Pose, noise: float, parallax: float) -> Pose:
     few = tracks.thinned(_SEARCH_TRACKS)
     rotation, score = _consensus(few, 2 * noise)
     rotation = _settled(rotation, tracks, 1.5 * noise)
-    ways = np.vstack([_WAYS, last.ahead])
+    ways = np.vstack([_WAYS, last.ahead, last.ahead])
     rotations = np.repeat(rotation[None], len(ways), axis=0)
+    rotations[-1] = last.rotation
     if score < _PLAIN_SHARE * len(few.before):
-        for other in (last.rotation, np.eye(3)):
-            rotations = np.concatenate([rotations, other[None], other[None]])
-            ways = np.vstack([ways, last.ahead, _WAYS[0]])
-    ease = noise / parallax
-    coarse = _refined(few, rotations, ways, noise, ease, _SEARCH)
+        rotations = np.concatenate([rotations, last.rotation[None], _EYE[None], _EYE[None]])
+        ways = np.vstack([ways, _WAYS[0], last.ahead, _WAYS[0]])
+    coarse = _refined(few, rotations, ways, noise, noise / parallax, _SEARCH)
     best = int(coarse.costs.argmin())
-    some = slice(best, best + 1)
-    rough = _refined(tracks, coarse.rotations[some], coarse.ways[some], noise, ease, _POLISH)
     # Where tracks are better than expected, they outweigh what is only likely about the parallax.
-    misfit = float(np.sqrt(np.median(rough.squares[0])))
+    misfit = math.sqrt(_median(coarse.squares[best]))
     real = noise * min(1.0, max(_LEAST_NOISE, _MEDIAN_TO_NOISE * misfit))
-    fine = _refined(tracks, rough.rotations, rough.ways, real, real / parallax, _FINISH)
+    some = slice(best, best + 1)
+    fine = _refined(
+        tracks, coarse.rotations[some], coarse.ways[some], real, real / parallax, _FINISH
+    )
     agreement = float((1 / (1 + fine.squares[0] * (real / noise) ** 2 / 4)).mean())
-    return Pose(fine.rotations[0], fine.ways[0], float(np.median(fine.along[0])), agreement)
+    return Pose(fine.rotations[0], fine.ways[0], _median(fine.along[0]), agreement)
 
 
 def matrix(turn: Array) -> Array:
@@ -95,19 +96,16 @@ def vector(rotation: Array) -> Array:
 
 def unit(vectors: Array) -> Array:
     """Return vectors (..., n) made 1 long."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-9))
+    lengths = np.sqrt(np.einsum("...i,...i", vectors, vectors))  # a fifth of what linalg.norm takes
+    return np.asarray(vectors / np.maximum(lengths, 1e-9)[..., None])
 
 
 def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
     """Return the rotation from two corners that most corners agree with, and its score."""
     before, after = tracks.before, tracks.after
-    count = len(before)
-    random = np.random.default_rng(0)  # the same draw for every step: same pictures, same turns
-    first = random.integers(0, count, _HYPOTHESES)
-    second = (first + random.integers(1, count, _HYPOTHESES)) % count
-    source = _frames(before[first], before[second])
-    target = _frames(after[first], after[second])
+    first, second = _pairs(len(before))
+    both = np.stack([before, after])
+    source, target = _frames(both[:, first], both[:, second])
     rotations = target @ source.transpose(0, 2, 1)
     # Unit vectors: the squared gap is 2 - 2 cosine.
     cosines = (rotations @ before.T * after.T).sum(axis=1)
@@ -116,14 +114,22 @@ def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
     return rotations[best], float(scores[best])
 
 
+@lru_cache(maxsize=256)
+def _pairs(count: int) -> tuple[Array, Array]:
+    """Return random pairs of different numbers below a count; the same ones every time it is asked."""
+    random = np.random.default_rng(0)
+    first = random.integers(0, count, _HYPOTHESES)
+    return first, (first + random.integers(1, count, _HYPOTHESES)) % count
+
+
 def _settled(rotation: Array, tracks: Tracks, noise: float) -> Array:
     """Return the rotation that alone explains the tracks best, near a given one."""
     seen = tracks.before @ rotation.T
     gaps = tracks.after - seen
     weights = 1 / (1 + (gaps * gaps).sum(axis=1) / noise**2)
-    normal = weights.sum() * np.eye(3) - (seen * weights[:, None]).T @ seen
+    normal = weights.sum() * _EYE - (seen * weights[:, None]).T @ seen
     pull = weights @ _cross(seen, gaps)
-    return matrix(np.linalg.solve(normal, pull)) @ rotation
+    return np.asarray(_small(np.linalg.solve(normal, pull)[None])[0] @ rotation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,46 +147,48 @@ def _refined(
     tracks: Tracks, rotations: Array, ways: Array, noise: float, ease: float, schedule: tuple[float, ...]
 ) -> _Fits:  # fmt: skip
     """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares."""
-    before, after = tracks.before, tracks.after
+    # Components before tracks, (3, n): numpy works along the last axis.
+    before, after = np.ascontiguousarray(tracks.before.T), np.ascontiguousarray(tracks.after.T)
     for wider in (*schedule, None):
-        seen = before @ rotations.transpose(0, 2, 1)
-        gaps = after - seen
-        cosines = seen @ ways[:, :, None]
+        seen = rotations @ before
+        cosines = (ways[:, None] @ seen)[:, 0]
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
-        outward = (cosines * seen - ways[:, None]) / sines
-        across = _cross(seen, outward)
-        along = np.einsum("kni,kni->kn", outward, gaps)
-        aside = np.einsum("kni,kni->kn", across, gaps)
+        # The gap after - seen, along the arc outwards from the way and across it.
+        along = (cosines * (seen * after).sum(axis=1) - ways @ after) / sines
+        across = (_crossing(ways) @ seen) / sines[:, None]
+        aside = (across * after).sum(axis=1)
         eases = np.where(along > 0, ease * ease, 1.0)
         squares = (eases * along * along + aside * aside) / noise**2
         if wider is None:
-            costs = np.log1p(squares).sum(axis=1) + _AHEAD_COST * len(before) * (1 - ways[:, 2]) / 2
+            costs = (
+                np.log1p(squares).sum(axis=1) + _AHEAD_COST * len(after[0]) * (1 - ways[:, 2]) / 2
+            )
             return _Fits(rotations, ways, costs, along, squares)
         weights = 1 / (1 + squares / wider**2)
+        slopes = np.empty((len(ways), 6, len(after[0])))
+        slopes[:, :3] = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
         # Bending the way swings the arc's end sideways by as much as it is long.
-        bend = (np.maximum(along, 0)[..., None] / sines) * across
-        slopes = np.concatenate([outward, bend], axis=2)
-        weighed = (slopes * weights[..., None]).transpose(0, 2, 1)
-        eased = (across * (weights * eases)[..., None]).transpose(0, 2, 1)
-        normal = weighed @ slopes
-        normal[:, :3, :3] += eased @ across
+        slopes[:, 3:] = (np.maximum(along, 0) / sines)[:, None] * across
+        weighed = slopes * weights[:, None]
+        eased = across * (weights * eases)[:, None]
+        normal = weighed @ slopes.transpose(0, 2, 1)
+        normal[:, :3, :3] += eased @ across.transpose(0, 2, 1)
         # Without parallax the way stays as it is, and it is never made longer.
         normal += noise**2 * _STIFFNESS
-        normal[:, 3:, 3:] += len(before) * ways[:, :, None] * ways[:, None]
+        normal[:, 3:, 3:] += len(after[0]) * ways[:, :, None] * ways[:, None]
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
         change = np.linalg.solve(normal, pull)[..., 0]
-        half = (change[:, :3] @ _SKEW).reshape(-1, 3, 3)
-        rotations = np.linalg.solve(np.eye(3) + half, np.eye(3) - half) @ rotations
+        rotations = _small(-change[:, :3]) @ rotations
         ways = unit(ways - np.clip(change[:, 3:], -_LONGEST_BEND, _LONGEST_BEND))
     raise AssertionError("the schedule ends with None")
 
 
 def _frames(first: Array, second: Array) -> Array:
-    """Return orthonormal axes (n, 3, 3) spanned by pairs of directions."""
+    """Return orthonormal axes (..., 3, 3), in columns, spanned by pairs of directions (..., 3)."""
     normal = unit(_cross(first, second))
     middle = unit(first + second)
-    return np.stack([middle, normal, _cross(middle, normal)], axis=2)
+    return np.stack([middle, normal, _cross(middle, normal)], axis=-1)
 
 
 def _cross(a: Array, b: Array) -> Array:
@@ -190,7 +198,25 @@ def _cross(a: Array, b: Array) -> Array:
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
 
 
-# Half the cross product's matrix of a vector, flat: for Cayley's form of a small rotation.
-_SKEW = np.array([(0, 0, 0, 0, 0, -1, 0, 1, 0), (0, 0, 1, 0, 0, 0, -1, 0, 0), (0, -1, 0, 1, 0, 0, 0, 0, 0)]) / 2  # fmt: skip
+def _small(turns: Array) -> Array:
+    """Return the rotations (k, 3, 3) of rotation vectors (k, 3) of up to a few degrees (Cayley's form)."""
+    half = _crossing(turns) / 2
+    return np.asarray(np.linalg.solve(_EYE - half, _EYE + half))
+
+
+def _median(values: Array) -> float:
+    """Return the median (of an even number, the upper one); numpy's own takes five times as long."""
+    middle = len(values) // 2
+    return float(np.partition(values, middle)[middle])
+
+
+def _crossing(vectors: Array) -> Array:
+    """Return the matrices (k, 3, 3) whose products with x are the cross products of (k, 3) with x."""
+    return np.asarray((vectors @ _CROSSING).reshape(-1, 3, 3))
+
+
+_EYE = np.eye(3)
+# A vector times this is the matrix, flat, that takes the cross product with the vector from the left.
+_CROSSING = np.array([(0, 0, 0, 0, 0, -1, 0, 1, 0), (0, 0, 1, 0, 0, 0, -1, 0, 0), (0, -1, 0, 1, 0, 0, 0, 0, 0)])  # fmt: skip
 _STIFFNESS = np.diag([1e-3, 1e-3, 1e-3, 1.0, 1.0, 1.0])
 _WAYS = np.array([(0, 0, 1), (1, 0, 0), (-1, 0, 0), (0, 0, -1)], dtype=np.float64)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -105,8 +106,7 @@ class Picture:
         pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         stored = self._stored_size(width)
         whole = pixels[: self.frame.height, : self.frame.width]
-        small = cv2.resize(whole, stored, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(np.rot90(small, self.rotation // 90))
+        return np.ascontiguousarray(np.rot90(_shrunk(whole, stored), self.rotation // 90))
 
     def bgr(self, width: int) -> Image:
         """Return (height, width, 3) in OpenCV's channel order, shrunk to this width."""
@@ -122,6 +122,18 @@ class Picture:
         stored = self._stored_size(width)
         pixels = self.frame.reformat(*stored, format=layout, interpolation="AREA").to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
+
+
+def _shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return pixels (height, width) averaged down to a size (width, height), by halves while that goes.
+
+    OpenCV has vector code for halves alone: 1280 to 320 takes a fifth of the time of one step.
+    """
+    height, width = pixels.shape
+    while width >= 2 * size[0] and width % 2 == height % 2 == 0:
+        height, width = height // 2, width // 2
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 @contextmanager

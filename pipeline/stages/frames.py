@@ -110,12 +110,12 @@ def _with_motion(
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
         if tracker.wants(picture.t_us):
-            candidates.see(picture, _followed(picture, tracker))
+            candidates.see(picture, _followed(picture, tracker, passed))
             passed = None
         else:
             passed = picture
     if passed:  # the last picture always counts
-        candidates.see(passed, _followed(passed, tracker))
+        candidates.see(passed, _followed(passed, tracker, None))
     kept = candidates.all()
     if len(times) < 2:
         raise RowError(
@@ -158,10 +158,12 @@ def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejecti
         )
 
 
-def _followed(picture: video.Picture, tracker: Tracker) -> float:
-    """Give the tracker a picture and return its sharpness."""
+def _followed(
+    picture: video.Picture, tracker: Tracker, passed: video.Picture | None
+) -> float:
+    """Give the tracker a picture, and the one last passed over, and return its sharpness."""
     grey = small_grey(picture)
-    tracker.add(picture.t_us, grey)
+    tracker.add(picture.t_us, grey, passed and (lambda: (passed.t_us, small_grey(passed))))
     return sharpness(grey)
 
 
