@@ -75,6 +75,7 @@ STAGES = (
     ),
     Stage(
         name="frames",
+        version=2,
         does="decode once: heading, turns, clips, keyframes",
         reads=(Video,),
         writes=(Clip, Heading, Turn, Frame),

@@ -114,7 +114,9 @@ class Tracker:
             return True
         return not all(_is_calm(step) for step in self.steps[-_CALM_STEPS:])
 
-    def add(self, t_us: int, grey: Array, passed: Callable[[], tuple[int, Array]] | None = None) -> None:
+    def add(
+        self, t_us: int, grey: Array, passed: Callable[[], tuple[int, Array]] | None = None
+    ) -> None:
         """Take the next picture (height, width), about 320 px wide, all of one size.
 
         `passed` gives the time and the picture last left out: it counts if the head began to turn.

@@ -3,7 +3,9 @@
 A corner at rest lies, once the rotation is undone, on the arc that leads away from the direction of
 travel: at its start if it is far, farther along if it is near. Being off the arc or behind its start
 costs in full; being far along costs little, as much as the parallax of the last seconds makes it
-unlikely. So neither a near wall walked past nor sidestepping reads as a turn.
+unlikely. So neither a near wall walked past nor sidestepping reads as a turn. Travelling backwards
+is unlikely, and so is travelling to the side that one turns to: the head turns first, and the body
+goes on where it went. So a fast turn close to a wall doesn't read as sidestepping.
 """
 
 import math
@@ -26,6 +28,8 @@ _FINISH = (1.5, 1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
+_CONTRARY_COST = 0.6  # per track, of travelling to the side that the head turns to
+_TURNING = 0.05  # radians in a step that count as turning in full
 _LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
 _LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
 
@@ -159,10 +163,11 @@ def _refined(
         aside = (across * after).sum(axis=1)
         eases = np.where(along > 0, ease * ease, 1.0)
         squares = (eases * along * along + aside * aside) / noise**2
+        turning = np.clip(rotations[:, 0, 2] / _TURNING, -1, 1)
+        contrary = np.minimum(0, ways[:, 0] * turning)
         if wider is None:
-            costs = (
-                np.log1p(squares).sum(axis=1) + _AHEAD_COST * len(after[0]) * (1 - ways[:, 2]) / 2
-            )
+            unlikely = _AHEAD_COST * (1 - ways[:, 2]) / 2 + _CONTRARY_COST * contrary**2
+            costs = np.log1p(squares).sum(axis=1) + len(after[0]) * unlikely
             return _Fits(rotations, ways, costs, along, squares)
         weights = 1 / (1 + squares / wider**2)
         slopes = np.empty((len(ways), 6, len(after[0])))
@@ -176,8 +181,11 @@ def _refined(
         # Without parallax the way stays as it is, and it is never made longer.
         normal += noise**2 * _STIFFNESS
         normal[:, 3:, 3:] += len(after[0]) * ways[:, :, None] * ways[:, None]
+        contrariness = noise**2 * len(after[0]) * _CONTRARY_COST * (contrary < 0) * turning**2
+        normal[:, 3, 3] += contrariness
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
+        pull[:, 3, 0] += contrariness * ways[:, 0]
         change = np.linalg.solve(normal, pull)[..., 0]
         rotations = _small(-change[:, :3]) @ rotations
         ways = unit(ways - np.clip(change[:, 3:], -_LONGEST_BEND, _LONGEST_BEND))

@@ -27,7 +27,7 @@ _SMOOTH_SECONDS = 0.3
 # Sway at each step turns the head at up to 15 degrees per second and back: over 0.3 s two lefts with
 # four seconds of walking between them read as one turn around; over a stride they do not.
 _STRIDE_SECONDS = 1.0
-_LEAST_SHARE = 0.1  # of the corners, below which a rotation is a guess
+_LEAST_SHARE = 0.06  # of the corners, below which a rotation is a guess
 _TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
 _TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
 _WEIGHTLESS = 9.0  # standard deviations beyond which a weight is lost in rounding

@@ -163,6 +163,28 @@ def test_only_every_second_picture_is_wanted_while_the_head_is_calm() -> None:
     assert course(0, tracker.steps).yaw_degrees[-1] == pytest.approx(90, abs=3)
 
 
+def test_a_picture_left_out_is_looked_at_if_a_turn_begins_there() -> None:
+    lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
+    yaws = np.interp(np.arange(30), [0, 19, 25, 29], [0, 0, 90, 90]).tolist()
+    passed, asked = None, []
+
+    def look(number: int) -> tuple[int, np.ndarray]:
+        asked.append(number)
+        return number * 100_000, seen(image, yaws[number], lens)
+
+    for number, yaw in enumerate(yaws):
+        if tracker.wants(number * 100_000):
+            again = None if passed is None else lambda passed=passed: look(passed)
+            tracker.add(number * 100_000, seen(image, yaw, lens), again)
+            passed = None
+        else:
+            passed = number
+    assert asked
+    assert set(asked) <= {19, 20}  # while calm, what is left out stays out
+    assert tracker.steps[-1].end_us == 2_900_000
+    assert course(0, tracker.steps).yaw_degrees[-1] == pytest.approx(90, abs=2)
+
+
 def test_where_nothing_is_seen_turning_goes_on_as_around_it() -> None:
     def step(number: int, degrees: float, share: float) -> Step:
         span = (number * 100_000, (number + 1) * 100_000)

@@ -158,12 +158,10 @@ def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejecti
         )
 
 
-def _followed(
-    picture: video.Picture, tracker: Tracker, passed: video.Picture | None
-) -> float:
+def _followed(picture: video.Picture, tracker: Tracker, passed: video.Picture | None) -> float:
     """Give the tracker a picture, and the one last passed over, and return its sharpness."""
     grey = small_grey(picture)
-    tracker.add(picture.t_us, grey, passed and (lambda: (passed.t_us, small_grey(passed))))
+    tracker.add(picture.t_us, grey, (lambda: (passed.t_us, small_grey(passed))) if passed else None)
     return sharpness(grey)
 
 
