@@ -56,6 +56,20 @@ def test_rows_that_break_off_change_nothing(store: Store) -> None:
     assert [row.message for row in store.rows(Finding)] == ["old"]
 
 
+def test_many_rows_of_one_unit_come_back_as_they_were(store: Store) -> None:
+    rows = [finding("c_a", f"doubt {number:06d}, in \n two lines") for number in range(12_000)]
+    store.finish("check", "all", "1", "done", reversed(rows))
+    assert store.rows(Finding) == rows
+    store.rebuild()
+    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    assert table["message"].to_list() == [row.message for row in rows]
+    marks = store.marks(Finding, ["check"])
+    assert len(marks) == len(rows)
+    # A mark is the row's alone, however the rows beside it are kept.
+    store.finish("check", "all", "2", "done", rows[:3])
+    assert store.marks(Finding, ["check"]) < marks
+
+
 def test_a_table_is_written_in_parts_whatever_the_units(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
