@@ -7,23 +7,31 @@ from collections.abc import Iterator
 from pipeline import flow, templates
 from pipeline.clients.asking import DraftSettings
 from pipeline.clients.journal import Journal, Totals
-from pipeline.errors import UserError
-from pipeline.records import Clip, Item, Route, Video, Written
+from pipeline.errors import GateError, UserError
+from pipeline.records import Clip, Item, Rejection, Route, Video, Written
 from pipeline.store import Place, Store
 
 log = logging.getLogger(__name__)
 
+_ASKING = {"draft": "a route", "write": "an item of draft.tasks"}  # stages that ask a model
 _ENOUGH = 100  # items; of fewer, 25 % right by chance alone reads anything from 15 to 35 %
 _SAMPLE = 1_000  # items that are probed: about 10 s
 
 
 def generate(space: flow.Space) -> Iterator[object]:
-    """Draft, compose and check; then tell what a model cost and how blind its items are."""
+    """Draft, compose and check; then tell what a model cost and how blind its items are.
+
+    Raise GateError at the end if a model was to answer and not one clip came out of it.
+    """
     for name in space.config.settings("draft", DraftSettings).tasks:
         templates.load_task(name)  # a task that isn't there is told before routes are paid for
     before, written = totals(space.place), _written_items(space.store)
+    in_vain: list[str] = []
     try:
-        yield from space.run(flow.GENERATE)
+        for summary in space.run(flow.GENERATE):
+            yield summary
+            if summary.stage in _ASKING and summary.rejected == summary.total > 0:
+                in_vain.append(summary.stage)
     except UserError:
         if line := bill(space, before):
             log.warning(line)  # money was spent, whatever went wrong afterwards
@@ -32,6 +40,18 @@ def generate(space: flow.Space) -> Iterator[object]:
         yield line
     if _written_items(space.store) != written:
         yield from leaks(space.store)
+    if in_vain:
+        raise _nothing(space.store, in_vain[0])
+
+
+def _nothing(store: Store, stage: str) -> GateError:
+    refused = store.rows(Rejection, [stage])
+    (what, fix), often = Counter((row.what, row.fix) for row in refused).most_common(1)[0]
+    return GateError(
+        stage,
+        f"no clip got {_ASKING[stage]}; {often} of {len(refused)} for this reason: {what}",
+        f"{fix} (egost rejections tells all)",
+    )
 
 
 def totals(place: Place) -> Totals:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import cli
+from pipeline.errors import GateError
 from pipeline.flow import open_space
 from pipeline.records import Item, Rejection, Written
 from tests.integration.fault_server import FaultServer, good_answer
@@ -136,6 +137,28 @@ def test_an_unknown_task_stops_before_anything_is_sent(root: Path, server: Fault
     with pytest.raises(Exception, match="poem"):
         egost(root, server, provider="motion", tasks='["poem"]')
     assert server.came.total() == 0
+
+
+@pytest.mark.parametrize("provider", ["openai", "motion"])
+def test_a_model_that_refuses_every_clip_ends_in_an_error(
+    root: Path, server: FaultServer, provider: str
+) -> None:
+    server.choose = lambda key, times: "refusal"
+    stage, lacks = {
+        "openai": ("draft", "no clip got a route"),
+        "motion": ("write", "no clip got an item of draft.tasks"),
+    }[provider]
+    for _ in range(2):  # the second time from kept replies: still nothing to go on with
+        with pytest.raises(GateError, match=lacks) as told:
+            egost(root, server, provider=provider)
+        assert told.value.exit_code == 3
+        assert told.value.where == stage
+        assert "the model refused: I can't look at this" in told.value.what
+        assert "egost rejections" in told.value.fix
+    asked = CLIPS * (1 if provider == "motion" else 2)
+    assert server.came.total() == asked
+    with open_space(root) as space:
+        assert bool(space.store.rows(Item)) is (provider == "motion")
 
 
 def test_one_refused_clip_is_on_record(root: Path, server: FaultServer) -> None:
