@@ -5,11 +5,12 @@ import hmac
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import blind_items as made
 import pytest
 
-from pipeline.blind.parts import inverse, pieces, self_inverse
+from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.probe import Measured, attack_figure
 from pipeline.blind.sheet import ProbeItem
 from pipeline.records import digest
@@ -100,6 +101,21 @@ def among_sorted(items: list[ProbeItem]) -> list[ProbeItem]:
     return tidy
 
 
+def that_change_sides(items: list[ProbeItem]) -> list[ProbeItem]:
+    """A world in which each turn goes to the other side than the one before."""
+    turns = [item for item in items if item.task.startswith("direction")]
+    changes = [[_changes(sides(text)) for text in item.options] for item in turns]
+    return [
+        replace(item, answer=counts.index(max(counts)))
+        for item, counts in zip(turns, changes, strict=True)
+        if counts.count(max(counts)) == 1
+    ]
+
+
+def _changes(told: list[str]) -> int:
+    return sum(one != other for one, other in pairwise(told))
+
+
 def two_columns(items: list[ProbeItem]) -> list[ProbeItem]:
     """Neither column says a thing, both together say the letter."""
     rng = random.Random(2)
@@ -129,6 +145,7 @@ PLANTS: dict[str, tuple[str, Plant, float]] = {
     ),
     "among sorted distractors": ("letters", among_sorted, 0.45),
     "two columns": ("columns", two_columns, 0.95),
+    "sides in turn": ("shape", that_change_sides, 0.99),
     "shuffled, seed 42": ("replay", by_stream(42), 0.99),
     "balanced, seed 2024": ("replay", balanced_under_a_seed, 0.99),
     "HMAC under the name": (

@@ -7,7 +7,7 @@ half of the groups and measured on the other, so a family of hundreds reads chan
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _contained(sheet: Sheet) -> Floats:
 
 
 def shape(sheet: Sheet) -> Ways:
-    """Length, number of parts, repetition, alphabetical order."""
+    """Length, number of parts, repetition, sides and how often they change, alphabetical order."""
     texts = sheet.texts
     yield from _both("characters", np.array([len(text) for text in texts], float))
     yield from _both("words", np.array([len(words(text)) for text in texts], float))
@@ -94,9 +94,14 @@ def shape(sheet: Sheet) -> Ways:
         "repetition", np.array([len(p) - len(set(p)) for p in map(pieces, texts)], float)
     )
     yield from _both("left turns", np.array([sides(t).count("left") for t in texts], float))
+    yield from _both("changes of side", np.array([_changes(sides(text)) for text in texts], float))
     yield from _both("self-inverse", np.array([self_inverse(text) for text in texts], float))
     for rank in range(int(sheet.size.max())):
         yield Way(f"place {rank} in sorted order", (sorted_rank(sheet) == rank).astype(float))
+
+
+def _changes(told: Sequence[str]) -> int:
+    return sum(one != other for one, other in pairwise(told))
 
 
 # ---- the items of one clip -------------------------------------------------------------------------
@@ -230,7 +235,7 @@ def _usual_order(sheet: Sheet, pairs: list[set[object]], within: Bools) -> Float
 
 ATTACKS = (
     Attack("centrality", "the option most or least like the others", centrality),
-    Attack("shape", "length, parts, repetition, alphabetical order", shape),
+    Attack("shape", "length, parts, repetition, changes of side, alphabetical order", shape),
     Attack("intersection", "the option that a sibling item offers too, or inverted", intersection),
     Attack("disclosure", "the option that a sibling's text agrees with", disclosure),
     Attack("missing siblings", "which other tasks the clip is asked", missing_siblings),
