@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,12 @@ class FaultServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def busy_for(self, seconds: float) -> None:
+        """Do nothing for so long, as on a machine with too much to do; come back once that began."""
+        begun = threading.Event()
+        self._loop.call_soon_threadsafe(lambda: (begun.set(), time.sleep(seconds)))
+        begun.wait(10)
+
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._main(started))
@@ -84,11 +91,19 @@ class FaultServer:
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         await self._stop.wait()
+        # What was accepted a moment ago has to begin: a task that is cancelled before that closes nothing.
+        await self._turns()
         server.close()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await self._turns()
+
+    @staticmethod
+    async def _turns(count: int = 10) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

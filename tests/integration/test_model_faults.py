@@ -1,9 +1,12 @@
 """Every way of failing that a model server has: nothing lost, nothing bought twice, each with its reason."""
 
 import asyncio
+import gc
 import logging
+import socket
 import sqlite3
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +171,15 @@ def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
         monkeypatch.delenv(name, raising=False)
     with FaultServer() as server:
         assert run(place, settings(server)).steps
+
+
+def test_our_own_server_lets_go_of_what_it_has_just_accepted() -> None:
+    """On a busy machine it left dozens of sockets open, which ended another test in warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with FaultServer() as server:
+            server.busy_for(0.3)
+            for _ in range(60):
+                socket.create_connection(("127.0.0.1", server.port)).close()
+        gc.collect()
+    assert [str(one.message) for one in caught if one.category is ResourceWarning] == []
