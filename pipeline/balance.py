@@ -29,11 +29,6 @@ _MAIN, _CONTEXT = 4, 1  # weights: the combination itself must balance, its neig
 # Of twelve landmarks, a third of whose pairs never follow one another the other way round, a lookup of the
 # names where an option's two pairs meet was right for 30 to 34 % of 300 items; balanced, for 16 to 21 %.
 _SEAM = 1
-# Where three turns in four go to the other side than the one before, the option that changes sides most
-# was right for 43 % of 770 items: no choice of flips hides that, so clips that go on so are left out.
-# By so many items in all, or this share, may the most or the least changing option be right too often.
-_LEAN = (24, 0.04)
-_RHYTHM = "its turns change sides as turns nearly always do here, which would tell the answer"
 _WORD = 4  # letters that make a word telling: "the", "of" and "it" tell nothing
 
 Chosen = dict[Category, Square]
@@ -100,11 +95,7 @@ def choose_squares(
                 lacking[one.clip_id][category] = _lack(one.route, category, offered, allowed)
         # Clips with one square on offer first: the freer ones then even out the counts.
         for one, offered in sorted(free, key=lambda choice: len(choice[1])):
-            hidden = [square for square in offered if not tally.leans(square)]
-            if not hidden:
-                lacking[one.clip_id][category] = _RHYTHM
-                continue
-            even = tally.most_even(one.split, category, hidden)
+            even = tally.most_even(one.split, category, offered)
             # Drawn for where it decides only: a draw takes as long as weighing a square.
             best = even[0] if len(even) == 1 else min(even, key=partial(_drawn, draw, one.clip_id))
             chosen[one.clip_id][category] = best
@@ -192,7 +183,6 @@ class _Tally:
 
     def __init__(self) -> None:
         self._sums: Counter[_Key] = Counter()
-        self._turns, self._leans = 0, [0.0, 0.0]  # of the most changing option, of the least
 
     def most_even(
         self, split: str, category: Category, offered: Sequence[Square]
@@ -208,25 +198,10 @@ class _Tally:
         known = self._sums.get
         return sum([w * sign * known(key, 0) for key, sign, w in _signs(split, category, square)])
 
-    def leans(self, square: Square) -> bool:
-        """Tell whether with this square the most or the least changing option were right too often."""
-        if square.contrast != "turn":
-            return False
-        few, share = _LEAN
-        most = max(few, share * self._turns)
-        return any(
-            lean > 0 and so_far + lean > most
-            for so_far, lean in zip(self._leans, _lean(square), strict=True)
-        )
-
     def add(self, split: str, category: Category, square: Square) -> None:
         """Count this square."""
         for key, sign, _ in _signs(split, category, square):
             self._sums[key] += sign
-        if square.contrast == "turn":
-            self._turns += 1
-            for place, lean in enumerate(_lean(square)):
-                self._leans[place] += lean
 
 
 def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, int, int]]:
@@ -269,28 +244,6 @@ def _side(marks: Sequence[Mark], place: int, flipped: Set[int]) -> str:
     if not 0 <= place < len(marks):
         return "end"
     return "flipped" if place in flipped else marks[place].there
-
-
-def _lean(square: Square) -> tuple[float, float]:
-    """Return how much oftener than by chance it is right to say what changes sides most, or least."""
-    sided = [place for place, mark in enumerate(square.marks) if mark.there != mark.back]
-    sides = [1 if square.marks[place].there < square.marks[place].back else -1 for place in sided]
-    one, other = (sided.index(flip.shown[0]) for flip in square.flips)
-    # Beside the same side a flipped turn adds a change, beside the other one it takes one away.
-    at_one, at_other = (
-        sum(
-            sides[place] * side
-            for side in (*sides[max(0, place - 1) : place], *sides[place + 1 : place + 2])
-        )
-        for place in (one, other)
-    )
-    both = at_one + at_other - (2 * sides[one] * sides[other] if other - one == 1 else 0)
-    changes = (0, at_other, at_one, both)  # more than the true option, which is the first
-    most, least = max(changes), min(changes)
-    return (
-        (not most) / changes.count(most) - 0.25,
-        (not least) / changes.count(least) - 0.25,
-    )
 
 
 def _sign(square: Square, flip: Flip) -> int:

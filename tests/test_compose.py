@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,38 +116,6 @@ def test_sides_are_even_in_each_split_though_the_world_turns_right(place: Place)
         assert len(combinations) == 4, split
         # Clips that turn one way only can't be helped; all others even them out.
         assert max(combinations.values()) - min(combinations.values()) <= 2, (split, combinations)
-
-
-def changing(count: int, share: float) -> World:
-    """Clips of four turns, each of which goes to the other side than the one before so often."""
-    draw = random.Random(8)
-    found: World = {}
-    for number in range(count):
-        sides = [draw.choice([1, -1])]
-        while len(sides) < 4:
-            sides.append(sides[-1] * (-1 if draw.random() < share else 1))
-        moves: list[Move] = ["left" if side > 0 else "right" for side in sides]
-        found[f"{number:03}"] = {"moves": moves, "split": "test"}
-    return found
-
-
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
-def test_sides_that_change_in_turn_do_not_tell_the_answer(place: Place, share: float) -> None:
-    rows = rows_of(place, changing(400, share))
-    asked = [r for r in rows if isinstance(r, Item) and r.task == "direction_forward"]
-    for extreme in (max, min):
-        right = 0.0
-        for item in asked:
-            changes = [
-                sum(one != other for one, other in pairwise(text.split(" -> ")))
-                for text in item.options
-            ]
-            best = extreme(changes)
-            right += (changes[item.answer_index or 0] == best) / changes.count(best)
-        assert right - len(asked) / 4 <= max(24, 0.04 * len(asked))
-    left_out = [r for r in rows if isinstance(r, Rejection) and "change sides" in r.what]
-    assert len(asked) + len(left_out) == 400
-    assert (len(left_out) == 0) is (share == 0.5)
 
 
 def test_the_forward_and_the_reverse_item_flip_the_same_turns(place: Place) -> None:
