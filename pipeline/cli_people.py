@@ -27,8 +27,10 @@ def review() -> None:
     """People correct routes in Label Studio."""
 
 
-def _send(context: click.Context, name: str, send: "Callable[[Space, Progress], Pushed]") -> None:
-    """Push with a progress bar, and say what that did."""
+def _send(
+    context: click.Context, name: str, send: "Callable[[Space, Progress], Pushed]", empty: str
+) -> None:
+    """Push with a progress bar, and say what that did; `empty` says why there is nothing to send."""
     from tqdm import tqdm
 
     with (
@@ -47,7 +49,8 @@ def _send(context: click.Context, name: str, send: "Callable[[Space, Progress], 
             f"{name}: {total} tasks: {news}, {pushed.updated} updated, {pushed.reopened} reopened, "
             f"{pushed.kept} kept, {len(pushed.rejected)} rejected; {pushed.project_url}"
         )
-        tell(context, space, [line])
+        nothing = not total and not pushed.rejected
+        tell(context, space, [line, f"{name}: {empty}"] if nothing else [line])
 
 
 @review.command("push")
@@ -57,7 +60,8 @@ def review_push(context: click.Context) -> None:
     """Send one task per clip, doubtful ones first; twice is once."""
     from pipeline import people
 
-    _send(context, "review push", people.push)
+    empty = "there is no draft route to judge: egost frames, then egost generate-qa, make some"
+    _send(context, "review push", people.push, empty)
 
 
 @review.command("adjudicate")
@@ -67,7 +71,8 @@ def review_adjudicate(context: click.Context) -> None:
     """Send clips on which people differ to a third person, both versions side by side."""
     from pipeline import people
 
-    _send(context, "review adjudicate", people.adjudicate)
+    empty = "there is no clip on which people differ"
+    _send(context, "review adjudicate", people.adjudicate, empty)
 
 
 @review.command("pull")
@@ -123,7 +128,8 @@ def audit_push(context: click.Context) -> None:
     """Send a sample of verified items, answers hidden; twice is once."""
     from pipeline import people
 
-    _send(context, "audit push", people.audit_push)
+    empty = "there is no verified multiple-choice item to ask about: egost review status tells how far they are"
+    _send(context, "audit push", people.audit_push, empty)
 
 
 @audit.command("pull")

@@ -8,8 +8,9 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline import people
+from pipeline.cli import cli
 from pipeline.clients.labelstudio_scripted import ScriptedClient
-from pipeline.console import make_workspace
+from pipeline.console import exit_code, make_workspace
 from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in
@@ -294,3 +295,12 @@ def test_a_server_of_ones_own_needs_a_key(tmp_path: Path, monkeypatch: pytest.Mo
 def test_two_pulls_at_once_are_told_apart(desk: Desk):
     with desk.open(), pytest.raises(UserError, match="another egost command"), desk.open():
         pass
+
+
+def test_a_push_of_nothing_says_why(desk: Desk, capsys: pytest.CaptureFixture[str]):
+    assert exit_code(cli, ["-w", str(desk.root), "audit", "push"]) == 0
+    assert "audit push: there is no verified multiple-choice item" in capsys.readouterr().out
+    assert exit_code(cli, ["-w", str(desk.root), "review", "adjudicate"]) == 0
+    assert "no clip on which people differ" in capsys.readouterr().out
+    assert exit_code(cli, ["-w", str(desk.root), "review", "push"]) == 0
+    assert "there is no" not in capsys.readouterr().out
