@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,20 @@ def test_push_twice_is_once(pushed, place):
     again = review.push(client, seen, SETTINGS, place)
     assert (again.new, again.updated, again.reopened, again.kept) == (0, 0, 0, 1)
     assert len(client.kept) == 1
+
+
+@pytest.mark.parametrize(("answered", "stays"), [((), 1), ((1,), 1), ((2,), 2), ((1, 2), None)])
+def test_a_round_that_is_there_twice_is_there_once_after_the_next_push(
+    pushed, place, answered, stays
+):
+    """As after a push that was killed and run again before the server had taken its pages in."""
+    client, seen = pushed
+    client.add(1, [json.dumps(client.kept[1].data).encode()])
+    for task in answered:
+        client.answer(task, result(verdict="accept"))
+    for _ in range(2):
+        assert review.push(client, seen, SETTINGS, place).kept == 1
+        assert list(client.kept) == ([1, 2] if stays is None else [stays])
 
 
 def test_doubtful_clips_come_first(place, tmp_path):

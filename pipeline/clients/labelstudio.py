@@ -69,6 +69,9 @@ class Client(Protocol):
     def change(self, task: int, data: dict[str, Any]) -> None:
         """Replace what a task's page shows."""
 
+    def remove(self, task: int) -> None:
+        """Take a task away."""
+
     def uploads(self, project: int) -> dict[str, str]:
         """Return by file name where the files that were uploaded into a project are."""
 
@@ -206,6 +209,11 @@ class LabelStudioClient:
         """Replace what a task's page shows."""
         with self._asking(f"task {task}"):
             self._api.tasks.update(id=str(task), data=data)
+
+    def remove(self, task: int) -> None:
+        """Take a task away."""
+        with self._asking(f"task {task}"):
+            self._api.tasks.delete(id=str(task))
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
         """Return annotations, skips included, of tasks touched since; the newest per task and person."""

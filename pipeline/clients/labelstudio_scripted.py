@@ -43,7 +43,7 @@ class ScriptedClient:
         """Make one task of each page."""
         self.calls.append(f"add {len(pages)}")
         for one in pages:
-            number = len(self.kept) + 1
+            number = len(self.home) + 1
             self.kept[number] = Task(number, json.loads(one), 0, 0)
             self.home[number] = project
 
@@ -52,6 +52,11 @@ class ScriptedClient:
         self.calls.append(f"change {task}")
         old = self.kept[task]
         self.kept[task] = Task(task, dict(data), old.finished, old.skipped)
+
+    def remove(self, task: int) -> None:
+        """Take a task away."""
+        self.calls.append(f"remove {task}")
+        del self.kept[task]
 
     def uploads(self, project: int) -> dict[str, str]:
         """Return where uploaded files are."""

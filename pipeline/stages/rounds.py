@@ -49,14 +49,19 @@ class Rounds:
 
         def planner() -> Callable[[Page], Plan | None]:
             newest: dict[tuple[str, Kind], _Out] = {}
+            spare: list[int] = []
             for task in self.outlet.tasks():
                 kind = kind_of(task.data, self.secret)
                 if kind is None:
                     continue
-                out = _Out.of(task)
-                before = newest.setdefault((task.data["clip_id"], kind), out)
-                if before.task < out.task:
-                    newest[task.data["clip_id"], kind] = out
+                key, out = (task.data["clip_id"], kind), _Out.of(task)
+                older, newer = sorted((newest.get(key, out), out), key=_Out.rank)
+                newest[key] = newer
+                # A push that was killed while the server took its pages in may have been run again
+                # before they were there: the same round twice. One that nobody touched can go.
+                if older.task != newer.task and older.round == newer.round and not older.touched:
+                    spare.append(older.task)
+            self.outlet.remove(spare)
 
             def plan(page: Page) -> Plan | None:
                 key = (page.shown.clip.clip_id, page.kind)
@@ -98,6 +103,7 @@ class _Out:
     task: int
     round: int
     finished: int
+    touched: int
     fingerprint: str
     printed: str
 
@@ -105,7 +111,13 @@ class _Out:
     def of(cls, task: Task) -> "_Out":
         data = task.data
         printed = "" if task.finished else _printed(data)
-        return cls(task.id, int(data["round"]), task.finished, data["fingerprint"], printed)
+        touched = task.finished + task.skipped
+        number = int(data["round"])
+        return cls(task.id, number, task.finished, touched, data["fingerprint"], printed)
+
+    def rank(self) -> tuple[int, int, int, int]:
+        """Order the tasks of one clip: the last is the newest round, the most judged, the first made."""
+        return self.round, self.finished, self.touched, -self.task
 
 
 def _printed(data: Mapping[str, Any]) -> str:

@@ -122,6 +122,11 @@ class Outlet:
         """Yield the tasks of the project, in any order."""
         return self.client.tasks(self.number)
 
+    def remove(self, tasks: Iterable[int]) -> None:
+        """Take tasks away."""
+        for task in tasks:
+            self.client.remove(task)
+
     def at(self, media_name: str) -> str:
         """Return where browsers find a media file; nowhere yet if it is still to be uploaded."""
         if self._media.url:  # asked for at every keyframe

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -77,6 +78,12 @@ def test_push_work_pull(
     assert review.push(client, seen, settings, server_place).new == 2
     again = review.push(client, seen, settings, server_place)
     assert (again.new, again.updated, again.kept) == (0, 0, 2)
+    tasks = list(client.tasks(client.find(settings.project) or 0))
+    client.add(client.find(settings.project) or 0, [json.dumps(tasks[0].data).encode()])
+    assert review.push(client, seen, settings, server_place).kept == 2
+    assert (
+        list(client.tasks(client.find(settings.project) or 0)) == tasks
+    )  # there twice: once again
 
     one = reviewers.join(server, client, "careful")
     assert reviewers.join(server, client, "careful").key == one.key
