@@ -1,7 +1,8 @@
 """Composing: time and memory, against writing the same rows as JSON (the peer) in the same run.
 
-python benchmarks/compose.py             800 clips, then 20,000
-python benchmarks/compose.py 100000      so many
+python benchmarks/compose.py                   800 clips, then 20,000
+python benchmarks/compose.py 100000            so many
+python benchmarks/compose.py --stage 100000    as `egost generate-qa` runs it: rows read, stored, tables written
 """
 
 import resource
@@ -12,10 +13,14 @@ from collections import Counter
 from pathlib import Path
 
 from pipeline.demo.grammar import draw_rows
+from pipeline.engine import RunSettings, run_stage
+from pipeline.flow import STAGES
 from pipeline.records import Answer, Clip, Item, Rejection, Route, Turn, Video, Written
 from pipeline.stages.compose import ComposeSettings, run
-from pipeline.store import Place, Rows
+from pipeline.store import Place, Rows, Store, opened
 
+_AT_ONCE = 1_000
+_WRITES = {Video: "split", Clip: "frames", Route: "draft"}
 _TARGETS = {800: "at least 5,000 items in 2 s", 100_000: "2 min, less than 4,000 MB"}
 
 
@@ -54,6 +59,28 @@ def measure(clips: int) -> None:
         print(f"  target: {_TARGETS[clips]}")
 
 
+def measure_stage(clips: int) -> None:
+    """Run the stage on a workspace of this many random clips, then once more with nothing to do."""
+    (stage,) = (one for one in STAGES if one.name == "compose")
+    upstream = [one.name for one in STAGES[: STAGES.index(stage)]]
+    with tempfile.TemporaryDirectory() as folder, opened(Place(Path(folder))) as store:
+        _fill(store, clips)
+        for _ in range(2):
+            began = time.process_time()
+            summary = run_stage(stage, store, ComposeSettings(), RunSettings(), upstream)
+            took = time.process_time() - began
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"{summary}: {took:.2f} s CPU, peak {memory:.0f} MB")
+
+
+def _fill(store: Store, clips: int) -> None:
+    for rows in draw_rows(clips):
+        for at in range(0, clips, _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            store.finish(_WRITES[type(some[0])], str(at), "made up", "done", some)
+
+
 if __name__ == "__main__":
-    for wanted in [int(word) for word in sys.argv[1:]] or [800, 20_000]:
-        measure(wanted)
+    measured = measure_stage if "--stage" in sys.argv else measure
+    for wanted in [int(word) for word in sys.argv[1:] if word != "--stage"] or [800, 20_000]:
+        measured(wanted)

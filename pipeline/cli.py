@@ -173,7 +173,9 @@ def prompts_check() -> None:
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        raise UserError("prompts", f"{len(problems)} mistakes", "mend the lines above")
+        raise UserError(
+            "prompts", f"{len(problems)} mistake{'s' * (len(problems) > 1)}", "mend the lines above"
+        )
     click.echo("prompts check: all templates render")
 
 
