@@ -5,7 +5,7 @@ them to directions as the later one sees them, so turning left is positive about
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,11 +22,14 @@ _LEAST_QUALITY = 0.003  # of the strongest corner
 _WINDOW = (16, 11)  # as wide as two steps of its vector code: a third faster than 13 by 13
 # At 320 px the top level is 20 px wide, so a step of a third of the picture is in reach.
 _LEVELS = 4
+_NEAR_LEVELS = 2
 _BACK_LEVELS = 2  # backwards the answer is known, and only a near one is looked for
 _STRAY_PX = 1.0  # forward and backward tracks that end farther apart are not one corner
 _NOISE_PX = 0.8
 _LEAST = 8  # tracked corners below which a fit says nothing
 _GOOD_SHARE = 0.55  # of the corners could be followed: the first guess was good enough
+_GOOD_AGREEMENT = 0.5  # of those followed
+_TURNING = math.radians(2)  # in a step: going on like that is more likely than standing still
 _COARSE_WIDTH = 40
 _SAME_LIGHT = 0.02  # change of the mean that LK bears
 _CALM_US = 160_000
@@ -148,12 +151,12 @@ class Tracker:
         expected = np.clip(_PARALLAX_REACH * self._parallax * seconds, *_PARALLAX_LIMITS)
         last = replace(self._pose, rotation=guess)
         found: list[tuple[float, Pose]] = []
-        for start in (lambda: guess, lambda: self._coarse(then, now), lambda: np.eye(3)):
-            tracks = self._follow(then, now, corners, start())
+        for start, levels in self._starts(then, now, guess):
+            tracks = self._follow(then, now, corners, start, levels)
             if tracks is not None:
                 pose = fitted(tracks, last, noise, math.radians(expected))
                 found.append((tracks.kept * pose.agreement, pose))
-                if tracks.kept >= _GOOD_SHARE:
+                if tracks.kept >= _GOOD_SHARE and pose.agreement >= _GOOD_AGREEMENT:
                     break
         if not found:
             return Step(then.t_us, now.t_us, (0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 1.0)), _STILL
@@ -168,6 +171,15 @@ class Tracker:
         )
         return step, pose
 
+    def _starts(self, then: "_View", now: "_View", guess: Array) -> Iterator[tuple[Array, int]]:
+        """Yield rotations to start looking for the corners from, and how coarse to look first."""
+        yield guess, _LEVELS
+        # On a repeating pattern, the coarse look may have been caught by the neighbour of each corner.
+        if np.linalg.norm(vector(guess)) > _TURNING:
+            yield guess, _NEAR_LEVELS
+        yield self._coarse(then, now), _LEVELS
+        yield np.eye(3), _LEVELS
+
     def _guess(self, seconds: float) -> Array:
         """Return the rotation of a step this long if the head turns on as it did."""
         if not self.steps:
@@ -176,7 +188,9 @@ class Tracker:
         before = (last.end_us - last.start_us) / 1e6
         return matrix(np.radians(last.rotation) * (seconds / before))
 
-    def _follow(self, then: "_View", now: "_View", corners: Array, guess: Array) -> "Tracks | None":
+    def _follow(
+        self, then: "_View", now: "_View", corners: Array, guess: Array, levels: int
+    ) -> "Tracks | None":
         """Track corners from a guessed rotation, forwards and backwards."""
         if len(corners) < _LEAST:
             return None
@@ -185,7 +199,7 @@ class Tracker:
         start = self.lens.pixels(before @ guess.T, width, height)[:, None]
         flags, stop = cv2.OPTFLOW_USE_INITIAL_FLOW, (3, 15, 0.05)
         there, found, _ = cv2.calcOpticalFlowPyrLK(
-            then.grey, now.grey, corners, start.copy(), None, None, _WINDOW, _LEVELS, stop, flags
+            then.grey, now.grey, corners, start.copy(), None, None, _WINDOW, levels, stop, flags
         )
         back, refound, _ = cv2.calcOpticalFlowPyrLK(
             now.grey,
