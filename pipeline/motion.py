@@ -17,7 +17,7 @@ from pipeline.pose import Pose, Tracks, fitted, matrix, unit, vector
 
 Array = NDArray[Any]
 
-_CELL_PX = 9  # of the halved picture; one corner of each cell: 170 of a 16:9 picture
+_CELL_PX = 11  # of the halved picture; one corner of each cell: 112 of a 16:9 picture
 _LEAST_QUALITY = 0.003  # of the strongest corner
 _WINDOW = (16, 11)  # as wide as two steps of its vector code: a third faster than 13 by 13
 # At 320 px the top level is 20 px wide, so a step of a third of the picture is in reach.

@@ -17,6 +17,7 @@ import numpy as np
 from av import logging as av_logging
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ _LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # as far as FFmpeg itself lets 
 _LOST_PACKET = re.compile(r"Packet corrupt \(stream = (?P<stream>\d+), dts = (?P<dts>-?\d+|NOPTS)")
 _DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORECASE)
 _DEMUX_FAILURES = 20
+# Each frame's own would set its tables up anew, which takes as long as scaling.
+_SCALER = VideoReformatter()
 _PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 
@@ -120,7 +123,8 @@ class Picture:
 
     def _scaled(self, width: int, layout: str) -> Image:
         stored = self._stored_size(width)
-        pixels = self.frame.reformat(*stored, format=layout, interpolation="AREA").to_ndarray()
+        scaled = _SCALER.reformat(self.frame, *stored, format=layout, interpolation="AREA")
+        pixels = scaled.to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
 
 

@@ -106,8 +106,8 @@ def probe(path: Path) -> VideoInfo:
 def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
     """Decode a video once and yield its pictures in the order shown.
 
-    With `apart_us`, leave out as many as can be while those yielded lie at most so far apart (where
-    the video itself has them): steps stay even at any rate, and the last picture is among them.
+    With `apart_us`, leave out what need not be decoded while those yielded lie at most so far apart
+    (where the video itself has them): steps stay fairly even at any rate, and the last is among them.
 
     A picture is suspect from any sign of damage (a decoder's error, a complaint, a packet that its
     container calls broken) to the next keyframe after it. Raises RowError if nothing can be decoded.
@@ -132,7 +132,11 @@ def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
                 if read is None:
                     continue
                 pts, t_us = read
-                if waiting and (yielded_us < 0 or t_us - yielded_us > apart_us):
+                if waiting and (
+                    yielded_us < 0
+                    or t_us - yielded_us > apart_us
+                    or (wanted is not None and waiting.pts in wanted)
+                ):
                     yield waiting
                     yielded_us = waiting.t_us
                 waiting = Picture.of(frame, stream, pts, t_us, suspect)
@@ -237,7 +241,8 @@ def _wanted(path: Path, apart_us: int) -> frozenset[int] | None:
             return None
         base = (stream.time_base or Fraction(0)) * 1_000_000
         first = next(pictures(path)).pts
-        stamps: set[int] = set()
+        stamps: dict[int, bool] = {}  # whether it is decoded no earlier than all shown before it
+        furthest = first
         leaps = _Leaps(container, base)
         for packet in packets(container, stream):
             if not packet.size:  # the closing one
@@ -245,17 +250,19 @@ def _wanted(path: Path, apart_us: int) -> frozenset[int] | None:
             if packet.pts is None or leaps.at(packet):
                 return None
             if packet.pts >= first and not packet.is_discard:
-                stamps.add(packet.pts)
+                stamps[packet.pts] = packet.pts >= furthest
+                furthest = max(furthest, packet.pts)
     in_order = sorted(stamps)
-    wanted: set[int] = set()
-    kept_us = -1
     # Times as the clock reads them: a difference of rounded times may be 1 us more than another.
     times = [round((pts - first) * base) for pts in in_order]
-    for index, t_us in enumerate(times):
-        last = index + 1 == len(times)
-        if last or kept_us < 0 or times[index + 1] - kept_us > apart_us:
-            wanted.add(in_order[index])
-            kept_us = t_us
+    wanted = set(in_order[-1:])
+    at = 0
+    while at < len(in_order):
+        wanted.add(in_order[at])
+        within = range(at + 1, bisect_right(times, times[at] + apart_us))
+        # Where a picture in order will do, those between rest on it and need not be decoded.
+        far = [n for n in within if stamps[in_order[n]] and times[n] - times[at] >= apart_us / 2]
+        at = far[-1] if far else max(at + 1, within.stop - 1)
     return frozenset(wanted)
 
 
