@@ -153,42 +153,46 @@ def _refined(
     """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares."""
     # Components before tracks, (3, n): numpy works along the last axis.
     before, after = np.ascontiguousarray(tracks.before.T), np.ascontiguousarray(tracks.after.T)
+    count = before.shape[1]
+    stiffness = noise**2 * _STIFFNESS
+    slopes = np.empty((len(ways), 6, count))
     for wider in (*schedule, None):
         seen = rotations @ before
-        cosines = (ways[:, None] @ seen)[:, 0]
+        cosines = np.einsum("ki,kin->kn", ways, seen)
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
         # The gap after - seen, along the arc outwards from the way and across it.
-        along = (cosines * (seen * after).sum(axis=1) - ways @ after) / sines
+        along = (cosines * np.einsum("kin,in->kn", seen, after) - ways @ after) / sines
         across = (_crossing(ways) @ seen) / sines[:, None]
-        aside = (across * after).sum(axis=1)
-        eases = np.where(along > 0, ease * ease, 1.0)
-        squares = (eases * along * along + aside * aside) / noise**2
-        turning = np.clip(rotations[:, 0, 2] / _TURNING, -1, 1)
+        aside = np.einsum("kin,in->kn", across, after)
+        outward = np.maximum(along, 0)
+        inward = along - outward
+        squares = ((ease * outward) ** 2 + inward * inward + aside * aside) / noise**2
+        turning = np.maximum(np.minimum(rotations[:, 0, 2] / _TURNING, 1), -1)
         contrary = np.minimum(0, ways[:, 0] * turning)
         if wider is None:
             unlikely = _AHEAD_COST * (1 - ways[:, 2]) / 2 + _CONTRARY_COST * contrary**2
-            costs = np.log1p(squares).sum(axis=1) + len(after[0]) * unlikely
+            costs = np.log1p(squares).sum(axis=1) + count * unlikely
             return _Fits(rotations, ways, costs, along, squares)
         weights = 1 / (1 + squares / wider**2)
-        slopes = np.empty((len(ways), 6, len(after[0])))
         slopes[:, :3] = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
         # Bending the way swings the arc's end sideways by as much as it is long.
-        slopes[:, 3:] = (np.maximum(along, 0) / sines)[:, None] * across
+        slopes[:, 3:] = (outward / sines)[:, None] * across
         weighed = slopes * weights[:, None]
-        eased = across * (weights * eases)[:, None]
+        eased = across * np.where(along > 0, ease**2 * weights, weights)[:, None]
         normal = weighed @ slopes.transpose(0, 2, 1)
         normal[:, :3, :3] += eased @ across.transpose(0, 2, 1)
         # Without parallax the way stays as it is, and it is never made longer.
-        normal += noise**2 * _STIFFNESS
-        normal[:, 3:, 3:] += len(after[0]) * ways[:, :, None] * ways[:, None]
-        contrariness = noise**2 * len(after[0]) * _CONTRARY_COST * (contrary < 0) * turning**2
+        normal += stiffness
+        normal[:, 3:, 3:] += count * ways[:, :, None] * ways[:, None]
+        contrariness = (noise**2 * count * _CONTRARY_COST) * (contrary < 0) * turning**2
         normal[:, 3, 3] += contrariness
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
         pull[:, 3, 0] += contrariness * ways[:, 0]
         change = np.linalg.solve(normal, pull)[..., 0]
         rotations = _small(-change[:, :3]) @ rotations
-        ways = unit(ways - np.clip(change[:, 3:], -_LONGEST_BEND, _LONGEST_BEND))
+        bend = np.maximum(np.minimum(change[:, 3:], _LONGEST_BEND), -_LONGEST_BEND)
+        ways = unit(ways - bend)
     raise AssertionError("the schedule ends with None")
 
 
@@ -208,8 +212,10 @@ def _cross(a: Array, b: Array) -> Array:
 
 def _small(turns: Array) -> Array:
     """Return the rotations (k, 3, 3) of rotation vectors (k, 3) of up to a few degrees (Cayley's form)."""
-    half = _crossing(turns) / 2
-    return np.asarray(np.linalg.solve(_EYE - half, _EYE + half))
+    half = _crossing(turns / 2)
+    square = half @ half
+    share = 2 / (1 - (square[:, 0, 0] + square[:, 1, 1] + square[:, 2, 2]) / 2)
+    return np.asarray(_EYE + share[:, None, None] * (half + square))
 
 
 def _median(values: Array) -> float:
