@@ -37,7 +37,6 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 _AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
 _LARGE = 2**20  # bytes of JSON of one unit from which on they are compressed
-
 _LEAST_ROOM = 64 * 1024  # bytes: with less, SQLite can't even open a database
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS units (
@@ -304,9 +303,8 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
-        if (
-            shutil.disk_usage(path.parent).free < _LEAST_ROOM
-        ):  # SQLite says no more than "I/O error"
+        # SQLite says no more of a full disk than "I/O error".
+        if shutil.disk_usage(path.parent).free < _LEAST_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(
             str(path),
