@@ -1,6 +1,7 @@
-"""What holds for every test: the network ends at loopback."""
+"""What holds for every test: the network ends at loopback, and nobody takes the machine for himself."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,14 @@ def only_loopback() -> Iterator[None]:
             patch.setattr(socket.socket, name, _guarded(name))
         patch.setattr(socket, "getaddrinfo", look_up_local)
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_priority() -> Iterator[None]:
+    """Let no test leave this process with another scheduling policy: in real time it starves all others."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.fixture

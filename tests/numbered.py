@@ -1,6 +1,8 @@
 """Streams whose pictures carry their number, so that a test reads back which picture it was given."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def write(
     """Write a stream (30 pictures per second, or at these times) and return its times in microseconds."""
     times_ms = times_ms or [round(number * 1000 / 30) for number in range(count)]
     muxing = {"movflags": "use_metadata_tags"} if metadata else {}
-    with av.open(str(path), "w", container_options=muxing) as container:
+    with _scheduled_as_before(), av.open(str(path), "w", container_options=muxing) as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=30, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
@@ -66,3 +68,19 @@ def write(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return [t_ms * 1000 for t_ms in times_ms]
+
+
+@contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """Undo what libsvtav1 does as root: the thread that opens it gets real-time priority, for good.
+
+    All that this process does and starts afterwards would starve the rest of the machine.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
