@@ -16,7 +16,8 @@ from pipeline.demo.grammar import draw_rows
 from pipeline.engine import RunSettings, run_stage
 from pipeline.flow import STAGES
 from pipeline.records import Answer, Clip, Item, Rejection, Route, Turn, Video, Written
-from pipeline.stages.compose import ComposeSettings, run
+from pipeline.settings import ComposeSettings
+from pipeline.stages.compose import run
 from pipeline.store import Place, Rows, Store, opened
 
 _AT_ONCE = 1_000

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from pipeline.records import Clip, Frame, Narration, Turn, Video
+from pipeline.settings import DraftSettings
 from pipeline.stages import draft
 from pipeline.store import Place, Rows
 
@@ -159,7 +160,7 @@ def clip_rows(number: int, names: list[str]) -> Rows:
     )
 
 
-async def drafts(place: Place, settings: draft.DraftSettings, count: int) -> list[float]:
+async def drafts(place: Place, settings: DraftSettings, count: int) -> list[float]:
     """Draft that many clips, 256 at once as the engine does; return memory in MB at five moments."""
     names = pictures(place)
     numbers = iter(range(count))
@@ -183,7 +184,7 @@ def main() -> None:
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
     server.start()
-    settings = draft.DraftSettings(
+    settings = DraftSettings(
         provider="openai", model="m", base_url=f"http://127.0.0.1:{ours.recv()}/v1", frames=FRAMES
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from pipeline.clients import video
 from pipeline.keyframes import Candidate, Event, choose
 from pipeline.motion import Lens, Tracker
 from pipeline.records import Video
+from pipeline.settings import FramesSettings
 from pipeline.stages import frames
 from pipeline.store import Place, Rows
 
@@ -158,7 +159,7 @@ def dense_stage(stream: Stream, folder: Path) -> None:
         lens="rectilinear", scene=None, wearer=None, source=None, licence=None, consent="local",
         split_group="bench", split="test",
     )  # fmt: skip
-    list(frames.run(Rows({Video: (row,)}), frames.FramesSettings(), Place(folder / "workspace")))
+    list(frames.run(Rows({Video: (row,)}), FramesSettings(), Place(folder / "workspace")))
 
 
 def dense_opencv(stream: Stream) -> None:

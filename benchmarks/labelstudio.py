@@ -35,8 +35,8 @@ from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.records import Heading, Route, Verdict
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review, routepage, sending
-from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
 
 NEW = 10

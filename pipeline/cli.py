@@ -82,14 +82,13 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
 @click.pass_context
 def generate_qa(context: click.Context, dry_run: bool) -> None:
     """Draft routes, compose items, check them."""
-    from pipeline import flow
-    from pipeline.modelwork import generate
+    from pipeline import modelwork
 
     with open_workspace(context) as space:
         if dry_run:
-            click.echo(flow.estimate(space))
+            click.echo(modelwork.estimate(space))
             return
-        tell(context, space, generate(space))
+        tell(context, space, modelwork.generate(space))
 
 
 add_people_commands(cli)

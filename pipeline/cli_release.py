@@ -26,13 +26,14 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     """
     from pipeline.blind import foreign
     from pipeline.errors import GateError
+    from pipeline.settings import ExportSettings
     from pipeline.stages import export as stage
 
     if file:
         measured = stage.Measured(foreign.audit(foreign.read(file)), ())
     else:
         with open_workspace(context) as space:
-            settings = space.config.settings("export", stage.ExportSettings)
+            settings = space.config.settings("export", ExportSettings)
             measured = stage.measure(space.store, settings)
     if as_json:
         click.echo(measured.as_json())
@@ -65,6 +66,7 @@ def export(
 ) -> None:
     """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
     from pipeline import flow
+    from pipeline.settings import ExportSettings
     from pipeline.stages import export as stage
     from pipeline.stages.stills import forget_damaged
 
@@ -72,7 +74,7 @@ def export(
         splits = ", ".join(f'"{split}"' for split in withhold)
         context.ensure_object(Options).overrides.append(f"export.withhold=[{splits}]")
     with open_workspace(context) as space:
-        settings = space.config.settings("export", stage.ExportSettings)
+        settings = space.config.settings("export", ExportSettings)
         stage.check_version(space.place, version)
         damaged = forget_damaged(space.store)
         done: list[object] = [f"stills: {damaged} missing or changed, cut again"] if damaged else []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from pydantic import Field
@@ -38,6 +39,26 @@ class RunSettings(Settings):
         exclude=True,
         description="Share of failed units above which a run exits 3.",
     )
+
+
+@dataclass(frozen=True)
+class Later:
+    """A function of a module that is imported when it has something to do.
+
+    Decoders and clients of servers take longer to import than a run with nothing to do may take.
+    """
+
+    module: str
+    name: str = "run"
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function itself; the first time, this imports its module."""
+        return getattr(import_module(self.module), self.name)  # type: ignore[no-any-return]
+
+    def __call__(self, *given: Any) -> Any:
+        """Call it."""
+        return self.function(*given)
 
 
 @dataclass(frozen=True)
@@ -276,12 +297,13 @@ def _mapped(
 ) -> Iterator[tuple[Unit, Outcome]]:
     if not todo:
         return iter(())
-    if inspect.iscoroutinefunction(stage.run):
+    run = stage.run.function if isinstance(stage.run, Later) else stage.run
+    if inspect.iscoroutinefunction(run):
         return _in_loop(stage, todo, settings, place)
-    work = partial(_attempt, stage.run, settings=settings, place=place)
+    work = partial(_attempt, run, settings=settings, place=place)
     workers = min(how.workers or os.cpu_count() or 1, len(todo))
     if stage.per is None or stage.light or workers == 1:
-        return ((unit, _one_by_one(stage.run, unit.rows, settings, place)) for unit in todo)
+        return ((unit, _one_by_one(run, unit.rows, settings, place)) for unit in todo)
     found = in_pool(work, [unit.rows for unit in todo], workers)
     return ((todo[place], outcome) for place, outcome in found)
 

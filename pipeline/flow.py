@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.clients.estimate import Estimate
 from pipeline.config import Config, Settings
-from pipeline.engine import RunSettings, Stage, Summary, pending, run_stage
+from pipeline.engine import Later, RunSettings, Stage, Summary, run_stage
 from pipeline.errors import UserError
 from pipeline.records import (
     Answer,
@@ -37,19 +36,18 @@ from pipeline.records import (
     Video,
     Written,
 )
-from pipeline.stages import (
-    audit,
-    check,
-    compose,
-    draft,
-    export,
-    faces,
-    frames,
-    ingest,
-    review,
-    split,
-    stills,
-    write,
+from pipeline.settings import (
+    AuditSettings,
+    CheckSettings,
+    ComposeSettings,
+    DraftSettings,
+    ExportSettings,
+    FacesSettings,
+    FramesSettings,
+    IngestSettings,
+    ReviewSettings,
+    SplitSettings,
+    StillsSettings,
 )
 from pipeline.store import Place, Store, opened
 
@@ -59,8 +57,8 @@ STAGES = (
         does="probe and hash each file, read its manifest line and its narrations",
         reads=(Source,),
         writes=(Probe, Narration),
-        settings=ingest.IngestSettings,
-        run=ingest.run,
+        settings=IngestSettings,
+        run=Later("pipeline.stages.ingest"),
         per=Source,
     ),
     Stage(
@@ -68,8 +66,8 @@ STAGES = (
         does="admit each content once and assign its split group, for good",
         reads=(Probe,),
         writes=(Video, SplitLabel),
-        settings=split.SplitSettings,
-        run=split.run,
+        settings=SplitSettings,
+        run=Later("pipeline.stages.split"),
         per=None,
         remembers=(Video, SplitLabel),
     ),
@@ -79,8 +77,8 @@ STAGES = (
         does="decode once: heading, turns, clips, keyframes",
         reads=(Video,),
         writes=(Clip, Heading, Turn, Frame),
-        settings=frames.FramesSettings,
-        run=frames.run,
+        settings=FramesSettings,
+        run=Later("pipeline.stages.frames"),
         per=Video,
         heeds={Video: {"video_id", "hfov_degrees", "lens"}},
         remembers=(JudgedClip,),
@@ -90,11 +88,11 @@ STAGES = (
         does="draft each clip's route from keyframes, turns and narrations",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Route,),
-        settings=draft.DraftSettings,
-        run=draft.run,
+        settings=DraftSettings,
+        run=Later("pipeline.stages.draft"),
         per=Clip,
-        opens=draft.opens,
-        depends=draft.depends,
+        opens=Later("pipeline.stages.draft", "opens"),
+        depends=Later("pipeline.stages.draft", "depends"),
         heeds={Video: {"video_id", "consent"}},
     ),
     Stage(
@@ -102,35 +100,35 @@ STAGES = (
         does="have a model write items of the tasks in prompts/tasks/ that are named",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Written,),
-        settings=draft.DraftSettings,
-        run=write.run,
+        settings=DraftSettings,
+        run=Later("pipeline.stages.write"),
         per=Clip,
-        opens=write.opens,
-        depends=write.depends,
+        opens=Later("pipeline.stages.write", "opens"),
+        depends=Later("pipeline.stages.write", "depends"),
         heeds={Video: {"video_id", "consent"}},
         section="draft",
-        wanted=write.wanted,
+        wanted=lambda settings: bool(settings.tasks),
     ),
     Stage(
         name="review",
         does="turn verdicts on exactly these drafts into verified routes",
         reads=(Route, Verdict),
         writes=(Route, Finding),
-        settings=review.ReviewSettings,
-        run=review.run,
+        settings=ReviewSettings,
+        run=Later("pipeline.stages.review"),
         per=None,
-        depends=review.depends,
+        depends=Later("pipeline.stages.review", "depends"),
     ),
     Stage(
         name="compose",
         does="derive the items of all tasks from the routes",
         reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
         writes=(Item,),
-        settings=compose.ComposeSettings,
-        run=compose.run,
+        settings=ComposeSettings,
+        run=Later("pipeline.stages.compose"),
         per=None,
         remembers=(Item,),
-        depends=compose.depends,
+        depends=Later("pipeline.stages.compose", "depends"),
         heeds={Video: {"video_id", "split", "split_group"}},
     ),
     Stage(
@@ -138,29 +136,29 @@ STAGES = (
         does="doubt routes and items automatically",
         reads=(Clip, Turn, Narration, Route, Item),
         writes=(Finding,),
-        settings=check.CheckSettings,
-        run=check.run,
+        settings=CheckSettings,
+        run=Later("pipeline.stages.check"),
         per=Clip,
         light=True,
-        depends=check.depends,
+        depends=Later("pipeline.stages.check", "depends"),
     ),
     Stage(
         name="faces",
         does="look for faces on the keyframes",
         reads=(Clip, Frame),
         writes=(Finding,),
-        settings=faces.FacesSettings,
-        run=faces.run,
+        settings=FacesSettings,
+        run=Later("pipeline.stages.faces"),
         per=Clip,
-        wanted=faces.wanted,
+        wanted=lambda settings: settings.look,
     ),
     Stage(
         name="stills",
         does="cut the equally distant frames that models are scored with",
         reads=(Video, Clip),
         writes=(Still,),
-        settings=stills.StillsSettings,
-        run=stills.run,
+        settings=StillsSettings,
+        run=Later("pipeline.stages.stills"),
         per=Video,
         heeds={Video: {"video_id", "consent"}},
     ),
@@ -173,8 +171,8 @@ RELEASE = ("stills",)
 SECTIONS: dict[str, type[Settings]] = {
     "run": RunSettings,
     **{stage.section or stage.name: stage.settings for stage in STAGES},
-    "audit": audit.AuditSettings,
-    "export": export.ExportSettings,
+    "audit": AuditSettings,
+    "export": ExportSettings,
 }
 
 
@@ -203,18 +201,6 @@ class Space:
         return {
             name: self.config.settings(name, kind).model_dump() for name, kind in SECTIONS.items()
         }
-
-
-def estimate(space: Space) -> Estimate:
-    """Return what a model would still be asked, for routes and for items; send nothing."""
-    settings = space.config.settings("draft", draft.DraftSettings)
-    found = Estimate("")
-    for name, of in (("draft", draft.estimate), ("write", write.estimate)):
-        index = next(index for index, stage in enumerate(STAGES) if stage.name == name)
-        upstream = [stage.name for stage in STAGES[:index]]
-        units = pending(STAGES[index], space.store, settings, upstream)
-        found += of((unit.rows for unit in units), settings, space.place)
-    return found
 
 
 @contextmanager

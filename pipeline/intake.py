@@ -10,8 +10,7 @@ from pipeline.flow import Space
 from pipeline.manifest import MANIFEST_NAME
 from pipeline.records import Source, Video, digest
 from pipeline.scan import Scan, scan
-from pipeline.stages.frames import FramesSettings
-from pipeline.stages.ingest import IngestSettings
+from pipeline.settings import FramesSettings, IngestSettings
 
 
 def take_in(space: Space, paths: Sequence[Path]) -> list[str]:

@@ -5,10 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pipeline import flow, templates
-from pipeline.clients.asking import DraftSettings
+from pipeline.clients.estimate import Estimate
 from pipeline.clients.journal import Journal, Totals
+from pipeline.engine import pending
 from pipeline.errors import GateError, UserError
 from pipeline.records import Clip, Item, Rejection, Route, Video, Written
+from pipeline.settings import DraftSettings
+from pipeline.stages import draft, write
 from pipeline.store import Place, Store
 
 log = logging.getLogger(__name__)
@@ -16,6 +19,18 @@ log = logging.getLogger(__name__)
 _ASKING = {"draft": "a route", "write": "an item of draft.tasks"}  # stages that ask a model
 _ENOUGH = 100  # items; of fewer, 25 % right by chance alone reads anything from 15 to 35 %
 _SAMPLE = 1_000  # items that are probed: about 10 s
+
+
+def estimate(space: flow.Space) -> Estimate:
+    """Return what a model would still be asked, for routes and for items; send nothing."""
+    settings = space.config.settings("draft", DraftSettings)
+    found = Estimate("")
+    for name, of in (("draft", draft.estimate), ("write", write.estimate)):
+        index = next(index for index, stage in enumerate(flow.STAGES) if stage.name == name)
+        upstream = [stage.name for stage in flow.STAGES[:index]]
+        units = pending(flow.STAGES[index], space.store, settings, upstream)
+        found += of((unit.rows for unit in units), settings, space.place)
+    return found
 
 
 def generate(space: flow.Space) -> Iterator[object]:

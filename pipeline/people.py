@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
 from pipeline.clients.labelstudio_accounts import LogIn
+from pipeline.clients.reviewclip import Form
 from pipeline.engine import PULL, Summary
 from pipeline.errors import UserError
 from pipeline.flow import Space
@@ -23,11 +24,11 @@ from pipeline.records import (
     clip_id,
     digest,
 )
+from pipeline.settings import AuditSettings, ReviewSettings
 from pipeline.stages import audit, review, verdictlog, vocabulary
 from pipeline.stages.agreement import short_of_people
 from pipeline.stages.answers import Audit, judged
-from pipeline.stages.audit import AuditSettings
-from pipeline.stages.review import ReviewSettings, ReviewStatus
+from pipeline.stages.review import ReviewStatus
 from pipeline.stages.sending import Progress, Pushed, silent
 from pipeline.stages.verdicts import Pulled
 from pipeline.stages.verified import DIFFER
@@ -327,4 +328,4 @@ def _audit(space: Space) -> AuditSettings:
 
 def _media(space: Space) -> audit.Shown:
     settings = _settings(space)
-    return audit.Shown(settings.clips, settings.url, settings.media_url)
+    return audit.Shown(Form.of(settings), settings.url, settings.media_url)

@@ -26,10 +26,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.arrow import arrow_schema
 from pipeline.errors import UserError
 from pipeline.records import TABLES, Row
 
@@ -286,6 +282,11 @@ def _lines(body: bytes) -> Iterable[bytes]:
 
 
 def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
+    import pyarrow as pa  # a run with nothing to do writes no table
+    import pyarrow.parquet as pq
+
+    from pipeline.arrow import arrow_schema
+
     schema, sink = arrow_schema(kind), pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         while some := [row.model_dump() for row in islice(rows, _AT_ONCE)]:

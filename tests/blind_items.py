@@ -10,7 +10,8 @@ from pipeline.blind.items import from_rows
 from pipeline.blind.sheet import ProbeItem
 from pipeline.demo.grammar import draw_rows
 from pipeline.records import Answer, Clip, Item, Rejection, Route, Turn, Video, Written
-from pipeline.stages.compose import ComposeSettings, run
+from pipeline.settings import ComposeSettings
+from pipeline.stages.compose import run
 from pipeline.store import Place, Rows
 
 

@@ -27,7 +27,8 @@ from pipeline.cli import cli
 from pipeline.console import exit_code
 from pipeline.engine import RunSettings, run_stage
 from pipeline.flow import SECTIONS, STAGES
-from pipeline.stages.export import ExportSettings, export
+from pipeline.settings import ExportSettings
+from pipeline.stages.export import export
 from pipeline.store import Place, Store, opened, write_atomic
 
 MOVES = ("left", "right", "right", "left")

@@ -15,7 +15,8 @@ from pipeline.flow import SECTIONS, Space, open_space
 from pipeline.records import Clip, Frame, Heading, Move, Route, Step, Still, Turn
 from pipeline.releases.publish import Release
 from pipeline.route import fingerprint
-from pipeline.stages.export import ExportSettings, export
+from pipeline.settings import ExportSettings
+from pipeline.stages.export import export
 from pipeline.store import Place
 
 MOVES: tuple[tuple[Move, ...], ...] = (

@@ -7,8 +7,8 @@ from walked import clip, draft, rows, steps
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import UserError
 from pipeline.records import Finding, Rejection, Route, Row, Verdict
+from pipeline.settings import ReviewSettings
 from pipeline.stages import adjudication, review, routepage
-from pipeline.stages.review import ReviewSettings
 from pipeline.stages.verified import DIFFER
 from pipeline.store import Place, Rows
 

@@ -10,6 +10,7 @@ from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.clients.reviewclip import Form
 from pipeline.errors import UserError
 from pipeline.records import Answer, Item, Verdict
+from pipeline.settings import AuditSettings
 from pipeline.stages import audit
 from pipeline.stages.answers import (
     confirmed,
@@ -20,7 +21,7 @@ from pipeline.stages.answers import (
     pairs_set_aside,
     wilson,
 )
-from pipeline.stages.audit import AuditSettings, Shown
+from pipeline.stages.audit import Shown
 from pipeline.stages.verdicts import pseudonym
 from pipeline.store import Place, Rows
 

@@ -13,7 +13,8 @@ from pipeline.blind.items import from_rows
 from pipeline.blind.probe import ProbeReport, run_probe
 from pipeline.demo.grammar import draw_rows
 from pipeline.records import Answer, Clip, Item, Rejection, Route, Step, Turn, Video, Written
-from pipeline.stages.compose import ComposeSettings, run
+from pipeline.settings import ComposeSettings
+from pipeline.stages.compose import run
 from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.slow

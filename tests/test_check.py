@@ -7,7 +7,8 @@ import factories
 import pytest
 
 from pipeline.records import Clip, Finding, Item, Narration, Route, Row, Step, Turn
-from pipeline.stages.check import CHECKS, CheckSettings, run
+from pipeline.settings import CheckSettings
+from pipeline.stages.check import CHECKS, run
 from pipeline.store import Place, Rows
 
 SECOND = factories.SECOND

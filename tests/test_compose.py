@@ -12,7 +12,8 @@ import pytest
 from pipeline import balance
 from pipeline.demo import grammar
 from pipeline.records import Answer, Clip, Item, Move, Rejection, Route, Row, Turn, Video, Written
-from pipeline.stages.compose import ComposeSettings, depends, run
+from pipeline.settings import ComposeSettings
+from pipeline.stages.compose import depends, run
 from pipeline.store import Place, Rows
 
 World = dict[str, dict[str, Any]]

@@ -13,11 +13,12 @@ from pipeline.clients import asking
 from pipeline.clients.wire import ScriptedModel
 from pipeline.errors import RowError, UserError
 from pipeline.records import Consent, Route
+from pipeline.settings import DraftSettings
 from pipeline.stages import draft
 from pipeline.store import Place, Rows
 from tests.clip_rows import clip, frames, rows, said, turn, us, workspace
 
-MODEL = draft.DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
+MODEL = DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 
 
 def answer(*steps: dict[str, Any], **changes: Any) -> str:
@@ -41,7 +42,7 @@ def step(start: float, move: str = "straight", **facts: str | None) -> dict[str,
 
 
 def drafted(
-    place: Place, model: ScriptedModel, seen: Rows, settings: draft.DraftSettings = MODEL
+    place: Place, model: ScriptedModel, seen: Rows, settings: DraftSettings = MODEL
 ) -> Route:
     async def once() -> Route:
         async with draft.opens(settings, place, model) as service:
@@ -58,7 +59,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_motion_is_the_default_and_opens_nothing(place: Place) -> None:
-    found = drafted(place, ScriptedModel(), rows(place), draft.DraftSettings())
+    found = drafted(place, ScriptedModel(), rows(place), DraftSettings())
     assert (found.provider, route.turns(found.steps), found.model) == ("motion", ("left",), None)
     assert not (place.root / "llm.sqlite").exists()
 
@@ -121,9 +122,7 @@ def test_narrations_of_two_copies_are_told_once(place: Place) -> None:
     one, other = said(3, "a sink", landmark="sink"), said(3, "another", landmark="stove")
     doubled = (one, one, other, one.model_copy())
     assert asking.told(rows(place, narrations=doubled)) == (one, other)
-    by_motion = drafted(
-        place, ScriptedModel(), rows(place, narrations=doubled), draft.DraftSettings()
-    )
+    by_motion = drafted(place, ScriptedModel(), rows(place, narrations=doubled), DraftSettings())
     assert [s.landmark for s in by_motion.steps if s.landmark] == ["sink", "stove"]
 
 
@@ -232,9 +231,9 @@ def test_a_lost_keyframe_rejects_the_clip(place: Place) -> None:
 
 
 def test_the_key_of_a_draft_follows_the_templates_in_use(place: Place) -> None:
-    by_motion = draft.depends(draft.DraftSettings(), place)
+    by_motion = draft.depends(DraftSettings(), place)
     assert by_motion != draft.depends(MODEL, place)
-    assert by_motion == draft.depends(draft.DraftSettings(), place)
+    assert by_motion == draft.depends(DraftSettings(), place)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +275,7 @@ def test_a_narration_belongs_to_one_clip_alone(place: Place) -> None:
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="base_url") as caught:
-        draft.DraftSettings(base_url=address)
+        DraftSettings(base_url=address)
     assert caught.value.errors()[0]["loc"] == ("base_url",)  # type: ignore[attr-defined]
 
 
@@ -288,9 +287,9 @@ def test_a_model_has_to_be_named(place: Place) -> None:
 # ---- the estimate ---------------------------------------------------------------------------------
 
 
-def away(**changes: Any) -> draft.DraftSettings:
+def away(**changes: Any) -> DraftSettings:
     given: dict[str, Any] = {"model": "gpt-4o", "base_url": "https://models.example/v1", **changes}
-    return draft.DraftSettings(provider="openai", **given)
+    return DraftSettings(provider="openai", **given)
 
 
 def clips(place: Place, count: int, consent: Consent = "model") -> list[Rows]:
@@ -301,9 +300,7 @@ def clips(place: Place, count: int, consent: Consent = "model") -> list[Rows]:
 
 
 def test_the_motion_drafter_costs_nothing(place: Place) -> None:
-    assert "0 requests, 0.00 USD" in str(
-        draft.estimate(clips(place, 3), draft.DraftSettings(), place)
-    )
+    assert "0 requests, 0.00 USD" in str(draft.estimate(clips(place, 3), DraftSettings(), place))
 
 
 def test_an_estimate_tells_requests_tokens_and_a_band_and_leaves_no_trace(place: Place) -> None:

@@ -18,7 +18,8 @@ from pipeline.flow import SECTIONS, STAGES
 from pipeline.records import Rejection, Video
 from pipeline.releases.publish import Release
 from pipeline.releases.verify import verify
-from pipeline.stages.export import ExportSettings, export, measure
+from pipeline.settings import ExportSettings
+from pipeline.stages.export import export, measure
 from pipeline.store import Store
 
 SETTINGS = ExportSettings.model_validate(LENIENT)

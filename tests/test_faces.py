@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import RowError
 from pipeline.records import Clip, Finding, Frame
-from pipeline.stages.faces import FacesSettings, count_faces, run, wanted
+from pipeline.settings import FacesSettings
+from pipeline.stages.faces import count_faces, run, wanted
 from pipeline.store import Place, Rows
 from tests.clip_rows import clip, frames, jpeg
 

@@ -11,7 +11,8 @@ from pipeline.clients import video
 from pipeline.errors import RowError
 from pipeline.motion import Lens
 from pipeline.records import Clip, Frame, Heading, JudgedClip, Rejection, Row, Turn, Video
-from pipeline.stages.frames import FramesSettings, lens_of, run
+from pipeline.settings import FramesSettings
+from pipeline.stages.frames import lens_of, run
 from pipeline.store import Place, Rows
 
 REAL = Path(__file__).parents[2] / "shared" / "video"

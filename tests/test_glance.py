@@ -1,5 +1,7 @@
 """What `egost frames`, `show` and `status` tell and draw, as a user types them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numbered
@@ -50,6 +52,20 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     assert "rejections: 1 (egost rejections tells why)" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
     assert "ingest: e\\x1b[31m.mp4: zero bytes\n  fix: " in capsys.readouterr().out
+
+
+def test_a_run_with_nothing_to_do_loads_nothing_heavy(folder: Path) -> None:
+    words = ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]
+    assert exit_code(cli, words) == 0
+    code = (
+        "import sys; from pipeline.cli import cli; from pipeline.console import exit_code\n"
+        f"assert exit_code(cli, {words}) == 0\n"
+        "print(sorted({'av', 'cv2', 'httpx', 'jinja2', 'numpy', 'openai', 'pyarrow'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = ran.stdout.splitlines()
+    assert "frames: 2 videos: nothing new, 2 kept" in told
+    assert told[-1] == "[]"
 
 
 @pytest.mark.parametrize("manifest", [b"path,scene\nx.mp4,a\n", b"path;scene\na.mp4;x\n", b"\xff"])

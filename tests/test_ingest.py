@@ -9,7 +9,8 @@ import pytest
 from pipeline.errors import MistakesError, RowError, UserError
 from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source
 from pipeline.scan import Scan, scan
-from pipeline.stages.ingest import IngestSettings, run
+from pipeline.settings import IngestSettings
+from pipeline.stages.ingest import run
 from pipeline.store import Place, Rows
 
 SETTINGS = IngestSettings()

@@ -13,7 +13,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from pipeline.clients.chat import Message, ModelSettings, json_schema
+from pipeline.clients.chat import Message, json_schema
 from pipeline.clients.journal import Journal, Reply
 from pipeline.clients.llm import Client, Question, connect
 from pipeline.clients.openai_wire import OpenAIWire
@@ -27,6 +27,7 @@ from pipeline.clients.wire import (
     retry_after,
 )
 from pipeline.errors import RowError, UserError
+from pipeline.settings import ModelSettings
 from pipeline.store import Place
 from tests.clip_rows import workspace
 

@@ -15,8 +15,8 @@ from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in
 from pipeline.records import Clip, Finding, Item, Route, Verdict
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review, verdictlog
-from pipeline.stages.review import ReviewSettings
 from pipeline.stages.verified import DIFFER
 from pipeline.store import Rows
 

@@ -15,9 +15,9 @@ from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import RowError, UserError
 from pipeline.records import Answer, Clip, Finding, Item, Rejection, Route, Verdict
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review, routepage
 from pipeline.stages.agreement import short_of_people
-from pipeline.stages.review import ReviewSettings
 from pipeline.stages.verdicts import SCRIPTED, UNREADABLE
 from pipeline.store import Place, Rows
 

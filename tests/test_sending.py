@@ -15,8 +15,8 @@ from walked import clip, draft, rows, steps
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.errors import UserError
 from pipeline.records import Frame, Rejection
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review, routepage, sending
-from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place
 
 ELSEWHERE = ReviewSettings(agree=1, overlap=1, planted=0, url="http://team.invalid")

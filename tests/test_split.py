@@ -7,7 +7,8 @@ import pytest
 from factories import SECOND, probe
 
 from pipeline.records import Probe, Rejection, Row, SplitLabel, Video
-from pipeline.stages.split import SplitSettings, run
+from pipeline.settings import SplitSettings
+from pipeline.stages.split import run
 from pipeline.store import Place, Rows
 
 

@@ -19,7 +19,8 @@ from pipeline.records import Clip, Item, Still, Video
 from pipeline.releases.hydrate import hydrate
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
-from pipeline.stages.stills import StillsSettings, moments, run
+from pipeline.settings import StillsSettings
+from pipeline.stages.stills import moments, run
 from pipeline.store import Place, Rows
 
 CLOSED = "All Rights Reserved"

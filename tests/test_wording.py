@@ -23,9 +23,9 @@ from pipeline.records import (
     Video,
     Written,
 )
-from pipeline.stages.check import CheckSettings
+from pipeline.settings import CheckSettings, ComposeSettings
 from pipeline.stages.check import run as check
-from pipeline.stages.compose import ComposeSettings, run
+from pipeline.stages.compose import run
 from pipeline.store import Place, Rows
 from pipeline.tasks import MIXED, TASKS
 

@@ -27,7 +27,8 @@ from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
-from pipeline.stages.export import ExportSettings, export, measure
+from pipeline.settings import ExportSettings
+from pipeline.stages.export import export, measure
 from pipeline.stages.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
 
 SETTINGS = ExportSettings.model_validate(LENIENT)

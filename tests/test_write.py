@@ -10,12 +10,14 @@ import pytest
 from pipeline import templates
 from pipeline.clients.wire import ScriptedModel
 from pipeline.errors import RowError, UserError
+from pipeline.flow import STAGES
 from pipeline.records import Rejection, Row, Written
+from pipeline.settings import DraftSettings
 from pipeline.stages import write
 from pipeline.store import Place, Rows
 from tests.clip_rows import clip, rows, turn, us, workspace
 
-MODEL = write.DraftSettings(
+MODEL = DraftSettings(
     provider="openai", model="m", base_url="http://127.0.0.1:1/v1", tasks=["direction"]
 )
 
@@ -36,7 +38,7 @@ def answer(*items: dict[str, Any]) -> str:
 
 
 def wrote(
-    place: Place, model: ScriptedModel, seen: Rows, settings: write.DraftSettings = MODEL
+    place: Place, model: ScriptedModel, seen: Rows, settings: DraftSettings = MODEL
 ) -> list[Row]:
     async def once() -> list[Row]:
         async with write.opens(settings, place, model) as service:
@@ -155,8 +157,10 @@ def test_the_cap_holds_for_items_too(place: Place) -> None:
 
 
 def test_only_named_tasks_are_wanted_and_name_the_key(place: Place) -> None:
-    assert not write.wanted(write.DraftSettings(provider="openai", model="m"))
-    assert write.wanted(MODEL)
+    (stage,) = [one for one in STAGES if one.name == "write"]
+    assert stage.wanted is not None
+    assert not stage.wanted(DraftSettings(provider="openai", model="m"))
+    assert stage.wanted(MODEL)
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
     assert write.depends(MODEL, place) != write.depends(both, place)
 
@@ -171,7 +175,7 @@ def test_an_estimate_counts_one_request_per_clip_and_task(place: Place) -> None:
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
     seen = [rows(place, of=clip(f"c{n}"), turns=(turn(n, n + 1),)) for n in range(1, 4)]
     assert write.estimate(seen, both, place).requests == 6
-    assert str(write.estimate(seen, write.DraftSettings(), place)).endswith("0.00 USD")
+    assert str(write.estimate(seen, DraftSettings(), place)).endswith("0.00 USD")
 
 
 OPEN = """+++

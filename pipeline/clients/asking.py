@@ -2,37 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from pipeline import templates
-from pipeline.clients.chat import Message, ModelSettings, Picture
+from pipeline.clients.chat import Message, Picture
 from pipeline.clients.wire import on_loopback
 from pipeline.errors import RowError
 from pipeline.records import Clip, Frame, Narration, Turn, Video
+from pipeline.settings import ModelSettings
 from pipeline.store import Place, Rows
-
-
-class DraftSettings(ModelSettings):
-    """How routes are drafted, and which items a model writes besides."""
-
-    provider: Literal["motion", "openai"] = Field(
-        "motion",
-        description="motion = from measured turns, no model; openai = any OpenAI-compatible server",
-    )
-    language: str = Field(
-        "en",
-        description="The section of prompts/stems.toml that routes are told and questions asked in",
-    )
-    frames: int = Field(8, ge=1, le=64, description="keyframes sent to the model for one clip")
-    # Out of the unit keys: to name one more task must not draft every route again.
-    tasks: list[str] = Field(
-        [],
-        exclude=True,
-        description='tasks of prompts/tasks/ whose items the model writes, such as ["direction"];'
-        " one request per clip and task",
-    )
 
 
 def told(rows: Rows) -> tuple[Narration, ...]:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pipeline.clients.chat import ModelSettings
 from pipeline.clients.journal import Journal
 from pipeline.errors import UserError
+from pipeline.settings import ModelSettings
 
 
 class Reservation:

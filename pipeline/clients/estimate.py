@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.clients.chat import ModelSettings, json_schema, request_key, size_of
+from pipeline.clients.chat import json_schema, request_key, size_of
 from pipeline.clients.journal import Journal, Totals, Usage
 from pipeline.clients.llm import Question
 from pipeline.clients.prices import price_of
 from pipeline.clients.wire import on_loopback
+from pipeline.settings import ModelSettings
 from pipeline.store import Place
 
 _GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions

@@ -22,7 +22,6 @@ from pydantic import BaseModel, ValidationError
 from pipeline.clients.budget import Budget
 from pipeline.clients.chat import (
     Message,
-    ModelSettings,
     RequestKey,
     json_schema,
     prompt_sha256,
@@ -35,6 +34,7 @@ from pipeline.clients.pace import Pace
 from pipeline.clients.prices import Price, Size, price_of
 from pipeline.clients.wire import PassingError, UnsupportedError, Wire, on_loopback
 from pipeline.errors import RowError, UserError
+from pipeline.settings import ModelSettings
 from pipeline.store import Place
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from pipeline.errors import RowError
+from pipeline.settings import ReviewSettings
 from pipeline.store import Place
 
 FPS = 30  # constant, or the player's frame numbers drift from the times that people read
@@ -28,6 +29,11 @@ class Form:
 
     pixels: int
     sound: bool = False
+
+    @classmethod
+    def of(cls, settings: ReviewSettings) -> "Form":
+        """Return the form that a workspace's settings ask for."""
+        return cls(settings.clip_pixels, settings.clip_sound)
 
 
 def clip_name(video_id: str, start_us: int, end_us: int, form: Form) -> str:

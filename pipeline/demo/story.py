@@ -24,9 +24,8 @@ from pipeline.records import Clip, Item, Route, Step, Turn, Verdict, Video
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
 from pipeline.route import canonical, turns
+from pipeline.settings import AuditSettings, ExportSettings, ReviewSettings
 from pipeline.stages import export
-from pipeline.stages.audit import AuditSettings
-from pipeline.stages.review import ReviewSettings
 from pipeline.tasks import Telling, holds
 
 VERSION = "0.1.0"
@@ -129,7 +128,7 @@ def _audited(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer])
 
 def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
     """Return the right choice for every item, by the walks' exact truth."""
-    form = space.config.settings("review", ReviewSettings).clips
+    form = reviewclip.Form.of(space.config.settings("review", ReviewSettings))
     clips = {clip.clip_id: clip for clip in space.store.rows(Clip)}
     truth = _by_clip(space, folder)
     found = {}
@@ -157,7 +156,7 @@ def _released(space: Space) -> Iterator[str]:
         yield f"export: {folder} is there already, and a release never changes"
     else:
         yield from map(str, space.run(flow.RELEASE))
-        settings = space.config.settings("export", export.ExportSettings)
+        settings = space.config.settings("export", ExportSettings)
         release = export.export(
             space.store, space.place, VERSION, settings, space.recorded(), allow_failing=True
         )

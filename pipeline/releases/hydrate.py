@@ -8,7 +8,8 @@ from pipeline.errors import RowError, UserError
 from pipeline.records import Clip
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import Released
-from pipeline.stages.stills import StillsSettings, cut, encode, moments
+from pipeline.settings import StillsSettings
+from pipeline.stages.stills import cut, encode, moments
 from pipeline.store import media_name, write_atomic
 
 

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pydantic import Field
-
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio import Annotation, Client, Task
 from pipeline.clients.reviewclip import Form
-from pipeline.config import Settings
 from pipeline.records import Answer, Clip, Frame, Item, Verdict, Video, digest
+from pipeline.settings import AuditSettings
 from pipeline.stages import routepage, sending
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import by, pseudonym
@@ -38,28 +36,6 @@ _BESIDE_AN_ANSWER = {
 }
 _CHOICES = (*map(str, range(4)), *_BESIDE)
 _OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known answer
-
-
-class AuditSettings(Settings):
-    """How people answer items, to measure how good the benchmark is."""
-
-    sample: int = Field(
-        200, ge=0, exclude=True, description="How many verified items are asked; 0 = all."
-    )
-    overlap: int = Field(
-        2,
-        ge=1,
-        le=5,
-        exclude=True,
-        description="How many people answer each; what a model wrote is verified by two.",
-    )
-    project: str = Field(
-        "egost audit",
-        min_length=3,
-        max_length=50,
-        exclude=True,
-        description="Title of the Label Studio project.",
-    )
 
 
 @dataclass(frozen=True)

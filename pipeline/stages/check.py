@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field
-
 from pipeline.assets import asset
-from pipeline.config import Settings
 from pipeline.records import (
     Clip,
     Finding,
@@ -23,6 +20,7 @@ from pipeline.records import (
     digest,
 )
 from pipeline.route import MOVE_WORDS, canonical, print_time
+from pipeline.settings import CheckSettings
 from pipeline.store import Place, Rows
 from pipeline.tasks import SEPARATOR, Telling, holds, plain, told, within
 from pipeline.wording import STEMS, load
@@ -41,21 +39,6 @@ _PERSONAL = {
     ),
     "a person's name": re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Mme)\b\.? [A-Z]\w+"),
 }
-
-
-class CheckSettings(Settings):
-    """How far things may be apart before they are doubted."""
-
-    slack_seconds: float = Field(
-        1.5,
-        ge=0,
-        le=30,
-        description="How far a step may lie from the measured turn or narration that it tells of.",
-    )
-    known_words: list[str] = Field(
-        [],
-        description="Where given, landmarks and actions with any other word are doubted.",
-    )
 
 
 def depends(settings: CheckSettings, place: Place) -> str:

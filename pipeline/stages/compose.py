@@ -11,11 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from pipeline.assets import asset
 from pipeline.balance import Candidate, Choice, choose_squares
-from pipeline.config import Settings
 from pipeline.draw import Draw
 from pipeline.order import OrderModel
 from pipeline.records import (
@@ -35,6 +32,7 @@ from pipeline.records import (
     item_id,
 )
 from pipeline.route import OPPOSITE, canonical
+from pipeline.settings import ComposeSettings
 from pipeline.stages.answers import confirmed, flaws, pairs_set_aside
 from pipeline.store import Place, Rows
 from pipeline.tasks import (
@@ -59,23 +57,6 @@ _NO_OPTIONS: Mapping[str, Any] = {
     "reference_moves": [],
     "reference_landmarks": [],
 }
-
-
-class ComposeSettings(Settings):
-    """How questions are made."""
-
-    apart_seconds: float = Field(
-        1.0,
-        ge=0,
-        le=60,
-        description="What is flipped lies at least so far apart, or it can't be seen.",
-    )
-    min_confidence: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Turns measured less surely are flipped only where a clip has no others.",
-    )
 
 
 def depends(settings: ComposeSettings, place: Place) -> str:

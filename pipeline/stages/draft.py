@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import motion_draft, route, templates, wording
-from pipeline.clients.asking import DraftSettings as DraftSettings
 from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text, told
 from pipeline.clients.chat import json_schema
 from pipeline.clients.estimate import Estimate
@@ -22,6 +21,7 @@ from pipeline.clients.llm import NO_MODEL, Client, Question, connect
 from pipeline.clients.wire import Wire
 from pipeline.errors import UserError
 from pipeline.records import Clip, Move, Route, Row, Step, Turn, Video
+from pipeline.settings import DraftSettings
 from pipeline.store import Place, Rows
 
 _LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this has a straight before it

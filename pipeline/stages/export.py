@@ -8,61 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from pipeline.config import Settings
 from pipeline.errors import GateError, UserError
 from pipeline.gates import Gate, check_gates
-from pipeline.records import Answer, Item, Split, digest
+from pipeline.records import Answer, Item, digest
 from pipeline.releases.harvest import Harvest, LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
+from pipeline.settings import ExportSettings
 from pipeline.stages.agreement import agreement
 from pipeline.stages.answers import accuracy, by_people, judged, people
 from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
 from pipeline.store import Place, Store
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-
-
-class ExportSettings(Settings):
-    """What a release holds, and what it must meet."""
-
-    dataset: str = Field(
-        "egost", pattern=r"^[\w .-]+$", description="The dataset's name in every row."
-    )
-    only_verified: bool = Field(False, description="Leave out items that no verdict has verified.")
-    min_verified: float = Field(
-        1.0, ge=0, le=1, description="Share of the released items that people must have verified."
-    )
-    min_agreement: float = Field(
-        0.8,
-        ge=0,
-        le=1,
-        description="Share of pairs of people who agree on a category; 0 asks for none.",
-    )
-    max_flawed: float = Field(
-        0.05, ge=0, le=1, description="Share of audited items that may turn out flawed."
-    )
-    min_audited: int = Field(120, ge=0, description="Items that people must have audited.")
-    blind_points: float = Field(
-        5,
-        ge=0,
-        le=100,
-        description="Points above chance that answering blind may reach; 100 asks for none, unmeasured.",
-    )
-    blind_task_points: float = Field(
-        8, ge=0, le=100, description="The same within one task, contrast or kind of options."
-    )
-    embed: bool = Field(
-        False, description="Write the rows once more with their frames inside the Parquet files."
-    )
-    withhold: list[Split] = Field(
-        [], description="Splits whose answers stay at home, sealed, for a scorer."
-    )
-    closed_licences: list[str] = Field(
-        ["non-redistributable", "proprietary", "all rights reserved"],
-        description="Licences (as manifest.csv writes them) of videos whose pictures must not leave.",
-    )
 
 
 def check_version(place: Place, version: str) -> Path:

@@ -10,38 +10,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pydantic import Field
 
-from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.records import Clip, Finding, Frame, Row
 from pipeline.route import print_time
+from pipeline.settings import FacesSettings
 from pipeline.store import Place, Rows
 
 _HEIGHT = 360  # lines that are looked at: a 1080p keyframe takes 30 ms instead of 300
 _CASCADE = "haarcascade_frontalface_default.xml"
 _SHOWN = 3
-
-
-class FacesSettings(Settings):
-    """Whether keyframes are searched for faces."""
-
-    look: bool = Field(True, description="Search the keyframes for faces.")
-    smallest: float = Field(
-        0.08, ge=0.05, le=0.9, description="Height of the smallest face, as a share of the picture."
-    )
-    # On 48 keyframes of three walks on which no face is to be seen, 6 found four and 10 one.
-    sureness: int = Field(
-        10,
-        ge=1,
-        le=50,
-        description="Overlapping hits that make a face; fewer find more, wrongly too.",
-    )
-
-
-def wanted(settings: FacesSettings) -> bool:
-    """Tell whether faces are looked for."""
-    return settings.look
 
 
 def run(rows: Rows, settings: FacesSettings, place: Place) -> Iterator[Row]:

@@ -7,10 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
-from pydantic import Field
 
 from pipeline.clients import video
-from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.keyframes import Choice, Event, choose
 from pipeline.manifest import WIDEST_FLAT
@@ -26,7 +24,7 @@ from pipeline.records import (
     Video,
     clip_id,
 )
-from pipeline.records import Lens as LensKind
+from pipeline.settings import FramesSettings
 from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
 from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
@@ -36,31 +34,6 @@ _MISSING_US = 1_000_000  # an end without pictures longer than this is told
 _SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than this is no clip
 
 _Span = tuple[int, int]
-
-
-class FramesSettings(Settings):
-    """How keyframes, clips and motion are made."""
-
-    motion: bool = Field(
-        True,
-        description="Measure heading and turns (one full decode); false: keyframes alone, by seeking.",
-    )
-    budget: int = Field(16, ge=2, le=256, description="Keyframes per clip, at most.")
-    width: int = Field(640, ge=64, le=4096, description="Width of a keyframe in pixels, at most.")
-    quality: int = Field(90, ge=30, le=100, description="JPEG quality of the keyframes.")
-    max_clip_seconds: float = Field(
-        120.0, ge=10, le=3600, description="Longer videos are cut into clips at calm moments."
-    )
-    default_hfov_degrees: float = Field(
-        70.0,
-        ge=20,
-        le=200,
-        description="Horizontal field of view of videos that don't say theirs; angles scale with it.",
-    )
-    lens: LensKind = Field(
-        "rectilinear",
-        description='Lens of videos that don\'t say theirs: "rectilinear", or "fisheye" (equidistant, as Aria\'s).',
-    )
 
 
 def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:

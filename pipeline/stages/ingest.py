@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field
-
 from pipeline.clients import video
-from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.narrations import Line, NarrationError
 from pipeline.narrations import read as read_narrations
-from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source, digest
+from pipeline.records import Narration, Probe, Rejection, Row, Source, digest
+from pipeline.settings import IngestSettings
 from pipeline.store import Place, Rows
 
 _LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
@@ -22,16 +20,6 @@ _LONGEST_SIDE = 8  # times the other one
 _LEAST_US = 500_000
 _LEAST_RATE = 0.2  # pictures a second
 _FACTS = ("landmark", "action", "undo")
-
-
-class IngestSettings(Settings):
-    """What holds for videos of which no manifest line says otherwise."""
-
-    consent: Consent = Field(
-        "local",
-        exclude=True,  # it travels on each Source, so a change touches only the videos it concerns
-        description='How far pictures may go: "local", "model" (a model server), "release" (both).',
-    )
 
 
 def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:

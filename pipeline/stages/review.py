@@ -11,13 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
-
 from pipeline.assets import asset
 from pipeline.clients.labelstudio import Client
 from pipeline.clients.reviewclip import Form
-from pipeline.config import Settings
 from pipeline.errors import UserError
 from pipeline.records import (
     Answer,
@@ -35,6 +31,7 @@ from pipeline.records import (
     Video,
     digest,
 )
+from pipeline.settings import ReviewSettings
 from pipeline.stages import adjudication, answers, routepage, sending
 from pipeline.stages.agreement import (
     Agreement,
@@ -61,109 +58,6 @@ PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, 
 
 _OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known verdict
 _EVERYBODY = 1000  # gold clips go to all annotators
-
-
-class ReviewSettings(Settings):
-    """How people judge routes."""
-
-    agree: int = Field(
-        2,
-        ge=1,
-        le=5,
-        description="How many people must say the same to verify a route (1 if you work alone).",
-    )
-    overlap: int = Field(
-        2,
-        ge=1,
-        le=5,
-        exclude=True,
-        validate_default=True,
-        description="How many people judge each clip (1 if you work alone).",
-    )
-    min_caught: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Who catches a smaller share of planted errors is set aside, and their clips reopen.",
-    )
-    min_right: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Who is right on a smaller share of gold clips is set aside, and their clips reopen.",
-    )
-    min_known: int = Field(
-        5, ge=1, description="How many planted or gold tasks it takes to judge a person by them."
-    )
-    project: str = Field(
-        "egost routes",
-        min_length=3,
-        max_length=37,  # of the 50 that a title may have, " adjudication" takes 13
-        exclude=True,
-        description="Title of the Label Studio project.",
-    )
-    url: str = Field(
-        "",
-        exclude=True,
-        description="A Label Studio server of your own (with LABEL_STUDIO_API_KEY); empty: the embedded one.",
-    )
-    planted: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        exclude=True,
-        description="Share of clips that also go out with one turn flipped: who accepts that did not look.",
-    )
-    gold: str = Field(
-        "", exclude=True, description="A file of clips whose true routes are known; empty: none."
-    )
-    media_url: str = Field(
-        "",
-        exclude=True,
-        description="Where browsers find the workspace's media folder when `url` is set; empty: media are uploaded to that server.",
-    )
-    clip_pixels: int = Field(
-        640,
-        ge=160,
-        le=1920,
-        exclude=True,
-        description="Longest side of the review clips, in pixels.",
-    )
-    clip_sound: bool = Field(
-        False, exclude=True, description="Whether review clips have sound: voices may be personal."
-    )
-    log: str = Field(
-        "",
-        exclude=True,
-        description="Folder of the verdict log, below the workspace; empty: annotations/verdicts of the checkout around it, else verdicts.",
-    )
-
-    @field_validator("overlap")
-    @classmethod
-    def _reaches_agree(cls, overlap: int, info: ValidationInfo) -> int:
-        agree = info.data.get("agree", 1)
-        if overlap < agree:
-            raise PydanticCustomError(
-                "too_few",
-                "{overlap} is less than review.agree = {agree}: nothing could ever be verified",
-                {"overlap": overlap, "agree": agree},
-            )
-        return overlap
-
-    @property
-    def clips(self) -> Form:
-        """How review clips are made."""
-        return Form(self.clip_pixels, self.clip_sound)
-
-    @property
-    def gold_project(self) -> str:
-        """The title of the project of the gold clips, which go to everybody."""
-        return f"{self.project} gold"
-
-    @property
-    def adjudication_project(self) -> str:
-        """The title of the project of the clips on which people differ."""
-        return f"{self.project} adjudication"
 
 
 @dataclass(frozen=True)
@@ -261,7 +155,7 @@ def push(
 
     def out(title: str, overlap: int) -> Rounds:
         project = Project(title, config, overlap)
-        outlet = Outlet(client, place, media, project, settings.clips)
+        outlet = Outlet(client, place, media, project, Form.of(settings))
 
         def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
             return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
@@ -301,7 +195,7 @@ def adjudicate(
     ]
 
     project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    outlet = Outlet(client, place, media, project, settings.clips)
+    outlet = Outlet(client, place, media, project, Form.of(settings))
     guidelines = routepage.guideline_version()
 
     def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:

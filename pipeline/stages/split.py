@@ -8,38 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import Field, model_validator
-
-from pipeline.config import Settings
 from pipeline.errors import RowError, plain
 from pipeline.records import Probe, Rejection, Row, Split, SplitLabel, Video, digest
+from pipeline.settings import SplitSettings
 from pipeline.store import Place, Rows
 
 log = logging.getLogger(__name__)
 
 _LARGE_GROUP = 0.3  # of the footage: above it one scene or wearer decides what a split measures
 _FEW = 3  # of so few videos each is more than that
-
-
-class SplitSettings(Settings):
-    """The shares of the splits, by duration of footage."""
-
-    train: float = Field(0.15, ge=0, le=1, description="Share of the train split.")
-    validation: float = Field(0.05, ge=0, le=1, description="Share of the validation split.")
-    test: float = Field(0.80, ge=0, le=1, description="Share of the test split.")
-    salt: str = Field(
-        "egost", description="Draws another assignment; only for groups that have none."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> "SplitSettings":
-        if abs(self.train + self.validation + self.test - 1) > 1e-6:
-            raise ValueError("train + validation + test must be 1")
-        return self
-
-    def shares(self) -> dict[Split, float]:
-        """Return the share of each split."""
-        return {"test": self.test, "train": self.train, "validation": self.validation}
 
 
 def run(rows: Rows, settings: SplitSettings, place: Place) -> Iterator[Row]:

@@ -8,25 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
-from pydantic import Field
 
 from pipeline.clients import video
-from pipeline.config import Settings
 from pipeline.errors import RowError
 from pipeline.looks import look
 from pipeline.records import Clip, Row, Still, Video
 from pipeline.releases.layout import file_digest
+from pipeline.settings import StillsSettings
 from pipeline.store import Place, Rows, Store
 
 _LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
-
-
-class StillsSettings(Settings):
-    """The frames that models are scored with."""
-
-    count: int = Field(8, ge=1, le=64, description="Equally distant frames of each clip.")
-    width: int = Field(768, ge=64, le=4096, description="Their width in pixels, at most.")
-    quality: int = Field(85, ge=1, le=100, description="Their JPEG quality.")
 
 
 def run(rows: Rows, settings: StillsSettings, place: Place) -> Iterator[Row]:

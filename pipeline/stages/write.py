@@ -13,13 +13,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import templates
-from pipeline.clients.asking import (
-    DraftSettings,
-    may_leave,
-    messages,
-    refuse_to_send,
-    repair_text,
-)
+from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text
 from pipeline.clients.chat import json_schema
 from pipeline.clients.estimate import Estimate
 from pipeline.clients.estimate import estimate as estimated
@@ -27,6 +21,7 @@ from pipeline.clients.llm import NO_MODEL, Answer, Client, Question, connect
 from pipeline.clients.wire import Wire
 from pipeline.errors import RowError, UserError
 from pipeline.records import Clip, Rejection, Row, Video, Written
+from pipeline.settings import DraftSettings
 from pipeline.store import Place, Rows
 from pipeline.tasks import SEPARATOR, plain_option
 from pipeline.wording import load as wording_of
@@ -63,11 +58,6 @@ class Service:
     repair: templates.Prompt
     client: Client | None
     room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
-
-
-def wanted(settings: DraftSettings) -> bool:
-    """Tell whether any task is named."""
-    return bool(settings.tasks)
 
 
 @asynccontextmanager

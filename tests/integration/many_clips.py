@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.engine import RunSettings, Summary, run_stage
 from pipeline.flow import STAGES
 from pipeline.records import Clip
-from pipeline.stages import draft
+from pipeline.settings import DraftSettings
 from pipeline.store import Place, Store, opened
 from tests.clip_rows import clip, frames, said, turn, video
 
@@ -37,7 +37,7 @@ def fill(store: Store, count: int, videos: int = 1) -> None:
 
 def draft_all(store: Store, url: str, **changes: Any) -> Summary:
     given: dict[str, Any] = {"timeout_seconds": 1.0, "attempts": 8, **changes}
-    settings = draft.DraftSettings(provider="openai", model="m", base_url=url, **given)
+    settings = DraftSettings(provider="openai", model="m", base_url=url, **given)
     return run_stage(STAGE, store, settings, RunSettings(max_failed=1.0), ["frames"])
 
 

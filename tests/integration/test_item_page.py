@@ -17,9 +17,9 @@ from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.errors import UserError
 from pipeline.records import Answer, Finding, Item, Route, Verdict
+from pipeline.settings import AuditSettings, ReviewSettings
 from pipeline.stages import answers, audit, review
-from pipeline.stages.audit import AuditSettings, Shown
-from pipeline.stages.review import ReviewSettings
+from pipeline.stages.audit import Shown
 from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration

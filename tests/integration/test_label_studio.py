@@ -18,8 +18,8 @@ from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.errors import UserError
 from pipeline.records import Clip, Route, Verdict
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review, sending
-from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
@@ -201,7 +201,9 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
         one = clip(name)
         path = place.media_path(
-            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, settings.clips)
+            reviewclip.clip_name(
+                one.video_id, one.start_us, one.end_us, reviewclip.Form.of(settings)
+            )
         )
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(place.media_path(movie).read_bytes())

@@ -21,6 +21,7 @@ import pytest
 from needs import missing
 
 from pipeline.records import Route, Row, Written
+from pipeline.settings import DraftSettings
 from pipeline.stages import draft, write
 from pipeline.store import Place, Rows
 from tests.clip_rows import clip, rows, said, turn, workspace
@@ -137,12 +138,12 @@ def answered(server: str) -> int:
     return sum(entry["response"]["status"] == 200 for entry in journal if "/v1/" in entry["path"])
 
 
-def settings(server: str, **changes: Any) -> draft.DraftSettings:
+def settings(server: str, **changes: Any) -> DraftSettings:
     given = {"model": "gpt-4o", "base_url": f"{server}/v1", **changes}
-    return draft.DraftSettings(provider="openai", **given)
+    return DraftSettings(provider="openai", **given)
 
 
-def run(stage: Any, place: Place, units: Sequence[Rows], chosen: draft.DraftSettings) -> list[Row]:
+def run(stage: Any, place: Place, units: Sequence[Rows], chosen: DraftSettings) -> list[Row]:
     async def all_of_them() -> list[Row]:
         async with stage.opens(chosen, place) as service:
             found = await asyncio.gather(*(stage.run(unit, chosen, service) for unit in units))

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import RowError, UserError
 from pipeline.records import Route
+from pipeline.settings import DraftSettings
 from pipeline.stages import draft
 from pipeline.store import Place
 from tests.clip_rows import rows, workspace
@@ -22,12 +23,12 @@ from tests.integration.fault_server import FaultServer
 pytestmark = pytest.mark.integration
 
 
-def settings(server: FaultServer, **changes: Any) -> draft.DraftSettings:
+def settings(server: FaultServer, **changes: Any) -> DraftSettings:
     given: dict[str, Any] = {"timeout_seconds": 1.0, "attempts": 4, **changes}
-    return draft.DraftSettings(provider="openai", model="m", base_url=server.url, **given)
+    return DraftSettings(provider="openai", model="m", base_url=server.url, **given)
 
 
-def run(place: Place, chosen: draft.DraftSettings) -> Route:
+def run(place: Place, chosen: DraftSettings) -> Route:
     async def once() -> Route:
         async with draft.opens(chosen, place) as service:
             (found,) = await draft.run(rows(place), chosen, service)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.records import Route
+from pipeline.settings import DraftSettings
 from pipeline.stages import draft
 from pipeline.store import Rows
 from tests.clip_rows import rows, said, workspace
@@ -72,13 +73,11 @@ def fresh(llmock: str) -> str:
     return llmock
 
 
-def settings(server: str, **changes: Any) -> draft.DraftSettings:
-    return draft.DraftSettings(
-        provider="openai", model="gpt-4o", base_url=f"{server}/v1", **changes
-    )
+def settings(server: str, **changes: Any) -> DraftSettings:
+    return DraftSettings(provider="openai", model="gpt-4o", base_url=f"{server}/v1", **changes)
 
 
-def run(place: Any, seen: Rows, chosen: draft.DraftSettings) -> Route:
+def run(place: Any, seen: Rows, chosen: DraftSettings) -> Route:
     async def once() -> Route:
         async with draft.opens(chosen, place) as service:
             (found,) = await draft.run(seen, chosen, service)

@@ -11,8 +11,8 @@ from walked import clip, draft, rows, steps
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.records import Finding, Route
+from pipeline.settings import ReviewSettings
 from pipeline.stages import review
-from pipeline.stages.review import ReviewSettings
 from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
