@@ -62,7 +62,7 @@ report: .venv/ready
 	@$(EGOST) report $(if $(RELEASE),"$(RELEASE)")
 
 test: .venv/ready-dev
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready-dev
 	@$(BIN)/ruff check .

@@ -18,12 +18,6 @@ def leaky() -> ProbeReport:
     return run_probe(made.leaky())
 
 
-@pytest.fixture(scope="module")
-def squares() -> tuple[list[ProbeItem], ProbeReport]:
-    items = made.composed(900)
-    return items, run_probe(items)
-
-
 def two(number: int, options: tuple[str, ...], group: str, answer: int = 0) -> ProbeItem:
     return ProbeItem(str(number), "Which?", options, answer, group, f"c{number}")
 
@@ -50,33 +44,6 @@ def test_the_most_guessable_items_are_named(leaky: ProbeReport) -> None:
     margins = [one.margin for one in leaky.guessable]
     assert margins == sorted(margins, reverse=True)
     assert margins[-1] > 0
-
-
-@pytest.mark.slow
-def test_squares_give_nothing_away(squares: tuple[list[ProbeItem], ProbeReport]) -> None:
-    items, report = squares
-    assert len(items) > 4000
-    assert {item.contrast for item in items} == {"turn", "order", "mixed"}
-    for one in report.measured:
-        assert one.overall.excess < 0.05, one
-    over = {
-        (one.name, where): figure.accuracy
-        for one in report.measured
-        for where, figure in one.within.items()
-        if figure.excess > 0.08
-    }
-    assert over == {}
-    assert report.leaks() == []
-    assert report.verdict.startswith("no leak found: the best of 15 ways")
-
-
-@pytest.mark.slow
-def test_squares_are_told_by_task_kind_and_contrast(
-    squares: tuple[list[ProbeItem], ProbeReport],
-) -> None:
-    names = set(squares[1].learned.within)
-    assert {"option_kind=square", "contrast=turn", "contrast=order", "contrast=mixed"} < names
-    assert sum(name.startswith("task=") for name in names) == 6
 
 
 def test_a_biased_world_shows_in_turns_that_are_not_balanced() -> None:
