@@ -24,7 +24,7 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_FINISH = (1.5, 1.5, 1.0)
+_FINISH = (1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
@@ -158,7 +158,7 @@ def _refined(
     slopes = np.empty((len(ways), 6, count))
     for wider in (*schedule, None):
         seen = rotations @ before
-        cosines = np.einsum("ki,kin->kn", ways, seen)
+        cosines = (ways[:, None] @ seen)[:, 0]
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
         # The gap after - seen, along the arc outwards from the way and across it.
         along = (cosines * np.einsum("kin,in->kn", seen, after) - ways @ after) / sines
@@ -198,9 +198,9 @@ def _refined(
 
 def _frames(first: Array, second: Array) -> Array:
     """Return orthonormal axes (..., 3, 3), in columns, spanned by pairs of directions (..., 3)."""
-    normal = unit(_cross(first, second))
-    middle = unit(first + second)
-    return np.stack([middle, normal, _cross(middle, normal)], axis=-1)
+    # Of two unit vectors, the sum and the difference are at right angles.
+    middle, apart = unit(np.stack([first + second, first - second]))
+    return np.stack([middle, apart, _cross(middle, apart)], axis=-1)
 
 
 def _cross(a: Array, b: Array) -> Array:
@@ -212,10 +212,10 @@ def _cross(a: Array, b: Array) -> Array:
 
 def _small(turns: Array) -> Array:
     """Return the rotations (k, 3, 3) of rotation vectors (k, 3) of up to a few degrees (Cayley's form)."""
-    half = _crossing(turns / 2)
-    square = half @ half
-    share = 2 / (1 - (square[:, 0, 0] + square[:, 1, 1] + square[:, 2, 2]) / 2)
-    return np.asarray(_EYE + share[:, None, None] * (half + square))
+    turns = turns / 2
+    half = _crossing(turns)
+    share = 2 / (1 + (turns * turns).sum(axis=1))
+    return np.asarray(_EYE + share[:, None, None] * (half + half @ half))
 
 
 def _median(values: Array) -> float:

@@ -73,6 +73,15 @@ def test_fast_head_turns_are_followed(step: float) -> None:
     assert found.yaw_degrees[-1] == pytest.approx(-6 * step, rel=0.03)
 
 
+def test_pictures_are_asked_for_closer_together_while_the_head_turns_fast() -> None:
+    lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
+    asked = []
+    for number, yaw in enumerate([0, 0, 0, 2, 4, 10, 16, 22, 22, 22]):
+        tracker.add(number * 100_000, seen(image, float(yaw), lens))
+        asked.append(tracker.apart_us)
+    assert asked == [105_000] * 5 + [70_000] * 3 + [105_000] * 2
+
+
 def test_a_bent_head_measures_the_same_turn() -> None:
     yaws = [0.0] * 5 + [float(4 * n) for n in range(26)] + [100.0] * 5
     found = measured(yaws, Lens(70), pitch=-28.0)
@@ -265,7 +274,7 @@ def clip(name: str) -> Path:
 
 def real_swings(folder: Path, hfov_degrees: float, *, mirror: bool) -> list[Swing]:
     tracker = Tracker(Lens(hfov_degrees))
-    for picture in video.pictures(folder / "video.mp4", 105_000):
+    for picture in video.pictures(folder / "video.mp4", lambda: tracker.apart_us):
         grey = picture.grey(320)
         tracker.add(picture.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
     return swings(course(0, tracker.steps))

@@ -101,6 +101,22 @@ def test_rotation_is_applied_as_players_do(tmp_path: Path) -> None:
     assert np.abs(cv2.imread(str(tmp_path / "a.png")).astype(int) - ours).mean() < 2
 
 
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+
+
+@pytest.mark.parametrize("layout", ["yuv420p", "yuvj420p", "yuv422p"])
+@pytest.mark.parametrize("said", [(), BT709, ("-colorspace", "smpte170m")])
+def test_colours_are_those_that_ffmpeg_shows(
+    tmp_path: Path, layout: str, said: tuple[str, ...]
+) -> None:
+    path, shown = tmp_path / "a.mp4", tmp_path / "a.png"
+    bars = "smptehdbars=size=640x360:rate=5:duration=1"
+    ffmpeg("-f", "lavfi", "-i", bars, "-pix_fmt", layout, *said, path)
+    ffmpeg("-i", path, "-frames:v", "1", "-vf", "scale=320:180:flags=area", shown)
+    ours = next(video.pictures(path)).bgr(320)
+    assert np.abs(cv2.imread(str(shown)).astype(int) - ours).mean() < 2
+
+
 def test_wide_pixels_are_made_square(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.mp4", count=5)
     ffmpeg("-i", path, "-vf", "setsar=4/3", tmp_path / "wide.mp4")
@@ -117,10 +133,31 @@ def test_thinning_keeps_steps_fairly_even(
 ) -> None:
     path = tmp_path / "a.mp4"
     times = numbered.write(path, times_ms=[number * apart_ms for number in range(40)])
-    thin = [picture.t_us for picture in video.pictures(path, 105_000)]
+    thin = [picture.t_us for picture in video.pictures(path, lambda: 105_000)]
     assert thin[0] == 0
     assert thin[-1] == times[-1]
     assert set(np.diff(thin[:-1]).tolist()) <= {step * 1000 for step in steps_ms}
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_thinning_follows_the_distance_asked_for(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "a.mp4"
+    times = numbered.write(path, codec=codec, times_ms=[number * 40 for number in range(120)])
+    shown: list[int] = []
+
+    def apart_us() -> int:
+        return 45_000 if shown and 1_500_000 < shown[-1] < 3_000_000 else 130_000
+
+    for picture in video.pictures(path, apart_us):
+        shown.append(picture.t_us)  # noqa: PERF401 (`apart_us` reads it meanwhile)
+    steps = dict(zip(shown[1:], np.diff(shown).tolist(), strict=True))
+    late = 400_000  # the decoder has some pictures in hand when the answer changes
+    assert {step for t, step in steps.items() if t < 1_500_000} <= {80_000, 120_000}
+    assert {step for t, step in steps.items() if 1_500_000 + late < t < 3_000_000} == {40_000}
+    assert {step for t, step in steps.items() if 3_000_000 + late < t < times[-1]} <= {
+        80_000,
+        120_000,
+    }
 
 
 def test_probe_says_what_the_file_is(tmp_path: Path) -> None:
@@ -175,7 +212,7 @@ def test_damage_is_heard_in_every_pass_over_a_file(tmp_path: Path) -> None:
     path = damaged(whole, at=0.5, size=400)
     first = [picture.t_us for picture in video.pictures(path) if picture.suspect]
     assert first == [picture.t_us for picture in video.pictures(path) if picture.suspect]
-    thinned = [(p.t_us, p.suspect) for p in video.pictures(path, 100_000)]
+    thinned = [(p.t_us, p.suspect) for p in video.pictures(path, lambda: 100_000)]
     assert any(suspect for _, suspect in thinned)
     assert all(suspect == (t_us in first) for t_us, suspect in thinned)
 

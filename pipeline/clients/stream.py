@@ -17,7 +17,7 @@ import numpy as np
 from av import logging as av_logging
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -33,6 +33,8 @@ _DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORE
 _DEMUX_FAILURES = 20
 # Each frame's own would set its tables up anew, which takes as long as scaling.
 _SCALER = VideoReformatter()
+# What OpenCV takes YUV for: BT.601 under both its numbers, and 2, unsaid, which swscale reads so, too.
+_BT601 = {2, 5, 6}
 _PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 
@@ -105,15 +107,29 @@ class Picture:
             return self._scaled(width, "gray")
         # The first plane is the picture in grey already: no conversion, and OpenCV shrinks it in a
         # third of the time that swscale takes.
-        plane = self.frame.planes[0]
-        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        stored = self._stored_size(width)
-        whole = pixels[: self.frame.height, : self.frame.width]
-        return np.ascontiguousarray(np.rot90(_shrunk(whole, stored), self.rotation // 90))
+        return self._upright(shrunk(self._plane(0), self._stored_size(width)))
 
     def bgr(self, width: int) -> Image:
         """Return (height, width, 3) in OpenCV's channel order, shrunk to this width."""
-        return self._scaled(width, "bgr24")
+        across, down = self._stored_size(width)
+        frame = self.frame
+        plain = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
+        if not plain or frame.colorspace not in _BT601 or across % 2 or down % 2:
+            return self._scaled(width, "bgr24")
+        # Shrunk before it is converted: a third of the time that swscale takes.
+        sizes = ((across, down), (across // 2, down // 2), (across // 2, down // 2))
+        planes = [shrunk(self._plane(number), size).ravel() for number, size in enumerate(sizes)]
+        stacked = np.concatenate(planes).reshape(-1, across)
+        return self._upright(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
+
+    def _plane(self, number: int) -> Image:
+        """Return one plane of a planar picture, as stored, without copying it."""
+        plane = self.frame.planes[number]
+        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        return pixels[: plane.height, : plane.width]
+
+    def _upright(self, pixels: NDArray[Any]) -> Image:
+        return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
 
     def _stored_size(self, width: int) -> tuple[int, int]:
         """Return width and height, before rotation, of the picture at this width as shown."""
@@ -124,11 +140,10 @@ class Picture:
     def _scaled(self, width: int, layout: str) -> Image:
         stored = self._stored_size(width)
         scaled = _SCALER.reformat(self.frame, *stored, format=layout, interpolation="AREA")
-        pixels = scaled.to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
+        return self._upright(scaled.to_ndarray())
 
 
-def _shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return pixels (height, width) averaged down to a size (width, height), by halves while that goes.
 
     OpenCV has vector code for halves alone: 1280 to 320 takes a fifth of the time of one step.

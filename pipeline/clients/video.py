@@ -5,7 +5,7 @@ decoder thread: two processes with one thread each beat one process with two (wa
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise
@@ -32,11 +32,12 @@ from pipeline.clients.stream import (
     packets,
     quarter,
     shown_size,
+    shrunk,
 )
 from pipeline.errors import RowError
 from pipeline.records import Lens
 
-__all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe"]
+__all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
 
 _MOST_RESCUES = (
     8  # each reads the file up to there once more; damage all over must not do so for ever
@@ -103,16 +104,17 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
+def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[Picture]:
     """Decode a video once and yield its pictures in the order shown.
 
     With `apart_us`, leave out what need not be decoded while those yielded lie at most so far apart
     (where the video itself has them): steps stay fairly even at any rate, and the last is among them.
+    It is asked all the time, so that its answer may change on the way.
 
     A picture is suspect from any sign of damage (a decoder's error, a complaint, a packet that its
     container calls broken) to the next keyframe after it. Raises RowError if nothing can be decoded.
     """
-    wanted = _wanted(path, apart_us) if apart_us else None
+    thinned = _Thinned.of(path) if apart_us else None
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
         clock = Clock(stream, container.format.name)
@@ -124,7 +126,9 @@ def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
             if damage.hear(complaints) and waiting:
                 # What the container complains of may be the packet before, and end in it.
                 waiting = replace(waiting, suspect=True)
-            if wanted is not None:
+            apart = apart_us() if apart_us else 0
+            wanted = thinned.to(apart) if thinned else frozenset()
+            if thinned:
                 _skip_unless(packet.pts in wanted, stream)
             for frame in decoded(stream, packet, damage, complaints):
                 suspect = damage.touches(frame)
@@ -133,9 +137,7 @@ def pictures(path: Path, apart_us: int = 0) -> Iterator[Picture]:
                     continue
                 pts, t_us = read
                 if waiting and (
-                    yielded_us < 0
-                    or t_us - yielded_us > apart_us
-                    or (wanted is not None and waiting.pts in wanted)
+                    yielded_us < 0 or t_us - yielded_us > apart or waiting.pts in wanted
                 ):
                     yield waiting
                     yielded_us = waiting.t_us
@@ -233,37 +235,59 @@ def _skip_unless(wanted: bool, stream: VideoStream) -> None:
         stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
 
 
-def _wanted(path: Path, apart_us: int) -> frozenset[int] | None:
-    """Return the timestamps that `pictures` will yield; None where packets don't tell them."""
-    with open_video(path) as container:
-        stream = main_stream(container)
-        if stream.codec_context.name not in _SKIPS_SINGLE or container.format.name == "avi":
-            return None
-        base = (stream.time_base or Fraction(0)) * 1_000_000
-        first = next(pictures(path)).pts
-        stamps: dict[int, bool] = {}  # whether it is decoded no earlier than all shown before it
-        furthest = first
-        leaps = _Leaps(container, base)
-        for packet in packets(container, stream):
-            if not packet.size:  # the closing one
-                continue
-            if packet.pts is None or leaps.at(packet):
+class _Thinned:
+    """Which of a video's pictures are enough, for any distance between them.
+
+    `stamps` are timestamps, and whether each is decoded no earlier than all shown before it; `times`
+    are what the clock makes of them, sorted (a difference of rounded times may be 1 us more than another).
+    """
+
+    def __init__(self, stamps: dict[int, bool], times: Sequence[int]) -> None:
+        self._stamps, self._in_order, self._times = stamps, sorted(stamps), times
+        self._known: dict[int, frozenset[int]] = {}
+
+    @classmethod
+    def of(cls, path: Path) -> "_Thinned | None":
+        """Read the packets of a video; None where they don't tell which pictures will be shown."""
+        with open_video(path) as container:
+            stream = main_stream(container)
+            if stream.codec_context.name not in _SKIPS_SINGLE or container.format.name == "avi":
                 return None
-            if packet.pts >= first and not packet.is_discard:
-                stamps[packet.pts] = packet.pts >= furthest
-                furthest = max(furthest, packet.pts)
-    in_order = sorted(stamps)
-    # Times as the clock reads them: a difference of rounded times may be 1 us more than another.
-    times = [round((pts - first) * base) for pts in in_order]
-    wanted = set(in_order[-1:])
-    at = 0
-    while at < len(in_order):
-        wanted.add(in_order[at])
-        within = range(at + 1, bisect_right(times, times[at] + apart_us))
-        # Where a picture in order will do, those between rest on it and need not be decoded.
-        far = [n for n in within if stamps[in_order[n]] and times[n] - times[at] >= apart_us / 2]
-        at = far[-1] if far else max(at + 1, within.stop - 1)
-    return frozenset(wanted)
+            base = (stream.time_base or Fraction(0)) * 1_000_000
+            first = next(pictures(path)).pts
+            stamps: dict[int, bool] = {}
+            furthest = first
+            leaps = _Leaps(container, base)
+            for packet in packets(container, stream):
+                if not packet.size:  # the closing one
+                    continue
+                if packet.pts is None or leaps.at(packet):
+                    return None
+                if packet.pts >= first and not packet.is_discard:
+                    stamps[packet.pts] = packet.pts >= furthest
+                    furthest = max(furthest, packet.pts)
+        return cls(stamps, [round((pts - first) * base) for pts in sorted(stamps)])
+
+    def to(self, apart_us: int) -> frozenset[int]:
+        """Return the timestamps of pictures that lie at most so far apart, where there are such."""
+        if apart_us not in self._known:
+            self._known[apart_us] = frozenset(self._chosen(apart_us))
+        return self._known[apart_us]
+
+    def _chosen(self, apart_us: int) -> Iterator[int]:
+        times, at = self._times, 0
+        while at < len(times):
+            yield self._in_order[at]
+            within = range(at + 1, bisect_right(times, times[at] + apart_us))
+            # Where a picture in order will do, those between rest on it and need not be decoded.
+            far = [
+                number
+                for number in within
+                if self._stamps[self._in_order[number]]
+                and times[number] - times[at] >= apart_us / 2
+            ]
+            at = far[-1] if far else max(at + 1, within.stop - 1)
+        yield from self._in_order[-1:]
 
 
 class _Leaps:

@@ -42,8 +42,7 @@ class Spill:
         done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         if not done:
             raise RuntimeError("OpenCV did not write a JPEG")
-        small = cv2.resize(pixels, _LOOK_SIZE, interpolation=cv2.INTER_AREA)
-        look = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+        look = video.shrunk(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), _LOOK_SIZE)
         height, width = pixels.shape[:2]
         kept = Kept(
             Candidate(picture.t_us, sharpness, picture.suspect, look),

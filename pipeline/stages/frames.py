@@ -29,7 +29,6 @@ from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_g
 from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 
-_MOTION_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told
 _SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than this is no clip
 
@@ -79,7 +78,7 @@ def _with_motion(
     times: list[int] = []
     damaged: list[int] = []
     passed: video.Picture | None = None
-    for picture in video.pictures(path, _MOTION_US):
+    for picture in video.pictures(path, lambda: tracker.apart_us):
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
         if tracker.wants(picture.t_us):
