@@ -24,12 +24,13 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_FINISH = (1.5, 1.0)
+_FINISH = (1.5, 1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
 _CONTRARY_COST = 0.6  # per track, of travelling to the side that the head turns to
 _TURNING = 0.05  # radians in a step that count as turning in full
+_LEAST_TURNING = 0.1  # of that; less is none
 _LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
 _LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
 
@@ -150,13 +151,21 @@ class _Fits:
 def _refined(
     tracks: Tracks, rotations: Array, ways: Array, noise: float, ease: float, schedule: tuple[float, ...]
 ) -> _Fits:  # fmt: skip
-    """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares."""
+    """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares.
+
+    What is said of each fit held before the last change, which is small: to look again costs as much
+    as half a round, and chooses no better.
+    """
     # Components before tracks, (3, n): numpy works along the last axis.
     before, after = np.ascontiguousarray(tracks.before.T), np.ascontiguousarray(tracks.after.T)
     count = before.shape[1]
     stiffness = noise**2 * _STIFFNESS
     slopes = np.empty((len(ways), 6, count))
-    for wider in (*schedule, None):
+    turning = np.maximum(np.minimum(rotations[:, 0, 2] / _TURNING, 1), -1)
+    turns = np.abs(turning).max() > _LEAST_TURNING
+    contrary = np.zeros(len(ways))
+    for wider in schedule:
+        tried = ways
         seen = rotations @ before
         cosines = (ways[:, None] @ seen)[:, 0]
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
@@ -167,12 +176,6 @@ def _refined(
         outward = np.maximum(along, 0)
         inward = along - outward
         squares = ((ease * outward) ** 2 + inward * inward + aside * aside) / noise**2
-        turning = np.maximum(np.minimum(rotations[:, 0, 2] / _TURNING, 1), -1)
-        contrary = np.minimum(0, ways[:, 0] * turning)
-        if wider is None:
-            unlikely = _AHEAD_COST * (1 - ways[:, 2]) / 2 + _CONTRARY_COST * contrary**2
-            costs = np.log1p(squares).sum(axis=1) + count * unlikely
-            return _Fits(rotations, ways, costs, along, squares)
         weights = 1 / (1 + squares / wider**2)
         slopes[:, :3] = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
         # Bending the way swings the arc's end sideways by as much as it is long.
@@ -184,16 +187,20 @@ def _refined(
         # Without parallax the way stays as it is, and it is never made longer.
         normal += stiffness
         normal[:, 3:, 3:] += count * ways[:, :, None] * ways[:, None]
-        contrariness = (noise**2 * count * _CONTRARY_COST) * (contrary < 0) * turning**2
-        normal[:, 3, 3] += contrariness
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
-        pull[:, 3, 0] += contrariness * ways[:, 0]
+        if turns:
+            contrary = np.minimum(0, ways[:, 0] * turning)
+            contrariness = (noise**2 * count * _CONTRARY_COST) * (contrary < 0) * turning**2
+            normal[:, 3, 3] += contrariness
+            pull[:, 3, 0] += contrariness * ways[:, 0]
         change = np.linalg.solve(normal, pull)[..., 0]
         rotations = _small(-change[:, :3]) @ rotations
         bend = np.maximum(np.minimum(change[:, 3:], _LONGEST_BEND), -_LONGEST_BEND)
         ways = unit(ways - bend)
-    raise AssertionError("the schedule ends with None")
+    unlikely = _AHEAD_COST * (1 - tried[:, 2]) / 2 + _CONTRARY_COST * contrary**2
+    costs = np.log1p(squares).sum(axis=1) + count * unlikely
+    return _Fits(rotations, ways, costs, along, squares)
 
 
 def _frames(first: Array, second: Array) -> Array:
