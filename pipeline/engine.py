@@ -143,7 +143,8 @@ class Summary:
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.beside} other rejection{'s' * (self.beside > 1)}"] if self.beside else []
         hint = " (egost rejections)" if self.rejected or self.failed or self.beside else ""
-        return f"{self.stage}: {self.total} {self.noun}: {', '.join(parts)}{hint}"
+        noun = self.noun.removesuffix("s") if self.total == 1 else self.noun
+        return f"{self.stage}: {self.total} {noun}: {', '.join(parts)}{hint}"
 
 
 Outcome = Iterable[Row] | RowError

@@ -104,4 +104,4 @@ def test_a_workspace_inside_the_videos_is_not_searched(
     (tmp_path / "workspace" / "media" / "clip.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
     capsys.readouterr()
     assert exit_code(cli, words) == 0
-    assert "ingest: 1 files: nothing new, 1 kept" in capsys.readouterr().out
+    assert "ingest: 1 file: nothing new, 1 kept" in capsys.readouterr().out
