@@ -1,4 +1,4 @@
-"""Every setting of a workspace: a class for each section of `egost.toml`, in the order of the work.
+"""Every setting of the stages: a class for each section of `egost.toml`, in the order of the work.
 
 Each field says its type, default, bounds and meaning; `egost init` writes them out. They stand here
 together and not with their stages, so that a run with nothing to do needs no decoder or server client.
