@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import RowError
+from pipeline.flow import STAGES
 from pipeline.records import Clip, Finding, Frame
 from pipeline.settings import FacesSettings
-from pipeline.stages.faces import count_faces, run, wanted
+from pipeline.stages.faces import count_faces, run
 from pipeline.store import Place, Rows
 from tests.clip_rows import clip, frames, jpeg
 
@@ -87,5 +88,7 @@ def _gone(place: Place) -> tuple[Frame, ...]:
 
 
 def test_looking_can_be_left_out() -> None:
-    assert wanted(FacesSettings())
-    assert not wanted(FacesSettings(look=False))
+    (stage,) = [one for one in STAGES if one.name == "faces"]
+    assert stage.wanted is not None
+    assert stage.wanted(FacesSettings())
+    assert not stage.wanted(FacesSettings(look=False))

@@ -5,7 +5,7 @@ decoder thread: two processes with one thread each beat one process with two (wa
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise
@@ -25,7 +25,6 @@ from pipeline.clients.stream import (
     Image,
     Picture,
     decoded,
-    is_leap,
     listening,
     main_stream,
     open_video,
@@ -34,6 +33,7 @@ from pipeline.clients.stream import (
     shown_size,
     shrunk,
 )
+from pipeline.clients.thinning import Leaps, Thinned, skip_unless
 from pipeline.errors import RowError
 from pipeline.records import Lens
 
@@ -43,8 +43,6 @@ _MOST_RESCUES = (
     8  # each reads the file up to there once more; damage all over must not do so for ever
 )
 _PROBE_PACKETS = 900  # half a minute at 30 fps; a stream that shows nothing by then is unreadable
-# Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
-_SKIPS_SINGLE = {"h264", "hevc"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
     A picture is suspect from any sign of damage (a decoder's error, a complaint, a packet that its
     container calls broken) to the next keyframe after it. Raises RowError if nothing can be decoded.
     """
-    thinned = _Thinned.of(path) if apart_us else None
+    thinned = Thinned.of(path, next(pictures(path)).pts) if apart_us else None
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
         clock = Clock(stream, container.format.name)
@@ -129,7 +127,7 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
             apart = apart_us() if apart_us else 0
             wanted = thinned.to(apart) if thinned else frozenset()
             if thinned:
-                _skip_unless(packet.pts in wanted, stream)
+                skip_unless(packet.pts in wanted, stream)
             for frame in decoded(stream, packet, damage, complaints):
                 suspect = damage.touches(frame)
                 read = clock.read(frame)
@@ -210,7 +208,7 @@ class _Runs:
             if waiting:
                 yield replace(waiting, suspect=True) if heard else waiting
                 waiting = None
-            _skip_unless(packet.pts in wanted, self._stream)
+            skip_unless(packet.pts in wanted, self._stream)
             frames = decoded(self._stream, packet, self._damage, self._complaints)
             if number == end - 1:
                 frames += decoded(self._stream, None, self._damage, self._complaints)
@@ -227,83 +225,6 @@ class _Runs:
         heard = self._damage.hear(self._complaints)
         if waiting:
             yield replace(waiting, suspect=True) if heard else waiting
-
-
-def _skip_unless(wanted: bool, stream: VideoStream) -> None:
-    """Have the next packet's picture left undecoded if it isn't wanted and nothing rests on it."""
-    if stream.codec_context.name in _SKIPS_SINGLE:
-        stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
-
-
-class _Thinned:
-    """Which of a video's pictures are enough, for any distance between them.
-
-    `stamps` are timestamps, and whether each is decoded no earlier than all shown before it; `times`
-    are what the clock makes of them, sorted (a difference of rounded times may be 1 us more than another).
-    """
-
-    def __init__(self, stamps: dict[int, bool], times: Sequence[int]) -> None:
-        self._stamps, self._in_order, self._times = stamps, sorted(stamps), times
-        self._known: dict[int, frozenset[int]] = {}
-
-    @classmethod
-    def of(cls, path: Path) -> "_Thinned | None":
-        """Read the packets of a video; None where they don't tell which pictures will be shown."""
-        with open_video(path) as container:
-            stream = main_stream(container)
-            if stream.codec_context.name not in _SKIPS_SINGLE or container.format.name == "avi":
-                return None
-            base = (stream.time_base or Fraction(0)) * 1_000_000
-            first = next(pictures(path)).pts
-            stamps: dict[int, bool] = {}
-            furthest = first
-            leaps = _Leaps(container, base)
-            for packet in packets(container, stream):
-                if not packet.size:  # the closing one
-                    continue
-                if packet.pts is None or leaps.at(packet):
-                    return None
-                if packet.pts >= first and not packet.is_discard:
-                    stamps[packet.pts] = packet.pts >= furthest
-                    furthest = max(furthest, packet.pts)
-        return cls(stamps, [round((pts - first) * base) for pts in sorted(stamps)])
-
-    def to(self, apart_us: int) -> frozenset[int]:
-        """Return the timestamps of pictures that lie at most so far apart, where there are such."""
-        if apart_us not in self._known:
-            self._known[apart_us] = frozenset(self._chosen(apart_us))
-        return self._known[apart_us]
-
-    def _chosen(self, apart_us: int) -> Iterator[int]:
-        times, at = self._times, 0
-        while at < len(times):
-            yield self._in_order[at]
-            within = range(at + 1, bisect_right(times, times[at] + apart_us))
-            # Where a picture in order will do, those between rest on it and need not be decoded.
-            far = [
-                number
-                for number in within
-                if self._stamps[self._in_order[number]]
-                and times[number] - times[at] >= apart_us / 2
-            ]
-            at = far[-1] if far else max(at + 1, within.stop - 1)
-        yield from self._in_order[-1:]
-
-
-class _Leaps:
-    """Finds where another recording was joined on: from there on timestamps name no picture."""
-
-    def __init__(self, container: InputContainer, base: Fraction) -> None:
-        self._may = container.format.name in LEAPING
-        self._base = base
-        self._last: int | None = None
-
-    def at(self, packet: "av.Packet[VideoStream]") -> bool:
-        """Tell whether timestamps leap from the packet before to this one."""
-        last, self._last = self._last, packet.dts
-        if not self._may or last is None or packet.dts is None:
-            return False
-        return is_leap(last, packet.dts, self._base)
 
 
 @dataclass(frozen=True)
@@ -331,7 +252,7 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
     with open_video(path) as container:
         stream = main_stream(container)
         base = (stream.time_base or Fraction(0)) * 1_000_000
-        leaps = _Leaps(container, base)
+        leaps = Leaps(container, base)
         for packet in packets(container, stream):
             if not packet.size:  # the closing one
                 continue
@@ -409,7 +330,7 @@ def _scanned_us(path: Path) -> int:
     with open_video(path) as container:
         stream = main_stream(container)
         base = (stream.time_base or Fraction(0)) * 1_000_000
-        leaps = _Leaps(container, base)
+        leaps = Leaps(container, base)
         parts: list[set[int]] = [set()]
         for packet in packets(container, stream):
             if packet.pts is not None and packet.size:

@@ -1,0 +1,94 @@
+"""Which pictures of a video need not be decoded, told from its packets alone."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipeline.clients.stream import LEAPING, is_leap, main_stream, open_video, packets
+
+# Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
+_SKIPS_SINGLE = {"h264", "hevc"}
+
+
+def skip_unless(wanted: bool, stream: VideoStream) -> None:
+    """Have the next packet's picture left undecoded if it isn't wanted and nothing rests on it."""
+    if stream.codec_context.name in _SKIPS_SINGLE:
+        stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+
+
+class Thinned:
+    """Which of a video's pictures are enough, for any distance between them.
+
+    `stamps` are timestamps, and whether each is decoded no earlier than all shown before it; `times`
+    are what the clock makes of them, sorted (a difference of rounded times may be 1 us more than another).
+    """
+
+    def __init__(self, stamps: dict[int, bool], times: Sequence[int]) -> None:
+        self._stamps, self._in_order, self._times = stamps, sorted(stamps), times
+        self._known: dict[int, frozenset[int]] = {}
+
+    @classmethod
+    def of(cls, path: Path, first: int) -> "Thinned | None":
+        """Read the packets of a video whose first picture shown has the timestamp `first`.
+
+        None where they don't tell which pictures will be shown.
+        """
+        with open_video(path) as container:
+            stream = main_stream(container)
+            if stream.codec_context.name not in _SKIPS_SINGLE or container.format.name == "avi":
+                return None
+            base = (stream.time_base or Fraction(0)) * 1_000_000
+            stamps: dict[int, bool] = {}
+            furthest = first
+            leaps = Leaps(container, base)
+            for packet in packets(container, stream):
+                if not packet.size:  # the closing one
+                    continue
+                if packet.pts is None or leaps.at(packet):
+                    return None
+                if packet.pts >= first and not packet.is_discard:
+                    stamps[packet.pts] = packet.pts >= furthest
+                    furthest = max(furthest, packet.pts)
+        return cls(stamps, [round((pts - first) * base) for pts in sorted(stamps)])
+
+    def to(self, apart_us: int) -> frozenset[int]:
+        """Return the timestamps of pictures that lie at most so far apart, where there are such."""
+        if apart_us not in self._known:
+            self._known[apart_us] = frozenset(self._chosen(apart_us))
+        return self._known[apart_us]
+
+    def _chosen(self, apart_us: int) -> Iterator[int]:
+        times, at = self._times, 0
+        while at < len(times):
+            yield self._in_order[at]
+            within = range(at + 1, bisect_right(times, times[at] + apart_us))
+            # Where a picture in order will do, those between rest on it and need not be decoded.
+            far = [
+                number
+                for number in within
+                if self._stamps[self._in_order[number]]
+                and times[number] - times[at] >= apart_us / 2
+            ]
+            at = far[-1] if far else max(at + 1, within.stop - 1)
+        yield from self._in_order[-1:]
+
+
+class Leaps:
+    """Finds where another recording was joined on: from there on timestamps name no picture."""
+
+    def __init__(self, container: InputContainer, base: Fraction) -> None:
+        self._may = container.format.name in LEAPING
+        self._base = base
+        self._last: int | None = None
+
+    def at(self, packet: "av.Packet[VideoStream]") -> bool:
+        """Tell whether timestamps leap from the packet before to this one."""
+        last, self._last = self._last, packet.dts
+        if not self._may or last is None or packet.dts is None:
+            return False
+        return is_leap(last, packet.dts, self._base)
