@@ -1,4 +1,4 @@
-"""What holds for every test: the network ends at loopback, and nobody takes the machine for himself."""
+"""What holds for every test: the network ends at loopback, and no test takes the machine for itself."""
 
 import ipaddress
 import os
