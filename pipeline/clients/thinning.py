@@ -9,7 +9,15 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline.clients.stream import LEAPING, is_leap, main_stream, open_video, packets
+from pipeline.clients.stream import (
+    LEAPING,
+    in_us,
+    is_leap,
+    main_stream,
+    open_video,
+    packets,
+    tick_us,
+)
 
 # Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
 _SKIPS_SINGLE = {"h264", "hevc"}
@@ -42,10 +50,10 @@ class Thinned:
             stream = main_stream(container)
             if stream.codec_context.name not in _SKIPS_SINGLE or container.format.name == "avi":
                 return None
-            base = (stream.time_base or Fraction(0)) * 1_000_000
+            tick = tick_us(stream)
             stamps: dict[int, bool] = {}
             furthest = first
-            leaps = Leaps(container, base)
+            leaps = Leaps(container, tick)
             for packet in packets(container, stream):
                 if not packet.size:  # the closing one
                     continue
@@ -54,7 +62,7 @@ class Thinned:
                 if packet.pts >= first and not packet.is_discard:
                     stamps[packet.pts] = packet.pts >= furthest
                     furthest = max(furthest, packet.pts)
-        return cls(stamps, [round((pts - first) * base) for pts in sorted(stamps)])
+        return cls(stamps, [in_us(pts - first, tick) for pts in sorted(stamps)])
 
     def to(self, apart_us: int) -> frozenset[int]:
         """Return the timestamps of pictures that lie at most so far apart, where there are such."""
@@ -81,9 +89,9 @@ class Thinned:
 class Leaps:
     """Finds where another recording was joined on: from there on timestamps name no picture."""
 
-    def __init__(self, container: InputContainer, base: Fraction) -> None:
+    def __init__(self, container: InputContainer, tick: Fraction) -> None:
         self._may = container.format.name in LEAPING
-        self._base = base
+        self._tick = tick
         self._last: int | None = None
 
     def at(self, packet: "av.Packet[VideoStream]") -> bool:
@@ -91,4 +99,4 @@ class Leaps:
         last, self._last = self._last, packet.dts
         if not self._may or last is None or packet.dts is None:
             return False
-        return is_leap(last, packet.dts, self._base)
+        return is_leap(last, packet.dts, self._tick)

@@ -25,6 +25,7 @@ from pipeline.clients.stream import (
     Image,
     Picture,
     decoded,
+    in_us,
     listening,
     main_stream,
     open_video,
@@ -32,6 +33,7 @@ from pipeline.clients.stream import (
     quarter,
     shown_size,
     shrunk,
+    tick_us,
 )
 from pipeline.clients.thinning import Leaps, Thinned, skip_unless
 from pipeline.errors import RowError
@@ -187,7 +189,7 @@ class _Runs:
     ) -> None:
         self._stream = main_stream(container)
         self._first_pts = first_pts
-        self._base = (self._stream.time_base or Fraction(0)) * 1_000_000
+        self._tick = tick_us(self._stream)
         self._complaints = complaints
         self._damage = Damage(self._stream, container.format.name)
         self._damage.hear(complaints)
@@ -215,7 +217,7 @@ class _Runs:
             for frame in frames:
                 suspect = self._damage.touches(frame)
                 if frame.pts in wanted:
-                    t_us = round((frame.pts - self._first_pts) * self._base)
+                    t_us = in_us(frame.pts - self._first_pts, self._tick)
                     if waiting:
                         yield waiting
                     waiting = Picture.of(frame, self._stream, frame.pts, t_us, suspect)
@@ -251,8 +253,8 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
     shown: set[int] = set()
     with open_video(path) as container:
         stream = main_stream(container)
-        base = (stream.time_base or Fraction(0)) * 1_000_000
-        leaps = Leaps(container, base)
+        tick = tick_us(stream)
+        leaps = Leaps(container, tick)
         for packet in packets(container, stream):
             if not packet.size:  # the closing one
                 continue
@@ -264,7 +266,7 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
             if packet.pts >= first_pts and not packet.is_discard:
                 shown.add(packet.pts)
     in_order = sorted(shown)
-    shown_us = [round((pts - first_pts) * base) for pts in in_order]
+    shown_us = [in_us(pts - first_pts, tick) for pts in in_order]
     wanted = frozenset(in_order[max(0, bisect_right(shown_us, t_us) - 1)] for t_us in times)
     runs: list[tuple[int, int]] = []
     for start, end in pairwise([*keys, len(stamps)]):
@@ -320,7 +322,7 @@ def _duration_us(container: InputContainer, stream: VideoStream) -> int:
     if container.format.name in LEAPING:
         return 0  # these tell the times at both ends, whatever lies between
     if stream.duration and stream.time_base:
-        return round(stream.duration * stream.time_base * 1_000_000)
+        return in_us(stream.duration, tick_us(stream))
     # Already microseconds; what a Matroska file has, counted from 0 and not from its first picture.
     return max((container.duration or 0) - max(container.start_time or 0, 0), 0)
 
@@ -329,12 +331,12 @@ def _scanned_us(path: Path) -> int:
     """Return the span of the packets' times: for a recording whose duration was never written."""
     with open_video(path) as container:
         stream = main_stream(container)
-        base = (stream.time_base or Fraction(0)) * 1_000_000
-        leaps = Leaps(container, base)
+        tick = tick_us(stream)
+        leaps = Leaps(container, tick)
         parts: list[set[int]] = [set()]
         for packet in packets(container, stream):
             if packet.pts is not None and packet.size:
                 parts += [set()] if leaps.at(packet) else []
                 parts[-1].add(packet.pts)
     spans = [sorted(times) for times in parts if len(times) > 1]
-    return sum(round((times[-1] - times[0] + times[-1] - times[-2]) * base) for times in spans)
+    return sum(in_us(times[-1] - times[0] + times[-1] - times[-2], tick) for times in spans)
