@@ -157,7 +157,8 @@ class Tracker:
         seconds = (now.t_us - then.t_us) / 1e6
         guess = self._guess(seconds)
         noise = _NOISE_PX / self.lens.focal(then.grey.shape[1])
-        expected = np.clip(_PARALLAX_REACH * self._parallax * seconds, *_PARALLAX_LIMITS)
+        least, most = _PARALLAX_LIMITS
+        expected = min(max(_PARALLAX_REACH * self._parallax * seconds, least), most)
         last = replace(self._pose, rotation=guess)
         found: list[tuple[float, Pose]] = []
         for start, levels in self._starts(then, now, guess):

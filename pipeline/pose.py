@@ -24,7 +24,7 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_FINISH = (1.5, 1.5, 1.0)
+_FINISH = (1.5, 1.0)
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
@@ -69,7 +69,6 @@ def fitted(tracks: Tracks, last: Pose, noise: float, parallax: float) -> Pose:
     """
     few = tracks.thinned(_SEARCH_TRACKS)
     rotation, score = _consensus(few, 2 * noise)
-    rotation = _settled(rotation, tracks, 1.5 * noise)
     ways = np.vstack([_WAYS, last.ahead, last.ahead])
     rotations = np.repeat(rotation[None], len(ways), axis=0)
     rotations[-1] = last.rotation
@@ -109,12 +108,13 @@ def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
     """Return the rotation from two corners that most corners agree with, and its score."""
     before, after = tracks.before, tracks.after
     first, second = _pairs(len(before))
-    both = np.stack([before, after])
+    both = np.array([before, after])
     source, target = _frames(both[:, first], both[:, second])
     rotations = target @ source.transpose(0, 2, 1)
-    # Unit vectors: the squared gap is 2 - 2 cosine.
-    cosines = (rotations @ before.T * after.T).sum(axis=1)
-    scores = np.maximum(0, 1 - (2 - 2 * cosines) / noise**2).sum(axis=1)
+    # Of unit vectors the squared gap is 2 - 2 cosine, and all cosines are one product of matrices.
+    products = after[:, :, None] * before[:, None]
+    cosines = rotations.reshape(-1, 9) @ products.reshape(-1, 9).T
+    scores = np.maximum(0, (2 / noise**2) * cosines + (1 - 2 / noise**2)).sum(axis=1)
     best = int(scores.argmax())
     return rotations[best], float(scores[best])
 
@@ -125,16 +125,6 @@ def _pairs(count: int) -> tuple[Array, Array]:
     random = np.random.default_rng(0)
     first = random.integers(0, count, _HYPOTHESES)
     return first, (first + random.integers(1, count, _HYPOTHESES)) % count
-
-
-def _settled(rotation: Array, tracks: Tracks, noise: float) -> Array:
-    """Return the rotation that alone explains the tracks best, near a given one."""
-    seen = tracks.before @ rotation.T
-    gaps = tracks.after - seen
-    weights = 1 / (1 + (gaps * gaps).sum(axis=1) / noise**2)
-    normal = weights.sum() * _EYE - (seen * weights[:, None]).T @ seen
-    pull = weights @ _cross(seen, gaps)
-    return np.asarray(_small(np.linalg.solve(normal, pull)[None])[0] @ rotation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,30 +159,32 @@ def _refined(
         seen = rotations @ before
         cosines = (ways[:, None] @ seen)[:, 0]
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
+        outwards = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
         # The gap after - seen, along the arc outwards from the way and across it.
-        along = (cosines * np.einsum("kin,in->kn", seen, after) - ways @ after) / sines
+        along = np.einsum("kin,in->kn", outwards, after)
         across = (_crossing(ways) @ seen) / sines[:, None]
         aside = np.einsum("kin,in->kn", across, after)
         outward = np.maximum(along, 0)
         inward = along - outward
         squares = ((ease * outward) ** 2 + inward * inward + aside * aside) / noise**2
         weights = 1 / (1 + squares / wider**2)
-        slopes[:, :3] = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
+        slopes[:, :3] = outwards
         # Bending the way swings the arc's end sideways by as much as it is long.
         slopes[:, 3:] = (outward / sines)[:, None] * across
         weighed = slopes * weights[:, None]
         eased = across * np.where(along > 0, ease**2 * weights, weights)[:, None]
         normal = weighed @ slopes.transpose(0, 2, 1)
         normal[:, :3, :3] += eased @ across.transpose(0, 2, 1)
-        # Without parallax the way stays as it is, and it is never made longer.
+        # Without parallax the way stays as it is.
         normal += stiffness
-        normal[:, 3:, 3:] += count * ways[:, :, None] * ways[:, None]
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
         if turns:
             contrary = np.minimum(0, ways[:, 0] * turning)
             contrariness = (noise**2 * count * _CONTRARY_COST) * (contrary < 0) * turning**2
             normal[:, 3, 3] += contrariness
+            # The way must not give in by becoming shorter.
+            normal[:, 3:, 3:] += count * ways[:, :, None] * ways[:, None]
             pull[:, 3, 0] += contrariness * ways[:, 0]
         change = np.linalg.solve(normal, pull)[..., 0]
         rotations = _small(-change[:, :3]) @ rotations
@@ -205,9 +197,13 @@ def _refined(
 
 def _frames(first: Array, second: Array) -> Array:
     """Return orthonormal axes (..., 3, 3), in columns, spanned by pairs of directions (..., 3)."""
+    axes = np.empty((*first.shape, 3))
     # Of two unit vectors, the sum and the difference are at right angles.
-    middle, apart = unit(np.stack([first + second, first - second]))
-    return np.stack([middle, apart, _cross(middle, apart)], axis=-1)
+    middle, apart = axes[..., 0], axes[..., 1]
+    middle[:] = unit(first + second)
+    apart[:] = unit(first - second)
+    axes[..., 2] = _cross(middle, apart)
+    return axes
 
 
 def _cross(a: Array, b: Array) -> Array:
