@@ -73,7 +73,7 @@ STAGES = (
     ),
     Stage(
         name="frames",
-        version=3,
+        version=4,
         does="decode once: heading, turns, clips, keyframes",
         reads=(Video,),
         writes=(Clip, Heading, Turn, Frame),
