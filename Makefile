@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python 3.11 to 3.13, no root; uv if it is there, else venv and pip.
 .POSIX:
 .SUFFIXES:
-.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types bench torture constraints clean
+.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types bench torture consumers constraints clean
 
 W = workspace
 VIDEOS =
@@ -71,7 +71,13 @@ lint: .venv/ready-dev
 types: .venv/ready-dev
 	@$(BIN)/mypy
 
-bench: .venv/ready-dev
+.peers/ready: benchmarks/peers/requirements.txt .venv/ready-dev
+	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
+	@grep -v '^#' $< | while read -r peer; do \
+	  .peers/bin/python -m pip install -q --disable-pip-version-check "$$peer" || echo "$$peer does not install here, so it is not compared"; done
+	@touch $@
+
+bench: .venv/ready-dev .peers/ready
 	@for script in $(filter-out benchmarks/torture.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 torture: .venv/ready-dev
@@ -89,4 +95,4 @@ constraints:
 	@rm .constraints.new
 
 clean:
-	@rm -rf .venv dist test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .peers dist test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

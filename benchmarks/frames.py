@@ -5,7 +5,7 @@ what `ffmpeg -threads 1 -i IN -f null -` takes. Exact says whether the pictures 
 """
 
 import argparse
-import importlib
+import json
 import resource
 import statistics
 import subprocess
@@ -28,6 +28,9 @@ from pipeline.settings import FramesSettings
 from pipeline.stages import frames
 from pipeline.store import Place, Rows
 
+# Made by `make bench`.
+PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bin" / "python"
+MISSING = "NOT INSTALLED, not compared: make bench installs it where that goes"
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COUNT = 32
 TURNS = 3
@@ -139,15 +142,24 @@ def sparse_opencv(stream: Stream) -> list[int]:
     return found
 
 
-def sparse_decord(stream: Stream) -> list[int]:
-    """Use decord, where it is installed."""
-    reader = importlib.import_module("decord").VideoReader(str(stream.path), num_threads=1)
-    numbers = [
-        int(np.searchsorted(stream.times_us, wish, side="right")) - 1 for wish in stream.wishes()
-    ]
-    for pixels in reader.get_batch(numbers).asnumpy():
-        jpeg(cv2.resize(pixels, (640, 360), interpolation=cv2.INTER_AREA)[..., ::-1])
-    return [round(float(reader.get_frame_timestamp(number)[0]) * 1_000_000) for number in numbers]
+def peer(name: str, stream: Stream) -> tuple[float, list[int]]:
+    """Return the CPU seconds of a peer in its own environment, imports aside, and what it found.
+
+    Raises ImportError where it isn't installed.
+    """
+    if not PEERS.exists():
+        raise ImportError(name)
+    asked = {"peer": name, "path": str(stream.path)}
+    asked |= {"wishes_us": stream.wishes(), "times_us": stream.times_us}
+    done = subprocess.run(
+        [PEERS, Path(__file__).parent / "peers" / "decode.py"],
+        input=json.dumps(asked), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "ModuleNotFoundError" in done.stderr:
+        raise ImportError(name)
+    done.check_returncode()
+    answer = json.loads(done.stdout)
+    return answer["seconds"], answer["found_us"]
 
 
 def dense_stage(stream: Stream, folder: Path) -> None:
@@ -174,12 +186,6 @@ def dense_opencv(stream: Stream) -> None:
         number += 1
 
 
-def dense_scenedetect(stream: Stream) -> None:
-    """Run PySceneDetect's content detector, where it is installed."""
-    scenedetect = importlib.import_module("scenedetect")
-    scenedetect.detect(str(stream.path), scenedetect.ContentDetector())
-
-
 def report(name: str, seconds: float, whole: float, note: str = "") -> None:
     """Print one line."""
     print(f"  {name:<34}{seconds:8.2f} s{seconds / whole:8.3f}  {note}", flush=True)
@@ -194,17 +200,19 @@ def measure(stream: Stream, folder: Path) -> None:
         for wish in stream.wishes()
     ]
     for name, work in (
-        ("sparse: ours", sparse),
-        ("sparse: PyAV, seek and forward", sparse_naive),
-        ("sparse: OpenCV, frame number", sparse_opencv),
-        ("sparse: decord", sparse_decord),
+        ("sparse: ours", lambda: cpu(lambda: sparse(stream))),
+        ("sparse: PyAV, seek and forward", lambda: cpu(lambda: sparse_naive(stream))),
+        ("sparse: OpenCV, frame number", lambda: cpu(lambda: sparse_opencv(stream))),
+        ("sparse: decord", lambda: peer("decord", stream)),
     ):
         try:
-            seconds, found = cpu(lambda work=work: work(stream))
+            seconds, found = work()
         except ImportError:
-            print(f"  {name:<34}NOT INSTALLED, not compared: pip install decord scenedetect")
+            print(f"  {name:<34}{MISSING}")
             continue
-        exact = "exact" if found == wanted else "NOT exact"
+        # decord tells times as single-precision seconds.
+        right = len(found) == len(wanted) and np.allclose(found, wanted, atol=1000)
+        exact = "exact" if right else "NOT exact"
         report(name, seconds, whole, f"{exact}{TARGETS.get(name, '')}")
     # In turns: another load of the machine, a minute later, is another ratio.
     turns = []
@@ -219,16 +227,16 @@ def measure(stream: Stream, folder: Path) -> None:
         name, whole * ratios[TURNS // 2], whole,
         f"median of {TURNS}: {ratios[0]:.2f} to {ratios[-1]:.2f}{TARGETS[name]}",
     )  # fmt: skip
-    for name, run in (
-        ("one pass: OpenCV, shrink only", lambda: dense_opencv(stream)),
-        ("one pass: PySceneDetect", lambda: dense_scenedetect(stream)),
+    for name, work in (
+        ("one pass: OpenCV, shrink only", lambda: cpu(lambda: dense_opencv(stream))),
+        ("one pass: PySceneDetect", lambda: peer("scenedetect", stream)),
     ):
         try:
-            seconds, _ = cpu(run)
+            seconds, _ = work()
         except ImportError:
-            print(f"  {name:<34}NOT INSTALLED, not compared: pip install decord scenedetect")
+            print(f"  {name:<34}{MISSING}")
             continue
-        report(name, seconds, whole, TARGETS.get(name, ""))
+        report(name, seconds, whole)
 
 
 def recall(shown: Iterable[int], events: Iterable[Event]) -> float:
