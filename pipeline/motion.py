@@ -5,7 +5,7 @@ them to directions as the later one sees them, so turning left is positive about
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -123,7 +123,8 @@ class Tracker:
         """
         if self._last is None or t_us - self._last.t_us >= _CALM_US:
             return True
-        return not all(_is_calm(step) for step in self.steps[-_CALM_STEPS:])
+        steps = self.steps[-_CALM_STEPS:]
+        return _quickening(steps) or not all(_is_calm(step) for step in steps)
 
     def add(
         self, t_us: int, grey: Array, passed: Callable[[], tuple[int, Array]] | None = None
@@ -262,6 +263,15 @@ def _alike(then: _View, now: _View) -> tuple[_View, _View]:
 def _is_calm(step: Step) -> bool:
     """Tell whether the camera hardly turned and what it saw could be followed."""
     return step.share >= _CALM_SHARE and _speed(step) <= _CALM_DEGREES_PER_SECOND
+
+
+def _quickening(steps: Sequence[Step]) -> bool:
+    """Tell whether the head will turn fast if its speed goes on growing as it just did.
+
+    On a repeating pattern, a first long step of a turn may be as long as the pattern's period.
+    """
+    before, last = [0.0, 0.0, *map(_speed, steps)][-2:]
+    return 2 * last - before > _CALM_DEGREES_PER_SECOND
 
 
 def _speed(step: Step) -> float:
