@@ -24,7 +24,8 @@ _PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far
 _SEARCH_TRACKS = 50
 # The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
 _SEARCH = (4.0, 1.5)
-_FINISH = (1.5, 1.0)
+_FINISH = (1.5, 1.0, 1.0, 1.0)
+_ENOUGH = 0.2  # of the noise: a rotation changed by less changes no more
 _LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
 _AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
@@ -190,6 +191,8 @@ def _refined(
         rotations = _small(-change[:, :3]) @ rotations
         bend = np.maximum(np.minimum(change[:, 3:], _LONGEST_BEND), -_LONGEST_BEND)
         ways = unit(ways - bend)
+        if np.abs(change[:, :3]).max() < _ENOUGH * noise:
+            break
     unlikely = _AHEAD_COST * (1 - tried[:, 2]) / 2 + _CONTRARY_COST * contrary**2
     costs = np.log1p(squares).sum(axis=1) + count * unlikely
     return _Fits(rotations, ways, costs, along, squares)

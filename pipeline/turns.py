@@ -135,8 +135,8 @@ def swings(course: Course) -> list[Swing]:
     seconds = course.t_us / 1e6
     yaw = _boxed(course.yaw_degrees, seconds, _SMOOTH_SECONDS)
     calm = _boxed(course.yaw_degrees, seconds, _STRIDE_SECONDS)
-    slowest = np.minimum(*(np.abs(np.gradient(one, seconds)) for one in (yaw, calm)))
-    resting = slowest < _REST_DEGREES_PER_SECOND
+    # A rest by one of the two: what neither calls a second's rest must not become one by both.
+    resting = _resting(yaw, seconds) | _resting(calm, seconds)
     found: list[Swing] = []
     for start, end in pairwise(_pivots(yaw)):
         for first, last in _without_rests(seconds, resting, start, end):
@@ -189,22 +189,37 @@ def _pivots(yaw: Array) -> list[int]:
     return sorted({*pivots, len(yaw) - 1})
 
 
+def _resting(yaw: Array, seconds: Array) -> Array:
+    """Return which moments lie in a rest of a second or more."""
+    slow = np.abs(np.gradient(yaw, seconds)) < _REST_DEGREES_PER_SECOND
+    resting = np.zeros(len(slow), dtype=bool)
+    for first, stop in _long_runs(slow, seconds, 0, len(slow) - 1):
+        resting[first:stop] = True
+    return resting
+
+
 def _without_rests(seconds: Array, resting: Array, start: int, end: int) -> list[tuple[int, int]]:
     """Return the stretches of start..end between rests of a second or more."""
-    pieces: list[tuple[int, int]] = []
-    begin = now = start
-    while now <= end:
-        if not resting[now]:
-            now += 1
-            continue
-        rest = now
-        while now <= end and resting[now]:
-            now += 1
-        if seconds[min(now, end)] - seconds[rest] >= _REST_SECONDS:
-            pieces.append((begin, rest))
-            begin = min(now, end)
-    pieces.append((begin, end))
+    edges = [start]
+    for first, stop in _long_runs(resting, seconds, start, end):
+        edges += [first, min(stop, end)]
+    edges.append(end)
+    pieces = zip(edges[::2], edges[1::2], strict=True)
     return [(first, last) for first, last in pieces if last > first]
+
+
+def _long_runs(marked: Array, seconds: Array, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the runs (first, one behind the last) of marked moments in start..end, a second or more."""
+    runs: list[tuple[int, int]] = []
+    now = start
+    while now <= end:
+        first = now
+        while now <= end and marked[now]:
+            now += 1
+        if now > first and seconds[min(now, end)] - seconds[first] >= _REST_SECONDS:
+            runs.append((first, now))
+        now = max(now, first + 1)
+    return runs
 
 
 def travelling(swings: Sequence[Swing], steps: Sequence[Step]) -> list[bool]:
