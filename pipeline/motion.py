@@ -317,13 +317,14 @@ def _best_shift(then: Array, now: Array) -> tuple[int, int]:
     """Return by how many pixels (right, down) the content moved: highest normalised correlation."""
     height, width = then.shape
     far, high = width // 2, height // 5
-    then, now = then - np.float32(then.mean()), now - np.float32(now.mean())
-    ones = np.ones_like(then)
-    border = (high, high, far, far, cv2.BORDER_CONSTANT)
-    padded = cv2.copyMakeBorder(now, *border, value=0)
-    inside = cv2.copyMakeBorder(ones, *border, value=0)
-    product: Array = cv2.matchTemplate(padded, then, cv2.TM_CCORR)
-    energy: Array = cv2.matchTemplate(inside, cv2.multiply(then, then), cv2.TM_CCORR)
-    energy = energy * cv2.matchTemplate(cv2.multiply(padded, padded), ones, cv2.TM_CCORR)
-    right, down = cv2.minMaxLoc(product / np.sqrt(np.maximum(energy, 1e-3)))[3]
-    return right - far, down - high
+    size = (height + 2 * high, width + 2 * far)
+    then, now = then - then.mean(), now - now.mean()
+    shown = np.ones_like(then)
+    # Sums over where both overlap: of their product, and of each one's square.
+    of_now = np.fft.rfft2([now, now * now, shown], size)
+    of_then = np.fft.rfft2([then, shown, then * then], size)
+    product, energy_now, energy_then = np.fft.irfft2(of_now * of_then.conj(), size)
+    match = product / np.sqrt(np.maximum(energy_now * energy_then, 1e-3))
+    match = np.roll(match, (high, far), axis=(0, 1))[: 2 * high + 1, : 2 * far + 1]
+    down, right = np.unravel_index(match.argmax(), match.shape)
+    return int(right) - far, int(down) - high
