@@ -3,7 +3,8 @@
 World coordinates: metres, x and y on the ground, z up. Camera coordinates: x right, y down, z ahead.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import cv2
@@ -145,44 +146,23 @@ class Canvas:
 
     def draw(self, surfaces: Iterable[Surface], view: View) -> None:
         """Draw surfaces; nearest first is fastest, and transparent ones come last."""
-        lens, late = view.lens, []
-        rays = np.asarray(np.linalg.inv(lens).T, dtype=np.float64)
-        for surface in surfaces:
-            if surface.texture.base.shape[2] == 4:
-                late.append(surface)
+        late = []
+        for seen in _projected(list(surfaces), view):
+            if seen.surface.texture.base.shape[2] == 4:
+                late.append(seen)
             else:
-                self._draw_one(surface, view, lens, rays)
-        for surface in reversed(late):
-            self._draw_one(surface, view, lens, rays)
+                self._draw_one(seen)
+        for seen in reversed(late):
+            self._draw_one(seen)
 
-    def _draw_one(self, surface: Surface, view: View, lens: Floats, rays: Floats) -> None:
-        seen = (surface.corners - view.place) @ view.rotation.T
-        seen = clip_near(seen)
-        if len(seen) < 3:
-            return
-        flat = seen @ lens.T
-        outline = flat[:, :2] / flat[:, 2:]
-        height, width = self.nearness.shape
-        left, top = np.maximum(np.floor(outline.min(axis=0)) - 1, 0).astype(int).tolist()
-        right, bottom = np.ceil(outline.max(axis=0)).astype(int).tolist()
-        right, bottom = min(right + 2, width), min(bottom + 2, height)
-        if right - left < 1 or bottom - top < 1:
-            return
+    def _draw_one(self, seen: "_Seen") -> None:
+        left, top, right, bottom = seen.box
         box = np.s_[top:bottom, left:right]
-        u, v = view.rotation @ surface.u, view.rotation @ surface.v
-        origin = view.rotation @ (surface.origin - view.place)
-        # n . p = n . origin on the plane and p = z * ray, so 1 / z is linear in the pixel
-        normal = _cross(u, v)
-        reach = float(normal @ origin)
-        if abs(reach) < 1e-7:
-            return
-        a, b, c = (rays @ normal / reach).tolist()
-        near = (np.float32(b) * self._ys[top:bottom] + np.float32(c)) + np.float32(a) * self._xs[
-            :, left:right
-        ]
+        a, b, c = seen.plane
+        near = (b * self._ys[top:bottom] + c) + a * self._xs[:, left:right]
         shape: Picture = np.zeros(near.shape, np.uint8)
-        points = np.clip((outline - [left, top]) * (1 << _SHIFT), -1e7, 1e7).round()
-        cv2.fillConvexPoly(shape, points.astype(np.int32), 255, cv2.LINE_8, _SHIFT)
+        points = np.array([(_fixed(x - left), _fixed(y - top)) for x, y in seen.outline], np.int32)
+        cv2.fillConvexPoly(shape, points, 255, cv2.LINE_8, _SHIFT)
         behind = self.nearness[box]
         mask = cv2.bitwise_and(shape, cv2.compare(near, behind, cv2.CMP_GT))
         x, y, w, h = cv2.boundingRect(mask)
@@ -191,11 +171,9 @@ class Canvas:
         # Most of what stands behind something peeks out in a corner alone.
         part = np.s_[y : y + h, x : x + w]
         mask, near, behind = mask[part], near[part], behind[part]
-        middle = outline.clip([left, top], [right, bottom]).mean(axis=0)
         left, top, right, bottom = left + x, top + y, left + x + w, top + y + h
         box = np.s_[top:bottom, left:right]
-        matrix = lens @ np.stack([u, v, origin], axis=1)
-        texture = self._warp(surface, matrix, middle, (left, top, right, bottom))
+        texture = _warp(seen, (left, top, right, bottom))
         target = self.colour[box]
         if texture.shape[2] == 4:
             alpha = cv2.bitwise_and(np.ascontiguousarray(texture[:, :, 3]), mask)
@@ -205,45 +183,108 @@ class Canvas:
         else:
             cv2.copyTo(texture, mask, target)
         cv2.copyTo(near, mask, behind)
-        self._glows |= surface.glow
+        glow = seen.surface.glow
+        self._glows |= glow
         if self._glows:
-            cv2.copyTo(np.full_like(mask, 255 if surface.glow else 0), mask, self.glow[box])
-
-    @staticmethod
-    def _warp(
-        surface: Surface, matrix: Floats, middle: Floats, box: tuple[int, int, int, int]
-    ) -> Picture:
-        """Return the texture as it lies in a box of the picture, from the copy that fits its middle."""
-        left, top, right, bottom = box
-        height, width = surface.texture.base.shape[:2]
-        back = np.linalg.inv(matrix)
-        p = back @ [middle[0], middle[1], 1.0]
-        dx = (back[:2, 0] * p[2] - p[:2] * back[2, 0]) / p[2] ** 2  # texture shares per pixel
-        dy = (back[:2, 1] * p[2] - p[:2] * back[2, 1]) / p[2] ** 2
-        steps = np.hypot(dx, dy) * [width, height]
-        nx, ny = (
-            np.clip(np.floor(np.log2(np.maximum(steps, 1e-9)) + 0.35), 0, 9).astype(int).tolist()
-        )
-        picture, sx, sy = surface.texture.level(nx, ny)
-        # picture pixel -> texture share -> texel; texel centres are whole numbers, so half a texel off
-        texels = np.array([[width * sx, 0, -0.5], [0, height * sy, -0.5], [0, 0, 1.0]])
-        shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
-        return np.asarray(
-            cv2.warpPerspective(
-                picture,
-                texels @ back @ shift,
-                (right - left, bottom - top),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            ),
-            dtype=np.uint8,
-        )
+            cv2.copyTo(np.full_like(mask, 255 if glow else 0), mask, self.glow[box])
 
 
-def _cross(one: Floats, other: Floats) -> Floats:
-    """Return the cross product of two vectors (3,), ten times as fast as numpy's for any shapes."""
-    (a, b, c), (x, y, z) = one.tolist(), other.tolist()
-    return np.array([b * z - c * y, c * x - a * z, a * y - b * x])
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A surface as a camera sees it: its outline in pixels, in a box (left, top, right, bottom).
+
+    One over the distance ahead is a x + b y + c with `plane` (a, b, c); `back` (3, 3) takes pixels to
+    shares of the texture.
+    """
+
+    surface: Surface
+    outline: list[list[float]]
+    box: tuple[int, int, int, int]
+    plane: tuple[np.float32, np.float32, np.float32]
+    back: Floats
+
+
+def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
+    """Yield what of the surfaces lies in the picture, all computed at once."""
+    if not surfaces:
+        return
+    lens = view.lens
+    # Of each surface, in rows and camera coordinates: u, v, origin.
+    frames = np.array([(s.u, s.v, s.origin - view.place) for s in surfaces]) @ view.rotation.T
+    # n . p = n . origin on the plane and p = z * ray, so 1 / z is linear in the pixel
+    normals = np.cross(frames[:, 0], frames[:, 1])
+    reaches = np.einsum("ij,ij->i", normals, frames[:, 2])
+    sidelong = np.abs(reaches) < 1e-7
+    frames[sidelong] = np.eye(3)
+    reaches[sidelong] = 1.0
+    planes = (normals @ np.linalg.inv(lens) / reaches[:, None]).astype(np.float32)
+    backs = np.linalg.inv(lens @ frames.transpose(0, 2, 1))
+    width, height = view.size
+    counts = [len(surface.polygon) for surface in surfaces]
+    u, v, origins = np.repeat(frames, counts, axis=0).transpose(1, 0, 2)
+    shares = np.concatenate([surface.polygon for surface in surfaces])
+    corners = shares[:, :1] * u + shares[:, 1:] * v + origins
+    in_front, points = (corners[:, 2] > _NEAR_M).tolist(), _points(corners, lens)
+    width, height = view.size
+    stop = 0
+    for number, count in enumerate(counts):
+        start, stop = stop, stop + count
+        outline = points[start:stop]
+        if not all(in_front[start:stop]):
+            outline = _points(clip_near(corners[start:stop]), lens)
+        if sidelong[number] or len(outline) < 3:
+            continue
+        xs, ys = zip(*outline, strict=True)
+        left, top = max(math.floor(min(xs)) - 1, 0), max(math.floor(min(ys)) - 1, 0)
+        right, bottom = min(math.ceil(max(xs)) + 2, width), min(math.ceil(max(ys)) + 2, height)
+        if right > left and bottom > top:
+            box, plane = (left, top, right, bottom), tuple(planes[number])
+            yield _Seen(surfaces[number], outline, box, plane, backs[number])
+
+
+def _points(corners: Floats, lens: Floats) -> list[list[float]]:
+    """Return where corners (n, 3) in camera coordinates are in the picture, in pixels."""
+    flat = corners.reshape(-1, 3) @ lens.T
+    points: list[list[float]] = (flat[:, :2] / np.maximum(flat[:, 2:], _NEAR_M)).tolist()
+    return points
+
+
+def _fixed(pixels: float) -> int:
+    """Return a length as OpenCV wants it: in fractions of a pixel, and not beyond its reach."""
+    return round(min(max(pixels * (1 << _SHIFT), -1e7), 1e7))
+
+
+def _warp(seen: _Seen, box: tuple[int, int, int, int]) -> Picture:
+    """Return the texture as it lies in a box of the picture, from the copy that fits its middle."""
+    left, top, right, bottom = box
+    texture = seen.surface.texture
+    height, width = texture.base.shape[:2]
+    low, high = seen.box[:2], seen.box[2:]
+    inside = [[min(max(p[k], low[k]), high[k]) for p in seen.outline] for k in (0, 1)]
+    x, y = (sum(values) / len(values) for values in inside)
+    (a, b, c), (d, e, f), (g, h, i) = seen.back.tolist()
+    ahead = g * x + h * y + i
+    across, down = (a * x + b * y + c) / ahead, (d * x + e * y + f) / ahead
+    # Texels per pixel, along the texture's x and y.
+    steps = (
+        math.hypot(a - across * g, b - across * h) / abs(ahead) * width,
+        math.hypot(d - down * g, e - down * h) / abs(ahead) * height,
+    )
+    nx, ny = (min(max(math.floor(math.log2(max(step, 1e-9)) + 0.35), 0), 9) for step in steps)
+    picture, sx, sy = texture.level(nx, ny)
+    # picture pixel -> texture share -> texel; texel centres are whole numbers, so half a texel off
+    texels = np.array([[width * sx, 0, -0.5], [0, height * sy, -0.5], [0, 0, 1.0]])
+    shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
+    return np.asarray(
+        cv2.warpPerspective(
+            picture,
+            texels @ seen.back @ shift,
+            (right - left, bottom - top),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        dtype=np.uint8,
+    )
 
 
 def clip_near(corners: Floats) -> Floats:
