@@ -1,6 +1,7 @@
 """Which pictures to keep of a clip: a budget spent on its ends, its turns, then its widest gaps."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WINDOW_US = 500_000  # how far a sharper picture may be fetched from
-_BESIDE_US = 500_000  # how far before and after a turn its two sides are shown
+_BESIDE_US = 500_000  # how far before and after a turn its two sides are shown best
+_SIDE_US = 2_000_000  # a picture this near shows that side, too
 _LEAST_GAP_US = 1_000_000  # no picture is worth its place between two that are nearer than this
 _DUPLICATE_LEVELS = 3.0  # mean difference of grey levels; noise and compression alone make 1 to 2
 
@@ -42,12 +44,18 @@ class Choice:
     reason: str
 
 
+def briefly(reason: str) -> str:
+    """Return a reason without its figures: `between turn 3 and look 4`."""
+    return re.sub(r" \([^)]*\)", "", reason)
+
+
 def choose(candidates: Sequence[Candidate], events: Sequence[Event], budget: int) -> list[Choice]:
     """Return at most `budget` choices in time order; candidates must be in time order.
 
     First and last come first, then the middle of every event, then their two sides, heavier
     events before lighter ones, then the middle of the widest gap as long as that shows something
-    new. Damaged pictures are taken only where there is no other.
+    new. One picture between two events that are close is a side of both. Damaged pictures are taken
+    only where there is no other.
     """
     if not candidates:
         return []
@@ -60,9 +68,9 @@ def choose(candidates: Sequence[Candidate], events: Sequence[Event], budget: int
     for event in ranked:
         kept.take((event.start_us + event.end_us) // 2, _core(event), f"middle of {event.name}")
     for event in ranked:
-        before, after = _sides(event, in_time, first_us, last_us)
-        kept.take(before[1] - _BESIDE_US, before, f"before {event.name}")
-        kept.take(after[0] + _BESIDE_US, after, f"after {event.name}")
+        for side in _sides(event, in_time, first_us, last_us):
+            if not kept.shows(side.near):
+                kept.take(side.wish_us, side.best, side.reason)
     kept.fill_gaps()
     return kept.in_time()
 
@@ -74,16 +82,40 @@ def _core(event: Event) -> tuple[int, int]:
     return middle - reach, middle + reach
 
 
-def _sides(
-    event: Event, in_time: Sequence[Event], first_us: int, last_us: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the spans before and after an event, half-way to its neighbours at most."""
-    ends = [other.end_us for other in in_time if other.end_us <= event.start_us]
-    starts = [other.start_us for other in in_time if other.start_us >= event.end_us]
-    earliest = (max(ends) + event.start_us) // 2 if ends else first_us
-    latest = (min(starts) + event.end_us) // 2 if starts else last_us
-    before = max(earliest, event.start_us - 2 * _BESIDE_US), event.start_us
-    return before, (event.end_us, min(latest, event.end_us + 2 * _BESIDE_US))
+@dataclass(frozen=True)
+class _Side:
+    """One side of an event: where a picture shows it, where best, and what to say of that one."""
+
+    near: tuple[int, int]
+    best: tuple[int, int]
+    wish_us: int
+    reason: str
+
+
+def _sides(event: Event, in_time: Sequence[Event], first_us: int, last_us: int) -> Iterator[_Side]:
+    """Yield the sides before and after an event."""
+    start_us, end_us = event.start_us, event.end_us
+    earlier = [other for other in in_time if other.end_us <= start_us]
+    later = [other for other in in_time if other.start_us >= end_us]
+    since_us = earlier[-1].end_us if earlier else first_us
+    until_us = later[0].start_us if later else last_us
+    if earlier and start_us - since_us <= _SIDE_US:
+        yield _between(earlier[-1], event)
+    else:
+        near = max(since_us, start_us - _SIDE_US), start_us
+        best = max(since_us, start_us - 2 * _BESIDE_US), start_us
+        yield _Side(near, best, start_us - _BESIDE_US, f"before {event.name}")
+    if later and until_us - end_us <= _SIDE_US:
+        yield _between(event, later[0])
+    else:
+        near = end_us, min(until_us, end_us + _SIDE_US)
+        best = end_us, min(until_us, end_us + 2 * _BESIDE_US)
+        yield _Side(near, best, end_us + _BESIDE_US, f"after {event.name}")
+
+
+def _between(one: Event, other: Event) -> _Side:
+    span = one.end_us, other.start_us
+    return _Side(span, span, sum(span) // 2, f"between {one.name} and {other.name}")
 
 
 class _Kept:
@@ -97,6 +129,10 @@ class _Kept:
 
     def in_time(self) -> list[Choice]:
         return [Choice(index, self._reasons[index]) for index in sorted(self._reasons)]
+
+    def shows(self, span: tuple[int, int]) -> bool:
+        """Tell whether a picture in this span is kept."""
+        return any(span[0] <= self._times[index] <= span[1] for index in self._reasons)
 
     def take(self, wish_us: int, span: tuple[int, int], reason: str) -> bool:
         """Keep the sharpest candidate in the span, else the nearest; not what is there already."""

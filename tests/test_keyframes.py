@@ -56,6 +56,24 @@ def test_a_small_budget_goes_to_the_middles_then_to_the_heaviest_sides() -> None
     ]
 
 
+def test_one_picture_between_two_near_turns_is_a_side_of_both() -> None:
+    among = candidates(100)
+    near = [turn(20, 22, 90, "turn 1"), turn(23.5, 25, 80, "turn 2")]
+    found = choose(among, near, budget=16)
+    between = [one for one in found if 22 * SECOND <= among[one.index].t_us <= 23.5 * SECOND]
+    assert [one.reason for one in between] == ["between turn 1 and turn 2"]
+    reasons = {one.reason for one in found}
+    assert {"before turn 1", "after turn 2"} <= reasons
+    assert not {"after turn 1", "before turn 2"} & reasons
+
+
+def test_the_start_of_the_clip_is_the_side_of_a_turn_right_after_it() -> None:
+    among = candidates(100)
+    reasons = [one.reason for one in choose(among, [turn(1.2, 3, 90)], budget=8)]
+    assert "start of the clip" in reasons
+    assert "before turn" not in reasons
+
+
 def test_what_is_left_halves_the_widest_gaps() -> None:
     among = candidates(81)
     found = choose(among, [], budget=5)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.gates import judged_by
+from pipeline.keyframes import briefly
 from pipeline.records import (
     Clip,
     Finding,
@@ -159,7 +160,7 @@ def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Galle
                     Still(
                         place.media_path(frame.media),
                         frame.t_us - clip.start_us,
-                        plain(frame.reason),
+                        briefly(frame.reason),
                     )
                     for frame in frames[clip.clip_id]
                 ],
@@ -202,11 +203,6 @@ def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
     for row in rows:
         groups[row.clip_id].append(row)
     return groups
-
-
-def plain(reason: str) -> str:
-    """Return why a keyframe was kept, without the figures in brackets."""
-    return reason.partition(" (")[0]
 
 
 def _thinned(headings: Sequence[Heading], clip: Clip) -> list[tuple[int, float]]:

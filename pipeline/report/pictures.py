@@ -9,13 +9,16 @@ import matplotlib.image as mpl_image
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from pipeline.errors import plain
+from pipeline.keyframes import briefly
 from pipeline.records import Clip, Frame, Heading, Turn
 from pipeline.route import print_time
 from pipeline.store import Place
 
 _COLUMNS = 8
+_TITLE_SIGNS = 29  # fit above a picture at 7 points
 _WIDTH = 13.0  # inches; at 110 dpi the sheet is 1430 px wide, a README's width twice over
 _COLOURS = {"left": "#3b76c4", "right": "#d9822b", "around": "#8a55b5"}
 _INK, _FAINT = "#24292f", "#d0d7de"
@@ -84,9 +87,9 @@ def _draw_frame(axes: Axes, sheet: Sheet, frame: Frame, place: Place) -> None:
     for side in axes.spines.values():
         side.set(color=colour, linewidth=2.2 if inside else 0.8)
     axes.set(xticks=[], yticks=[])
-    time = print_time(frame.t_us - sheet.clip.start_us)
-    reason = frame.reason.partition(" (")[0]
-    axes.set_title(f"{time}  {reason}", fontsize=7, pad=2.5, color=_INK, loc="left")
+    title = f"{print_time(frame.t_us - sheet.clip.start_us)}  {briefly(frame.reason)}"
+    size = min(7.0, 7.0 * _TITLE_SIGNS / len(title))  # a long one must not reach into the next
+    axes.set_title(title, fontsize=size, pad=2.5, color=_INK, loc="left")
 
 
 def _draw_heading(axes: Axes, sheet: Sheet) -> None:
@@ -108,6 +111,7 @@ def _draw_heading(axes: Axes, sheet: Sheet) -> None:
             fontsize=8,
             color=colour,
             rotation=0 if end - begin > 0.06 * (sheet.clip.end_us - start) / 1e6 else 90,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over the curve
         )
     for frame in sheet.frames:
         axes.axvline((frame.t_us - start) / 1e6, ymax=0.04, color=_INK, linewidth=1)
