@@ -172,6 +172,20 @@ def test_only_every_second_picture_is_wanted_while_the_head_is_calm() -> None:
     assert course(0, tracker.steps).yaw_degrees[-1] == pytest.approx(90, abs=3)
 
 
+@pytest.mark.parametrize(
+    ("before", "last", "wanted"), [(3, 20, True), (20, 20, False), (20, 3, False)]
+)
+def test_every_picture_is_wanted_as_soon_as_the_head_turns_ever_faster(
+    before: float, last: float, wanted: bool
+) -> None:
+    tracker = Tracker(Lens(70))
+    tracker.add(400_000, seen(texture(), 0, Lens(70)))
+    for start_us, speed in ((0, before), (200_000, last)):
+        turned = 0.0, speed / 5, 0.0
+        tracker.steps.append(Step(start_us, start_us + 200_000, turned, 0.9, 0.0, (0.0, 0.0, 1.0)))
+    assert tracker.wants(500_000) == wanted
+
+
 def test_a_picture_left_out_is_looked_at_if_a_turn_begins_there() -> None:
     lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
     yaws = np.interp(np.arange(30), [0, 19, 25, 29], [0, 0, 90, 90]).tolist()
@@ -220,6 +234,17 @@ def test_kinds_and_thresholds() -> None:
         if found:
             assert found[0].yaw_degrees == pytest.approx(degrees, abs=0.5)
             assert 2_800_000 <= found[0].start_us < found[0].end_us <= 5_200_000
+
+
+@pytest.mark.parametrize(("stretched", "kinds"), [(1, ["around"]), (2, ["left", "left"])])
+def test_half_a_second_still_and_half_a_second_of_sway_are_no_rest(
+    stretched: int, kinds: list[str]
+) -> None:
+    pause = [0] * 5 * stretched + [8, 8, -8, -8] * 2 * stretched
+    rates = np.array([0] * 20 + [40] * 22 + pause + [40] * 22 + [0] * 20)
+    yaw = np.concatenate([[0], rates.cumsum() / 10])
+    found = swings(Course(np.arange(len(yaw)) * 100_000, yaw))
+    assert [swing.kind for swing in found] == kinds
 
 
 def test_a_rest_parts_two_turns_and_a_short_one_does_not() -> None:
