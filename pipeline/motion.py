@@ -33,8 +33,8 @@ _TURNING = math.radians(2)  # in a step: going on like that is more likely than 
 _COARSE_WIDTH = 40
 _SAME_LIGHT = 0.02  # change of the mean that LK bears
 _APART_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
-# While the head turns fast. On walks at twice their speed, angles are off by 3.5 % then instead of
-# 11 % (90th percentile), and 9 of 214 turns are missed instead of 14.
+# While the head turns fast. On walks at twice their speed, angles are off by 3.2 % then instead of
+# 12 % (90th percentile), and 9 of 214 turns are missed instead of 18.
 _CLOSE_US, _FAST_DEGREES_PER_SECOND = 70_000, 40.0
 _CALM_US = 160_000
 _CALM_STEPS = 2  # in a row, before every second picture is enough
