@@ -80,7 +80,7 @@ def tick_us(stream: VideoStream) -> Fraction:
 
 
 def in_us(ticks: int, tick: Fraction) -> int:
-    """Return ticks in microseconds, rounded; a Fraction's own product takes ten times as long."""
+    """Return ticks in microseconds, rounded; a Fraction's own product takes six times as long."""
     return round(ticks * tick.numerator / tick.denominator)
 
 
