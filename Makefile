@@ -71,11 +71,11 @@ lint: .venv/ready-dev
 types: .venv/ready-dev
 	@$(BIN)/mypy
 
+# Without one of them the rest is still measured, and the next run tries again.
 .peers/ready: benchmarks/peers/requirements.txt .venv/ready-dev
 	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
-	@grep -v '^#' $< | while read -r peer; do \
-	  .peers/bin/python -m pip install -q --disable-pip-version-check "$$peer" || echo "$$peer does not install here, so it is not compared"; done
-	@touch $@
+	@touch $@; for peer in $$(grep -v '^#' $<); do \
+	  .peers/bin/python -m pip install -q --disable-pip-version-check "$$peer" || { echo "$$peer does not install here"; rm -f $@; }; done
 
 bench: .venv/ready-dev .peers/ready
 	@for script in $(filter-out benchmarks/torture.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
