@@ -44,7 +44,7 @@ frames: .venv/ready
 	@$(EGOST) frames $(if $(VIDEOS),"$(VIDEOS)")
 
 generate-qa: .venv/ready
-	@$(EGOST) generate-qa
+	@$(EGOST) generate-qa $(FLAGS)
 
 label-studio: .venv/ready
 	@$(EGOST) label-studio start --port $(PORT)

@@ -77,18 +77,31 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
 
 
 @cli.command("generate-qa")
-@click.option("--dry-run", is_flag=True, help="Tell requests, tokens and cost; send nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print requests, tokens and cost, and what would stay because people judged it; send nothing.",
+)
+@click.option("--redraft", is_flag=True, help="Also replace drafts that people have judged.")
+@click.option("--recompose", is_flag=True, help="Also replace items that people have audited.")
 @common
 @click.pass_context
-def generate_qa(context: click.Context, dry_run: bool) -> None:
-    """Draft routes, compose items, check them."""
+def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose: bool) -> None:
+    """Draft routes, compose items, check them.
+
+    What people have judged or audited stays as it is, even if a prompt, a word or a setting changed,
+    until you ask for --redraft or --recompose.
+    """
     from pipeline import modelwork
 
+    asked = {"--redraft": redraft, "--recompose": recompose}
+    redo = {flag for flag, given in asked.items() if given}
     with open_workspace(context) as space:
         if dry_run:
-            click.echo(modelwork.estimate(space))
+            for line in modelwork.estimate(space, redo):
+                click.echo(line)
             return
-        tell(context, space, modelwork.generate(space))
+        tell(context, space, modelwork.generate(space, redo))
 
 
 add_people_commands(cli)

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from pipeline.config import Settings
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.pool import in_pool
-from pipeline.records import Rejection, Row, digest, digest_of
+from pipeline.records import Held, Rejection, Row, digest, digest_of
 from pipeline.store import Place, Rows, Store
 
 SCAN, PULL = "scan", "pull"  # rows that come from outside: files found on disk, people's verdicts
@@ -74,6 +74,10 @@ class Stage:
     decode a video again). A `light` function runs in this process: handing its rows over would take
     longer. `section` names another stage whose settings it shares; a stage that its settings don't
     want (`wanted`) has no units. Raise `version` when the same input should give others.
+
+    What people have judged is replaced only when the user asks for it: `judged(store)` names the
+    units that keep their rows even though their key has changed; a stage with one unit for all rows
+    decides that row by row instead, from `Rows.redo`. `redo` is the flag with which the user asks.
     """
 
     name: str
@@ -91,6 +95,8 @@ class Stage:
     light: bool = False
     section: str = ""
     wanted: Callable[[Any], bool] | None = None
+    judged: Callable[[Store], set[str]] | None = None
+    redo: str = ""
 
     def key_head(self, settings: Settings, place: Place) -> str:
         """Return the digest of what all units of this stage depend on."""
@@ -131,6 +137,8 @@ class Summary:
     rejected: int = 0
     failed: int = 0
     beside: int = 0  # rejections of something else than a unit: a sidecar, a pair of flips
+    held: int = 0  # of the kept ones: those that would be replaced if nobody had judged them
+    redo: str = ""  # the flag that replaces them
 
     @property
     def total(self) -> int:
@@ -144,23 +152,37 @@ class Summary:
         parts += [f"{self.beside} other rejection{'s' * (self.beside > 1)}"] if self.beside else []
         hint = " (egost rejections)" if self.rejected or self.failed or self.beside else ""
         noun = self.noun.removesuffix("s") if self.total == 1 else self.noun
-        return f"{self.stage}: {self.total} {noun}: {', '.join(parts)}{hint}"
+        line = f"{self.stage}: {self.total} {noun}: {', '.join(parts)}{hint}"
+        if self.held:
+            line += (
+                f"\n  {self.held} of the kept {self.noun} are out of date but have been judged by "
+                f"people, so they stay as they are; {self.redo} would replace them (--dry-run lists them)"
+            )
+        return line
 
 
 Outcome = Iterable[Row] | RowError
 
 
 def run_stage(
-    stage: Stage, store: Store, settings: Settings, how: RunSettings, upstream: Sequence[str]
+    stage: Stage,
+    store: Store,
+    settings: Settings,
+    how: RunSettings,
+    upstream: Sequence[str],
+    *,
+    redo: bool = False,
 ) -> Summary:
     """Run the units of a stage that are new or changed, drop those that are gone, rebuild its tables.
 
-    `upstream` names the stages whose rows this one may see. Raises UserError when the user has to
-    act, GateError when more than `max_failed` of the units failed.
+    `upstream` names the stages whose rows this one may see; `redo` replaces what people have judged,
+    too. Raises UserError when the user has to act, GateError when more than `max_failed` of the
+    units failed.
     """
-    units = list(_units(stage, store, settings, upstream))
+    units = list(_units(stage, store, settings, upstream, redo=redo))
     known = store.keys(stage.name)
-    todo = [unit for unit in units if known.get(unit.id) != unit.key]
+    todo, judged = _changed(stage, store, units, known, redo=redo)
+    held = len(judged)
     before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
     store.forget(stage.name, known.keys() - {unit.id for unit in units})
     ids, tried = [unit.id for unit in units], {unit.id for unit in todo}
@@ -170,8 +192,10 @@ def run_stage(
         # What the units saw may be as much as the tables that are written now.
         units.clear()
         todo.clear()
+        judged.clear()
         store.rebuild()
-    summary = _summary(stage, store, ids, tried, before)
+    held = held or len(store.rows(Held, [stage.name]))
+    summary = replace(_summary(stage, store, ids, tried, before), held=held, redo=stage.redo)
     if summary.failed > how.max_failed * summary.total:
         raise GateError(
             stage.name,
@@ -191,14 +215,40 @@ def _work(
             bar.update()
 
 
-def pending(stage: Stage, store: Store, settings: Settings, upstream: Sequence[str]) -> list[Unit]:
-    """Return the units that a run would work on: the new and the changed ones."""
-    known = store.keys(stage.name)
-    return [one for one in _units(stage, store, settings, upstream) if known.get(one.id) != one.key]
+@dataclass(frozen=True)
+class Pending:
+    """The units that a run would work on, and those that it would leave because people judged them."""
+
+    todo: list[Unit]
+    held: list[Unit]
+
+
+def pending(
+    stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool = False
+) -> Pending:
+    """Return what a run with these settings would work on; nothing is run."""
+    units = _units(stage, store, settings, upstream, redo=redo)
+    return Pending(*_changed(stage, store, units, store.keys(stage.name), redo=redo))
+
+
+def _changed(
+    stage: Stage, store: Store, units: Iterable[Unit], known: Mapping[str, str], *, redo: bool
+) -> tuple[list[Unit], list[Unit]]:
+    """Return the new and changed units, and apart from them those that people's judgements hold."""
+    if redo and stage.per is None and store.rows(Held, [stage.name]):
+        return list(units), []
+    changed = [unit for unit in units if known.get(unit.id) != unit.key]
+    if redo or not changed or stage.judged is None:
+        return changed, []
+    judged = stage.judged(store)
+    return (
+        [unit for unit in changed if unit.id not in judged],
+        [unit for unit in changed if unit.id in judged],
+    )
 
 
 def _units(
-    stage: Stage, store: Store, settings: Settings, upstream: Sequence[str]
+    stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool
 ) -> Iterator[Unit]:
     if stage.wanted and not stage.wanted(settings):
         return
@@ -207,7 +257,7 @@ def _units(
     earlier = _Earlier(stage, store)
     key = partial(stage.key, stage.key_head(settings, store.place))
     if stage.per is None:
-        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier))
+        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier, redo))
         return
     grouped, before = (
         {kind: _grouped(rows, stage.per, kind) for kind, rows in kinds.items()}
@@ -218,7 +268,7 @@ def _units(
             _frozen({kind: by.get(getattr(row, link), ()) for kind, (link, by) in groups.items()})
             for groups in (grouped, before)
         )
-        yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, own))
+        yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, own, redo))
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,18 @@ A stage sees the rows of the stages before it, and what came from outside: files
 verdicts that a pull brought. How units are mapped is in engine.py, where rows lie in store.py.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config, Settings
-from pipeline.engine import Later, RunSettings, Stage, Summary, run_stage
+from pipeline.engine import Later, Pending, RunSettings, Stage, Summary, pending, run_stage
 from pipeline.errors import UserError
 from pipeline.records import (
     Answer,
     Clip,
+    ComposedFrom,
     Finding,
     Frame,
     Heading,
@@ -94,6 +95,8 @@ STAGES = (
         opens=Later("pipeline.stages.draft", "opens"),
         depends=Later("pipeline.stages.draft", "depends"),
         heeds={Video: {"video_id", "consent"}},
+        judged=Later("pipeline.stages.draft", "judged"),
+        redo="--redraft",
     ),
     Stage(
         name="write",
@@ -106,6 +109,8 @@ STAGES = (
         opens=Later("pipeline.stages.write", "opens"),
         depends=Later("pipeline.stages.write", "depends"),
         heeds={Video: {"video_id", "consent"}},
+        judged=Later("pipeline.stages.write", "judged"),
+        redo="--redraft",
         section="draft",
         wanted=lambda settings: bool(settings.tasks),
     ),
@@ -117,6 +122,7 @@ STAGES = (
         settings=ReviewSettings,
         run=Later("pipeline.stages.review"),
         per=None,
+        remembers=(Route,),
         depends=Later("pipeline.stages.review", "depends"),
     ),
     Stage(
@@ -127,9 +133,10 @@ STAGES = (
         settings=ComposeSettings,
         run=Later("pipeline.stages.compose"),
         per=None,
-        remembers=(Item,),
+        remembers=(Item, ComposedFrom),
         depends=Later("pipeline.stages.compose", "depends"),
         heeds={Video: {"video_id", "split", "split_group"}},
+        redo="--recompose",
     ),
     Stage(
         name="check",
@@ -184,8 +191,11 @@ class Space:
     store: Store
     config: Config
 
-    def run(self, names: Iterable[str]) -> Iterator[Summary]:
-        """Run these stages in order; each yields what it did."""
+    def run(self, names: Iterable[str], redo: Container[str] = ()) -> Iterator[Summary]:
+        """Run these stages in order; each yields what it did.
+
+        `redo` holds the flags (`--redraft`, `--recompose`) that let judged work be replaced.
+        """
         how = self.config.settings("run", RunSettings)
         wanted = set(names)
         for index, stage in enumerate(STAGES):
@@ -194,7 +204,14 @@ class Space:
                 if stage.wanted and not (stage.wanted(settings) or self.store.keys(stage.name)):
                     continue  # not asked for, and nothing of it to clear away
                 upstream = [earlier.name for earlier in STAGES[:index]]
-                yield run_stage(stage, self.store, settings, how, upstream)
+                yield run_stage(stage, self.store, settings, how, upstream, redo=stage.redo in redo)
+
+    def pending(self, name: str, redo: Container[str] = ()) -> Pending:
+        """Return the units that a run of this stage would work on now."""
+        index = next(index for index, stage in enumerate(STAGES) if stage.name == name)
+        stage, upstream = STAGES[index], [earlier.name for earlier in STAGES[:index]]
+        settings = self.config.settings(stage.section or name, stage.settings)
+        return pending(stage, self.store, settings, upstream, redo=stage.redo in redo)
 
     def recorded(self) -> dict[str, dict[str, object]]:
         """Return all settings in force, for a release's manifest."""

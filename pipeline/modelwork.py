@@ -1,50 +1,76 @@
 """What a model's work amounts to: what it cost, and whether the items it wrote give their answers away."""
 
+import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from pipeline import flow, templates
 from pipeline.clients.estimate import Estimate
 from pipeline.clients.journal import Journal, Totals
-from pipeline.engine import pending
 from pipeline.errors import GateError, UserError
-from pipeline.records import Clip, Item, Rejection, Route, Video, Written
-from pipeline.settings import DraftSettings
-from pipeline.stages import draft, write
+from pipeline.records import Clip, Held, Item, Rejection, Route, Video, Written
+from pipeline.settings import ComposeSettings, DraftSettings
+from pipeline.stages import compose, draft, write
 from pipeline.store import Place, Store
 
 log = logging.getLogger(__name__)
 
 _ASKING = {"draft": "a route", "write": "an item of draft.tasks"}  # stages that ask a model
+_DRAFTED_BY = "drafted_by"  # the note of the workspace that holds [provider, model] as JSON
 _ENOUGH = 100  # items; of fewer, 25 % right by chance alone reads anything from 15 to 35 %
 _SAMPLE = 1_000  # items that are probed: about 10 s
 
 
-def estimate(space: flow.Space) -> Estimate:
-    """Return what a model would still be asked, for routes and for items; send nothing."""
+def estimate(space: flow.Space, redo: Container[str] = ()) -> Iterator[str]:
+    """Yield what a run would ask a model, and what it would leave because people have judged it.
+
+    Nothing is sent and nothing is stored.
+    """
     settings = space.config.settings("draft", DraftSettings)
-    found = Estimate("")
+    _refuse_other_drafter(space, settings, redo)
+    found, held = Estimate(""), []
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
-        index = next(index for index, stage in enumerate(flow.STAGES) if stage.name == name)
-        upstream = [stage.name for stage in flow.STAGES[:index]]
-        units = pending(flow.STAGES[index], space.store, settings, upstream)
-        found += of((unit.rows for unit in units), settings, space.place)
-    return found
+        pending = space.pending(name, redo)
+        held += [f"  {name}: clip {unit.id}" for unit in pending.held]
+        found += of((unit.rows for unit in pending.todo), settings, space.place)
+    yield str(found)
+    if held:
+        yield f"{len(held)} would stay as they are because people have judged them; --redraft would replace:"
+        yield from held
+    items = _held_items(space, redo)
+    if items:
+        yield f"{len(items)} items would stay as they are because people have audited them; --recompose would replace:"
+        yield from (f"  compose: item {item_id}" for item_id in items)
 
 
-def generate(space: flow.Space) -> Iterator[object]:
+def _held_items(space: flow.Space, redo: Container[str]) -> list[str]:
+    """Return the audited items that a composition of the rows as they are now would keep."""
+    pending = space.pending("compose", redo).todo
+    if not pending:
+        return [row.item_id for row in space.store.rows(Held, ["compose"])]
+    settings = space.config.settings("compose", ComposeSettings)
+    composed = (row for unit in pending for row in compose.run(unit.rows, settings, space.place))
+    return sorted(row.item_id for row in composed if isinstance(row, Held))
+
+
+def generate(space: flow.Space, redo: Container[str] = ()) -> Iterator[object]:
     """Draft, compose and check; then tell what a model cost and how blind its items are.
 
-    Raise GateError at the end if a model was to answer and not one clip came out of it.
+    What people have judged stays unless `redo` holds `--redraft` or `--recompose`. Raise GateError
+    at the end if a model was to answer and not one clip came out of it.
     """
-    for name in space.config.settings("draft", DraftSettings).tasks:
+    settings = space.config.settings("draft", DraftSettings)
+    for name in settings.tasks:
         templates.load_task(name)  # a task that isn't there is told before routes are paid for
+    _refuse_other_drafter(space, settings, redo)
     before, written = totals(space.place), _written_items(space.store)
     in_vain: list[str] = []
     try:
-        for summary in space.run(flow.GENERATE):
+        for summary in space.run(flow.GENERATE, redo):
             yield summary
+            if summary.stage == "draft":
+                _note_drafter(space.store, settings)
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 in_vain.append(summary.stage)
     except UserError:
@@ -57,6 +83,41 @@ def generate(space: flow.Space) -> Iterator[object]:
         yield from leaks(space.store)
     if in_vain:
         raise _nothing(space.store, in_vain[0])
+
+
+def _drafter(settings: DraftSettings) -> list[str | None]:
+    """Return the provider and the model that these settings draft routes with."""
+    return [settings.provider, None if settings.provider == "motion" else settings.model]
+
+
+def _note_drafter(store: Store, settings: DraftSettings) -> None:
+    """Note who drafted this workspace, as soon as one of its drafts is by the drafter in force."""
+    provider, model = _drafter(settings)
+    drafts = store.rows(Route, ["draft"])
+    if any((one.provider, one.model) == (provider, model) for one in drafts):
+        store.set_note(_DRAFTED_BY, json.dumps([provider, model]))
+
+
+def _refuse_other_drafter(space: flow.Space, settings: DraftSettings, redo: Container[str]) -> None:
+    """Raise UserError if another provider or model drafted this workspace and may not be replaced.
+
+    A `--set` that was left out would otherwise replace every draft that a model was paid for.
+    """
+    noted = space.store.note(_DRAFTED_BY)
+    if noted is None or "--redraft" in redo or json.loads(noted) == _drafter(settings):
+        return
+    provider, model = json.loads(noted)
+    given = "".join(
+        f" draft.{name} = {value}"
+        for name, value in zip(("provider", "model"), _drafter(settings), strict=True)
+        if value
+    )
+    before = f"draft.provider = {provider}" + (f" and draft.model = {model}" if model else "")
+    raise UserError(
+        str(space.place.config),
+        f"this workspace was drafted with {before}, but the settings now say{given}",
+        f"set {before} again, or add --redraft to replace the drafts",
+    )
 
 
 def _nothing(store: Store, stage: str) -> GateError:

@@ -385,6 +385,29 @@ class Rejection(Row):
     fix: str
 
 
+class ComposedFrom(Row):
+    """What a clip's items were composed from: a digest of the moves, landmarks and actions of its route.
+
+    Kept in done.sqlite only, not as a table: it shows whether an audited item still describes its route.
+    """
+
+    table = "composed_from"
+    key = ("clip_id",)
+    clip_id: str
+    facts: str
+
+
+class Held(Row):
+    """An item that was kept because people have audited it, though composing it now gives another.
+
+    Kept in done.sqlite only, not as a table.
+    """
+
+    table = "held"
+    key = ("item_id",)
+    item_id: str
+
+
 TABLES: dict[str, type[Row]] = {
     kind.table: kind
     for kind in (

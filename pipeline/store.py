@@ -11,23 +11,27 @@ import hashlib
 import heapq
 import io
 import json
+import logging
 import os
 import secrets
 import shutil
 import sqlite3
 import tempfile
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline import __version__
 from pipeline.errors import UserError
 from pipeline.records import TABLES, Row
+
+log = logging.getLogger(__name__)
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -43,7 +47,12 @@ CREATE TABLE IF NOT EXISTS rows (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS built (name TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (name TEXT PRIMARY KEY, stamp INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
+FORMAT = 1
+"""The format of done.sqlite (its `user_version`): raise it with every change that older code would misread."""
+
+_WRITTEN_BY = "written_by"  # the note that names the version of the toolkit that made the format
 
 
 @dataclass(frozen=True)
@@ -128,10 +137,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
 
 @dataclass(frozen=True)
 class Rows(Mapping[type[Row], tuple[Row, ...]]):
-    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time."""
+    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time.
+
+    `redo` is set when the user asked to replace what people have judged (`--recompose`).
+    """
 
     seen: Mapping[type[Row], tuple[Row, ...]]
     earlier: Mapping[type[Row], tuple[Row, ...]] = field(default_factory=dict)
+    redo: bool = False
 
     def __getitem__(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
         """Return the rows of one type, in key order."""
@@ -195,6 +208,16 @@ class Store:
         with self._db:
             for unit in units:
                 self._forget(stage, unit)
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under this name about the whole workspace."""
+        found = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def set_note(self, name: str, value: str) -> None:
+        """Note something about the whole workspace, such as which model drafted it."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def outdate(self, stage: str, unit: str) -> None:
         """Let the stage do a unit again when it next runs; its rows stay until then."""
@@ -298,9 +321,14 @@ def _open(path: Path) -> sqlite3.Connection:
     db = None
     try:
         db = sqlite3.connect(path, timeout=5)
+        _refuse_newer(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(_SCHEMA)
+        _migrate(db, path)
+    except UserError:
+        assert db is not None
+        db.close()
+        raise
     except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
@@ -313,6 +341,71 @@ def _open(path: Path) -> sqlite3.Connection:
             "check the disk and the folder's rights; a damaged file can be moved away and is made again",
         ) from error
     return db
+
+
+def _format_of(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_newer(db: sqlite3.Connection, path: Path) -> None:
+    number = _format_of(db)
+    if number <= FORMAT:
+        return
+    try:
+        note = db.execute("SELECT value FROM notes WHERE name = ?", (_WRITTEN_BY,)).fetchone()
+    except sqlite3.OperationalError:  # a later format may keep its notes elsewhere
+        note = None
+    needed = f"egost {note[0]}" if note else "the version of egost that wrote it"
+    raise UserError(
+        str(path),
+        f"has format {number}, which {needed} wrote; this is egost {__version__}, which reads "
+        f"formats up to {FORMAT}",
+        f"install {needed} or later",
+    )
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to this format, in one transaction, after copying what it was before."""
+    number = _format_of(db)
+    if number == FORMAT:
+        return
+    old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone()
+    if old:
+        copy = path.with_name(f"{path.stem}.format-{number}{path.suffix}")
+        _copy(db, copy)
+        log.warning(
+            f"{path}: updated from format {number} to {FORMAT}; the old file is {copy.name}"
+        )
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.strip().split(";\n"):
+            db.execute(statement)
+        if old and (drafted := _drafted_by(db)):
+            db.execute("INSERT OR REPLACE INTO notes VALUES ('drafted_by', ?)", (drafted,))
+        db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_WRITTEN_BY, __version__))
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _copy(db: sqlite3.Connection, target: Path) -> None:
+    """Copy a whole database, with what its write-ahead log holds; the copy appears whole or not at all."""
+    unfinished = target.with_name(f".tmp-{target.name}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(unfinished)) as copy:
+            db.backup(copy)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _drafted_by(db: sqlite3.Connection) -> str | None:
+    """Return what most drafts of a workspace of format 0, which did not note it, were made by."""
+    makers: Counter[str] = Counter()
+    for (body,) in db.execute("SELECT body FROM rows WHERE stage = 'draft' AND name = 'routes'"):
+        for line in _lines(body):
+            route = json.loads(line)
+            makers[json.dumps([route["provider"], route["model"]])] += 1
+    return makers.most_common(1)[0][0] if makers else None
 
 
 def append_run(place: Place, entry: Mapping[str, object]) -> None:

@@ -486,7 +486,8 @@ def test_a_templates_description_follows_the_corrected_steps(place):
 
 def test_a_models_description_of_the_old_steps_verifies_no_route_items(place):
     right = steps("straight", "right", "straight")
-    doubt, made = verified(clip(), [draft(clip(), WALK)], [verdict("corrected", right)], place)
+    drafted = draft(clip(), WALK).model_copy(update={"provider": "openai", "model": "m"})
+    doubt, made = verified(clip(), [drafted], [verdict("corrected", right)], place)
     assert doubt.kind == "description_stale"
     assert made.verified_categories == ["direction", "landmark", "action"]
 

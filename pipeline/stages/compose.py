@@ -19,6 +19,8 @@ from pipeline.records import (
     Answer,
     Category,
     Clip,
+    ComposedFrom,
+    Held,
     Item,
     Rejection,
     Route,
@@ -92,6 +94,11 @@ class _Asked:
             )
         )
 
+    @property
+    def facts(self) -> str:
+        """The digest of what the route says; the times of its steps don't count."""
+        return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.steps))
+
     def status(self, task: Task) -> tuple[str, str | None]:
         if self.refused:
             return "set_aside", self.refused
@@ -129,7 +136,8 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     for row in rows[Written]:
         written.setdefault(row.clip_id, []).append(row)
     composer.reserve(asked, choices, written)
-    yield from _after_audit(_composed(asked, choices, composer, written), rows[Answer])
+    audited = _Audited.of(rows)
+    yield from _after_audit(_composed(asked, choices, composer, written, audited), rows[Answer])
 
 
 def _chosen(
@@ -149,21 +157,74 @@ def _composed(
     choices: Mapping[str, Choice],
     composer: "_Composer",
     written: Mapping[str, Sequence[Written]],
+    audited: "_Audited",
 ) -> Iterator[Row]:
     for one in asked:
         choice = choices[one.clip.clip_id]
-        for task in ROUTE:
-            yield composer.open_item(one, task)
+        yield ComposedFrom.model_construct(clip_id=one.clip.clip_id, facts=one.facts)
+        yield from audited.over(one, "route", [composer.open_item(one, task) for task in ROUTE])
         for category in SQUARE_CATEGORIES:
+            made: list[Row] = []
             if category in choice.squares:
                 for orientation in ORIENTATIONS:
-                    yield composer.square_item(
-                        one, Task(category, orientation), choice.squares[category]
-                    )
+                    task = Task(category, orientation)
+                    made.append(composer.square_item(one, task, choice.squares[category]))
             else:
-                yield _rejection(one, category, choice.lacking[category])
+                made.append(_rejection(one, category, choice.lacking[category]))
+            yield from audited.over(one, category, made)
         for row in written.get(one.clip.clip_id, ()):
             yield composer.written_item(one, row)
+
+
+@dataclass(frozen=True)
+class _Audited:
+    """The items that people have audited exactly as they are, by clip and category.
+
+    New wording or another choice of questions doesn't replace them until the user asks for it
+    (`--recompose`); a corrected route does, since they would no longer be true of it.
+    """
+
+    pairs: Mapping[tuple[str, Category], Sequence[Item]]
+    facts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, rows: Rows) -> "_Audited":
+        given = {(one.item_id, one.fingerprint) for one in rows[Answer]}
+        if rows.redo or not given:
+            return cls({}, {})
+        earlier = [one for one in rows.before(Item) if one.option_kind != "model"]
+        judged = {
+            (one.clip_id, one.category)
+            for one in earlier
+            if (one.item_id, one.fingerprint) in given
+        }
+        pairs: dict[tuple[str, Category], list[Item]] = {}
+        for item in earlier:
+            if (item.clip_id, item.category) in judged:
+                pairs.setdefault((item.clip_id, item.category), []).append(item)
+        return cls(pairs, {one.clip_id: one.facts for one in rows.before(ComposedFrom)})
+
+    def over(self, one: "_Asked", category: Category, made: Sequence[Row]) -> Iterator[Row]:
+        """Yield what was composed for a clip and category, or the audited items that stand for it.
+
+        A pair stays whole: both its items ask about the same two facts.
+        """
+        pair = self.pairs.get((one.clip.clip_id, category), ())
+        # A workspace of before this was kept has no such rows: its items are of these very routes.
+        if not pair or self.facts.get(one.clip.clip_id, one.facts) != one.facts:
+            yield from made
+            return
+        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
+        for item in pair:
+            new = fresh.pop(item.item_id, None)
+            if category == "route" and new and new.answer_text != item.answer_text:
+                yield new  # people corrected the description itself
+                continue
+            status, reason = one.status(Task(item.category, item.orientation))
+            yield item.model_copy(update={"status": status, "status_reason": reason})
+            if new is None or new.fingerprint != item.fingerprint:
+                yield Held(item_id=item.item_id)
+        yield from fresh.values()
 
 
 def _after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:

@@ -20,9 +20,9 @@ from pipeline.clients.estimate import estimate as estimated
 from pipeline.clients.llm import NO_MODEL, Client, Question, connect
 from pipeline.clients.wire import Wire
 from pipeline.errors import UserError
-from pipeline.records import Clip, Move, Route, Row, Step, Turn, Video
+from pipeline.records import Clip, Move, Route, Row, Step, Turn, Verdict, Video
 from pipeline.settings import DraftSettings
-from pipeline.store import Place, Rows
+from pipeline.store import Place, Rows, Store
 
 _LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this has a straight before it
 _MAX_STEPS = 60
@@ -86,6 +86,13 @@ def depends(settings: DraftSettings, place: Place) -> str:
         [said.name] if settings.provider == "openai" else [str(said.moves), str(said.description)]
     )
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def judged(store: Store) -> set[str]:
+    """Name the clips whose draft, exactly as it stands, people have judged."""
+    given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.verdict != "skip"}
+    drafts = store.rows(Route, ["draft"])
+    return {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
 
 
 async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:

@@ -98,8 +98,10 @@ def run(rows: Rows, settings: ReviewSettings, place: Place) -> Iterable[Row]:
     """
     facts = facts_of(vocabulary_of(place, settings.log))
     counted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    earlier = {one.clip_id: one for one in rows.before(Route)}
     for draft in rows[Route]:
-        yield from verify(draft, counted.get(draft.clip_id, ()), settings.agree, facts)
+        heard = counted.get(draft.clip_id, ())
+        yield from verify(draft, heard, settings.agree, facts, earlier.get(draft.clip_id))
 
 
 def _trusted(verdicts: Sequence[Verdict], settings: ReviewSettings, facts: Facts) -> list[Verdict]:

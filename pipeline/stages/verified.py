@@ -12,12 +12,18 @@ DIFFER = "disagreement"
 
 
 def verify(
-    draft: Route, verdicts: Sequence[Verdict], agree: int, facts: Facts = FACTS
+    draft: Route,
+    verdicts: Sequence[Verdict],
+    agree: int,
+    facts: Facts = FACTS,
+    earlier: Route | None = None,
 ) -> Iterator[Route | Finding | Rejection]:
     """Yield the verified route if `agree` people say the same, and findings where they don't.
 
     A single correction is used at once, with no category verified.
     A third person's ruling on a difference wins, until `agree` people have judged again after it.
+    `earlier` is the clip's verified route so far: as long as its steps stand, so do its descriptions,
+    whatever words the templates have now.
     """
     heard = counting(verdicts, draft.fingerprint)
     ruled = ruling(verdicts, draft.fingerprint)
@@ -27,7 +33,7 @@ def verify(
             yield from (
                 _rejected(draft, [ruled])
                 if ruled.verdict == "reject"
-                else _verified(draft, ruled, list(facts), facts)
+                else _verified(draft, ruled, list(facts), facts, earlier)
             )
             return
         heard = later
@@ -50,7 +56,8 @@ def verify(
         # Until a second person has looked, a correction is better than the draft it mends: items
         # follow it, and stay drafts.
         alone = len(heard) == 1 and best.verdict == "corrected"
-        yield from _verified(draft, best, agreed[best.annotation_id], facts, unconfirmed=alone)
+        named = agreed[best.annotation_id]
+        yield from _verified(draft, best, named, facts, earlier, unconfirmed=alone)
     if open_ and len(heard) >= max(agree, 2):
         message = f"people differ on: {', '.join(open_)}"
         yield finding(draft.clip_id, DIFFER, "warning", message)
@@ -73,11 +80,12 @@ def _verified(
     best: Verdict,
     agreed: Iterable[Category],
     facts: Facts,
+    earlier: Route | None,
     *,
     unconfirmed: bool = False,
 ) -> Iterator[Route | Finding]:
     categories = list(agreed)
-    forward, back, stale = _told(draft, best, facts)
+    forward, back, stale = _told(draft, best, facts, earlier)
     if stale and "route" in categories:
         categories.remove("route")
         yield finding(
@@ -100,24 +108,32 @@ def _verified(
         )
 
 
-def _told(draft: Route, best: Verdict, facts: Facts) -> tuple[str, str, bool]:
+def _told(
+    draft: Route, best: Verdict, facts: Facts, earlier: Route | None
+) -> tuple[str, str, bool]:
     """Return both descriptions for a verdict's steps, and whether one still tells the old steps.
 
     Where people changed the facts but not a description, one that our own template made is made
-    anew; one that a model wrote can't be.
+    anew; one that a model wrote can't be. If the template's words have changed since the draft, the
+    descriptions of steps that were verified before stay in the old words.
     """
     told = [best.forward_description, best.reverse_description]
     if facts["route"](best.steps) == facts["route"](draft.steps):
         return told[0], told[1], False
     describe, said = templates.load("describe.j2"), wording.load(draft.language)
     drafted = (draft.forward_description, draft.reverse_description)
+    kept = (earlier.forward_description, earlier.reverse_description) if earlier else drafted
+    stands = earlier is not None and earlier.steps == best.steps
     ways: tuple[Orientation, ...] = ("forward", "reverse")
     stale = False
-    for place, (before, way) in enumerate(zip(drafted, ways, strict=True)):
-        if told[place] != before:
+    for number, (before, way) in enumerate(zip(drafted, ways, strict=True)):
+        if told[number] != before:
             continue
-        if motion_draft.describe_steps(describe, draft.steps, way, said) == before:
-            told[place] = motion_draft.describe_steps(describe, best.steps, way, said)
-        else:
+        words_stand = motion_draft.describe_steps(describe, draft.steps, way, said) == before
+        if not words_stand and draft.provider != "motion":
             stale = True
+        elif not words_stand and stands:
+            told[number] = kept[number]
+        else:
+            told[number] = motion_draft.describe_steps(describe, best.steps, way, said)
     return told[0], told[1], stale

@@ -20,9 +20,10 @@ from pipeline.clients.estimate import estimate as estimated
 from pipeline.clients.llm import NO_MODEL, Answer, Client, Question, connect
 from pipeline.clients.wire import Wire
 from pipeline.errors import RowError, UserError
-from pipeline.records import Clip, Rejection, Row, Video, Written
+from pipeline.records import Answer as AuditAnswer
+from pipeline.records import Clip, Item, Rejection, Row, Video, Written
 from pipeline.settings import DraftSettings
-from pipeline.store import Place, Rows
+from pipeline.store import Place, Rows, Store
 from pipeline.tasks import SEPARATOR, plain_option
 from pipeline.wording import load as wording_of
 
@@ -82,6 +83,16 @@ def depends(settings: DraftSettings, place: Place) -> str:
     shas = [prompt.sha256 for prompt in (*service.tasks, service.repair)]
     shas.append(wording_of(settings.language).name)
     return hashlib.sha256(" ".join(shas).encode()).hexdigest()
+
+
+def judged(store: Store) -> set[str]:
+    """Name the clips of which people have audited an item that a model wrote, exactly as it stands."""
+    given = {(one.item_id, one.fingerprint) for one in store.rows(AuditAnswer)}
+    return {
+        item.clip_id
+        for item in (store.rows(Item) if given else ())
+        if item.option_kind == "model" and (item.item_id, item.fingerprint) in given
+    }
 
 
 async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:

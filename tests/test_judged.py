@@ -1,0 +1,324 @@
+"""What people have judged stays as it is, whatever changes, until the user asks to replace it."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from walked import clip, draft, rows, steps
+
+from pipeline import __version__, flow, modelwork, people, wording
+from pipeline.assets import asset
+from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.console import make_workspace
+from pipeline.errors import UserError
+from pipeline.flow import Space, open_space
+from pipeline.records import Item, Route, Turn, Verdict, Video
+from pipeline.stages.audit import _uid
+from pipeline.store import FORMAT
+
+SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
+WALK = steps("left", "straight", "right")
+NAMES = ("walk", "stroll", "tour")
+
+
+class Desk:
+    """A workspace with three drafted clips, whose stems and templates are the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "workspace"
+        self.client = ScriptedClient()
+        make_workspace(self.root)
+        with self.open() as space:
+            made = rows(space.place, folder, [draft(clip(name), WALK) for name in NAMES], NAMES)
+            for kind, found in made.seen.items():
+                if kind is Turn:  # and a second one, or there is nothing to ask about
+                    later = {"start_us": 2_100_000, "end_us": 2_900_000, "kind": "right"}
+                    found = (*found, *(turn.model_copy(update=later) for turn in found))
+                if found and kind.table not in ("findings", "routes"):
+                    stage = "split" if kind is Video else "frames"
+                    space.store.finish(stage, kind.table, "k", "done", found)
+            for _ in modelwork.generate(space):
+                pass
+
+    @contextmanager
+    def open(self, *more: str) -> Iterator[Space]:
+        with open_space(self.root, [*SET, *more]) as space:
+            yield space
+
+    def judge(self, task: int, verdict: str = "accept", **fields: str) -> None:
+        given = [{"from_name": "verdict", "value": {"choices": [verdict]}}]
+        given += [{"from_name": name, "value": {"text": [text]}} for name, text in fields.items()]
+        self.client.answer(task, given, email="ann@example.org")
+
+    def generate(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
+        with self.open(*settings) as space:
+            return "\n".join(str(line) for line in modelwork.generate(space, set(flags)))
+
+    def dry_run(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
+        with self.open(*settings) as space:
+            return "\n".join(modelwork.estimate(space, set(flags)))
+
+
+@pytest.fixture
+def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of prompts/ that the toolkit reads from, for the test to change."""
+    copy = tmp_path / "assets" / "prompts"
+    shutil.copytree(asset("prompts"), copy)
+    monkeypatch.setattr("pipeline.assets._PACKAGE", tmp_path / "assets")
+    shutil.copytree(Path(flow.__file__).parents[1] / "annotations", copy.parent / "annotations")
+    return copy
+
+
+@pytest.fixture
+def desk(tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    found = Desk(tmp_path)
+    monkeypatch.setattr(people, "connect", lambda space: found.client)
+    with found.open() as space:
+        people.push(space)
+    return found
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def change_description_word(prompts: Path) -> None:
+    replace(prompts / "stems.toml", 'past = "past {landmark}"', 'past = "by {landmark}"')
+    replace(prompts / "stems.toml", 'then = ", then"', 'then = ", please"')
+
+
+def change_stems(prompts: Path) -> None:
+    """Word every English question otherwise."""
+    said = wording.load("en")
+    text = (prompts / "stems.toml").read_text(encoding="utf-8")
+    for stems in said.stems.values():
+        for stem in stems:
+            text = text.replace(json.dumps(stem, ensure_ascii=False)[1:-1], f"Say: {stem}")
+    (prompts / "stems.toml").write_text(text, encoding="utf-8")
+
+
+def judged(desk: Desk) -> tuple[list[Verdict], list[Route], list[Item]]:
+    with desk.open() as space:
+        routes = [one for one in space.store.rows(Route) if one.origin == "verified"]
+        items = [one for one in space.store.rows(Item) if one.status == "verified"]
+        return space.store.rows(Verdict), routes, items
+
+
+def test_a_changed_description_word_keeps_judged_routes_until_redraft(
+    desk: Desk, prompts: Path
+) -> None:
+    desk.judge(1)
+    desk.judge(2, "corrected", steps="0:00.0 go straight")
+    with desk.open() as space:
+        people.pull(space)
+    before = judged(desk)
+    assert (len(before[0]), len(before[1])) == (2, 2)
+    assert len(before[2]) > 2
+
+    change_description_word(prompts)
+    dry = desk.dry_run()
+    assert "2 would stay as they are because people have judged them" in dry
+    assert all(f"draft: clip {verdict.clip_id}" in dry for verdict in before[0])
+    assert judged(desk) == before
+
+    told = desk.generate()
+    assert "draft: 3 clips: 1 new, 2 kept" in told
+    assert "2 of the kept clips are out of date but have been judged" in told
+    assert "--redraft" in told
+    assert judged(desk) == before
+    assert "2 of the kept clips" in desk.generate(), "a second run reports it as well"
+    assert judged(desk) == before
+
+    assert "stay as they are" not in desk.dry_run("--redraft")
+    assert "2 of the kept" not in desk.generate("--redraft")
+    assert judged(desk)[1:] == ([], [])
+    with desk.open() as space:
+        assert all("please" in one.forward_description for one in space.store.rows(Route))
+    assert "nothing new, 3 kept" in desk.generate("--redraft")
+
+
+def test_another_prompt_or_provider_keeps_judged_routes(
+    desk: Desk, prompts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.judge(1)
+    with desk.open() as space:
+        people.pull(space)
+    before = judged(desk)
+    (prompts / "describe.j2").write_text(
+        (prompts / "describe.j2").read_text(encoding="utf-8") + "{# another prompt #}\n",
+        encoding="utf-8",
+    )
+    desk.generate()
+    assert judged(desk) == before
+
+    model = ("draft.provider=openai", "draft.model=m", "draft.base_url=http://127.0.0.1:1/v1")
+    with pytest.raises(UserError, match=r"drafted with draft\.provider = motion") as refused:
+        desk.generate(settings=model)
+    assert refused.value.exit_code == 2
+    assert "draft.model = m" in refused.value.what
+    assert "--redraft" in refused.value.fix
+    with pytest.raises(UserError, match="drafted with"):
+        desk.dry_run(settings=model)
+    assert judged(desk) == before
+
+
+def test_another_model_is_another_drafter(desk: Desk) -> None:
+    with desk.open() as space:
+        space.store.set_note("drafted_by", json.dumps(["openai", "small"]))
+    model = ("draft.provider=openai", "draft.model=large", "draft.base_url=http://127.0.0.1:1/v1")
+    with pytest.raises(UserError, match=r"draft\.model = small.*draft\.model = large"):
+        desk.generate(settings=model)
+    with pytest.raises(UserError, match=r"draft\.model = small.*draft\.provider = motion"):
+        desk.generate()
+    assert "nothing new" in desk.generate("--redraft")
+    assert "nothing new" in desk.generate(), "the drafts are by motion, and it is noted again"
+
+
+def test_a_workspace_without_a_single_draft_is_nobodys(tmp_path: Path) -> None:
+    make_workspace(tmp_path / "w")
+    with open_space(tmp_path / "w", []) as space:
+        list(modelwork.generate(space))
+        assert space.store.note("drafted_by") is None
+
+
+def audit(desk: Desk) -> list[Item]:
+    """Have somebody answer all items with options of all clips rightly; return them."""
+    for task in (1, 2, 3):
+        desk.judge(task)
+    with desk.open() as space:
+        people.pull(space)
+        people.audit_push(space)
+        secret = space.place.secret()
+        items = {_uid(secret, one, 1): one for one in space.store.rows(Item)}
+        audited = []
+        for number, task in list(desk.client.kept.items()):
+            if item := items.get(str(task.data.get("uid"))):
+                given = [{"from_name": "choice", "value": {"choices": [str(item.answer_index)]}}]
+                desk.client.answer(number, given, email="cat@example.org")
+                audited.append(item)
+        assert people.audit_pull(space).new == len(audited) > 0
+        return audited
+
+
+def items_of(desk: Desk) -> dict[str, Item]:
+    with desk.open() as space:
+        return {one.item_id: one for one in space.store.rows(Item)}
+
+
+def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: Path) -> None:
+    audited = audit(desk)
+    before = items_of(desk)
+    change_stems(prompts)
+    dry = desk.dry_run()
+    assert f"{len(audited)} items would stay as they are because people have audited them" in dry
+    assert all(f"compose: item {one.item_id}" in dry for one in audited)
+    assert items_of(desk) == before
+
+    told = desk.generate()
+    assert f"{len(audited)} of the kept items are out of date" in told
+    assert "--recompose" in told
+    after = items_of(desk)
+    assert {one.item_id: after[one.item_id] for one in audited} == {
+        one.item_id: before[one.item_id] for one in audited
+    }
+    open_items = [one for one in after.values() if one.format == "open"]
+    assert open_items
+    assert all(one.question.startswith("Say: ") for one in open_items), "nobody audited them"
+    assert f"{len(audited)} of the kept items" in desk.generate()
+    assert f"{len(audited)} items would stay" in desk.dry_run()
+
+    told = desk.generate("--recompose")
+    assert "out of date" not in told
+    assert all(one.question.startswith("Say: ") for one in items_of(desk).values())
+    assert "nothing new" in desk.generate("--recompose")
+    assert "would stay" not in desk.dry_run()
+
+
+def test_the_words_of_moves_and_a_stricter_setting_keep_audited_pairs_whole(
+    desk: Desk, prompts: Path
+) -> None:
+    audited = audit(desk)
+    before = items_of(desk)
+    replace(prompts / "stems.toml", '"turn left"', '"go left"')
+    desk.generate(settings=("compose.apart_seconds=60",))
+    after = items_of(desk)
+    assert {one.item_id: after[one.item_id] for one in audited} == {
+        one.item_id: before[one.item_id] for one in audited
+    }
+
+
+def test_a_corrected_route_replaces_its_audited_items(desk: Desk, prompts: Path) -> None:
+    audited = audit(desk)
+    change_stems(prompts)
+    desk.judge(1, "corrected", steps="0:00.0 turn right\n0:02.0 turn right")
+    with desk.open() as space:
+        people.pull(space)
+        (corrected,) = [one for one in space.store.rows(Verdict) if one.verdict == "corrected"]
+    after = items_of(desk)
+    for item in audited:
+        if item.clip_id == corrected.clip_id:
+            assert item.item_id not in after or after[item.item_id].fingerprint != item.fingerprint
+        else:
+            assert after[item.item_id].question == item.question
+
+
+def test_a_newer_workspace_is_refused_with_the_version_it_needs(desk: Desk) -> None:
+    with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
+        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+        db.execute("UPDATE notes SET value = '9.9.9' WHERE name = 'written_by'")
+    with pytest.raises(UserError, match=r"egost 9\.9\.9") as refused, desk.open():
+        pass
+    assert __version__ in refused.value.what
+    assert refused.value.fix == "install egost 9.9.9 or later"
+
+
+def old_format(desk: Desk) -> bytes:
+    """Make the workspace one of format 0, as the toolkit left it before formats had numbers."""
+    path = desk.root / "done.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE notes")
+        db.execute("PRAGMA user_version = 0")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
+
+
+def test_an_older_workspace_is_copied_before_it_is_migrated(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    old_format(desk)
+    before = items_of_file(desk.root / "done.sqlite")
+    with desk.open() as space:
+        assert json.loads(space.store.note("drafted_by") or "") == ["motion", None]
+    copy = desk.root / "done.format-0.sqlite"
+    assert copy.name in caplog.text
+    assert items_of_file(copy) == before
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (0,)
+    copy.unlink()
+    with desk.open():
+        assert not copy.exists(), "a workspace of this format is not migrated again"
+    assert "nothing new" in desk.generate()
+
+
+def items_of_file(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT * FROM rows ORDER BY stage, unit, name").fetchall()
+
+
+def test_a_migration_that_can_not_copy_changes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = old_format(desk)
+    (desk.root / "done.format-0.sqlite").mkdir()  # in the way of the copy
+    with pytest.raises(OSError, match=r"done\.format-0"), desk.open():
+        pass
+    assert (desk.root / "done.sqlite").read_bytes()[: len(old)] == old
+    with closing(sqlite3.connect(desk.root / "done.sqlite")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (0,)
