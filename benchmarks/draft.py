@@ -20,10 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.records import Clip, Frame, Narration, Turn, Video
-from pipeline.settings import DraftSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Narration, Video
 from pipeline.stages import draft
-from pipeline.store import Place, Rows
 
 FRAMES = 8
 TARGET = 60

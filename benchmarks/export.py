@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.records import Step
 from pipeline.releases.layout import Entry, Evidence, Question
 from pipeline.releases.publish import Issue, publish
 from pipeline.route import MOVE_WORDS
+from pipeline.routes.rows import Step
 
 _MOVES = ("turn left", "turn right", "turn around")
 _SHA256 = "0" * 64

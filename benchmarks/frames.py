@@ -21,12 +21,13 @@ import imageio_ffmpeg
 import numpy as np
 
 from pipeline.clients import video
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
 from pipeline.keyframes import Candidate, Event, choose
-from pipeline.motion import Lens, Tracker
-from pipeline.records import Video
-from pipeline.settings import FramesSettings
+from pipeline.motion.settings import FramesSettings
+from pipeline.motion.tracking import Lens, Tracker
+from pipeline.sources.rows import Video
 from pipeline.stages import frames
-from pipeline.store import Place, Rows
 
 # Made by `make bench`.
 PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bin" / "python"

@@ -34,10 +34,13 @@ from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
-from pipeline.records import Heading, Route, Verdict
-from pipeline.settings import ReviewSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Heading
+from pipeline.review.rows import Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import review, routepage, sending
-from pipeline.store import Place, Rows
 
 NEW = 10
 MOVES = ("straight", "left", "straight", "right", "straight", "left", "straight", "right")

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from pipeline.draw import Draw
 from pipeline.order import OrderModel
-from pipeline.records import Category
+from pipeline.routes.rows import Category
 from pipeline.tasks import (
     SQUARE_CATEGORIES,
     Flip,

@@ -58,9 +58,9 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     Without PATH the videos that the workspace knows are looked at again.
     """
     from pipeline import flow, glance
+    from pipeline.engine.folder import Place
     from pipeline.intake import assumed, take_in
     from pipeline.scan import scan
-    from pipeline.store import Place
 
     root = context.ensure_object(Options).workspace
     if paths and not Place(root).config.exists():
@@ -144,7 +144,7 @@ def status(context: click.Context) -> None:
 @click.pass_context
 def rejections(context: click.Context) -> None:
     """List what was refused or failed, each with the reason and the remedy."""
-    from pipeline.records import Rejection
+    from pipeline.engine.rows import Rejection
 
     with open_workspace(context) as space:
         found = space.store.rows(Rejection)

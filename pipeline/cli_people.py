@@ -175,7 +175,7 @@ def label_studio() -> None:
 def label_studio_start(context: click.Context, port: int) -> None:
     """Start the server of this workspace (its first start makes the server's environment)."""
     from pipeline.clients import labelstudio_server
-    from pipeline.store import Place
+    from pipeline.engine.folder import Place
 
     root = context.ensure_object(Options).workspace
     if made := make_workspace(root):
@@ -192,7 +192,7 @@ def label_studio_start(context: click.Context, port: int) -> None:
 def label_studio_stop(context: click.Context) -> None:
     """Stop the server of this workspace."""
     from pipeline.clients import labelstudio_server
-    from pipeline.store import Place
+    from pipeline.engine.folder import Place
 
     stopped = labelstudio_server.stop(Place(context.ensure_object(Options).workspace))
     click.echo("label-studio: stopped" if stopped else "label-studio: was not running")
@@ -204,7 +204,7 @@ def label_studio_stop(context: click.Context) -> None:
 def label_studio_status(context: click.Context) -> None:
     """Tell whether the server of this workspace is running, and where."""
     from pipeline.clients import labelstudio_server
-    from pipeline.store import Place
+    from pipeline.engine.folder import Place
 
     server = labelstudio_server.status(Place(context.ensure_object(Options).workspace))
     if server is None:

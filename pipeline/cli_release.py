@@ -26,7 +26,7 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     """
     from pipeline.blind import foreign
     from pipeline.errors import GateError
-    from pipeline.settings import ExportSettings
+    from pipeline.releases.settings import ExportSettings
     from pipeline.stages import export as stage
 
     if file:
@@ -66,7 +66,7 @@ def export(
 ) -> None:
     """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
     from pipeline import flow
-    from pipeline.settings import ExportSettings
+    from pipeline.releases.settings import ExportSettings
     from pipeline.stages import export as stage
     from pipeline.stages.stills import forget_damaged
 

@@ -14,8 +14,8 @@ import click
 from pipeline.errors import UserError, warnings_to_stderr
 
 if TYPE_CHECKING:
+    from pipeline.engine.folder import Place
     from pipeline.flow import Space
-    from pipeline.store import Place
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -153,7 +153,7 @@ def open_workspace(context: click.Context) -> "Iterator[Space]":
 
 def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> None:
     """Print what a command does while it does it, and write it into the workspace's diary."""
-    from pipeline.store import append_run
+    from pipeline.engine.folder import append_run
 
     told: list[str] = []
     try:
@@ -175,9 +175,9 @@ def _is_begun(place: "Place") -> bool:
 
 def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) -> str | None:
     """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
-    from pipeline.config import commented
+    from pipeline.engine.config import commented
+    from pipeline.engine.folder import Place, write_atomic
     from pipeline.flow import SECTIONS
-    from pipeline.store import Place, write_atomic
 
     place = Place(root)
     if place.config.exists():

@@ -13,44 +13,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Config, Settings
-from pipeline.engine import Later, Pending, RunSettings, Stage, Summary, pending, run_stage
+from pipeline.engine.config import Config
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Rejection
+from pipeline.engine.run import Pending, pending, run_stage
+from pipeline.engine.settings import RunSettings, Settings
+from pipeline.engine.stage import Later, Stage, Summary
+from pipeline.engine.store import Store, opened
 from pipeline.errors import UserError
-from pipeline.records import (
-    Answer,
-    Clip,
-    ComposedFrom,
-    Finding,
-    Frame,
-    Heading,
-    Item,
-    JudgedClip,
-    Narration,
-    Probe,
-    Rejection,
-    Route,
-    Source,
-    SplitLabel,
-    Still,
-    Turn,
-    Verdict,
-    Video,
-    Written,
-)
-from pipeline.settings import (
-    AuditSettings,
-    CheckSettings,
-    ComposeSettings,
-    DraftSettings,
-    ExportSettings,
-    FacesSettings,
-    FramesSettings,
-    IngestSettings,
-    ReviewSettings,
-    SplitSettings,
-    StillsSettings,
-)
-from pipeline.store import Place, Store, opened
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
+from pipeline.motion.settings import FacesSettings, FramesSettings
+from pipeline.questions.rows import ComposedFrom, Item, Written
+from pipeline.questions.settings import CheckSettings, ComposeSettings
+from pipeline.releases.rows import Still
+from pipeline.releases.settings import ExportSettings, StillsSettings
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import AuditSettings, ReviewSettings
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Narration, Probe, Source, SplitLabel, Video
+from pipeline.sources.settings import IngestSettings, SplitSettings
 
 STAGES = (
     Stage(

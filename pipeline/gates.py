@@ -4,8 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.records import Item, Record, Route, Verdict
+from pipeline.engine.rows import Record
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Verdict
 from pipeline.route import MOVE_WORDS, OPPOSITE, canonical
+from pipeline.routes.rows import Route
 from pipeline.tasks import SEPARATOR, Telling, Words, holds, plain
 
 OPTIONS = 4

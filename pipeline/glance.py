@@ -4,21 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection
+from pipeline.engine.store import Store
+from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError, plain
-from pipeline.records import (
-    TABLES,
-    Clip,
-    Frame,
-    Heading,
-    Item,
-    Probe,
-    Rejection,
-    Turn,
-    Verdict,
-    Video,
-)
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Verdict
 from pipeline.route import print_time
-from pipeline.store import Place, Store
+from pipeline.sources.rows import Probe, Video
 
 _DRAWN = 6
 

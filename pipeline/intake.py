@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.engine import SCAN
+from pipeline.engine.rows import digest
+from pipeline.engine.stage import SCAN
 from pipeline.errors import UserError, plain
 from pipeline.flow import Space
 from pipeline.manifest import MANIFEST_NAME
-from pipeline.records import Source, Video, digest
+from pipeline.motion.settings import FramesSettings
 from pipeline.scan import Scan, scan
-from pipeline.settings import FramesSettings, IngestSettings
+from pipeline.sources.rows import Source, Video
+from pipeline.sources.settings import IngestSettings
 
 
 def take_in(space: Space, paths: Sequence[Path]) -> list[str]:

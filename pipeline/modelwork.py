@@ -8,11 +8,17 @@ from collections.abc import Container, Iterator
 from pipeline import flow, templates
 from pipeline.clients.estimate import Estimate
 from pipeline.clients.journal import Journal, Totals
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Held, Rejection
+from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
-from pipeline.records import Clip, Held, Item, Rejection, Route, Video, Written
-from pipeline.settings import ComposeSettings, DraftSettings
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item, Written
+from pipeline.questions.settings import ComposeSettings
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Video
 from pipeline.stages import compose, draft, write
-from pipeline.store import Place, Store
 
 log = logging.getLogger(__name__)
 

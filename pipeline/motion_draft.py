@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pipeline import route, templates
-from pipeline.records import Clip, Move, Narration, Orientation, Route, Step, Turn
+from pipeline.motion.rows import Clip, Turn
+from pipeline.routes.rows import Move, Orientation, Route, Step
+from pipeline.sources.rows import Narration
 from pipeline.wording import Wording
 
 _LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them

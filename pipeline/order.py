@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.records import digest
+from pipeline.engine.rows import digest
 
 FOLDS = 5
 _SHRINK = 3.0  # names seen fewer times than this say little about where in a route they stand

@@ -8,23 +8,16 @@ from pathlib import Path
 from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
 from pipeline.clients.labelstudio_accounts import LogIn
 from pipeline.clients.reviewclip import Form
-from pipeline.engine import PULL, Summary
+from pipeline.engine.rows import Finding, Rejection, Row, digest
+from pipeline.engine.stage import PULL, Summary
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import (
-    Answer,
-    Clip,
-    Finding,
-    Item,
-    JudgedClip,
-    Rejection,
-    Row,
-    Verdict,
-    Video,
-    clip_id,
-    digest,
-)
-from pipeline.settings import AuditSettings, ReviewSettings
+from pipeline.motion.rows import Clip, JudgedClip, clip_id
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import AuditSettings, ReviewSettings
+from pipeline.sources.rows import Video
 from pipeline.stages import audit, review, verdictlog, vocabulary
 from pipeline.stages.agreement import short_of_people
 from pipeline.stages.answers import Audit, judged
@@ -32,7 +25,6 @@ from pipeline.stages.review import ReviewStatus
 from pipeline.stages.sending import Progress, Pushed, silent
 from pipeline.stages.verdicts import Pulled
 from pipeline.stages.verified import DIFFER
-from pipeline.store import Rows
 
 _AFTER_PULL = ("review", "compose", "check")
 _PUSH, _ADJUDICATE, _AUDIT = "push", "adjudicate", "audit"

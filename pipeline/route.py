@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.records import Move, Step, digest
+from pipeline.engine.rows import digest
+from pipeline.routes.rows import Move, Step
 
 MOVE_WORDS: dict[Move, str] = {
     "straight": "go straight",

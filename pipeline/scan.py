@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import CONFIG_NAME
+from pipeline.engine.config import CONFIG_NAME
+from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
 from pipeline.manifest import MANIFEST_NAME, Entry, read_manifest
 from pipeline.narrations import SIDECAR_SUFFIXES
-from pipeline.records import Consent, Source, digest
+from pipeline.sources.rows import Consent, Source
 
 VIDEO_SUFFIXES = frozenset(
     [

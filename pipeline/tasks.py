@@ -12,8 +12,8 @@ from functools import cache, cached_property, lru_cache
 from itertools import combinations
 from typing import Literal
 
-from pipeline.records import Category, Move, Orientation, Step
 from pipeline.route import MOVE_WORDS, OPPOSITE
+from pipeline.routes.rows import Category, Move, Orientation, Step
 
 SEPARATOR = " -> "
 MIXED = "_mixed"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.motion import Step
+from pipeline.motion.tracking import Step
 
 Array = NDArray[Any]
 

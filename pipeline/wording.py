@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
-from pipeline.records import Move
 from pipeline.route import MOVE_WORDS
+from pipeline.routes.rows import Move
 from pipeline.tasks import MIXED, SEPARATOR, TASKS, Words, plain
 
 STEMS = "prompts/stems.toml"

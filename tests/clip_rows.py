@@ -5,8 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.records import Clip, Consent, Frame, Narration, Turn, TurnKind, Video
-from pipeline.store import Place, Rows
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Frame, Turn, TurnKind
+from pipeline.sources.rows import Consent, Narration, Video
 
 
 def jpeg(number: int, width: int = 64, height: int = 48) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from guard import BlockedError
 
-from pipeline.store import Place, Store, opened
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Store, opened
 
 # Begun first, so that no worker has one of them left when the others are done.
 _SLOWEST = (

@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.records import Category, Clip, Item, Move, Probe, Route, Source, Step, Verdict, Video
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Verdict
 from pipeline.route import fingerprint
+from pipeline.routes.rows import Category, Move, Route, Step
+from pipeline.sources.rows import Probe, Source, Video
 
 SECOND = 1_000_000
 

@@ -28,12 +28,15 @@ from small_release import LENIENT, stills_of
 
 from pipeline.cli import cli
 from pipeline.console import exit_code
-from pipeline.engine import Later, RunSettings, run_stage
+from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.run import run_stage
+from pipeline.engine.settings import RunSettings
+from pipeline.engine.stage import Later
+from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.releases.settings import ExportSettings
 from pipeline.report import pictures  # noqa: F401 (so that no child imports it)
-from pipeline.settings import ExportSettings
 from pipeline.stages.export import export
-from pipeline.store import Place, Store, opened, write_atomic
 
 MOVES = ("left", "right", "right", "left")
 

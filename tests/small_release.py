@@ -9,15 +9,17 @@ from typing import Any
 from clip_rows import jpeg
 from factories import SECOND, clip, verdict, video
 
-from pipeline.config import commented
-from pipeline.engine import PULL
+from pipeline.engine.config import commented
+from pipeline.engine.folder import Place
+from pipeline.engine.stage import PULL
 from pipeline.flow import SECTIONS, Space, open_space
-from pipeline.records import Clip, Frame, Heading, Move, Route, Step, Still, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.releases.publish import Release
+from pipeline.releases.rows import Still
+from pipeline.releases.settings import ExportSettings
 from pipeline.route import fingerprint
-from pipeline.settings import ExportSettings
+from pipeline.routes.rows import Move, Route, Step
 from pipeline.stages.export import export
-from pipeline.store import Place
 
 MOVES: tuple[tuple[Move, ...], ...] = (
     ("left", "straight", "right", "left"),

@@ -5,12 +5,15 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Rejection, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import Finding, Rejection, Route, Row, Verdict
-from pipeline.settings import ReviewSettings
+from pipeline.review.rows import Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import adjudication, review, routepage
 from pipeline.stages.verified import DIFFER
-from pipeline.store import Place, Rows
 
 SETTINGS = ReviewSettings(agree=2, overlap=2, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <i>door</i>")

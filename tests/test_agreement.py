@@ -3,7 +3,7 @@ from walked import clip, draft, steps
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
-from pipeline.records import Verdict
+from pipeline.review.rows import Verdict
 from pipeline.stages.agreement import agreement, annotators, nominal, read_gold
 from pipeline.stages.verdicts import MISSED
 

@@ -13,7 +13,7 @@ import pytest
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.probe import Measured, attack_figure
 from pipeline.blind.sheet import ProbeItem
-from pipeline.records import digest
+from pipeline.engine.rows import digest
 
 Plant = Callable[[list[ProbeItem]], list[ProbeItem]]
 

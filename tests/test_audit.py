@@ -8,9 +8,12 @@ from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.clients.reviewclip import Form
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import Answer, Item, Verdict
-from pipeline.settings import AuditSettings
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import AuditSettings
 from pipeline.stages import audit
 from pipeline.stages.answers import (
     confirmed,
@@ -23,7 +26,6 @@ from pipeline.stages.answers import (
 )
 from pipeline.stages.audit import Shown
 from pipeline.stages.verdicts import pseudonym
-from pipeline.store import Place, Rows
 
 SETTINGS = AuditSettings()
 SHOWN = Shown(Form(160))

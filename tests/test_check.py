@@ -6,10 +6,15 @@ from typing import Any
 import factories
 import pytest
 
-from pipeline.records import Clip, Finding, Item, Narration, Route, Row, Step, Turn
-from pipeline.settings import CheckSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Row
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.rows import Item
+from pipeline.questions.settings import CheckSettings
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Narration
 from pipeline.stages.check import CHECKS, run
-from pipeline.store import Place, Rows
 
 SECOND = factories.SECOND
 

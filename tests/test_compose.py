@@ -11,10 +11,16 @@ import pytest
 
 from pipeline import balance
 from pipeline.demo import grammar
-from pipeline.records import Answer, Clip, Item, Move, Rejection, Route, Row, Turn, Video, Written
-from pipeline.settings import ComposeSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.rows import Item, Written
+from pipeline.questions.settings import ComposeSettings
+from pipeline.review.rows import Answer
+from pipeline.routes.rows import Move, Route
+from pipeline.sources.rows import Video
 from pipeline.stages.compose import depends, run
-from pipeline.store import Place, Rows
 
 World = dict[str, dict[str, Any]]
 

@@ -13,8 +13,9 @@ import pytest
 from pipeline import __version__
 from pipeline.cli import cli
 from pipeline.console import run
+from pipeline.engine.folder import Place
+from pipeline.engine.store import opened
 from pipeline.errors import GateError, UserError
-from pipeline.store import Place, opened
 
 HEAVY = (
     "av",

@@ -9,10 +9,11 @@ from small_release import release, small_space
 
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import Item, Route
+from pipeline.questions.rows import Item
 from pipeline.releases.difference import Difference, changes_text, difference, next_versions
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
+from pipeline.routes.rows import Route
 
 Edit = Callable[[list[Item]], list[Item]]
 

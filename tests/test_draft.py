@@ -11,11 +11,13 @@ import pytest
 from pipeline import route
 from pipeline.clients import asking
 from pipeline.clients.wire import ScriptedModel
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
-from pipeline.records import Consent, Route
-from pipeline.settings import DraftSettings
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Consent
 from pipeline.stages import draft
-from pipeline.store import Place, Rows
 from tests.clip_rows import clip, frames, rows, said, turn, us, workspace
 
 MODEL = DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")

@@ -12,15 +12,17 @@ import pytest
 from small_release import LENIENT, stills_of
 
 import pipeline.releases.publish
-from pipeline.engine import RunSettings, run_stage
+from pipeline.engine.rows import Rejection
+from pipeline.engine.run import run_stage
+from pipeline.engine.settings import RunSettings
+from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.flow import SECTIONS, STAGES
-from pipeline.records import Rejection, Video
 from pipeline.releases.publish import Release
+from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
-from pipeline.settings import ExportSettings
+from pipeline.sources.rows import Video
 from pipeline.stages.export import export, measure
-from pipeline.store import Store
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 CATEGORIES = ("route", "direction", "landmark", "action")

@@ -22,13 +22,13 @@ from small_release import MOVES, drafted, fill, release, small_space
 
 from pipeline.cli import cli
 from pipeline.console import run as egost
-from pipeline.engine import PULL
+from pipeline.engine.stage import PULL
 from pipeline.errors import UserError
-from pipeline.records import Video
 from pipeline.releases import publish
 from pipeline.releases.publish import versions
 from pipeline.releases.takedown import take_video_down
 from pipeline.releases.verify import verify
+from pipeline.sources.rows import Video
 
 LIMITS = ("min_agreement=0", "min_audited=0", "blind_points=100")
 WORDS = [

@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
 from pipeline.flow import STAGES
-from pipeline.records import Clip, Finding, Frame
-from pipeline.settings import FacesSettings
+from pipeline.motion.rows import Clip, Frame
+from pipeline.motion.settings import FacesSettings
 from pipeline.stages.faces import count_faces, run
-from pipeline.store import Place, Rows
 from tests.clip_rows import clip, frames, jpeg
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from pipeline.clients import video
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
-from pipeline.motion import Lens
-from pipeline.records import Clip, Frame, Heading, JudgedClip, Rejection, Row, Turn, Video
-from pipeline.settings import FramesSettings
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
+from pipeline.motion.settings import FramesSettings
+from pipeline.motion.tracking import Lens
+from pipeline.sources.rows import Video
 from pipeline.stages.frames import lens_of, run
-from pipeline.store import Place, Rows
 
 REAL = Path(__file__).parents[2] / "shared" / "video"
 

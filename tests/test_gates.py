@@ -7,7 +7,7 @@ import pytest
 from factories import item, route, verdict
 
 from pipeline.gates import GATES, Candidate, Origin, check_gates, judged_by
-from pipeline.records import Item
+from pipeline.questions.rows import Item
 
 BACK = {
     "item_id": "i_r",

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.records import Clip, Frame, Heading, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.stages.headingcurve import heading_curve
 
 START_US, END_US = 7_000_000, 37_000_000

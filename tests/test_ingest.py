@@ -6,12 +6,14 @@ from typing import Any
 import numbered
 import pytest
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import MistakesError, RowError, UserError
-from pipeline.records import Consent, Narration, Probe, Rejection, Row, Source
 from pipeline.scan import Scan, scan
-from pipeline.settings import IngestSettings
+from pipeline.sources.rows import Consent, Narration, Probe, Source
+from pipeline.sources.settings import IngestSettings
 from pipeline.stages.ingest import run
-from pipeline.store import Place, Rows
 
 SETTINGS = IngestSettings()
 

@@ -14,11 +14,15 @@ from pipeline import __version__, flow, modelwork, people, wording
 from pipeline.assets import asset
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.console import make_workspace
+from pipeline.engine.database import FORMAT
 from pipeline.errors import UserError
 from pipeline.flow import Space, open_space
-from pipeline.records import Item, Route, Turn, Verdict, Video
+from pipeline.motion.rows import Turn
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Route
+from pipeline.sources.rows import Video
 from pipeline.stages.audit import _uid
-from pipeline.store import FORMAT
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")

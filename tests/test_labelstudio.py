@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.assets import asset
 from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.store import Place
 
 
 @pytest.fixture

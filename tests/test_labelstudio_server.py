@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from pipeline.clients import labelstudio_server
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.store import Place
 
 # Answers what `start` asks of a server, and nothing else.
 PLAYED = """

@@ -26,9 +26,9 @@ from pipeline.clients.wire import (
     on_loopback,
     retry_after,
 )
+from pipeline.engine.folder import Place
 from pipeline.errors import RowError, UserError
-from pipeline.settings import ModelSettings
-from pipeline.store import Place
+from pipeline.models.settings import ModelSettings
 from tests.clip_rows import workspace
 
 PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 a token

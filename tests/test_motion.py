@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.clients import video
-from pipeline.motion import Lens, Step, Tracker
+from pipeline.motion.tracking import Lens, Step, Tracker
 from pipeline.turns import Course, Swing, course, swings
 
 REAL = Path(__file__).parents[2] / "shared" / "video"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import motion_draft, route, templates, wording
-from pipeline.records import Route
+from pipeline.routes.rows import Route
 from tests.clip_rows import clip, said, turn, us
 
 

@@ -11,14 +11,18 @@ from pipeline import people
 from pipeline.cli import cli
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.console import exit_code, make_workspace
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in
-from pipeline.records import Clip, Finding, Item, Route, Verdict
-from pipeline.settings import ReviewSettings
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import review, verdictlog
 from pipeline.stages.verified import DIFFER
-from pipeline.store import Rows
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")

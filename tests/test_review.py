@@ -13,13 +13,18 @@ from walked import clip, draft, rows, steps, video_file
 from pipeline import motion_draft, route, templates, wording
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Rejection
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
-from pipeline.records import Answer, Clip, Finding, Item, Rejection, Route, Verdict
-from pipeline.settings import ReviewSettings
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import review, routepage
 from pipeline.stages.agreement import short_of_people
 from pipeline.stages.verdicts import SCRIPTED, UNREADABLE
-from pipeline.store import Place, Rows
 
 SETTINGS = ReviewSettings(agree=1, overlap=1, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <b>red</b> door")

@@ -1,8 +1,8 @@
 import pytest
 from factories import SECOND, steps
 
-from pipeline.records import Step
 from pipeline.route import LineError, canonical, fingerprint, parse_lines, print_lines, reverse
+from pipeline.routes.rows import Step
 
 
 def test_the_example_reads_as_meant() -> None:

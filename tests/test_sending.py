@@ -13,11 +13,12 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio_scripted import ScriptedClient
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
-from pipeline.records import Frame, Rejection
-from pipeline.settings import ReviewSettings
+from pipeline.motion.rows import Frame
+from pipeline.review.settings import ReviewSettings
 from pipeline.stages import review, routepage, sending
-from pipeline.store import Place
 
 ELSEWHERE = ReviewSettings(agree=1, overlap=1, planted=0, url="http://team.invalid")
 WALK = steps("straight", "left", "straight")

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from factories import SECOND, probe
 
-from pipeline.records import Probe, Rejection, Row, SplitLabel, Video
-from pipeline.settings import SplitSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
+from pipeline.sources.rows import Probe, SplitLabel, Video
+from pipeline.sources.settings import SplitSettings
 from pipeline.stages.split import run
-from pipeline.store import Place, Rows
 
 
 def split(

@@ -12,16 +12,20 @@ from small_release import MOVES, drafted, fill, release, small_space
 
 from pipeline.cli import cli
 from pipeline.console import run as egost
-from pipeline.engine import PULL
+from pipeline.engine.folder import Place
+from pipeline.engine.stage import PULL
+from pipeline.engine.store import Rows
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.flow import Space
-from pipeline.records import Clip, Item, Still, Video
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item
 from pipeline.releases.hydrate import hydrate
 from pipeline.releases.reading import open_release
+from pipeline.releases.rows import Still
+from pipeline.releases.settings import StillsSettings
 from pipeline.releases.verify import verify
-from pipeline.settings import StillsSettings
+from pipeline.sources.rows import Video
 from pipeline.stages.stills import moments, run
-from pipeline.store import Place, Rows
 
 CLOSED = "All Rights Reserved"
 

@@ -10,13 +10,14 @@ from small_release import fill, release, small_space
 
 from pipeline.errors import UserError
 from pipeline.flow import Space
-from pipeline.records import Item, Video
+from pipeline.questions.rows import Item
 from pipeline.releases.reading import open_release
 from pipeline.releases.takedown import take_video_down
 from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
+from pipeline.sources.rows import Video
 
 
 def ids(folder: Path) -> set[str]:

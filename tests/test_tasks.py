@@ -1,7 +1,7 @@
 import pytest
 from factories import steps
 
-from pipeline.records import Step
+from pipeline.routes.rows import Step
 from pipeline.tasks import Telling, holds, plain, squares, what_is_missing
 
 

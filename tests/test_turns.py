@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.motion import Step
+from pipeline.motion.tracking import Step
 from pipeline.turns import Swing, travelling
 
 SECOND = 1_000_000

@@ -3,10 +3,10 @@ from pathlib import Path
 import factories
 import pytest
 
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.records import Verdict
+from pipeline.review.rows import Verdict
 from pipeline.stages.verdictlog import append, log_path, read_log
-from pipeline.store import Place
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from small_release import release, small_space
 
 from pipeline.errors import GateError, UserError
 from pipeline.gates import GATES
-from pipeline.records import Item
+from pipeline.questions.rows import Item
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
 

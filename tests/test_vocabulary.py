@@ -4,8 +4,10 @@ import factories
 import pytest
 
 from pipeline.assets import asset
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.records import Step, Verdict
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Step
 from pipeline.stages.agreement import agreement, facts_of
 from pipeline.stages.vocabulary import (
     Synonyms,
@@ -15,7 +17,6 @@ from pipeline.stages.vocabulary import (
     vocabulary_of,
     vocabulary_path,
 )
-from pipeline.store import Place
 
 
 def verdict(who: str, landmark: str, move: str = "left") -> Verdict:

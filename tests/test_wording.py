@@ -8,25 +8,20 @@ import pytest
 
 from pipeline import templates, wording
 from pipeline.assets import asset
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.gates import Candidate, check_gates
+from pipeline.motion.rows import Clip, Turn
 from pipeline.motion_draft import describe_steps
-from pipeline.records import (
-    Answer,
-    Clip,
-    Item,
-    Narration,
-    Rejection,
-    Route,
-    Step,
-    Turn,
-    Video,
-    Written,
-)
-from pipeline.settings import CheckSettings, ComposeSettings
+from pipeline.questions.rows import Item, Written
+from pipeline.questions.settings import CheckSettings, ComposeSettings
+from pipeline.review.rows import Answer
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Narration, Video
 from pipeline.stages.check import run as check
 from pipeline.stages.compose import run
-from pipeline.store import Place, Rows
 from pipeline.tasks import MIXED, TASKS
 
 NAMES = [task.name for task in TASKS] + [

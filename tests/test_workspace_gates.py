@@ -14,20 +14,25 @@ from small_release import LENIENT, release, small_space
 
 from pipeline.cli import cli
 from pipeline.console import run
-from pipeline.engine import PULL
+from pipeline.engine.stage import PULL
 from pipeline.errors import GateError
 from pipeline.flow import Space
 from pipeline.gates import GATES, Gate
 from pipeline.looks import look, near_identical
-from pipeline.records import Answer, Clip, Frame, Heading, Item, Route, Still, Turn, Video
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Item
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import Question
 from pipeline.releases.reading import open_release
+from pipeline.releases.rows import Still
+from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
-from pipeline.settings import ExportSettings
+from pipeline.review.rows import Answer
+from pipeline.routes.rows import Route
+from pipeline.sources.rows import Video
 from pipeline.stages.export import export, measure
 from pipeline.stages.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
 

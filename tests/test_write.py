@@ -9,12 +9,14 @@ import pytest
 
 from pipeline import templates
 from pipeline.clients.wire import ScriptedModel
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
 from pipeline.flow import STAGES
-from pipeline.records import Rejection, Row, Written
-from pipeline.settings import DraftSettings
+from pipeline.questions.rows import Written
+from pipeline.routes.settings import DraftSettings
 from pipeline.stages import write
-from pipeline.store import Place, Rows
 from tests.clip_rows import clip, rows, turn, us, workspace
 
 MODEL = DraftSettings(

@@ -8,9 +8,13 @@ import cv2
 import numpy as np
 
 from pipeline import route
-from pipeline.records import Clip, Finding, Frame, Heading, Route, Row, Step, Turn, Video, digest
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Row, digest
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Video
 from pipeline.stages.review import PUSH_READS
-from pipeline.store import Place, Rows
 
 SECONDS, FPS, WIDTH, HEIGHT = 3, 10, 320, 240
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.blind.items import tolerant
 from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
+from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.gates import OPTIONS, Gate
-from pipeline.store import write_atomic
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03

@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
-from pipeline.records import Clip, Item, Video
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item
+from pipeline.sources.rows import Video
 
 if TYPE_CHECKING:
-    from pipeline.store import Store
+    from pipeline.engine.store import Store
 
 # What other benchmarks call these columns; the first that a row has is taken.
 _QUESTION = ("question", "problem", "prompt", "query", "instruction")

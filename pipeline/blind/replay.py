@@ -15,7 +15,7 @@ from itertools import combinations, product
 import numpy as np
 
 from pipeline.blind.sheet import Floats, ProbeItem, Sheet, Way
-from pipeline.records import digest
+from pipeline.engine.rows import digest
 
 # The seeds that people write down: small numbers, round numbers, jokes, years.
 SEEDS = tuple(

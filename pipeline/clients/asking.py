@@ -7,10 +7,12 @@ from typing import Any
 from pipeline import templates
 from pipeline.clients.chat import Message, Picture
 from pipeline.clients.wire import on_loopback
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
-from pipeline.records import Clip, Frame, Narration, Turn, Video
-from pipeline.settings import ModelSettings
-from pipeline.store import Place, Rows
+from pipeline.models.settings import ModelSettings
+from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.sources.rows import Narration, Video
 
 
 def told(rows: Rows) -> tuple[Narration, ...]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from pipeline.clients.journal import Journal
 from pipeline.errors import UserError
-from pipeline.settings import ModelSettings
+from pipeline.models.settings import ModelSettings
 
 
 class Reservation:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from pipeline.clients.prices import Price, Size
-from pipeline.settings import ModelSettings
+from pipeline.models.settings import ModelSettings
 
 
 @dataclass(frozen=True)

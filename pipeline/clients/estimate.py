@@ -9,8 +9,8 @@ from pipeline.clients.journal import Journal, Totals, Usage
 from pipeline.clients.llm import Question
 from pipeline.clients.prices import price_of
 from pipeline.clients.wire import on_loopback
-from pipeline.settings import ModelSettings
-from pipeline.store import Place
+from pipeline.engine.folder import Place
+from pipeline.models.settings import ModelSettings
 
 _GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions
 _ENOUGH = 3  # replies from which their own token counts beat the guess

@@ -18,8 +18,8 @@ import httpx
 from pydantic import BaseModel
 
 from pipeline.clients.labelstudio_install import clean, environment, locked, tail
+from pipeline.engine.folder import Place, write_atomic
 from pipeline.errors import UserError
-from pipeline.store import Place, write_atomic
 
 USER = "admin@localhost.local"
 PORT = 8080

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.records import Lens
+from pipeline.sources.rows import Lens
 
 _FULL_FRAME_DIAGONAL_MM = 43.27
 # No key is agreed upon; these are what phones, tools and our renderer write, compared in small letters.

@@ -33,9 +33,9 @@ from pipeline.clients.journal import Journal, Reply, State
 from pipeline.clients.pace import Pace
 from pipeline.clients.prices import Price, Size, price_of
 from pipeline.clients.wire import PassingError, UnsupportedError, Wire, on_loopback
+from pipeline.engine.folder import Place
 from pipeline.errors import RowError, UserError
-from pipeline.settings import ModelSettings
-from pipeline.store import Place
+from pipeline.models.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 

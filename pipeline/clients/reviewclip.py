@@ -15,9 +15,9 @@ from pathlib import Path
 import ffmpeg
 import imageio_ffmpeg
 
+from pipeline.engine.folder import Place
 from pipeline.errors import RowError
-from pipeline.settings import ReviewSettings
-from pipeline.store import Place
+from pipeline.review.settings import ReviewSettings
 
 FPS = 30  # constant, or the player's frame numbers drift from the times that people read
 _RECIPE = 2  # part of the name: raise it when the pictures come out different

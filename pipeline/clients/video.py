@@ -37,7 +37,7 @@ from pipeline.clients.stream import (
 )
 from pipeline.clients.thinning import Leaps, Thinned, skip_unless
 from pipeline.errors import RowError
-from pipeline.records import Lens
+from pipeline.sources.rows import Lens
 
 __all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
 

@@ -8,8 +8,10 @@ import itertools
 import random
 from collections.abc import Sequence
 
-from pipeline.records import Clip, Route, Step, Video
+from pipeline.motion.rows import Clip
 from pipeline.route import fingerprint
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Video
 
 _COLOURS = ("red", "blue", "green", "white", "yellow", "grey")
 _THINGS = ("door", "poster", "plant", "sign", "shelf", "lift")

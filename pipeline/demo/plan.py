@@ -20,7 +20,8 @@ from pipeline.demo.walk import (
     TrueTurn,
     Walk,
 )
-from pipeline.records import Move, Step, TurnKind
+from pipeline.motion.rows import TurnKind
+from pipeline.routes.rows import Move, Step
 
 _RATES = (Fraction(12), Fraction(15), Fraction(20), Fraction(24), Fraction(30000, 1001))
 _ATTEMPTS = 400

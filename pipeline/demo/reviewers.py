@@ -15,8 +15,9 @@ import httpx
 from pipeline import route
 from pipeline.clients import labelstudio, labelstudio_accounts
 from pipeline.clients.labelstudio_server import Server
+from pipeline.engine.rows import digest
 from pipeline.errors import UserError
-from pipeline.records import Step, digest
+from pipeline.routes.rows import Step
 from pipeline.stages.verdicts import SCRIPTED
 
 _OPTIONS = 4

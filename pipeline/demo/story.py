@@ -20,11 +20,16 @@ from pipeline.demo import reviewers
 from pipeline.demo.walks import write_walks
 from pipeline.flow import Space
 from pipeline.intake import take_in
-from pipeline.records import Clip, Item, Route, Step, Turn, Verdict, Video
+from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.rows import Item
+from pipeline.releases.settings import ExportSettings
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
+from pipeline.review.rows import Verdict
+from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.route import canonical, turns
-from pipeline.settings import AuditSettings, ExportSettings, ReviewSettings
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Video
 from pipeline.stages import export
 from pipeline.tasks import Telling, holds
 

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.records import Step, TurnKind
+from pipeline.motion.rows import TurnKind
+from pipeline.routes.rows import Step
 
 Floats = npt.NDArray[np.float64]
 Side = Literal["left", "right", "across", "start", "end"]

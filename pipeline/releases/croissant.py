@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.records import Record
+from pipeline.engine.rows import Record
 from pipeline.releases.layout import Question, file_digest
 
 _CONTEXT: dict[str, Any] = {

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Store
 from pipeline.gates import Candidate, Origin, judged_by, some
-from pipeline.records import (
-    Clip,
-    Finding,
-    Frame,
-    Item,
-    Route,
-    Still,
-    Turn,
-    Verdict,
-    Video,
-    Written,
-)
+from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.questions.rows import Item, Written
 from pipeline.releases.layout import GLANCE, LETTERS, Entry, Evidence, Question
-from pipeline.store import Place, Store
+from pipeline.releases.rows import Still
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Route
+from pipeline.sources.rows import Video
 from pipeline.wording import load
 
 GONE = "of a video, clip or route that is gone"

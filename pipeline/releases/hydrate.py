@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.engine.folder import media_name, write_atomic
 from pipeline.errors import RowError, UserError
-from pipeline.records import Clip
+from pipeline.motion.rows import Clip
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import Released
-from pipeline.settings import StillsSettings
+from pipeline.releases.settings import StillsSettings
 from pipeline.stages.stills import cut, encode, moments
-from pipeline.store import media_name, write_atomic
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.arrow import arrow_schema
-from pipeline.records import Record, Step
+from pipeline.engine.arrow import arrow_schema
+from pipeline.engine.rows import Record
+from pipeline.routes.rows import Step
 
 SPLITS = ("train", "validation", "test")
 LETTERS = "ABCDEFGHIJ"  # four are wanted; a release that admits its failed gates may hold others

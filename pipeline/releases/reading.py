@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from pipeline.arrow import arrow_schema
+from pipeline.engine.arrow import arrow_schema
+from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
 from pipeline.gates import Candidate, Origin
-from pipeline.records import Item, Record, Route
+from pipeline.questions.rows import Item
 from pipeline.releases.layout import LETTERS, Entry, Evidence, Question
 from pipeline.route import MOVE_WORDS
+from pipeline.routes.rows import Route
 from pipeline.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)

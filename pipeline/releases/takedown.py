@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
 from pipeline.gates import Candidate, Gate, check_gates
 from pipeline.releases.difference import next_versions
@@ -13,7 +14,6 @@ from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.layout import Entry, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
-from pipeline.store import Place
 
 _AS_OF = "; as measured for "
 

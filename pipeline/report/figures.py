@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.records import Turn, Verdict
+from pipeline.motion.rows import Turn
 from pipeline.report.plots import CHANCE, Plot, bars, grouped, histogram, percents
+from pipeline.review.rows import Verdict
 from pipeline.stages.agreement import agreement
 from pipeline.tasks import TASKS
 

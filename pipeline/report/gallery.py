@@ -6,28 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Rejection
+from pipeline.engine.store import Store
 from pipeline.gates import judged_by
 from pipeline.keyframes import briefly
-from pipeline.records import (
-    Clip,
-    Finding,
-    Frame,
-    Heading,
-    Item,
-    Rejection,
-    Route,
-    Source,
-    Step,
-    Turn,
-    Verdict,
-    Video,
-)
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Item
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
 from pipeline.report.plots import Plot, blind_bars
-from pipeline.store import Place, Store
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Source, Video
 
 _POINTS = 90  # of a heading curve: one every 8 pixels where it is drawn widest
 

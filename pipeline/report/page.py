@@ -17,10 +17,10 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline import __version__
+from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.report.film import chosen, films, width_for
 from pipeline.report.gallery import Gallery, Shown
-from pipeline.store import write_atomic
 
 _PAGE = Path(__file__).parent
 _BATCH = 40  # strips in one block of the page: read when the first of its clips comes into view

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from pipeline.engine.folder import Place
 from pipeline.errors import plain
 from pipeline.keyframes import briefly
-from pipeline.records import Clip, Frame, Heading, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.route import print_time
-from pipeline.store import Place
 
 _COLUMNS = 8
 _TITLE_SIGNS = 29  # fit above a picture at 7 points

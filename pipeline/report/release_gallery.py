@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline.records import Turn, TurnKind
+from pipeline.motion.rows import Turn, TurnKind
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, Question
 from pipeline.releases.reading import Released
 from pipeline.report.figures import (

@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 from pipeline import route
-from pipeline.records import Verdict, digest
+from pipeline.engine.rows import digest
+from pipeline.review.rows import Verdict
 from pipeline.stages.agreement import Facts
 from pipeline.stages.routepage import FIELDS, Shown, checked_config
 

@@ -12,8 +12,10 @@ from statistics import median
 from pydantic import ValidationError
 
 from pipeline import route
+from pipeline.engine.rows import Record
 from pipeline.errors import UserError
-from pipeline.records import Category, Record, Step, Verdict
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Category, Step
 from pipeline.stages.verdicts import MISSED
 from pipeline.stages.vocabulary import Vocabulary, named
 

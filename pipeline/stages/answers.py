@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from pipeline.records import Answer, Item
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer
 from pipeline.stages.agreement import Agreement, nominal
 
 _TWO = 2  # people who have to answer what a model wrote before it counts as verified

@@ -13,12 +13,17 @@ from typing import Any
 from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio import Annotation, Client, Task
 from pipeline.clients.reviewclip import Form
-from pipeline.records import Answer, Clip, Frame, Item, Verdict, Video, digest
-from pipeline.settings import AuditSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import digest
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Frame
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import AuditSettings
+from pipeline.sources.rows import Video
 from pipeline.stages import routepage, sending
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import by, pseudonym
-from pipeline.store import Place, Rows
 
 CONFIG = "annotations/item.xml"
 PUSH_READS = (Video, Clip, Frame, Item, Verdict)

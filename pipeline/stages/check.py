@@ -7,21 +7,15 @@ from itertools import pairwise
 from typing import Literal
 
 from pipeline.assets import asset
-from pipeline.records import (
-    Clip,
-    Finding,
-    Item,
-    Narration,
-    Orientation,
-    Route,
-    Row,
-    Step,
-    Turn,
-    digest,
-)
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Row, digest
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.rows import Item
+from pipeline.questions.settings import CheckSettings
 from pipeline.route import MOVE_WORDS, canonical, print_time
-from pipeline.settings import CheckSettings
-from pipeline.store import Place, Rows
+from pipeline.routes.rows import Orientation, Route, Step
+from pipeline.sources.rows import Narration
 from pipeline.tasks import SEPARATOR, Telling, holds, plain, told, within
 from pipeline.wording import STEMS, load
 

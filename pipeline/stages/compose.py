@@ -9,34 +9,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.assets import asset
 from pipeline.balance import Candidate, Choice, choose_squares
 from pipeline.draw import Draw
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row, digest
+from pipeline.engine.store import Rows
+from pipeline.motion.rows import Clip, Turn
 from pipeline.order import OrderModel
-from pipeline.records import (
-    Answer,
-    Category,
-    Clip,
-    ComposedFrom,
-    Held,
-    Item,
-    Rejection,
-    Route,
-    Row,
-    Split,
-    Step,
-    Turn,
-    Video,
-    Written,
-    digest,
-    item_id,
-)
+from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
+from pipeline.questions.settings import ComposeSettings
+from pipeline.review.rows import Answer
 from pipeline.route import OPPOSITE, canonical
-from pipeline.settings import ComposeSettings
-from pipeline.stages.answers import confirmed, flaws, pairs_set_aside
-from pipeline.store import Place, Rows
+from pipeline.routes.rows import Category, Route, Step
+from pipeline.sources.rows import Split, Video
+from pipeline.stages.audited import Audited, after_audit
 from pipeline.tasks import (
     MIXED,
     ORIENTATIONS,
@@ -136,8 +126,8 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     for row in rows[Written]:
         written.setdefault(row.clip_id, []).append(row)
     composer.reserve(asked, choices, written)
-    audited = _Audited.of(rows)
-    yield from _after_audit(_composed(asked, choices, composer, written, audited), rows[Answer])
+    audited = Audited.of(rows)
+    yield from after_audit(_composed(asked, choices, composer, written, audited), rows[Answer])
 
 
 def _chosen(
@@ -157,12 +147,13 @@ def _composed(
     choices: Mapping[str, Choice],
     composer: "_Composer",
     written: Mapping[str, Sequence[Written]],
-    audited: "_Audited",
+    audited: Audited,
 ) -> Iterator[Row]:
     for one in asked:
         choice = choices[one.clip.clip_id]
+        held = partial(audited.over, one.clip.clip_id, one.facts)
         yield ComposedFrom.model_construct(clip_id=one.clip.clip_id, facts=one.facts)
-        yield from audited.over(one, "route", [composer.open_item(one, task) for task in ROUTE])
+        yield from held("route", [composer.open_item(one, task) for task in ROUTE], one.status)
         for category in SQUARE_CATEGORIES:
             made: list[Row] = []
             if category in choice.squares:
@@ -171,79 +162,9 @@ def _composed(
                     made.append(composer.square_item(one, task, choice.squares[category]))
             else:
                 made.append(_rejection(one, category, choice.lacking[category]))
-            yield from audited.over(one, category, made)
+            yield from held(category, made, one.status)
         for row in written.get(one.clip.clip_id, ()):
             yield composer.written_item(one, row)
-
-
-@dataclass(frozen=True)
-class _Audited:
-    """The items that people have audited exactly as they are, by clip and category.
-
-    New wording or another choice of questions doesn't replace them until the user asks for it
-    (`--recompose`); a corrected route does, since they would no longer be true of it.
-    """
-
-    pairs: Mapping[tuple[str, Category], Sequence[Item]]
-    facts: Mapping[str, str]
-
-    @classmethod
-    def of(cls, rows: Rows) -> "_Audited":
-        given = {(one.item_id, one.fingerprint) for one in rows[Answer]}
-        if rows.redo or not given:
-            return cls({}, {})
-        earlier = [one for one in rows.before(Item) if one.option_kind != "model"]
-        judged = {
-            (one.clip_id, one.category)
-            for one in earlier
-            if (one.item_id, one.fingerprint) in given
-        }
-        pairs: dict[tuple[str, Category], list[Item]] = {}
-        for item in earlier:
-            if (item.clip_id, item.category) in judged:
-                pairs.setdefault((item.clip_id, item.category), []).append(item)
-        return cls(pairs, {one.clip_id: one.facts for one in rows.before(ComposedFrom)})
-
-    def over(self, one: "_Asked", category: Category, made: Sequence[Row]) -> Iterator[Row]:
-        """Yield what was composed for a clip and category, or the audited items that stand for it.
-
-        A pair stays whole: both its items ask about the same two facts.
-        """
-        pair = self.pairs.get((one.clip.clip_id, category), ())
-        # A workspace of before this was kept has no such rows: its items are of these very routes.
-        if not pair or self.facts.get(one.clip.clip_id, one.facts) != one.facts:
-            yield from made
-            return
-        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
-        for item in pair:
-            new = fresh.pop(item.item_id, None)
-            if category == "route" and new and new.answer_text != item.answer_text:
-                yield new  # people corrected the description itself
-                continue
-            status, reason = one.status(Task(item.category, item.orientation))
-            yield item.model_copy(update={"status": status, "status_reason": reason})
-            if new is None or new.fingerprint != item.fingerprint:
-                yield Held(item_id=item.item_id)
-        yield from fresh.values()
-
-
-def _after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:
-    """Set aside what the audit found to be flawed; what a model wrote is verified by it alone."""
-    if not answers:
-        yield from composed
-        return
-    made = list(composed)
-    items = [row for row in made if isinstance(row, Item)]
-    reasons = pairs_set_aside(items, flaws(items, answers))
-    sure = confirmed(items, answers)
-    for row in made:
-        if isinstance(row, Item) and row.item_id in reasons:
-            change = {"status": "set_aside", "status_reason": reasons[row.item_id]}
-            yield row.model_copy(update=change)
-        elif isinstance(row, Item) and row.item_id in sure and row.status == "draft":
-            yield row.model_copy(update={"status": "verified"})
-        else:
-            yield row
 
 
 def _asked(rows: Rows) -> Iterator[_Asked]:

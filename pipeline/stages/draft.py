@@ -19,10 +19,15 @@ from pipeline.clients.estimate import Estimate
 from pipeline.clients.estimate import estimate as estimated
 from pipeline.clients.llm import NO_MODEL, Client, Question, connect
 from pipeline.clients.wire import Wire
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Row
+from pipeline.engine.store import Rows, Store
 from pipeline.errors import UserError
-from pipeline.records import Clip, Move, Route, Row, Step, Turn, Verdict, Video
-from pipeline.settings import DraftSettings
-from pipeline.store import Place, Rows, Store
+from pipeline.motion.rows import Clip, Turn
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Move, Route, Step
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Video
 
 _LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this has a straight before it
 _MAX_STEPS = 60

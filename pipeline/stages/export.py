@@ -8,16 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import digest
+from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.gates import Gate, check_gates
-from pipeline.records import Answer, Item, digest
+from pipeline.questions.rows import Item
 from pipeline.releases.harvest import Harvest, LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
-from pipeline.settings import ExportSettings
+from pipeline.releases.settings import ExportSettings
+from pipeline.review.rows import Answer
 from pipeline.stages.agreement import agreement
 from pipeline.stages.answers import accuracy, by_people, judged, people
 from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
-from pipeline.store import Place, Store
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 

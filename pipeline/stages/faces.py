@@ -11,11 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
-from pipeline.records import Clip, Finding, Frame, Row
+from pipeline.motion.rows import Clip, Frame
+from pipeline.motion.settings import FacesSettings
 from pipeline.route import print_time
-from pipeline.settings import FacesSettings
-from pipeline.store import Place, Rows
 
 _HEIGHT = 360  # lines that are looked at: a 1080p keyframe takes 30 ms instead of 300
 _CASCADE = "haarcascade_frontalface_default.xml"

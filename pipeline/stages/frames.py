@@ -9,24 +9,17 @@ from pathlib import Path
 import cv2
 
 from pipeline.clients import video
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
 from pipeline.keyframes import Choice, Event, choose
 from pipeline.manifest import WIDEST_FLAT
-from pipeline.motion import Lens, Step, Tracker
-from pipeline.records import (
-    Clip,
-    Frame,
-    Heading,
-    JudgedClip,
-    Rejection,
-    Row,
-    Turn,
-    Video,
-    clip_id,
-)
-from pipeline.settings import FramesSettings
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn, clip_id
+from pipeline.motion.settings import FramesSettings
+from pipeline.motion.tracking import Lens, Step, Tracker
+from pipeline.sources.rows import Video
 from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
-from pipeline.store import Place, Rows
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from pipeline import route
-from pipeline.records import Clip, Frame, Heading, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
 
 # In tenths of a unit, so that whole numbers do: a push draws thousands of these.
 _WIDTH, _HEIGHT = 7200, 1280

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.clients import video
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row, digest
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError
 from pipeline.narrations import Line, NarrationError
 from pipeline.narrations import read as read_narrations
-from pipeline.records import Narration, Probe, Rejection, Row, Source, digest
-from pipeline.settings import IngestSettings
-from pipeline.store import Place, Rows
+from pipeline.sources.rows import Narration, Probe, Source
+from pipeline.sources.settings import IngestSettings
 
 _LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
 _LEAST_PIXELS = 32

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline import route
-from pipeline.records import digest
+from pipeline.engine.rows import digest
 from pipeline.stages.routepage import Shown
 from pipeline.stages.verdicts import Kind
 

@@ -14,24 +14,16 @@ from typing import Any
 from pipeline.assets import asset
 from pipeline.clients.labelstudio import Client
 from pipeline.clients.reviewclip import Form
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Row, digest
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import (
-    Answer,
-    Category,
-    Clip,
-    Finding,
-    Frame,
-    Heading,
-    Item,
-    Route,
-    Row,
-    Step,
-    Turn,
-    Verdict,
-    Video,
-    digest,
-)
-from pipeline.settings import ReviewSettings
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Category, Route, Step
+from pipeline.sources.rows import Video
 from pipeline.stages import adjudication, answers, routepage, sending
 from pipeline.stages.agreement import (
     Agreement,
@@ -50,7 +42,6 @@ from pipeline.stages.sending import Outlet, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.stages.verified import DIFFER, verify
 from pipeline.stages.vocabulary import Synonyms, missing_synonyms, vocabulary_of
-from pipeline.store import Place, Rows
 from pipeline.wording import STEMS
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)

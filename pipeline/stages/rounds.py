@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.clients.labelstudio import Task
-from pipeline.records import Verdict, digest
+from pipeline.engine.rows import digest
+from pipeline.review.rows import Verdict
 from pipeline.stages.routepage import Shown
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Pushed, silent
 from pipeline.stages.verdicts import Kind, kind_of, uid

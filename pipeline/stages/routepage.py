@@ -15,10 +15,13 @@ from xml.etree import ElementTree
 from pipeline import route, tasks, wording
 from pipeline.assets import asset
 from pipeline.clients import reviewclip
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import Clip, Finding, Frame, Heading, Route, Step, Turn, Video
+from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.routes.rows import Route, Step
+from pipeline.sources.rows import Video
 from pipeline.stages.headingcurve import heading_curve
-from pipeline.store import Rows
 
 SEVERITIES = ("error", "warning", "info")
 FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")

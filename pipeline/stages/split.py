@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row, digest
+from pipeline.engine.store import Rows
 from pipeline.errors import RowError, plain
-from pipeline.records import Probe, Rejection, Row, Split, SplitLabel, Video, digest
-from pipeline.settings import SplitSettings
-from pipeline.store import Place, Rows
+from pipeline.sources.rows import Probe, Split, SplitLabel, Video
+from pipeline.sources.settings import SplitSettings
 
 log = logging.getLogger(__name__)
 

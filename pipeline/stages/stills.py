@@ -10,12 +10,16 @@ from pathlib import Path
 import cv2
 
 from pipeline.clients import video
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Row
+from pipeline.engine.store import Rows, Store
 from pipeline.errors import RowError
 from pipeline.looks import look
-from pipeline.records import Clip, Row, Still, Video
+from pipeline.motion.rows import Clip
 from pipeline.releases.layout import file_digest
-from pipeline.settings import StillsSettings
-from pipeline.store import Place, Rows, Store
+from pipeline.releases.rows import Still
+from pipeline.releases.settings import StillsSettings
+from pipeline.sources.rows import Video
 
 _LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.assets import asset
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.records import Verdict
-from pipeline.store import Place
+from pipeline.review.rows import Verdict
 
 
 def log_path(place: Place, folder: str, project: str) -> Path:

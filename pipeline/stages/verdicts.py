@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from pipeline import route
 from pipeline.clients.labelstudio import Annotation
-from pipeline.records import Finding, Step, Verdict, digest
+from pipeline.engine.rows import Finding, digest
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Step
 
 SCRIPTED = "@scripted.invalid"
 """E-mail addresses that end so belong to scripted reviewers; `.invalid` can't be anybody's."""

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pipeline import route
 from pipeline.assets import asset
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.records import Step, Verdict
+from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Step
 from pipeline.stages.verdictlog import log_path
-from pipeline.store import Place
 from pipeline.tasks import plain
 
 _COLUMNS = ["kind", "said", "name"]

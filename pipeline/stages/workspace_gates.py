@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
+from pipeline.engine.folder import Place
 from pipeline.gates import Gate
 from pipeline.looks import near_identical
-from pipeline.records import Answer, Item
+from pipeline.questions.rows import Item
 from pipeline.releases.harvest import NO_CONSENT, Harvest
+from pipeline.review.rows import Answer
 from pipeline.stages.agreement import agreement, differing
 from pipeline.stages.answers import judged
 from pipeline.stages.stills import whole
-from pipeline.store import Place
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,15 @@ from pipeline.clients.estimate import Estimate
 from pipeline.clients.estimate import estimate as estimated
 from pipeline.clients.llm import NO_MODEL, Answer, Client, Question, connect
 from pipeline.clients.wire import Wire
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.store import Rows, Store
 from pipeline.errors import RowError, UserError
-from pipeline.records import Answer as AuditAnswer
-from pipeline.records import Clip, Item, Rejection, Row, Video, Written
-from pipeline.settings import DraftSettings
-from pipeline.store import Place, Rows, Store
+from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Item, Written
+from pipeline.review.rows import Answer as AuditAnswer
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.rows import Video
 from pipeline.tasks import SEPARATOR, plain_option
 from pipeline.wording import load as wording_of
 

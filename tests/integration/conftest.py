@@ -14,8 +14,8 @@ from needs import missing
 from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
+from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.store import Place
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for walked.py
 

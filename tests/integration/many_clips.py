@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import RunSettings, Summary, run_stage
+from pipeline.engine.folder import Place
+from pipeline.engine.run import run_stage
+from pipeline.engine.settings import RunSettings
+from pipeline.engine.stage import Summary
+from pipeline.engine.store import Store, opened
 from pipeline.flow import STAGES
-from pipeline.records import Clip
-from pipeline.settings import DraftSettings
-from pipeline.store import Place, Store, opened
+from pipeline.motion.rows import Clip
+from pipeline.routes.settings import DraftSettings
 from tests.clip_rows import clip, frames, said, turn, video
 
 STAGE = next(stage for stage in STAGES if stage.name == "draft")

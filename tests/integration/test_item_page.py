@@ -15,12 +15,16 @@ from pipeline.clients.labelstudio_server import Server
 from pipeline.clients.reviewclip import Form
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import Answer, Finding, Item, Route, Verdict
-from pipeline.settings import AuditSettings, ReviewSettings
+from pipeline.questions.rows import Item
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import AuditSettings, ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import answers, audit, review
 from pipeline.stages.audit import Shown
-from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
 

@@ -16,11 +16,14 @@ from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
+from pipeline.engine.folder import Place
+from pipeline.engine.store import Rows
 from pipeline.errors import UserError
-from pipeline.records import Clip, Route, Verdict
-from pipeline.settings import ReviewSettings
+from pipeline.motion.rows import Clip
+from pipeline.review.rows import Verdict
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import review, sending
-from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
 

@@ -20,10 +20,13 @@ from typing import Any
 import pytest
 from needs import missing
 
-from pipeline.records import Route, Row, Written
-from pipeline.settings import DraftSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Row
+from pipeline.engine.store import Rows
+from pipeline.questions.rows import Written
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
 from pipeline.stages import draft, write
-from pipeline.store import Place, Rows
 from tests.clip_rows import clip, rows, said, turn, workspace
 from tests.integration.test_model_server import free_port
 

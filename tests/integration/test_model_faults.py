@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine.folder import Place
 from pipeline.errors import RowError, UserError
-from pipeline.records import Route
-from pipeline.settings import DraftSettings
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
 from pipeline.stages import draft
-from pipeline.store import Place
 from tests.clip_rows import rows, workspace
 from tests.integration.fault_server import FaultServer
 

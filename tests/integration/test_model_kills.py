@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rejection
+from pipeline.engine.store import Store, opened
 from pipeline.errors import UserError
-from pipeline.records import Rejection, Route
-from pipeline.store import Place, Store, opened
+from pipeline.routes.rows import Route
 from tests.clip_rows import workspace
 from tests.integration.fault_server import FaultServer
 from tests.integration.many_clips import draft_all, fill

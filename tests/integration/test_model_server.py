@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.records import Route
-from pipeline.settings import DraftSettings
+from pipeline.engine.store import Rows
+from pipeline.routes.rows import Route
+from pipeline.routes.settings import DraftSettings
 from pipeline.stages import draft
-from pipeline.store import Rows
 from tests.clip_rows import rows, said, workspace
 
 pytestmark = pytest.mark.integration

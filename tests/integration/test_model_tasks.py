@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import cli
+from pipeline.engine.rows import Rejection
 from pipeline.errors import GateError
 from pipeline.flow import open_space
-from pipeline.records import Item, Rejection, Written
+from pipeline.questions.rows import Item, Written
 from tests.integration.fault_server import FaultServer, good_answer
 from tests.integration.many_clips import fill
 

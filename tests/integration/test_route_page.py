@@ -10,10 +10,12 @@ from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
-from pipeline.records import Finding, Route
-from pipeline.settings import ReviewSettings
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Rows
+from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 from pipeline.stages import review
-from pipeline.store import Place, Rows
 
 pytestmark = pytest.mark.integration
 

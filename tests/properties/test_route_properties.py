@@ -4,7 +4,6 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Move, Step
 from pipeline.route import (
     LineError,
     canonical,
@@ -14,6 +13,7 @@ from pipeline.route import (
     reverse,
     turns,
 )
+from pipeline.routes.rows import Move, Step
 
 SEPARATORS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\u00a0\u3000"
 TEXTS = st.text(

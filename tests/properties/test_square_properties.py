@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Step
+from pipeline.routes.rows import Step
 from pipeline.tasks import SEPARATOR, Telling, holds, squares
 
 MOVES = st.lists(st.sampled_from(["straight", "left", "right", "around"]), max_size=8)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from pipeline.records import Record
+from pipeline.engine.rows import Record
 
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from pipeline.config import Config, Settings, commented
+from pipeline.engine.config import Config, commented
+from pipeline.engine.settings import Settings
 from pipeline.errors import UserError
 
 

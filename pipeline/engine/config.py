@@ -4,27 +4,14 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from pipeline.engine.settings import AnySettings, Settings
 from pipeline.errors import UserError
 
 CONFIG_NAME = "egost.toml"
-
-
-class Settings(BaseModel):
-    """The settings of one stage.
-
-    Each field carries its name, type, default, bounds and one-line meaning (`Field(description=)`).
-    A field with `exclude=True` tells how to work, not what comes out (workers, requests in flight):
-    it stays out of the unit keys, so changing it redoes nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class Config:

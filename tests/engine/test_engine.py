@@ -14,11 +14,15 @@ import pytest
 from factories import clip, video
 from pydantic import Field
 
-from pipeline.config import Settings
-from pipeline.engine import PULL, SCAN, RunSettings, Stage, Summary, run_stage
+from pipeline.engine.folder import Place
+from pipeline.engine.rows import Finding, Rejection, Row
+from pipeline.engine.run import run_stage
+from pipeline.engine.settings import RunSettings, Settings
+from pipeline.engine.stage import PULL, SCAN, Stage, Summary
+from pipeline.engine.store import Rows, Store
 from pipeline.errors import GateError, RowError, UserError
-from pipeline.records import Clip, Finding, JudgedClip, Rejection, Row, Turn, Video
-from pipeline.store import Place, Rows, Store
+from pipeline.motion.rows import Clip, JudgedClip, Turn
+from pipeline.sources.rows import Video
 
 HERE = RunSettings(workers=1, max_failed=1)
 POOL = RunSettings(workers=2, max_failed=1)

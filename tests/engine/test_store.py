@@ -12,10 +12,13 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.arrow import arrow_schema
+from pipeline.engine.arrow import arrow_schema
+from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.rows import Finding
+from pipeline.engine.store import Store, opened
+from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
-from pipeline.records import TABLES, Clip, Finding
-from pipeline.store import Place, Store, opened, write_atomic
+from pipeline.motion.rows import Clip
 
 
 def finding(unit: str, message: str = "doubt") -> Finding:
@@ -73,7 +76,7 @@ def test_many_rows_of_one_unit_come_back_as_they_were(store: Store) -> None:
 def test_a_table_is_written_in_parts_whatever_the_units(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.store._AT_ONCE", 3)
+    monkeypatch.setattr("pipeline.engine.store._AT_ONCE", 3)
     texts = [f"{number:02d}" for number in range(11)]
     for unit, some in (("odd", texts[1::2]), ("even", texts[::2])):
         store.finish("check", unit, "1", "done", [finding("c_a", text) for text in some[::-1]])

@@ -1,0 +1,96 @@
+"""Where a workspace keeps its files, media by digest, and how a file is written whole or not at all."""
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one workspace keeps its files. Cheap to copy into another process."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.root / "egost.toml"
+
+    @property
+    def media(self) -> Path:
+        """Keyframes and review clips by digest; the only folder that is ever served."""
+        return self.root / "media"
+
+    @property
+    def tables(self) -> Path:
+        """The Parquet tables, rebuilt from done.sqlite."""
+        return self.root / "tables"
+
+    @property
+    def releases(self) -> Path:
+        """One folder per released version."""
+        return self.root / "releases"
+
+    @property
+    def unfinished(self) -> Path:
+        """Files that are being written; what a killed run left there is cleared away by the next."""
+        return self.root / ".unfinished"
+
+    def media_path(self, name: str) -> Path:
+        """Return the file of a media name such as `ab/ab12….jpg`."""
+        return self.media / name
+
+    def keep(self, data: bytes, suffix: str) -> str:
+        """Store bytes by their digest and return the media name; known bytes are not written again."""
+        name = media_name(data, suffix)
+        target = self.media_path(name)
+        if not (target.exists() and target.stat().st_size == len(data)):
+            write_atomic(target, data, via=self.unfinished)
+        return name
+
+    def secret(self) -> bytes:
+        """Return the secret seed for composing; drawn once, kept in a 0600 file, never released."""
+        path = self.root / "secret"
+        if not path.exists():
+            write_atomic(path, secrets.token_hex(32).encode(), mode=0o600)
+        return path.read_bytes()
+
+
+def media_name(data: bytes, suffix: str) -> str:
+    """Return the name of these bytes among the media: it begins with their sha256."""
+    hexdigest = hashlib.sha256(data).hexdigest()
+    return f"{hexdigest[:2]}/{hexdigest[:32]}{suffix}"
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None = None) -> None:
+    """Write a file whole or not at all: elsewhere, flushed to disk, renamed into place.
+
+    `via` is the folder to write it in, on the same disk; without it, beside `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    via = via or path.parent
+    via.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=via, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
+        Path(temporary).replace(path)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def append_run(place: Place, entry: Mapping[str, object]) -> None:
+    """Add one line to runs.jsonl, the workspace's diary."""
+    with (place.root / "runs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -1,0 +1,116 @@
+"""Mapping a stage's function over its units on this machine: a process pool, or one event loop.
+
+`mapped` is the seam: another engine (a cluster) would map the same functions over the same units.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from pipeline.engine.folder import Place
+from pipeline.engine.pool import in_pool
+from pipeline.engine.rows import Row
+from pipeline.engine.settings import RunSettings, Settings
+from pipeline.engine.stage import Later, Outcome, Stage, Unit
+from pipeline.engine.store import Rows
+from pipeline.errors import RowError, UserError
+
+
+def mapped(
+    stage: Stage, todo: list[Unit], settings: Settings, place: Place, how: RunSettings
+) -> Iterator[tuple[Unit, Outcome]]:
+    """Yield each unit with what it came to, as they end."""
+    if not todo:
+        return iter(())
+    run = stage.run.function if isinstance(stage.run, Later) else stage.run
+    if inspect.iscoroutinefunction(run):
+        return _in_loop(stage, todo, settings, place)
+    work = partial(_attempt, run, settings=settings, place=place)
+    workers = min(how.workers or os.cpu_count() or 1, len(todo))
+    if stage.per is None or stage.light or workers == 1:
+        return ((unit, _one_by_one(run, unit.rows, settings, place)) for unit in todo)
+    found = in_pool(work, [unit.rows for unit in todo], workers)
+    return ((todo[place], outcome) for place, outcome in found)
+
+
+def _one_by_one(
+    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, place: Place
+) -> Iterator[Row]:
+    yield from run(rows, settings, place)
+
+
+def _attempt(
+    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, place: Place
+) -> Outcome:
+    try:
+        return list(run(rows, settings, place))
+    except RowError as error:
+        return error
+
+
+# ---- the event loop ----------------------------------------------------------------------------
+
+_AT_ONCE = 256  # bounds memory only: a service limits its own requests in flight
+
+
+def _in_loop(
+    stage: Stage, todo: list[Unit], settings: Settings, place: Place
+) -> Iterator[tuple[Unit, Outcome]]:
+    """Drive an asyncio loop from a plain generator, handing over each unit as it ends."""
+    with asyncio.Runner() as runner:
+        results: asyncio.Queue[tuple[Unit, Outcome] | None] = asyncio.Queue()
+        main = runner.get_loop().create_task(_all_units(stage, todo, settings, place, results))
+        while (result := runner.run(results.get())) is not None:
+            yield result
+        try:
+            runner.run(_wait_for(main))
+        except* UserError as group:
+            raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error of a group, out of any groups inside it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _wait_for(task: "asyncio.Task[None]") -> None:
+    await task
+
+
+async def _all_units(
+    stage: Stage,
+    todo: list[Unit],
+    settings: Settings,
+    place: Place,
+    results: "asyncio.Queue[tuple[Unit, Outcome] | None]",
+) -> None:
+    queue = iter(todo)
+
+    async def work(service: Any) -> None:
+        for unit in queue:
+            try:
+                outcome: Outcome = list(await stage.run(unit.rows, settings, service))
+            except RowError as error:
+                outcome = error
+            await results.put((unit, outcome))
+
+    try:
+        async with (
+            (stage.opens or _nothing)(settings, place) as service,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(min(_AT_ONCE, len(todo))):
+                group.create_task(work(service))
+    finally:
+        await results.put(None)
+
+
+@asynccontextmanager
+async def _nothing(settings: Settings, place: Place) -> Any:
+    yield place

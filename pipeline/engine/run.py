@@ -1,0 +1,197 @@
+"""Run a stage: which units are new or changed, what became of them, the summary."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tqdm import tqdm
+
+from pipeline.engine.local import mapped
+from pipeline.engine.rows import Held, Rejection, Row
+from pipeline.engine.settings import RunSettings, Settings
+from pipeline.engine.stage import PULL, SCAN, Outcome, Stage, Summary, Unit
+from pipeline.engine.store import Rows, Store
+from pipeline.errors import GateError, RowError
+
+_LINKS = ("source_id", "clip_id", "video_id")  # the finest first: how a row belongs to a unit
+_ALL = "all"
+
+
+def run_stage(
+    stage: Stage,
+    store: Store,
+    settings: Settings,
+    how: RunSettings,
+    upstream: Sequence[str],
+    *,
+    redo: bool = False,
+) -> Summary:
+    """Run the units of a stage that are new or changed, drop those that are gone, rebuild its tables.
+
+    `upstream` names the stages whose rows this one may see; `redo` replaces what people have judged,
+    too. Raises UserError when the user has to act, GateError when more than `max_failed` of the
+    units failed.
+    """
+    units = list(_units(stage, store, settings, upstream, redo=redo))
+    known = store.keys(stage.name)
+    todo, judged = _changed(stage, store, units, known, redo=redo)
+    held = len(judged)
+    before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
+    store.forget(stage.name, known.keys() - {unit.id for unit in units})
+    ids, tried = [unit.id for unit in units], {unit.id for unit in todo}
+    try:
+        _work(stage, store, todo, settings, how)
+    finally:
+        # What the units saw may be as much as the tables that are written now.
+        units.clear()
+        todo.clear()
+        judged.clear()
+        store.rebuild()
+    held = held or len(store.rows(Held, [stage.name]))
+    summary = replace(_summary(stage, store, ids, tried, before), held=held, redo=stage.redo)
+    if summary.failed > how.max_failed * summary.total:
+        raise GateError(
+            stage.name,
+            f"{summary.failed} of {summary.total} {summary.noun} failed, more than max_failed = {how.max_failed:g}",
+            "egost rejections tells why; mend that and run again: what is done is kept",
+        )
+    return summary
+
+
+def _work(
+    stage: Stage, store: Store, todo: list[Unit], settings: Settings, how: RunSettings
+) -> None:
+    quiet = not (todo and sys.stderr.isatty())
+    with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
+        for unit, outcome in mapped(stage, todo, settings, store.place, how):
+            _finish(store, stage, unit, outcome)
+            bar.update()
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The units that a run would work on, and those that it would leave because people judged them."""
+
+    todo: list[Unit]
+    held: list[Unit]
+
+
+def pending(
+    stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool = False
+) -> Pending:
+    """Return what a run with these settings would work on; nothing is run."""
+    units = _units(stage, store, settings, upstream, redo=redo)
+    return Pending(*_changed(stage, store, units, store.keys(stage.name), redo=redo))
+
+
+def _changed(
+    stage: Stage, store: Store, units: Iterable[Unit], known: Mapping[str, str], *, redo: bool
+) -> tuple[list[Unit], list[Unit]]:
+    """Return the new and changed units, and apart from them those that people's judgements hold."""
+    if redo and stage.per is None and store.rows(Held, [stage.name]):
+        return list(units), []
+    changed = [unit for unit in units if known.get(unit.id) != unit.key]
+    if redo or not changed or stage.judged is None:
+        return changed, []
+    judged = stage.judged(store)
+    return (
+        [unit for unit in changed if unit.id not in judged],
+        [unit for unit in changed if unit.id in judged],
+    )
+
+
+def _units(
+    stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool
+) -> Iterator[Unit]:
+    if stage.wanted and not stage.wanted(settings):
+        return
+    sources = (SCAN, PULL, *upstream)
+    tables: dict[type[Row], list[Row]] = {kind: store.rows(kind, sources) for kind in stage.reads}
+    earlier = _Earlier(stage, store)
+    key = partial(stage.key, stage.key_head(settings, store.place))
+    if stage.per is None:
+        yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier, redo))
+        return
+    grouped, before = (
+        {kind: _grouped(rows, stage.per, kind) for kind, rows in kinds.items()}
+        for kinds in (tables, earlier)
+    )
+    for row in tables[stage.per]:
+        seen, own = (
+            _frozen({kind: by.get(getattr(row, link), ()) for kind, (link, by) in groups.items()})
+            for groups in (grouped, before)
+        )
+        yield Unit(str(row.identity()[0]), row.shown(), key(seen), Rows(seen, own, redo))
+
+
+@dataclass(frozen=True)
+class _Earlier(Mapping[type[Row], tuple[Row, ...]]):
+    """What a stage wrote of what it remembers, read when it is asked for: if nothing changed, never."""
+
+    stage: Stage
+    store: Store
+
+    def __getitem__(self, kind: type[Row]) -> tuple[Row, ...]:
+        if kind not in self.stage.remembers:
+            raise KeyError(kind)
+        return tuple(self.store.rows(kind, (PULL, self.stage.name)))
+
+    def __iter__(self) -> Iterator[type[Row]]:
+        return iter(self.stage.remembers)
+
+    def __len__(self) -> int:
+        return len(self.stage.remembers)
+
+
+def _frozen(tables: Mapping[type[Row], Iterable[Row]]) -> dict[type[Row], tuple[Row, ...]]:
+    return {kind: tuple(rows) for kind, rows in tables.items()}
+
+
+def _grouped(
+    rows: Iterable[Row], per: type[Row], kind: type[Row]
+) -> tuple[str, dict[str, list[Row]]]:
+    link = next(name for name in _LINKS if name in per.model_fields and name in kind.model_fields)
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(getattr(row, link), []).append(row)
+    return link, groups
+
+
+def _finish(store: Store, stage: Stage, unit: Unit, outcome: Outcome) -> None:
+    if not isinstance(outcome, RowError):
+        try:
+            store.finish(stage.name, unit.id, unit.key, "done", outcome)
+        except RowError as error:  # of a function that makes its rows while they are stored
+            outcome = error
+        else:
+            return
+    rejection = Rejection(stage=stage.name, unit=unit.label, what=outcome.what, fix=outcome.fix)
+    # A failed unit gets no key, so the next run tries it again.
+    key, name = ("", "failed") if outcome.again else (unit.key, "rejected")
+    store.finish(stage.name, unit.id, key, name, [rejection])
+
+
+def _summary(
+    stage: Stage, store: Store, ids: list[str], tried: set[str], before: set[bytes]
+) -> Summary:
+    rejections = store.rows(Rejection, [stage.name])
+    if stage.per is None:
+        after = store.marks(stage.writes[0], [stage.name])
+        noun = stage.writes[0].table
+        return Summary(
+            stage.name, noun, len(after - before), len(after & before), beside=len(rejections)
+        )
+    outcomes = store.outcomes(stage.name)
+    ends = [(outcomes[unit], unit in tried) for unit in ids]
+    rejected = sum(outcome == "rejected" for outcome, _ in ends)
+    failed = sum(outcome == "failed" for outcome, _ in ends)
+    return Summary(
+        stage.name,
+        "files" if stage.per.table == "sources" else stage.per.table,
+        new=ends.count(("done", True)),
+        kept=ends.count(("done", False)),
+        rejected=rejected,
+        failed=failed,
+        beside=len(rejections) - rejected - failed,
+    )

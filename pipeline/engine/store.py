@@ -1,0 +1,214 @@
+"""The workspace on disk: where things lie, which units are done, media by digest, typed tables.
+
+`done.sqlite` is the truth: a unit's rows and its done mark are one transaction there. The Parquet
+files under `tables/` are rebuilt from it in key order, so any kill ends in the same tables.
+"""
+
+import fcntl
+import hashlib
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
+from typing import TypeVar
+
+from pipeline.engine.database import open_database
+from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.packing import lines_of, pack
+from pipeline.engine.rows import Row
+from pipeline.engine.tables import TABLES
+from pipeline.errors import UserError
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+_AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
+
+
+@dataclass(frozen=True)
+class Rows(Mapping[type[Row], tuple[Row, ...]]):
+    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time.
+
+    `redo` is set when the user asked to replace what people have judged (`--recompose`).
+    """
+
+    seen: Mapping[type[Row], tuple[Row, ...]]
+    earlier: Mapping[type[Row], tuple[Row, ...]] = field(default_factory=dict)
+    redo: bool = False
+
+    def __getitem__(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return the rows of one type, in key order."""
+        return self.seen[kind]  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[type[Row]]:
+        return iter(self.seen)
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def one(self, kind: type[AnyRow]) -> AnyRow:
+        """Return the single row of this type."""
+        (row,) = self[kind]
+        return row
+
+    def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return what this stage wrote of this type in its last run, or people judged: it never moves."""
+        return self.earlier.get(kind, ())  # type: ignore[return-value]
+
+
+class Store:
+    """The one writer of a workspace: finished units with their rows, and the tables they make."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._db = open_database(place.root / "done.sqlite")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def keys(self, stage: str) -> dict[str, str]:
+        """Return the key of every finished unit of a stage."""
+        return dict(self._db.execute("SELECT unit, key FROM units WHERE stage = ?", (stage,)))
+
+    def outcomes(self, stage: str) -> dict[str, str]:
+        """Return how each unit of a stage ended: `done`, `rejected` or `failed`."""
+        return dict(self._db.execute("SELECT unit, outcome FROM units WHERE stage = ?", (stage,)))
+
+    def finish(self, stage: str, unit: str, key: str, outcome: str, rows: Iterable[Row]) -> None:
+        """Replace a unit's rows and set its done mark, in one transaction.
+
+        What `rows` raises while it is read comes out before anything is changed.
+        """
+        # Written down as they come: the rows of 100,000 clips need not all be there at once.
+        lines: dict[str, list[tuple[tuple[str | int, ...], bytes]]] = defaultdict(list)
+        for row in rows:
+            lines[row.table].append((row.identity(), row.model_dump_json().encode()))
+        with self._db:
+            self._forget(stage, unit)
+            self._db.execute("INSERT INTO units VALUES (?, ?, ?, ?)", (stage, unit, key, outcome))
+            for name, found in lines.items():
+                found.sort(key=itemgetter(0))
+                body = pack([line for _, line in found])
+                self._db.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (stage, unit, name, body))
+                self._touch(name)
+
+    def forget(self, stage: str, units: Iterable[str]) -> None:
+        """Drop units that are no longer there, with their rows, in one transaction."""
+        with self._db:
+            for unit in units:
+                self._forget(stage, unit)
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under this name about the whole workspace."""
+        found = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def set_note(self, name: str, value: str) -> None:
+        """Note something about the whole workspace, such as which model drafted it."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def outdate(self, stage: str, unit: str) -> None:
+        """Let the stage do a unit again when it next runs; its rows stay until then."""
+        with self._db:
+            self._db.execute(
+                "UPDATE units SET key = '' WHERE stage = ? AND unit = ?", (stage, unit)
+            )
+
+    def _forget(self, stage: str, unit: str) -> None:
+        for (name,) in self._db.execute(
+            "SELECT name FROM rows WHERE stage = ? AND unit = ?", (stage, unit)
+        ).fetchall():
+            self._touch(name)
+        self._db.execute("DELETE FROM rows WHERE stage = ? AND unit = ?", (stage, unit))
+        self._db.execute("DELETE FROM units WHERE stage = ? AND unit = ?", (stage, unit))
+
+    def _touch(self, name: str) -> None:
+        self._db.execute(
+            "INSERT INTO changes VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET stamp = stamp + 1",
+            (name,),
+        )
+
+    def rows(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> list[AnyRow]:
+        """Return all rows of a type in key order, of these stages only if any are named."""
+        found = [
+            kind.model_validate_json(line)
+            for body in self._bodies(kind, stages)
+            for line in lines_of(body)
+        ]
+        found.sort(key=Row.identity)
+        return found
+
+    def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
+        """Return a digest of each row of a type, of these stages: what tells new from kept."""
+        return {
+            hashlib.sha256(line.rstrip(b"\n")).digest()
+            for body in self._bodies(kind, stages)
+            for line in lines_of(body)
+        }
+
+    def _bodies(self, kind: type[Row], stages: Iterable[str] | None) -> Iterator[bytes]:
+        """Yield the rows of each unit in key order, as they were packed."""
+        query, values = "SELECT body FROM rows WHERE name = ?", [kind.table]
+        if stages is not None:
+            names = list(stages)
+            query += f" AND stage IN ({', '.join('?' * len(names))})"
+            values += names
+        for (body,) in self._db.execute(query, values):
+            yield body
+
+    def _in_order(self, kind: type[AnyRow]) -> Iterator[AnyRow]:
+        """Yield all rows of a type in key order, without holding them all."""
+        units = [map(kind.model_validate_json, lines_of(body)) for body in self._bodies(kind, None)]
+        return heapq.merge(*units, key=Row.identity)
+
+    def rebuild(self, names: Iterable[str] = TABLES) -> None:
+        """Write the Parquet files of the tables whose rows changed since they were last written."""
+        stamps = dict(self._db.execute("SELECT name, stamp FROM changes"))
+        built = dict(self._db.execute("SELECT name, stamp FROM built"))
+        for name in names:
+            path = self.place.tables / f"{name}.parquet"
+            stamp = str(stamps.get(name, 0))
+            if built.get(name) == stamp and path.exists():
+                continue
+            data = _parquet(TABLES[name], self._in_order(TABLES[name]))
+            write_atomic(path, data, via=self.place.unfinished)
+            with self._db:
+                self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
+
+
+def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
+    import pyarrow as pa  # a run with nothing to do writes no table
+    import pyarrow.parquet as pq
+
+    from pipeline.engine.arrow import arrow_schema
+
+    schema, sink = arrow_schema(kind), pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        while some := [row.model_dump() for row in islice(rows, _AT_ONCE)]:
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Store]:
+    """Open a workspace for writing; a second run at the same time stops with a clear error."""
+    with (place.root / ".lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                str(place.root),
+                "another egost command is at work here",
+                "wait until it has ended, then run this again",
+            ) from error
+        for left in place.unfinished.glob("*"):
+            left.unlink()
+        store = Store(place)
+        try:
+            yield store
+        finally:
+            store.close()

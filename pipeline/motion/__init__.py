@@ -1,0 +1,1 @@
+"""Heading, turns, clips and keyframes, measured from one decode of a video."""

@@ -1,0 +1,1 @@
+"""Questions: composing items from routes, checking them, items that a model writes."""

@@ -1,0 +1,1 @@
+"""Human judgements and what follows from them."""

@@ -1,0 +1,1 @@
+"""What comes in: files on disk, manifests, narrations, splits."""

@@ -1,0 +1,107 @@
+"""The rows of the sources: files on disk, videos with their splits, narrations."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.engine.rows import Row
+
+Consent = Literal["local", "model", "release"]
+
+
+Lens = Literal["rectilinear", "fisheye"]
+
+
+Split = Literal["train", "validation", "test"]
+
+
+class Source(Row):
+    """One file that was found on disk, with what its manifest line and its folder say about it."""
+
+    table = "sources"
+    key = ("source_id",)
+    source_id: str
+    root: str
+    path: str
+    bytes: int
+    mtime_ns: int
+    sidecars: list[str] = Field(default_factory=list)
+    sidecar_stamp: str = ""
+    scene: str | None = None
+    wearer: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    hfov_degrees: float | None = None
+    lens: Lens | None = None
+    split: Split | None = None
+    consent: Consent = "local"
+
+    def shown(self) -> str:
+        """Return the path below the ingested root."""
+        return self.path
+
+
+class Footage(Row):
+    """What the container and the manifest line of one video file say."""
+
+    video_id: str
+    root: str
+    path: str
+    sha256: str
+    bytes: int
+    container: str
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    fps_num: int
+    fps_den: int
+    duration_us: int
+    has_audio: bool
+    hfov_degrees: float | None
+    lens: Lens | None
+    scene: str | None
+    wearer: str | None
+    source: str | None
+    licence: str | None
+    consent: Consent
+
+
+class Probe(Footage):
+    """A readable video file."""
+
+    table = "probes"
+    key = ("video_id", "path", "root")
+    wanted_split: Split | None
+
+
+class Video(Footage):
+    """A video that the benchmark may use: a probe, once per content, with its split."""
+
+    table = "videos"
+    key = ("video_id",)
+    split_group: str
+    split: Split
+
+
+class SplitLabel(Row):
+    """What ties videos together (a scene, a wearer, a video alone) and where it was assigned, for good."""
+
+    table = "split_labels"
+    key = ("label",)
+    label: str
+    split_group: str
+    split: Split
+
+
+class Narration(Row):
+    """One line of a video's narration sidecar."""
+
+    table = "narrations"
+    key = ("video_id", "t_us", "text")
+    video_id: str
+    t_us: int
+    text: str
+    landmark: str | None = None
+    action: str | None = None
+    undo: str | None = None

@@ -1,0 +1,37 @@
+"""The settings of ingest and split."""
+
+from pydantic import Field, model_validator
+
+from pipeline.engine.settings import Settings
+from pipeline.sources.rows import Consent, Split
+
+
+class IngestSettings(Settings):
+    """What holds for videos of which no manifest line says otherwise."""
+
+    consent: Consent = Field(
+        "local",
+        exclude=True,  # it travels on each Source, so a change touches only the videos it concerns
+        description='How far pictures may go: "local", "model" (a model server), "release" (both).',
+    )
+
+
+class SplitSettings(Settings):
+    """The shares of the splits, by duration of footage."""
+
+    train: float = Field(0.15, ge=0, le=1, description="Share of the train split.")
+    validation: float = Field(0.05, ge=0, le=1, description="Share of the validation split.")
+    test: float = Field(0.80, ge=0, le=1, description="Share of the test split.")
+    salt: str = Field(
+        "egost", description="Draws another assignment; only for groups that have none."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SplitSettings":
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train + validation + test must be 1")
+        return self
+
+    def shares(self) -> dict[Split, float]:
+        """Return the share of each split."""
+        return {"test": self.test, "train": self.train, "validation": self.validation}
