@@ -20,7 +20,6 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 
-from pipeline.clients import video
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.keyframes import Candidate, Event, choose
@@ -28,6 +27,7 @@ from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens, Tracker
 from pipeline.sources.rows import Video
 from pipeline.stages import frames
+from pipeline.video import reader
 
 # Made by `make bench`.
 PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bin" / "python"
@@ -98,7 +98,7 @@ def jpeg(pixels: np.ndarray) -> bytes:
 def sparse(stream: Stream) -> list[int]:
     """Seek as planned from the packets."""
     found = []
-    for picture in video.pictures_at(stream.path, stream.wishes()):
+    for picture in reader.pictures_at(stream.path, stream.wishes()):
         jpeg(picture.bgr(640))
         found.append(picture.t_us)
     return found
@@ -164,7 +164,7 @@ def peer(name: str, stream: Stream) -> tuple[float, list[int]]:
 
 def dense_stage(stream: Stream, folder: Path) -> None:
     """Run the frames stage: heading, turns, clips and keyframes."""
-    info = video.probe(stream.path)
+    info = reader.probe(stream.path)
     row = Video(
         video_id="v_bench", root=str(folder), path=stream.path.name, sha256="", bytes=0,
         container=info.container, codec=info.codec, width=info.width, height=info.height,

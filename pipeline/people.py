@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
 from pipeline.clients.labelstudio_accounts import LogIn
-from pipeline.clients.reviewclip import Form
 from pipeline.engine.rows import Finding, Rejection, Row, digest
 from pipeline.engine.stage import PULL, Summary
 from pipeline.engine.store import Rows
@@ -25,6 +24,7 @@ from pipeline.stages.review import ReviewStatus
 from pipeline.stages.sending import Progress, Pushed, silent
 from pipeline.stages.verdicts import Pulled
 from pipeline.stages.verified import DIFFER
+from pipeline.video.reviewclip import Form
 
 _AFTER_PULL = ("review", "compose", "check")
 _PUSH, _ADJUDICATE, _AUDIT = "push", "adjudicate", "audit"

@@ -7,7 +7,6 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio_scripted import ScriptedClient
-from pipeline.clients.reviewclip import Form
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
@@ -26,6 +25,7 @@ from pipeline.stages.answers import (
 )
 from pipeline.stages.audit import Shown
 from pipeline.stages.verdicts import pseudonym
+from pipeline.video.reviewclip import Form
 
 SETTINGS = AuditSettings()
 SHOWN = Shown(Form(160))

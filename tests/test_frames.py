@@ -7,7 +7,6 @@ import numbered
 import numpy as np
 import pytest
 
-from pipeline.clients import video
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
@@ -17,12 +16,13 @@ from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens
 from pipeline.sources.rows import Video
 from pipeline.stages.frames import lens_of, run
+from pipeline.video import reader
 
 REAL = Path(__file__).parents[2] / "shared" / "video"
 
 
 def row_of(path: Path, hfov_degrees: float | None = None) -> Video:
-    info = video.probe(path)
+    info = reader.probe(path)
     return Video(
         video_id="v_test", root=str(path.parent), path=path.name, sha256="0" * 64,
         bytes=path.stat().st_size, container=info.container, codec=info.codec, width=info.width,
@@ -66,7 +66,7 @@ def test_keyframes_are_the_pictures_they_say_they_are(
     frames = of(made(place, path, motion=motion), Frame)
     assert len(frames) >= 4
     assert [times[number_of(place, frame)] for frame in frames] == [frame.t_us for frame in frames]
-    exact = {picture.t_us: picture.pts for picture in video.pictures(path)}
+    exact = {picture.t_us: picture.pts for picture in reader.pictures(path)}
     assert all(exact[frame.t_us] == frame.pts for frame in frames)
     assert all(frame.reason for frame in frames)
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.clients import video
 from pipeline.motion.tracking import Lens, Step, Tracker
 from pipeline.turns import Course, Swing, course, swings
+from pipeline.video import reader
 
 REAL = Path(__file__).parents[2] / "shared" / "video"
 MIRRORED = {"left": "right", "right": "left", "around": "around"}
@@ -299,7 +299,7 @@ def clip(name: str) -> Path:
 
 def real_swings(folder: Path, hfov_degrees: float, *, mirror: bool) -> list[Swing]:
     tracker = Tracker(Lens(hfov_degrees))
-    for picture in video.pictures(folder / "video.mp4", lambda: tracker.apart_us):
+    for picture in reader.pictures(folder / "video.mp4", lambda: tracker.apart_us):
         grey = picture.grey(320)
         tracker.add(picture.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
     return swings(course(0, tracker.steps))

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
 from pipeline import motion_draft, route, templates, wording
-from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection
@@ -25,6 +24,7 @@ from pipeline.routes.rows import Route
 from pipeline.stages import review, routepage
 from pipeline.stages.agreement import short_of_people
 from pipeline.stages.verdicts import SCRIPTED, UNREADABLE
+from pipeline.video import reviewclip
 
 SETTINGS = ReviewSettings(agree=1, overlap=1, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <b>red</b> door")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline import flow, glance, people
 from pipeline.blind.items import from_rows
 from pipeline.blind.probe import run_probe
-from pipeline.clients import labelstudio_server, reviewclip
+from pipeline.clients import labelstudio_server
 from pipeline.demo import reviewers
 from pipeline.demo.walks import write_walks
 from pipeline.flow import Space
@@ -32,6 +32,7 @@ from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 from pipeline.stages import export
 from pipeline.tasks import Telling, holds
+from pipeline.video import reviewclip
 
 VERSION = "0.1.0"
 SETTINGS: dict[str, dict[str, Any]] = {

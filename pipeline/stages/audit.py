@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pipeline.clients import reviewclip
 from pipeline.clients.labelstudio import Annotation, Client, Task
-from pipeline.clients.reviewclip import Form
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import digest
 from pipeline.engine.store import Rows
@@ -24,6 +22,8 @@ from pipeline.sources.rows import Video
 from pipeline.stages import routepage, sending
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import by, pseudonym
+from pipeline.video import reviewclip
+from pipeline.video.reviewclip import Form
 
 CONFIG = "annotations/item.xml"
 PUSH_READS = (Video, Clip, Frame, Item, Verdict)

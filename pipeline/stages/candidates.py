@@ -6,8 +6,8 @@ from typing import IO
 
 import cv2
 
-from pipeline.clients import video
 from pipeline.keyframes import Candidate
+from pipeline.video import reader
 
 _SLOT_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
 _LOOK_SIZE = (32, 18)
@@ -36,13 +36,13 @@ class Spill:
         self._quality = quality
         self._end = 0
 
-    def add(self, picture: video.Picture, sharpness: float) -> Kept:
+    def add(self, picture: reader.Picture, sharpness: float) -> Kept:
         """Compress a picture and keep it."""
         pixels = picture.bgr(self._width)
         done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         if not done:
             raise RuntimeError("OpenCV did not write a JPEG")
-        look = video.shrunk(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), _LOOK_SIZE)
+        look = reader.shrunk(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), _LOOK_SIZE)
         height, width = pixels.shape[:2]
         kept = Kept(
             Candidate(picture.t_us, sharpness, picture.suspect, look),
@@ -65,9 +65,9 @@ class Sharpest:
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
         self._kept: list[Kept] = []
-        self._best: tuple[float, video.Picture] | None = None
+        self._best: tuple[float, reader.Picture] | None = None
 
-    def see(self, picture: video.Picture, sharpness: float) -> None:
+    def see(self, picture: reader.Picture, sharpness: float) -> None:
         """Take the next picture; a damaged one counts only where there is no other."""
         best = self._best
         if best and picture.t_us // _SLOT_US != best[1].t_us // _SLOT_US:
@@ -88,12 +88,12 @@ class Sharpest:
             self._best = None
 
 
-def small_grey(picture: video.Picture) -> video.Image:
+def small_grey(picture: reader.Picture) -> reader.Image:
     """Return the picture in grey (height, width), about 320 px wide: what motion is measured on."""
     width = math.sqrt(_SMALL_AREA * picture.width / picture.height)
     return picture.grey(min(_SMALL_WIDTH, round(width)))
 
 
-def sharpness(grey: video.Image) -> float:
+def sharpness(grey: reader.Image) -> float:
     """Return the variance of the Laplacian: how much fine detail a picture holds."""
     return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0] ** 2)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.clients import video
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
@@ -21,6 +20,7 @@ from pipeline.motion.tracking import Lens, Step, Tracker
 from pipeline.sources.rows import Video
 from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
 from pipeline.turns import Course, Swing, confidence, course, swings, travelling
+from pipeline.video import reader
 
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told
 _SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than this is no clip
@@ -70,8 +70,8 @@ def _with_motion(
     candidates = Sharpest(spill)
     times: list[int] = []
     damaged: list[int] = []
-    passed: video.Picture | None = None
-    for picture in video.pictures(path, lambda: tracker.apart_us):
+    passed: reader.Picture | None = None
+    for picture in reader.pictures(path, lambda: tracker.apart_us):
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
         if tracker.wants(picture.t_us):
@@ -123,7 +123,7 @@ def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejecti
         )
 
 
-def _followed(picture: video.Picture, tracker: Tracker, passed: video.Picture | None) -> float:
+def _followed(picture: reader.Picture, tracker: Tracker, passed: reader.Picture | None) -> float:
     """Give the tracker a picture, and the one last passed over, and return its sharpness."""
     grey = small_grey(picture)
     tracker.add(picture.t_us, grey, (lambda: (passed.t_us, small_grey(passed))) if passed else None)
@@ -274,7 +274,7 @@ def _without_motion(
     # All at once: to find the way to one picture takes reading all packets of the file.
     kept = [
         spill.add(picture, sharpness(small_grey(picture)))
-        for picture in video.pictures_at(path, wishes)
+        for picture in reader.pictures_at(path, wishes)
     ]
     last_us = kept[-1].candidate.t_us if kept else 0
     # The last picture on show has yet to end: no later than two pictures' time after the wish.

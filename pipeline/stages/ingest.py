@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.clients import video
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row, digest
 from pipeline.engine.store import Rows
@@ -15,6 +14,7 @@ from pipeline.narrations import Line, NarrationError
 from pipeline.narrations import read as read_narrations
 from pipeline.sources.rows import Narration, Probe, Source
 from pipeline.sources.settings import IngestSettings
+from pipeline.video import reader
 
 _LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
 _LEAST_PIXELS = 32
@@ -32,7 +32,7 @@ def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
     source = rows.one(Source)
     file = Path(source.root, source.path)
     _refuse_unseen(file, source)
-    found = video.probe(file)
+    found = reader.probe(file)
     _refuse_useless(found)
     sha256 = _sha256(file)
     video_id = "v_" + digest("video", sha256)
@@ -105,7 +105,7 @@ def _refuse_unseen(file: Path, source: Source) -> None:
         ) from error
 
 
-def _refuse_useless(found: video.VideoInfo) -> None:
+def _refuse_useless(found: reader.VideoInfo) -> None:
     """Raise RowError for what decodes and yet shows nobody's way."""
     short, long = sorted((found.width, found.height))
     if short < _LEAST_PIXELS or long > _LONGEST_SIDE * short:

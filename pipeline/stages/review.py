@@ -13,7 +13,6 @@ from typing import Any
 
 from pipeline.assets import asset
 from pipeline.clients.labelstudio import Client
-from pipeline.clients.reviewclip import Form
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Row, digest
 from pipeline.engine.store import Rows
@@ -42,6 +41,7 @@ from pipeline.stages.sending import Outlet, Progress, Project, Pushed, silent
 from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.stages.verified import DIFFER, verify
 from pipeline.stages.vocabulary import Synonyms, missing_synonyms, vocabulary_of
+from pipeline.video.reviewclip import Form
 from pipeline.wording import STEMS
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)

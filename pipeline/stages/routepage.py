@@ -14,7 +14,6 @@ from xml.etree import ElementTree
 
 from pipeline import route, tasks, wording
 from pipeline.assets import asset
-from pipeline.clients import reviewclip
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
@@ -22,6 +21,7 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 from pipeline.stages.headingcurve import heading_curve
+from pipeline.video import reviewclip
 
 SEVERITIES = ("error", "warning", "info")
 FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")

@@ -13,14 +13,15 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
-from pipeline.clients import labelstudio_server, reviewclip
+from pipeline.clients import labelstudio_server
 from pipeline.clients.labelstudio import Client, Task
-from pipeline.clients.reviewclip import Form
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection
 from pipeline.errors import RowError, UserError
 from pipeline.motion.rows import Clip, Frame
 from pipeline.sources.rows import Video
+from pipeline.video import reviewclip
+from pipeline.video.reviewclip import Form
 
 _CHUNK, _AHEAD = 50, 30  # pages made together (0.4 MB), and how many such may wait for the server
 _FEW, _LINGER_S = 4, 0.1  # a post takes that long, whatever is in it: fewer chunks wait for more

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.clients import video
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Row
 from pipeline.engine.store import Rows, Store
@@ -20,6 +19,7 @@ from pipeline.releases.layout import file_digest
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import StillsSettings
 from pipeline.sources.rows import Video
+from pipeline.video import reader
 
 _LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
 
@@ -72,7 +72,7 @@ def moments(clip: Clip, count: int) -> list[int]:
     return [clip.start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
 
 
-def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[video.Picture, str, int]]:
+def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.Picture, str, int]]:
     """Yield the picture on show at each wanted time with its clip's id and its number there."""
     if not path.is_file():
         raise RowError(
@@ -85,15 +85,15 @@ def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[video.Pictur
         for clip_id, times in wanted.items()
         for number, at in enumerate(times)
     )
-    yield from _matched(video.pictures_at(path, [at for at, _, _ in wishes]), wishes)
+    yield from _matched(reader.pictures_at(path, [at for at, _, _ in wishes]), wishes)
 
 
 def _matched(
-    pictures: Iterable[video.Picture], wishes: Sequence[tuple[int, str, int]]
-) -> Iterator[tuple[video.Picture, str, int]]:
+    pictures: Iterable[reader.Picture], wishes: Sequence[tuple[int, str, int]]
+) -> Iterator[tuple[reader.Picture, str, int]]:
     """Give every wish the last picture at or before it: one picture may serve several wishes."""
     waiting = list(reversed(wishes))
-    last: video.Picture | None = None
+    last: reader.Picture | None = None
     for picture in pictures:
         while waiting and waiting[-1][0] < picture.t_us:
             yield (last or picture, *waiting.pop()[1:])
@@ -102,7 +102,7 @@ def _matched(
         yield (last, *waiting.pop()[1:])
 
 
-def encode(picture: video.Picture, settings: StillsSettings) -> tuple[bytes, int, int]:
+def encode(picture: reader.Picture, settings: StillsSettings) -> tuple[bytes, int, int]:
     """Return a picture as JPEG, with its width and height."""
     pixels = picture.bgr(settings.width)
     done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])

@@ -12,7 +12,6 @@ from walked import clip, draft, rows, steps
 
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
-from pipeline.clients.reviewclip import Form
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import Place
@@ -25,6 +24,7 @@ from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.stages import answers, audit, review
 from pipeline.stages.audit import Shown
+from pipeline.video.reviewclip import Form
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server, reviewclip
+from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
 from pipeline.clients.labelstudio import LabelStudioClient
 from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
@@ -24,6 +24,7 @@ from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.stages import review, sending
+from pipeline.video import reviewclip
 
 pytestmark = pytest.mark.integration
 

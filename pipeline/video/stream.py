@@ -21,8 +21,8 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.clients import sniff
 from pipeline.errors import RowError
+from pipeline.video import sniff
 
 Image = NDArray[np.uint8]
 Complaint = tuple[int, str, str]  # level, who says it, what

@@ -15,9 +15,11 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline.clients import sniff
-from pipeline.clients.lens_tags import read_lens
-from pipeline.clients.stream import (
+from pipeline.errors import RowError
+from pipeline.sources.rows import Lens
+from pipeline.video import sniff
+from pipeline.video.lens_tags import read_lens
+from pipeline.video.stream import (
     LEAPING,
     Clock,
     Complaint,
@@ -35,9 +37,7 @@ from pipeline.clients.stream import (
     shrunk,
     tick_us,
 )
-from pipeline.clients.thinning import Leaps, Thinned, skip_unless
-from pipeline.errors import RowError
-from pipeline.sources.rows import Lens
+from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
 __all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
 

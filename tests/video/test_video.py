@@ -12,16 +12,16 @@ import numbered
 import numpy as np
 import pytest
 
-from pipeline.clients import video
-from pipeline.clients.lens_tags import LensTags, read_lens
 from pipeline.errors import RowError
+from pipeline.video import reader
+from pipeline.video.lens_tags import LensTags, read_lens
 
 RANDOM = random.Random(7)
 VFR_MS = [0]
 for _ in range(89):
     VFR_MS.append(VFR_MS[-1] + RANDOM.choice([11, 33, 40, 90, 250]))
 
-REAL = Path(__file__).parents[2] / "shared" / "video"
+REAL = Path(__file__).parents[3] / "shared" / "video"
 STREAMS = {
     "constant rate": {"name": "a.mp4"},
     "b-frames": {"name": "a.mp4", "options": {"bf": "3", "g": "30"}},
@@ -50,7 +50,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     subprocess.run([binary, "-y", "-loglevel", "error", *map(str, arguments)], check=True)
 
 
-def upright(picture: video.Picture) -> int:
+def upright(picture: reader.Picture) -> int:
     """Read the number; a rotated stream is shown turned, so turn it back first."""
     return numbered.read(np.rot90(picture.bgr(640), -(picture.rotation // 90)))
 
@@ -58,7 +58,7 @@ def upright(picture: video.Picture) -> int:
 @pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
 def test_every_picture_comes_with_its_own_time(tmp_path: Path, how: dict[str, object]) -> None:
     path, times = written(tmp_path, **how)  # type: ignore[arg-type]
-    shown = list(video.pictures(path))
+    shown = list(reader.pictures(path))
     assert [upright(picture) for picture in shown] == list(range(90))
     assert [picture.t_us for picture in shown] == times
     assert not any(picture.suspect for picture in shown)
@@ -74,7 +74,7 @@ def test_seeking_finds_the_picture_on_show(tmp_path: Path, how: dict[str, object
         [times[47] - 1, times[61] + 1, times[62], 5],
     ):
         expected = {max(n for n, t_us in enumerate(times) if t_us <= wish) for wish in wishes}
-        found = list(video.pictures_at(path, wishes))
+        found = list(reader.pictures_at(path, wishes))
         assert [upright(picture) for picture in found] == sorted(expected)
         assert [picture.t_us for picture in found] == [times[number] for number in sorted(expected)]
 
@@ -85,19 +85,19 @@ def test_an_edit_list_hides_pictures_and_moves_time_zero(tmp_path: Path) -> None
     ffmpeg("-ss", "1.4", "-i", whole, "-c", "copy", cut)
     with av.open(str(cut)) as container:
         assert container.streams.video[0].frames == 60, "the hidden pictures are in the file"
-    shown = list(video.pictures(cut))
+    shown = list(reader.pictures(cut))
     assert [numbered.read(picture.bgr(640)) for picture in shown] == list(range(42, 90))
     assert shown[0].t_us == 0
-    (sought,) = video.pictures_at(cut, [0])
+    (sought,) = reader.pictures_at(cut, [0])
     assert numbered.read(sought.bgr(640)) == 42
 
 
 def test_rotation_is_applied_as_players_do(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.mp4", rotation=90, count=3)
-    info = video.probe(path)
+    info = reader.probe(path)
     assert (info.rotation, info.width, info.height) == (90, 180, 320)
     ffmpeg("-i", path, "-frames:v", "1", tmp_path / "a.png")
-    ours = next(video.pictures(path)).bgr(640)
+    ours = next(reader.pictures(path)).bgr(640)
     assert np.abs(cv2.imread(str(tmp_path / "a.png")).astype(int) - ours).mean() < 2
 
 
@@ -113,16 +113,16 @@ def test_colours_are_those_that_ffmpeg_shows(
     bars = "smptehdbars=size=640x360:rate=5:duration=1"
     ffmpeg("-f", "lavfi", "-i", bars, "-pix_fmt", layout, *said, path)
     ffmpeg("-i", path, "-frames:v", "1", "-vf", "scale=320:180:flags=area", shown)
-    ours = next(video.pictures(path)).bgr(320)
+    ours = next(reader.pictures(path)).bgr(320)
     assert np.abs(cv2.imread(str(shown)).astype(int) - ours).mean() < 2
 
 
 def test_wide_pixels_are_made_square(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.mp4", count=5)
     ffmpeg("-i", path, "-vf", "setsar=4/3", tmp_path / "wide.mp4")
-    info = video.probe(tmp_path / "wide.mp4")
+    info = reader.probe(tmp_path / "wide.mp4")
     assert (info.width, info.height) == (427, 180)
-    assert next(video.pictures(tmp_path / "wide.mp4")).bgr(640).shape == (180, 427, 3)
+    assert next(reader.pictures(tmp_path / "wide.mp4")).bgr(640).shape == (180, 427, 3)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_thinning_keeps_steps_fairly_even(
 ) -> None:
     path = tmp_path / "a.mp4"
     times = numbered.write(path, times_ms=[number * apart_ms for number in range(40)])
-    thin = [picture.t_us for picture in video.pictures(path, lambda: 105_000)]
+    thin = [picture.t_us for picture in reader.pictures(path, lambda: 105_000)]
     assert thin[0] == 0
     assert thin[-1] == times[-1]
     assert set(np.diff(thin[:-1]).tolist()) <= {step * 1000 for step in steps_ms}
@@ -148,7 +148,7 @@ def test_thinning_follows_the_distance_asked_for(tmp_path: Path, codec: str) -> 
     def apart_us() -> int:
         return 45_000 if shown and 1_500_000 < shown[-1] < 3_000_000 else 130_000
 
-    for picture in video.pictures(path, apart_us):
+    for picture in reader.pictures(path, apart_us):
         shown.append(picture.t_us)  # noqa: PERF401 (`apart_us` reads it meanwhile)
     steps = dict(zip(shown[1:], np.diff(shown).tolist(), strict=True))
     late = 400_000  # the decoder has some pictures in hand when the answer changes
@@ -162,7 +162,7 @@ def test_thinning_follows_the_distance_asked_for(tmp_path: Path, codec: str) -> 
 
 def test_probe_says_what_the_file_is(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.mkv", options={"g": "30"})
-    info = video.probe(path)
+    info = reader.probe(path)
     assert (info.codec, info.width, info.height, info.rotation) == ("h264", 320, 180, 0)
     assert info.has_audio is False
     assert abs(info.duration_us - 3_000_000) < 50_000
@@ -172,10 +172,10 @@ def test_probe_says_what_the_file_is(tmp_path: Path) -> None:
 
 def test_the_container_may_tell_the_field_of_view(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.mp4", count=5, metadata={"hfov_degrees": "92.5"})
-    assert video.probe(path).hfov_degrees == 92.5
+    assert reader.probe(path).hfov_degrees == 92.5
     phone = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
     path, _ = written(tmp_path, "b.mp4", count=5, metadata={phone: "26"})
-    assert video.probe(path).hfov_degrees == pytest.approx(71.9, abs=0.2)
+    assert reader.probe(path).hfov_degrees == pytest.approx(71.9, abs=0.2)
 
 
 def damaged(path: Path, *, at: float, size: int) -> Path:
@@ -190,10 +190,10 @@ def damaged(path: Path, *, at: float, size: int) -> Path:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_damage_is_never_silent(tmp_path: Path, name: str) -> None:
     path, _ = written(tmp_path, name, options={"g": "15", "bf": "2"})
-    sound = {p.t_us: p.bgr(320).astype(int) for p in video.pictures(path)}
+    sound = {p.t_us: p.bgr(320).astype(int) for p in reader.pictures(path)}
     wrong = suspects = 0
     for part in (0.3, 0.4, 0.5, 0.6):
-        shown = list(video.pictures(damaged(path, at=part, size=1500)))
+        shown = list(reader.pictures(damaged(path, at=part, size=1500)))
         suspects += sum(picture.suspect for picture in shown)
         for picture in shown:
             other = sound.get(picture.t_us)
@@ -210,20 +210,20 @@ def test_damage_is_never_silent(tmp_path: Path, name: str) -> None:
 def test_damage_is_heard_in_every_pass_over_a_file(tmp_path: Path) -> None:
     whole, _ = written(tmp_path, "whole.mp4", options={"g": "30", "bf": "0"})
     path = damaged(whole, at=0.5, size=400)
-    first = [picture.t_us for picture in video.pictures(path) if picture.suspect]
-    assert first == [picture.t_us for picture in video.pictures(path) if picture.suspect]
-    thinned = [(p.t_us, p.suspect) for p in video.pictures(path, lambda: 100_000)]
+    first = [picture.t_us for picture in reader.pictures(path) if picture.suspect]
+    assert first == [picture.t_us for picture in reader.pictures(path) if picture.suspect]
+    thinned = [(p.t_us, p.suspect) for p in reader.pictures(path, lambda: 100_000)]
     assert any(suspect for _, suspect in thinned)
     assert all(suspect == (t_us in first) for t_us, suspect in thinned)
 
 
 def test_lost_packets_of_a_transport_stream_make_pictures_suspect(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.ts", options={"g": "30"})
-    sound = {picture.t_us: picture.grey(320) for picture in video.pictures(path)}
+    sound = {picture.t_us: picture.grey(320) for picture in reader.pictures(path)}
     data = path.read_bytes()
     at = len(data) // 188 // 2 * 188
     path.write_bytes(data[:at] + data[at + 188 * 6 :])
-    shown = list(video.pictures(path))
+    shown = list(reader.pictures(path))
     assert any(picture.suspect for picture in shown)
     for picture in shown:
         apart = np.abs(picture.grey(320).astype(int) - sound[picture.t_us]).max()
@@ -236,11 +236,11 @@ def test_joined_transport_streams_go_on_in_time(tmp_path: Path) -> None:
     path, times = written(tmp_path, "a.ts", options={"g": "30", "bf": "2"})
     joined = tmp_path / "joined.ts"
     joined.write_bytes(path.read_bytes() * 2)
-    assert video.probe(joined).duration_us == pytest.approx(6_000_000, abs=40_000)
-    shown = list(video.pictures(joined))
+    assert reader.probe(joined).duration_us == pytest.approx(6_000_000, abs=40_000)
+    shown = list(reader.pictures(joined))
     assert [numbered.read(picture.bgr(320)) for picture in shown] == [*range(90), *range(90)]
     assert [p.t_us for p in shown[90:]] == pytest.approx([t + 3_000_000 for t in times], abs=1001)
-    sought = video.pictures_at(joined, [1_000_000, 4_010_000])
+    sought = reader.pictures_at(joined, [1_000_000, 4_010_000])
     assert [numbered.read(picture.bgr(320)) for picture in sought] == [30, 30]
 
 
@@ -248,7 +248,7 @@ def test_keyframes_that_only_begin_to_mend_the_picture_are_seen_through(tmp_path
     how = {"options": {"x264-params": "intra-refresh=1:keyint=30:min-keyint=30:bframes=0"}}
     path, times = written(tmp_path, "a.mp4", **how)
     wishes = [times[number] for number in (10, 33, 40, 66, 89)]
-    sought = list(video.pictures_at(path, wishes))
+    sought = list(reader.pictures_at(path, wishes))
     assert [numbered.read(picture.bgr(320)) for picture in sought] == [10, 33, 40, 66, 89]
     assert not any(picture.suspect for picture in sought)
 
@@ -257,7 +257,7 @@ def test_a_recording_whose_times_begin_late_is_no_longer_for_it(tmp_path: Path) 
     whole, _ = written(tmp_path, "a.mp4")
     late = tmp_path / "late.mkv"
     ffmpeg("-i", whole, "-c", "copy", "-output_ts_offset", "5", late)
-    assert video.probe(late).duration_us == pytest.approx(3_000_000, abs=40_000)
+    assert reader.probe(late).duration_us == pytest.approx(3_000_000, abs=40_000)
 
 
 def box(name: bytes, content: bytes) -> bytes:
@@ -305,14 +305,14 @@ def test_a_real_gopro_recording_tells_its_lens() -> None:
     path = REAL / "gopro_walk" / "video.mp4"
     if not path.is_file():
         pytest.skip("the real clips are not beside this checkout (../shared/video)")
-    info = video.probe(path)
+    info = reader.probe(path)
     # Straight edges come out straight under this lens, and bent without.
     assert (info.hfov_degrees, info.lens) == (119.56, "fisheye")
 
 
 def refusal(path: Path) -> RowError:
     with pytest.raises(RowError) as caught:
-        video.probe(path)
+        reader.probe(path)
     assert caught.value.what
     assert caught.value.fix
     return caught.value
@@ -378,4 +378,4 @@ def test_odd_names_are_just_names(tmp_path: Path) -> None:
     for name in ('it\'s 50%02d "x".mp4', "línea\nnueva.mp4", "http:x.mp4", "-i.mp4"):
         path, _ = written(tmp_path, "plain.mp4", count=3)
         path = path.rename(tmp_path / name)
-        assert video.probe(path).codec == "h264"
+        assert reader.probe(path).codec == "h264"

@@ -9,15 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline.clients.stream import (
-    LEAPING,
-    in_us,
-    is_leap,
-    main_stream,
-    open_video,
-    packets,
-    tick_us,
-)
+from pipeline.video.stream import LEAPING, in_us, is_leap, main_stream, open_video, packets, tick_us
 
 # Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
 _SKIPS_SINGLE = {"h264", "hevc"}

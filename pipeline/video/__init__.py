@@ -1,0 +1,1 @@
+"""Reading and cutting video files: one reader decides time, rotation, shape and colour."""
