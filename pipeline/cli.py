@@ -174,7 +174,7 @@ def prompts() -> None:
 @prompts.command("check")
 def prompts_check() -> None:
     """Render every template with sample data in every language; report mistakes by file and line."""
-    from pipeline.clients import prices
+    from pipeline.models import prices
     from pipeline.templates import check_prompts
 
     problems = [str(problem) for problem in check_prompts()]

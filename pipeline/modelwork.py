@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Container, Iterator
 
 from pipeline import flow, templates
-from pipeline.clients.estimate import Estimate
-from pipeline.clients.journal import Journal, Totals
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Held, Rejection
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
+from pipeline.models.estimate import Estimate
+from pipeline.models.journal import Journal, Totals
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings

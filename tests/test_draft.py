@@ -10,10 +10,10 @@ import pytest
 
 from pipeline import route
 from pipeline.clients import asking
-from pipeline.clients.wire import ScriptedModel
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
+from pipeline.models.wire import ScriptedModel
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Consent

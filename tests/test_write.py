@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pipeline import templates
-from pipeline.clients.wire import ScriptedModel
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
 from pipeline.flow import STAGES
+from pipeline.models.wire import ScriptedModel
 from pipeline.questions.rows import Written
 from pipeline.routes.settings import DraftSettings
 from pipeline.stages import write

@@ -5,12 +5,12 @@ from pathlib import PurePath
 from typing import Any
 
 from pipeline import templates
-from pipeline.clients.chat import Message, Picture
-from pipeline.clients.wire import on_loopback
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
+from pipeline.models.chat import Message, Picture
 from pipeline.models.settings import ModelSettings
+from pipeline.models.wire import on_loopback
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.sources.rows import Narration, Video
 

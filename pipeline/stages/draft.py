@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import motion_draft, route, templates, wording
 from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text, told
-from pipeline.clients.chat import json_schema
-from pipeline.clients.estimate import Estimate
-from pipeline.clients.estimate import estimate as estimated
-from pipeline.clients.llm import NO_MODEL, Client, Question, connect
-from pipeline.clients.wire import Wire
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Row
 from pipeline.engine.store import Rows, Store
 from pipeline.errors import UserError
+from pipeline.models.chat import json_schema
+from pipeline.models.estimate import Estimate
+from pipeline.models.estimate import estimate as estimated
+from pipeline.models.llm import NO_MODEL, Client, Question, connect
+from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip, Turn
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Move, Route, Step

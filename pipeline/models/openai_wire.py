@@ -14,15 +14,15 @@ from typing import Any
 import httpx2
 import openai
 
-from pipeline.clients.journal import Reply
-from pipeline.clients.wire import (
+from pipeline.errors import RowError, UserError
+from pipeline.models.journal import Reply
+from pipeline.models.wire import (
     PassingError,
     UnsupportedError,
     on_loopback,
     read_completion,
     retry_after,
 )
-from pipeline.errors import RowError, UserError
 
 KEY_NAME = "OPENAI_API_KEY"
 _FINAL_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}

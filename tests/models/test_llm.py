@@ -13,22 +13,22 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from pipeline.clients.chat import Message, json_schema
-from pipeline.clients.journal import Journal, Reply
-from pipeline.clients.llm import Client, Question, connect
-from pipeline.clients.openai_wire import OpenAIWire
-from pipeline.clients.pace import Pace
-from pipeline.clients.prices import Price, price_of
-from pipeline.clients.wire import (
+from pipeline.engine.folder import Place
+from pipeline.errors import RowError, UserError
+from pipeline.models.chat import Message, json_schema
+from pipeline.models.journal import Journal, Reply
+from pipeline.models.llm import Client, Question, connect
+from pipeline.models.openai_wire import OpenAIWire
+from pipeline.models.pace import Pace
+from pipeline.models.prices import Price, price_of
+from pipeline.models.settings import ModelSettings
+from pipeline.models.wire import (
     PassingError,
     ScriptedModel,
     UnsupportedError,
     on_loopback,
     retry_after,
 )
-from pipeline.engine.folder import Place
-from pipeline.errors import RowError, UserError
-from pipeline.models.settings import ModelSettings
 from tests.clip_rows import workspace
 
 PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 a token

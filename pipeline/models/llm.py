@@ -19,8 +19,10 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.clients.budget import Budget
-from pipeline.clients.chat import (
+from pipeline.engine.folder import Place
+from pipeline.errors import RowError, UserError
+from pipeline.models.budget import Budget
+from pipeline.models.chat import (
     Message,
     RequestKey,
     json_schema,
@@ -29,13 +31,11 @@ from pipeline.clients.chat import (
     request_key,
     size_of,
 )
-from pipeline.clients.journal import Journal, Reply, State
-from pipeline.clients.pace import Pace
-from pipeline.clients.prices import Price, Size, price_of
-from pipeline.clients.wire import PassingError, UnsupportedError, Wire, on_loopback
-from pipeline.engine.folder import Place
-from pipeline.errors import RowError, UserError
+from pipeline.models.journal import Journal, Reply, State
+from pipeline.models.pace import Pace
+from pipeline.models.prices import Price, Size, price_of
 from pipeline.models.settings import ModelSettings
+from pipeline.models.wire import PassingError, UnsupportedError, Wire, on_loopback
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ async def connect(
 
 def _wire(settings: ModelSettings) -> Wire:
     # Imported where it is used: openai costs every other command half a second.
-    from pipeline.clients.openai_wire import OpenAIWire
+    from pipeline.models.openai_wire import OpenAIWire
 
     return OpenAIWire(settings.base_url, settings.model, settings.timeout_seconds)
 

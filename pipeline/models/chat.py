@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from pipeline.clients.prices import Price, Size
+from pipeline.models.prices import Price, Size
 from pipeline.models.settings import ModelSettings
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from pipeline.clients.journal import Reply
+from pipeline.models.journal import Reply
 
 
 class PassingError(Exception):

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.clients.chat import json_schema, request_key, size_of
-from pipeline.clients.journal import Journal, Totals, Usage
-from pipeline.clients.llm import Question
-from pipeline.clients.prices import price_of
-from pipeline.clients.wire import on_loopback
 from pipeline.engine.folder import Place
+from pipeline.models.chat import json_schema, request_key, size_of
+from pipeline.models.journal import Journal, Totals, Usage
+from pipeline.models.llm import Question
+from pipeline.models.prices import price_of
 from pipeline.models.settings import ModelSettings
+from pipeline.models.wire import on_loopback
 
 _GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions
 _ENOUGH = 3  # replies from which their own token counts beat the guess

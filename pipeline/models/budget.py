@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pipeline.clients.journal import Journal
 from pipeline.errors import UserError
+from pipeline.models.journal import Journal
 from pipeline.models.settings import ModelSettings
 
 
