@@ -29,13 +29,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import httpx
 import walked
 
-from pipeline.clients import labelstudio, labelstudio_server
-from pipeline.clients.labelstudio import LabelStudioClient
-from pipeline.clients.labelstudio_scripted import ScriptedClient
-from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
+from pipeline.labelstudio import client as labelstudio
+from pipeline.labelstudio import server as labelstudio_server
+from pipeline.labelstudio.client import LabelStudioClient
+from pipeline.labelstudio.scripted import ScriptedClient
+from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Heading
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings

@@ -174,8 +174,8 @@ def label_studio() -> None:
 @click.pass_context
 def label_studio_start(context: click.Context, port: int) -> None:
     """Start the server of this workspace (its first start makes the server's environment)."""
-    from pipeline.clients import labelstudio_server
     from pipeline.engine.folder import Place
+    from pipeline.labelstudio import server as labelstudio_server
 
     root = context.ensure_object(Options).workspace
     if made := make_workspace(root):
@@ -191,8 +191,8 @@ def label_studio_start(context: click.Context, port: int) -> None:
 @click.pass_context
 def label_studio_stop(context: click.Context) -> None:
     """Stop the server of this workspace."""
-    from pipeline.clients import labelstudio_server
     from pipeline.engine.folder import Place
+    from pipeline.labelstudio import server as labelstudio_server
 
     stopped = labelstudio_server.stop(Place(context.ensure_object(Options).workspace))
     click.echo("label-studio: stopped" if stopped else "label-studio: was not running")
@@ -203,8 +203,8 @@ def label_studio_stop(context: click.Context) -> None:
 @click.pass_context
 def label_studio_status(context: click.Context) -> None:
     """Tell whether the server of this workspace is running, and where."""
-    from pipeline.clients import labelstudio_server
     from pipeline.engine.folder import Place
+    from pipeline.labelstudio import server as labelstudio_server
 
     server = labelstudio_server.status(Place(context.ensure_object(Options).workspace))
     if server is None:

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
-from pipeline.clients.labelstudio_accounts import LogIn
 from pipeline.engine.rows import Finding, Rejection, Row, digest
 from pipeline.engine.stage import PULL, Summary
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.flow import Space
+from pipeline.labelstudio import accounts
+from pipeline.labelstudio import client as labelstudio
+from pipeline.labelstudio import server as labelstudio_server
+from pipeline.labelstudio.accounts import LogIn
 from pipeline.motion.rows import Clip, JudgedClip, clip_id
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
@@ -209,7 +211,7 @@ def differing(space: Space) -> int:
 
 def invite(space: Space, names: Sequence[str]) -> list[LogIn]:
     """Make an account on the server for each name; each log-in can be told this once."""
-    return labelstudio_accounts.invite(connect(space), names)
+    return accounts.invite(connect(space), names)
 
 
 def audit_push(space: Space, progress: Progress = silent) -> Pushed:

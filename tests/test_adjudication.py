@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route

@@ -6,10 +6,10 @@ import factories
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings

@@ -12,11 +12,11 @@ from walked import clip, draft, rows, steps
 
 from pipeline import __version__, flow, modelwork, people, wording
 from pipeline.assets import asset
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.console import make_workspace
 from pipeline.engine.database import FORMAT
 from pipeline.errors import UserError
 from pipeline.flow import Space, open_space
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Turn
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict

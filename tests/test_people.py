@@ -9,13 +9,13 @@ from walked import clip, draft, rows, steps
 
 from pipeline import people
 from pipeline.cli import cli
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.console import exit_code, make_workspace
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict

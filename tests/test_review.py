@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
 from pipeline import motion_draft, route, templates, wording
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict

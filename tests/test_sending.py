@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients.labelstudio_scripted import ScriptedClient
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
+from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Frame
 from pipeline.review.settings import ReviewSettings
 from pipeline.stages import review, routepage, sending

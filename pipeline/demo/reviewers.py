@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 
 from pipeline import route
-from pipeline.clients import labelstudio, labelstudio_accounts
-from pipeline.clients.labelstudio_server import Server
 from pipeline.engine.rows import digest
 from pipeline.errors import UserError
+from pipeline.labelstudio import accounts
+from pipeline.labelstudio import client as labelstudio
+from pipeline.labelstudio.server import Server
 from pipeline.routes.rows import Step
 from pipeline.stages.verdicts import SCRIPTED
 
@@ -60,12 +61,8 @@ def join(server: Server, client: labelstudio.LabelStudioClient, name: str) -> Re
     """Return the scripted reviewer of this name, with an account made by invitation if need be."""
     email = f"{name}{SCRIPTED}"
     password = digest("scripted reviewer", server.token, name)
-    labelstudio_accounts.sign_up(
-        server.url, client.invitation(), email, password, f"{name} (a script)"
-    )
-    return Reviewer(
-        name, email, server.url, labelstudio_accounts.log_in(server.url, email, password)
-    )
+    accounts.sign_up(server.url, client.invitation(), email, password, f"{name} (a script)")
+    return Reviewer(name, email, server.url, accounts.log_in(server.url, email, password))
 
 
 def careful(data: Mapping[str, Any], truth: Truth) -> Answer:

@@ -15,11 +15,11 @@ from tqdm import tqdm
 from pipeline import flow, glance, people
 from pipeline.blind.items import from_rows
 from pipeline.blind.probe import run_probe
-from pipeline.clients import labelstudio_server
 from pipeline.demo import reviewers
 from pipeline.demo.walks import write_walks
 from pipeline.flow import Space
 from pipeline.intake import take_in
+from pipeline.labelstudio import server as labelstudio_server
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases.settings import ExportSettings

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pipeline.clients.labelstudio import Annotation, Client, Task
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import digest
 from pipeline.engine.store import Rows
+from pipeline.labelstudio.client import Annotation, Client, Task
 from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict

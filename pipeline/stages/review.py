@@ -12,11 +12,11 @@ from statistics import median
 from typing import Any
 
 from pipeline.assets import asset
-from pipeline.clients.labelstudio import Client
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Row, digest
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio.client import Client
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.clients.labelstudio import Task
 from pipeline.engine.rows import digest
+from pipeline.labelstudio.client import Task
 from pipeline.review.rows import Verdict
 from pipeline.stages.routepage import Shown
 from pipeline.stages.sending import News, Outlet, Plan, Progress, Pushed, silent

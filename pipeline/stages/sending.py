@@ -13,11 +13,11 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
-from pipeline.clients import labelstudio_server
-from pipeline.clients.labelstudio import Client, Task
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection
 from pipeline.errors import RowError, UserError
+from pipeline.labelstudio import server as labelstudio_server
+from pipeline.labelstudio.client import Client, Task
 from pipeline.motion.rows import Clip, Frame
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip

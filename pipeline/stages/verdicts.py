@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from pipeline import route
-from pipeline.clients.labelstudio import Annotation
 from pipeline.engine.rows import Finding, digest
+from pipeline.labelstudio.client import Annotation
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Step
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from needs import missing
 
-from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
-from pipeline.clients.labelstudio import LabelStudioClient
-from pipeline.clients.labelstudio_server import Server
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
+from pipeline.labelstudio import client as labelstudio
+from pipeline.labelstudio import install as labelstudio_install
+from pipeline.labelstudio import server as labelstudio_server
+from pipeline.labelstudio.client import LabelStudioClient
+from pipeline.labelstudio.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for walked.py
 

@@ -10,14 +10,14 @@ from browser import logged_in
 from playwright.sync_api import Page
 from walked import clip, draft, rows, steps
 
-from pipeline.clients.labelstudio import LabelStudioClient
-from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio.client import LabelStudioClient
+from pipeline.labelstudio.server import Server
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings

@@ -11,14 +11,16 @@ import httpx
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.clients import labelstudio, labelstudio_accounts, labelstudio_server
-from pipeline.clients.labelstudio import LabelStudioClient
-from pipeline.clients.labelstudio_server import Server
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio import accounts
+from pipeline.labelstudio import client as labelstudio
+from pipeline.labelstudio import server as labelstudio_server
+from pipeline.labelstudio.client import LabelStudioClient
+from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Clip
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
@@ -137,23 +139,23 @@ def test_a_deleted_project_says_what_to_do(client: LabelStudioClient, server_pla
 
 
 def test_a_personal_token_serves_as_well(server: Server, server_place: Place):
-    with labelstudio_accounts.session(server.url) as session:
+    with accounts.session(server.url) as session:
         session.get("/user/login/")
         form = {"email": server.user, "password": server.password}
-        session.post("/user/login/", data=form | labelstudio_accounts.csrf(session))
+        session.post("/user/login/", data=form | accounts.csrf(session))
         headers = {"X-CSRFToken": session.cookies["csrftoken"]}
         key = session.post("/api/token/", headers=headers).json()["token"]
     assert labelstudio.connect(server.url, key).whoami() == server.user
 
 
 def test_invited_people_can_log_in_and_are_told_once(client: LabelStudioClient, server: Server):
-    ann, bob = labelstudio_accounts.invite(client, ["Ann Example", "bob@example.org"])
+    ann, bob = accounts.invite(client, ["Ann Example", "bob@example.org"])
     assert (ann.email, bob.email) == ("ann.example@localhost.local", "bob@example.org")
     assert ann.password not in repr(ann)
-    key = labelstudio_accounts.log_in(server.url, ann.email, ann.password)
+    key = accounts.log_in(server.url, ann.email, ann.password)
     assert labelstudio.connect(server.url, key).whoami() == ann.email
     with pytest.raises(UserError, match="refuses this log-in"):
-        labelstudio_accounts.invite(client, ["Ann Example"])
+        accounts.invite(client, ["Ann Example"])
 
 
 def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:

@@ -8,11 +8,11 @@ from browser import logged_in
 from playwright.sync_api import Page
 from walked import clip, draft, rows, steps
 
-from pipeline.clients.labelstudio import LabelStudioClient
-from pipeline.clients.labelstudio_server import Server
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
+from pipeline.labelstudio.client import LabelStudioClient
+from pipeline.labelstudio.server import Server
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.stages import review

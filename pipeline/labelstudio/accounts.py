@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from pipeline.clients.labelstudio import LabelStudioClient, unreachable
 from pipeline.errors import UserError
+from pipeline.labelstudio.client import LabelStudioClient, unreachable
 
 
 def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 from pydantic import BaseModel
 
-from pipeline.clients.labelstudio_install import clean, environment, locked, tail
 from pipeline.engine.folder import Place, write_atomic
 from pipeline.errors import UserError
+from pipeline.labelstudio.install import clean, environment, locked, tail
 
 USER = "admin@localhost.local"
 PORT = 8080

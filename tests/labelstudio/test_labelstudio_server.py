@@ -10,9 +10,9 @@ from threading import Thread
 
 import pytest
 
-from pipeline.clients import labelstudio_server
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
+from pipeline.labelstudio import server as labelstudio_server
 
 # Answers what `start` asks of a server, and nothing else.
 PLAYED = """
@@ -39,10 +39,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from threading import Thread
-from pipeline.clients import labelstudio_server
+from pipeline.labelstudio import server as labelstudio_server
 from pipeline.errors import UserError
-from pipeline.store import Place
-labelstudio_server.environment = lambda: Path(sys.argv[2])
+from pipeline.engine.folder import Place
+server.environment = lambda: Path(sys.argv[2])
 spawn = os.posix_spawn
 def spawn_and_die(*arguments, **named):
     print(spawn(*arguments, **named), flush=True)

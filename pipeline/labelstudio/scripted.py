@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.clients.labelstudio import Annotation, Task
+from pipeline.labelstudio.client import Annotation, Task
 
 
 @dataclass

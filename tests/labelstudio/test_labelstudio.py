@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.assets import asset
-from pipeline.clients import labelstudio, labelstudio_install, labelstudio_server
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
+from pipeline.labelstudio import client, server
+from pipeline.labelstudio import install as labelstudio_install
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_another_program_is_not_label_studio(web, answer):
     url, answers = web
     answers["/api/version"] = answer
     with pytest.raises(UserError, match="it is not Label Studio"):
-        labelstudio.connect(url, "key")
+        client.connect(url, "key")
 
 
 @pytest.mark.parametrize("number", ["1.22.9", "0.9", "2.0.0"])
@@ -59,14 +60,14 @@ def test_a_version_that_was_never_tried_is_refused(web, number):
     url, answers = web
     answers["/api/version"] = version(number)
     with pytest.raises(UserError, match=f"this is Label Studio {number}"):
-        labelstudio.check_server(url)
+        client.check_server(url)
 
 
 @pytest.mark.parametrize("number", ["1.23.2", "1.24.0.post1"])
 def test_a_known_version_is_taken(web, number):
     url, answers = web
     answers["/api/version"] = version(number)
-    assert labelstudio.check_server(url) == number
+    assert client.check_server(url) == number
 
 
 def test_a_failing_server_is_quoted_and_not_asked_twice(web):
@@ -74,12 +75,12 @@ def test_a_failing_server_is_quoted_and_not_asked_twice(web):
     answers["/api/version"] = version("1.23.2")
     answers["/api/current-user/whoami"] = (503, {"detail": "database is locked"})
     with pytest.raises(UserError, match=r"refused \(503\): database is locked"):
-        labelstudio.connect(url, "0" * 40)
+        client.connect(url, "0" * 40)
 
 
 def test_no_server_names_the_address_and_the_command():
     with pytest.raises(UserError) as caught:
-        labelstudio.connect("http://127.0.0.1:9/", "key")
+        client.connect("http://127.0.0.1:9/", "key")
     assert caught.value.where == "http://127.0.0.1:9"
     assert "egost label-studio start" in caught.value.fix
 
@@ -89,7 +90,7 @@ def test_a_port_that_somebody_listens_on_is_refused():
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(UserError, match="another program listens there"):
-            labelstudio_server._free_port(other.getsockname()[1])
+            server._free_port(other.getsockname()[1])
 
 
 def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
@@ -101,24 +102,24 @@ def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
 
 
 def test_secrets_are_drawn_once_and_are_for_the_owner_alone(tmp_path):
-    first = labelstudio_server._secrets(tmp_path)
-    assert labelstudio_server._secrets(tmp_path) == first
+    first = server._secrets(tmp_path)
+    assert server._secrets(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    assert first != labelstudio_server._secrets(Path(tmp_path, "other"))
+    assert first != server._secrets(Path(tmp_path, "other"))
 
 
 def test_a_pid_that_is_used_again_is_not_ours(tmp_path):
-    home = labelstudio_server.folder(Place(tmp_path))
+    home = server.folder(Place(tmp_path))
     home.mkdir()
     shown = f"{os.getpid()} (another) S {' '.join('1' * 30)}"
     (home / "server.mark").write_text(f"9\n{os.getpid()}\n{shown}\n")
-    assert labelstudio_server.status(Place(tmp_path)) is None
-    assert labelstudio_server.stop(Place(tmp_path)) is False
+    assert server.status(Place(tmp_path)) is None
+    assert server.stop(Place(tmp_path)) is False
 
 
 def test_a_workspace_without_a_server_has_none(tmp_path):
-    assert labelstudio_server.status(Place(tmp_path)) is None
-    assert labelstudio_server.stop(Place(tmp_path)) is False
+    assert server.status(Place(tmp_path)) is None
+    assert server.stop(Place(tmp_path)) is False
 
 
 @pytest.mark.parametrize("uv", ["/somewhere/uv", None])

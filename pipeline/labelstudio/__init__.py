@@ -1,0 +1,1 @@
+"""The Label Studio server, embedded or a lab's own, and its client."""
