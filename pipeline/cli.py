@@ -60,7 +60,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     from pipeline import flow, glance
     from pipeline.engine.folder import Place
     from pipeline.intake import assumed, take_in
-    from pipeline.scan import scan
+    from pipeline.sources.scan import scan
 
     root = context.ensure_object(Options).workspace
     if paths and not Place(root).config.exists():

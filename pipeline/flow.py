@@ -41,7 +41,7 @@ STAGES = (
         reads=(Source,),
         writes=(Probe, Narration),
         settings=IngestSettings,
-        run=Later("pipeline.stages.ingest"),
+        run=Later("pipeline.sources.ingest"),
         per=Source,
     ),
     Stage(
@@ -50,7 +50,7 @@ STAGES = (
         reads=(Probe,),
         writes=(Video, SplitLabel),
         settings=SplitSettings,
-        run=Later("pipeline.stages.split"),
+        run=Later("pipeline.sources.split"),
         per=None,
         remembers=(Video, SplitLabel),
     ),

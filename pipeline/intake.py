@@ -8,10 +8,10 @@ from pipeline.engine.rows import digest
 from pipeline.engine.stage import SCAN
 from pipeline.errors import UserError, plain
 from pipeline.flow import Space
-from pipeline.manifest import MANIFEST_NAME
 from pipeline.motion.settings import FramesSettings
-from pipeline.scan import Scan, scan
+from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Source, Video
+from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
 
 

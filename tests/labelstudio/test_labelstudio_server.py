@@ -42,7 +42,7 @@ from threading import Thread
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.errors import UserError
 from pipeline.engine.folder import Place
-server.environment = lambda: Path(sys.argv[2])
+labelstudio_server.environment = lambda: Path(sys.argv[2])
 spawn = os.posix_spawn
 def spawn_and_die(*arguments, **named):
     print(spawn(*arguments, **named), flush=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import MistakesError, UserError
-from pipeline.manifest import COLUMNS, read_manifest
+from pipeline.sources.manifest import COLUMNS, read_manifest
 
 
 def write(folder: Path, text: str | bytes) -> Path:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.narrations import SIDECAR_SUFFIXES, Line, NarrationError, read
+from pipeline.sources.narrations import SIDECAR_SUFFIXES, Line, NarrationError, read
 
 VTT = """WEBVTT
 

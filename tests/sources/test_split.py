@@ -11,7 +11,7 @@ from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.sources.rows import Probe, SplitLabel, Video
 from pipeline.sources.settings import SplitSettings
-from pipeline.stages.split import run
+from pipeline.sources.split import run
 
 
 def split(

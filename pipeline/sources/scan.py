@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.engine.config import CONFIG_NAME
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
-from pipeline.manifest import MANIFEST_NAME, Entry, read_manifest
-from pipeline.narrations import SIDECAR_SUFFIXES
+from pipeline.sources.manifest import MANIFEST_NAME, Entry, read_manifest
+from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 
 VIDEO_SUFFIXES = frozenset(

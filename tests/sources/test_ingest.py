@@ -10,10 +10,10 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.errors import MistakesError, RowError, UserError
-from pipeline.scan import Scan, scan
+from pipeline.sources.ingest import run
 from pipeline.sources.rows import Consent, Narration, Probe, Source
+from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
-from pipeline.stages.ingest import run
 
 SETTINGS = IngestSettings()
 

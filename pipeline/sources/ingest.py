@@ -10,8 +10,8 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row, digest
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
-from pipeline.narrations import Line, NarrationError
-from pipeline.narrations import read as read_narrations
+from pipeline.sources.narrations import Line, NarrationError
+from pipeline.sources.narrations import read as read_narrations
 from pipeline.sources.rows import Narration, Probe, Source
 from pipeline.sources.settings import IngestSettings
 from pipeline.video import reader
