@@ -1,0 +1,191 @@
+"""What commit bd52d40 made keeps working, with nothing redone; data/bd52d40/README.md says what it made.
+
+All goes through the command line and the files of a workspace: that is what people have.
+"""
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+DATA = Path(__file__).parent / "data" / "bd52d40"
+PARTS = ("data", "evidence", "mcq")
+MOVED = ("sources", "probes")  # tables in which a video stands once for each place it was found in
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a copy of the workspace; the videos are beside it, which is not where it knows them."""
+    for name in ("videos", "workspace"):
+        shutil.copytree(DATA / name, tmp_path / name, copy_function=shutil.copyfile)
+    return tmp_path / "workspace"
+
+
+def egost(root: Path, *words: object, exits: int = 0) -> str:
+    """Run a command; return what it said, or what was wrong where it is to fail."""
+    line = [sys.executable, "-m", "pipeline", "-w", str(root), "--set", "run.workers=1"]
+    done = subprocess.run([*line, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == exits, done.stdout + done.stderr
+    return done.stderr if exits else done.stdout
+
+
+def kept(told: str) -> dict[str, int]:
+    """Return how many each stage kept, by what it said; none may have done anything."""
+    found = re.findall(r"^(\w+): \d+ \w+: (.*)$", told, re.MULTILINE)
+    assert all(did.startswith("nothing new, ") for _, did in found), told
+    return {stage: int(did.split()[2]) for stage, did in found}
+
+
+def tables(root: Path) -> dict[str, list[dict[str, Any]]]:
+    paths = (root / "tables").glob("*.parquet")
+    return {path.stem: pl.read_parquet(path).to_dicts() for path in paths}
+
+
+def anywhere(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows once each, whatever folder their videos lie in."""
+    told = [{name: value for name, value in row.items() if name != "root"} for row in rows]
+    return [row for place, row in enumerate(told) if row not in told[:place]]
+
+
+def finished(root: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what done.sqlite knows: units with their keys, their rows, how often a table changed."""
+    with closing(sqlite3.connect(root / "done.sqlite")) as database:
+        return {
+            name: sorted(database.execute(f"SELECT * FROM {name}").fetchall())
+            for name in ("units", "rows", "changes")
+        }
+
+
+def released(release: Path, part: str = "data") -> list[dict[str, Any]]:
+    return pl.read_parquet(release / part / "*.parquet").to_dicts()
+
+
+def pictures(release: Path) -> dict[str, bytes]:
+    paths = release.glob("frames/**/*.jpg")
+    return {str(path.relative_to(release)): path.read_bytes() for path in paths}
+
+
+def manifest(release: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_no_stage_does_anything_again(root: Path) -> None:
+    before, rows = finished(root), tables(root)
+    assert {name: len(rows[name]) for name in ("clips", "items", "verdicts", "answers")} == {
+        "clips": 3,
+        "items": 22,
+        "verdicts": 13,
+        "answers": 32,
+    }
+    assert kept(egost(root, "frames")) == {"ingest": 3, "split": 3, "frames": 3}
+    assert kept(egost(root, "generate-qa")) == {
+        "draft": 3,
+        "review": 3,
+        "compose": 22,
+        "check": 3,
+        "faces": 3,
+    }
+    assert "server is not running" in egost(root, "review", "pull", exits=2)
+    assert finished(root) == before
+    assert tables(root) == rows
+
+
+def test_videos_that_lie_elsewhere_are_looked_at_and_nothing_is_made_again(root: Path) -> None:
+    before, rows = finished(root), tables(root)
+    folder = root.parent / "videos"
+    assert "frames: 3 videos: nothing new, 3 kept" in egost(root, "frames", folder)
+    assert set(kept(egost(root, "frames", folder))) == {"ingest", "split", "frames"}
+    egost(root, "generate-qa")
+    assert set(kept(egost(root, "generate-qa"))) == {"draft", "review", "compose", "check", "faces"}
+
+    # What sees the narrations or rejections of both places is made again, and comes out as it was.
+    same = ("frames", "review", "faces", "stills", "pull")
+    units = {unit for unit in before["units"] if unit[0] in same}
+    assert units == {unit for unit in finished(root)["units"] if unit[0] in same}
+    now = tables(root)
+    assert {row["root"] for row in now["videos"]} == {str(folder.resolve())}
+    for name in rows.keys() - MOVED:
+        assert anywhere(now[name]) == anywhere(rows[name]), name
+    assert anywhere(now["probes"]) == anywhere(rows["probes"])
+
+
+def test_clips_that_are_cut_again_are_the_same_clips(root: Path) -> None:
+    before = tables(root)["clips"]
+    fewer = ("--set", "frames.motion=false", "--set", "frames.budget=2")
+    assert "frames: 3 videos: 3 new, 0 kept" in egost(
+        root, "frames", root.parent / "videos", *fewer
+    )
+    assert len(tables(root)["frames"]) == 6
+    assert tables(root)["clips"] == before
+
+
+def test_the_verdict_log_brings_lost_verdicts_back(root: Path) -> None:
+    before = tables(root)
+    of_people = "unit IN (SELECT unit FROM rows WHERE stage = 'pull' AND name = 'verdicts')"
+    with closing(sqlite3.connect(root / "done.sqlite")) as database, database:
+        assert database.execute(f"DELETE FROM units WHERE {of_people}").rowcount == 13
+        database.execute(f"DELETE FROM rows WHERE {of_people}")
+    (root / "tables" / "verdicts.parquet").unlink()
+    assert "server is not running" in egost(root, "review", "pull", exits=2)
+    assert tables(root) == before
+
+
+def test_the_report_shows_every_item(root: Path) -> None:
+    assert "report: 3 clips" in egost(root, "report")
+    page = (root / "report.html").read_text(encoding="utf-8")
+    assert [row["item_id"] for row in tables(root)["items"] if row["item_id"] not in page] == []
+
+
+def test_the_release_is_as_it_was_published(root: Path) -> None:
+    release = root / "releases" / "v1.0.0"
+    (digest,) = re.findall(r"root digest (\w+)", (root / "runs.jsonl").read_text(encoding="utf-8"))
+    told = egost(root, "verify", release, "--digest", digest)
+    assert "12 items are as released" in told
+    assert "report: 2 clips" in egost(root, "report", release)
+    page = release.with_name("v1.0.0.html").read_text(encoding="utf-8")
+    assert [row["id"] for row in released(release) if row["id"] not in page] == []
+
+
+def test_the_next_release_differs_in_its_number_alone(root: Path) -> None:
+    old, new = (root / "releases" / f"v{version}" for version in ("1.0.0", "1.0.1"))
+    before = finished(root)
+    told = egost(root, "export", "1.0.1", "--allow-failing")
+    assert "stills: 3 videos: nothing new, 3 kept" in told
+    assert finished(root) == before
+
+    change = json.loads(egost(root, "diff", "--json", old, new))
+    assert [change[name] for name in ("added", "removed", "changed")] == [[], [], []]
+    assert (change["level"], change["evidence_changed"]) == ("patch", 0)
+    assert {part: released(old, part) for part in PARTS} == {
+        part: released(new, part) for part in PARTS
+    }
+    assert len(pictures(old)) == 8
+    assert pictures(new) == pictures(old)
+    was, now = manifest(old), manifest(new)
+    for name in was.keys() - {"version", "changes", "made_with", "settings", "gates"}:
+        assert now[name] == was[name], name
+    # What guesses blind is fitted anew, by whichever scikit-learn is here.
+    figures = [
+        {gate["name"]: gate for gate in one["gates"] if gate["name"] != "blind"}
+        for one in (was, now)
+    ]
+    assert figures[0] == figures[1]
+    assert "12 items are as released" in egost(root, "verify", new)
+
+
+def test_a_video_can_be_taken_down_from_the_release(root: Path) -> None:
+    old, new = (root / "releases" / f"v{version}" for version in ("1.0.0", "2.0.0"))
+    assert "6 items are out" in egost(root, "release", "take-down", "office.mp4")
+    left = [row for row in released(old) if row["video"] != "office.mp4"]
+    assert len(left) == 6
+    assert released(new) == left
+    assert "6 items are as released" in egost(root, "verify", new)
