@@ -22,11 +22,11 @@ import numpy as np
 
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
-from pipeline.keyframes import Candidate, Event, choose
+from pipeline.motion import frames
+from pipeline.motion.keyframes import Candidate, Event, choose
 from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens, Tracker
 from pipeline.sources.rows import Video
-from pipeline.stages import frames
 from pipeline.video import reader
 
 # Made by `make bench`.

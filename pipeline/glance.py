@@ -12,8 +12,8 @@ from pipeline.errors import UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
-from pipeline.route import print_time
 from pipeline.sources.rows import Probe, Video
+from pipeline.times import print_time
 
 _DRAWN = 6
 

@@ -10,10 +10,10 @@ with clip time; a step ends where the next one begins. A backslash escapes `|` a
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pipeline.engine.rows import digest
 from pipeline.routes.rows import Move, Step
+from pipeline.times import print_time
 
 MOVE_WORDS: dict[Move, str] = {
     "straight": "go straight",
@@ -111,16 +111,6 @@ def _print_line(step: Step, start_us: int) -> str:
     while facts and not facts[-1]:
         facts.pop()
     return " | ".join((head, *facts)).rstrip()
-
-
-def print_time(time_us: int) -> str:
-    """Return a clip time as minutes, seconds and tenths: `0:12.4`."""
-    return _print_tenths((time_us + 50_000) // 100_000)
-
-
-@lru_cache(2**12)  # clips are minutes long: their times are the same few hundred
-def _print_tenths(tenths: int) -> str:
-    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
 def parse_lines(

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "pipeline"
 # its neighbours, but never in a circle. Below all of them are the rows and settings of every part:
 # a store reads and writes all tables, so it needs their types.
 LEVELS = (
-    "errors assets",
+    "errors assets times",
     "*.rows *.settings",
     "engine",
     "models labelstudio",
@@ -38,17 +38,17 @@ PURE = [
     "draw",
     "order",
     "gates",
-    "keyframes",
+    "motion.keyframes",
     "sources.manifest",
     "motion.tracking",
     "motion_draft",
     "sources.narrations",
-    "pose",
+    "motion.pose",
     "releases.layout",
     "route",
     "tasks",
     "templates",
-    "turns",
+    "motion.turns",
     "wording",
 ]
 

@@ -14,7 +14,7 @@ from pipeline.demo import catalogue, layout
 from pipeline.demo.render import Canvas, Scene, Surface, Texture, View, aim
 from pipeline.demo.walks import Walk, pictures, plan_walk, write_walk, write_walks
 from pipeline.demo.world import build_world, stand_of
-from pipeline.turns import Course, swings
+from pipeline.motion.turns import Course, swings
 
 SEEDS = range(40)
 SMALL = (160, 120)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline import turns as definition
 from pipeline.demo import catalogue, course, layout
 from pipeline.demo.course import Course
 from pipeline.demo.furnish import Event, corridor_of, furnish
@@ -20,6 +19,7 @@ from pipeline.demo.walk import (
     TrueTurn,
     Walk,
 )
+from pipeline.motion import turns as definition
 from pipeline.motion.rows import TurnKind
 from pipeline.routes.rows import Move, Step
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.pose import Pose, Tracks, fitted, matrix, unit, vector
+from pipeline.motion.pose import Pose, Tracks, fitted, matrix, unit, vector
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
 from pipeline.gates import judged_by
-from pipeline.keyframes import briefly
+from pipeline.motion.keyframes import briefly
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases.publish import versions

@@ -13,9 +13,9 @@ from matplotlib.patheffects import withStroke
 
 from pipeline.engine.folder import Place
 from pipeline.errors import plain
-from pipeline.keyframes import briefly
+from pipeline.motion.keyframes import briefly
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
-from pipeline.route import print_time
+from pipeline.times import print_time
 
 _COLUMNS = 8
 _TITLE_SIGNS = 29  # fit above a picture at 7 points

@@ -13,10 +13,11 @@ from pipeline.engine.store import Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings
-from pipeline.route import MOVE_WORDS, canonical, print_time
+from pipeline.route import MOVE_WORDS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
 from pipeline.sources.rows import Narration
 from pipeline.tasks import SEPARATOR, Telling, holds, plain, told, within
+from pipeline.times import print_time
 from pipeline.wording import STEMS, load
 
 Severity = Literal["info", "warning", "error"]

@@ -17,10 +17,11 @@ from pipeline.assets import asset
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
+from pipeline.motion.headingcurve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
-from pipeline.stages.headingcurve import heading_curve
+from pipeline.times import print_time
 from pipeline.video import reviewclip
 
 SEVERITIES = ("error", "warning", "info")
@@ -148,7 +149,7 @@ def guideline_version() -> str:
 
 def _about(shown: Shown) -> str:
     seconds = (shown.clip.end_us - shown.clip.start_us) / 1e6
-    at = route.print_time(shown.clip.start_us)
+    at = print_time(shown.clip.start_us)
     return f"{escape(shown.video.path)} from {at}, {seconds:.1f} s"
 
 
@@ -172,7 +173,7 @@ def grid(
 def _cell(source: str, time_us: int, why: str) -> str:
     return (
         f"<figure title='{why}'><img src='{source}' alt=''/>"
-        f"<figcaption><b>{route.print_time(time_us)}</b> {why}</figcaption></figure>"
+        f"<figcaption><b>{print_time(time_us)}</b> {why}</figcaption></figure>"
     )
 
 

@@ -4,16 +4,9 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.route import (
-    LineError,
-    canonical,
-    parse_lines,
-    print_lines,
-    print_time,
-    reverse,
-    turns,
-)
+from pipeline.route import LineError, canonical, parse_lines, print_lines, reverse, turns
 from pipeline.routes.rows import Move, Step
+from pipeline.times import print_time
 
 SEPARATORS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\u00a0\u3000"
 TEXTS = st.text(

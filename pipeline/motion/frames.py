@@ -12,14 +12,14 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
-from pipeline.keyframes import Choice, Event, choose
+from pipeline.motion.candidates import Kept, Sharpest, Spill, sharpness, small_grey
+from pipeline.motion.keyframes import Choice, Event, choose
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn, clip_id
 from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens, Step, Tracker
+from pipeline.motion.turns import Course, Swing, confidence, course, swings, travelling
 from pipeline.sources.manifest import WIDEST_FLAT
 from pipeline.sources.rows import Video
-from pipeline.stages.candidates import Kept, Sharpest, Spill, sharpness, small_grey
-from pipeline.turns import Course, Swing, confidence, course, swings, travelling
 from pipeline.video import reader
 
 _MISSING_US = 1_000_000  # an end without pictures longer than this is told

@@ -17,7 +17,7 @@ from pipeline.engine.store import Rows
 from pipeline.errors import RowError
 from pipeline.motion.rows import Clip, Frame
 from pipeline.motion.settings import FacesSettings
-from pipeline.route import print_time
+from pipeline.times import print_time
 
 _HEIGHT = 360  # lines that are looked at: a 1080p keyframe takes 30 ms instead of 300
 _CASCADE = "haarcascade_frontalface_default.xml"

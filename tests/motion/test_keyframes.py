@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.keyframes import Candidate, Choice, Event, choose
+from pipeline.motion.keyframes import Candidate, Choice, Event, choose
 
 SECOND = 1_000_000
 

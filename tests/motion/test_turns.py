@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.motion.tracking import Step
-from pipeline.turns import Swing, travelling
+from pipeline.motion.turns import Swing, travelling
 
 SECOND = 1_000_000
 

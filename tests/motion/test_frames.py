@@ -11,14 +11,14 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
+from pipeline.motion.frames import lens_of, run
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens
 from pipeline.sources.rows import Video
-from pipeline.stages.frames import lens_of, run
 from pipeline.video import reader
 
-REAL = Path(__file__).parents[2] / "shared" / "video"
+REAL = Path(__file__).parents[3] / "shared" / "video"
 
 
 def row_of(path: Path, hfov_degrees: float | None = None) -> Video:

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pipeline.motion.headingcurve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
-from pipeline.stages.headingcurve import heading_curve
 
 START_US, END_US = 7_000_000, 37_000_000
 CLIP = Clip(clip_id="c", video_id="v", start_us=START_US, end_us=END_US)

@@ -6,7 +6,7 @@ from typing import IO
 
 import cv2
 
-from pipeline.keyframes import Candidate
+from pipeline.motion.keyframes import Candidate
 from pipeline.video import reader
 
 _SLOT_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from pipeline import route
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.times import print_time
 
 # In tenths of a unit, so that whole numbers do: a push draws thousands of these.
 _WIDTH, _HEIGHT = 7200, 1280
@@ -95,7 +95,7 @@ def _clock(length_us: int) -> str:
     told = "".join(
         [
             f"<text x='{_LEFT + _ACROSS * fifth // 5}' y='{_HEIGHT - 60}'>"
-            f"{route.print_time(length_us * fifth // 5)}</text>"
+            f"{print_time(length_us * fifth // 5)}</text>"
             for fifth in range(6)
         ]
     )

@@ -11,9 +11,9 @@ from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
 from pipeline.flow import STAGES
+from pipeline.motion.faces import count_faces, run
 from pipeline.motion.rows import Clip, Frame
 from pipeline.motion.settings import FacesSettings
-from pipeline.stages.faces import count_faces, run
 from tests.clip_rows import clip, frames, jpeg
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.motion.tracking import Lens, Step, Tracker
-from pipeline.turns import Course, Swing, course, swings
+from pipeline.motion.turns import Course, Swing, course, swings
 from pipeline.video import reader
 
-REAL = Path(__file__).parents[2] / "shared" / "video"
+REAL = Path(__file__).parents[3] / "shared" / "video"
 MIRRORED = {"left": "right", "right": "left", "around": "around"}
 
 
