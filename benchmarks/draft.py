@@ -23,9 +23,9 @@ import numpy as np
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.routes import draft
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Narration, Video
-from pipeline.stages import draft
 
 FRAMES = 8
 TARGET = 60

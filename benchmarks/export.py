@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.releases.layout import Entry, Evidence, Question
 from pipeline.releases.publish import Issue, publish
-from pipeline.route import MOVE_WORDS
+from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Step
 
 _MOVES = ("turn left", "turn right", "turn around")

@@ -14,7 +14,7 @@ from itertools import combinations
 from pipeline.draw import Draw
 from pipeline.order import OrderModel
 from pipeline.routes.rows import Category
-from pipeline.tasks import (
+from pipeline.routes.tasks import (
     SQUARE_CATEGORIES,
     Flip,
     Mark,

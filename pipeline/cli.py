@@ -175,7 +175,7 @@ def prompts() -> None:
 def prompts_check() -> None:
     """Render every template with sample data in every language; report mistakes by file and line."""
     from pipeline.models import prices
-    from pipeline.templates import check_prompts
+    from pipeline.routes.templates import check_prompts
 
     problems = [str(problem) for problem in check_prompts()]
     try:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
-from pipeline.route import MOVE_WORDS, OPPOSITE, canonical
+from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
 from pipeline.routes.rows import Route
-from pipeline.tasks import SEPARATOR, Telling, Words, holds, plain
+from pipeline.routes.tasks import SEPARATOR, Telling, Words, holds, plain
 
 OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Container, Iterator
 
-from pipeline import flow, templates
+from pipeline import flow
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Held, Rejection
 from pipeline.engine.store import Store
@@ -15,10 +15,11 @@ from pipeline.models.journal import Journal, Totals
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.routes import draft, templates
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video
-from pipeline.stages import compose, draft, write
+from pipeline.stages import compose, write
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
-from pipeline.route import fingerprint
+from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Category, Move, Route, Step
 from pipeline.sources.rows import Probe, Source, Video
 

@@ -17,7 +17,7 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.releases.publish import Release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings
-from pipeline.route import fingerprint
+from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Move, Route, Step
 from pipeline.stages.export import export
 

@@ -41,15 +41,15 @@ PURE = [
     "motion.keyframes",
     "sources.manifest",
     "motion.tracking",
-    "motion_draft",
+    "routes.motion_draft",
     "sources.narrations",
     "motion.pose",
     "releases.layout",
-    "route",
-    "tasks",
-    "templates",
+    "routes.route",
+    "routes.tasks",
+    "routes.templates",
     "motion.turns",
-    "wording",
+    "routes.wording",
 ]
 
 

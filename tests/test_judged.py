@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline import __version__, flow, modelwork, people, wording
+from pipeline import __version__, flow, modelwork, people
 from pipeline.assets import asset
 from pipeline.console import make_workspace
 from pipeline.engine.database import FORMAT
@@ -20,6 +20,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Turn
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
+from pipeline.routes import wording
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
 from pipeline.stages.audit import _uid

@@ -10,7 +10,6 @@ import pytest
 from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
-from pipeline import motion_draft, route, templates, wording
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Rows
@@ -20,6 +19,7 @@ from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import ReviewSettings
+from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
 from pipeline.stages import review, routepage
 from pipeline.stages.agreement import short_of_people

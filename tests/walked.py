@@ -7,11 +7,11 @@ import av
 import cv2
 import numpy as np
 
-from pipeline import route
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Row, digest
 from pipeline.engine.store import Rows
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.routes import route
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 from pipeline.stages.review import PUSH_READS

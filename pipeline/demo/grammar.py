@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from pipeline.motion.rows import Clip
-from pipeline.route import fingerprint
+from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 

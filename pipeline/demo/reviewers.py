@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from pipeline import route
 from pipeline.engine.rows import digest
 from pipeline.errors import UserError
 from pipeline.labelstudio import accounts
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio.server import Server
+from pipeline.routes import route
 from pipeline.routes.rows import Step
 from pipeline.stages.verdicts import SCRIPTED
 

@@ -27,11 +27,11 @@ from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
-from pipeline.route import canonical, turns
+from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
+from pipeline.routes.tasks import Telling, holds
 from pipeline.sources.rows import Video
 from pipeline.stages import export
-from pipeline.tasks import Telling, holds
 from pipeline.video import reviewclip
 
 VERSION = "0.1.0"

@@ -17,8 +17,8 @@ from pipeline.releases.layout import GLANCE, LETTERS, Entry, Evidence, Question
 from pipeline.releases.rows import Still
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route
+from pipeline.routes.wording import load
 from pipeline.sources.rows import Video
-from pipeline.wording import load
 
 GONE = "of a video, clip or route that is gone"
 NO_CONSENT = "without consent to release"

@@ -37,7 +37,7 @@ from pipeline.releases.layout import (
 )
 from pipeline.releases.reading import SUMS, Released, open_release
 from pipeline.report.plots import bars, blind_bars, grouped, standalone
-from pipeline.tasks import Words
+from pipeline.routes.tasks import Words
 
 _BESIDE = ".tmp-"
 # Of the ids that the hub knows, those of licences that videos bear.

@@ -16,9 +16,9 @@ from pipeline.errors import GateError, UserError
 from pipeline.gates import Candidate, Origin
 from pipeline.questions.rows import Item
 from pipeline.releases.layout import LETTERS, Entry, Evidence, Question
-from pipeline.route import MOVE_WORDS
+from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
-from pipeline.tasks import Words
+from pipeline.routes.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from pipeline import route
 from pipeline.engine.rows import digest
 from pipeline.review.rows import Verdict
+from pipeline.routes import route
 from pipeline.stages.agreement import Facts
 from pipeline.stages.routepage import FIELDS, Shown, checked_config
 

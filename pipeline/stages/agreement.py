@@ -11,10 +11,10 @@ from statistics import median
 
 from pydantic import ValidationError
 
-from pipeline import route
 from pipeline.engine.rows import Record
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
+from pipeline.routes import route
 from pipeline.routes.rows import Category, Step
 from pipeline.stages.verdicts import MISSED
 from pipeline.stages.vocabulary import Vocabulary, named

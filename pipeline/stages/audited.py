@@ -8,8 +8,8 @@ from pipeline.engine.store import Rows
 from pipeline.questions.rows import ComposedFrom, Item
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Category
+from pipeline.routes.tasks import Task
 from pipeline.stages.answers import confirmed, flaws, pairs_set_aside
-from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from pipeline.engine.store import Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings
-from pipeline.route import MOVE_WORDS, canonical
+from pipeline.routes.route import MOVE_WORDS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
+from pipeline.routes.tasks import SEPARATOR, Telling, holds, plain, told, within
+from pipeline.routes.wording import STEMS, load
 from pipeline.sources.rows import Narration
-from pipeline.tasks import SEPARATOR, Telling, holds, plain, told, within
 from pipeline.times import print_time
-from pipeline.wording import STEMS, load
 
 Severity = Literal["info", "warning", "error"]
 Check = Callable[[Rows, Route, "CheckSettings"], Iterator[Finding]]

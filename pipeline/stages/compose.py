@@ -23,11 +23,9 @@ from pipeline.order import OrderModel
 from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
-from pipeline.route import OPPOSITE, canonical
+from pipeline.routes.route import OPPOSITE, canonical
 from pipeline.routes.rows import Category, Route, Step
-from pipeline.sources.rows import Split, Video
-from pipeline.stages.audited import Audited, after_audit
-from pipeline.tasks import (
+from pipeline.routes.tasks import (
     MIXED,
     ORIENTATIONS,
     ROUTE,
@@ -37,7 +35,9 @@ from pipeline.tasks import (
     Telling,
     told,
 )
-from pipeline.wording import STEMS, Wording, load
+from pipeline.routes.wording import STEMS, Wording, load
+from pipeline.sources.rows import Split, Video
+from pipeline.stages.audited import Audited, after_audit
 
 _FIELDS = set(Item.model_fields)
 _NO_OPTIONS: Mapping[str, Any] = {

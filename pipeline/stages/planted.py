@@ -6,8 +6,8 @@ They look like any other task, and no verdict on them can verify: its fingerprin
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline import route
 from pipeline.engine.rows import digest
+from pipeline.routes import route
 from pipeline.stages.routepage import Shown
 from pipeline.stages.verdicts import Kind
 

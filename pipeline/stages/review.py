@@ -22,6 +22,7 @@ from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Category, Route, Step
+from pipeline.routes.wording import STEMS
 from pipeline.sources.rows import Video
 from pipeline.stages import adjudication, answers, routepage, sending
 from pipeline.stages.agreement import (
@@ -42,7 +43,6 @@ from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, p
 from pipeline.stages.verified import DIFFER, verify
 from pipeline.stages.vocabulary import Synonyms, missing_synonyms, vocabulary_of
 from pipeline.video.reviewclip import Form
-from pipeline.wording import STEMS
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
 """The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""

@@ -12,13 +12,13 @@ from html import escape
 from typing import Any
 from xml.etree import ElementTree
 
-from pipeline import route, tasks, wording
 from pipeline.assets import asset
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.motion.headingcurve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.routes import route, tasks, wording
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 from pipeline.times import print_time

@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from pipeline import route
 from pipeline.engine.rows import Finding, digest
 from pipeline.labelstudio.client import Annotation
 from pipeline.review.rows import Verdict
+from pipeline.routes import route
 from pipeline.routes.rows import Step
 
 SCRIPTED = "@scripted.invalid"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline import motion_draft, route, templates, wording
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.review.rows import Verdict
+from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Category, Orientation, Route
 from pipeline.stages.agreement import FACTS, Facts, counting, ruling
 from pipeline.stages.verdicts import finding

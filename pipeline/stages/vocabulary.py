@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import route
 from pipeline.assets import asset
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
+from pipeline.routes import route
 from pipeline.routes.rows import Step
+from pipeline.routes.tasks import plain
 from pipeline.stages.verdictlog import log_path
-from pipeline.tasks import plain
 
 _COLUMNS = ["kind", "said", "name"]
 _KINDS = ("landmark", "action")

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline import templates
-from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Rows, Store
@@ -26,10 +24,12 @@ from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item, Written
 from pipeline.review.rows import Answer as AuditAnswer
+from pipeline.routes import templates
+from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text
 from pipeline.routes.settings import DraftSettings
+from pipeline.routes.tasks import SEPARATOR, plain_option
+from pipeline.routes.wording import load as wording_of
 from pipeline.sources.rows import Video
-from pipeline.tasks import SEPARATOR, plain_option
-from pipeline.wording import load as wording_of
 
 _OPTIONS = 4
 _MAX_QUESTION, _MAX_OPTION, _MAX_ANSWER, _MAX_EVIDENCE = 300, 200, 1_500, 500  # characters

@@ -24,9 +24,10 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Row
 from pipeline.engine.store import Rows
 from pipeline.questions.rows import Written
+from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from pipeline.stages import draft, write
+from pipeline.stages import write
 from tests.clip_rows import clip, rows, said, turn, workspace
 from tests.integration.test_model_server import free_port
 

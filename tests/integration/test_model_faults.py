@@ -14,9 +14,9 @@ import pytest
 
 from pipeline.engine.folder import Place
 from pipeline.errors import RowError, UserError
+from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from pipeline.stages import draft
 from tests.clip_rows import rows, workspace
 from tests.integration.fault_server import FaultServer
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pipeline.engine.store import Rows
+from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from pipeline.stages import draft
 from tests.clip_rows import rows, said, workspace
 
 pytestmark = pytest.mark.integration

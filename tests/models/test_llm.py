@@ -390,7 +390,7 @@ def test_structured_false_never_sends_a_schema(place: Place) -> None:
 
 
 def test_a_strict_schema_holds_no_bounds() -> None:
-    from pipeline.stages.draft import RouteReply
+    from pipeline.routes.draft import RouteReply
 
     text = json.dumps(json_schema(RouteReply))
     assert not any(word in text for word in ("minimum", "maxItems", "default", "title"))

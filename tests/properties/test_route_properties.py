@@ -4,7 +4,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.route import LineError, canonical, parse_lines, print_lines, reverse, turns
+from pipeline.routes.route import LineError, canonical, parse_lines, print_lines, reverse, turns
 from pipeline.routes.rows import Move, Step
 from pipeline.times import print_time
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.routes.rows import Step
-from pipeline.tasks import SEPARATOR, Telling, holds, squares
+from pipeline.routes.tasks import SEPARATOR, Telling, holds, squares
 
 MOVES = st.lists(st.sampled_from(["straight", "left", "right", "around"]), max_size=8)
 NAMES = st.sampled_from(["door", "plant", "lift", "stairs", "sign", "red door"])

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline import route, templates
 from pipeline.motion.rows import Clip, Turn
+from pipeline.routes import route, templates
 from pipeline.routes.rows import Move, Orientation, Route, Step
+from pipeline.routes.wording import Wording
 from pipeline.sources.rows import Narration
-from pipeline.wording import Wording
 
 _LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them
 _UNMEASURED = (

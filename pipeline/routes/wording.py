@@ -15,9 +15,9 @@ from typing import Any
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
-from pipeline.route import MOVE_WORDS
+from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Move
-from pipeline.tasks import MIXED, SEPARATOR, TASKS, Words, plain
+from pipeline.routes.tasks import MIXED, SEPARATOR, TASKS, Words, plain
 
 STEMS = "prompts/stems.toml"
 _STEM_NAMES = (

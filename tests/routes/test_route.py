@@ -1,7 +1,14 @@
 import pytest
 from factories import SECOND, steps
 
-from pipeline.route import LineError, canonical, fingerprint, parse_lines, print_lines, reverse
+from pipeline.routes.route import (
+    LineError,
+    canonical,
+    fingerprint,
+    parse_lines,
+    print_lines,
+    reverse,
+)
 from pipeline.routes.rows import Step
 
 

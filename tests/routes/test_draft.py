@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from pipeline import route
-from pipeline.clients import asking
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
 from pipeline.models.wire import ScriptedModel
+from pipeline.routes import asking, draft, route
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Consent
-from pipeline.stages import draft
 from tests.clip_rows import clip, frames, rows, said, turn, us, workspace
 
 MODEL = DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")

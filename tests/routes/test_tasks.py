@@ -2,7 +2,7 @@ import pytest
 from factories import steps
 
 from pipeline.routes.rows import Step
-from pipeline.tasks import Telling, holds, plain, squares, what_is_missing
+from pipeline.routes.tasks import Telling, holds, plain, squares, what_is_missing
 
 
 def walk(*told: str) -> Telling:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import templates
 from pipeline.errors import UserError
+from pipeline.routes import templates
 
 FRONT = '+++\nname = "t"\nversion = 1\noutput = "text"\n+++\n'
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline import motion_draft, route, templates, wording
-from pipeline.clients.asking import may_leave, messages, refuse_to_send, repair_text, told
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Row
 from pipeline.engine.store import Rows, Store
@@ -25,6 +23,8 @@ from pipeline.models.llm import NO_MODEL, Client, Question, connect
 from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip, Turn
 from pipeline.review.rows import Verdict
+from pipeline.routes import motion_draft, route, templates, wording
+from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text, told
 from pipeline.routes.rows import Move, Route, Step
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video

@@ -12,7 +12,7 @@ from functools import cache, cached_property, lru_cache
 from itertools import combinations
 from typing import Literal
 
-from pipeline.route import MOVE_WORDS, OPPOSITE
+from pipeline.routes.route import MOVE_WORDS, OPPOSITE
 from pipeline.routes.rows import Category, Move, Orientation, Step
 
 SEPARATOR = " -> "

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from pipeline import templates
 from pipeline.engine.folder import Place
 from pipeline.engine.store import Rows
 from pipeline.errors import RowError
@@ -12,6 +11,7 @@ from pipeline.models.chat import Message, Picture
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
 from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.routes import templates
 from pipeline.sources.rows import Narration, Video
 
 

@@ -21,10 +21,10 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline import wording
 from pipeline.assets import asset
 from pipeline.errors import UserError
-from pipeline.tasks import TASKS
+from pipeline.routes import wording
+from pipeline.routes.tasks import TASKS
 
 _KEPT_FORMAT_CHARACTERS = (
     "\u200c\u200d"  # zero-width joiners: part of the spelling in Persian, Hindi

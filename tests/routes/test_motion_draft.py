@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import motion_draft, route, templates, wording
+from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
 from tests.clip_rows import clip, said, turn, us
 
