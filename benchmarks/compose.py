@@ -14,18 +14,18 @@ from pathlib import Path
 
 from pipeline.demo.grammar import draw_rows
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection
+from pipeline.engine.rows import Rejection, Rows
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings
-from pipeline.engine.store import Rows, Store, opened
+from pipeline.engine.store import Store, opened
 from pipeline.flow import STAGES
 from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.compose import run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
-from pipeline.stages.compose import run
 
 _AT_ONCE = 1_000
 _WRITES = {Video: "split", Clip: "frames", Route: "draft"}

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.routes import draft
 from pipeline.routes.settings import DraftSettings

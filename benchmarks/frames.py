@@ -21,7 +21,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.motion import frames
 from pipeline.motion.keyframes import Candidate, Event, choose
 from pipeline.motion.settings import FramesSettings

@@ -31,7 +31,7 @@ import walked
 
 from pipeline.demo import reviewers
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.client import LabelStudioClient

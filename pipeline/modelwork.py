@@ -13,13 +13,13 @@ from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Journal, Totals
 from pipeline.motion.rows import Clip
+from pipeline.questions import compose, write
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.routes import draft, templates
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video
-from pipeline.stages import compose, write
 
 log = logging.getLogger(__name__)
 

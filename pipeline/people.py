@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.engine.rows import Finding, Rejection, Row, digest
+from pipeline.engine.rows import Finding, Rejection, Row, Rows, digest
 from pipeline.engine.stage import PULL, Summary
-from pipeline.engine.store import Rows
 from pipeline.errors import UserError
 from pipeline.flow import Space
 from pipeline.labelstudio import accounts

@@ -10,15 +10,14 @@ from pipeline.blind.items import from_rows
 from pipeline.blind.sheet import ProbeItem
 from pipeline.demo.grammar import draw_rows
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Rows
 from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.compose import run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
-from pipeline.stages.compose import run
 
 
 def composed(clips: int) -> list[ProbeItem]:

@@ -5,8 +5,7 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.review.rows import Verdict

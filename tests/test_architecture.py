@@ -34,9 +34,9 @@ LEVELS = (
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 PURE = [
-    "balance",
-    "draw",
-    "order",
+    "questions.balance",
+    "questions.draw",
+    "questions.order",
     "gates",
     "motion.keyframes",
     "sources.manifest",

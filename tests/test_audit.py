@@ -7,22 +7,15 @@ import pytest
 from walked import clip, draft, rows, steps
 
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
+from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings
 from pipeline.stages import audit
-from pipeline.stages.answers import (
-    confirmed,
-    flaw,
-    flawed_clips,
-    flaws,
-    judged,
-    pairs_set_aside,
-    wilson,
-)
+from pipeline.stages.answers import judged, wilson
 from pipeline.stages.audit import Shown
 from pipeline.stages.verdicts import pseudonym
 from pipeline.video.reviewclip import Form

@@ -10,8 +10,7 @@ from walked import clip, draft, rows, steps
 from pipeline import people
 from pipeline.cli import cli
 from pipeline.console import exit_code, make_workspace
-from pipeline.engine.rows import Finding
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
 from pipeline.flow import FRAMES, GENERATE, Space, open_space
 from pipeline.intake import take_in

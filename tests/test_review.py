@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Rejection
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rejection, Rows
 from pipeline.errors import RowError, UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip

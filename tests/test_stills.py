@@ -13,8 +13,8 @@ from small_release import MOVES, drafted, fill, release, small_space
 from pipeline.cli import cli
 from pipeline.console import run as egost
 from pipeline.engine.folder import Place
+from pipeline.engine.rows import Rows
 from pipeline.engine.stage import PULL
-from pipeline.engine.store import Rows
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.flow import Space
 from pipeline.motion.rows import Clip

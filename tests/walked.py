@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.routes import route
 from pipeline.routes.rows import Route, Step

@@ -13,10 +13,9 @@ from typing import Any
 
 from pipeline.engine.folder import Place
 from pipeline.engine.pool import in_pool
-from pipeline.engine.rows import Row
+from pipeline.engine.rows import Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import Later, Outcome, Stage, Unit
-from pipeline.engine.store import Rows
 from pipeline.errors import RowError, UserError
 
 

@@ -1,8 +1,9 @@
 """The base of every row type, how ids are made, and the rows that any stage may write."""
 
 import hashlib
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,6 +41,40 @@ class Row(Record):
     def shown(self) -> str:
         """Return what people call this unit."""
         return str(self.identity()[0])
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+@dataclass(frozen=True)
+class Rows(Mapping[type[Row], tuple[Row, ...]]):
+    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time.
+
+    `redo` is set when the user asked to replace what people have judged (`--recompose`).
+    """
+
+    seen: Mapping[type[Row], tuple[Row, ...]]
+    earlier: Mapping[type[Row], tuple[Row, ...]] = field(default_factory=dict)
+    redo: bool = False
+
+    def __getitem__(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return the rows of one type, in key order."""
+        return self.seen[kind]  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[type[Row]]:
+        return iter(self.seen)
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def one(self, kind: type[AnyRow]) -> AnyRow:
+        """Return the single row of this type."""
+        (row,) = self[kind]
+        return row
+
+    def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        """Return what this stage wrote of this type in its last run, or people judged: it never moves."""
+        return self.earlier.get(kind, ())  # type: ignore[return-value]
 
 
 class Finding(Row):

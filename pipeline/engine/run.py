@@ -8,10 +8,10 @@ from functools import partial
 from tqdm import tqdm
 
 from pipeline.engine.local import mapped
-from pipeline.engine.rows import Held, Rejection, Row
+from pipeline.engine.rows import Held, Rejection, Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import PULL, SCAN, Outcome, Stage, Summary, Unit
-from pipeline.engine.store import Rows, Store
+from pipeline.engine.store import Store
 from pipeline.errors import GateError, RowError
 
 _LINKS = ("source_id", "clip_id", "video_id")  # the finest first: how a row belongs to a unit

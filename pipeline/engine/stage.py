@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Row, digest, digest_of
+from pipeline.engine.rows import Row, Rows, digest, digest_of
 from pipeline.engine.settings import Settings
-from pipeline.engine.store import Rows, Store
+from pipeline.engine.store import Store
 from pipeline.errors import RowError
 
 SCAN, PULL = "scan", "pull"  # rows that come from outside: files found on disk, people's verdicts

@@ -8,54 +8,19 @@ import fcntl
 import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
-from typing import TypeVar
 
 from pipeline.engine.database import open_database
 from pipeline.engine.folder import Place, write_atomic
 from pipeline.engine.packing import lines_of, pack
-from pipeline.engine.rows import Row
+from pipeline.engine.rows import AnyRow, Row
 from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
 
-AnyRow = TypeVar("AnyRow", bound=Row)
-
 _AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
-
-
-@dataclass(frozen=True)
-class Rows(Mapping[type[Row], tuple[Row, ...]]):
-    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time.
-
-    `redo` is set when the user asked to replace what people have judged (`--recompose`).
-    """
-
-    seen: Mapping[type[Row], tuple[Row, ...]]
-    earlier: Mapping[type[Row], tuple[Row, ...]] = field(default_factory=dict)
-    redo: bool = False
-
-    def __getitem__(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
-        """Return the rows of one type, in key order."""
-        return self.seen[kind]  # type: ignore[return-value]
-
-    def __iter__(self) -> Iterator[type[Row]]:
-        return iter(self.seen)
-
-    def __len__(self) -> int:
-        return len(self.seen)
-
-    def one(self, kind: type[AnyRow]) -> AnyRow:
-        """Return the single row of this type."""
-        (row,) = self[kind]
-        return row
-
-    def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
-        """Return what this stage wrote of this type in its last run, or people judged: it never moves."""
-        return self.earlier.get(kind, ())  # type: ignore[return-value]
 
 
 class Store:

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.rows import Clip, Frame
 from pipeline.motion.settings import FacesSettings

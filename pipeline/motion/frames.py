@@ -9,8 +9,7 @@ from pathlib import Path
 import cv2
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.candidates import Kept, Sharpest, Spill, sharpness, small_grey
 from pipeline.motion.keyframes import Choice, Event, choose

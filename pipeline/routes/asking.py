@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.errors import RowError
 from pipeline.models.chat import Message, Picture
 from pipeline.models.settings import ModelSettings

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Row
-from pipeline.engine.store import Rows, Store
+from pipeline.engine.rows import Row, Rows
+from pipeline.engine.store import Store
 from pipeline.errors import UserError
 from pipeline.models.chat import json_schema
 from pipeline.models.estimate import Estimate

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError
 from pipeline.sources.narrations import Line, NarrationError
 from pipeline.sources.narrations import read as read_narrations

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError, plain
 from pipeline.sources.rows import Probe, Split, SplitLabel, Video
 from pipeline.sources.settings import SplitSettings

@@ -1,15 +1,15 @@
-"""What the audit's answers say: which items are flawed, how well people do, how sure that is. Pure."""
+"""How well people answer the audited items, and how many of those are flawed, with intervals. Pure."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from pipeline.questions.audited import by_item, flaws, key_of
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer
 from pipeline.stages.agreement import Agreement, nominal
 
-_TWO = 2  # people who have to answer what a model wrote before it counts as verified
 _Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
 
 
@@ -48,68 +48,6 @@ def wilson(hits: int, total: int) -> Share:
     centre = (share + spread / 2) / (1 + spread)
     half = sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
     return Share(hits, total, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def by_item(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, list[Answer]]:
-    """Return the answers that count, by item: those to the question as it stands, one a person."""
-    wanted = {item.item_id: item.fingerprint for item in items}
-    found: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
-    for one in sorted(answers, key=lambda one: (one.created_us, one.annotation_id)):
-        if wanted.get(one.item_id) == one.fingerprint:
-            found[one.item_id][one.annotator] = one
-    return {item_id: list(given.values()) for item_id, given in found.items()}
-
-
-def key_of(item: Item) -> str:
-    """Return the choice that says what the item's key says; an open item's answer is shown as choice 0."""
-    return str(item.answer_index or 0)
-
-
-def flaw(key: str, answers: Sequence[Answer]) -> str | None:
-    """Return what is wrong with an item: most people say so, those who can't tell aside."""
-    said = Counter(one.choice for one in answers if one.choice != "unsure")
-    most, count = max(said.items(), key=lambda one: one[1], default=("", 0))
-    if 2 * count <= said.total() or most == key:
-        return None
-    whom = f"{count} of {said.total()} in the audit"
-    if most == "none":
-        return f"no option is right, say {whom}"
-    if most == "many":
-        return f"more than one option is right, say {whom}"
-    return f"another option is right, say {whom}"
-
-
-def flaws(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, str]:
-    """Return why each flawed item is flawed, by item."""
-    if not answers:
-        return {}
-    known = list(items)
-    given = by_item(known, answers)
-    found = {one.item_id: flaw(key_of(one), given.get(one.item_id, ())) for one in known}
-    return {item_id: reason for item_id, reason in found.items() if reason}
-
-
-def confirmed(items: Iterable[Item], answers: Sequence[Answer]) -> set[str]:
-    """Return the items that a model wrote and that two people, and most of all, answered by the key."""
-    known = list(items)
-    keys = {item.item_id: key_of(item) for item in known if item.option_kind == "model"}
-    found = set()
-    for item_id, given in by_item(known, answers).items():
-        right = sum(one.choice == keys.get(item_id) for one in given)
-        if right >= _TWO and 2 * right > len(given):
-            found.add(item_id)
-    return found
-
-
-def flawed_clips(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the clips with a flawed item, and when the newest answer about it was given."""
-    known = {item.item_id: item for item in items}
-    found: Counter[str] = Counter()
-    given = by_item(known.values(), answers)
-    for item_id in flaws(known.values(), answers):
-        clip_id = known[item_id].clip_id
-        found[clip_id] = max(found[clip_id], *(one.created_us for one in given[item_id]))
-    return found
 
 
 def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
@@ -163,15 +101,3 @@ def by_people(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, tup
         item_id: (len(given), sum(one.choice == key_of(known[item_id]) for one in given))
         for item_id, given in by_item(known.values(), people(answers)).items()
     }
-
-
-def pairs_set_aside(items: Sequence[Item], reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return why each item leaves: a flawed one, and with it the other half of its pair."""
-    flawed = {(item.clip_id, item.category): item for item in items if item.item_id in reasons}
-    found = {}
-    for item in items:
-        cause = flawed.get((item.clip_id, item.category))
-        if cause:
-            own = reasons.get(item.item_id)
-            found[item.item_id] = own or f"its other half, {cause.task}: {reasons[cause.item_id]}"
-    return found

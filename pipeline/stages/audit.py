@@ -11,8 +11,7 @@ from html import escape
 from typing import Any
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows, digest
 from pipeline.labelstudio.client import Annotation, Client, Task
 from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item

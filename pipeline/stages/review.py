@@ -13,18 +13,18 @@ from typing import Any
 
 from pipeline.assets import asset
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.errors import UserError
 from pipeline.labelstudio.client import Client
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Category, Route, Step
 from pipeline.routes.wording import STEMS
 from pipeline.sources.rows import Video
-from pipeline.stages import adjudication, answers, routepage, sending
+from pipeline.stages import adjudication, routepage, sending
 from pipeline.stages.agreement import (
     Agreement,
     Annotator,
@@ -127,7 +127,7 @@ def push(
     facts = facts_of(vocabulary_of(place, settings.log))
     every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
-    flawed_us = answers.flawed_clips(rows[Item], rows[Answer])
+    flawed_us = audited.flawed_clips(rows[Item], rows[Answer])
 
     def enough(page: Page) -> bool:
         known = trusted.get(page.shown.clip.clip_id, ())

@@ -13,8 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pipeline.assets import asset
-from pipeline.engine.rows import Finding
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
 from pipeline.motion.headingcurve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Row
-from pipeline.engine.store import Rows, Store
+from pipeline.engine.rows import Row, Rows
+from pipeline.engine.store import Store
 from pipeline.errors import RowError
 from pipeline.looks import look
 from pipeline.motion.rows import Clip

@@ -15,11 +15,11 @@ from factories import clip, video
 from pydantic import Field
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Rejection, Row
+from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import PULL, SCAN, Stage, Summary
-from pipeline.engine.store import Rows, Store
+from pipeline.engine.store import Store
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.motion.rows import Clip, JudgedClip, Turn
 from pipeline.sources.rows import Video

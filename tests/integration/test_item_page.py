@@ -13,16 +13,16 @@ from walked import clip, draft, rows, steps
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
+from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.rows import Route
-from pipeline.stages import answers, audit, review
+from pipeline.stages import audit, review
 from pipeline.stages.audit import Shown
 from pipeline.video.reviewclip import Form
 
@@ -143,7 +143,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
 
     first = {one.item_id: one.choice for one in pulled()}
     assert sorted(first.values()) == ["0", "none"]
-    assert answers.confirmed(items, pulled()) == set()  # one person is not enough
+    assert audited.confirmed(items, pulled()) == set()  # one person is not enough
 
     asked = {item.question: first[item.item_id] for item in items}
     known = {
@@ -159,8 +159,8 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     (right,), (wrong,) = (
         [key for key, choice in first.items() if choice == wanted] for wanted in ("0", "none")
     )
-    assert answers.confirmed(items, pulled()) == {right}
-    assert answers.flaws(items, pulled()) == {wrong: "no option is right, say 2 of 2 in the audit"}
+    assert audited.confirmed(items, pulled()) == {right}
+    assert audited.flaws(items, pulled()) == {wrong: "no option is right, say 2 of 2 in the audit"}
 
 
 def test_a_third_person_rules_between_two_versions(

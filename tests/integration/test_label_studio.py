@@ -14,7 +14,7 @@ from walked import clip, draft, rows, steps
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio import accounts
 from pipeline.labelstudio import client as labelstudio

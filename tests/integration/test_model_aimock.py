@@ -21,13 +21,12 @@ import pytest
 from needs import missing
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Row, Rows
+from pipeline.questions import write
 from pipeline.questions.rows import Written
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from pipeline.stages import write
 from tests.clip_rows import clip, rows, said, turn, workspace
 from tests.integration.test_model_server import free_port
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings

@@ -9,8 +9,7 @@ from playwright.sync_api import Page
 from walked import clip, draft, rows, steps
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rows
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.review.settings import ReviewSettings

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import RowError
 from pipeline.flow import STAGES
 from pipeline.motion.faces import count_faces, run

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.frames import lens_of, run
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rows
 from pipeline.errors import RowError, UserError
 from pipeline.models.wire import ScriptedModel
 from pipeline.routes import asking, draft, route

@@ -8,11 +8,12 @@ import pytest
 
 from pipeline.assets import asset
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Rows
 from pipeline.errors import UserError
 from pipeline.gates import Candidate, check_gates
 from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.check import run as check
+from pipeline.questions.compose import run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
 from pipeline.review.rows import Answer
@@ -21,8 +22,6 @@ from pipeline.routes.motion_draft import describe_steps
 from pipeline.routes.rows import Route, Step
 from pipeline.routes.tasks import MIXED, TASKS
 from pipeline.sources.rows import Narration, Video
-from pipeline.stages.check import run as check
-from pipeline.stages.compose import run
 
 NAMES = [task.name for task in TASKS] + [
     f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")

@@ -7,8 +7,7 @@ import numbered
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import MistakesError, RowError, UserError
 from pipeline.sources.ingest import run
 from pipeline.sources.rows import Consent, Narration, Probe, Source

@@ -7,8 +7,7 @@ import pytest
 from factories import SECOND, probe
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.sources.rows import Probe, SplitLabel, Video
 from pipeline.sources.settings import SplitSettings
 from pipeline.sources.split import run

@@ -7,14 +7,13 @@ import factories
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.motion.rows import Clip, Turn
+from pipeline.questions.check import CHECKS, run
 from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Narration
-from pipeline.stages.check import CHECKS, run
 
 SECOND = factories.SECOND
 

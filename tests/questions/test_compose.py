@@ -9,18 +9,17 @@ from typing import Any
 import factories
 import pytest
 
-from pipeline import balance
 from pipeline.demo import grammar
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.motion.rows import Clip, Turn
+from pipeline.questions import balance
+from pipeline.questions.compose import depends, run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Move, Route
 from pipeline.sources.rows import Video
-from pipeline.stages.compose import depends, run
 
 World = dict[str, dict[str, Any]]
 

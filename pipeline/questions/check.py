@@ -8,8 +8,7 @@ from typing import Literal
 
 from pipeline.assets import asset
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Finding, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError, UserError
 from pipeline.flow import STAGES
 from pipeline.models.wire import ScriptedModel
+from pipeline.questions import write
 from pipeline.questions.rows import Written
 from pipeline.routes import templates
 from pipeline.routes.settings import DraftSettings
-from pipeline.stages import write
 from tests.clip_rows import clip, rows, turn, us, workspace
 
 MODEL = DraftSettings(

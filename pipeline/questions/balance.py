@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import combinations
 
-from pipeline.draw import Draw
-from pipeline.order import OrderModel
+from pipeline.questions.draw import Draw
+from pipeline.questions.order import OrderModel
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import (
     SQUARE_CATEGORIES,

@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 from pipeline.assets import asset
-from pipeline.balance import Candidate, Choice, choose_squares
-from pipeline.draw import Draw
 from pipeline.engine.folder import Place
-from pipeline.engine.rows import Rejection, Row, digest
-from pipeline.engine.store import Rows
+from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
-from pipeline.order import OrderModel
+from pipeline.questions.audited import Audited, after_audit
+from pipeline.questions.balance import Candidate, Choice, choose_squares
+from pipeline.questions.draw import Draw
+from pipeline.questions.order import OrderModel
 from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
@@ -37,7 +37,6 @@ from pipeline.routes.tasks import (
 )
 from pipeline.routes.wording import STEMS, Wording, load
 from pipeline.sources.rows import Split, Video
-from pipeline.stages.audited import Audited, after_audit
 
 _FIELDS = set(Item.model_fields)
 _NO_OPTIONS: Mapping[str, Any] = {

@@ -2,7 +2,7 @@ import hmac
 
 import pytest
 
-from pipeline.draw import Draw
+from pipeline.questions.draw import Draw
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
