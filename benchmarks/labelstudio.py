@@ -38,10 +38,10 @@ from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Heading
+from pipeline.review import review, routepage, sending
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
-from pipeline.stages import review, routepage, sending
 
 NEW = 10
 MOVES = ("straight", "left", "straight", "right", "straight", "left", "straight", "right")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.flow import Space
-    from pipeline.stages.sending import Progress, Pushed
+    from pipeline.review.sending import Progress, Pushed
 
 _SYNONYMS = 5  # of the words that people differ on, the most frequent
 

@@ -102,10 +102,10 @@ STAGES = (
         reads=(Route, Verdict),
         writes=(Route, Finding),
         settings=ReviewSettings,
-        run=Later("pipeline.stages.review"),
+        run=Later("pipeline.review.review"),
         per=None,
         remembers=(Route,),
-        depends=Later("pipeline.stages.review", "depends"),
+        depends=Later("pipeline.review.review", "depends"),
     ),
     Stage(
         name="compose",

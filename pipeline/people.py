@@ -15,16 +15,16 @@ from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.accounts import LogIn
 from pipeline.motion.rows import Clip, JudgedClip, clip_id
 from pipeline.questions.rows import Item
+from pipeline.review import audit, review, verdictlog, vocabulary
+from pipeline.review.accuracy import Audit, judged
+from pipeline.review.agreement import short_of_people
+from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
+from pipeline.review.sending import Progress, Pushed, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
+from pipeline.review.verdicts import Pulled
+from pipeline.review.verified import DIFFER
 from pipeline.sources.rows import Video
-from pipeline.stages import audit, review, verdictlog, vocabulary
-from pipeline.stages.agreement import short_of_people
-from pipeline.stages.answers import Audit, judged
-from pipeline.stages.review import ReviewStatus
-from pipeline.stages.sending import Progress, Pushed, silent
-from pipeline.stages.verdicts import Pulled
-from pipeline.stages.verified import DIFFER
 from pipeline.video.reviewclip import Form
 
 _AFTER_PULL = ("review", "compose", "check")

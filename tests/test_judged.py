@@ -19,11 +19,11 @@ from pipeline.flow import Space, open_space
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Turn
 from pipeline.questions.rows import Item
+from pipeline.review.audit import _uid
 from pipeline.review.rows import Verdict
 from pipeline.routes import wording
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
-from pipeline.stages.audit import _uid
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")

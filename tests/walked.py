@@ -10,10 +10,10 @@ import numpy as np
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.review.review import PUSH_READS
 from pipeline.routes import route
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
-from pipeline.stages.review import PUSH_READS
 
 SECONDS, FPS, WIDTH, HEIGHT = 3, 10, 320, 240
 

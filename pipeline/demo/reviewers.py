@@ -17,9 +17,9 @@ from pipeline.errors import UserError
 from pipeline.labelstudio import accounts
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio.server import Server
+from pipeline.review.verdicts import SCRIPTED
 from pipeline.routes import route
 from pipeline.routes.rows import Step
-from pipeline.stages.verdicts import SCRIPTED
 
 _OPTIONS = 4
 _SLACK_US = 1_500_000  # a careful person lets a turn begin this much before or after its line says

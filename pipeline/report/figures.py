@@ -6,9 +6,9 @@ from typing import Any
 
 from pipeline.motion.rows import Turn
 from pipeline.report.plots import CHANCE, Plot, bars, grouped, histogram, percents
+from pipeline.review.agreement import agreement
 from pipeline.review.rows import Verdict
 from pipeline.routes.tasks import TASKS
-from pipeline.stages.agreement import agreement
 
 TASK_ORDER = {task.name: place for place, task in enumerate(TASKS)}
 _LETTERS = "ABCD"

@@ -17,9 +17,9 @@ from pipeline.questions.rows import Item
 from pipeline.releases.harvest import Harvest, LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
 from pipeline.releases.settings import ExportSettings
+from pipeline.review.accuracy import accuracy, by_people, judged, people
+from pipeline.review.agreement import agreement
 from pipeline.review.rows import Answer
-from pipeline.stages.agreement import agreement
-from pipeline.stages.answers import accuracy, by_people, judged, people
 from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")

@@ -10,9 +10,9 @@ from pipeline.gates import Gate
 from pipeline.looks import near_identical
 from pipeline.questions.rows import Item
 from pipeline.releases.harvest import NO_CONSENT, Harvest
+from pipeline.review.accuracy import judged
+from pipeline.review.agreement import agreement, differing
 from pipeline.review.rows import Answer
-from pipeline.stages.agreement import agreement, differing
-from pipeline.stages.answers import judged
 from pipeline.stages.stills import whole
 
 

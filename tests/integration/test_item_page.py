@@ -19,11 +19,11 @@ from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
+from pipeline.review import audit, review
+from pipeline.review.audit import Shown
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.rows import Route
-from pipeline.stages import audit, review
-from pipeline.stages.audit import Shown
 from pipeline.video.reviewclip import Form
 
 pytestmark = pytest.mark.integration

@@ -22,10 +22,10 @@ from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Clip
+from pipeline.review import review, sending
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
-from pipeline.stages import review, sending
 from pipeline.video import reviewclip
 
 pytestmark = pytest.mark.integration

@@ -12,9 +12,9 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rows
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
+from pipeline.review import review
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
-from pipeline.stages import review
 
 pytestmark = pytest.mark.integration
 

@@ -8,11 +8,11 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
+from pipeline.review import adjudication, review, routepage
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
+from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
-from pipeline.stages import adjudication, review, routepage
-from pipeline.stages.verified import DIFFER
 
 SETTINGS = ReviewSettings(agree=2, overlap=2, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <i>door</i>")

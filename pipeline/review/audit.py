@@ -15,12 +15,12 @@ from pipeline.engine.rows import Rows, digest
 from pipeline.labelstudio.client import Annotation, Client, Task
 from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item
+from pipeline.review import routepage, sending
 from pipeline.review.rows import Answer, Verdict
+from pipeline.review.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
 from pipeline.review.settings import AuditSettings
+from pipeline.review.verdicts import by, pseudonym
 from pipeline.sources.rows import Video
-from pipeline.stages import routepage, sending
-from pipeline.stages.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
-from pipeline.stages.verdicts import by, pseudonym
 from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
 

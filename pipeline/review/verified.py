@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.engine.rows import Finding, Rejection
+from pipeline.review.agreement import FACTS, Facts, counting, ruling
 from pipeline.review.rows import Verdict
+from pipeline.review.verdicts import finding
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Category, Orientation, Route
-from pipeline.stages.agreement import FACTS, Facts, counting, ruling
-from pipeline.stages.verdicts import finding
 
 DIFFER = "disagreement"
 """The kind of finding that sends a clip to a third pair of eyes."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.engine.rows import digest
+from pipeline.review.routepage import Shown
+from pipeline.review.verdicts import Kind
 from pipeline.routes import route
-from pipeline.stages.routepage import Shown
-from pipeline.stages.verdicts import Kind
 
 
 def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tuple[Shown, Kind]]:

@@ -6,7 +6,7 @@ import pytest
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
-from pipeline.stages.verdictlog import append, log_path, read_log
+from pipeline.review.verdictlog import append, log_path, read_log
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_log_lies_in_the_workspace_unless_a_checkout_holds_that(tmp_path: Pa
     place = Place(tmp_path)
     assert log_path(place, "", "egost routes") == tmp_path / "verdicts" / "egost-routes.jsonl"
     assert log_path(place, "kept", "a/../b") == tmp_path / "kept" / "a-..-b.jsonl"
-    inside = Place(Path(__file__).parent.parent / "workspace")
-    ours = (Path(__file__).parent.parent / ".git").exists()
+    inside = Place(Path(__file__).parents[2] / "workspace")
+    ours = (Path(__file__).parents[2] / ".git").exists()
     wanted = ("annotations", "verdicts") if ours else ("workspace", "verdicts")
     assert log_path(inside, "", "egost routes").parts[-3:-1] == wanted

@@ -16,13 +16,13 @@ from pipeline.errors import RowError, UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
+from pipeline.review import review, routepage
+from pipeline.review.agreement import short_of_people
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import ReviewSettings
+from pipeline.review.verdicts import SCRIPTED, UNREADABLE
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
-from pipeline.stages import review, routepage
-from pipeline.stages.agreement import short_of_people
-from pipeline.stages.verdicts import SCRIPTED, UNREADABLE
 from pipeline.video import reviewclip
 
 SETTINGS = ReviewSettings(agree=1, overlap=1, planted=0)
@@ -342,7 +342,7 @@ def test_review_clips_are_plain_constant_and_the_same_every_time(tmp_path):
     assert len(shown) == 2 * reviewclip.FPS
 
 
-GOPRO = Path(__file__).parents[2] / "shared" / "video" / "gopro_walk" / "video.mp4"
+GOPRO = Path(__file__).parents[3] / "shared" / "video" / "gopro_walk" / "video.mp4"
 
 
 @pytest.mark.parametrize("sound", [False, True])

@@ -15,10 +15,10 @@ from pipeline.assets import asset
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
+from pipeline.review.verdictlog import log_path
 from pipeline.routes import route
 from pipeline.routes.rows import Step
 from pipeline.routes.tasks import plain
-from pipeline.stages.verdictlog import log_path
 
 _COLUMNS = ["kind", "said", "name"]
 _KINDS = ("landmark", "action")

@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline.engine.rows import digest
 from pipeline.labelstudio.client import Task
+from pipeline.review.routepage import Shown
 from pipeline.review.rows import Verdict
-from pipeline.stages.routepage import Shown
-from pipeline.stages.sending import News, Outlet, Plan, Progress, Pushed, silent
-from pipeline.stages.verdicts import Kind, kind_of, uid
+from pipeline.review.sending import News, Outlet, Plan, Progress, Pushed, silent
+from pipeline.review.verdicts import Kind, kind_of, uid
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from html import escape
 from typing import Any
 
 from pipeline.engine.rows import digest
+from pipeline.review.agreement import Facts
+from pipeline.review.routepage import FIELDS, Shown, checked_config
 from pipeline.review.rows import Verdict
 from pipeline.routes import route
-from pipeline.stages.agreement import Facts
-from pipeline.stages.routepage import FIELDS, Shown, checked_config
 
 CONFIG = "annotations/adjudicate.xml"
 _LETTERS = ("A", "B")

@@ -17,11 +17,11 @@ from pipeline.intake import take_in
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
+from pipeline.review import review, verdictlog
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
+from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
-from pipeline.stages import review, verdictlog
-from pipeline.stages.verified import DIFFER
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")

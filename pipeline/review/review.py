@@ -19,13 +19,8 @@ from pipeline.labelstudio.client import Client
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
-from pipeline.review.rows import Answer, Verdict
-from pipeline.review.settings import ReviewSettings
-from pipeline.routes.rows import Category, Route, Step
-from pipeline.routes.wording import STEMS
-from pipeline.sources.rows import Video
-from pipeline.stages import adjudication, routepage, sending
-from pipeline.stages.agreement import (
+from pipeline.review import adjudication, routepage, sending
+from pipeline.review.agreement import (
     Agreement,
     Annotator,
     Facts,
@@ -36,12 +31,17 @@ from pipeline.stages.agreement import (
     facts_of,
     read_gold,
 )
-from pipeline.stages.planted import with_planted
-from pipeline.stages.rounds import Page, Rounds
-from pipeline.stages.sending import Outlet, Progress, Project, Pushed, silent
-from pipeline.stages.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
-from pipeline.stages.verified import DIFFER, verify
-from pipeline.stages.vocabulary import Synonyms, missing_synonyms, vocabulary_of
+from pipeline.review.planted import with_planted
+from pipeline.review.rounds import Page, Rounds
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.sending import Outlet, Progress, Project, Pushed, silent
+from pipeline.review.settings import ReviewSettings
+from pipeline.review.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
+from pipeline.review.verified import DIFFER, verify
+from pipeline.review.vocabulary import Synonyms, missing_synonyms, vocabulary_of
+from pipeline.routes.rows import Category, Route, Step
+from pipeline.routes.wording import STEMS
+from pipeline.sources.rows import Video
 from pipeline.video.reviewclip import Form
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)

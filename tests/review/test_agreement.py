@@ -3,9 +3,9 @@ from walked import clip, draft, steps
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
+from pipeline.review.agreement import agreement, annotators, nominal, read_gold
 from pipeline.review.rows import Verdict
-from pipeline.stages.agreement import agreement, annotators, nominal, read_gold
-from pipeline.stages.verdicts import MISSED
+from pipeline.review.verdicts import MISSED
 
 LEFT, RIGHT = steps("straight", "left"), steps("straight", "right")
 

@@ -7,8 +7,8 @@ from math import sqrt
 
 from pipeline.questions.audited import by_item, flaws, key_of
 from pipeline.questions.rows import Item
+from pipeline.review.agreement import Agreement, nominal
 from pipeline.review.rows import Answer
-from pipeline.stages.agreement import Agreement, nominal
 
 _Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
 

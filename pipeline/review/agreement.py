@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from pipeline.engine.rows import Record
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
+from pipeline.review.verdicts import MISSED
+from pipeline.review.vocabulary import Vocabulary, named
 from pipeline.routes import route
 from pipeline.routes.rows import Category, Step
-from pipeline.stages.verdicts import MISSED
-from pipeline.stages.vocabulary import Vocabulary, named
 
 Facts = Mapping[Category, Callable[[Sequence[Step]], Hashable]]
 """What two people must have in common to agree on a category."""

@@ -17,8 +17,8 @@ from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Frame
+from pipeline.review import review, routepage, sending
 from pipeline.review.settings import ReviewSettings
-from pipeline.stages import review, routepage, sending
 
 ELSEWHERE = ReviewSettings(agree=1, overlap=1, planted=0, url="http://team.invalid")
 WALK = steps("straight", "left", "straight")

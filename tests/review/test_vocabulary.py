@@ -6,10 +6,9 @@ import pytest
 from pipeline.assets import asset
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
+from pipeline.review.agreement import agreement, facts_of
 from pipeline.review.rows import Verdict
-from pipeline.routes.rows import Step
-from pipeline.stages.agreement import agreement, facts_of
-from pipeline.stages.vocabulary import (
+from pipeline.review.vocabulary import (
     Synonyms,
     missing_synonyms,
     propose,
@@ -17,6 +16,7 @@ from pipeline.stages.vocabulary import (
     vocabulary_of,
     vocabulary_path,
 )
+from pipeline.routes.rows import Step
 
 
 def verdict(who: str, landmark: str, move: str = "left") -> Verdict:

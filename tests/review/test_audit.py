@@ -12,12 +12,12 @@ from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item
+from pipeline.review import audit
+from pipeline.review.accuracy import judged, wilson
+from pipeline.review.audit import Shown
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings
-from pipeline.stages import audit
-from pipeline.stages.answers import judged, wilson
-from pipeline.stages.audit import Shown
-from pipeline.stages.verdicts import pseudonym
+from pipeline.review.verdicts import pseudonym
 from pipeline.video.reviewclip import Form
 
 SETTINGS = AuditSettings()
