@@ -24,10 +24,10 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
 
     Each gate tells its figure, the limit, the rows at fault (egost show ID shows one) and a remedy.
     """
-    from pipeline.blind import foreign
     from pipeline.errors import GateError
+    from pipeline.releases import export as stage
+    from pipeline.releases import foreign
     from pipeline.releases.settings import ExportSettings
-    from pipeline.stages import export as stage
 
     if file:
         measured = stage.Measured(foreign.audit(foreign.read(file)), ())
@@ -66,9 +66,9 @@ def export(
 ) -> None:
     """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
     from pipeline import flow
+    from pipeline.releases import export as stage
     from pipeline.releases.settings import ExportSettings
-    from pipeline.stages import export as stage
-    from pipeline.stages.stills import forget_damaged
+    from pipeline.releases.stills import forget_damaged
 
     if withhold:
         splits = ", ".join(f'"{split}"' for split in withhold)
@@ -200,7 +200,7 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
 @common
 def import_(file: Path, to: Path | None) -> None:
     """Read somebody's benchmark (JSON, JSONL, Parquet; options may stand in the question) and audit it row by row."""
-    from pipeline.blind import foreign
+    from pipeline.releases import foreign
 
     found = foreign.read(file)
     results = foreign.audit(found)

@@ -147,7 +147,7 @@ STAGES = (
         reads=(Video, Clip),
         writes=(Still,),
         settings=StillsSettings,
-        run=Later("pipeline.stages.stills"),
+        run=Later("pipeline.releases.stills"),
         per=Video,
         heeds={Video: {"video_id", "consent"}},
     ),

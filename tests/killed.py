@@ -34,9 +34,9 @@ from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import Later
 from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.releases.export import export
 from pipeline.releases.settings import ExportSettings
 from pipeline.report import pictures  # noqa: F401 (so that no child imports it)
-from pipeline.stages.export import export
 
 MOVES = ("left", "right", "right", "left")
 

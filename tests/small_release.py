@@ -14,12 +14,12 @@ from pipeline.engine.folder import Place
 from pipeline.engine.stage import PULL
 from pipeline.flow import SECTIONS, Space, open_space
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.releases.export import export
 from pipeline.releases.publish import Release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings
 from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Move, Route, Step
-from pipeline.stages.export import export
 
 MOVES: tuple[tuple[Move, ...], ...] = (
     ("left", "straight", "right", "left"),

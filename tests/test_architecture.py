@@ -37,7 +37,7 @@ PURE = [
     "questions.balance",
     "questions.draw",
     "questions.order",
-    "gates",
+    "releases.gates",
     "motion.keyframes",
     "sources.manifest",
     "motion.tracking",

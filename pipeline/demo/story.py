@@ -22,6 +22,7 @@ from pipeline.intake import take_in
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
+from pipeline.releases import export
 from pipeline.releases.settings import ExportSettings
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
@@ -31,7 +32,6 @@ from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
 from pipeline.routes.tasks import Telling, holds
 from pipeline.sources.rows import Video
-from pipeline.stages import export
 from pipeline.video import reviewclip
 
 VERSION = "0.1.0"

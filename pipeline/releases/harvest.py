@@ -10,9 +10,9 @@ from typing import Any
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store
-from pipeline.gates import Candidate, Origin, judged_by, some
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.questions.rows import Item, Written
+from pipeline.releases.gates import Candidate, Origin, judged_by, some
 from pipeline.releases.layout import GLANCE, LETTERS, Entry, Evidence, Question
 from pipeline.releases.rows import Still
 from pipeline.review.rows import Verdict

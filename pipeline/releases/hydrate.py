@@ -10,7 +10,7 @@ from pipeline.motion.rows import Clip
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import Released
 from pipeline.releases.settings import StillsSettings
-from pipeline.stages.stills import cut, encode, moments
+from pipeline.releases.stills import cut, encode, moments
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from pipeline import __version__
 from pipeline.errors import UserError
-from pipeline.gates import Gate
 from pipeline.releases.adapters import write_adapters
 from pipeline.releases.croissant import write_croissant
 from pipeline.releases.difference import (
@@ -27,6 +26,7 @@ from pipeline.releases.difference import (
     parse_version,
 )
 from pipeline.releases.embedded import write_embedded
+from pipeline.releases.gates import Gate
 from pipeline.releases.layout import (
     Entry,
     file_digest,
@@ -35,8 +35,8 @@ from pipeline.releases.layout import (
     write_entries,
     write_sums,
 )
+from pipeline.releases.plots import bars, blind_bars, grouped, standalone
 from pipeline.releases.reading import SUMS, Released, open_release
-from pipeline.report.plots import bars, blind_bars, grouped, standalone
 from pipeline.routes.tasks import Words
 
 _BESIDE = ".tmp-"

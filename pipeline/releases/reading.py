@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
-from pipeline.gates import Candidate, Origin
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import Candidate, Origin
 from pipeline.releases.layout import LETTERS, Entry, Evidence, Question
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route

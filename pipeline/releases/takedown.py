@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.engine.folder import Place
 from pipeline.errors import UserError
-from pipeline.gates import Candidate, Gate, check_gates
 from pipeline.releases.difference import next_versions
+from pipeline.releases.gates import Candidate, Gate, check_gates
 from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.layout import Entry, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions

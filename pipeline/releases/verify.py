@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
-from pipeline.gates import Gate, check_gates, check_questions, verified_by_people
+from pipeline.releases.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.motion.rows import Turn
-from pipeline.report.plots import CHANCE, Plot, bars, grouped, histogram, percents
+from pipeline.releases.plots import CHANCE, Plot, bars, grouped, histogram, percents
 from pipeline.review.agreement import agreement
 from pipeline.review.rows import Verdict
 from pipeline.routes.tasks import TASKS

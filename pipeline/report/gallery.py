@@ -9,15 +9,15 @@ from typing import Any
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
-from pipeline.gates import judged_by
 from pipeline.motion.keyframes import briefly
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import judged_by
+from pipeline.releases.plots import Plot, blind_bars
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
-from pipeline.report.plots import Plot, blind_bars
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Source, Video

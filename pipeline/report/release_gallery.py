@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.motion.rows import Turn, TurnKind
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, Question
+from pipeline.releases.plots import blind_bars
 from pipeline.releases.reading import Released
 from pipeline.report.figures import (
     TASK_ORDER,
@@ -15,7 +16,6 @@ from pipeline.report.figures import (
     item_plots,
 )
 from pipeline.report.gallery import Gallery, Level, Loss, Shown, Still
-from pipeline.report.plots import blind_bars
 
 
 def gallery_of_release(released: Released) -> Gallery:

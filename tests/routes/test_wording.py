@@ -10,12 +10,12 @@ from pipeline.assets import asset
 from pipeline.engine.folder import Place
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.errors import UserError
-from pipeline.gates import Candidate, check_gates
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.check import run as check
 from pipeline.questions.compose import run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
+from pipeline.releases.gates import Candidate, check_gates
 from pipeline.review.rows import Answer
 from pipeline.routes import templates, wording
 from pipeline.routes.motion_draft import describe_steps

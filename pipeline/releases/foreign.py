@@ -11,7 +11,7 @@ from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
-from pipeline.gates import OPTIONS, Gate
+from pipeline.releases.gates import OPTIONS, Gate
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03

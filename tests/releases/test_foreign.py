@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from small_release import release, small_space
 
-from pipeline.blind.foreign import audit, faults_by_row, read, write
 from pipeline.blind.items import read_items
 from pipeline.errors import UserError
-from pipeline.gates import Gate
+from pipeline.releases.foreign import audit, faults_by_row, read, write
+from pipeline.releases.gates import Gate
 from pipeline.releases.reading import open_release
 
 MOVES = (

@@ -160,7 +160,7 @@ def test_files_that_may_not_grow_end_the_export_and_leave_no_version(
     assert any(len(data) > limit for data in whole.values())
     code = (
         "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from pipeline.releases import publish\nfrom pipeline.stages import export\n"
+        "from pipeline.releases import publish\nfrom pipeline.releases import export\n"
         "made = publish.publish\n"
         "def limited(*given):\n"
         f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))\n"

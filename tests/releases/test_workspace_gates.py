@@ -17,24 +17,24 @@ from pipeline.console import run
 from pipeline.engine.stage import PULL
 from pipeline.errors import GateError
 from pipeline.flow import Space
-from pipeline.gates import GATES, Gate
-from pipeline.looks import look, near_identical
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
+from pipeline.releases.export import export, measure
+from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import Question
+from pipeline.releases.looks import look, near_identical
 from pipeline.releases.reading import open_release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
+from pipeline.releases.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
-from pipeline.stages.export import export, measure
-from pipeline.stages.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 

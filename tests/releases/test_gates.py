@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from factories import item, route, verdict
 
-from pipeline.gates import GATES, Candidate, Origin, check_gates, judged_by
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import GATES, Candidate, Origin, check_gates, judged_by
 
 BACK = {
     "item_id": "i_r",

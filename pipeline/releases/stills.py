@@ -13,9 +13,9 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.store import Store
 from pipeline.errors import RowError
-from pipeline.looks import look
 from pipeline.motion.rows import Clip
 from pipeline.releases.layout import file_digest
+from pipeline.releases.looks import look
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import StillsSettings
 from pipeline.sources.rows import Video

@@ -23,9 +23,9 @@ from pipeline.releases.hydrate import hydrate
 from pipeline.releases.reading import open_release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import StillsSettings
+from pipeline.releases.stills import moments, run
 from pipeline.releases.verify import verify
 from pipeline.sources.rows import Video
-from pipeline.stages.stills import moments, run
 
 CLOSED = "All Rights Reserved"
 

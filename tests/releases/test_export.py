@@ -18,11 +18,11 @@ from pipeline.engine.settings import RunSettings
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.releases.export import export, measure
 from pipeline.releases.publish import Release
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
 from pipeline.sources.rows import Video
-from pipeline.stages.export import export, measure
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 CATEGORIES = ("route", "direction", "landmark", "action")
@@ -323,7 +323,7 @@ def test_items_of_a_video_that_is_gone_are_left_out(filled: Store) -> None:
 
 
 def test_the_benchmark_writes_releases() -> None:
-    script = Path(__file__).parents[1] / "benchmarks" / "export.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "export.py"
     done = subprocess.run(
         [sys.executable, script, "80"], capture_output=True, text=True, check=False
     )

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
 from pipeline.engine.folder import Place
-from pipeline.gates import Gate
-from pipeline.looks import near_identical
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import Gate
 from pipeline.releases.harvest import NO_CONSENT, Harvest
+from pipeline.releases.looks import near_identical
+from pipeline.releases.stills import whole
 from pipeline.review.accuracy import judged
 from pipeline.review.agreement import agreement, differing
 from pipeline.review.rows import Answer
-from pipeline.stages.stills import whole
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from pipeline.engine.folder import Place
 from pipeline.engine.rows import digest
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
-from pipeline.gates import Gate, check_gates
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import Gate, check_gates
 from pipeline.releases.harvest import Harvest, LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
 from pipeline.releases.settings import ExportSettings
+from pipeline.releases.workspace_gates import Checked, Limits, check_workspace
 from pipeline.review.accuracy import accuracy, by_people, judged, people
 from pipeline.review.agreement import agreement
 from pipeline.review.rows import Answer
-from pipeline.stages.workspace_gates import Checked, Limits, check_workspace
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 

@@ -14,8 +14,8 @@ import pytest
 from small_release import release, small_space
 
 from pipeline.errors import GateError, UserError
-from pipeline.gates import GATES
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import GATES
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
 
