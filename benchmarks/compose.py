@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from pipeline.demo.grammar import draw_rows
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings
@@ -47,10 +47,10 @@ def measure(clips: int) -> None:
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder))
-        place.secret()
+        workspace = WorkspaceFolder(Path(folder))
+        workspace.secret()
         began = time.process_time()
-        found = list(run(rows, ComposeSettings(), place))
+        found = list(run(rows, ComposeSettings(), workspace))
         took = time.process_time() - began
     items = [row for row in found if isinstance(row, Item)]
     began = time.process_time()
@@ -71,7 +71,7 @@ def measure_stage(clips: int) -> None:
     """Run the stage on a workspace of this many random clips, then once more with nothing to do."""
     (stage,) = (one for one in STAGES if one.name == "compose")
     upstream = [one.name for one in STAGES[: STAGES.index(stage)]]
-    with tempfile.TemporaryDirectory() as folder, opened(Place(Path(folder))) as store:
+    with tempfile.TemporaryDirectory() as folder, opened(WorkspaceFolder(Path(folder))) as store:
         _fill(store, clips)
         for _ in range(2):
             began = time.process_time()

@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.routes import draft
@@ -81,7 +81,7 @@ def serve(pipe: Connection) -> None:
     asyncio.run(forever())
 
 
-def pictures(place: Place) -> list[str]:
+def pictures(workspace: WorkspaceFolder) -> list[str]:
     """Store eight JPEGs of about 40 kB."""
     random = np.random.default_rng(0)
     names = []
@@ -89,7 +89,7 @@ def pictures(place: Place) -> list[str]:
         coarse = random.integers(0, 255, (90, 160, 3), dtype=np.uint8)
         pixels = cv2.resize(coarse, (640, 360), interpolation=cv2.INTER_CUBIC)
         names.append(
-            place.keep(
+            workspace.keep(
                 cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes(), ".jpg"
             )
         )
@@ -162,12 +162,12 @@ def clip_rows(number: int, names: list[str]) -> Rows:
     )
 
 
-async def drafts(place: Place, settings: DraftSettings, count: int) -> list[float]:
+async def drafts(workspace: WorkspaceFolder, settings: DraftSettings, count: int) -> list[float]:
     """Draft that many clips, 256 at once as the engine does; return memory in MB at five moments."""
-    names = pictures(place)
+    names = pictures(workspace)
     numbers = iter(range(count))
     memory: list[float] = []
-    async with draft.opens(settings, place) as service:
+    async with draft.opens(settings, workspace) as service:
 
         async def work() -> None:
             for number in numbers:
@@ -190,10 +190,10 @@ def main() -> None:
         provider="openai", model="m", base_url=f"http://127.0.0.1:{ours.recv()}/v1", frames=FRAMES
     )
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder))
+        workspace = WorkspaceFolder(Path(folder))
         for name in ("bought", "kept"):
             wall, cpu = time.perf_counter(), time.process_time()
-            memory = asyncio.run(drafts(place, settings, count))
+            memory = asyncio.run(drafts(workspace, settings, count))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             print(
                 f"{name}: {count} clips, {count / cpu:.0f} a second and core, {count / wall:.0f} a second"

@@ -20,7 +20,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.motion import frames
 from pipeline.motion.keyframes import Candidate, Event, choose
@@ -173,7 +173,7 @@ def dense_stage(stream: Stream, folder: Path) -> None:
         lens="rectilinear", scene=None, wearer=None, source=None, licence=None, consent="local",
         split_group="bench", split="test",
     )  # fmt: skip
-    list(frames.run(Rows({Video: (row,)}), FramesSettings(), Place(folder / "workspace")))
+    list(frames.run(Rows({Video: (row,)}), FramesSettings(), WorkspaceFolder(folder / "workspace")))
 
 
 def dense_opencv(stream: Stream) -> None:

@@ -30,7 +30,7 @@ import httpx
 import walked
 
 from pipeline.demo import reviewers
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio import server as labelstudio_server
@@ -65,12 +65,12 @@ def winding(heading: Heading) -> Heading:
     return heading.model_copy(update={"t_us": times, "yaw_degrees": yaws})
 
 
-def rows(place: Place, folder: Path, tasks: int) -> Rows:
+def rows(home: WorkspaceFolder, folder: Path, tasks: int) -> Rows:
     """Return what a push of so many walks wants to see; their clips count as cut."""
-    sending.cut_all = lambda clips, place, form, stage: []
+    sending.cut_all = lambda clips, home, form, stage: []
     names = [f"walk {number}" for number in range(tasks)]
     drafts = [walked.draft(walked.clip(name), WALK, WORDS, WORDS) for name in names]
-    seen = walked.rows(place, folder, drafts, names, frames=16)
+    seen = walked.rows(home, folder, drafts, names, frames=16)
     return Rows({**seen.seen, Heading: tuple(map(winding, seen[Heading]))})
 
 
@@ -103,28 +103,28 @@ def timed(what: str) -> Iterator[None]:
 def main(tasks: int, rounds: int) -> None:
     """Measure against a server of our own."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder) / "workspace")
-        place.media.mkdir(parents=True)
-        server = labelstudio_server.start(place)
+        home = WorkspaceFolder(Path(folder) / "workspace")
+        home.media.mkdir(parents=True)
+        server = labelstudio_server.start(home)
         try:
             client = labelstudio.connect(server.url, server.token)
-            seen = rows(place, Path(folder), tasks)
-            against_bulk(client, server, place, seen, rounds)
-            afterwards(client, server, place, seen)
+            seen = rows(home, Path(folder), tasks)
+            against_bulk(client, server, home, seen, rounds)
+            afterwards(client, server, home, seen)
             del seen
             for count in (tasks // 5, tasks, 2 * tasks):
-                in_a_process_of_its_own(server, place, count)
+                in_a_process_of_its_own(server, home, count)
         finally:
-            labelstudio_server.stop(place)
+            labelstudio_server.stop(home)
 
 
 def against_bulk(
-    client: LabelStudioClient, server: Server, place: Place, seen: Rows, rounds: int
+    client: LabelStudioClient, server: Server, home: WorkspaceFolder, seen: Rows, rounds: int
 ) -> None:
     """Let a bulk import and a first push of the same take turns; print their ratios."""
     tasks = len(seen[Route])
     played = ScriptedClient()
-    review.push(played, seen, settings("played"), place)
+    review.push(played, seen, settings("played"), home)
     body = json.dumps([{"data": task.data} for task in played.kept.values()]).encode()
     del played
     headers = {"Authorization": f"Token {server.token}", "Content-Type": "application/json"}
@@ -144,7 +144,7 @@ def against_bulk(
 
     def push(number: int) -> Spent:
         one = settings(f"push {number}")
-        return spent(lambda: review.push(client, seen, one, place))
+        return spent(lambda: review.push(client, seen, one, home))
 
     bulks, walls, cpus = [bulk(0)], [], []
     print(f"{tasks} tasks, {len(body) / 1e6:.1f} MB; wall clock, CPU of us and the server")
@@ -168,41 +168,43 @@ def against_bulk(
     )
 
 
-def afterwards(client: LabelStudioClient, server: Server, place: Place, seen: Rows) -> None:
+def afterwards(
+    client: LabelStudioClient, server: Server, home: WorkspaceFolder, seen: Rows
+) -> None:
     """Push again, answer a few, pull, push."""
     one, tasks = settings("push 1"), len(seen[Route])
     with timed("second push, nothing to do"):
-        assert review.push(client, seen, one, place).kept == tasks
+        assert review.push(client, seen, one, home).kept == tasks
     person = reviewers.join(server, client, "careful")
     truths = {draft.clip_id: reviewers.Truth(WALK) for draft in seen[Route]}
     reviewers.work(person, one.project, truths, limit=NEW)
-    known = [found.verdict for found in review.pull(client, (), one, place)]
+    known = [found.verdict for found in review.pull(client, (), one, home)]
     time.sleep(61)  # the last minute is asked for again: let it hold nothing
     reviewers.work(person, one.project, truths, limit=NEW)
     with timed(f"pull of {NEW} new among {tasks} (target: 3 s)"):
-        fresh = list(review.pull(client, known, one, place))
+        fresh = list(review.pull(client, known, one, home))
     assert len(fresh) >= NEW
     with timed("push after the pull"):
         again = Rows({**seen.seen, Verdict: tuple(known)})
-        assert review.push(client, again, one, place).kept == tasks
+        assert review.push(client, again, one, home).kept == tasks
 
 
-def in_a_process_of_its_own(server: Server, place: Place, tasks: int) -> None:
+def in_a_process_of_its_own(server: Server, home: WorkspaceFolder, tasks: int) -> None:
     """Print what a first and a second push each add to a fresh process."""
     for expected in ("new", "kept"):
-        given = ("--memory", str(tasks), expected, server.url, server.token, str(place.root))
+        given = ("--memory", str(tasks), expected, server.url, server.token, str(home.root))
         subprocess.run([sys.executable, __file__, *given], check=True)
 
 
 def grow(tasks: int, expected: str, url: str, token: str, root: Path) -> None:
     """Push, and print how much memory that took beyond what the rows hold."""
-    place = Place(root)
-    seen = rows(place, root.parent, tasks)
+    home = WorkspaceFolder(root)
+    seen = rows(home, root.parent, tasks)
     client = labelstudio.connect(url, token)
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the most so far counts from here
     before = memory("VmRSS")
-    pushed = review.push(client, seen, settings(f"memory {tasks}"), place)
+    pushed = review.push(client, seen, settings(f"memory {tasks}"), home)
     assert getattr(pushed, expected) == tasks
     grown = memory("VmHWM") - before
     print(

@@ -58,12 +58,12 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     Without PATH the videos that the workspace knows are looked at again.
     """
     from pipeline import flow, glance
-    from pipeline.engine.folder import Place
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.intake import assumed, take_in
     from pipeline.sources.scan import scan
 
     root = context.ensure_object(Options).workspace
-    if paths and not Place(root).config.exists():
+    if paths and not WorkspaceFolder(root).config.exists():
         scan(
             paths, (), "local"
         )  # a wrong path or manifest must not leave an empty workspace behind
@@ -72,7 +72,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     with open_workspace(context) as space:
         before = space.store.keys("frames")
         intake = take_in(space, paths)
-        found = glance.measured(space.store, space.place, before)
+        found = glance.measured(space.store, space.folder, before)
         tell(context, space, chain(intake, space.run(flow.FRAMES), found, assumed(space)))
 
 
@@ -162,7 +162,7 @@ def show(context: click.Context, unit: str) -> None:
     from pipeline import glance
 
     with open_workspace(context) as space:
-        for line in glance.show(space.store, space.place, unit):
+        for line in glance.show(space.store, space.folder, unit):
             click.echo(line)
 
 

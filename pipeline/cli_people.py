@@ -174,13 +174,13 @@ def label_studio() -> None:
 @click.pass_context
 def label_studio_start(context: click.Context, port: int) -> None:
     """Start the server of this workspace (its first start makes the server's environment)."""
-    from pipeline.engine.folder import Place
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.labelstudio import server as labelstudio_server
 
     root = context.ensure_object(Options).workspace
     if made := make_workspace(root):
         click.echo(made)
-    server = labelstudio_server.start(Place(root), port)
+    server = labelstudio_server.start(WorkspaceFolder(root), port)
     click.echo(
         f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
     )
@@ -191,10 +191,10 @@ def label_studio_start(context: click.Context, port: int) -> None:
 @click.pass_context
 def label_studio_stop(context: click.Context) -> None:
     """Stop the server of this workspace."""
-    from pipeline.engine.folder import Place
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.labelstudio import server as labelstudio_server
 
-    stopped = labelstudio_server.stop(Place(context.ensure_object(Options).workspace))
+    stopped = labelstudio_server.stop(WorkspaceFolder(context.ensure_object(Options).workspace))
     click.echo("label-studio: stopped" if stopped else "label-studio: was not running")
 
 
@@ -203,10 +203,10 @@ def label_studio_stop(context: click.Context) -> None:
 @click.pass_context
 def label_studio_status(context: click.Context) -> None:
     """Tell whether the server of this workspace is running, and where."""
-    from pipeline.engine.folder import Place
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.labelstudio import server as labelstudio_server
 
-    server = labelstudio_server.status(Place(context.ensure_object(Options).workspace))
+    server = labelstudio_server.status(WorkspaceFolder(context.ensure_object(Options).workspace))
     if server is None:
         click.echo("label-studio: not running")
     else:

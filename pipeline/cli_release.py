@@ -75,13 +75,13 @@ def export(
         context.ensure_object(Options).overrides.append(f"export.withhold=[{splits}]")
     with open_workspace(context) as space:
         settings = space.config.settings("export", ExportSettings)
-        stage.check_version(space.place, version)
+        stage.check_version(space.folder, version)
         damaged = forget_damaged(space.store)
         done: list[object] = [f"stills: {damaged} missing or changed, cut again"] if damaged else []
         done += space.run(flow.RELEASE)
         made = stage.export(
             space.store,
-            space.place,
+            space.folder,
             version,
             settings,
             space.recorded(),
@@ -111,7 +111,7 @@ def release_take_down(context: click.Context, video: str) -> None:
     from pipeline.releases.takedown import take_video_down
 
     with open_workspace(context) as space:
-        tell(context, space, [take_video_down(space.place, video)])
+        tell(context, space, [take_video_down(space.folder, video)])
 
 
 @release.command("hydrate")
@@ -179,7 +179,7 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
         target = to or folder.parent / f"{folder.name}.html"
     else:
         with open_workspace(context) as space:
-            gallery = gallery_of(space.store, space.place)
+            gallery = gallery_of(space.store, space.folder)
         target = to or root / "report.html"
     with tqdm(desc="report", disable=not sys.stderr.isatty()) as bar:
 

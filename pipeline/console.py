@@ -14,7 +14,7 @@ import click
 from pipeline.errors import UserError, warnings_to_stderr
 
 if TYPE_CHECKING:
-    from pipeline.engine.folder import Place
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.flow import Space
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -161,32 +161,32 @@ def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> Non
             told.append(str(line))
             click.echo(told[-1])
     finally:
-        append_run(space.place, {"command": context.command_path, "did": told})
+        append_run(space.folder, {"command": context.command_path, "did": told})
 
 
-def _is_begun(place: "Place") -> bool:
+def _is_begun(folder: "WorkspaceFolder") -> bool:
     """Tell whether a folder holds nothing, or only what a run that was killed made of a workspace."""
-    made = {place.media.name, place.tables.name, "secret"}
-    names = {path.name for path in place.root.iterdir()}
+    made = {folder.media.name, folder.tables.name, "secret"}
+    names = {path.name for path in folder.root.iterdir()}
     begun = all(name in made or name.startswith(".tmp-") for name in names)
-    empty = not any(any(path.iterdir()) for path in (place.media, place.tables) if path.is_dir())
+    empty = not any(any(path.iterdir()) for path in (folder.media, folder.tables) if path.is_dir())
     return begun and empty
 
 
 def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) -> str | None:
     """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
     from pipeline.engine.config import commented
-    from pipeline.engine.folder import Place, write_atomic
+    from pipeline.engine.folder import WorkspaceFolder, write_atomic
     from pipeline.flow import SECTIONS
 
-    place = Place(root)
-    if place.config.exists():
+    folder = WorkspaceFolder(root)
+    if folder.config.exists():
         return None
-    if root.exists() and not (root.is_dir() and _is_begun(place)):
+    if root.exists() and not (root.is_dir() and _is_begun(folder)):
         raise UserError(str(root), "exists and is not a workspace", "name a new or empty folder")
-    place.media.mkdir(parents=True, exist_ok=True)
-    place.tables.mkdir(exist_ok=True)
-    place.secret()
+    folder.media.mkdir(parents=True, exist_ok=True)
+    folder.tables.mkdir(exist_ok=True)
+    folder.secret()
     # The settings file comes last: a folder that has one is a whole workspace.
-    write_atomic(place.config, commented(SECTIONS, values or {}).encode())
-    return f"made the workspace {root}; its settings are in {place.config}"
+    write_atomic(folder.config, commented(SECTIONS, values or {}).encode())
+    return f"made the workspace {root}; its settings are in {folder.config}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.config import Config
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.run import Pending, pending, run_stage
 from pipeline.engine.settings import RunSettings, Settings
@@ -169,7 +169,7 @@ SECTIONS: dict[str, type[Settings]] = {
 class Space:
     """A workspace that this process has opened, alone, with its settings."""
 
-    place: Place
+    folder: WorkspaceFolder
     store: Store
     config: Config
 
@@ -205,13 +205,13 @@ class Space:
 @contextmanager
 def open_space(root: Path, overrides: Iterable[str] = ()) -> Iterator[Space]:
     """Open a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
-    place = Place(root)
-    if not place.config.exists():
+    folder = WorkspaceFolder(root)
+    if not folder.config.exists():
         raise UserError(
             str(root), "no workspace there (it has no egost.toml)", f"egost init {root}"
         )
-    config = Config.load(place.config, SECTIONS, overrides)
+    config = Config.load(folder.config, SECTIONS, overrides)
     for name, kind in SECTIONS.items():
         config.settings(name, kind)
-    with opened(place) as store:
-        yield Space(place, store, config)
+    with opened(folder) as store:
+        yield Space(folder, store, config)

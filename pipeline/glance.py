@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
@@ -35,7 +35,7 @@ def status(store: Store) -> Iterator[str]:
     yield f"rejections: {refused}" + (" (egost rejections tells why)" if refused else "")
 
 
-def measured(store: Store, place: Place, before: Mapping[str, str]) -> Iterator[str]:
+def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -> Iterator[str]:
     """Yield the turns of the clips that were measured since `before`, the keys of frames then.
 
     The first of them are drawn as well: matplotlib takes half a second for each.
@@ -49,11 +49,11 @@ def measured(store: Store, place: Place, before: Mapping[str, str]) -> Iterator[
     turns = _by_clip(store)
     for clip in clips[:_DRAWN]:
         yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
-        yield f"  picture: {picture(store, place, clip.clip_id)}"
+        yield f"  picture: {picture(store, folder, clip.clip_id)}"
     if len(clips) > _DRAWN:
         rest = clips[_DRAWN]
         yield (
-            f"and {len(clips) - _DRAWN} more clips; egost -w {place.root} show {rest.clip_id} "
+            f"and {len(clips) - _DRAWN} more clips; egost -w {folder.root} show {rest.clip_id} "
             f"draws {plain(videos[rest.video_id].path)}, and so any other, by id or path"
         )
 
@@ -94,7 +94,7 @@ def _shown(values: Iterable[str]) -> str:
     )
 
 
-def show(store: Store, place: Place, unit: str) -> Iterator[str]:
+def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
     """Yield every row that names this id or a video's path, and the pictures of its clips.
 
     Raises UserError if there is none.
@@ -119,10 +119,10 @@ def show(store: Store, place: Place, unit: str) -> Iterator[str]:
     for clip in store.rows(Clip):
         if unit in (clip.clip_id, clip.video_id):
             yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
-            yield f"picture: {picture(store, place, clip.clip_id)}"
+            yield f"picture: {picture(store, folder, clip.clip_id)}"
 
 
-def picture(store: Store, place: Place, clip_id: str) -> Path:
+def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
     """Draw one clip's keyframes along its heading, turns shaded; return the PNG's path."""
     from pipeline.report.pictures import Sheet, draw_sheet
 
@@ -135,4 +135,4 @@ def picture(store: Store, place: Place, clip_id: str) -> Path:
         heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
         turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
     )
-    return draw_sheet(sheet, place, place.root / "pictures" / f"{clip_id}.png")
+    return draw_sheet(sheet, folder, folder.root / "pictures" / f"{clip_id}.png")

@@ -24,7 +24,7 @@ def take_in(space: Space, paths: Sequence[Path]) -> list[str]:
     known = space.store.rows(Source)
     if not paths and not known:
         raise UserError(
-            str(space.place.root),
+            str(space.folder.root),
             "no videos are known yet",
             "name a file or folder: egost frames PATH",
         )

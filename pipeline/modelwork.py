@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterator
 
 from pipeline import flow
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Held, Rejection
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
@@ -40,7 +40,7 @@ def estimate(space: flow.Space, redo: Container[str] = ()) -> Iterator[str]:
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
         pending = space.pending(name, redo)
         held += [f"  {name}: clip {unit.id}" for unit in pending.held]
-        found += of((unit.rows for unit in pending.todo), settings, space.place)
+        found += of((unit.rows for unit in pending.todo), settings, space.folder)
     yield str(found)
     if held:
         yield f"{len(held)} would stay as they are because people have judged them; --redraft would replace:"
@@ -57,7 +57,7 @@ def _held_items(space: flow.Space, redo: Container[str]) -> list[str]:
     if not pending:
         return [row.item_id for row in space.store.rows(Held, ["compose"])]
     settings = space.config.settings("compose", ComposeSettings)
-    composed = (row for unit in pending for row in compose.run(unit.rows, settings, space.place))
+    composed = (row for unit in pending for row in compose.run(unit.rows, settings, space.folder))
     return sorted(row.item_id for row in composed if isinstance(row, Held))
 
 
@@ -71,7 +71,7 @@ def generate(space: flow.Space, redo: Container[str] = ()) -> Iterator[object]:
     for name in settings.tasks:
         templates.load_task(name)  # a task that isn't there is told before routes are paid for
     _refuse_other_drafter(space, settings, redo)
-    before, written = totals(space.place), _written_items(space.store)
+    before, written = totals(space.folder), _written_items(space.store)
     in_vain: list[str] = []
     try:
         for summary in space.run(flow.GENERATE, redo):
@@ -121,7 +121,7 @@ def _refuse_other_drafter(space: flow.Space, settings: DraftSettings, redo: Cont
     )
     before = f"draft.provider = {provider}" + (f" and draft.model = {model}" if model else "")
     raise UserError(
-        str(space.place.config),
+        str(space.folder.config),
         f"this workspace was drafted with {before}, but the settings now say{given}",
         f"set {before} again, or add --redraft to replace the drafts",
     )
@@ -137,9 +137,9 @@ def _nothing(store: Store, stage: str) -> GateError:
     )
 
 
-def totals(place: Place) -> Totals:
+def totals(folder: WorkspaceFolder) -> Totals:
     """Return what this workspace has spent on models so far."""
-    path = place.root / "llm.sqlite"
+    path = folder.root / "llm.sqlite"
     if not path.exists():
         return Totals(0, 0.0, 0.0)
     journal = Journal(path)
@@ -151,7 +151,7 @@ def totals(place: Place) -> Totals:
 
 def bill(space: flow.Space, before: Totals) -> str:
     """Tell what a model cost in this run, per clip and in total; nothing where none was ever asked."""
-    now = totals(space.place)
+    now = totals(space.folder)
     if not now.requests:
         return ""
     routes, items = space.store.rows(Route), space.store.rows(Written)

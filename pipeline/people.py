@@ -88,12 +88,12 @@ def connect(space: Space) -> labelstudio.LabelStudioClient:
                 "copy an access token from Account & Settings there into that variable",
             )
         return labelstudio.connect(settings.url, key)
-    server = labelstudio_server.status(space.place)
+    server = labelstudio_server.status(space.folder)
     if server is None:
         raise UserError(
             "label-studio",
             "the embedded server is not running",
-            f"egost -w {space.place.root} label-studio start, or set [review] url to another server",
+            f"egost -w {space.folder.root} label-studio start, or set [review] url to another server",
         )
     return labelstudio.connect(server.url, server.token)
 
@@ -112,7 +112,7 @@ def adjudicate(space: Space, progress: Progress = silent) -> Pushed:
 def _sent(space: Space, name: str, send: Callable[..., Pushed], progress: Progress) -> Pushed:
     client = connect(space)
     rows = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
-    pushed = send(client, rows, _settings(space), space.place, progress)
+    pushed = send(client, rows, _settings(space), space.folder, progress)
     space.store.finish(name, name, "", "done", pushed.rejected)
     space.store.rebuild([Rejection.table])
     return pushed
@@ -127,7 +127,7 @@ def pull(space: Space) -> PullSummary:
     client = connect(space)
     log = _log(space)
     known = space.store.rows(Verdict)
-    found = list(review.pull(client, known, _settings(space), space.place))
+    found = list(review.pull(client, known, _settings(space), space.folder))
     verdictlog.append(log, (one.verdict for one in found))
     new = sent_back = 0
     keys = space.store.keys(PULL)
@@ -150,8 +150,8 @@ def pull(space: Space) -> PullSummary:
 def _grow_vocabulary(space: Space) -> str | None:
     """Append the names that people gave to one thing to the vocabulary, for somebody to settle."""
     settings = _settings(space)
-    path = vocabulary.vocabulary_path(space.place, settings.log)
-    known = vocabulary.vocabulary_of(space.place, settings.log)
+    path = vocabulary.vocabulary_path(space.folder, settings.log)
+    known = vocabulary.vocabulary_of(space.folder, settings.log)
     new = vocabulary.propose(path, vocabulary.missing_synonyms(space.store.rows(Verdict), known))
     return (
         f"{path}: {new} new pairs of names: take away the # of a line where both mean one thing"
@@ -182,7 +182,7 @@ def restore(space: Space) -> int:
 def status(space: Space) -> ReviewStatus:
     """Ask the server how far the review is; pulled verdicts say how well people agree."""
     verdicts = space.store.rows(Verdict)
-    return review.status(connect(space), _settings(space), space.place, verdicts)
+    return review.status(connect(space), _settings(space), space.folder, verdicts)
 
 
 def advice(space: Space) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ def audit_push(space: Space, progress: Progress = silent) -> Pushed:
     """Send a sample of verified items to people, answers hidden."""
     client = connect(space)
     rows = Rows({kind: tuple(space.store.rows(kind)) for kind in audit.PUSH_READS})
-    pushed = audit.push(client, rows, _audit(space), _media(space), space.place, progress)
+    pushed = audit.push(client, rows, _audit(space), _media(space), space.folder, progress)
     space.store.finish(_AUDIT, _AUDIT, "", "done", pushed.rejected)
     space.store.rebuild([Rejection.table])
     return pushed
@@ -227,7 +227,7 @@ def audit_pull(space: Space) -> AuditSummary:
     """Bring answers in; flawed items are set aside, and their clips go out for review again."""
     client = connect(space)
     rows = Rows({kind: tuple(space.store.rows(kind)) for kind in (Item, Verdict, Answer)})
-    pulled = audit.pull(client, rows, _audit(space), space.place)
+    pulled = audit.pull(client, rows, _audit(space), space.folder)
     keys = space.store.keys(PULL)
     new = 0
     for one in pulled.answers:
@@ -308,7 +308,7 @@ def _key(row: Row) -> str:
 
 def _log(space: Space) -> Path:
     settings = _settings(space)
-    return verdictlog.log_path(space.place, settings.log, settings.project)
+    return verdictlog.log_path(space.folder, settings.log, settings.project)
 
 
 def _settings(space: Space) -> ReviewSettings:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from pipeline.blind.items import from_rows
 from pipeline.blind.sheet import ProbeItem
 from pipeline.demo.grammar import draw_rows
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import run
@@ -35,9 +35,9 @@ def composed(clips: int) -> list[ProbeItem]:
         }
     )
     with TemporaryDirectory() as folder:
-        place = Place(Path(folder))
-        (place.root / "secret").write_bytes(b"not to be guessed by any replay")
-        found = list(run(rows, ComposeSettings(), place))
+        workspace = WorkspaceFolder(Path(folder))
+        (workspace.root / "secret").write_bytes(b"not to be guessed by any replay")
+        found = list(run(rows, ComposeSettings(), workspace))
     return from_rows((row for row in found if isinstance(row, Item)), videos, spans)
 
 
@@ -191,7 +191,7 @@ def true_side_printed(count: int = 500) -> list[ProbeItem]:
         names = rng.sample(_PLACES, 4)
         shown = f" -> {' -> '.join(f'turn {move}' for move in moves)}"
         truth, *wrong = (
-            " -> ".join(names[place] for place in order) + shown
+            " -> ".join(names[index] for index in order) + shown
             for order in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2))
         )
         items.append(placed(number, truth, wrong, rng, task="landmark_forward"))
@@ -203,9 +203,9 @@ def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
     rng = random.Random(7)
     items = []
     for number in range(count):
-        names = [_PLACES[place] for place in sorted(rng.sample(range(len(_PLACES)), 4))]
+        names = [_PLACES[index] for index in sorted(rng.sample(range(len(_PLACES)), 4))]
         truth, *wrong = (
-            " -> ".join(names[place] for place in order)
+            " -> ".join(names[index] for index in order)
             for order in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2))
         )
         items.append(placed(number, truth, wrong, rng, task="landmark_forward"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.motion.rows import Clip, Frame, Turn, TurnKind
 from pipeline.sources.rows import Consent, Narration, Video
@@ -86,7 +86,7 @@ def video(consent: Consent = "model", seconds: float = 20, path: str = "walks/of
 
 
 def frames(
-    place: Place, count: int = 3, seconds: float = 20, clip_id: str = "c1"
+    folder: WorkspaceFolder, count: int = 3, seconds: float = 20, clip_id: str = "c1"
 ) -> tuple[Frame, ...]:
     return tuple(
         Frame(
@@ -95,7 +95,7 @@ def frames(
             pts=number,
             width=64,
             height=48,
-            media=place.keep(jpeg(number), ".jpg"),
+            media=folder.keep(jpeg(number), ".jpg"),
             sharpness=1.0,
             reason="gap",
             suspect=False,
@@ -105,7 +105,7 @@ def frames(
 
 
 def rows(
-    place: Place,
+    folder: WorkspaceFolder,
     *,
     of: Clip | None = None,
     turns: tuple[Turn, ...] = (turn(5, 7),),
@@ -114,7 +114,7 @@ def rows(
     path: str = "walks/office.mp4",
 ) -> Rows:
     of = of or clip()
-    shown = tuple(f.model_copy(update={"clip_id": of.clip_id}) for f in frames(place))
+    shown = tuple(f.model_copy(update={"clip_id": of.clip_id}) for f in frames(folder))
     return Rows(
         {
             Video: (video(consent, path=path),),
@@ -126,6 +126,6 @@ def rows(
     )
 
 
-def workspace(folder: Path) -> Place:
+def workspace(folder: Path) -> WorkspaceFolder:
     folder.mkdir(exist_ok=True)
-    return Place(folder)
+    return WorkspaceFolder(folder)

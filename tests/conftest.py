@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from guard import BlockedError
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.store import Store, opened
 
 # Begun first, so that no worker has one of them left when the others are done.
@@ -27,7 +27,7 @@ _SLOWEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first, in this order; the Makefile has xdist keep it."""
-    rank = {name: place for place, name in enumerate(_SLOWEST)}
+    rank = {name: folder for folder, name in enumerate(_SLOWEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
@@ -82,15 +82,15 @@ def same_priority() -> Iterator[None]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     """An empty workspace."""
     root = tmp_path / "workspace"
     root.mkdir()
-    return Place(root)
+    return WorkspaceFolder(root)
 
 
 @pytest.fixture
-def store(place: Place) -> Iterator[Store]:
-    """The open store of `place`."""
-    with opened(place) as store:
+def store(folder: WorkspaceFolder) -> Iterator[Store]:
+    """The open store of `folder`."""
+    with opened(folder) as store:
         yield store

@@ -28,7 +28,7 @@ from small_release import LENIENT, stills_of
 
 from pipeline.cli import cli
 from pipeline.console import exit_code
-from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import Later
@@ -68,12 +68,12 @@ def fill(store: Store) -> None:
         store.finish("ingest", name, "1", "done", [factories.probe(name, scene=f"room {name}")])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
         store.finish("draft", name, "1", "done", [factories.route(name, MOVES)])
-        store.finish("stills", name, "1", "done", stills_of(store.place, f"c_{name}"))
+        store.finish("stills", name, "1", "done", stills_of(store.folder, f"c_{name}"))
 
 
-def stages(place: Place) -> None:
+def stages(workspace: WorkspaceFolder) -> None:
     """Split, compose and check."""
-    with opened(place) as store:
+    with opened(workspace) as store:
         for index, stage in enumerate(STAGES):
             if stage.name in ("split", "compose", "check"):
                 upstream = [earlier.name for earlier in STAGES[:index]]
@@ -81,19 +81,19 @@ def stages(place: Place) -> None:
                 run_stage(stage, store, stage.settings(), how, upstream)
 
 
-def release(place: Place) -> None:
+def release(workspace: WorkspaceFolder) -> None:
     """Export version 1.0.0 unless it is there."""
     recorded = {name: kind().model_dump() for name, kind in SECTIONS.items()}
-    with opened(place) as store:
-        if not (place.releases / "v1.0.0").exists():
+    with opened(workspace) as store:
+        if not (workspace.releases / "v1.0.0").exists():
             settings = ExportSettings.model_validate(LENIENT | {"min_verified": 0})
-            export(store, place, "1.0.0", settings, recorded)
+            export(store, workspace, "1.0.0", settings, recorded)
 
 
-def frames(place: Place) -> None:
+def frames(workspace: WorkspaceFolder) -> None:
     """Take in a video and measure it, as one types it, in this one process."""
-    videos = str(place.root.parent / "videos")
-    words = ["-w", str(place.root), "frames", videos, "--set", "run.workers=1"]
+    videos = str(workspace.root.parent / "videos")
+    words = ["-w", str(workspace.root), "frames", videos, "--set", "run.workers=1"]
     told = io.StringIO()
     with redirect_stdout(told):
         assert exit_code(cli, words) == 0, told.getvalue()
@@ -107,7 +107,9 @@ def shoot(folder: Path) -> None:
     (folder / "manifest.csv").write_text("path,scene\na.mp4,office\n")
 
 
-def in_child(work: Callable[[Place], None], place: Place, at: int | None = None) -> int:
+def in_child(
+    work: Callable[[WorkspaceFolder], None], workspace: WorkspaceFolder, at: int | None = None
+) -> int:
     """Run in a fork; return its exit status, or the number of points if it was not to be killed."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -118,7 +120,7 @@ def in_child(work: Callable[[Place], None], place: Place, at: int | None = None)
                 setattr(Store, name, fuse.around(getattr(Store, name)))
             Path.replace = fuse.around(Path.replace)  # type: ignore[method-assign]
             Path.rename = fuse.around(Path.rename)  # type: ignore[method-assign]
-            work(place)
+            work(workspace)
             os.write(writing, str(fuse.count).encode())
         except BaseException:  # noqa: BLE001 (a child must never return into its parent's code)
             traceback.print_exc()
@@ -134,26 +136,26 @@ def in_child(work: Callable[[Place], None], place: Place, at: int | None = None)
     return int(count)
 
 
-def digests(place: Place) -> dict[str, str]:
+def digests(workspace: WorkspaceFolder) -> dict[str, str]:
     """Return the digest of every file that a run leaves for others."""
-    parts = (place.tables, place.releases, place.media, place.unfinished)
+    parts = (workspace.tables, workspace.releases, workspace.media, workspace.unfinished)
     files = [path for part in parts for path in part.rglob("*")]
     return {
-        path.relative_to(place.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(workspace.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
         if path.is_file()
     }
 
 
-def main(work: Callable[[Place], None], folder: Path) -> None:
-    def fresh(name: str) -> Place:
-        place = Place(folder / name)
-        place.root.mkdir()
+def main(work: Callable[[WorkspaceFolder], None], folder: Path) -> None:
+    def fresh(name: str) -> WorkspaceFolder:
+        workspace = WorkspaceFolder(folder / name)
+        workspace.root.mkdir()
         if work is frames:
-            return place  # it begins with an empty folder
-        write_atomic(place.root / "secret", b"the same for all")
-        in_child(lambda at: _filled(at, work), place)
-        return place
+            return workspace  # it begins with an empty folder
+        write_atomic(workspace.root / "secret", b"the same for all")
+        in_child(lambda at: _filled(at, work), workspace)
+        return workspace
 
     if work is frames:
         shoot(folder / "videos")
@@ -161,26 +163,26 @@ def main(work: Callable[[Place], None], folder: Path) -> None:
     points = in_child(work, whole)
     report: dict[str, Any] = {"points": points, "whole": digests(whole), "after": []}
     for at in range(points):
-        place = fresh(str(at))
-        status = in_child(work, place, at)
-        seen = sorted(path.name for path in place.releases.glob("v*"))
-        found = {name: len(list((place.releases / name).rglob("*"))) for name in seen}
-        in_child(work, place)
+        workspace = fresh(str(at))
+        status = in_child(work, workspace, at)
+        seen = sorted(path.name for path in workspace.releases.glob("v*"))
+        found = {name: len(list((workspace.releases / name).rglob("*"))) for name in seen}
+        in_child(work, workspace)
         report["after"].append(
             {
                 "killed": os.WTERMSIG(status) == signal.SIGKILL,
                 "seen": found,
-                "files": digests(place),
+                "files": digests(workspace),
             }
         )
     sys.stdout.write(json.dumps(report))
 
 
-def _filled(place: Place, work: Callable[[Place], None]) -> None:
-    with opened(place) as store:
+def _filled(workspace: WorkspaceFolder, work: Callable[[WorkspaceFolder], None]) -> None:
+    with opened(workspace) as store:
         fill(store)
     if work is release:
-        stages(place)
+        stages(workspace)
 
 
 def load_all() -> None:

@@ -10,7 +10,7 @@ from clip_rows import jpeg
 from factories import SECOND, clip, verdict, video
 
 from pipeline.engine.config import commented
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.stage import PULL
 from pipeline.flow import SECTIONS, Space, open_space
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
@@ -73,7 +73,7 @@ def fill(space: Space, clips: int = 4, **fields: Any) -> None:
             Heading(clip_id=f"c_{name}", t_us=[0, seconds * SECOND], yaw_degrees=[0.0, 90.0])
         )
         rows += [_turn(step, f"c_{name}") for step in draft.steps if step.move != "straight"]
-        rows += [_frame(space, name, number, place) for place in range(3)]
+        rows += [_frame(space, name, number, still) for still in range(3)]
         checked = ["route", "direction", "landmark", "action"]
         routes += [
             draft,
@@ -108,7 +108,7 @@ def _turn(step: Step, clip_id: str) -> Turn:
     )
 
 
-def stills_of(place: Place, clip_id: str, count: int = 2) -> list[Still]:
+def stills_of(folder: WorkspaceFolder, clip_id: str, count: int = 2) -> list[Still]:
     """Small real pictures of a clip, different for every clip."""
     data = [
         jpeg(int(hashlib.sha256(f"{clip_id} {number}".encode()).hexdigest()[:8], 16))
@@ -119,7 +119,7 @@ def stills_of(place: Place, clip_id: str, count: int = 2) -> list[Still]:
             clip_id=clip_id,
             number=number,
             t_us=number * SECOND,
-            media=place.keep(one, ".jpg"),
+            media=folder.keep(one, ".jpg"),
             look=hashlib.sha256(one).hexdigest()[:16],
             sha256=hashlib.sha256(one).hexdigest(),
             width=64,
@@ -136,20 +136,20 @@ def _still(space: Space, frame: Frame) -> Still:
         t_us=frame.t_us + SECOND,
         media=frame.media,
         look=hashlib.sha256(frame.media.encode()).hexdigest()[:16],
-        sha256=hashlib.sha256(space.place.media_path(frame.media).read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(space.folder.media_path(frame.media).read_bytes()).hexdigest(),
         width=frame.width,
         height=frame.height,
     )
 
 
-def _frame(space: Space, name: str, number: int, place: int) -> Frame:
+def _frame(space: Space, name: str, number: int, folder: int) -> Frame:
     return Frame(
         clip_id=f"c_{name}",
-        t_us=place * 5 * SECOND,
-        pts=place,
+        t_us=folder * 5 * SECOND,
+        pts=folder,
         width=64,
         height=48,
-        media=space.place.keep(jpeg(10 * number + place), ".jpg"),
+        media=space.folder.keep(jpeg(10 * number + folder), ".jpg"),
         sharpness=1.0,
         reason="gap",
         suspect=False,
@@ -177,7 +177,7 @@ def release(space: Space, version: str = "0.1.0", **fields: Any) -> Release:
     """Export what the workspace holds; `fields` go to the settings."""
     return export(
         space.store,
-        space.place,
+        space.folder,
         version,
         ExportSettings.model_validate(LENIENT | fields),
         space.recorded(),

@@ -13,7 +13,7 @@ import pytest
 from pipeline import __version__
 from pipeline.cli import cli
 from pipeline.console import run
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.store import opened
 from pipeline.errors import GateError, UserError
 
@@ -165,7 +165,7 @@ def test_options_may_stand_before_or_after_the_command(workspace: Path) -> None:
 
 
 def test_two_commands_at_once_are_told(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with opened(Place(workspace)):
+    with opened(WorkspaceFolder(workspace)):
         assert egost("-w", workspace, "status") == 2
     assert "another egost command is at work here" in capsys.readouterr().err
 

@@ -38,7 +38,7 @@ class Desk:
         self.client = ScriptedClient()
         make_workspace(self.root)
         with self.open() as space:
-            made = rows(space.place, folder, [draft(clip(name), WALK) for name in NAMES], NAMES)
+            made = rows(space.folder, folder, [draft(clip(name), WALK) for name in NAMES], NAMES)
             for kind, found in made.seen.items():
                 if kind is Turn:  # and a second one, or there is nothing to ask about
                     later = {"start_us": 2_100_000, "end_us": 2_900_000, "kind": "right"}
@@ -199,7 +199,7 @@ def audit(desk: Desk) -> list[Item]:
     with desk.open() as space:
         people.pull(space)
         people.audit_push(space)
-        secret = space.place.secret()
+        secret = space.folder.secret()
         items = {_uid(secret, one, 1): one for one in space.store.rows(Item)}
         audited = []
         for number, task in list(desk.client.kept.items()):

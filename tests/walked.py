@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.review.review import PUSH_READS
@@ -37,13 +37,13 @@ def steps(*moves: str, landmark: str | None = None) -> tuple[Step, ...]:
     return tuple(
         Step.model_validate(
             {
-                "start_us": place * length,
-                "end_us": (place + 1) * length,
+                "start_us": index * length,
+                "end_us": (index + 1) * length,
                 "move": move,
-                "landmark": landmark if place == 0 else None,
+                "landmark": landmark if index == 0 else None,
             }
         )
-        for place, move in enumerate(moves)
+        for index, move in enumerate(moves)
     )
 
 
@@ -76,7 +76,11 @@ def clip(name: str = "walk") -> Clip:
 
 
 def rows(
-    place: Place, folder: Path, drafts: Sequence[Route], names: Sequence[str], frames: int = 8
+    workspace: WorkspaceFolder,
+    folder: Path,
+    drafts: Sequence[Route],
+    names: Sequence[str],
+    frames: int = 8,
 ) -> Rows:
     """Return what a push wants to see, with keyframes in the media folder."""
     seen: dict[type[Row], list[Row]] = {kind: [] for kind in PUSH_READS}
@@ -103,7 +107,7 @@ def rows(
                 confidence=0.9,
             )
         )
-        seen[Frame] += [_frame(place, one, number, time) for number, time in enumerate(times)]
+        seen[Frame] += [_frame(workspace, one, number, time) for number, time in enumerate(times)]
         seen[Finding].append(
             Finding(
                 unit_kind="route",
@@ -116,7 +120,7 @@ def rows(
     return Rows({kind: tuple(found) for kind, found in seen.items()})
 
 
-def _frame(place: Place, one: Clip, number: int, time_us: int) -> Frame:
+def _frame(workspace: WorkspaceFolder, one: Clip, number: int, time_us: int) -> Frame:
     picture = np.full((180, 320, 3), 12 * number, np.uint8)
     cv2.putText(picture, str(number), (130, 110), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (255, 255, 255), 3)
     data = cv2.imencode(".jpg", picture)[1].tobytes()
@@ -126,7 +130,7 @@ def _frame(place: Place, one: Clip, number: int, time_us: int) -> Frame:
         pts=number,
         width=320,
         height=180,
-        media=place.keep(data, ".jpg"),
+        media=workspace.keep(data, ".jpg"),
         sharpness=1.0,
         reason="start of the clip"
         if number == 0

@@ -145,7 +145,7 @@ def blind_report(file: Path | None, store: "Store | None", as_json: bool) -> str
         items = from_rows(store.rows(Item), store.rows(Video), store.rows(Clip))
         if not items:
             raise UserError(
-                str(store.place.root),
+                str(store.folder.root),
                 "has no multiple-choice items",
                 "run `egost generate-qa`, or name a file: egost blind FILE",
             )
@@ -308,7 +308,7 @@ def _options(found: Any) -> list[str]:
         return []
     texts = [str(_first(one, _TEXT) if isinstance(one, dict) else one).strip() for one in found]
     marks = [_MARK.match(text) for text in texts]
-    if all(mark and mark.group(1) == chr(65 + place) for place, mark in enumerate(marks)):
+    if all(mark and mark.group(1) == chr(65 + position) for position, mark in enumerate(marks)):
         return [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
     return texts
 
@@ -356,9 +356,9 @@ def _answer(row: Mapping[str, Any], options: list[str]) -> int:
         value = row.get(name)
         if value is None or value == "":
             continue
-        place = _place(value, options)
-        if place is not None:
-            return place
+        position = _place(value, options)
+        if position is not None:
+            return position
         tried.append(f"{name} = {str(value)[:60]!r}")
     if not tried:
         raise _RowFaultError(f"no answer (looked for {', '.join(_ANSWER)})")
@@ -375,7 +375,7 @@ def _place(value: Any, options: list[str]) -> int | None:
     if isinstance(value, int | float):
         if _plain(str(value)) in plain:
             return plain.index(_plain(str(value)))
-        return next((place for place in range(len(options)) if place == value), None)
+        return next((position for position in range(len(options)) if position == value), None)
     tagged = _TAGGED.search(value)
     text = (tagged.group(1) if tagged else value).strip()
     text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
@@ -383,11 +383,11 @@ def _place(value: Any, options: list[str]) -> int | None:
         return plain.index(_plain(text))
     letter = _LETTER.fullmatch(text.strip())
     if letter:
-        place = ord(letter.group(1).upper()) - ord("A")
+        position = ord(letter.group(1).upper()) - ord("A")
         rest = letter.group(2)
-        if place < len(options) and (not rest or _plain(rest) == plain[place]):
-            return place
-    return next((place for place in range(len(options)) if str(place) == text), None)
+        if position < len(options) and (not rest or _plain(rest) == plain[position]):
+            return position
+    return next((position for position in range(len(options)) if str(position) == text), None)
 
 
 def _plain(text: str) -> str:

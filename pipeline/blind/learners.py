@@ -79,22 +79,22 @@ def cue_features(sheet: Sheet) -> Floats:
         sorted_bags = Counter(tuple(sorted(bag)) for bag in bags)
         lengths = np.array([len(text) for text in item.options], float)
         counts = np.array([len(bag) for bag in bags], float)
-        for place, text in enumerate(item.options):
+        for position, text in enumerate(item.options):
             alike = [
-                len(sets[place] & other) / max(1, len(sets[place] | other))
+                len(sets[position] & other) / max(1, len(sets[position] | other))
                 for index, other in enumerate(sets)
-                if index != place
+                if index != position
             ]
             table.append(
                 [
-                    place,
+                    position,
                     len(item.options),
-                    lengths[place],
-                    lengths[place] / max(1.0, lengths.mean()),
-                    float((lengths < lengths[place]).sum()),
-                    float((lengths > lengths[place]).sum()),
-                    counts[place],
-                    counts[place] / max(1.0, counts.mean()),
+                    lengths[position],
+                    lengths[position] / max(1.0, lengths.mean()),
+                    float((lengths < lengths[position]).sum()),
+                    float((lengths > lengths[position]).sum()),
+                    counts[position],
+                    counts[position] / max(1.0, counts.mean()),
                     len(_PUNCTUATION.findall(text)),
                     float(text.rstrip().endswith(".")),
                     float(text[:1].isupper()),
@@ -103,9 +103,9 @@ def cue_features(sheet: Sheet) -> Floats:
                     float(np.mean(alike)) if alike else 0.0,
                     max(alike, default=0.0),
                     min(alike, default=0.0),
-                    len(sets[place] & asked) / max(1, len(sets[place])),
-                    sorted_bags[tuple(sorted(bags[place]))] - 1,
-                    len(bags[place]) - len(sets[place]),
+                    len(sets[position] & asked) / max(1, len(sets[position])),
+                    sorted_bags[tuple(sorted(bags[position]))] - 1,
+                    len(bags[position]) - len(sets[position]),
                     float(task[number]),
                 ]
             )

@@ -121,7 +121,7 @@ def _drawn(seed: int, sizes: Sequence[int]) -> list[int]:
 
 
 def _balanced(seed: int, sizes: Sequence[int]) -> list[int]:
-    found = [place % size for place, size in enumerate(sizes)]
+    found = [position % size for position, size in enumerate(sizes)]
     random.Random(seed).shuffle(found)
     return found
 
@@ -233,17 +233,17 @@ def _digested(sheet: Sheet) -> Iterator[Way]:
         if any(_named_by(item, compute) for item in sheet.items[:16]):
             scores = np.zeros(len(sheet.texts))
             for index, item in enumerate(sheet.items):
-                for place in _named_by(item, compute):
-                    scores[int(sheet.first[index]) + place] = 1
+                for position in _named_by(item, compute):
+                    scores[int(sheet.first[index]) + position] = 1
             yield Way(f"id is {name}", scores)
 
 
 def _named_by(item: ProbeItem, compute: Named) -> list[int]:
     parts = _HEX.findall(item.id.casefold())
     return [
-        place
-        for place in range(len(item.options))
-        if parts and compute(item, place).startswith(parts[-1])
+        position
+        for position in range(len(item.options))
+        if parts and compute(item, position).startswith(parts[-1])
     ]
 
 
@@ -257,9 +257,9 @@ def _digests() -> Iterator[tuple[str, Named]]:
         "option list": lambda item, _: str(list(item.options)),
     }
     answers: dict[str, Named] = {
-        "text": lambda item, place: item.options[place],
-        "letter": lambda _, place: "ABCDEFGH"[place % 8],
-        "index": lambda _, place: str(place),
+        "text": lambda item, position: item.options[position],
+        "letter": lambda _, position: "ABCDEFGH"[position % 8],
+        "index": lambda _, position: str(position),
     }
     chosen = [names for count in range(4) for names in combinations(fields, count)]
     for names, (answer, last) in product(chosen, answers.items()):
@@ -272,8 +272,10 @@ def _digests() -> Iterator[tuple[str, Named]]:
 
 
 def _joined(parts: Sequence[Named], compute: Callable[[bytes], str], joint: str) -> Named:
-    return lambda item, place: compute(joint.join(part(item, place) for part in parts).encode())
+    return lambda item, position: compute(
+        joint.join(part(item, position) for part in parts).encode()
+    )
 
 
 def _our_digest(lead: Sequence[str], parts: Sequence[Named]) -> Named:
-    return lambda item, place: digest(*lead, *(part(item, place) for part in parts))
+    return lambda item, position: digest(*lead, *(part(item, position) for part in parts))

@@ -276,8 +276,8 @@ def _pack(component: Ints, bins: int, rng: np.random.Generator) -> Ints:
     sizes = np.bincount(component)
     order = rng.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    load, place = np.zeros(bins), np.zeros(len(sizes), np.int64)
+    load, bin_of = np.zeros(bins), np.zeros(len(sizes), np.int64)
     for one in order:
-        place[one] = int(load.argmin())
-        load[place[one]] += sizes[one]
-    return place[component]
+        bin_of[one] = int(load.argmin())
+        load[bin_of[one]] += sizes[one]
+    return bin_of[component]

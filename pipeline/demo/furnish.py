@@ -57,7 +57,7 @@ class _Furniture:
 def furnish(
     moved: Course, plan: Layout, around: str | None, rng: np.random.Generator
 ) -> list[Event]:
-    """Place landmarks and deeds where the course passes them; return them in time order."""
+    """WorkspaceFolder landmarks and deeds where the course passes them; return them in time order."""
     furniture = _Furniture(plan, [], _walked_twice(moved, plan, around))
     deeds = [catalogue.DEEDS[i] for i in rng.permutation(len(catalogue.DEEDS))]
     names = [catalogue.LANDMARKS[i] for i in rng.permutation(len(catalogue.LANDMARKS))]

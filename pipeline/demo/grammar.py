@@ -65,9 +65,9 @@ def _ordered(rng: random.Random, names: Sequence[str], fixed: FixedOrders) -> li
     """Shuffle names, then bring neighbours that have a fixed order into it."""
     result = rng.sample(list(names), len(names))
     for _ in names:
-        for place in range(len(result) - 1):
-            pair = (result[place], result[place + 1])
-            result[place : place + 2] = fixed.get(frozenset(pair), pair)
+        for position in range(len(result) - 1):
+            pair = (result[position], result[position + 1])
+            result[position : position + 2] = fixed.get(frozenset(pair), pair)
     return result
 
 

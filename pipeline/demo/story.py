@@ -47,7 +47,7 @@ _SEED = 7
 
 def tell(space: Space, walks: int) -> Iterator[str]:
     """Run the whole job and yield what there is to say; a second run goes on or finds it done."""
-    root = space.place.root
+    root = space.folder.root
     folder = root / "videos"
     if not (folder / "manifest.csv").exists():
         with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
@@ -56,7 +56,7 @@ def tell(space: Space, walks: int) -> Iterator[str]:
     before = space.store.keys("frames")
     yield from take_in(space, [folder])
     yield from map(str, space.run(flow.FRAMES))
-    yield from glance.measured(space.store, space.place, before)
+    yield from glance.measured(space.store, space.folder, before)
     yield _measured_against_truth(space, folder)
     yield from map(str, space.run(flow.GENERATE))
     yield _drafted_against_truth(space, folder)
@@ -65,15 +65,15 @@ def tell(space: Space, walks: int) -> Iterator[str]:
     yield from _reviewed(space, folder)
     yield from _released(space)
     richest = Counter(turn.clip_id for turn in space.store.rows(Turn)).most_common(1)[0][0]
-    yield f"picture: {glance.picture(space.store, space.place, richest)}"
+    yield f"picture: {glance.picture(space.store, space.folder, richest)}"
     page = root / "report.html"
-    write_report(gallery_of(space.store, space.place), page)
+    write_report(gallery_of(space.store, space.folder), page)
     yield f"report: every clip with its pairs, in {page}"
     yield f"look at the pages yourself: egost -w {root} label-studio start"
 
 
 def _reviewed(space: Space, folder: Path) -> Iterator[str]:
-    server = labelstudio_server.start(space.place)
+    server = labelstudio_server.start(space.folder)
     yield f"label-studio: a real server, {server.url}"
     try:
         client = people.connect(space)
@@ -82,7 +82,7 @@ def _reviewed(space: Space, folder: Path) -> Iterator[str]:
         yield from _judged(space, folder, scripts)
         yield from _audited(space, folder, scripts)
     finally:
-        labelstudio_server.stop(space.place)
+        labelstudio_server.stop(space.folder)
 
 
 def _judged(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer]) -> Iterator[str]:
@@ -141,8 +141,8 @@ def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
     for item in space.store.rows(Item):
         clip, route = clips[item.clip_id], Telling(truth[item.clip_id][1])
         right = [
-            str(place)
-            for place, text in enumerate(item.options)
+            str(index)
+            for index, text in enumerate(item.options)
             if holds(text, route, item.category, item.orientation)
         ]
         movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, form)
@@ -157,14 +157,14 @@ def _counted(said: Counter[str]) -> str:
 
 
 def _released(space: Space) -> Iterator[str]:
-    folder = space.place.releases / f"v{VERSION}"
+    folder = space.folder.releases / f"v{VERSION}"
     if folder.exists():
         yield f"export: {folder} is there already, and a release never changes"
     else:
         yield from map(str, space.run(flow.RELEASE))
         settings = space.config.settings("export", ExportSettings)
         release = export.export(
-            space.store, space.place, VERSION, settings, space.recorded(), allow_failing=True
+            space.store, space.folder, VERSION, settings, space.recorded(), allow_failing=True
         )
         yield from (str(gate) for gate in release.gates if not gate.met)
         yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkspaceFolder:
     """Where one workspace keeps its files. Cheap to copy into another process."""
 
     root: Path
@@ -90,7 +90,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
         raise
 
 
-def append_run(place: Place, entry: Mapping[str, object]) -> None:
+def append_run(folder: WorkspaceFolder, entry: Mapping[str, object]) -> None:
     """Add one line to runs.jsonl, the workspace's diary."""
-    with (place.root / "runs.jsonl").open("a", encoding="utf-8") as file:
+    with (folder.root / "runs.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry, ensure_ascii=False) + "\n")

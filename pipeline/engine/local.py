@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
@@ -20,33 +20,33 @@ from pipeline.errors import RowError, UserError
 
 
 def mapped(
-    stage: Stage, todo: list[Unit], settings: Settings, place: Place, how: RunSettings
+    stage: Stage, todo: list[Unit], settings: Settings, folder: WorkspaceFolder, how: RunSettings
 ) -> Iterator[tuple[Unit, Outcome]]:
     """Yield each unit with what it came to, as they end."""
     if not todo:
         return iter(())
     run = stage.run.function if isinstance(stage.run, Later) else stage.run
     if inspect.iscoroutinefunction(run):
-        return _in_loop(stage, todo, settings, place)
-    work = partial(_attempt, run, settings=settings, place=place)
+        return _in_loop(stage, todo, settings, folder)
+    work = partial(_attempt, run, settings=settings, folder=folder)
     workers = min(how.workers or os.cpu_count() or 1, len(todo))
     if stage.per is None or stage.light or workers == 1:
-        return ((unit, _one_by_one(run, unit.rows, settings, place)) for unit in todo)
+        return ((unit, _one_by_one(run, unit.rows, settings, folder)) for unit in todo)
     found = in_pool(work, [unit.rows for unit in todo], workers)
-    return ((todo[place], outcome) for place, outcome in found)
+    return ((todo[index], outcome) for index, outcome in found)
 
 
 def _one_by_one(
-    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, place: Place
+    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, folder: WorkspaceFolder
 ) -> Iterator[Row]:
-    yield from run(rows, settings, place)
+    yield from run(rows, settings, folder)
 
 
 def _attempt(
-    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, place: Place
+    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, folder: WorkspaceFolder
 ) -> Outcome:
     try:
-        return list(run(rows, settings, place))
+        return list(run(rows, settings, folder))
     except RowError as error:
         return error
 
@@ -57,12 +57,12 @@ _AT_ONCE = 256  # bounds memory only: a service limits its own requests in fligh
 
 
 def _in_loop(
-    stage: Stage, todo: list[Unit], settings: Settings, place: Place
+    stage: Stage, todo: list[Unit], settings: Settings, folder: WorkspaceFolder
 ) -> Iterator[tuple[Unit, Outcome]]:
     """Drive an asyncio loop from a plain generator, handing over each unit as it ends."""
     with asyncio.Runner() as runner:
         results: asyncio.Queue[tuple[Unit, Outcome] | None] = asyncio.Queue()
-        main = runner.get_loop().create_task(_all_units(stage, todo, settings, place, results))
+        main = runner.get_loop().create_task(_all_units(stage, todo, settings, folder, results))
         while (result := runner.run(results.get())) is not None:
             yield result
         try:
@@ -86,7 +86,7 @@ async def _all_units(
     stage: Stage,
     todo: list[Unit],
     settings: Settings,
-    place: Place,
+    folder: WorkspaceFolder,
     results: "asyncio.Queue[tuple[Unit, Outcome] | None]",
 ) -> None:
     queue = iter(todo)
@@ -101,7 +101,7 @@ async def _all_units(
 
     try:
         async with (
-            (stage.opens or _nothing)(settings, place) as service,
+            (stage.opens or _nothing)(settings, folder) as service,
             asyncio.TaskGroup() as group,
         ):
             for _ in range(min(_AT_ONCE, len(todo))):
@@ -111,5 +111,5 @@ async def _all_units(
 
 
 @asynccontextmanager
-async def _nothing(settings: Settings, place: Place) -> Any:
-    yield place
+async def _nothing(settings: Settings, folder: WorkspaceFolder) -> Any:
+    yield folder

@@ -32,19 +32,19 @@ def in_pool(
             while running or (waiting and not suspects):
                 # A short queue: when the pool breaks, few tasks have to be tried again one by one.
                 while waiting and len(running) < 2 * workers and not suspects:
-                    place = waiting.pop()
+                    position = waiting.pop()
                     try:
-                        running[pool.submit(work, given[place])] = place
+                        running[pool.submit(work, given[position])] = position
                     except BrokenProcessPool:
-                        suspects.append(place)
+                        suspects.append(position)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    place = running.pop(future)
+                    position = running.pop(future)
                     try:
-                        yield place, future.result()
+                        yield position, future.result()
                     except BrokenProcessPool:
-                        suspects.append(place)
-        for place in suspects:
-            yield place, _alone(work, given[place])
+                        suspects.append(position)
+        for position in suspects:
+            yield position, _alone(work, given[position])
 
 
 def _alone(work: Callable[[Given], Made], given: Given) -> Made | RowError:

@@ -64,7 +64,7 @@ def _work(
 ) -> None:
     quiet = not (todo and sys.stderr.isatty())
     with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
-        for unit, outcome in mapped(stage, todo, settings, store.place, how):
+        for unit, outcome in mapped(stage, todo, settings, store.folder, how):
             _finish(store, stage, unit, outcome)
             bar.update()
 
@@ -109,7 +109,7 @@ def _units(
     sources = (SCAN, PULL, *upstream)
     tables: dict[type[Row], list[Row]] = {kind: store.rows(kind, sources) for kind in stage.reads}
     earlier = _Earlier(stage, store)
-    key = partial(stage.key, stage.key_head(settings, store.place))
+    key = partial(stage.key, stage.key_head(settings, store.folder))
     if stage.per is None:
         yield Unit(_ALL, _ALL, key(tables), Rows(_frozen(tables), earlier, redo))
         return

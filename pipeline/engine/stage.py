@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows, digest, digest_of
 from pipeline.engine.settings import Settings
 from pipeline.engine.store import Store
@@ -42,8 +42,8 @@ class Stage:
     `per` names the row type that makes a unit (None: all rows at once). `remembers` lists types
     whose earlier rows, of this very stage or from people, the function may see without being redone
     for them: a draw never moves, and what people judged stays. An `async` function runs in the
-    event loop with what `opens(settings, place)` yields; any other runs in a process pool with the
-    Place. `depends` adds to the key what is neither row nor setting, such as a template; `heeds`
+    event loop with what `opens(settings, folder)` yields; any other runs in a process pool with the
+    WorkspaceFolder. `depends` adds to the key what is neither row nor setting, such as a template; `heeds`
     narrows a type's part of the key to the fields that matter (new wording of a licence must not
     decode a video again). A `light` function runs in this process: handing its rows over would take
     longer. `section` names another stage whose settings it shares; a stage that its settings don't
@@ -63,8 +63,8 @@ class Stage:
     per: type[Row] | None
     version: int = 1
     remembers: tuple[type[Row], ...] = ()
-    opens: Callable[[Any, Place], AbstractAsyncContextManager[Any]] | None = None
-    depends: Callable[[Any, Place], str] | None = None
+    opens: Callable[[Any, WorkspaceFolder], AbstractAsyncContextManager[Any]] | None = None
+    depends: Callable[[Any, WorkspaceFolder], str] | None = None
     heeds: Mapping[type[Row], set[str]] = field(default_factory=dict)
     light: bool = False
     section: str = ""
@@ -72,9 +72,9 @@ class Stage:
     judged: Callable[[Store], set[str]] | None = None
     redo: str = ""
 
-    def key_head(self, settings: Settings, place: Place) -> str:
+    def key_head(self, settings: Settings, folder: WorkspaceFolder) -> str:
         """Return the digest of what all units of this stage depend on."""
-        extra = self.depends(settings, place) if self.depends else ""
+        extra = self.depends(settings, folder) if self.depends else ""
         return digest(self.name, self.version, settings.model_dump_json(), extra)
 
     def key(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> str:

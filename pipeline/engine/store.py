@@ -14,7 +14,7 @@ from itertools import islice
 from operator import itemgetter
 
 from pipeline.engine.database import open_database
-from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.packing import lines_of, pack
 from pipeline.engine.rows import AnyRow, Row
 from pipeline.engine.tables import TABLES
@@ -26,9 +26,9 @@ _AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
 class Store:
     """The one writer of a workspace: finished units with their rows, and the tables they make."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self._db = open_database(place.root / "done.sqlite")
+    def __init__(self, folder: WorkspaceFolder) -> None:
+        self.folder = folder
+        self._db = open_database(folder.root / "done.sqlite")
 
     def close(self) -> None:
         """Close the database."""
@@ -135,12 +135,12 @@ class Store:
         stamps = dict(self._db.execute("SELECT name, stamp FROM changes"))
         built = dict(self._db.execute("SELECT name, stamp FROM built"))
         for name in names:
-            path = self.place.tables / f"{name}.parquet"
+            path = self.folder.tables / f"{name}.parquet"
             stamp = str(stamps.get(name, 0))
             if built.get(name) == stamp and path.exists():
                 continue
             data = _parquet(TABLES[name], self._in_order(TABLES[name]))
-            write_atomic(path, data, via=self.place.unfinished)
+            write_atomic(path, data, via=self.folder.unfinished)
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
 
@@ -159,20 +159,20 @@ def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[Store]:
+def opened(folder: WorkspaceFolder) -> Iterator[Store]:
     """Open a workspace for writing; a second run at the same time stops with a clear error."""
-    with (place.root / ".lock").open("w", encoding="utf-8") as lock:
+    with (folder.root / ".lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                str(place.root),
+                str(folder.root),
                 "another egost command is at work here",
                 "wait until it has ended, then run this again",
             ) from error
-        for left in place.unfinished.glob("*"):
+        for left in folder.unfinished.glob("*"):
             left.unlink()
-        store = Store(place)
+        store = Store(folder)
         try:
             yield store
         finally:

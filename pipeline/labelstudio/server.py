@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 from pydantic import BaseModel
 
-from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.errors import UserError
 from pipeline.labelstudio.install import clean, environment, locked, tail
 
@@ -60,27 +60,27 @@ class _Mark:
     port: int
 
 
-def folder(place: Place) -> Path:
+def server_folder(folder: WorkspaceFolder) -> Path:
     """Return the folder of a workspace's server: data, secrets, log."""
-    return place.root.absolute() / "label-studio"
+    return folder.root.absolute() / "label-studio"
 
 
-def media_folder(place: Place) -> Path:
+def media_folder(folder: WorkspaceFolder) -> Path:
     """Return the media folder as the server sees it.
 
     A storage must be a strict subfolder of the document root, and the root is to hold nothing
     but media: so the root is a folder with a single link in it.
     """
-    return folder(place) / "served" / "media"
+    return server_folder(folder) / "served" / "media"
 
 
-def start(place: Place, port: int = 0) -> Server:
+def start(folder: WorkspaceFolder, port: int = 0) -> Server:
     """Return this workspace's server, started if need be; port 0 means 8080 or else a free one.
 
     The first start on a machine makes the server's environment (1 GB, minutes). Raises UserError
     for a taken port, a failed installation, or a server that doesn't come up (with its log's tail).
     """
-    home = folder(place)
+    home = server_folder(folder)
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     with locked(home / ".lock") as lock:
@@ -100,7 +100,7 @@ def start(place: Place, port: int = 0) -> Server:
                     raise  # else it was just ending
         program = environment() / "bin" / "label-studio"
         first = _free_port(port) if port else _free_port(PORT, 0)
-        _prepare(place, home, program)
+        _prepare(folder, home, program)
         try:
             return _launch(program, home, first, lock)
         except _StrangerError:
@@ -127,9 +127,9 @@ def _launch(program: Path, home: Path, port: int, lock: int) -> Server:
     return server
 
 
-def stop(place: Place) -> bool:
+def stop(folder: WorkspaceFolder) -> bool:
     """Stop this workspace's server and say whether there was one."""
-    home = folder(place)
+    home = server_folder(folder)
     if not home.exists():
         return False
     with locked(home / ".lock"):
@@ -138,13 +138,13 @@ def stop(place: Place) -> bool:
         return mark is not None and _end(mark)
 
 
-def status(place: Place) -> Server | None:
+def status(folder: WorkspaceFolder) -> Server | None:
     """Return this workspace's server if it is running, answering and really ours."""
-    server = _alive(folder(place))
+    server = _alive(server_folder(folder))
     return server if server and _is_ours(server) else None
 
 
-def _prepare(place: Place, home: Path, program: Path) -> None:
+def _prepare(folder: WorkspaceFolder, home: Path, program: Path) -> None:
     data = home / "data"
     data.mkdir(exist_ok=True)
     database = data / "label_studio.sqlite3"
@@ -152,12 +152,12 @@ def _prepare(place: Place, home: Path, program: Path) -> None:
         # Migrated but without users: the server makes its user and its own secret key on start.
         template = program.parent.parent / "template" / database.name
         write_atomic(database, template.read_bytes(), mode=0o600)
-    place.media.mkdir(parents=True, exist_ok=True)
-    link = media_folder(place)
+    folder.media.mkdir(parents=True, exist_ok=True)
+    link = media_folder(folder)
     link.parent.mkdir(exist_ok=True)
-    if not link.is_symlink() or link.resolve() != place.media.resolve():
+    if not link.is_symlink() or link.resolve() != folder.media.resolve():
         link.unlink(missing_ok=True)
-        link.symlink_to(Path("..") / ".." / place.media.name)
+        link.symlink_to(Path("..") / ".." / folder.media.name)
 
 
 def _spawn(program: Path, home: Path, known: _Secrets, port: int, lock: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.models.chat import json_schema, request_key, size_of
 from pipeline.models.journal import Journal, Totals, Usage
 from pipeline.models.llm import Question
@@ -79,7 +79,10 @@ class Estimate:
 
 
 def estimate(
-    questions: Iterable[Question[Any]], settings: ModelSettings, place: Place, withheld: int = 0
+    questions: Iterable[Question[Any]],
+    settings: ModelSettings,
+    folder: WorkspaceFolder,
+    withheld: int = 0,
 ) -> Estimate:
     """Count what these questions would take; send nothing. Raise UserError for an unknown price."""
     local = on_loopback(settings.base_url)
@@ -89,7 +92,7 @@ def estimate(
         settings.output_usd_per_million,
         local=local,
     )
-    path = place.root / "llm.sqlite"
+    path = folder.root / "llm.sqlite"
     journal = Journal(path) if path.exists() else None
     requests = kept = guessed = 0
     try:

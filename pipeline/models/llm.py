@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
 from pipeline.models.budget import Budget
 from pipeline.models.chat import (
@@ -233,7 +233,7 @@ class Client:
 
 @asynccontextmanager
 async def connect(
-    settings: ModelSettings, place: Place, wire: Wire | None = None
+    settings: ModelSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[Client]:
     """Open the workspace's journal and the way to its model; `wire` replaces the server in tests."""
     if not settings.model:
@@ -243,7 +243,7 @@ async def connect(
         settings.model, settings.input_usd_per_million, settings.output_usd_per_million, local=local
     )
     wire = wire or _wire(settings)
-    journal = Journal(place.root / "llm.sqlite")
+    journal = Journal(folder.root / "llm.sqlite")
     try:
         yield Client(settings, wire, journal, price)
     finally:

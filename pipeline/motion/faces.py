@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.rows import Clip, Frame
@@ -23,13 +23,13 @@ _CASCADE = "haarcascade_frontalface_default.xml"
 _SHOWN = 3
 
 
-def run(rows: Rows, settings: FacesSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: FacesSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Look at one clip's keyframes; one finding tells when faces may be seen."""
     clip = rows.one(Clip)
     times = [
         print_time(frame.t_us - clip.start_us)
         for frame in rows[Frame]
-        if count_faces(_picture(place, frame), settings)
+        if count_faces(_picture(folder, frame), settings)
     ]
     if times:
         more = f" and {len(times) - _SHOWN} more" if len(times) > _SHOWN else ""
@@ -70,9 +70,9 @@ def _cascade() -> cv2.CascadeClassifier:
     return cascade
 
 
-def _picture(place: Place, frame: Frame) -> bytes:
+def _picture(folder: WorkspaceFolder, frame: Frame) -> bytes:
     try:
-        return place.media_path(frame.media).read_bytes()
+        return folder.media_path(frame.media).read_bytes()
     except OSError as error:
         raise RowError(
             f"the keyframe {frame.media} can't be read: {error.strerror}",

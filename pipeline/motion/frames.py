@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.candidates import Kept, Sharpest, Spill, sharpness, small_grey
@@ -27,7 +27,7 @@ _SHORTEST_US = 1_000_000  # what is left beside judged clips and shorter than th
 _Span = tuple[int, int]
 
 
-def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
+def run(rows: Rows, settings: FramesSettings, folder: WorkspaceFolder) -> Iterable[Row]:
     """Yield the clips of one video with their headings, turns and keyframes.
 
     Spans that people have judged stay clips; the settings decide about the rest of the video.
@@ -43,15 +43,15 @@ def run(rows: Rows, settings: FramesSettings, place: Place) -> Iterable[Row]:
         )
     judged = sorted((one.start_us, one.end_us) for one in rows.before(JudgedClip))
     cv2.setNumThreads(1)  # one thread per process: the pool already fills the machine
-    place.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=place.root) as spill:
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder.root) as spill:
         if settings.motion:
             yield from _with_motion(
-                row, path, judged, settings, place, Spill(spill, settings.width, settings.quality)
+                row, path, judged, settings, folder, Spill(spill, settings.width, settings.quality)
             )
         else:
             yield from _without_motion(
-                row, path, judged, settings, place, Spill(spill, settings.width, settings.quality)
+                row, path, judged, settings, folder, Spill(spill, settings.width, settings.quality)
             )
 
 
@@ -63,7 +63,7 @@ def lens_of(row: Video, settings: FramesSettings) -> Lens:
 
 def _with_motion(
     row: Video, path: Path, judged: Sequence[_Span],
-    settings: FramesSettings, place: Place, spill: Spill,
+    settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     tracker = Tracker(lens_of(row, settings))
     candidates = Sharpest(spill)
@@ -93,7 +93,7 @@ def _with_motion(
     for begin, end in _beside(judged, end_us):
         spans += _spans(whole, found, begin, end, settings)
     for start, stop in sorted(spans):
-        yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, place, spill)
+        yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, folder, spill)
 
 
 def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejection]:
@@ -138,7 +138,7 @@ def _end_us(row: Video, times: Sequence[int]) -> int:
 
 def _clip(
     row: Video, start_us: int, end_us: int, whole: Course, steps: Sequence[Step],
-    kept: Sequence[Kept], settings: FramesSettings, place: Place, spill: Spill,
+    kept: Sequence[Kept], settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
     if not inside:
@@ -166,7 +166,7 @@ def _clip(
         )
         events.append(_event(number, swing, moving))
     choices = choose([one.candidate for one in inside], events, settings.budget)
-    yield from _frames(clip, inside, choices, place, spill)
+    yield from _frames(clip, inside, choices, folder, spill)
 
 
 def _clip_of(row: Video, start_us: int, end_us: int) -> Clip:
@@ -196,7 +196,11 @@ def _event(number: int, swing: Swing, moving: bool) -> Event:
 
 
 def _frames(
-    clip: Clip, kept: Sequence[Kept], choices: Sequence[Choice], place: Place, spill: Spill
+    clip: Clip,
+    kept: Sequence[Kept],
+    choices: Sequence[Choice],
+    folder: WorkspaceFolder,
+    spill: Spill,
 ) -> Iterator[Frame]:
     for choice in choices:
         one = kept[choice.index]
@@ -206,7 +210,7 @@ def _frames(
             pts=one.pts,
             width=one.width,
             height=one.height,
-            media=place.keep(spill.read(one), ".jpg"),
+            media=folder.keep(spill.read(one), ".jpg"),
             sharpness=round(one.candidate.sharpness, 2),
             reason=choice.reason,
             suspect=one.candidate.suspect,
@@ -254,7 +258,7 @@ def _calmest(whole: Course, found: Sequence[Swing], earliest: int, latest: int) 
 
 def _without_motion(
     row: Video, path: Path, judged: Sequence[_Span],
-    settings: FramesSettings, place: Place, spill: Spill,
+    settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     """Yield clips of equal length with keyframes spread evenly; nothing is said about turns."""
     longest = round(settings.max_clip_seconds * 1_000_000)
@@ -289,4 +293,4 @@ def _without_motion(
         clip = _clip_of(row, start_us, end_us)
         yield clip
         choices = [Choice(index, "evenly spread") for index in range(len(inside))]
-        yield from _frames(clip, inside, choices, place, spill)
+        yield from _frames(clip, inside, choices, folder, spill)

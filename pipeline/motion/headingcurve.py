@@ -48,9 +48,9 @@ def heading_curve(
         right, down = _LEFT - along * start, _DOWN / (high - low)
         floor = _TOP + down * high
         points = [
-            place
+            value
             for time_us, yaw in zip(times, yaws, strict=True)
-            for place in (right + along * time_us, floor - down * yaw)
+            for value in (right + along * time_us, floor - down * yaw)
         ]
         drawn = _POINT * len(times) % tuple(points)
         parts.append(f"<polyline points='{drawn}' fill='none' stroke='#1b1f24' stroke-width='16'/>")

@@ -149,7 +149,7 @@ def _fitting(offered: Sequence[Square], others: Chosen) -> list[Square]:
 
 def _tells(shown: Square, asked: Square) -> bool:
     """Tell whether two shown marks name, in true order, what the other square asks the order of."""
-    asks = [[_words(asked.marks[place]) for place in flip.shown] for flip in _orders(asked)]
+    asks = [[_words(asked.marks[index]) for index in flip.shown] for flip in _orders(asked)]
     flipped = [flip.shown for flip in _orders(shown)]
     words = [_words(mark) for mark in shown.marks]
     return any(
@@ -217,19 +217,19 @@ def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, i
         ((split, category, contrast, "second"), other, _MAIN),
         ((split, category, contrast, "both"), one * other, _MAIN),
     ]
-    flipped = {place for flip in square.flips if flip.kind == "turn" for place in flip.shown}
+    flipped = {index for flip in square.flips if flip.kind == "turn" for index in flip.shown}
     for flip, sign in zip(square.flips, (one, other), strict=True):
         if flip.kind == "order":
-            first, second = sorted(marks[place].there for place in flip.shown)
+            first, second = sorted(marks[index].there for index in flip.shown)
             found.append(((split, "pair", first, second), sign, _MAIN))
         elif contrast == "turn":
-            (place,) = flip.shown
-            before, after = (_side(marks, at, flipped) for at in (place - 1, place + 1))
+            (index,) = flip.shown
+            before, after = (_side(marks, at, flipped) for at in (index - 1, index + 1))
             found += (
                 ((split, "before", before), sign, _CONTEXT),
                 ((split, "after", after), sign, _CONTEXT),
                 ((split, "between", before, after), sign, _CONTEXT),
-                ((split, "place", place, len(marks)), sign, _CONTEXT),
+                ((split, "place", index, len(marks)), sign, _CONTEXT),
             )
     if contrast == "order":
         # Where the two pairs meet each option joins two other names; a right one outweighs three wrong.
@@ -243,14 +243,14 @@ def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, i
     return found
 
 
-def _side(marks: Sequence[Mark], place: int, flipped: Set[int]) -> str:
-    if not 0 <= place < len(marks):
+def _side(marks: Sequence[Mark], index: int, flipped: Set[int]) -> str:
+    if not 0 <= index < len(marks):
         return "end"
-    return "flipped" if place in flipped else marks[place].there
+    return "flipped" if index in flipped else marks[index].there
 
 
 def _sign(square: Square, flip: Flip) -> int:
     if flip.kind == "turn":
         return 1 if square.marks[flip.shown[0]].there < square.marks[flip.shown[0]].back else -1
-    first, second = (square.marks[place].there for place in flip.shown)
+    first, second = (square.marks[index].there for index in flip.shown)
     return 1 if first < second else -1

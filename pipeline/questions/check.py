@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
@@ -35,12 +35,12 @@ _PERSONAL = {
 }
 
 
-def depends(settings: CheckSettings, place: Place) -> str:
+def depends(settings: CheckSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the wordings: what a language calls left decides what is counted."""
     return digest(asset(STEMS).read_text(encoding="utf-8"))
 
 
-def run(rows: Rows, settings: CheckSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: CheckSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Run every check on one clip's current route and items."""
     routes = {route.origin: route for route in rows[Route]}
     route = routes.get("verified") or routes.get("draft")

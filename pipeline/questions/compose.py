@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.audited import Audited, after_audit
@@ -50,9 +50,9 @@ _NO_OPTIONS: Mapping[str, Any] = {
 }
 
 
-def depends(settings: ComposeSettings, place: Place) -> str:
+def depends(settings: ComposeSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the wordings and of the secret seed."""
-    return digest(asset(STEMS).read_text(encoding="utf-8"), place.secret().hex())
+    return digest(asset(STEMS).read_text(encoding="utf-8"), folder.secret().hex())
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class _Asked:
             return frozenset()
         sided = [step for step in self.steps if step.move != "straight"]
         return frozenset(
-            f"turn:{place}"
-            for place, step in enumerate(sided)
+            f"turn:{index}"
+            for index, step in enumerate(sided)
             if not any(
                 turn.confidence >= least
                 and turn.start_us < step.end_us
@@ -97,10 +97,10 @@ class _Asked:
         return item_id(self.clip.clip_id, task.name)
 
 
-def run(rows: Rows, settings: ComposeSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: ComposeSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Compose the items of all clips; what can't be asked of a clip is a rejection with the reason."""
     with _collector_at_rest():
-        yield from _items(rows, settings, Draw(place.secret()))
+        yield from _items(rows, settings, Draw(folder.secret()))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pipeline.engine.rows import digest
 
 FOLDS = 5
 _SHRINK = 3.0  # names seen fewer times than this say little about where in a route they stand
-_PRIOR = 4.0  # pairs seen fewer times than this are judged by their names' usual places
+_PRIOR = 4.0  # pairs seen fewer times than this are judged by their names' usual positions
 _STEEPNESS = 2.0
 
 
@@ -20,25 +20,25 @@ class OrderModel:
     """P(first comes before second), from the routes of all other folds; folds go by group."""
 
     def __init__(self, routes: Iterable[tuple[str, Sequence[str]]]) -> None:
-        """Count pairs and places in `routes`, each a split group with the names in its order."""
+        """Count pairs and positions in `routes`, each a split group with the names in its order."""
         self._pairs: Counter[tuple[str, str]] = Counter()
-        self._places: Counter[str] = Counter()
+        self._positions: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
         self._pairs_in: list[Counter[tuple[str, str]]] = [Counter() for _ in range(FOLDS)]
-        self._places_in: list[Counter[str]] = [Counter() for _ in range(FOLDS)]
+        self._positions_in: list[Counter[str]] = [Counter() for _ in range(FOLDS)]
         self._seen_in: list[Counter[str]] = [Counter() for _ in range(FOLDS)]
         for group, names in routes:
             self._count(self._fold(group), names)
-        self._place_of: dict[tuple[int, str], float] = {}
+        self._position_of: dict[tuple[int, str], float] = {}
         self._fold_of: dict[str, int] = {}
 
     def _count(self, fold: int, names: Sequence[str]) -> None:
         for at, name in enumerate(names):
             # From -100 at the beginning of a route to +100 at its end: integers add up exactly.
-            place = round(200 * at / (len(names) - 1)) - 100 if len(names) > 1 else 0
+            position = round(200 * at / (len(names) - 1)) - 100 if len(names) > 1 else 0
             for token in _tokens(name):
-                self._places[token] += place
-                self._places_in[fold][token] += place
+                self._positions[token] += position
+                self._positions_in[fold][token] += position
                 self._seen[token] += 1
                 self._seen_in[fold][token] += 1
             for later in names[at + 1 :]:
@@ -56,20 +56,20 @@ class OrderModel:
             fold = self._fold_of[group] = self._fold(group)
         forth = self._pairs[first, second] - self._pairs_in[fold][first, second]
         back = self._pairs[second, first] - self._pairs_in[fold][second, first]
-        lean = _STEEPNESS * (self._place(fold, second) - self._place(fold, first))
+        lean = _STEEPNESS * (self._position(fold, second) - self._position(fold, first))
         prior = 1 / (1 + math.exp(-lean))
         return (forth + _PRIOR * prior) / (forth + back + _PRIOR)
 
-    def _place(self, fold: int, name: str) -> float:
+    def _position(self, fold: int, name: str) -> float:
         """Return where in a route this name usually stands, -1 to 1, over the name and its words."""
-        known = self._place_of.get((fold, name))
+        known = self._position_of.get((fold, name))
         if known is None:
-            places = []
+            positions = []
             for token in _tokens(name):
                 seen = self._seen[token] - self._seen_in[fold][token]
-                total = self._places[token] - self._places_in[fold][token]
-                places.append(total / 100 / (seen + _SHRINK))
-            known = self._place_of[fold, name] = sum(places) / len(places)
+                total = self._positions[token] - self._positions_in[fold][token]
+                positions.append(total / 100 / (seen + _SHRINK))
+            known = self._position_of[fold, name] = sum(positions) / len(positions)
         return known
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.engine.store import Store
 from pipeline.errors import RowError, UserError
@@ -58,7 +58,7 @@ class ItemsReply(BaseModel):
 class Service:
     """What writing needs besides rows."""
 
-    place: Place
+    folder: WorkspaceFolder
     tasks: tuple[templates.Prompt, ...]
     repair: templates.Prompt
     client: Client | None
@@ -67,23 +67,23 @@ class Service:
 
 @asynccontextmanager
 async def opens(
-    settings: DraftSettings, place: Place, wire: Wire | None = None
+    settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[Service]:
     """Load the tasks' templates, open the journal and the way to the server."""
-    service = _service(settings, place)
-    async with connect(settings, place, wire) as client:
-        yield Service(place, service.tasks, service.repair, client, service.room)
+    service = _service(settings, folder)
+    async with connect(settings, folder, wire) as client:
+        yield Service(folder, service.tasks, service.repair, client, service.room)
 
 
-def _service(settings: DraftSettings, place: Place) -> Service:
+def _service(settings: DraftSettings, folder: WorkspaceFolder) -> Service:
     tasks = tuple(templates.load_task(name) for name in dict.fromkeys(settings.tasks))
     room = asyncio.Semaphore(settings.in_flight)
-    return Service(place, tasks, templates.load("repair.j2"), None, room)
+    return Service(folder, tasks, templates.load("repair.j2"), None, room)
 
 
-def depends(settings: DraftSettings, place: Place) -> str:
+def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the tasks in use: a changed or further one asks again."""
-    service = _service(settings, place)
+    service = _service(settings, folder)
     shas = [prompt.sha256 for prompt in (*service.tasks, service.repair)]
     shas.append(wording_of(settings.language).name)
     return hashlib.sha256(" ".join(shas).encode()).hexdigest()
@@ -129,7 +129,7 @@ def _refused(clip: Clip, prompt: templates.Prompt, what: str, fix: str) -> Rejec
     return Rejection(stage="write", unit=clip.clip_id, what=f"{prompt.path}: {what}", fix=fix)
 
 
-def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Estimate:
+def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFolder) -> Estimate:
     """Return what writing for these clips would take; nothing is sent."""
     if not settings.tasks:
         return Estimate("")
@@ -137,11 +137,11 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Es
         raise UserError(*NO_MODEL)
     units = list(units)
     allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
-    service = _service(settings, place)
+    service = _service(settings, folder)
     questions = (
         question(rows, settings, service, prompt) for rows in allowed for prompt in service.tasks
     )
-    return estimated(questions, settings, place, withheld=len(units) - len(allowed))
+    return estimated(questions, settings, folder, withheld=len(units) - len(allowed))
 
 
 def question(
@@ -153,7 +153,7 @@ def question(
     language = wording_of(settings.language).name
     more = {"schema": schema, "count": prompt.front.count, "language": language}
     return Question(
-        messages=messages(rows, settings.frames, service.place, prompt, more),
+        messages=messages(rows, settings.frames, service.folder, prompt, more),
         answer=ItemsReply,
         problems=lambda reply: problems_of(reply, clip, prompt.front),
         repair=lambda problems: repair_text(service.repair, problems, schema),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import digest
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
@@ -25,20 +25,20 @@ from pipeline.review.rows import Answer
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
-def check_version(place: Place, version: str) -> Path:
+def check_version(folder: WorkspaceFolder, version: str) -> Path:
     """Return the folder of a new version; raise UserError if it is none or exists."""
     if not _VERSION.fullmatch(version):
         raise UserError(
             f"version {version}", "not a version number", "write three numbers, such as 1.0.0"
         )
-    folder = place.releases / f"v{version}"
-    if folder.exists():
+    target = folder.releases / f"v{version}"
+    if target.exists():
         raise UserError(
-            str(folder),
+            str(target),
             "this version exists, and a release never changes",
             "choose the next number",
         )
-    return folder
+    return target
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gat
     )
     checked = Checked(
         harvest,
-        store.place,
+        store.folder,
         limits,
         settings.dataset,
         tuple(store.rows(Item)),
@@ -96,7 +96,7 @@ def _harvest(store: Store, settings: ExportSettings) -> Harvest:
 
 def export(
     store: Store,
-    place: Place,
+    folder: WorkspaceFolder,
     version: str,
     settings: ExportSettings,
     recorded: Mapping[str, Any],
@@ -109,10 +109,10 @@ def export(
     is none or does not follow from the change, GateError for a gate that is not met (unless
     `allow_failing`: then the card and the manifest say so first).
     """
-    check_version(place, version)
+    check_version(folder, version)
     harvest = _harvest(store, settings)
     if not harvest.candidate.items:
-        raise UserError(str(place.root), *harvest.nothing())
+        raise UserError(str(folder.root), *harvest.nothing())
     results = _gates(store, harvest, settings)
     failed = [gate for gate in results if not gate.met]
     if failed and not allow_failing:
@@ -130,7 +130,7 @@ def export(
         dataset=settings.dataset,
         language=harvest.language,
         words=harvest.words,
-        canary=canary(place),
+        canary=canary(folder),
         settings=recorded,
         entries=harvest.entries(settings.dataset, by_people(asked, answers)),
         sources=harvest.sources(),
@@ -143,17 +143,17 @@ def export(
         },
         human=accuracy(judged(asked, people(answers))),
         closed=closed,
-        media={name: place.media_path(media) for name, media in harvest.media(closed).items()},
+        media={name: folder.media_path(media) for name, media in harvest.media(closed).items()},
         withheld=frozenset(settings.withhold),
         reasons=harvest.why_out,
-        taken_down=len(taken_down(place)),
+        taken_down=len(taken_down(folder)),
         embed=settings.embed,
     )
-    return publish(place.releases, place.root / "sealed", issue)
+    return publish(folder.releases, folder.root / "sealed", issue)
 
 
-def canary(place: Place) -> str:
+def canary(folder: WorkspaceFolder) -> str:
     """Return the GUID that marks this workspace's releases, the same in every version."""
     return str(
-        uuid.UUID(digest("canary", place.secret().hex()) + digest("guid", place.secret().hex()))
+        uuid.UUID(digest("canary", folder.secret().hex()) + digest("guid", folder.secret().hex()))
     )

@@ -185,7 +185,7 @@ def faults_by_row(foreign: Foreign, gates: Iterable[Gate]) -> Iterator[str]:
     for gate in gates:
         for row in gate.rows:
             found[row].append(foreign.unread.get(row, gate.name))
-    order = {item.id: place for place, item in enumerate(foreign.items)}
+    order = {item.id: index for index, item in enumerate(foreign.items)}
     for row in sorted(found, key=lambda row: order.get(row, -1)):
         yield f"{row}: {', '.join(found[row])}"
 

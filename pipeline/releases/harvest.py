@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
@@ -72,7 +72,7 @@ class Harvest:
         self.why_out: dict[str, str] = {}
         out: dict[str, list[str]] = {}
         items = []
-        taken = taken_down(store.place)
+        taken = taken_down(store.folder)
         for item in store.rows(Item):
             if why := self._why_not(item, taken, only_verified):
                 out.setdefault(why, []).append(item.item_id)
@@ -242,19 +242,19 @@ def _by_clip(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
     return groups
 
 
-def _takedowns(place: Place) -> Path:
-    return place.root / "takedowns.jsonl"
+def _takedowns(folder: WorkspaceFolder) -> Path:
+    return folder.root / "takedowns.jsonl"
 
 
-def taken_down(place: Place) -> frozenset[str]:
+def taken_down(folder: WorkspaceFolder) -> frozenset[str]:
     """Return the sha256 of every video that was taken down: no release will hold it again."""
-    path = _takedowns(place)
+    path = _takedowns(folder)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return frozenset(json.loads(line)["sha256"] for line in lines if line.strip())
 
 
-def take_down(place: Place, sha256: str, path: str) -> None:
+def take_down(folder: WorkspaceFolder, sha256: str, path: str) -> None:
     """Remember that a video was taken down."""
-    if sha256 not in taken_down(place):
-        with _takedowns(place).open("a", encoding="utf-8") as file:
+    if sha256 not in taken_down(folder):
+        with _takedowns(folder).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"sha256": sha256, "path": path}, ensure_ascii=False) + "\n")

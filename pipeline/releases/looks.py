@@ -42,7 +42,7 @@ def near_identical(
 def _alike(some: Bits, every: Bits) -> npt.NDArray[np.int16]:
     """Return for each pair of clips how many of their pictures look alike."""
     alike = np.zeros((len(some), len(every)), np.int16)
-    for place in range(some.shape[1]):
-        apart = np.bitwise_count(some[:, None, place] ^ every[None, :, place])
+    for position in range(some.shape[1]):
+        apart = np.bitwise_count(some[:, None, position] ^ every[None, :, position])
         alike += apart <= NEAR_BITS
     return alike

@@ -85,11 +85,11 @@ def histogram(
     top, step = max(counts), _WIDTH / bins
     floor = _PLOT_HEIGHT - _TICK
     parts = [
-        f'<rect class="bar" x="{place * step + 1:.1f}" y="{floor - count / top * (floor - 14):.1f}" '
+        f'<rect class="bar" x="{position * step + 1:.1f}" y="{floor - count / top * (floor - 14):.1f}" '
         f'width="{step - 2:.1f}" height="{count / top * (floor - 14):.1f}" rx="2">'
-        f"<title>{count}: {_number(low + place * width)} to {_number(low + (place + 1) * width)}"
+        f"<title>{count}: {_number(low + position * width)} to {_number(low + (position + 1) * width)}"
         f"{escape(unit)}</title></rect>"
-        for place, count in enumerate(counts)
+        for position, count in enumerate(counts)
     ]
     parts.append(f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{floor}" y2="{floor}"/>')
     parts.append(f'<text class="value" x="{_WIDTH}" y="10" text-anchor="end">most: {top}</text>')
@@ -117,10 +117,10 @@ def grouped(
             f'<text x="{_LABEL - 8}" y="{y + _BAR * 0.72:.0f}" text-anchor="end">'
             f"{escape(_short(label))}<title>{escape(label)}</title></text>"
         )
-        for place, (name, value) in enumerate(values.items()):
+        for position, (name, value) in enumerate(values.items()):
             width = value / total * room
             parts.append(
-                f'<rect class="bar part-{place % 6}" x="{x:.1f}" y="{y}" width="{max(width - 1.5, 0):.1f}" '
+                f'<rect class="bar part-{position % 6}" x="{x:.1f}" y="{y}" width="{max(width - 1.5, 0):.1f}" '
                 f'height="{_BAR}" rx="3"><title>{escape(label)}: {escape(name)}: {_number(value)} '
                 f"({value / total:.0%})</title></rect>"
             )
@@ -141,7 +141,7 @@ def grouped(
 
 
 def _steps(chance: float) -> list[float]:
-    return [chance * place for place in range(1, round(1 / chance))]
+    return [chance * position for position in range(1, round(1 / chance))]
 
 
 def _svg(height: float, parts: Sequence[str], title: str) -> str:

@@ -152,8 +152,8 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
     folder = releases / f"v{issue.version}"
     keeping = [releases, *([sealed] if issue.withheld else [])]
     try:
-        for place in keeping:
-            _clear(place)
+        for path in keeping:
+            _clear(path)
         beside = Path(tempfile.mkdtemp(dir=releases, prefix=_BESIDE))
         # Not below `releases`, which people copy whole: what a kill leaves must not go out with it.
         answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_BESIDE)) if issue.withheld else None
@@ -193,21 +193,21 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(folder)  # a full disk does not say where
-        for left in (left for place in keeping for left in place.glob(f"{_BESIDE}*")):
+        for left in (left for path in keeping for left in path.glob(f"{_BESIDE}*")):
             shutil.rmtree(left, ignore_errors=True)
         raise
     return Release(folder, counts, root_digest, issue.gates, issue.left_out, kept)
 
 
-def _clear(place: Path) -> None:
+def _clear(path: Path) -> None:
     """Make a folder if it isn't there, and clear what a killed export left in it."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise UserError(
-            str(place), "is a file where a folder must be", "move that file away"
+            str(path), "is a file where a folder must be", "move that file away"
         ) from error
-    for left in place.glob(f"{_BESIDE}*"):
+    for left in path.glob(f"{_BESIDE}*"):
         shutil.rmtree(left)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.store import Store
 from pipeline.errors import RowError
@@ -24,7 +24,7 @@ from pipeline.video import reader
 _LOOK_WIDTH = 128  # what a perceptual hash is taken from: the decoder's own scaling is cheap
 
 
-def run(rows: Rows, settings: StillsSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Cut the stills of one video's clips; nothing for a video that may not be released."""
     row = rows.one(Video)
     if row.consent != "release":
@@ -37,7 +37,7 @@ def run(rows: Rows, settings: StillsSettings, place: Place) -> Iterator[Row]:
             clip_id=clip_id,
             number=number,
             t_us=picture.t_us,
-            media=place.keep(data, ".jpg"),
+            media=folder.keep(data, ".jpg"),
             sha256=hashlib.sha256(data).hexdigest(),
             look=look(picture.bgr(_LOOK_WIDTH)),
             width=width,
@@ -52,17 +52,17 @@ def forget_damaged(store: Store) -> int:
     without both out of the way, what is damaged would stay so.
     """
     videos = {clip.clip_id: clip.video_id for clip in store.rows(Clip)}
-    damaged = [still for still in store.rows(Still) if not whole(store.place, still)]
+    damaged = [still for still in store.rows(Still) if not whole(store.folder, still)]
     for still in damaged:
-        store.place.media_path(still.media).unlink(missing_ok=True)
+        store.folder.media_path(still.media).unlink(missing_ok=True)
     gone = {videos[still.clip_id] for still in damaged if still.clip_id in videos}
     store.forget("stills", sorted(gone))
     return len(damaged)
 
 
-def whole(place: Place, still: Still) -> bool:
+def whole(folder: WorkspaceFolder, still: Still) -> bool:
     """Tell whether a still's file is there with the bytes that were cut."""
-    path = place.media_path(still.media)
+    path = folder.media_path(still.media)
     return path.is_file() and file_digest(path) == still.sha256
 
 

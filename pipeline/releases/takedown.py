@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.releases.difference import next_versions
 from pipeline.releases.gates import Candidate, Gate, check_gates
@@ -40,31 +40,31 @@ class TakenDown:
         return f"release take-down: {self.path}: {made}{older}; no later version will hold it"
 
 
-def take_video_down(place: Place, name: str) -> TakenDown:
+def take_video_down(folder: WorkspaceFolder, name: str) -> TakenDown:
     """Remember that a video must not be released, and replace the newest version if it holds it.
 
     `name` is the video's path as a manifest has it, or its sha256. The new version holds the rows of
     the newest one and nothing else that the workspace may hold by now. Raises UserError for a video
     that no release holds.
     """
-    folders = versions(place.releases)
-    holding = [(folder, _find(open_release(folder), name)) for folder in folders]
-    known = [(folder, video) for folder, video in holding if video]
+    released = versions(folder.releases)
+    holding = [(version, _find(open_release(version), name)) for version in released]
+    known = [(version, video) for version, video in holding if video]
     if not known:
         raise UserError(
             name,
-            f"no release in {place.releases} holds this video",
+            f"no release in {folder.releases} holds this video",
             "give its path or sha256 as a release's manifest.json has it; to keep a video out of "
             "releases to come, write another consent into manifest.csv",
         )
     video = known[-1][1]
     assert video is not None
-    take_down(place, video["sha256"], video["path"])
-    newest = open_release(folders[-1])
+    take_down(folder, video["sha256"], video["path"])
+    newest = open_release(released[-1])
     release, removed = None, 0
-    if known[-1][0] == folders[-1]:
-        release, removed = _without(place, newest, video["sha256"])
-    return TakenDown(video["path"], removed, release, tuple(folder.name for folder, _ in known))
+    if known[-1][0] == released[-1]:
+        release, removed = _without(folder, newest, video["sha256"])
+    return TakenDown(video["path"], removed, release, tuple(version.name for version, _ in known))
 
 
 def _find(released: Released, name: str) -> dict[str, Any] | None:
@@ -72,9 +72,9 @@ def _find(released: Released, name: str) -> dict[str, Any] | None:
     return next((video for video in videos if name in (video["path"], video["sha256"])), None)
 
 
-def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]:
+def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Release, int]:
     manifest = newest.manifest
-    sealed = place.root / "sealed" / newest.folder.name
+    sealed = folder.root / "sealed" / newest.folder.name
     if manifest["withheld"]:
         sums = sealed / SUMS
         if not sums.is_file() or file_digest(sums) != manifest["sealed_digest"]:
@@ -120,10 +120,10 @@ def _without(place: Place, newest: Released, sha256: str) -> tuple[Release, int]
         media=_pictures(newest.folder, names),
         withheld=frozenset(manifest["withheld"]),
         reasons=dict.fromkeys(gone, TAKEN_DOWN),
-        taken_down=len(taken_down(place)),
+        taken_down=len(taken_down(folder)),
         embed=manifest["frames_embedded"],
     )
-    return publish(place.releases, place.root / "sealed", issue), len(gone)
+    return publish(folder.releases, folder.root / "sealed", issue), len(gone)
 
 
 def _gates(newest: Released, left: Candidate, gone: frozenset[str]) -> list[Gate]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
 from pipeline.releases.gates import Gate
 from pipeline.releases.harvest import NO_CONSENT, Harvest
@@ -32,7 +32,7 @@ class Checked:
     """What these gates look at."""
 
     harvest: Harvest
-    place: Place
+    folder: WorkspaceFolder
     limits: Limits
     dataset: str
     items: tuple[Item, ...]  # all of the workspace: an audit counts those that it made leave
@@ -67,7 +67,7 @@ def media(checked: Checked) -> Gate:
     for clip in clips:
         stills = harvest.stills.get(clip, ())
         complete[clip] = 0 < len(stills) == most and all(
-            whole(checked.place, still) for still in stills
+            whole(checked.folder, still) for still in stills
         )
     faults = [item.item_id for item in harvest.candidate.items if not complete[item.clip_id]]
     return _zero(

@@ -10,7 +10,7 @@ from pipeline.review.agreement import agreement
 from pipeline.review.rows import Verdict
 from pipeline.routes.tasks import TASKS
 
-TASK_ORDER = {task.name: place for place, task in enumerate(TASKS)}
+TASK_ORDER = {task.name: position for position, task in enumerate(TASKS)}
 _LETTERS = "ABCD"
 
 
@@ -23,8 +23,8 @@ def item_plots(
     ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
     letters: dict[str, dict[str, float]] = {
         task: {
-            letter: sum(item["task"] == task and item["right"] == place for item in items)
-            for place, letter in enumerate(_LETTERS)
+            letter: sum(item["task"] == task and item["right"] == position for item in items)
+            for position, letter in enumerate(_LETTERS)
         }
         for task in ordered
         if any(item["task"] == task and item["right"] is not None for item in items)

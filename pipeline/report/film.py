@@ -36,7 +36,7 @@ def chosen(count: int) -> list[int]:
     """Return which of `count` pictures a strip shows: the first, the last, and evenly between."""
     if count <= MOST:
         return list(range(count))
-    return [round(place * (count - 1) / (MOST - 1)) for place in range(MOST)]
+    return [round(position * (count - 1) / (MOST - 1)) for position in range(MOST)]
 
 
 def width_for(pictures: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
 from pipeline.motion.keyframes import briefly
@@ -81,7 +81,7 @@ class Shown:
 
     def as_json(self) -> dict[str, Any]:
         """Return what the page's script needs, in seconds and with short names: there may be thousands."""
-        stills = [self.frames[place] for place in chosen(len(self.frames))]
+        stills = [self.frames[position] for position in chosen(len(self.frames))]
         return {
             "id": self.clip_id,
             "video": self.video,
@@ -124,7 +124,7 @@ class Gallery:
     clips: Sequence[Shown]
 
 
-def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Gallery:
+def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = ()) -> Gallery:
     """Gather a workspace."""
     videos = {video.video_id: video for video in store.rows(Video)}
     routes = {route.clip_id: route for route in store.rows(Route)}  # verified ones come last
@@ -151,7 +151,7 @@ def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Galle
                 origin=route.origin if route else "",
                 frames=[
                     Still(
-                        place.media_path(frame.media),
+                        folder.media_path(frame.media),
                         frame.t_us - clip.start_us,
                         briefly(frame.reason),
                     )
@@ -170,7 +170,7 @@ def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Galle
         )
     minutes = sum(video.duration_us for video in videos.values()) / 60e6
     return Gallery(
-        title=place.root.resolve().name,
+        title=folder.root.resolve().name,
         subtitle=f"workspace: {len(videos)} videos, {minutes:.0f} minutes, {len(clips)} clips, {len(items)} pairs",
         notices=notices,
         funnel=_funnel(store, videos, clips, routes, items),
@@ -184,7 +184,7 @@ def gallery_of(store: Store, place: Place, notices: Sequence[str] = ()) -> Galle
             *cost_bars(
                 (route.model or route.provider, route.cost_usd) for route in routes.values()
             ),
-            *_blind_plots(place),
+            *_blind_plots(folder),
         ],
         clips=clips,
     )
@@ -204,7 +204,7 @@ def _thinned(headings: Sequence[Heading], clip: Clip) -> list[tuple[int, float]]
     (heading,) = headings
     points = list(zip(heading.t_us, heading.yaw_degrees, strict=True))
     step = max(len(points) / _POINTS, 1.0)
-    kept = [points[int(place * step)] for place in range(int(len(points) / step))]
+    kept = [points[int(number * step)] for number in range(int(len(points) / step))]
     if points and kept[-1] != points[-1]:
         kept.append(points[-1])
     return [(at - clip.start_us, degrees) for at, degrees in kept]
@@ -308,9 +308,9 @@ def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
     )
 
 
-def _blind_plots(place: Place) -> list[Plot]:
+def _blind_plots(folder: WorkspaceFolder) -> list[Plot]:
     """Show what the newest release measured: probing anew would take a minute."""
-    known = versions(place.releases)
+    known = versions(folder.releases)
     if not known:
         return []
     newest = open_release(known[-1])

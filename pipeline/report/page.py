@@ -73,7 +73,9 @@ def render(
 def _strips(
     clips: Sequence[Shown], progress: Callable[[int, int], None]
 ) -> tuple[list[str | None], list[list[int] | None]]:
-    picked = [[clip.frames[place].path for place in chosen(len(clip.frames))] for clip in clips]
+    picked = [
+        [clip.frames[position].path for position in chosen(len(clip.frames))] for clip in clips
+    ]
     width = width_for(sum(map(len, picked)))
     strips: list[str | None] = []
     sizes: list[list[int] | None] = []
@@ -86,8 +88,8 @@ def _strips(
 
 def _full(clip: Shown, beside: Path) -> list[str]:
     return [
-        Path(os.path.relpath(clip.frames[place].path, beside)).as_posix()
-        for place in chosen(len(clip.frames))
+        Path(os.path.relpath(clip.frames[position].path, beside)).as_posix()
+        for position in chosen(len(clip.frames))
     ]
 
 

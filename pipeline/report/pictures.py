@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import plain
 from pipeline.motion.keyframes import briefly
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
@@ -35,7 +35,7 @@ class Sheet:
     turns: Sequence[Turn]
 
 
-def draw_sheet(sheet: Sheet, place: Place, target: Path) -> Path:
+def draw_sheet(sheet: Sheet, folder: WorkspaceFolder, target: Path) -> Path:
     """Write the picture of one clip as PNG and return its path."""
     rows = max(1, -(-len(sheet.frames) // _COLUMNS))
     cell = _WIDTH / _COLUMNS * _aspect(sheet.frames) + 0.24
@@ -63,7 +63,10 @@ def draw_sheet(sheet: Sheet, place: Place, target: Path) -> Path:
     pictures = grid[0].subgridspec(rows, _COLUMNS, wspace=0.04, hspace=0.14)
     for number, frame in enumerate(sheet.frames):
         _draw_frame(
-            figure.add_subplot(pictures[number // _COLUMNS, number % _COLUMNS]), sheet, frame, place
+            figure.add_subplot(pictures[number // _COLUMNS, number % _COLUMNS]),
+            sheet,
+            frame,
+            folder,
         )
     _draw_heading(figure.add_subplot(grid[1]), sheet)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +82,8 @@ def _aspect(frames: Sequence[Frame]) -> float:
     return frames[0].height / frames[0].width if frames else 0.6
 
 
-def _draw_frame(axes: Axes, sheet: Sheet, frame: Frame, place: Place) -> None:
-    picture = mpl_image.imread(place.media_path(frame.media), format="jpeg")
+def _draw_frame(axes: Axes, sheet: Sheet, frame: Frame, folder: WorkspaceFolder) -> None:
+    picture = mpl_image.imread(folder.media_path(frame.media), format="jpeg")
     axes.imshow(picture, interpolation="antialiased")
     inside = next((t for t in sheet.turns if t.start_us <= frame.t_us <= t.end_us), None)
     colour = _COLOURS[inside.kind] if inside else _FAINT

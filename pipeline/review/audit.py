@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows, digest
 from pipeline.labelstudio.client import Annotation, Client, Task
 from pipeline.motion.rows import Clip, Frame
@@ -68,7 +68,7 @@ def push(
     rows: Rows,
     settings: AuditSettings,
     shown: Shown,
-    place: Place,
+    folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
     """Make one task for each item of the sample; twice = once. `rows` holds PUSH_READS.
@@ -77,9 +77,9 @@ def push(
     it. Where only the clip's own reviewers answered, the item goes out once more.
     """
     project = Project(settings.project, label_config(), settings.overlap)
-    media = sending.media(place, shown.url, shown.media_url)
-    outlet = Outlet(client, place, media, project, shown.form)
-    secret = place.secret()
+    media = sending.media(folder, shown.url, shown.media_url)
+    outlet = Outlet(client, folder, media, project, shown.form)
+    secret = folder.secret()
     there = {str(task.data.get("uid")): task for task in outlet.tasks()}
     rounds = {item.item_id: _rounds(item, there, secret) for item in rows[Item]}
     wanted = sample(
@@ -124,8 +124,8 @@ def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> 
     for task, found in tasks.items():
         found.sort(key=lambda item: digest("audit", secret.hex(), item.item_id))
         ranked += [
-            (item.item_id not in asked and item.option_kind != "model", place, task, item)
-            for place, item in enumerate(found)
+            (item.item_id not in asked and item.option_kind != "model", index, task, item)
+            for index, item in enumerate(found)
         ]
     ranked.sort(key=lambda one: one[:3])
     always = sum(not later for later, *_ in ranked)
@@ -148,8 +148,8 @@ def page(
         "frames": routepage.grid(frames, clip.start_us, at, why=False),
         "question": item.question,
         "choices": [
-            {"value": value, "html": escape(text), "hotkey": str(place)}
-            for place, (value, text) in enumerate(texts.items(), start=1)
+            {"value": value, "html": escape(text), "hotkey": str(number)}
+            for number, (value, text) in enumerate(texts.items(), start=1)
         ],
     }
 
@@ -159,10 +159,10 @@ def label_config() -> str:
     return routepage.checked_config(CONFIG, {}, ("choice",))
 
 
-def pull(client: Client, rows: Rows, settings: AuditSettings, place: Place) -> Answered:
+def pull(client: Client, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder) -> Answered:
     """Return the answers that are new or changed since those of `rows` (Item, Verdict, Answer)."""
     project = sending.known_project(client, settings.project, "egost audit push")
-    secret = place.secret()
+    secret = folder.secret()
     newest = max((one.created_us for one in rows[Answer]), default=0)
     given = client.annotations(project, max(newest - _OVERLAP_US, 0))
     rounds = max((int(one.task.data.get("round", 1)) for one in given), default=1)

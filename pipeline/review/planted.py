@@ -15,12 +15,12 @@ from pipeline.routes import route
 def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tuple[Shown, Kind]]:
     """Add the planted tasks, each half the queue away from its clip's own task."""
     found: list[tuple[float, Shown, Kind]] = []
-    for place, shown in enumerate(queue):
-        found.append((place, shown, "real"))
+    for position, shown in enumerate(queue):
+        found.append((position, shown, "real"))
         drawn = int(digest("planted", secret.hex(), shown.clip.clip_id), 16)
         wrong = _flipped(shown, drawn) if drawn < share * 16**16 else None
         if wrong:
-            found.append(((place + len(queue) // 2) % len(queue) + 0.5, wrong, "planted"))
+            found.append(((position + len(queue) // 2) % len(queue) + 0.5, wrong, "planted"))
     found.sort(key=lambda one: one[0])
     return [(shown, kind) for _, shown, kind in found]
 
@@ -28,11 +28,13 @@ def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tu
 def _flipped(shown: Shown, drawn: int) -> Shown | None:
     """Return the page with one turn to the other side, or None where there is no such turn."""
     steps = list(shown.draft.steps)
-    sided = [place for place, step in enumerate(steps) if step.move in ("left", "right")]
+    sided = [position for position, step in enumerate(steps) if step.move in ("left", "right")]
     if not sided:
         return None
-    place = sided[drawn % len(sided)]
-    steps[place] = steps[place].model_copy(update={"move": route.OPPOSITE[steps[place].move]})
+    position = sided[drawn % len(sided)]
+    steps[position] = steps[position].model_copy(
+        update={"move": route.OPPOSITE[steps[position].move]}
+    )
     told = (shown.draft.forward_description, shown.draft.reverse_description)
     draft = shown.draft.model_copy(
         update={"steps": steps, "fingerprint": route.fingerprint(steps, *told)}

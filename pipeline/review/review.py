@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.errors import UserError
 from pipeline.labelstudio.client import Client
@@ -72,22 +72,22 @@ class ReviewStatus:
     synonyms: tuple[Synonyms, ...]
 
 
-def depends(settings: ReviewSettings, place: Place) -> str:
+def depends(settings: ReviewSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of what decides beside rows and settings: wording, synonyms, gold clips."""
     files = [asset("prompts/describe.j2"), asset(STEMS)]
     files += [_there(Path(settings.gold))] if settings.gold else []
-    same = sorted(vocabulary_of(place, settings.log).items())
+    same = sorted(vocabulary_of(folder, settings.log).items())
     return digest(same, *(path.read_text(encoding="utf-8") for path in files))
 
 
-def run(rows: Rows, settings: ReviewSettings, place: Place) -> Iterable[Row]:
+def run(rows: Rows, settings: ReviewSettings, folder: WorkspaceFolder) -> Iterable[Row]:
     """Yield each clip's verified route if enough verdicts on exactly its draft agree (per=None).
 
     Reads Route (drafts alone) and Verdict; writes Route (origin verified), Finding, and a Rejection
     for a clip that people rejected. Each category is verified by itself: moves may be agreed on
     where landmarks still differ. Who doesn't see planted errors or gold clips counts for nothing.
     """
-    facts = facts_of(vocabulary_of(place, settings.log))
+    facts = facts_of(vocabulary_of(folder, settings.log))
     counted = _by_clip(_trusted(rows[Verdict], settings, facts))
     earlier = {one.clip_id: one for one in rows.before(Route)}
     for draft in rows[Route]:
@@ -112,7 +112,7 @@ def push(
     client: Client,
     rows: Rows,
     settings: ReviewSettings,
-    place: Place,
+    folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
     """Make one task per clip that has a draft route, doubtful ones first; twice = once.
@@ -123,8 +123,8 @@ def push(
     `progress(done, total)` counts clips. Raises UserError when the server or the project doesn't take part.
     """
     config, guidelines = routepage.label_config(), routepage.guideline_version()
-    media = sending.media(place, settings.url, settings.media_url)
-    facts = facts_of(vocabulary_of(place, settings.log))
+    media = sending.media(folder, settings.url, settings.media_url)
+    facts = facts_of(vocabulary_of(folder, settings.log))
     every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     flawed_us = audited.flawed_clips(rows[Item], rows[Answer])
@@ -148,15 +148,15 @@ def push(
 
     def out(title: str, overlap: int) -> Rounds:
         project = Project(title, config, overlap)
-        outlet = Outlet(client, place, media, project, Form.of(settings))
+        outlet = Outlet(client, folder, media, project, Form.of(settings))
 
         def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
             return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
 
-        return Rounds(outlet, place.secret(), rows[Verdict], make, enough, again)
+        return Rounds(outlet, folder.secret(), rows[Verdict], make, enough, again)
 
     queue = routepage.queue(rows)
-    planted = with_planted(queue, settings.planted, place.secret())
+    planted = with_planted(queue, settings.planted, folder.secret())
     pushed = out(settings.project, settings.overlap).send(planted, progress)
     known = _gold(settings) or {}
     gold: list[tuple[routepage.Shown, Kind]] = [
@@ -171,7 +171,7 @@ def adjudicate(
     client: Client,
     rows: Rows,
     settings: ReviewSettings,
-    place: Place,
+    folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
     """Send the clips on which people differ to a third pair of eyes, both versions side by side.
@@ -179,8 +179,8 @@ def adjudicate(
     They go to a project of their own, one person each. Who judged the clip before can't rule on it:
     such a ruling counts for nothing, and the task goes out again.
     """
-    media = sending.media(place, settings.url, settings.media_url)
-    facts = facts_of(vocabulary_of(place, settings.log))
+    media = sending.media(folder, settings.url, settings.media_url)
+    facts = facts_of(vocabulary_of(folder, settings.log))
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     differ = {one.unit for one in rows[Finding] if one.kind == DIFFER}
     queue: list[tuple[routepage.Shown, Kind]] = [
@@ -188,13 +188,13 @@ def adjudicate(
     ]
 
     project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    outlet = Outlet(client, place, media, project, Form.of(settings))
+    outlet = Outlet(client, folder, media, project, Form.of(settings))
     guidelines = routepage.guideline_version()
 
     def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
         page = routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
         heard = counting(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
-        return page | adjudication.versions(shown, heard, facts, place.secret())
+        return page | adjudication.versions(shown, heard, facts, folder.secret())
 
     def again(page: Page, number: int) -> bool:
         """A ruling that counted would have ended the difference; one that is not pulled yet may."""
@@ -205,12 +205,12 @@ def adjudicate(
             and (one.round, one.kind) == (number, "adjudication")
         )
 
-    rounds = Rounds(outlet, place.secret(), rows[Verdict], make, again=again)
+    rounds = Rounds(outlet, folder.secret(), rows[Verdict], make, again=again)
     return rounds.send(queue, progress)
 
 
 def pull(
-    client: Client, known: Iterable[Verdict], settings: ReviewSettings, place: Place
+    client: Client, known: Iterable[Verdict], settings: ReviewSettings, folder: WorkspaceFolder
 ) -> Iterator[Pulled]:
     """Yield every annotation that is new or changed since the `known` verdicts were pulled.
 
@@ -220,7 +220,7 @@ def pull(
     for one in known:
         title = _title(settings, one.kind)
         newest[title] = max(newest[title], one.created_us)
-    secret = place.secret()
+    secret = folder.secret()
     projects = {settings.project: sending.known_project(client, settings.project)}
     for title in (settings.gold_project, settings.adjudication_project):
         found = client.find(title)
@@ -239,14 +239,17 @@ def _title(settings: ReviewSettings, kind: Kind) -> str:
 
 
 def status(
-    client: Client, settings: ReviewSettings, place: Place, verdicts: Sequence[Verdict] = ()
+    client: Client,
+    settings: ReviewSettings,
+    folder: WorkspaceFolder,
+    verdicts: Sequence[Verdict] = (),
 ) -> ReviewStatus:
     """Count the project's tasks and annotations; pulled `verdicts` tell how well people agree."""
-    vocabulary = vocabulary_of(place, settings.log)
+    vocabulary = vocabulary_of(folder, settings.log)
     facts = facts_of(vocabulary)
     people = annotators(verdicts, _gold(settings), facts)
     project = sending.known_project(client, settings.project)
-    secret = place.secret()
+    secret = folder.secret()
     finished = [task.finished for task in client.tasks(project) if kind_of(task.data, secret)]
     done = sum(count >= settings.overlap for count in finished)
     given = [one for one in client.annotations(project) if kind_of(one.task.data, secret)]

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.errors import RowError, UserError
 from pipeline.labelstudio import server as labelstudio_server
@@ -97,10 +97,10 @@ class Outlet:
     """
 
     def __init__(
-        self, client: Client, place: Place, media: "Media", project: Project, form: Form
+        self, client: Client, folder: WorkspaceFolder, media: "Media", project: Project, form: Form
     ) -> None:
         self.client = client
-        self._place, self._media, self._project, self._form = place, media, project, form
+        self._place, self._media, self._project, self._form = folder, media, project, form
         self._shelf = 0
         self._uploaded: Mapping[str, str] = {}
 
@@ -287,7 +287,7 @@ def _ready(coming: "deque[Future[_Batch]]") -> list[_Batch]:
 
 
 def cut_all(
-    clips: Iterable[tuple[Clip, Video]], place: Place, form: Form, stage: str = "push"
+    clips: Iterable[tuple[Clip, Video]], folder: WorkspaceFolder, form: Form, stage: str = "push"
 ) -> list[Rejection]:
     """Cut the review clips that aren't there yet; ffmpeg works outside Python, so threads do."""
 
@@ -295,7 +295,7 @@ def cut_all(
         clip, video = one
         path = Path(video.root) / video.path
         try:
-            reviewclip.keep_clip(place, path, video.video_id, clip.start_us, clip.end_us, form)
+            reviewclip.keep_clip(folder, path, video.video_id, clip.start_us, clip.end_us, form)
         except RowError as error:
             return Rejection(stage=stage, unit=clip.clip_id, what=error.what, fix=error.fix)
         return None
@@ -317,10 +317,10 @@ class Media:
         return not self.url
 
 
-def media(place: Place, server_url: str, media_url: str) -> Media:
+def media(folder: WorkspaceFolder, server_url: str, media_url: str) -> Media:
     """Return how pages find their media: on the embedded server, at `media_url`, or uploaded."""
     if not server_url:
-        return Media("/data/local-files/?d=media/", labelstudio_server.media_folder(place))
+        return Media("/data/local-files/?d=media/", labelstudio_server.media_folder(folder))
     return Media(media_url.rstrip("/") + "/") if media_url else Media()
 
 

@@ -11,25 +11,25 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
 
 
-def log_path(place: Place, folder: str, project: str) -> Path:
+def log_path(folder: WorkspaceFolder, log: str, project: str) -> Path:
     """Return the file of a project's log.
 
     A folder of the user's choice is below the workspace unless it is absolute. Without one the log
     lies in the checkout that the workspace lies in (`annotations/verdicts/`), else in the workspace.
     """
     name = re.sub(r"[^\w.-]+", "-", project).strip("-.") + ".jsonl"
-    if folder:
-        return place.root / folder / name
+    if log:
+        return folder.root / log / name
     annotations = asset("annotations").resolve()
     ours = (annotations.parent / ".git").exists()
-    if ours and place.root.resolve().is_relative_to(annotations.parent):
+    if ours and folder.root.resolve().is_relative_to(annotations.parent):
         return annotations / "verdicts" / name
-    return place.root / "verdicts" / name
+    return folder.root / "verdicts" / name
 
 
 def read_log(path: Path) -> dict[str, Verdict]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
 from pipeline.review.verdictlog import log_path
@@ -42,14 +42,14 @@ class Synonyms:
         return line.getvalue()
 
 
-def vocabulary_path(place: Place, log: str) -> Path:
+def vocabulary_path(folder: WorkspaceFolder, log: str) -> Path:
     """Return the file that grows: the checkout's, else one in the workspace; beside the verdict log."""
-    return log_path(place, log, "any").parent.parent / "vocabulary.csv"
+    return log_path(folder, log, "any").parent.parent / "vocabulary.csv"
 
 
-def vocabulary_of(place: Place, log: str) -> Vocabulary:
+def vocabulary_of(folder: WorkspaceFolder, log: str) -> Vocabulary:
     """Return the synonyms that come along and those of the workspace, which win."""
-    package, own = asset("annotations/vocabulary.csv"), vocabulary_path(place, log)
+    package, own = asset("annotations/vocabulary.csv"), vocabulary_path(folder, log)
     found = dict(read_vocabulary(package))
     if own.exists():
         found |= read_vocabulary(own)

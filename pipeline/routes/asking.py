@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import RowError
 from pipeline.models.chat import Message, Picture
@@ -46,7 +46,7 @@ def refuse_to_send(video: Video, settings: ModelSettings) -> None:
 
 
 def messages(
-    rows: Rows, count: int, place: Place, ask: templates.Prompt, more: Mapping[str, Any]
+    rows: Rows, count: int, folder: WorkspaceFolder, ask: templates.Prompt, more: Mapping[str, Any]
 ) -> tuple[Message, ...]:
     """Return what is sent about a clip: the rules, `count` keyframes with their times, the question last."""
     clip = rows.one(Clip)
@@ -54,7 +54,7 @@ def messages(
     parts: list[str | Picture] = []
     for number, frame in enumerate(choose(rows[Frame], rows[Turn], count), start=1):
         moment = {"number": number, "seconds": (frame.t_us - clip.start_us) / 1e6}
-        parts += [ask.render("frame", **variables, frame=moment), _picture(place, frame)]
+        parts += [ask.render("frame", **variables, frame=moment), _picture(folder, frame)]
     parts.append(ask.render("question", **variables))
     return (
         Message("system", (ask.render("system", **variables),)),
@@ -118,9 +118,9 @@ def choose(frames: Sequence[Frame], turns: Sequence[Turn], count: int) -> list[F
     return sorted(chosen, key=lambda frame: frame.t_us)
 
 
-def _picture(place: Place, frame: Frame) -> Picture:
+def _picture(folder: WorkspaceFolder, frame: Frame) -> Picture:
     try:
-        jpeg = place.media_path(frame.media).read_bytes()
+        jpeg = folder.media_path(frame.media).read_bytes()
     except OSError as error:
         raise RowError(
             f"the keyframe {frame.media} can't be read: {error.strerror}",

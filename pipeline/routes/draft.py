@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.store import Store
 from pipeline.errors import UserError
@@ -61,7 +61,7 @@ class RouteReply(BaseModel):
 class Service:
     """What drafting needs besides rows: templates by name, a language, and for a model the way to it."""
 
-    place: Place
+    folder: WorkspaceFolder
     prompts: dict[str, templates.Prompt]
     said: wording.Wording
     client: Client | None
@@ -70,19 +70,19 @@ class Service:
 
 @asynccontextmanager
 async def opens(
-    settings: DraftSettings, place: Place, wire: Wire | None = None
+    settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[Service]:
     """Load the templates and, for a model, open the journal and the way to the server."""
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
     said, room = wording.load(settings.language), asyncio.Semaphore(settings.in_flight)
     if settings.provider == "motion":
-        yield Service(place, prompts, said, None, room)
+        yield Service(folder, prompts, said, None, room)
     else:
-        async with connect(settings, place, wire) as client:
-            yield Service(place, prompts, said, client, room)
+        async with connect(settings, folder, wire) as client:
+            yield Service(folder, prompts, said, client, room)
 
 
-def depends(settings: DraftSettings, place: Place) -> str:
+def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the templates and words in use: a changed prompt redoes the drafts."""
     parts = [templates.load(name).sha256 for name in _TEMPLATES[settings.provider]]
     said = wording.load(settings.language)
@@ -110,7 +110,7 @@ async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row
         return [await _by_model(rows, settings, service, service.client)]
 
 
-def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Estimate:
+def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFolder) -> Estimate:
     """Return what drafting these clips would take; nothing is sent."""
     if settings.provider == "motion":
         return Estimate("")
@@ -119,9 +119,9 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, place: Place) -> Es
     units = list(units)
     allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    service = Service(place, prompts, wording.load(settings.language), None, asyncio.Semaphore())
+    service = Service(folder, prompts, wording.load(settings.language), None, asyncio.Semaphore())
     questions = (question(rows, settings, service) for rows in allowed)
-    return estimated(questions, settings, place, withheld=len(units) - len(allowed))
+    return estimated(questions, settings, folder, withheld=len(units) - len(allowed))
 
 
 async def _by_model(rows: Rows, settings: DraftSettings, service: Service, client: Client) -> Route:
@@ -158,7 +158,7 @@ def question(rows: Rows, settings: DraftSettings, service: Service) -> Question[
     ask, repair = service.prompts["route.j2"], service.prompts["repair.j2"]
     more = {"schema": schema, "language": service.said.name}
     return Question(
-        messages=messages(rows, settings.frames, service.place, ask, more),
+        messages=messages(rows, settings.frames, service.folder, ask, more),
         answer=RouteReply,
         problems=lambda reply: problems_of(reply, clip),
         repair=lambda problems: repair_text(repair, problems, schema),

@@ -158,8 +158,8 @@ class Flip:
     def apply(self, told: list[str], turned: Sequence[str]) -> None:
         """Flip it in place; a turn to the other side is told as the way back tells it: `turned`."""
         if self.kind == "turn":
-            (place,) = self.shown
-            told[place] = turned[place]
+            (index,) = self.shown
+            told[index] = turned[index]
         else:
             first, second = self.shown
             told[first], told[second] = told[second], told[first]
@@ -211,9 +211,9 @@ def squares(route: Telling, category: Category, apart_us: int) -> list[Square]:
         return list(_turn_squares(route.turns, apart_us))
     facts = route.of(category)[:_MOST_MARKS]
     pairs = [
-        (place, place + 1)
-        for place in range(len(facts) - 1)
-        if facts[place + 1].at_us - facts[place].at_us >= apart_us
+        (index, index + 1)
+        for index in range(len(facts) - 1)
+        if facts[index + 1].at_us - facts[index].at_us >= apart_us
     ]
     found = [s for s in _order_squares(facts, pairs) if _once(s, route) or _sound(s, route)]
     return found or [s for s in _mixed_squares(facts, pairs, route.turns) if _sound(s, route)]
@@ -221,7 +221,7 @@ def squares(route: Telling, category: Category, apart_us: int) -> list[Square]:
 
 def _turn_squares(turns: list[Mark], apart_us: int) -> Iterator[Square]:
     shown = tuple(turns)
-    sided = [place for place, mark in enumerate(shown[:_MOST_MARKS]) if mark.there != mark.back]
+    sided = [index for index, mark in enumerate(shown[:_MOST_MARKS]) if mark.there != mark.back]
     for first, second in combinations(sided, 2):
         if turns[second].at_us - turns[first].at_us >= apart_us:
             yield Square(shown, (_turn_flip(first, first), _turn_flip(second, second)))
@@ -230,7 +230,7 @@ def _turn_squares(turns: list[Mark], apart_us: int) -> Iterator[Square]:
 def _order_squares(facts: list[Mark], pairs: list[tuple[int, int]]) -> Iterator[Square]:
     for one, other in combinations(pairs, 2):
         if one[1] < other[0]:
-            marks = tuple(facts[place] for place in (*one, *other))
+            marks = tuple(facts[index] for index in (*one, *other))
             yield Square(marks, (_order_flip(one, (0, 1)), _order_flip(other, (2, 3))))
 
 
@@ -238,7 +238,7 @@ def _mixed_squares(
     facts: list[Mark], pairs: list[tuple[int, int]], turns: list[Mark]
 ) -> Iterator[Square]:
     for pair in pairs:
-        for place, turn in enumerate(turns[:_MOST_MARKS]):
+        for index, turn in enumerate(turns[:_MOST_MARKS]):
             if turn.there == turn.back:
                 continue
             marks = sorted((facts[pair[0]], facts[pair[1]], turn), key=lambda mark: mark.when)
@@ -246,13 +246,13 @@ def _mixed_squares(
             (third,) = {0, 1, 2} - set(where)
             yield Square(
                 tuple(marks),
-                (_order_flip(pair, (where[0], where[1])), _turn_flip(place, third)),
+                (_order_flip(pair, (where[0], where[1])), _turn_flip(index, third)),
             )
 
 
 @cache  # a few hundred of them serve all clips
-def _turn_flip(place: int, shown: int) -> Flip:
-    return Flip(f"turn:{place}", "turn", (shown,))
+def _turn_flip(index: int, shown: int) -> Flip:
+    return Flip(f"turn:{index}", "turn", (shown,))
 
 
 @cache

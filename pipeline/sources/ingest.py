@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError
 from pipeline.sources.narrations import Line, NarrationError
@@ -23,7 +23,7 @@ _LEAST_RATE = 0.2  # pictures a second
 _FACTS = ("landmark", "action", "undo")
 
 
-def run(rows: Rows, settings: IngestSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Turn one Source into a Probe and its Narrations; a refusal is a RowError.
 
     A sidecar that can't be read is a rejection of its own: the video goes on without it.

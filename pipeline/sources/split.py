@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError, plain
 from pipeline.sources.rows import Probe, Split, SplitLabel, Video
@@ -20,7 +20,7 @@ _LARGE_GROUP = 0.3  # of the footage: above it one scene or wearer decides what 
 _FEW = 3  # of so few videos each is more than that
 
 
-def run(rows: Rows, settings: SplitSettings, place: Place) -> Iterator[Row]:
+def run(rows: Rows, settings: SplitSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Turn all Probes into Videos with a split each; duplicates and contradictions are rejections."""
     assigned = {label.label: label for label in rows.before(SplitLabel)}
     known = {video.video_id: video for video in rows.before(Video)}

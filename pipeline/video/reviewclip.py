@@ -15,7 +15,7 @@ from pathlib import Path
 import ffmpeg
 import imageio_ffmpeg
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError
 from pipeline.review.settings import ReviewSettings
 
@@ -44,14 +44,14 @@ def clip_name(video_id: str, start_us: int, end_us: int, form: Form) -> str:
 
 
 def keep_clip(
-    place: Place, path: Path, video_id: str, start_us: int, end_us: int, form: Form
+    folder: WorkspaceFolder, path: Path, video_id: str, start_us: int, end_us: int, form: Form
 ) -> str:
     """Cut a clip into the media folder unless it is there, and return its media name.
 
     Raises RowError when the video is gone or ffmpeg can't cut it.
     """
     name = clip_name(video_id, start_us, end_us, form)
-    target = place.media_path(name)
+    target = folder.media_path(name)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         cut(path, start_us, end_us, form, target)

@@ -14,7 +14,7 @@ import pytest
 from factories import clip, video
 from pydantic import Field
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings, Settings
@@ -37,7 +37,7 @@ def remark(unit: str, message: str) -> Finding:
     return Finding(unit_kind="clip", unit=unit, kind="k", severity="info", message=message)
 
 
-def one_remark(rows: Rows, settings: WordSettings, place: Place) -> Iterator[Row]:
+def one_remark(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> Iterator[Row]:
     """Behave as the clip's id says."""
     name = rows.one(Clip).clip_id
     if "reject" in name:
@@ -50,7 +50,7 @@ def one_remark(rows: Rows, settings: WordSettings, place: Place) -> Iterator[Row
         raise UserError("there", "can't go on", "mend it")
     if "bug" in name:
         raise KeyError(name)
-    with (place.root / "calls").open("a", encoding="utf-8") as calls:
+    with (folder.root / "calls").open("a", encoding="utf-8") as calls:
         calls.write(f"{name}\n")
     yield remark(name, settings.word)
 
@@ -85,14 +85,14 @@ def go(
 
 def called(store: Store) -> list[str]:
     """Return the clips that were worked on since the last time this was asked."""
-    path = store.place.root / "calls"
+    path = store.folder.root / "calls"
     names = path.read_text(encoding="utf-8").split() if path.exists() else []
     path.unlink(missing_ok=True)
     return sorted(names)
 
 
 def table(store: Store) -> list[tuple[str, str]]:
-    path = store.place.tables / "findings.parquet"
+    path = store.folder.tables / "findings.parquet"
     return pl.read_parquet(path).select("unit", "message").rows()
 
 
@@ -139,7 +139,7 @@ def test_an_operational_setting_redoes_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": 2}, {"depends": lambda settings, place: "another template"}]
+    "change", [{"version": 2}, {"depends": lambda settings, folder: "another template"}]
 )
 def test_a_new_version_or_another_template_redoes_all(store: Store, change: dict[str, Any]) -> None:
     given(store, "a")
@@ -165,7 +165,7 @@ def test_a_field_that_is_not_heeded_redoes_nothing(store: Store) -> None:
 def test_a_unit_sees_its_own_rows_only(store: Store) -> None:
     seen: dict[str, list[str]] = {}
 
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         seen[rows.one(Clip).clip_id] = [rows.one(Video).video_id]
         seen[rows.one(Clip).clip_id] += [turn.clip_id for turn in rows[Turn]]
         return []
@@ -182,7 +182,7 @@ def test_a_unit_sees_its_own_rows_only(store: Store) -> None:
 def test_a_stage_sees_no_rows_of_later_stages(store: Store) -> None:
     seen = []
 
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         seen.append(len(rows[Finding]))
         return []
 
@@ -210,7 +210,7 @@ def test_refused_units_are_told_and_not_tried_again(store: Store) -> None:
     assert (row.stage, row.unit, row.what) == ("remark", "c_reject", "not usable")
     calls: list[str] = []
 
-    def count(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def count(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         calls.append(rows.one(Clip).clip_id)
         return []
 
@@ -222,7 +222,7 @@ def test_failed_units_are_tried_again(store: Store) -> None:
     given(store, "fail")
     assert go(store).failed == 1
 
-    def works(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def works(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         return [remark(rows.one(Clip).clip_id, "at last")]
 
     assert go(store, replace(STAGE, run=works)).new == 1
@@ -247,13 +247,13 @@ def test_rejections_never_count_as_failures(store: Store) -> None:
 def test_the_order_of_units_does_not_matter(tmp_path: Path) -> None:
     made = []
     for number, names in enumerate((["a", "b", "reject"], ["reject", "b", "a"])):
-        place = Place(tmp_path / str(number))
-        place.root.mkdir()
-        store = Store(place)
+        folder = WorkspaceFolder(tmp_path / str(number))
+        folder.root.mkdir()
+        store = Store(folder)
         for name in names:
             given(store, name)
             go(store)
-        made.append({path.name: path.read_bytes() for path in place.tables.iterdir()})
+        made.append({path.name: path.read_bytes() for path in folder.tables.iterdir()})
         store.close()
     assert made[0] == made[1]
 
@@ -261,7 +261,7 @@ def test_the_order_of_units_does_not_matter(tmp_path: Path) -> None:
 def test_a_stage_that_remembers_sees_its_own_last_rows(store: Store) -> None:
     seen = []
 
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         seen.append([row.message for row in rows.before(Finding)])
         return [remark("c_a", settings.word)]
 
@@ -278,7 +278,7 @@ def test_a_stage_that_remembers_sees_its_own_last_rows(store: Store) -> None:
 def test_a_run_with_nothing_to_do_reads_none_of_its_last_rows(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         return [remark("c_a", f"{len(rows.before(Finding))} before")]
 
     stage = replace(STAGE, run=look, per=None, remembers=(Finding,))
@@ -294,7 +294,7 @@ def test_a_run_with_nothing_to_do_reads_none_of_its_last_rows(
 
 
 def test_a_row_error_after_some_rows_is_a_rejection_without_them(store: Store) -> None:
-    def some(rows: Rows, settings: WordSettings, place: Place) -> Iterator[Row]:
+    def some(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> Iterator[Row]:
         yield remark("c_a", "first")
         raise RowError("not usable", "use another")
 
@@ -305,7 +305,7 @@ def test_a_row_error_after_some_rows_is_a_rejection_without_them(store: Store) -
 
 
 def test_a_stage_that_forgets_sees_nothing_of_its_last_rows(store: Store) -> None:
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         assert rows.before(Finding) == ()
         return [remark("c_a", settings.word)]
 
@@ -359,12 +359,12 @@ async def async_remark(rows: Rows, settings: WordSettings, service: Any) -> list
 
 
 @asynccontextmanager
-async def service(settings: WordSettings, place: Place) -> AsyncIterator[str]:
-    (place.root / "opened").touch()
+async def service(settings: WordSettings, folder: WorkspaceFolder) -> AsyncIterator[str]:
+    (folder.root / "opened").touch()
     try:
         yield "served"
     finally:
-        (place.root / "shut").touch()
+        (folder.root / "shut").touch()
 
 
 ASYNC = replace(STAGE, run=async_remark, opens=service)
@@ -375,33 +375,33 @@ def test_an_async_stage_uses_what_it_opens(store: Store) -> None:
     summary = go(store, ASYNC)
     assert (summary.new, summary.failed) == (2, 1)
     assert table(store) == [("c_a", "served"), ("c_b", "served")]
-    assert (store.place.root / "shut").exists()
+    assert (store.folder.root / "shut").exists()
 
 
 def test_nothing_is_opened_when_nothing_is_to_do(store: Store) -> None:
     given(store, "a")
     go(store, ASYNC)
-    (store.place.root / "opened").unlink()
+    (store.folder.root / "opened").unlink()
     go(store, ASYNC)
-    assert not (store.place.root / "opened").exists()
+    assert not (store.folder.root / "opened").exists()
 
 
 def test_an_async_stage_without_a_service_gets_the_place(store: Store) -> None:
     given(store, "a")
     go(store, replace(ASYNC, opens=None))
     ((_, message),) = table(store)
-    assert str(store.place.root) in message
+    assert str(store.folder.root) in message
 
 
 def test_an_error_for_the_user_comes_bare_out_of_the_event_loop(store: Store) -> None:
     given(store, "a", "stop1", "stop2")
     with pytest.raises(UserError, match="can't go on"):
         go(store, ASYNC)
-    assert (store.place.root / "shut").exists()
+    assert (store.folder.root / "shut").exists()
 
 
 @asynccontextmanager
-async def service_with_tasks(settings: WordSettings, place: Place) -> AsyncIterator[str]:
+async def service_with_tasks(settings: WordSettings, folder: WorkspaceFolder) -> AsyncIterator[str]:
     async with asyncio.TaskGroup():
         yield "served"
 
@@ -413,7 +413,7 @@ def test_it_comes_bare_through_a_service_that_has_tasks_of_its_own(store: Store)
 
 
 @asynccontextmanager
-async def no_service(settings: WordSettings, place: Place) -> AsyncIterator[str]:
+async def no_service(settings: WordSettings, folder: WorkspaceFolder) -> AsyncIterator[str]:
     raise UserError("the server", "no key", "set it")
     yield ""
 
@@ -450,7 +450,7 @@ def test_warnings_of_a_worker_reach_stderr(store: Store, capfd: pytest.CaptureFi
     assert capfd.readouterr().err.count("warning: mind c_") == 2
 
 
-def warn(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+def warn(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
     logging.getLogger("worker").warning("mind %s", rows.one(Clip).clip_id)
     return []
 
@@ -460,7 +460,7 @@ def test_a_unit_remembers_its_own_rows_alone_and_is_not_redone_for_what_people_j
 ) -> None:
     seen: list[list[str]] = []
 
-    def look(rows: Rows, settings: WordSettings, place: Place) -> list[Row]:
+    def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         seen.append([row.clip_id for row in rows.before(JudgedClip)])
         return []
 

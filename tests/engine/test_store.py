@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine.arrow import arrow_schema
-from pipeline.engine.folder import Place, write_atomic
+from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store, opened
 from pipeline.engine.tables import TABLES
@@ -28,13 +28,13 @@ def finding(unit: str, message: str = "doubt") -> Finding:
 def test_tables_are_sorted_by_key_whatever_the_order_of_finishing(tmp_path: Path) -> None:
     made = []
     for number, order in enumerate((["a", "b", "c"], ["c", "a", "b"])):
-        place = Place(tmp_path / str(number))
-        place.root.mkdir()
-        with opened(place) as store:
+        folder = WorkspaceFolder(tmp_path / str(number))
+        folder.root.mkdir()
+        with opened(folder) as store:
             for name in order:
                 store.finish("frames", name, "key", "done", [factories.clip(name)])
             store.rebuild()
-        made.append({path.name: path.read_bytes() for path in place.tables.iterdir()})
+        made.append({path.name: path.read_bytes() for path in folder.tables.iterdir()})
     assert made[0] == made[1]
     assert set(made[0]) == {f"{name}.parquet" for name in TABLES}
 
@@ -64,7 +64,7 @@ def test_many_rows_of_one_unit_come_back_as_they_were(store: Store) -> None:
     store.finish("check", "all", "1", "done", reversed(rows))
     assert store.rows(Finding) == rows
     store.rebuild()
-    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    table = pl.read_parquet(store.folder.tables / "findings.parquet")
     assert table["message"].to_list() == [row.message for row in rows]
     marks = store.marks(Finding, ["check"])
     assert len(marks) == len(rows)
@@ -81,7 +81,7 @@ def test_a_table_is_written_in_parts_whatever_the_units(
     for unit, some in (("odd", texts[1::2]), ("even", texts[::2])):
         store.finish("check", unit, "1", "done", [finding("c_a", text) for text in some[::-1]])
     store.rebuild()
-    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    table = pl.read_parquet(store.folder.tables / "findings.parquet")
     assert table["message"].to_list() == texts
 
 
@@ -106,7 +106,7 @@ def test_forgetting_takes_the_rows_along_and_the_table_follows(store: Store) -> 
     store.rebuild()
     store.forget("check", ["c_a", "never there"])
     store.rebuild()
-    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    table = pl.read_parquet(store.folder.tables / "findings.parquet")
     assert table["unit"].to_list() == ["c_b"]
     assert store.keys("check") == {"c_b": "1"}
 
@@ -114,17 +114,17 @@ def test_forgetting_takes_the_rows_along_and_the_table_follows(store: Store) -> 
 def test_only_tables_that_changed_are_written_again(store: Store) -> None:
     store.finish("frames", "v_a", "1", "done", [factories.clip()])
     store.rebuild()
-    before = {path.name: path.stat().st_ino for path in store.place.tables.iterdir()}
+    before = {path.name: path.stat().st_ino for path in store.folder.tables.iterdir()}
     store.finish("check", "c_a", "1", "done", [finding("c_a")])
     store.rebuild()
-    after = {path.name: path.stat().st_ino for path in store.place.tables.iterdir()}
+    after = {path.name: path.stat().st_ino for path in store.folder.tables.iterdir()}
     assert {name for name in after if after[name] != before[name]} == {"findings.parquet"}
 
 
 def test_a_table_that_was_deleted_comes_back(store: Store) -> None:
     store.finish("frames", "v_a", "1", "done", [factories.clip()])
     store.rebuild()
-    path = store.place.tables / "clips.parquet"
+    path = store.folder.tables / "clips.parquet"
     before = path.read_bytes()
     path.unlink()
     store.rebuild()
@@ -134,7 +134,7 @@ def test_a_table_that_was_deleted_comes_back(store: Store) -> None:
 def test_a_table_has_the_schema_of_its_rows_even_when_it_is_empty(store: Store) -> None:
     store.rebuild()
     for name, kind in TABLES.items():
-        found = pq.read_schema(store.place.tables / f"{name}.parquet")
+        found = pq.read_schema(store.folder.tables / f"{name}.parquet")
         assert found.equals(arrow_schema(kind)), name
 
 
@@ -152,28 +152,30 @@ def test_odd_texts_come_back_as_they_were(store: Store) -> None:
     store.finish("check", "c_a", "1", "done", [finding("c_a", text) for text in texts])
     assert sorted(row.message for row in store.rows(Finding)) == sorted(texts)
     store.rebuild()
-    table = pl.read_parquet(store.place.tables / "findings.parquet")
+    table = pl.read_parquet(store.folder.tables / "findings.parquet")
     assert sorted(table["message"].to_list()) == sorted(texts)
 
 
-def test_media_are_kept_once_by_content(place: Place) -> None:
-    name = place.keep(b"picture", ".jpg")
-    first = place.media_path(name).stat()
-    assert place.keep(b"picture", ".jpg") == name
-    assert place.media_path(name).stat().st_mtime_ns == first.st_mtime_ns
-    assert place.keep(b"another", ".jpg") != name
-    place.media_path(name).write_bytes(b"pic")  # torn by a crash of the machine
-    place.keep(b"picture", ".jpg")
-    assert place.media_path(name).read_bytes() == b"picture"
+def test_media_are_kept_once_by_content(folder: WorkspaceFolder) -> None:
+    name = folder.keep(b"picture", ".jpg")
+    first = folder.media_path(name).stat()
+    assert folder.keep(b"picture", ".jpg") == name
+    assert folder.media_path(name).stat().st_mtime_ns == first.st_mtime_ns
+    assert folder.keep(b"another", ".jpg") != name
+    folder.media_path(name).write_bytes(b"pic")  # torn by a crash of the machine
+    folder.keep(b"picture", ".jpg")
+    assert folder.media_path(name).read_bytes() == b"picture"
 
 
-def test_the_secret_is_drawn_once_and_for_the_owner_alone(place: Place, tmp_path: Path) -> None:
-    secret = place.secret()
-    assert place.secret() == secret
+def test_the_secret_is_drawn_once_and_for_the_owner_alone(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
+    secret = folder.secret()
+    assert folder.secret() == secret
     assert len(secret) >= 32
-    assert stat.S_IMODE((place.root / "secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder.root / "secret").stat().st_mode) == 0o600
     (tmp_path / "other").mkdir()
-    assert Place(tmp_path / "other").secret() != secret
+    assert WorkspaceFolder(tmp_path / "other").secret() != secret
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
@@ -194,25 +196,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
 
 
 def test_two_commands_at_once_in_one_workspace(store: Store) -> None:
-    with pytest.raises(UserError, match="another egost command") as told, opened(store.place):
+    with pytest.raises(UserError, match="another egost command") as told, opened(store.folder):
         pass
     assert told.value.exit_code == 2
 
 
-def test_the_lock_ends_with_the_command(place: Place) -> None:
+def test_the_lock_ends_with_the_command(folder: WorkspaceFolder) -> None:
     for _ in range(2):
-        with opened(place):
+        with opened(folder):
             pass
 
 
-def test_a_damaged_database_is_told(place: Place) -> None:
-    (place.root / "done.sqlite").write_bytes(b"not a database, certainly" * 100)
-    with pytest.raises(UserError, match=r"done\.sqlite"), opened(place):
+def test_a_damaged_database_is_told(folder: WorkspaceFolder) -> None:
+    (folder.root / "done.sqlite").write_bytes(b"not a database, certainly" * 100)
+    with pytest.raises(UserError, match=r"done\.sqlite"), opened(folder):
         pass
 
 
 def test_the_database_is_written_ahead(store: Store) -> None:
-    with sqlite3.connect(store.place.root / "done.sqlite") as reader:
+    with sqlite3.connect(store.folder.root / "done.sqlite") as reader:
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     reader.close()
 
@@ -220,7 +222,7 @@ def test_the_database_is_written_ahead(store: Store) -> None:
 def test_a_reader_sees_either_the_old_table_or_the_new_one(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = store.place.tables / "clips.parquet"
+    path = store.folder.tables / "clips.parquet"
     store.finish("frames", "v_a", "1", "done", [factories.clip("a")])
     store.rebuild()
     seen = []
@@ -240,10 +242,10 @@ def test_a_database_that_a_full_disk_shuts_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "done.sqlite").mkdir()  # SQLite can't open that either
-    with pytest.raises(UserError, match="can't be opened"), opened(Place(tmp_path)):
+    with pytest.raises(UserError, match="can't be opened"), opened(WorkspaceFolder(tmp_path)):
         pass
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
-    with pytest.raises(OSError, match=r"done\.sqlite") as full, opened(Place(tmp_path)):
+    with pytest.raises(OSError, match=r"done\.sqlite") as full, opened(WorkspaceFolder(tmp_path)):
         pass
     assert full.value.errno == errno.ENOSPC

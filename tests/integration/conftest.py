@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from needs import missing
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio import install as labelstudio_install
@@ -25,14 +25,14 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
-def server_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("workspace"))
-    place.media.mkdir()
-    return place
+def server_place(tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
+    folder = WorkspaceFolder(tmp_path_factory.mktemp("workspace"))
+    folder.media.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def server(server_place: Place) -> Iterator[Server]:
+def server(server_place: WorkspaceFolder) -> Iterator[Server]:
     try:
         labelstudio_install.environment()
     except UserError as error:

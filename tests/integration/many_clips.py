@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import Summary
@@ -19,7 +19,7 @@ STAGE = next(stage for stage in STAGES if stage.name == "draft")
 
 def fill(store: Store, count: int, videos: int = 1) -> None:
     """Put videos with many clips, no two of which ask the same; each video is a group of its own."""
-    shown = frames(store.place)
+    shown = frames(store.folder)
     rows: list[Any] = [
         video(seconds=20 * count).model_copy(
             update={"video_id": f"v{number + 1}", "split_group": f"g{number}"}
@@ -45,8 +45,8 @@ def draft_all(store: Store, url: str, **changes: Any) -> Summary:
 
 
 def main(folder: str, url: str, count: str) -> None:
-    place = Place(Path(folder))
-    with opened(place) as store:
+    workspace = WorkspaceFolder(Path(folder))
+    with opened(workspace) as store:
         if not store.rows(Clip):
             fill(store, int(count))
         draft_all(store, url)

@@ -12,7 +12,7 @@ from walked import clip, draft, rows, steps
 
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.client import LabelStudioClient
@@ -71,7 +71,11 @@ def all_in_view(page: Page) -> None:
 
 
 def test_a_person_answers_an_item(
-    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
 ):
     settings = AuditSettings(project="test item page", overlap=1)
     one = clip("asked")
@@ -105,7 +109,11 @@ def test_a_person_answers_an_item(
 
 
 def test_two_people_confirm_an_open_item_that_a_model_wrote(
-    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
 ):
     settings = AuditSettings(project="test open item", overlap=2, sample=1)
     one = clip("open")
@@ -164,7 +172,11 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
 
 
 def test_a_third_person_rules_between_two_versions(
-    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
 ):
     settings = ReviewSettings(project="test adjudication", agree=2, overlap=2, planted=0)
     name = "disputed"
@@ -211,7 +223,7 @@ def test_a_third_person_rules_between_two_versions(
 
 
 def test_what_is_deleted_or_edited_on_the_server(
-    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test deleted", agree=1, overlap=1, planted=0)
     names = ["stays", "goes"]

@@ -13,7 +13,7 @@ from walked import clip, draft, rows, steps
 
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio import accounts
@@ -34,7 +34,7 @@ TRUE = steps("straight", "left", "straight", landmark='the "red" <b>door</b> | a
 WRONG = steps("straight", "right", "straight", landmark='the "red" <b>door</b> | and bar \\')
 
 
-def test_start_again_finds_the_same_server(server: Server, server_place: Place):
+def test_start_again_finds_the_same_server(server: Server, server_place: WorkspaceFolder):
     assert labelstudio_server.start(server_place) == server
     assert labelstudio_server.status(server_place) == server
     assert oct((server_place.root / "label-studio" / "secrets.json").stat().st_mode)[-3:] == "600"
@@ -50,11 +50,11 @@ def test_wrong_token_and_stranger_ports_are_told_apart(server: Server):
 def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
     port = int(server.url.rsplit(":", 1)[1])
     with pytest.raises(UserError, match="another program listens there"):
-        labelstudio_server.start(Place(tmp_path), port)
+        labelstudio_server.start(WorkspaceFolder(tmp_path), port)
 
 
 def test_only_media_are_served_and_only_to_people_who_logged_in(
-    client: LabelStudioClient, server: Server, server_place: Place
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder
 ):
     number = client.project("media alone", "<View><Text name='t' value='$t'/></View>", 1)
     client.serve(number, labelstudio_server.media_folder(server_place))
@@ -75,7 +75,7 @@ def test_only_media_are_served_and_only_to_people_who_logged_in(
 
 
 def test_push_work_pull(
-    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test push and pull", agree=1, overlap=1, planted=0)
     names = ["right", "wrong"]
@@ -122,7 +122,7 @@ def test_push_work_pull(
 
 
 def test_skips_come_back(
-    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test skips", agree=1, overlap=1, planted=0)
     seen = rows(server_place, tmp_path, [draft(clip("skipped"), TRUE)], ["skipped"])
@@ -133,12 +133,14 @@ def test_skips_come_back(
     assert (found.verdict.verdict, found.verdict.by) == ("skip", "script")
 
 
-def test_a_deleted_project_says_what_to_do(client: LabelStudioClient, server_place: Place):
+def test_a_deleted_project_says_what_to_do(
+    client: LabelStudioClient, server_place: WorkspaceFolder
+):
     with pytest.raises(UserError, match="egost review push"):
         review.status(client, ReviewSettings(project="never made"), server_place)
 
 
-def test_a_personal_token_serves_as_well(server: Server, server_place: Place):
+def test_a_personal_token_serves_as_well(server: Server, server_place: WorkspaceFolder):
     with accounts.session(server.url) as session:
         session.get("/user/login/")
         form = {"email": server.user, "password": server.password}
@@ -163,7 +165,7 @@ def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
 
 
 def test_two_people_see_each_clip_and_a_third_none(
-    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test overlap", agree=2, overlap=2, planted=0)
     seen = rows(server_place, tmp_path, [draft(clip("twice"), WRONG)], ["twice"])
@@ -195,26 +197,26 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(sending, "_AHEAD", 1)  # or all pages might go out in one post
-    place = Place(tmp_path / "workspace")
-    place.media.mkdir(parents=True)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    folder.media.mkdir(parents=True)
     names = [f"walk {number}" for number in range(120)]
     drafts = [draft(clip(name), TRUE) for name in names]
-    seen = rows(place, tmp_path, drafts, names, frames=1)
+    seen = rows(folder, tmp_path, drafts, names, frames=1)
     settings = ReviewSettings(project="test killed", agree=1, overlap=1, planted=0)
     movie = reviewclip.keep_clip(
-        place, tmp_path / "walk.mp4", "any", 0, 3_000_000, reviewclip.Form(160)
+        folder, tmp_path / "walk.mp4", "any", 0, 3_000_000, reviewclip.Form(160)
     )
     for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
         one = clip(name)
-        path = place.media_path(
+        path = folder.media_path(
             reviewclip.clip_name(
                 one.video_id, one.start_us, one.end_us, reviewclip.Form.of(settings)
             )
         )
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(place.media_path(movie).read_bytes())
+        path.write_bytes(folder.media_path(movie).read_bytes())
     try:
-        server = labelstudio_server.start(place, _free_port())
+        server = labelstudio_server.start(folder, _free_port())
         client = labelstudio.connect(server.url, server.token)
 
         def kill(done: int, total: int) -> None:
@@ -222,45 +224,45 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
                 os.kill(server.pid, signal.SIGKILL)
 
         with pytest.raises(UserError, match="no Label Studio answers"):
-            review.push(client, seen, settings, place, kill)
-        again = labelstudio_server.start(place)
+            review.push(client, seen, settings, folder, kill)
+        again = labelstudio_server.start(folder)
         client = labelstudio.connect(again.url, again.token)
-        done = review.push(client, seen, settings, place)
+        done = review.push(client, seen, settings, folder)
         assert 0 < done.kept < 120
         tasks = client.tasks(client.project(settings.project, review.routepage.label_config(), 1))
         assert sorted(task.data["clip_id"] for task in tasks) == sorted(
             one.clip_id for one in seen[Clip]
         )
     finally:
-        labelstudio_server.stop(place)
+        labelstudio_server.stop(folder)
 
 
 def test_a_server_killed_during_pull_leaves_each_annotation_one_row(tmp_path: Path):
-    place = Place(tmp_path / "workspace")
-    place.media.mkdir(parents=True)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    folder.media.mkdir(parents=True)
     names = ["one", "two", "three"]
-    seen = rows(place, tmp_path, [draft(clip(name), TRUE) for name in names], names, frames=1)
+    seen = rows(folder, tmp_path, [draft(clip(name), TRUE) for name in names], names, frames=1)
     settings = ReviewSettings(project="test killed pull", agree=1, overlap=1, planted=0)
     truths = {clip(name).clip_id: Truth(TRUE) for name in names}
     try:
-        server = labelstudio_server.start(place, _free_port())
+        server = labelstudio_server.start(folder, _free_port())
         client = labelstudio.connect(server.url, server.token)
-        review.push(client, seen, settings, place)
+        review.push(client, seen, settings, folder)
         one = reviewers.join(server, client, "careful")
         reviewers.work(one, settings.project, truths)
-        found = review.pull(client, (), settings, place)
+        found = review.pull(client, (), settings, folder)
         first = next(found)
         os.kill(server.pid, signal.SIGKILL)
         with pytest.raises(UserError, match="no Label Studio answers"):
-            list(review.pull(client, [first.verdict], settings, place))
-        again = labelstudio_server.start(place)
+            list(review.pull(client, [first.verdict], settings, folder))
+        again = labelstudio_server.start(folder)
         client = labelstudio.connect(again.url, again.token)
-        pulled = list(review.pull(client, [first.verdict], settings, place))
+        pulled = list(review.pull(client, [first.verdict], settings, folder))
         ids = [one.annotation_id for one in pulled]
         assert len(ids) == len(set(ids)) == 3
         assert first.annotation_id in ids
     finally:
-        labelstudio_server.stop(place)
+        labelstudio_server.stop(folder)
 
 
 def _free_port() -> int:
@@ -270,19 +272,19 @@ def _free_port() -> int:
 
 
 def test_media_reach_a_server_that_serves_no_folder_of_ours(
-    client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test uploads", agree=1, overlap=1, planted=0, url=server.url)
-    place = Place(tmp_path / "elsewhere")
-    place.media.mkdir(parents=True)
-    seen = rows(place, tmp_path, [draft(clip("far"), TRUE)], ["far"])
-    assert review.push(client, seen, settings, place).new == 1
+    folder = WorkspaceFolder(tmp_path / "elsewhere")
+    folder.media.mkdir(parents=True)
+    seen = rows(folder, tmp_path, [draft(clip("far"), TRUE)], ["far"])
+    assert review.push(client, seen, settings, folder).new == 1
     number = client.find(settings.project) or 0
     (task,) = client.tasks(number)
     sources = [task.data["clip"], *re.findall(r"src='([^']+)'", task.data["frames"])]
     assert len(sources) == 9
     headers = {"Authorization": f"Token {server.token}"}
-    ours = {path.read_bytes() for path in place.media.rglob("*.*")}
+    ours = {path.read_bytes() for path in folder.media.rglob("*.*")}
     for source in sources:
         assert httpx.get(server.url + source, headers=headers).content in ours
         assert httpx.get(server.url + source).status_code in (401, 403)
@@ -291,6 +293,6 @@ def test_media_reach_a_server_that_serves_no_folder_of_ours(
     shelf = client.find("egost media") or 0
     before = client.uploads(shelf)
     assert len(before) == 9
-    assert review.push(client, seen, settings, place).kept == 1
+    assert review.push(client, seen, settings, folder).kept == 1
     assert client.uploads(shelf) == before
     assert list(client.tasks(shelf)) == []

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from needs import missing
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
 from pipeline.questions import write
 from pipeline.questions.rows import Written
@@ -131,7 +131,7 @@ def server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     return workspace(tmp_path / "w")
 
 
@@ -146,52 +146,54 @@ def settings(server: str, **changes: Any) -> DraftSettings:
     return DraftSettings(provider="openai", **given)
 
 
-def run(stage: Any, place: Place, units: Sequence[Rows], chosen: DraftSettings) -> list[Row]:
+def run(
+    stage: Any, folder: WorkspaceFolder, units: Sequence[Rows], chosen: DraftSettings
+) -> list[Row]:
     async def all_of_them() -> list[Row]:
-        async with stage.opens(chosen, place) as service:
+        async with stage.opens(chosen, folder) as service:
             found = await asyncio.gather(*(stage.run(unit, chosen, service) for unit in units))
             return [row for one in found for row in one]
 
     return asyncio.run(all_of_them())
 
 
-def test_a_route_with_its_tokens_is_bought_once(server: str, place: Place) -> None:
+def test_a_route_with_its_tokens_is_bought_once(server: str, folder: WorkspaceFolder) -> None:
     before = answered(server)
-    (found,) = run(draft, place, [rows(place)], settings(server))
+    (found,) = run(draft, folder, [rows(folder)], settings(server))
     assert isinstance(found, Route)
     assert [step.move for step in found.steps] == ["straight", "left"]
     assert (found.input_tokens, found.output_tokens) == (700, 90)
-    assert run(draft, place, [rows(place)], settings(server)) == [found]
+    assert run(draft, folder, [rows(folder)], settings(server)) == [found]
     assert answered(server) == before + 1
 
 
-def test_a_wrong_answer_is_repaired(server: str, place: Place) -> None:
+def test_a_wrong_answer_is_repaired(server: str, folder: WorkspaceFolder) -> None:
     before = answered(server)
-    odd = rows(place, narrations=(said(1, "this clip needs a repair"),))
-    (found,) = run(draft, place, [odd], settings(server))
+    odd = rows(folder, narrations=(said(1, "this clip needs a repair"),))
+    (found,) = run(draft, folder, [odd], settings(server))
     assert isinstance(found, Route)
     assert (found.input_tokens, found.output_tokens) == (1400, 180)
     assert answered(server) == before + 2
 
 
-def test_items_of_a_task_are_written(server: str, place: Place) -> None:
-    (found,) = run(write, place, [rows(place)], settings(server, tasks=["direction"]))
+def test_items_of_a_task_are_written(server: str, folder: WorkspaceFolder) -> None:
+    (found,) = run(write, folder, [rows(folder)], settings(server, tasks=["direction"]))
     assert isinstance(found, Written)
     assert (found.answer, found.evidence_us) == ("turn left", [5_000_000])
 
 
-def test_every_clip_gets_its_route_under_chaos(server: str, place: Place) -> None:
-    units = [rows(place, of=clip(f"c{n}"), turns=(turn(n, n + 1),)) for n in range(12)]
+def test_every_clip_gets_its_route_under_chaos(server: str, folder: WorkspaceFolder) -> None:
+    units = [rows(folder, of=clip(f"c{n}"), turns=(turn(n, n + 1),)) for n in range(12)]
     rates = {"dropRate": 0.15, "malformedRate": 0.1, "disconnectRate": 0.15, "rateLimitRate": 0.05}
     before = answered(server)
     call(f"{server}/__aimock/chaos", rates)
     try:
-        found = run(draft, place, units, settings(server, attempts=20))
+        found = run(draft, folder, units, settings(server, attempts=20))
     finally:
         call(f"{server}/__aimock/chaos", method="DELETE")
     assert len(found) == 12
     assert all(isinstance(row, Route) for row in found)
     bought = answered(server) - before
     assert bought >= 12
-    assert run(draft, place, units, settings(server)) == found
+    assert run(draft, folder, units, settings(server)) == found
     assert answered(server) - before == bought

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
@@ -28,25 +28,25 @@ def settings(server: FaultServer, **changes: Any) -> DraftSettings:
     return DraftSettings(provider="openai", model="m", base_url=server.url, **given)
 
 
-def run(place: Place, chosen: DraftSettings) -> Route:
+def run(folder: WorkspaceFolder, chosen: DraftSettings) -> Route:
     async def once() -> Route:
-        async with draft.opens(chosen, place) as service:
-            (found,) = await draft.run(rows(place), chosen, service)
+        async with draft.opens(chosen, folder) as service:
+            (found,) = await draft.run(rows(folder), chosen, service)
             assert isinstance(found, Route)
             return found
 
     return asyncio.run(once())
 
 
-def states(place: Place) -> list[str]:
-    with sqlite3.connect(place.root / "llm.sqlite") as db:
+def states(folder: WorkspaceFolder) -> list[str]:
+    with sqlite3.connect(folder.root / "llm.sqlite") as db:
         found = [state for (state,) in db.execute("SELECT state FROM requests ORDER BY id")]
     db.close()
     return found
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     return workspace(tmp_path / "w")
 
 
@@ -65,30 +65,32 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_passing_fault_is_tried_again_and_booked(place: Place, fault: str) -> None:
+def test_a_passing_fault_is_tried_again_and_booked(folder: WorkspaceFolder, fault: str) -> None:
     with FaultServer(choose=lambda key, times: fault if times == 1 else "good") as server:
-        assert len(run(place, settings(server)).steps) == 2
-    assert states(place) == [PASSING[fault], "kept"]
+        assert len(run(folder, settings(server)).steps) == 2
+    assert states(folder) == [PASSING[fault], "kept"]
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_stays_fails_the_clip_until_the_next_run(place: Place, fault: str) -> None:
+def test_a_fault_that_stays_fails_the_clip_until_the_next_run(
+    folder: WorkspaceFolder, fault: str
+) -> None:
     with FaultServer(choose=lambda key, times: fault if times <= 2 else "good") as server:
         with pytest.raises(RowError, match="failed 2 times") as caught:
-            run(place, settings(server, attempts=2))
+            run(folder, settings(server, attempts=2))
         assert caught.value.again
-        assert run(place, settings(server)).steps
+        assert run(folder, settings(server)).steps
 
 
-def test_a_long_retry_after_is_waited_for(place: Place) -> None:
+def test_a_long_retry_after_is_waited_for(folder: WorkspaceFolder) -> None:
     with FaultServer(choose=lambda key, times: "busy_long" if times == 1 else "good") as server:
         begin = time.monotonic()
-        run(place, settings(server))
+        run(folder, settings(server))
         assert time.monotonic() - begin >= 3
 
 
 @pytest.mark.parametrize("fault", ["prose", "invalid"])
-def test_a_schema_that_is_ignored_takes_one_repair(place: Place, fault: str) -> None:
+def test_a_schema_that_is_ignored_takes_one_repair(folder: WorkspaceFolder, fault: str) -> None:
     asked = []
 
     def choose(key: str, times: int) -> str:
@@ -96,19 +98,19 @@ def test_a_schema_that_is_ignored_takes_one_repair(place: Place, fault: str) -> 
         return fault if len(asked) == 1 else "good"
 
     with FaultServer(choose=choose) as server:
-        found = run(place, settings(server))
+        found = run(folder, settings(server))
         assert len(server.bodies) == 2
         assert "can't be used" in server.bodies[1]["messages"][-1]["content"]
         assert (found.input_tokens, found.output_tokens) == (2000, 200)
-        assert run(place, settings(server)) == found
+        assert run(folder, settings(server)) == found
         assert len(server.bodies) == 2
 
 
-def test_a_server_that_refuses_schemas_is_asked_without(place: Place) -> None:
+def test_a_server_that_refuses_schemas_is_asked_without(folder: WorkspaceFolder) -> None:
     with FaultServer(choose=lambda key, times: "no_schema") as server:
-        assert len(run(place, settings(server)).steps) == 2
+        assert len(run(folder, settings(server)).steps) == 2
         assert ["response_format" in body for body in server.bodies] == [True, False]
-    assert states(place) == ["failed", "kept"]
+    assert states(folder) == ["failed", "kept"]
 
 
 @pytest.mark.parametrize(
@@ -124,13 +126,13 @@ def test_a_server_that_refuses_schemas_is_asked_without(place: Place) -> None:
     ],
 )
 def test_what_will_not_get_better_rejects_the_clip_with_a_remedy(
-    place: Place, fault: str, says: str
+    folder: WorkspaceFolder, fault: str, says: str
 ) -> None:
     with (
         FaultServer(choose=lambda key, times: fault) as server,
         pytest.raises(RowError, match=says) as caught,
     ):
-        run(place, settings(server))
+        run(folder, settings(server))
     assert not caught.value.again
     assert caught.value.fix
 
@@ -147,7 +149,7 @@ def test_what_will_not_get_better_rejects_the_clip_with_a_remedy(
     ],
 )
 def test_what_concerns_every_request_stops_at_once(
-    place: Place,
+    folder: WorkspaceFolder,
     fault: str,
     says: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -156,7 +158,7 @@ def test_what_concerns_every_request_stops_at_once(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-secret")
     with caplog.at_level(logging.DEBUG), FaultServer(choose=lambda key, times: fault) as server:
         with pytest.raises(UserError, match=says) as caught:
-            run(place, settings(server))
+            run(folder, settings(server))
         assert sum(server.came.values()) == 1
     assert caught.value.where == server.url
     assert "secret" not in str(caught.value)
@@ -164,14 +166,14 @@ def test_what_concerns_every_request_stops_at_once(
 
 
 def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     with FaultServer() as server:
-        assert run(place, settings(server)).steps
+        assert run(folder, settings(server)).steps
 
 
 def test_our_own_server_lets_go_of_what_it_has_just_accepted() -> None:

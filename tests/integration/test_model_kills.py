@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store, opened
 from pipeline.errors import UserError
@@ -34,16 +34,16 @@ def hostile(key: str, times: int) -> str:
     return FAULTS[draw // 100 % len(FAULTS)] if draw % 100 < 20 else "good"
 
 
-def journal(place: Place) -> list[tuple[int, str, str]]:
-    with sqlite3.connect(place.root / "llm.sqlite") as db:
+def journal(folder: WorkspaceFolder) -> list[tuple[int, str, str]]:
+    with sqlite3.connect(folder.root / "llm.sqlite") as db:
         found = db.execute("SELECT id, key, state FROM requests ORDER BY id").fetchall()
     db.close()
     return found
 
 
-def assert_booked(place: Place, server: FaultServer) -> None:
+def assert_booked(folder: WorkspaceFolder, server: FaultServer) -> None:
     """Nothing kept is asked again; bill <= server's count <= bill and unknowns."""
-    requests = journal(place)
+    requests = journal(folder)
     kept = {key: number for number, key, state in requests if state == "kept"}
     assert all(number <= kept.get(key, number) for number, key, _ in requests)
     states = Counter(state for _, _, state in requests)
@@ -57,8 +57,8 @@ def ends(store: Store) -> tuple[list[Route], list[Rejection]]:
 
 
 def test_a_thousand_clips_under_faults_end_as_a_route_or_with_a_reason(tmp_path: Path) -> None:
-    place = workspace(tmp_path / "w")
-    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(place) as store:
+    folder = workspace(tmp_path / "w")
+    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(folder) as store:
         fill(store, 1000)
         summary = draft_all(store, server.url)
         routes, rejections = ends(store)
@@ -67,22 +67,22 @@ def test_a_thousand_clips_under_faults_end_as_a_route_or_with_a_reason(tmp_path:
         assert all(rejection.what and rejection.fix for rejection in rejections)
         assert sum(server.faults.values()) - server.faults["good"] >= 150
         assert server.most_at_once <= 64
-        assert_booked(place, server)
+        assert_booked(folder, server)
 
         asked = sum(server.came.values())
         again = draft_all(store, server.url)
         assert again.new == 0 or summary.failed
         assert sum(server.came.values()) - asked <= 20 * summary.failed
-        assert_booked(place, server)
+        assert_booked(folder, server)
 
 
 def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) -> None:
     count = 150
     chance = random.Random(7)
     with FaultServer(choose=hostile, keep_bodies=False) as server:
-        place = workspace(tmp_path / "killed")
+        folder = workspace(tmp_path / "killed")
         script = Path(__file__).with_name("many_clips.py")
-        command = [sys.executable, str(script), str(place.root), server.url, str(count)]
+        command = [sys.executable, str(script), str(folder.root), server.url, str(count)]
         kills = 0
         for _ in range(4):
             came = sum(server.came.values())
@@ -96,8 +96,8 @@ def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) ->
             child.wait(60)
         assert kills == 4, "the children ended before they could be killed"
         assert subprocess.run(command, check=False, timeout=120).returncode == 0
-        assert_booked(place, server)
-        with opened(place) as store:
+        assert_booked(folder, server)
+        with opened(folder) as store:
             killed = ends(store)
 
         calm = workspace(tmp_path / "calm")
@@ -115,9 +115,9 @@ def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) ->
 
 
 def test_the_cap_is_never_passed_even_when_killed(tmp_path: Path) -> None:
-    place = workspace(tmp_path / "w")
+    folder = workspace(tmp_path / "w")
     price = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
-    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(place) as store:
+    with FaultServer(choose=hostile, keep_bodies=False) as server, opened(folder) as store:
         fill(store, 200)
         cap = 150.0  # of 200 clips at 1.1 each, and up to 9 set aside before each
         with pytest.raises(UserError, match=r"draft\.max_cost_usd"):
@@ -125,9 +125,9 @@ def test_the_cap_is_never_passed_even_when_killed(tmp_path: Path) -> None:
         billed = sum(server.billed.values()) * sum(server.tokens) * 1000 / 1e6
         assert 0.3 * cap < billed <= cap
         routes, rejections = ends(store)
-        kept = sum(state == "kept" for _, _, state in journal(place))
+        kept = sum(state == "kept" for _, _, state in journal(folder))
         assert (
             len(routes) + len(rejections) >= kept * 0.9
         )  # the rest were first answers to be repaired
         draft_all(store, server.url, max_cost_usd=100_000, **price)
-        assert_booked(place, server)
+        assert_booked(folder, server)

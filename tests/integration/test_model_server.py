@@ -77,9 +77,9 @@ def settings(server: str, **changes: Any) -> DraftSettings:
     return DraftSettings(provider="openai", model="gpt-4o", base_url=f"{server}/v1", **changes)
 
 
-def run(place: Any, seen: Rows, chosen: DraftSettings) -> Route:
+def run(folder: Any, seen: Rows, chosen: DraftSettings) -> Route:
     async def once() -> Route:
-        async with draft.opens(chosen, place) as service:
+        async with draft.opens(chosen, folder) as service:
             (found,) = await draft.run(seen, chosen, service)
             assert isinstance(found, Route)
             return found
@@ -88,9 +88,9 @@ def run(place: Any, seen: Rows, chosen: DraftSettings) -> Route:
 
 
 def test_one_clip_end_to_end_and_a_second_run_buys_nothing(fresh: str, tmp_path: Path) -> None:
-    place = workspace(tmp_path / "w")
-    seen = rows(place, narrations=(said(3, "I pass the sink", landmark="sink"),))
-    first = run(place, seen, settings(fresh))
+    folder = workspace(tmp_path / "w")
+    seen = rows(folder, narrations=(said(3, "I pass the sink", landmark="sink"),))
+    first = run(folder, seen, settings(fresh))
     assert [step.move for step in first.steps] == ["straight"]
     assert first.steps[0].landmark == "mock-landmark"
     assert first.input_tokens
@@ -98,15 +98,15 @@ def test_one_clip_end_to_end_and_a_second_run_buys_nothing(fresh: str, tmp_path:
     assert served["count"] == 1
     assert served["requests"][0]["status"] == 200
 
-    assert run(place, seen, settings(fresh)) == first
+    assert run(folder, seen, settings(fresh)) == first
     assert call(f"{fresh}/_llmock/requests")["count"] == 1
 
 
 def test_passing_faults_are_outlasted(fresh: str, tmp_path: Path) -> None:
     behaviours = [{"type": "fail", "status": status, "times": 1} for status in (429, 500, 503)]
     call(f"{fresh}/_llmock/scenario", {"behaviors": behaviours})
-    place = workspace(tmp_path / "w")
-    assert run(place, rows(place), settings(fresh)).steps
+    folder = workspace(tmp_path / "w")
+    assert run(folder, rows(folder), settings(fresh)).steps
     statuses = [record["status"] for record in call(f"{fresh}/_llmock/requests")["requests"]]
     assert statuses == [429, 500, 503, 200]
     verdict = call(f"{fresh}/_llmock/verdict")

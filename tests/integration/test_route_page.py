@@ -8,7 +8,7 @@ from browser import logged_in
 from playwright.sync_api import Page
 from walked import clip, draft, rows, steps
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
@@ -33,7 +33,11 @@ def page(server: Server, browser_path: str, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_a_person_corrects_a_route(
-    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
 ):
     settings = ReviewSettings(project="test route page", agree=1, overlap=1, planted=0)
     walked = steps("straight", "left", "straight", landmark=OWNED)
@@ -86,13 +90,17 @@ NAMES = (
 
 
 def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
-    page: Page, client: LabelStudioClient, server: Server, server_place: Place, tmp_path: Path
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
 ):
     settings = ReviewSettings(project="test long route", agree=1, overlap=1, planted=0)
     moves = ["straight", "left", "straight", "right", "around"] * 6
     walked = tuple(
-        step.model_copy(update={"landmark": NAMES[place % len(NAMES)]})
-        for place, step in enumerate(steps(*moves))
+        step.model_copy(update={"landmark": NAMES[folder % len(NAMES)]})
+        for folder, step in enumerate(steps(*moves))
     )
     told = draft(clip("long"), walked, " ".join(NAMES) * 3, " ".join(NAMES) * 3)
     made = rows(server_place, tmp_path, [told], ["long"], FRAMES)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.labelstudio import client, server
 from pipeline.labelstudio import install as labelstudio_install
@@ -109,17 +109,17 @@ def test_secrets_are_drawn_once_and_are_for_the_owner_alone(tmp_path):
 
 
 def test_a_pid_that_is_used_again_is_not_ours(tmp_path):
-    home = server.folder(Place(tmp_path))
+    home = server.server_folder(WorkspaceFolder(tmp_path))
     home.mkdir()
     shown = f"{os.getpid()} (another) S {' '.join('1' * 30)}"
     (home / "server.mark").write_text(f"9\n{os.getpid()}\n{shown}\n")
-    assert server.status(Place(tmp_path)) is None
-    assert server.stop(Place(tmp_path)) is False
+    assert server.status(WorkspaceFolder(tmp_path)) is None
+    assert server.stop(WorkspaceFolder(tmp_path)) is False
 
 
 def test_a_workspace_without_a_server_has_none(tmp_path):
-    assert server.status(Place(tmp_path)) is None
-    assert server.stop(Place(tmp_path)) is False
+    assert server.status(WorkspaceFolder(tmp_path)) is None
+    assert server.stop(WorkspaceFolder(tmp_path)) is False
 
 
 @pytest.mark.parametrize("uv", ["/somewhere/uv", None])

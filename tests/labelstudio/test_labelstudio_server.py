@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.labelstudio import server as labelstudio_server
 
@@ -41,14 +41,14 @@ from pathlib import Path
 from threading import Thread
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.errors import UserError
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 labelstudio_server.environment = lambda: Path(sys.argv[2])
 spawn = os.posix_spawn
 def spawn_and_die(*arguments, **named):
     print(spawn(*arguments, **named), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 os.posix_spawn = spawn_and_die
-labelstudio_server.start(Place(Path(sys.argv[1])))
+labelstudio_server.start(WorkspaceFolder(Path(sys.argv[1])))
 """
 
 
@@ -68,17 +68,17 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
     tmp_path: Path, installed: Path
 ) -> None:
-    place = Place(tmp_path / "workspace")
-    command = [sys.executable, "-c", KILLED, str(place.root), str(installed)]
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    command = [sys.executable, "-c", KILLED, str(folder.root), str(installed)]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode < 0, killed.stderr
     pid = int(killed.stdout)
     try:
-        assert labelstudio_server.start(place).pid == pid
-        assert labelstudio_server.status(place) == labelstudio_server.start(place)
-        assert labelstudio_server.stop(place)
+        assert labelstudio_server.start(folder).pid == pid
+        assert labelstudio_server.status(folder) == labelstudio_server.start(folder)
+        assert labelstudio_server.stop(folder)
         assert labelstudio_server._birth(pid) is None
-        assert labelstudio_server.status(place) is None
+        assert labelstudio_server.status(folder) is None
     finally:
         if labelstudio_server._birth(pid):
             os.kill(pid, 9)
@@ -87,7 +87,7 @@ def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
 def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
     tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, port_of = Place(tmp_path / "workspace"), labelstudio_server._free_port
+    folder, port_of = WorkspaceFolder(tmp_path / "workspace"), labelstudio_server._free_port
 
     class Stranger(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -104,25 +104,25 @@ def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
         # As if it had been free a moment ago.
         found = [taken, port_of(0)]
         monkeypatch.setattr(labelstudio_server, "_free_port", lambda *_: found.pop(0))
-        server = labelstudio_server.start(place)
+        server = labelstudio_server.start(folder)
         assert server.url != f"http://127.0.0.1:{taken}"
-        assert labelstudio_server.stop(place)
+        assert labelstudio_server.stop(folder)
         found = [taken]
         with pytest.raises(UserError, match="doesn't know this workspace's key"):
-            labelstudio_server.start(place, taken)
-        assert labelstudio_server.status(place) is None
+            labelstudio_server.start(folder, taken)
+        assert labelstudio_server.status(folder) is None
         stranger.shutdown()
 
 
 def test_a_server_that_cant_say_who_it_is_does_not_run(tmp_path: Path, installed: Path) -> None:
-    place = Place(tmp_path / "workspace")
-    home = labelstudio_server.folder(place)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    home = labelstudio_server.server_folder(folder)
     (home / "server.mark.new").mkdir(parents=True)
     with pytest.raises(UserError, match="it ended while starting"):
-        labelstudio_server.start(place)
+        labelstudio_server.start(folder)
     (home / "server.mark.new").rmdir()
-    assert labelstudio_server.start(place).pid
-    assert labelstudio_server.stop(place)
+    assert labelstudio_server.start(folder).pid
+    assert labelstudio_server.stop(folder)
 
 
 def test_an_ended_process_that_nobody_reaps_counts_as_ended() -> None:

@@ -13,7 +13,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
 from pipeline.models.chat import Message, json_schema
 from pipeline.models.journal import Journal, Reply
@@ -70,7 +70,7 @@ class Clock:
 
 
 def talk(
-    place: Place,
+    folder: WorkspaceFolder,
     model: ScriptedModel,
     work: Callable[[Client], Awaitable[Any]],
     settings: ModelSettings = SETTINGS,
@@ -80,7 +80,7 @@ def talk(
     clock = clock or Clock()
 
     async def once() -> Any:
-        journal = Journal(place.root / "llm.sqlite")
+        journal = Journal(folder.root / "llm.sqlite")
         pace = Pace(settings.in_flight, sleep=clock.sleep, now=clock.now)
         try:
             return await work(Client(settings, model, journal, price, pace=pace, sleep=clock.sleep))
@@ -90,40 +90,40 @@ def talk(
     return asyncio.run(once())
 
 
-def ask(place: Place, model: ScriptedModel, **more: Any) -> Any:
-    return talk(place, model, lambda client: client.ask(question()), **more)
+def ask(folder: WorkspaceFolder, model: ScriptedModel, **more: Any) -> Any:
+    return talk(folder, model, lambda client: client.ask(question()), **more)
 
 
-def table(place: Place, query: str) -> list[Any]:
-    with sqlite3.connect(place.root / "llm.sqlite") as db:
+def table(folder: WorkspaceFolder, query: str) -> list[Any]:
+    with sqlite3.connect(folder.root / "llm.sqlite") as db:
         found = db.execute(query).fetchall()
     db.close()
     return found
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     return workspace(tmp_path / "w")
 
 
 # ---- kept replies ---------------------------------------------------------------------------------
 
 
-def test_a_kept_reply_is_not_bought_twice(place: Place) -> None:
-    first = ask(place, ScriptedModel(GOOD))
-    assert ask(place, ScriptedModel()) == first
+def test_a_kept_reply_is_not_bought_twice(folder: WorkspaceFolder) -> None:
+    first = ask(folder, ScriptedModel(GOOD))
+    assert ask(folder, ScriptedModel()) == first
     assert first.value == Word(word="door")
     assert (first.input_tokens, first.output_tokens) == (100, 50)
     assert first.cost_usd == pytest.approx(0.2)
 
 
-def test_two_callers_with_the_same_request_buy_it_once(place: Place) -> None:
+def test_two_callers_with_the_same_request_buy_it_once(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(GOOD)
 
     async def work(client: Client) -> Any:
         return await asyncio.gather(*(client.ask(question()) for _ in range(5)))
 
-    answers = talk(place, model, work)
+    answers = talk(folder, model, work)
     assert answers == [answers[0]] * 5
     assert len(model.asked) == 1
 
@@ -137,49 +137,51 @@ def test_two_callers_with_the_same_request_buy_it_once(place: Place) -> None:
         {"max_completion_tokens": 101},
     ],
 )
-def test_another_request_is_another_reply(place: Place, change: dict[str, Any]) -> None:
-    ask(place, ScriptedModel(GOOD))
+def test_another_request_is_another_reply(folder: WorkspaceFolder, change: dict[str, Any]) -> None:
+    ask(folder, ScriptedModel(GOOD))
     model = ScriptedModel(GOOD)
-    ask(place, model, settings=SETTINGS.model_copy(update=change))
+    ask(folder, model, settings=SETTINGS.model_copy(update=change))
     assert len(model.asked) == 1
 
 
-def test_a_request_is_on_disk_before_it_is_sent(place: Place) -> None:
+def test_a_request_is_on_disk_before_it_is_sent(folder: WorkspaceFolder) -> None:
     seen: list[Any] = []
 
     def answer(_: Any) -> str:
-        seen.extend(table(place, "SELECT state, reserved_usd > 0 FROM requests"))
+        seen.extend(table(folder, "SELECT state, reserved_usd > 0 FROM requests"))
         return GOOD
 
-    ask(place, ScriptedModel(answer=answer))
+    ask(folder, ScriptedModel(answer=answer))
     assert seen == [("sent", 1)]
-    assert table(place, "SELECT state FROM requests") == [("kept",)]
+    assert table(folder, "SELECT state FROM requests") == [("kept",)]
 
 
 def test_no_picture_and_no_key_is_written_down(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    ask(place, ScriptedModel(GOOD))
-    whole = (place.root / "llm.sqlite").read_bytes() + b"".join(
-        path.read_bytes() for path in place.root.glob("llm.sqlite-*")
+    ask(folder, ScriptedModel(GOOD))
+    whole = (folder.root / "llm.sqlite").read_bytes() + b"".join(
+        path.read_bytes() for path in folder.root.glob("llm.sqlite-*")
     )
     assert b"very-secret" not in whole
 
 
-def test_a_damaged_journal_is_the_users_to_mend(place: Place) -> None:
-    (place.root / "llm.sqlite").write_bytes(
+def test_a_damaged_journal_is_the_users_to_mend(folder: WorkspaceFolder) -> None:
+    (folder.root / "llm.sqlite").write_bytes(
         b"not a database, but long enough to be looked at" * 100
     )
     with pytest.raises(UserError, match=r"llm\.sqlite") as caught:
-        ask(place, ScriptedModel(GOOD))
+        ask(folder, ScriptedModel(GOOD))
     assert "don't delete it" in caught.value.fix
 
 
 # ---- caps -----------------------------------------------------------------------------------------
 
 
-def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(place: Place) -> None:
+def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(
+    folder: WorkspaceFolder,
+) -> None:
     settings = SETTINGS.model_copy(update={"max_cost_usd": 1.0})
     model = ScriptedModel(answer=lambda body: GOOD)
 
@@ -187,46 +189,48 @@ def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(place: Pl
         asked = (client.ask(question(f"word {number}?")) for number in range(50))
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    found = talk(place, model, work, settings)
+    found = talk(folder, model, work, settings)
     stopped = [answer for answer in found if isinstance(answer, UserError)]
     assert stopped
     assert "draft.max_cost_usd" in str(stopped[0])
-    ((spent,),) = table(place, "SELECT sum(cost_usd) FROM requests")
+    ((spent,),) = table(folder, "SELECT sum(cost_usd) FROM requests")
     assert 0.5 < spent <= 1.0
     assert len(model.asked) == len(found) - len(stopped)
 
 
-def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(place: Place) -> None:
-    ask(place, ScriptedModel(GOOD))
-    with sqlite3.connect(place.root / "llm.sqlite") as db:
+def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(folder: WorkspaceFolder) -> None:
+    ask(folder, ScriptedModel(GOOD))
+    with sqlite3.connect(folder.root / "llm.sqlite") as db:
         db.execute("UPDATE requests SET state = 'sent', cost_usd = NULL, reserved_usd = 5.0")
     db.close()
     tight = SETTINGS.model_copy(update={"max_cost_usd": 5.2, "model": "n"})
     with pytest.raises(UserError, match=r"5\.0000 of 5\.20 USD"):
-        ask(place, ScriptedModel(), settings=tight)
+        ask(folder, ScriptedModel(), settings=tight)
 
 
-def test_the_cap_on_requests_counts_every_try(place: Place) -> None:
+def test_the_cap_on_requests_counts_every_try(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(*(PassingError("500", unknown=False) for _ in range(9)))
     with pytest.raises(UserError, match=r"draft\.max_requests"):
-        ask(place, model, settings=SETTINGS.model_copy(update={"max_requests": 3}))
+        ask(folder, model, settings=SETTINGS.model_copy(update={"max_requests": 3}))
     assert len(model.asked) == 3
 
 
-def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(place: Place) -> None:
+def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(
+    folder: WorkspaceFolder,
+) -> None:
     model = ScriptedModel(
         PassingError("500", unknown=False), PassingError("stall", unknown=True), GOOD
     )
-    ask(place, model)
-    assert table(place, "SELECT state FROM requests ORDER BY id") == [
+    ask(folder, model)
+    assert table(folder, "SELECT state FROM requests ORDER BY id") == [
         ("failed",),
         ("unknown",),
         ("kept",),
     ]
-    journal = Journal(place.root / "llm.sqlite")
+    journal = Journal(folder.root / "llm.sqlite")
     totals = journal.totals()
     journal.close()
-    ((reserved,),) = table(place, "SELECT reserved_usd FROM requests WHERE state = 'unknown'")
+    ((reserved,),) = table(folder, "SELECT reserved_usd FROM requests WHERE state = 'unknown'")
     assert (totals.requests, totals.cost_usd, totals.unknown_usd) == (
         3,
         pytest.approx(0.2),
@@ -234,7 +238,9 @@ def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(place
     )
 
 
-def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(place: Place) -> None:
+def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(
+    folder: WorkspaceFolder,
+) -> None:
     heavy = Reply(GOOD, None, "stop", "m", 10_000, 50)
     model = ScriptedModel(heavy, GOOD)
 
@@ -242,17 +248,19 @@ def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(place: Pl
         await client.ask(question("one?"))
         await client.ask(question("two?"))
 
-    talk(place, model, work)
+    talk(folder, model, work)
     first, second = (
-        row[0] for row in table(place, "SELECT reserved_usd FROM requests ORDER BY id")
+        row[0] for row in table(folder, "SELECT reserved_usd FROM requests ORDER BY id")
     )
     assert second >= 10.0 > first
 
 
-def test_without_token_counts_the_cost_is_unknown_and_counts_in_full(place: Place) -> None:
-    answer = ask(place, ScriptedModel(Reply(GOOD, None, "stop", "m", None, None)))
+def test_without_token_counts_the_cost_is_unknown_and_counts_in_full(
+    folder: WorkspaceFolder,
+) -> None:
+    answer = ask(folder, ScriptedModel(Reply(GOOD, None, "stop", "m", None, None)))
     assert (answer.cost_usd, answer.input_tokens) == (None, None)
-    journal = Journal(place.root / "llm.sqlite")
+    journal = Journal(folder.root / "llm.sqlite")
     assert journal.totals().unknown_usd > 0
     journal.close()
 
@@ -283,13 +291,13 @@ def test_pictures_count_by_the_models_rule() -> None:
 # ---- failures -------------------------------------------------------------------------------------
 
 
-def test_passing_failures_are_tried_a_bounded_number_of_times(place: Place) -> None:
+def test_passing_failures_are_tried_a_bounded_number_of_times(folder: WorkspaceFolder) -> None:
     clock = Clock()
     model = ScriptedModel(
         *(PassingError("the server answered 500", unknown=False) for _ in range(6))
     )
     with pytest.raises(RowError, match="failed 6 times, last: the server answered 500") as caught:
-        ask(place, model, clock=clock)
+        ask(folder, model, clock=clock)
     assert caught.value.again
     waits = [seconds for seconds in clock.slept if seconds > 0]
     assert len(waits) == 5
@@ -297,7 +305,9 @@ def test_passing_failures_are_tried_a_bounded_number_of_times(place: Place) -> N
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7200.0])
-def test_retry_after_holds_everyone_back_for_as_long_as_asked(place: Place, seconds: float) -> None:
+def test_retry_after_holds_everyone_back_for_as_long_as_asked(
+    folder: WorkspaceFolder, seconds: float
+) -> None:
     clock = Clock()
     model = ScriptedModel(
         PassingError("429", unknown=False, overload=True, closed_for=seconds), answer=lambda _: GOOD
@@ -308,20 +318,22 @@ def test_retry_after_holds_everyone_back_for_as_long_as_asked(place: Place, seco
         await client.ask(question("first?"))
         moments.append(clock.time)
 
-    talk(place, model, work, clock=clock)
+    talk(folder, model, work, clock=clock)
     assert moments[0] - 1000.0 >= seconds
 
 
-def test_a_long_wait_is_said_aloud(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_wait_is_said_aloud(
+    folder: WorkspaceFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         ask(
-            place,
+            folder,
             ScriptedModel(PassingError("429", unknown=False, overload=True, closed_for=600), GOOD),
         )
     assert "asks to wait 600 s" in caplog.text
 
 
-def test_a_final_error_stops_the_others_before_they_send(place: Place) -> None:
+def test_a_final_error_stops_the_others_before_they_send(folder: WorkspaceFolder) -> None:
     final = UserError("server", "refused the key", "another key")
     model = ScriptedModel(final)
 
@@ -329,12 +341,12 @@ def test_a_final_error_stops_the_others_before_they_send(place: Place) -> None:
         asked = (client.ask(question(f"word {number}?")) for number in range(9))
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    found = talk(place, model, work, SETTINGS.model_copy(update={"in_flight": 1}))
+    found = talk(folder, model, work, SETTINGS.model_copy(update={"in_flight": 1}))
     assert found == [final] * 9
     assert len(model.asked) == 1
 
 
-def test_a_final_error_waits_for_what_is_under_way(place: Place) -> None:
+def test_a_final_error_waits_for_what_is_under_way(folder: WorkspaceFolder) -> None:
     class Slow(ScriptedModel):
         async def send(self, body: Any) -> Reply:
             if "slow" in json.dumps(body):
@@ -347,9 +359,9 @@ def test_a_final_error_waits_for_what_is_under_way(place: Place) -> None:
         await asyncio.sleep(0)
         with pytest.raises(UserError):
             await client.ask(question("fast?"))
-        return table(place, "SELECT count(*) FROM replies") if slow else []
+        return table(folder, "SELECT count(*) FROM replies") if slow else []
 
-    assert talk(place, Slow(), work) == [(1,)]
+    assert talk(folder, Slow(), work) == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -360,32 +372,36 @@ def test_a_final_error_waits_for_what_is_under_way(place: Place) -> None:
         (Reply('{"word": "do', None, "length", "m", 1, 100), "cut off"),
     ],
 )
-def test_what_no_repair_can_mend_rejects_the_clip(place: Place, reply: Reply, says: str) -> None:
+def test_what_no_repair_can_mend_rejects_the_clip(
+    folder: WorkspaceFolder, reply: Reply, says: str
+) -> None:
     model = ScriptedModel(reply)
     with pytest.raises(RowError, match=says) as caught:
-        ask(place, model)
+        ask(folder, model)
     assert not caught.value.again
     with pytest.raises(RowError, match=says):
-        ask(place, ScriptedModel())  # the reply was paid for, and kept
+        ask(folder, ScriptedModel())  # the reply was paid for, and kept
 
 
-def test_a_server_that_refuses_schemas_is_asked_without_from_then_on(place: Place) -> None:
+def test_a_server_that_refuses_schemas_is_asked_without_from_then_on(
+    folder: WorkspaceFolder,
+) -> None:
     model = ScriptedModel(UnsupportedError("no response_format"), answer=lambda _: GOOD)
 
     async def work(client: Client) -> None:
         await client.ask(question("one?"))
         await client.ask(question("two?"))
 
-    talk(place, model, work)
+    talk(folder, model, work)
     assert ["response_format" in body for body in model.asked] == [True, False, False]
     again = ScriptedModel()
-    talk(place, again, lambda client: client.ask(question("one?")))
+    talk(folder, again, lambda client: client.ask(question("one?")))
     assert not again.asked
 
 
-def test_structured_false_never_sends_a_schema(place: Place) -> None:
+def test_structured_false_never_sends_a_schema(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(GOOD)
-    ask(place, model, settings=SETTINGS.model_copy(update={"structured": False}))
+    ask(folder, model, settings=SETTINGS.model_copy(update={"structured": False}))
     assert "response_format" not in model.asked[0]
 
 
@@ -490,9 +506,9 @@ def test_a_server_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None
         OpenAIWire("https://models.example/v1", "m", 5)
 
 
-def test_no_server_is_the_users_to_mend(place: Place) -> None:
+def test_no_server_is_the_users_to_mend(folder: WorkspaceFolder) -> None:
     async def work() -> None:
-        async with connect(SETTINGS, place) as client:
+        async with connect(SETTINGS, folder) as client:
             await client.ask(question())
 
     with pytest.raises(UserError, match="no server answers there") as caught:

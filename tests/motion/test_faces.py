@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import RowError
 from pipeline.flow import STAGES
@@ -40,13 +40,13 @@ def portrait(size: int = 150, width: int = 640, height: int = 480) -> bytes:
     return cv2.imencode(".jpg", cv2.GaussianBlur(picture, (0, 0), 3 * size / 200))[1].tobytes()
 
 
-def looked(place: Place, pictures: list[bytes]) -> list[Finding]:
-    shown = frames(place, len(pictures))
+def looked(folder: WorkspaceFolder, pictures: list[bytes]) -> list[Finding]:
+    shown = frames(folder, len(pictures))
     kept = tuple(
-        frame.model_copy(update={"media": place.keep(data, ".jpg")})
+        frame.model_copy(update={"media": folder.keep(data, ".jpg")})
         for frame, data in zip(shown, pictures, strict=True)
     )
-    rows = run(Rows({Clip: (clip(),), Frame: kept}), FacesSettings(), place)
+    rows = run(Rows({Clip: (clip(),), Frame: kept}), FacesSettings(), folder)
     return [row for row in rows if isinstance(row, Finding)]
 
 
@@ -63,28 +63,28 @@ def test_a_small_face_is_passed_over_as_set() -> None:
     assert count_faces(portrait(100), FacesSettings(smallest=0.5)) == 0
 
 
-def test_no_face_no_finding(place: Place) -> None:
-    assert looked(place, [jpeg(1, 640, 480), jpeg(2, 320, 240)]) == []
+def test_no_face_no_finding(folder: WorkspaceFolder) -> None:
+    assert looked(folder, [jpeg(1, 640, 480), jpeg(2, 320, 240)]) == []
 
 
-def test_one_finding_tells_the_times(place: Place) -> None:
-    (one,) = looked(place, [portrait(), jpeg(1, 640, 480), portrait(), portrait(), portrait()])
+def test_one_finding_tells_the_times(folder: WorkspaceFolder) -> None:
+    (one,) = looked(folder, [portrait(), jpeg(1, 640, 480), portrait(), portrait(), portrait()])
     assert (one.unit_kind, one.kind, one.severity) == ("clip", "face_seen", "info")
     assert one.message == "there may be a face at 0:00.0, 0:08.0, 0:12.0 and 1 more"
 
 
-def test_a_lost_or_broken_keyframe_is_told(place: Place) -> None:
+def test_a_lost_or_broken_keyframe_is_told(folder: WorkspaceFolder) -> None:
     with pytest.raises(RowError, match="no picture"):
-        looked(place, [b"no jpeg"])
-    for path in place.media.rglob("*.jpg"):
+        looked(folder, [b"no jpeg"])
+    for path in folder.media.rglob("*.jpg"):
         path.unlink()
     with pytest.raises(RowError, match="can't be read"):
-        list(run(Rows({Clip: (clip(),), Frame: _gone(place)}), FacesSettings(), place))
+        list(run(Rows({Clip: (clip(),), Frame: _gone(folder)}), FacesSettings(), folder))
 
 
-def _gone(place: Place) -> tuple[Frame, ...]:
-    shown = frames(place, 1)
-    Path(place.media_path(shown[0].media)).unlink()
+def _gone(folder: WorkspaceFolder) -> tuple[Frame, ...]:
+    shown = frames(folder, 1)
+    Path(folder.media_path(shown[0].media)).unlink()
     return shown
 
 

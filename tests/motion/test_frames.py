@@ -7,7 +7,7 @@ import numbered
 import numpy as np
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.frames import lens_of, run
@@ -33,18 +33,18 @@ def row_of(path: Path, hfov_degrees: float | None = None) -> Video:
 
 
 def made(
-    place: Place, path: Path, hfov_degrees: float | None = None, **settings: object
+    folder: WorkspaceFolder, path: Path, hfov_degrees: float | None = None, **settings: object
 ) -> list[Row]:
     rows = Rows({Video: (row_of(path, hfov_degrees),)})
-    return list(run(rows, FramesSettings.model_validate(settings), place))
+    return list(run(rows, FramesSettings.model_validate(settings), folder))
 
 
 def of(rows: list[Row], kind: type) -> list:  # type: ignore[type-arg]
     return [row for row in rows if isinstance(row, kind)]
 
 
-def number_of(place: Place, frame: Frame) -> int:
-    return numbered.read(cv2.imread(str(place.media_path(frame.media))))
+def number_of(folder: WorkspaceFolder, frame: Frame) -> int:
+    return numbered.read(cv2.imread(str(folder.media_path(frame.media))))
 
 
 @pytest.mark.parametrize("motion", [True, False])
@@ -61,10 +61,10 @@ def test_keyframes_are_the_pictures_they_say_they_are(
 ) -> None:
     path = tmp_path / name
     times = numbered.write(path, **how)  # type: ignore[arg-type]
-    place = Place(tmp_path / "workspace")
-    frames = of(made(place, path, motion=motion), Frame)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    frames = of(made(folder, path, motion=motion), Frame)
     assert len(frames) >= 4
-    assert [times[number_of(place, frame)] for frame in frames] == [frame.t_us for frame in frames]
+    assert [times[number_of(folder, frame)] for frame in frames] == [frame.t_us for frame in frames]
     exact = {picture.t_us: picture.pts for picture in reader.pictures(path)}
     assert all(exact[frame.t_us] == frame.pts for frame in frames)
     assert all(frame.reason for frame in frames)
@@ -73,7 +73,7 @@ def test_keyframes_are_the_pictures_they_say_they_are(
 def test_two_runs_write_the_same_rows_and_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path)
-    first, second = Place(tmp_path / "one"), Place(tmp_path / "two")
+    first, second = WorkspaceFolder(tmp_path / "one"), WorkspaceFolder(tmp_path / "two")
     rows = made(first, path)
     assert rows == made(second, path)
     for frame in of(rows, Frame):
@@ -92,13 +92,13 @@ def test_what_people_have_judged_stays_a_clip_when_the_longest_clip_changes(
 ) -> None:
     path = tmp_path / "long.mp4"
     numbered.write(path, times_ms=[number * 100 for number in range(440)])
-    place = Place(tmp_path / "workspace")
-    clips = of(made(place, path, max_clip_seconds=10, motion=motion), Clip)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    clips = of(made(folder, path, max_clip_seconds=10, motion=motion), Clip)
     judged = sorted(clips, key=lambda clip: clip.start_us)[2]
     earlier = (JudgedClip(**judged.model_dump()),)
     rows = Rows({Video: (row_of(path),)}, {JudgedClip: earlier})
     settings = FramesSettings(max_clip_seconds=3600, motion=motion)
-    again = sorted(of(list(run(rows, settings, place)), Clip), key=lambda clip: clip.start_us)
+    again = sorted(of(list(run(rows, settings, folder)), Clip), key=lambda clip: clip.start_us)
     assert again[1] == judged
     assert len(again) == 3
     assert again[0].start_us == 0
@@ -109,7 +109,7 @@ def test_what_people_have_judged_stays_a_clip_when_the_longest_clip_changes(
 def test_a_long_video_is_cut_into_clips_without_gaps(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
     times = numbered.write(path, times_ms=[number * 100 for number in range(340)])
-    rows = made(Place(tmp_path / "workspace"), path, max_clip_seconds=10)
+    rows = made(WorkspaceFolder(tmp_path / "workspace"), path, max_clip_seconds=10)
     clips = sorted(of(rows, Clip), key=lambda clip: clip.start_us)
     assert clips[0].start_us == 0
     assert clips[-1].end_us >= times[-1]
@@ -125,10 +125,10 @@ def test_a_long_video_is_cut_into_clips_without_gaps(tmp_path: Path) -> None:
 def test_portrait_video_keeps_upright_keyframes(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, rotation=90)
-    place = Place(tmp_path / "workspace")
-    frames = of(made(place, path), Frame)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    frames = of(made(folder, path), Frame)
     assert {(frame.width, frame.height) for frame in frames} == {(180, 320)}
-    turned = cv2.imread(str(place.media_path(frames[0].media)))
+    turned = cv2.imread(str(folder.media_path(frames[0].media)))
     assert turned.shape == (320, 180, 3)
     assert numbered.read(np.rot90(turned, -1)) == 0 or frames[0].t_us > 0
 
@@ -139,7 +139,7 @@ def test_a_vanished_file_is_tried_again(tmp_path: Path) -> None:
     rows = Rows({Video: (row_of(path),)})
     path.unlink()
     with pytest.raises(RowError) as caught:
-        list(run(rows, FramesSettings(), Place(tmp_path / "workspace")))
+        list(run(rows, FramesSettings(), WorkspaceFolder(tmp_path / "workspace")))
     assert caught.value.again
 
 
@@ -148,7 +148,9 @@ def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
     numbered.write(path, count=300, options={"g": "30"})
     row = row_of(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    rows = list(run(Rows({Video: (row,)}), FramesSettings(), Place(tmp_path / "workspace")))
+    rows = list(
+        run(Rows({Video: (row,)}), FramesSettings(), WorkspaceFolder(tmp_path / "workspace"))
+    )
     (told,) = of(rows, Rejection)
     assert (told.stage, told.unit) == ("frames", "a.mkv")
     assert "hold no picture" in told.what
@@ -159,9 +161,9 @@ def test_an_unknown_lens_costs_confidence(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip("the real clips are not beside this checkout (../shared/video)")
     path = REAL / "hololens_indoor" / "video.mp4"
-    place = Place(tmp_path / "workspace")
-    known = of(made(place, path, 57.2), Turn)
-    guessed = of(made(place, path, None, default_hfov_degrees=57.2), Turn)
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    known = of(made(folder, path, 57.2), Turn)
+    guessed = of(made(folder, path, None, default_hfov_degrees=57.2), Turn)
     assert [turn.kind for turn in known] == [turn.kind for turn in guessed]
     assert all(less.confidence < more.confidence for less, more in zip(guessed, known, strict=True))
 
@@ -181,7 +183,7 @@ def test_the_lens_is_the_videos_own_else_that_of_the_settings(tmp_path: Path) ->
 def test_a_span_without_pictures_is_no_clip_and_is_told(tmp_path: Path, motion: bool) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, times_ms=[*range(0, 3000, 100), *range(39_000, 42_000, 100)])
-    rows = made(Place(tmp_path / "workspace"), path, motion=motion, max_clip_seconds=10)
+    rows = made(WorkspaceFolder(tmp_path / "workspace"), path, motion=motion, max_clip_seconds=10)
     shown = {row.clip_id for row in of(rows, Frame)}
     assert {clip.clip_id for clip in of(rows, Clip)} == shown
     assert "no picture between" in of(rows, Rejection)[0].what
@@ -197,7 +199,7 @@ def test_damage_is_told_and_its_keyframes_are_suspect(tmp_path: Path, motion: bo
     data[middle : middle + 400] = bytes(400)
     path.write_bytes(data)
     settings = FramesSettings(motion=motion, budget=64)
-    rows = list(run(Rows({Video: (row,)}), settings, Place(tmp_path / "workspace")))
+    rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
     (told,) = of(rows, Rejection)
     assert told.what.startswith("damaged from ")
     suspect = [frame.t_us for frame in of(rows, Frame) if frame.suspect]
@@ -211,5 +213,5 @@ def test_sparse_mode_says_that_the_end_is_missing(tmp_path: Path) -> None:
     row = row_of(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     settings = FramesSettings(motion=False)
-    rows = list(run(Rows({Video: (row,)}), settings, Place(tmp_path / "workspace")))
+    rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
     assert "hold no picture" in of(rows, Rejection)[0].what

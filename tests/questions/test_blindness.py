@@ -12,7 +12,7 @@ import pytest
 from pipeline.blind.items import from_rows
 from pipeline.blind.probe import ProbeReport, run_probe
 from pipeline.demo.grammar import draw_rows
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import run
@@ -35,9 +35,9 @@ def made(seed: int = 0) -> tuple[tuple[Item, ...], dict[str, Route], ProbeReport
     given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
     rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
     with TemporaryDirectory() as folder:
-        place = Place(Path(folder))
-        (place.root / "secret").write_bytes(b"drawn for this test alone: %d" % seed)
-        found = run(rows, ComposeSettings(), place)
+        workspace = WorkspaceFolder(Path(folder))
+        (workspace.root / "secret").write_bytes(b"drawn for this test alone: %d" % seed)
+        found = run(rows, ComposeSettings(), workspace)
         items = tuple(row for row in found if isinstance(row, Item))
     report = run_probe(from_rows(items, videos, clips))
     return items, {route.clip_id: route for route in routes}, report
@@ -123,7 +123,7 @@ def _of(step: Step, orientation: str, category: str) -> Iterator[str]:
 def comes_about(parts: Sequence[str], events: Sequence[str]) -> bool:
     at = -1
     for part in parts:
-        later = [place for place in range(at + 1, len(events)) if events[place] == part]
+        later = [index for index in range(at + 1, len(events)) if events[index] == part]
         if not later:
             return False
         at = later[0]

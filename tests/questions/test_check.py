@@ -6,7 +6,7 @@ from typing import Any
 import factories
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.check import CHECKS, run
@@ -61,7 +61,7 @@ def found(
         Route: (route,),
         Item: items,
     }
-    rows = run(Rows(seen), CheckSettings(**settings), Place(Path()))
+    rows = run(Rows(seen), CheckSettings(**settings), WorkspaceFolder(Path()))
     return [row for row in rows if isinstance(row, Finding)]
 
 
@@ -248,9 +248,9 @@ def test_people_s_route_is_doubted_rather_than_the_draft() -> None:
         Route: (draft, verified),
         Item: (),
     }
-    assert list(run(Rows(seen), CheckSettings(), Place(Path()))) == []
+    assert list(run(Rows(seen), CheckSettings(), WorkspaceFolder(Path()))) == []
     seen[Route] = ()
-    assert list(run(Rows(seen), CheckSettings(), Place(Path()))) == []
+    assert list(run(Rows(seen), CheckSettings(), WorkspaceFolder(Path()))) == []
 
 
 def test_every_check_is_in_the_tuple_once_with_its_severity() -> None:

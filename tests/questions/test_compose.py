@@ -10,7 +10,7 @@ import factories
 import pytest
 
 from pipeline.demo import grammar
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions import balance
@@ -38,7 +38,7 @@ def world(count: int, seed: int = 1, right: float = 0.6) -> World:
 
 
 def composed(
-    place: Place,
+    folder: WorkspaceFolder,
     clips: World,
     earlier: Iterable[Item] = (),
     more: Sequence[Row] = (),
@@ -46,13 +46,13 @@ def composed(
 ) -> dict[str, Item]:
     return {
         row.item_id: row
-        for row in rows_of(place, clips, earlier, more, order)
+        for row in rows_of(folder, clips, earlier, more, order)
         if isinstance(row, Item)
     }
 
 
 def rows_of(
-    place: Place,
+    folder: WorkspaceFolder,
     clips: World,
     earlier: Iterable[Item] = (),
     more: Sequence[Row] = (),
@@ -72,7 +72,7 @@ def rows_of(
         Turn: tuple(row for row in more if isinstance(row, Turn)),
         Answer: tuple(row for row in more if isinstance(row, Answer)),
     }
-    return list(run(Rows(seen, {Item: tuple(earlier)}), ComposeSettings(), place))
+    return list(run(Rows(seen, {Item: tuple(earlier)}), ComposeSettings(), folder))
 
 
 def moved(before: dict[str, Item], after: dict[str, Item]) -> set[str]:
@@ -80,9 +80,9 @@ def moved(before: dict[str, Item], after: dict[str, Item]) -> set[str]:
     return {row.clip_id for name, row in before.items() if after.get(name) != row}
 
 
-def test_each_item_holds_its_truth_once_among_four(place: Place) -> None:
+def test_each_item_holds_its_truth_once_among_four(folder: WorkspaceFolder) -> None:
     clips = world(40)
-    for item in composed(place, clips).values():
+    for item in composed(folder, clips).values():
         if item.format == "mcq":
             assert len(set(item.options)) == 4
             assert item.answer_index is not None
@@ -94,15 +94,15 @@ def test_each_item_holds_its_truth_once_among_four(place: Place) -> None:
             assert item.answer_text == " -> ".join(words)
 
 
-def test_both_orientations_or_neither(place: Place) -> None:
-    pairs = Counter((item.clip_id, item.category) for item in composed(place, world(20)).values())
+def test_both_orientations_or_neither(folder: WorkspaceFolder) -> None:
+    pairs = Counter((item.clip_id, item.category) for item in composed(folder, world(20)).values())
     assert set(pairs.values()) == {2}
     assert len(pairs) == 2 * 20
 
 
-def test_letters_are_even_in_each_task_and_split(place: Place) -> None:
+def test_letters_are_even_in_each_task_and_split(folder: WorkspaceFolder) -> None:
     used: dict[tuple[str, str], Counter[int]] = {}
-    for item in composed(place, world(101)).values():
+    for item in composed(folder, world(101)).values():
         if item.answer_index is not None:
             used.setdefault((item.task, item.split), Counter())[item.answer_index] += 1
     assert len(used) == 4
@@ -110,10 +110,10 @@ def test_letters_are_even_in_each_task_and_split(place: Place) -> None:
         assert max(letters[i] for i in range(4)) - min(letters[i] for i in range(4)) <= 1
 
 
-def test_sides_are_even_in_each_split_though_the_world_turns_right(place: Place) -> None:
+def test_sides_are_even_in_each_split_though_the_world_turns_right(folder: WorkspaceFolder) -> None:
     clips = world(120)
     true: dict[str, Counter[tuple[str, str]]] = {}
-    for item in composed(place, clips).values():
+    for item in composed(folder, clips).values():
         if item.task == "direction_forward":
             first, second = (int(name.removeprefix("turn:")) for name in item.flips)
             moves = clips[item.clip_id[2:]]["moves"]
@@ -124,57 +124,59 @@ def test_sides_are_even_in_each_split_though_the_world_turns_right(place: Place)
         assert max(combinations.values()) - min(combinations.values()) <= 2, (split, combinations)
 
 
-def test_the_forward_and_the_reverse_item_flip_the_same_turns(place: Place) -> None:
+def test_the_forward_and_the_reverse_item_flip_the_same_turns(folder: WorkspaceFolder) -> None:
     flips: dict[str, set[tuple[str, ...]]] = {}
-    for item in composed(place, world(20)).values():
+    for item in composed(folder, world(20)).values():
         if item.category == "direction":
             flips.setdefault(item.clip_id, set()).add(tuple(item.flips))
     assert all(len(found) == 1 for found in flips.values())
 
 
-def test_the_order_of_rows_does_not_matter(place: Place) -> None:
-    assert composed(place, world(30)) == composed(place, world(30), order=-1)
+def test_the_order_of_rows_does_not_matter(folder: WorkspaceFolder) -> None:
+    assert composed(folder, world(30)) == composed(folder, world(30), order=-1)
 
 
-def test_another_secret_draws_other_letters(place: Place, tmp_path: Path) -> None:
-    other = Place(tmp_path / "other")
+def test_another_secret_draws_other_letters(folder: WorkspaceFolder, tmp_path: Path) -> None:
+    other = WorkspaceFolder(tmp_path / "other")
     other.root.mkdir()
-    one, two = composed(place, world(30)), composed(other, world(30))
+    one, two = composed(folder, world(30)), composed(other, world(30))
     assert one.keys() == two.keys()
     assert [item.answer_index for item in one.values()] != [two[name].answer_index for name in one]
-    assert depends(ComposeSettings(), place) != depends(ComposeSettings(), other)
+    assert depends(ComposeSettings(), folder) != depends(ComposeSettings(), other)
 
 
-def test_no_other_item_moves_when_a_clip_is_added(place: Place) -> None:
-    before = composed(place, world(20))
+def test_no_other_item_moves_when_a_clip_is_added(folder: WorkspaceFolder) -> None:
+    before = composed(folder, world(20))
     clips = world(20) | {"more": {"moves": ["left", "left", "right"], "split": "test"}}
-    after = composed(place, clips, before.values())
+    after = composed(folder, clips, before.values())
     assert moved(before, after) == set()
     assert {item.clip_id for name, item in after.items() if name not in before} == {"c_more"}
 
 
-def test_no_other_item_moves_when_a_clip_is_taken_away(place: Place) -> None:
-    before = composed(place, world(20))
+def test_no_other_item_moves_when_a_clip_is_taken_away(folder: WorkspaceFolder) -> None:
+    before = composed(folder, world(20))
     clips = world(20)
     del clips["007"]
-    assert moved(before, composed(place, clips, before.values())) == {"c_007"}
+    assert moved(before, composed(folder, clips, before.values())) == {"c_007"}
 
 
 @pytest.mark.parametrize("moves", [["left", "right"], ["around"], ["right"] * 6])
-def test_a_correction_touches_its_own_clip_alone(place: Place, moves: list[Move]) -> None:
-    before = composed(place, world(20))
+def test_a_correction_touches_its_own_clip_alone(
+    folder: WorkspaceFolder, moves: list[Move]
+) -> None:
+    before = composed(folder, world(20))
     clips = world(20)
     clips["007"]["moves"] = moves
-    after = composed(place, clips, before.values())
+    after = composed(folder, clips, before.values())
     assert moved(before, after) == {"c_007"}
     # An id never depends on the answer.
     assert after.keys() <= before.keys()
 
 
-def test_a_verdict_that_changes_no_step_moves_no_letter(place: Place) -> None:
-    before = composed(place, world(20))
+def test_a_verdict_that_changes_no_step_moves_no_letter(folder: WorkspaceFolder) -> None:
+    before = composed(folder, world(20))
     verified = factories.route("007", world(20)["007"]["moves"], "verified", ["direction"])
-    after = composed(place, world(20), before.values(), [verified])
+    after = composed(folder, world(20), before.values(), [verified])
     changed = {"status"}
     for name, item in before.items():
         same = item.model_dump(exclude=changed) == after[name].model_dump(exclude=changed)
@@ -188,14 +190,14 @@ def test_a_verdict_that_changes_no_step_moves_no_letter(place: Place) -> None:
     }
 
 
-def test_composing_again_gives_the_same(place: Place) -> None:
-    before = composed(place, world(30))
-    assert composed(place, world(30), before.values()) == before
+def test_composing_again_gives_the_same(folder: WorkspaceFolder) -> None:
+    before = composed(folder, world(30))
+    assert composed(folder, world(30), before.values()) == before
 
 
-def test_a_poor_clip_is_a_rejection_that_says_what_it_lacks(place: Place) -> None:
+def test_a_poor_clip_is_a_rejection_that_says_what_it_lacks(folder: WorkspaceFolder) -> None:
     clips: World = {"a": {"moves": ["straight", "left"], "split": "test"}}
-    rows = rows_of(place, clips)
+    rows = rows_of(folder, clips)
     refused = [row for row in rows if isinstance(row, Rejection)]
     assert {(row.stage, row.unit) for row in refused} == {("compose", "c_a")}
     by_category = {row.what.split()[1]: row.what for row in refused}
@@ -205,14 +207,14 @@ def test_a_poor_clip_is_a_rejection_that_says_what_it_lacks(place: Place) -> Non
     assert {row.task for row in rows if isinstance(row, Item)} == {"route_forward", "route_reverse"}
 
 
-def test_what_people_refused_is_set_aside_with_their_reason(place: Place) -> None:
+def test_what_people_refused_is_set_aside_with_their_reason(folder: WorkspaceFolder) -> None:
     refused = Rejection(stage="review", unit="c_001", what="too dark", fix="film again")
-    found = composed(place, world(3), more=[refused])
+    found = composed(folder, world(3), more=[refused])
     aside = {row.clip_id: row.status_reason for row in found.values() if row.status == "set_aside"}
     assert aside == {"c_001": "too dark"}
 
 
-def test_a_clip_without_a_route_is_not_asked(place: Place) -> None:
+def test_a_clip_without_a_route_is_not_asked(folder: WorkspaceFolder) -> None:
     seen = {
         Video: (factories.video(),),
         Clip: (factories.clip(),),
@@ -222,7 +224,7 @@ def test_a_clip_without_a_route_is_not_asked(place: Place) -> None:
         Turn: (),
         Answer: (),
     }
-    assert list(run(Rows(seen), ComposeSettings(), place)) == []
+    assert list(run(Rows(seen), ComposeSettings(), folder)) == []
 
 
 def written(name: str, ordinal: int = 0, **fields: Any) -> Written:
@@ -236,10 +238,10 @@ def written(name: str, ordinal: int = 0, **fields: Any) -> Written:
     return Written.model_validate(given | fields)
 
 
-def test_what_a_model_wrote_becomes_items_with_even_letters(place: Place) -> None:
+def test_what_a_model_wrote_becomes_items_with_even_letters(folder: WorkspaceFolder) -> None:
     clips = world(41)
     more = [written(name, ordinal) for name in clips for ordinal in (0, 1)]
-    found = [row for row in composed(place, clips, more=more).values() if row.task == "direction"]
+    found = [row for row in composed(folder, clips, more=more).values() if row.task == "direction"]
     assert len(found) == 82
     assert {(row.option_kind, row.contrast, row.status) for row in found} == {
         ("model", "content", "draft")
@@ -253,38 +255,40 @@ def test_what_a_model_wrote_becomes_items_with_even_letters(place: Place) -> Non
         assert max(used.values()) - min(used[index] for index in range(4)) <= 1
 
 
-def test_written_items_keep_letters_and_ids_and_move_no_composed_item(place: Place) -> None:
+def test_written_items_keep_letters_and_ids_and_move_no_composed_item(
+    folder: WorkspaceFolder,
+) -> None:
     clips = world(20)
-    plain = composed(place, clips)
+    plain = composed(folder, clips)
     more = [written(name) for name in clips]
-    before = composed(place, clips, plain.values(), more)
+    before = composed(folder, clips, plain.values(), more)
     assert moved(plain, before) == set()
     changed = [
         written(name, answer="turn about") if name == "007" else written(name) for name in clips
     ]
-    after = composed(place, clips, before.values(), changed)
+    after = composed(folder, clips, before.values(), changed)
     assert moved(before, after) == {"c_007"}
     assert after.keys() == before.keys()
     letters = {name: row.answer_index for name, row in before.items()}
     assert {name: row.answer_index for name, row in after.items()} == letters
 
 
-def test_a_written_open_item_has_no_options(place: Place) -> None:
+def test_a_written_open_item_has_no_options(folder: WorkspaceFolder) -> None:
     row = written("000", format="open", answer="Past the door.", distractors=[])
-    found = composed(place, world(1), more=[row])
+    found = composed(folder, world(1), more=[row])
     item = found[row.item_id]
     assert (item.format, item.options, item.answer_text) == ("open", [], "Past the door.")
     assert (item.option_kind, item.contrast, item.answer_index) == ("model", None, None)
 
 
-def test_items_written_for_a_refused_clip_are_set_aside(place: Place) -> None:
+def test_items_written_for_a_refused_clip_are_set_aside(folder: WorkspaceFolder) -> None:
     refused = Rejection(stage="review", unit="c_001", what="too dark", fix="film again")
-    found = composed(place, world(3), more=[refused, written("000"), written("001")])
+    found = composed(folder, world(3), more=[refused, written("000"), written("001")])
     status = {row.clip_id: row.status for row in found.values() if row.task == "direction"}
     assert status == {"c_000": "draft", "c_001": "set_aside"}
 
 
-def test_a_turn_that_was_hardly_measured_is_not_asked_about(place: Place) -> None:
+def test_a_turn_that_was_hardly_measured_is_not_asked_about(folder: WorkspaceFolder) -> None:
     clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
     steps = factories.route("a", ["left", "right", "left"]).steps
     turns = [
@@ -300,13 +304,15 @@ def test_a_turn_that_was_hardly_measured_is_not_asked_about(place: Place) -> Non
         for step, sure in zip(steps, (0.9, 0.1, 0.9), strict=True)
     ]
     for _ in range(2):  # whatever the secret draws
-        asked = composed(place, clips, more=turns)
+        asked = composed(folder, clips, more=turns)
         flips = {tuple(item.flips) for item in asked.values() if item.category == "direction"}
         assert flips == {("turn:0", "turn:2")}
-        (place.root / "secret").unlink()
+        (folder.root / "secret").unlink()
     # With none measured surely all are in doubt alike, and people will have to look.
     faint = [turn.model_copy(update={"confidence": 0.1}) for turn in turns]
-    assert any(item.category == "direction" for item in composed(place, clips, more=faint).values())
+    assert any(
+        item.category == "direction" for item in composed(folder, clips, more=faint).values()
+    )
 
 
 def looked_up(items: Sequence[Item]) -> float:
@@ -319,30 +325,30 @@ def looked_up(items: Sequence[Item]) -> float:
         right[names[item.answer_index or 0]] += 1
     hits = 0.0
     for item, names in zip(items, met, strict=True):
-        own = [place == item.answer_index for place in range(4)]
+        own = [folder == item.answer_index for folder in range(4)]
         scores = [
             (right[name] - mine - (seen[name] - 1) / 4) / (seen[name] + 3)
             for name, mine in zip(names, own, strict=True)
         ]
-        best = [place for place, score in enumerate(scores) if score >= max(scores) - 1e-9]
+        best = [folder for folder, score in enumerate(scores) if score >= max(scores) - 1e-9]
         hits += (item.answer_index in best) / len(best)
     return hits / len(items)
 
 
 @pytest.mark.parametrize(("weight", "leaks"), [(0, True), (balance._SEAM, False)])
 def test_few_names_do_not_tell_by_which_of_them_meet(
-    place: Place, monkeypatch: pytest.MonkeyPatch, weight: int, leaks: bool
+    folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch, weight: int, leaks: bool
 ) -> None:
     """In a small vocabulary some names never follow one another: that is balanced, or it tells."""
     monkeypatch.setattr(balance, "_SEAM", weight)
     monkeypatch.setattr(grammar, "LANDMARKS", grammar.LANDMARKS[:12])
-    (place.root / "secret").write_bytes(b"drawn for this test alone")
+    (folder.root / "secret").write_bytes(b"drawn for this test alone")
     videos, clips, routes = grammar.draw_rows(400, seed=1)
     given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
     rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
     items = [
         row
-        for row in run(rows, ComposeSettings(), place)
+        for row in run(rows, ComposeSettings(), folder)
         if isinstance(row, Item) and row.task == "landmark_forward" and row.contrast == "order"
     ]
     assert len(items) > 200

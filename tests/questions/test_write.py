@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError, UserError
 from pipeline.flow import STAGES
@@ -39,23 +39,25 @@ def answer(*items: dict[str, Any]) -> str:
 
 
 def wrote(
-    place: Place, model: ScriptedModel, seen: Rows, settings: DraftSettings = MODEL
+    folder: WorkspaceFolder, model: ScriptedModel, seen: Rows, settings: DraftSettings = MODEL
 ) -> list[Row]:
     async def once() -> list[Row]:
-        async with write.opens(settings, place, model) as service:
+        async with write.opens(settings, folder, model) as service:
             return await write.run(seen, settings, service)
 
     return asyncio.run(once())
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     return workspace(tmp_path / "w")
 
 
-def test_a_reply_becomes_items_in_the_form_of_all_options_with_provenance(place: Place) -> None:
+def test_a_reply_becomes_items_in_the_form_of_all_options_with_provenance(
+    folder: WorkspaceFolder,
+) -> None:
     model = ScriptedModel(answer(item(), item(answer="Stairs->Left", question="And then?")))
-    one, two = wrote(place, model, rows(place))
+    one, two = wrote(folder, model, rows(folder))
     assert isinstance(one, Written)
     assert isinstance(two, Written)
     assert (one.answer, one.distractors) == (
@@ -70,9 +72,9 @@ def test_a_reply_becomes_items_in_the_form_of_all_options_with_provenance(place:
     assert one.item_id == one.model_copy(update={"answer": "x"}).item_id
 
 
-def test_the_question_shows_rules_frames_turns_and_how_many(place: Place) -> None:
+def test_the_question_shows_rules_frames_turns_and_how_many(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(answer(item()))
-    wrote(place, model, rows(place))
+    wrote(folder, model, rows(folder))
     (body,) = model.asked
     system, user = body["messages"]
     assert "at most 2 questions" in system["content"]
@@ -96,32 +98,32 @@ def test_the_question_shows_rules_frames_turns_and_how_many(place: Place) -> Non
     ],
 )
 def test_a_wrong_item_is_told_and_repaired_once(
-    place: Place, changes: dict[str, Any], says: str
+    folder: WorkspaceFolder, changes: dict[str, Any], says: str
 ) -> None:
     model = ScriptedModel(answer(item(**changes)), answer(item()))
-    assert len(wrote(place, model, rows(place))) == 1
+    assert len(wrote(folder, model, rows(folder))) == 1
     told = model.asked[1]["messages"][-1]["content"]
     assert "items[0]" in told
     assert says in told
 
 
-def test_more_items_than_asked_for_are_refused(place: Place) -> None:
+def test_more_items_than_asked_for_are_refused(folder: WorkspaceFolder) -> None:
     three = [item(question=f"Where at {number}?") for number in range(3)]
     model = ScriptedModel(answer(*three), answer())
     with pytest.raises(RowError, match="nothing to ask"):
-        wrote(place, model, rows(place))
+        wrote(folder, model, rows(folder))
     assert "items: 3, expected at most 2" in model.asked[1]["messages"][-1]["content"]
 
 
-def test_the_same_question_twice_is_refused(place: Place) -> None:
+def test_the_same_question_twice_is_refused(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(answer(item(), item(answer="Turn off")), answer(item()))
-    assert len(wrote(place, model, rows(place))) == 1
+    assert len(wrote(folder, model, rows(folder))) == 1
     assert "two ask the same" in model.asked[1]["messages"][-1]["content"]
 
 
-def test_one_task_that_fails_leaves_the_other_and_is_on_record(place: Place) -> None:
+def test_one_task_that_fails_leaves_the_other_and_is_on_record(folder: WorkspaceFolder) -> None:
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
-    found = wrote(place, ScriptedModel(answer(item()), "no", "still no"), rows(place), both)
+    found = wrote(folder, ScriptedModel(answer(item()), "no", "still no"), rows(folder), both)
     kinds = {type(row): row for row in found}
     assert kinds.keys() == {Written, Rejection}
     refused = kinds[Rejection]
@@ -130,53 +132,53 @@ def test_one_task_that_fails_leaves_the_other_and_is_on_record(place: Place) -> 
     assert "prompts/tasks/order.j2" in refused.fix
 
 
-def test_kept_replies_are_not_bought_again(place: Place) -> None:
-    first = wrote(place, ScriptedModel(answer(item())), rows(place))
+def test_kept_replies_are_not_bought_again(folder: WorkspaceFolder) -> None:
+    first = wrote(folder, ScriptedModel(answer(item())), rows(folder))
     nothing = ScriptedModel()
-    assert wrote(place, nothing, rows(place)) == first
+    assert wrote(folder, nothing, rows(folder)) == first
     assert not nothing.asked
 
 
-def test_a_video_that_must_stay_is_not_sent_elsewhere(place: Place) -> None:
+def test_a_video_that_must_stay_is_not_sent_elsewhere(folder: WorkspaceFolder) -> None:
     away = MODEL.model_copy(
         update={"base_url": "https://models.example/v1", "input_usd_per_million": 1.0}
     )
     model = ScriptedModel(answer(item()))
     with pytest.raises(RowError, match="must stay on this machine"):
-        wrote(place, model, rows(place, consent="local"), away)
+        wrote(folder, model, rows(folder, consent="local"), away)
     assert not model.asked
 
 
-def test_the_cap_holds_for_items_too(place: Place) -> None:
+def test_the_cap_holds_for_items_too(folder: WorkspaceFolder) -> None:
     capped = MODEL.model_copy(
         update={"max_cost_usd": 0.0, "input_usd_per_million": 1.0, "output_usd_per_million": 1.0}
     )
     model = ScriptedModel(answer(item()))
     with pytest.raises(UserError, match="max_cost_usd"):
-        wrote(place, model, rows(place), capped)
+        wrote(folder, model, rows(folder), capped)
     assert not model.asked
 
 
-def test_only_named_tasks_are_wanted_and_name_the_key(place: Place) -> None:
+def test_only_named_tasks_are_wanted_and_name_the_key(folder: WorkspaceFolder) -> None:
     (stage,) = [one for one in STAGES if one.name == "write"]
     assert stage.wanted is not None
     assert not stage.wanted(DraftSettings(provider="openai", model="m"))
     assert stage.wanted(MODEL)
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
-    assert write.depends(MODEL, place) != write.depends(both, place)
+    assert write.depends(MODEL, folder) != write.depends(both, folder)
 
 
-def test_an_unknown_task_is_told_with_those_that_are_there(place: Place) -> None:
+def test_an_unknown_task_is_told_with_those_that_are_there(folder: WorkspaceFolder) -> None:
     with pytest.raises(UserError, match="poem") as caught:
-        wrote(place, ScriptedModel(), rows(place), MODEL.model_copy(update={"tasks": ["poem"]}))
+        wrote(folder, ScriptedModel(), rows(folder), MODEL.model_copy(update={"tasks": ["poem"]}))
     assert "direction, order" in caught.value.fix
 
 
-def test_an_estimate_counts_one_request_per_clip_and_task(place: Place) -> None:
+def test_an_estimate_counts_one_request_per_clip_and_task(folder: WorkspaceFolder) -> None:
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
-    seen = [rows(place, of=clip(f"c{n}"), turns=(turn(n, n + 1),)) for n in range(1, 4)]
-    assert write.estimate(seen, both, place).requests == 6
-    assert str(write.estimate(seen, DraftSettings(), place)).endswith("0.00 USD")
+    seen = [rows(folder, of=clip(f"c{n}"), turns=(turn(n, n + 1),)) for n in range(1, 4)]
+    assert write.estimate(seen, both, folder).requests == 6
+    assert str(write.estimate(seen, DraftSettings(), folder)).endswith("0.00 USD")
 
 
 OPEN = """+++
@@ -201,13 +203,13 @@ def own_task(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 def test_a_users_own_open_task_needs_no_python(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_task(tmp_path, monkeypatch, OPEN)
     settings = MODEL.model_copy(update={"tasks": ["reach"]})
     good = item(answer="They reach the Red Door.", distractors=[])
     model = ScriptedModel(answer(item()), answer(good))
-    (found,) = wrote(place, model, rows(place), settings)
+    (found,) = wrote(folder, model, rows(folder), settings)
     assert isinstance(found, Written)
     assert (found.format, found.answer, found.distractors) == (
         "open",

@@ -32,7 +32,7 @@ def edit(space: Space, change: Edit) -> None:
 
 def against_first(space: Space, version: str) -> Difference:
     folder = release(space, version).folder
-    return difference(open_release(space.place.releases / "v1.0.0"), open_release(folder))
+    return difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
 
 
 def reworded(items: list[Item]) -> list[Item]:
@@ -99,12 +99,12 @@ def test_export_refuses_a_number_that_does_not_follow(
         with pytest.raises(UserError) as told:
             release(space, version)
         assert told.value.fix == f"export {right}"
-        assert not (space.place.releases / f"v{version}").exists()
+        assert not (space.folder.releases / f"v{version}").exists()
     made = release(space, right)
-    before = verify(space.place.releases / "v1.0.0").root_digest
+    before = verify(space.folder.releases / "v1.0.0").root_digest
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
     assert f"Against 1.0.0, whose root digest is `{before}`" in text
-    assert sorted(path.name for path in space.place.releases.iterdir()) == ["v1.0.0", f"v{right}"]
+    assert sorted(path.name for path in space.folder.releases.iterdir()) == ["v1.0.0", f"v{right}"]
 
 
 def test_what_was_left_out_is_removed_with_its_reason(space: Space) -> None:
@@ -151,14 +151,14 @@ def test_changed_rows_say_why(space: Space) -> None:
     assert f"- `{moved.item_id}`: split: moved from split {moved.split} to validation\n" in text
     why = "its route was corrected by a person's verdict"
     assert f"- `{other_clip.item_id}`: question: {why}\n" in text
-    found = difference(open_release(space.place.releases / "v1.0.0"), open_release(made.folder))
+    found = difference(open_release(space.folder.releases / "v1.0.0"), open_release(made.folder))
     assert {change.id: change.reason for change in found.changed}[other_clip.item_id] == why
     assert all(change.reason for change in found.changed)
 
 
 def test_withheld_answers_are_the_reason_of_their_change(space: Space) -> None:
     folder = release(space, "2.0.0", withhold=["test"]).folder
-    found = difference(open_release(space.place.releases / "v1.0.0"), open_release(folder))
+    found = difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
     assert {change.reason for change in found.changed} == {"its answer is withheld from here on"}
 
 

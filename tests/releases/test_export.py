@@ -38,7 +38,7 @@ def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: 
         store.finish("split", name, "1", "done", [video])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
         store.finish("draft", name, "1", "done", [draft])
-        store.finish("stills", name, "1", "done", stills_of(store.place, f"c_{name}"))
+        store.finish("stills", name, "1", "done", stills_of(store.folder, f"c_{name}"))
         if by:
             verified = factories.route(name, MOVES, "verified", CATEGORIES)
             store.finish("review", name, "1", "done", [verified])
@@ -61,7 +61,7 @@ def recorded() -> dict[str, Any]:
 def release(store: Store, version: str = "1.0.0", **how: Any) -> Release:
     settings = how.pop("settings", SETTINGS)
     given = recorded() | {"export": settings.model_dump()}
-    return export(store, store.place, version, settings, given, **how)
+    return export(store, store.folder, version, settings, given, **how)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -90,7 +90,7 @@ def test_a_release_holds_question_and_evidence_rows_of_the_same_ids(filled: Stor
         evidence = pl.read_parquet(made.folder / "evidence" / name)
         assert data["id"].to_list() == evidence["id"].to_list()
         asked = data.filter(pl.col("format") == "mcq")
-        letters = {letter: place for place, letter in enumerate("ABCD")}
+        letters = {letter: folder for folder, letter in enumerate("ABCD")}
         for row in asked.iter_rows(named=True):
             assert row["options"][letters[row["answer"]]] == row["answer_text"]
             assert row["ground_truth"] == row["answer"]
@@ -142,7 +142,7 @@ def test_a_gate_that_is_not_met_stops_the_release(store: Store) -> None:
         release(store)
     assert told.value.exit_code == 3
     assert "--allow-failing" in told.value.fix
-    assert not store.place.releases.exists()
+    assert not store.folder.releases.exists()
     assert {gate.name for gate in measure(store, SETTINGS).gates if not gate.met} == {
         "verified_by_people"
     }
@@ -334,8 +334,8 @@ def test_the_benchmark_writes_releases() -> None:
 def test_the_secret_and_the_machine_stay_at_home(filled: Store) -> None:
     made = release(filled)
     shown = b"".join(contents(made.folder).values())
-    assert filled.place.secret() not in shown
-    assert str(filled.place.root).encode() not in shown
+    assert filled.folder.secret() not in shown
+    assert str(filled.folder.root).encode() not in shown
     assert b"root" not in pl.read_parquet(made.folder / "data" / "*.parquet").columns
 
 
@@ -346,15 +346,15 @@ def test_a_failed_write_leaves_nothing(filled: Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pipeline.releases.publish, "write_sums", full)
     with pytest.raises(OSError, match="No space"):
         release(filled)
-    assert list(filled.place.releases.iterdir()) == []
+    assert list(filled.folder.releases.iterdir()) == []
 
 
 def test_what_a_killed_export_left_behind_is_cleared(filled: Store) -> None:
-    left = filled.place.releases / ".tmp-left"
+    left = filled.folder.releases / ".tmp-left"
     left.mkdir(parents=True)
     (left / "README.md").touch()
     made = release(filled)
-    assert list(filled.place.releases.iterdir()) == [made.folder]
+    assert list(filled.folder.releases.iterdir()) == [made.folder]
 
 
 def test_moves_are_the_reference_of_a_description(filled: Store) -> None:

@@ -12,7 +12,7 @@ from small_release import MOVES, drafted, fill, release, small_space
 
 from pipeline.cli import cli
 from pipeline.console import run as egost
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.engine.stage import PULL
 from pipeline.errors import GateError, RowError, UserError
@@ -36,43 +36,45 @@ def video_of(path: Path, **fields: object) -> Video:
     return factories.video("0000", **(given | fields))
 
 
-def stills(place: Place, path: Path, *clips: Clip, **fields: object) -> list[Still]:
+def stills(folder: WorkspaceFolder, path: Path, *clips: Clip, **fields: object) -> list[Still]:
     rows = Rows({Video: (video_of(path, **fields),), Clip: clips})
-    return list(run(rows, StillsSettings(), place))  # type: ignore[arg-type]
+    return list(run(rows, StillsSettings(), folder))  # type: ignore[arg-type]
 
 
-def test_stills_show_what_is_on_at_equal_distances(place: Place, tmp_path: Path) -> None:
+def test_stills_show_what_is_on_at_equal_distances(folder: WorkspaceFolder, tmp_path: Path) -> None:
     times = numbered.write(tmp_path / "a.mp4", count=90)
     clip = factories.clip("0000", 2)
-    found = stills(place, tmp_path / "a.mp4", clip)
+    found = stills(folder, tmp_path / "a.mp4", clip)
     assert [still.number for still in found] == list(range(8))
     for still, at in zip(found, moments(clip, 8), strict=True):
         shown = max(number for number, time in enumerate(times) if time <= at)
-        data = place.media_path(still.media).read_bytes()
-        assert numbered.read(cv2.imread(str(place.media_path(still.media)))) == shown
+        data = folder.media_path(still.media).read_bytes()
+        assert numbered.read(cv2.imread(str(folder.media_path(still.media)))) == shown
         assert still.t_us == times[shown]
         assert still.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_a_clip_of_few_pictures_shows_them_more_than_once(place: Place, tmp_path: Path) -> None:
+def test_a_clip_of_few_pictures_shows_them_more_than_once(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
     clip = Clip(clip_id="c_0000", video_id="v_0000", start_us=0, end_us=100_000)
-    found = stills(place, tmp_path / "a.mp4", clip)
+    found = stills(folder, tmp_path / "a.mp4", clip)
     assert len(found) == 8
     assert len({still.media for still in found}) == 3
 
 
-def test_without_consent_nothing_is_cut(place: Place, tmp_path: Path) -> None:
+def test_without_consent_nothing_is_cut(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
-    assert stills(place, tmp_path / "a.mp4", factories.clip("0000"), consent="model") == []
+    assert stills(folder, tmp_path / "a.mp4", factories.clip("0000"), consent="model") == []
 
 
-def test_a_video_that_is_gone_fails_alone(place: Place, tmp_path: Path) -> None:
+def test_a_video_that_is_gone_fails_alone(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
     row = video_of(tmp_path / "a.mp4")
     (tmp_path / "a.mp4").unlink()
     with pytest.raises(RowError, match="the file is gone") as told:
-        list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), place))
+        list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), folder))
     assert told.value.again
 
 
@@ -141,7 +143,7 @@ def test_a_damaged_still_is_named_by_its_gate_and_the_printed_remedy_mends_it(
     with small_space(root, clips=0) as space:
         closed_release(space, tmp_path / "a.mp4", "0.1.0")
         victim, asked = space.store.rows(Still)[3], space.store.rows(Item)
-    path = Place(root).media_path(victim.media)
+    path = WorkspaceFolder(root).media_path(victim.media)
     whole = path.read_bytes()
     path.unlink() if damage == "a missing file" else path.write_bytes(whole[:-1] + b"?")
 
@@ -166,7 +168,7 @@ def test_a_damaged_still_of_a_video_that_is_gone_is_told(
     root = tmp_path / "workspace"
     with small_space(root, clips=0) as space:
         closed_release(space, tmp_path / "a.mp4", "0.1.0")
-        Place(root).media_path(space.store.rows(Still)[3].media).unlink()
+        WorkspaceFolder(root).media_path(space.store.rows(Still)[3].media).unlink()
     (tmp_path / "a.mp4").unlink()
     assert command(root, "export", "0.1.1") == 3
     assert "egost rejections tells why" in capsys.readouterr().err
@@ -191,7 +193,7 @@ def test_a_stray_picture_is_named_even_if_it_bears_its_digest(tmp_path: Path) ->
         fill(space, 2)
         folder = release(space, "1.0.0").folder
         data = b"a picture of something else"
-        Place(folder / "frames").keep(data, ".jpg")
+        WorkspaceFolder(folder / "frames").keep(data, ".jpg")
     name = hashlib.sha256(data).hexdigest()[:32]
     stray = folder / "frames" / name[:2] / f"{name}.jpg"
     stray.parent.mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ def test_the_next_version_holds_the_rest_and_nothing_new(
         before = release(space, "1.0.0", withhold=withhold)
         row, gone = first_video(space)
         fill(space, 6)  # what the workspace holds by now is not drawn in
-        done = take_video_down(space.place, row.path)
+        done = take_video_down(space.folder, row.path)
     assert done.release is not None
     assert done.release.folder.name == "v2.0.0"
     assert done.removed == len(gone)
@@ -64,7 +64,7 @@ def test_no_later_export_holds_it(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace") as space:
         release(space, "1.0.0")
         row, gone = first_video(space)
-        take_video_down(space.place, row.sha256)
+        take_video_down(space.folder, row.sha256)
         later = release(space, "2.0.1")
     assert not ids(later.folder) & gone
     assert "Videos taken down: 1; no further version" in (later.folder / "README.md").read_text(
@@ -76,15 +76,15 @@ def test_a_video_that_no_release_holds_is_said(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
         with pytest.raises(UserError, match="holds this video"):
-            take_video_down(space.place, "elsewhere.mp4")
+            take_video_down(space.folder, "elsewhere.mp4")
 
 
 def test_a_release_of_one_video_is_withdrawn_not_replaced(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
         with pytest.raises(UserError, match="nothing would be left"):
-            take_video_down(space.place, first_video(space)[0].path)
-        assert [path.name for path in space.place.releases.iterdir()] == ["v1.0.0"]
+            take_video_down(space.folder, first_video(space)[0].path)
+        assert [path.name for path in space.folder.releases.iterdir()] == ["v1.0.0"]
         with pytest.raises(UserError, match="there is nothing to release"):
             release(space, "1.0.1")
 
@@ -94,7 +94,7 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
         made = release(space, "1.0.0", withhold=["test"])
         items = {item.item_id: item for item in space.store.rows(Item)}
         page = render(gallery_of_release(open_release(made.folder)), tmp_path)
-        assert len(gallery_of(space.store, space.place).clips) == 8
+        assert len(gallery_of(space.store, space.folder).clips) == 8
     assert made.sealed is not None
     asked = pl.read_parquet(made.folder / "data" / "test-*.parquet")
     for name in ("answer", "answer_text", "ground_truth"):
@@ -128,8 +128,8 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
 def test_a_gate_that_was_not_met_does_not_vanish_with_a_video(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
         first = release(space, "1.0.0", min_audited=120)
-        done = take_video_down(space.place, space.store.rows(Video)[0].sha256)
-        again = take_video_down(space.place, space.store.rows(Video)[1].sha256)
+        done = take_video_down(space.folder, space.store.rows(Video)[0].sha256)
+        again = take_video_down(space.folder, space.store.rows(Video)[1].sha256)
     names = [gate.name for gate in first.gates]
     for made in (done.release, again.release):
         assert made is not None

@@ -96,7 +96,7 @@ def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(sp
 
 def test_a_missing_frame_and_a_changed_byte_are_caught(space: Space) -> None:
     stills = [still for still in space.store.rows(Still) if still.clip_id == "c_0002"]
-    path = space.place.media_path(stills[0].media)
+    path = space.folder.media_path(stills[0].media)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert failed(space)["media"].rows == items_of(space, "c_0002")
@@ -214,7 +214,7 @@ def test_a_video_without_consent_is_caught(space: Space) -> None:
     harvest = Harvest(space.store, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
-    gate = consent(Checked(harvest, space.place, limits, "egost", (), ()))
+    gate = consent(Checked(harvest, space.folder, limits, "egost", (), ()))
     assert gate.rows == items_of(space, "c_0000")
 
 
@@ -350,7 +350,7 @@ def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space:
     assert {"Agreement by category", "Answered rightly by people, by task"} <= {
         plot.title for plot in plots
     }
-    funnel = {level.name: level for level in gallery_of(space.store, space.place).funnel}
+    funnel = {level.name: level for level in gallery_of(space.store, space.folder).funnel}
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 
 
@@ -379,8 +379,8 @@ def test_a_guessable_set_is_caught(tmp_path: Path) -> None:
             if item.format == "open":
                 return item
             texts = [
-                text if place == item.answer_index else text.replace("turn", "spin") + "."
-                for place, text in enumerate(item.options)
+                text if index == item.answer_index else text.replace("turn", "spin") + "."
+                for index, text in enumerate(item.options)
             ]
             return item.model_copy(update={"options": texts})
 
@@ -415,7 +415,7 @@ def test_a_column_that_gives_answers_away_is_caught_and_named(tmp_path: Path) ->
 def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:
     settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
     with pytest.raises(GateError, match="audit: NOT MET") as told:
-        export(space.store, space.place, "1.0.0", settings, space.recorded())
+        export(space.store, space.folder, "1.0.0", settings, space.recorded())
     assert told.value.exit_code == 3
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
@@ -426,7 +426,7 @@ def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
     tmp_path: Path, space: Space
 ) -> None:
     title = "Answered without seeing, by task"
-    assert title not in render(gallery_of(space.store, space.place), tmp_path)
+    assert title not in render(gallery_of(space.store, space.folder), tmp_path)
     unmeasured = release(space, "0.1.0")
     assert not (unmeasured.folder / "plots" / "blind.svg").exists()
     assert "plots/blind.svg" not in (unmeasured.folder / "README.md").read_text(encoding="utf-8")
@@ -439,7 +439,7 @@ def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
     (gate,) = (gate for gate in made.gates if gate.name == "blind")
     share = 100 * gate.parts["direction_forward"]
     assert f">{share:.0f} %</text>" in page or f">{share:.1f} %</text>" in page
-    assert "as measured for 0.1.1" in render(gallery_of(space.store, space.place), tmp_path)
+    assert "as measured for 0.1.1" in render(gallery_of(space.store, space.folder), tmp_path)
 
 
 def test_a_look_survives_encoding_and_size_but_not_another_picture() -> None:

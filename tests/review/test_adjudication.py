@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
@@ -20,18 +20,18 @@ OTHER = steps("straight", "right", "straight", landmark="the <i>door</i>")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "workspace")
+def workspace(tmp_path: Path) -> WorkspaceFolder:
+    return WorkspaceFolder(tmp_path / "workspace")
 
 
 class Job:
     """One clip on its way through review, with a server that is played."""
 
-    def __init__(self, place: Place, folder: Path) -> None:
-        self.place, self.client = place, ScriptedClient()
-        self.seen = rows(place, folder, [draft(clip(), WALK)], ["walk"])
+    def __init__(self, workspace: WorkspaceFolder, folder: Path) -> None:
+        self.folder, self.client = workspace, ScriptedClient()
+        self.seen = rows(workspace, folder, [draft(clip(), WALK)], ["walk"])
         self.verdicts: tuple[Verdict, ...] = ()
-        review.push(self.client, self.seen, SETTINGS, place)
+        review.push(self.client, self.seen, SETTINGS, workspace)
 
     def answer(self, task: int, who: str, verdict: str, lines: str | None = None) -> None:
         given = [{"from_name": "verdict", "value": {"choices": [verdict]}}]
@@ -40,18 +40,18 @@ class Job:
         self.client.answer(task, given, email=f"{who}@example.org")
 
     def pulled(self) -> list[Row]:
-        found = review.pull(self.client, (), SETTINGS, self.place)
+        found = review.pull(self.client, (), SETTINGS, self.folder)
         self.verdicts = tuple(one.verdict for one in found)
         return list(
             review.run(
-                Rows({Route: self.seen[Route], Verdict: self.verdicts}), SETTINGS, self.place
+                Rows({Route: self.seen[Route], Verdict: self.verdicts}), SETTINGS, self.folder
             )
         )
 
     def adjudicate(self, made: list[Row]) -> review.Pushed:
         doubts = tuple(row for row in made if isinstance(row, Finding))
         now = Rows({**self.seen.seen, Verdict: self.verdicts, Finding: doubts})
-        return review.adjudicate(self.client, now, SETTINGS, self.place)
+        return review.adjudicate(self.client, now, SETTINGS, self.folder)
 
     @property
     def newest(self) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Job:
 
 
 @pytest.fixture
-def job(place: Place, tmp_path: Path) -> Job:
+def job(workspace: WorkspaceFolder, tmp_path: Path) -> Job:
     """Two people differ about the turn."""
-    job = Job(place, tmp_path)
+    job = Job(workspace, tmp_path)
     job.answer(1, "ann", "accept")
     job.answer(1, "bob", "corrected", routepage.route.print_lines(OTHER, 0))
     return job
@@ -127,8 +127,10 @@ def test_nobody_rules_on_a_clip_that_they_judged(job: Job):
     assert job.adjudicate(made).kept == 1
 
 
-def test_a_rejecting_version_never_fills_the_text_fields(place: Place, tmp_path: Path):
-    job = Job(place, tmp_path)
+def test_a_rejecting_version_never_fills_the_text_fields(
+    workspace: WorkspaceFolder, tmp_path: Path
+):
+    job = Job(workspace, tmp_path)
     job.answer(1, "ann", "reject")
     job.answer(1, "bob", "accept")
     job.adjudicate(job.pulled())

@@ -6,7 +6,7 @@ import factories
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
@@ -41,12 +41,14 @@ def answer(choice: str, who: str = "a", of: Item | None = None, **fields: object
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "workspace")
+def workspace(tmp_path: Path) -> WorkspaceFolder:
+    return WorkspaceFolder(tmp_path / "workspace")
 
 
-def seen(place: Place, folder: Path, items: Sequence[Item], *verdicts: Verdict) -> Rows:
-    made = rows(place, folder, [draft(clip(), steps("left", "right"))], ["walk"])
+def seen(
+    workspace: WorkspaceFolder, folder: Path, items: Sequence[Item], *verdicts: Verdict
+) -> Rows:
+    made = rows(workspace, folder, [draft(clip(), steps("left", "right"))], ["walk"])
     return Rows({**made.seen, Item: tuple(items), Verdict: verdicts, Answer: ()})
 
 
@@ -55,19 +57,19 @@ def choose(client: ScriptedClient, task: int, value: str, who: str) -> None:
     client.answer(task, result, email=f"{who}@example.org")
 
 
-def test_a_task_shows_the_question_and_hides_the_answer(place: Place, tmp_path: Path):
+def test_a_task_shows_the_question_and_hides_the_answer(workspace: WorkspaceFolder, tmp_path: Path):
     one = item(options=["<b>left</b>", "right", "both", "no"], answer_index=2, answer_text="both")
     client = ScriptedClient()
-    now = seen(place, tmp_path, [one])
-    assert audit.push(client, now, SETTINGS, SHOWN, place).new == 1
-    assert audit.push(client, now, SETTINGS, SHOWN, place).kept == 1
+    now = seen(workspace, tmp_path, [one])
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 1
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).kept == 1
     data = client.kept[1].data
     assert [one["hotkey"] for one in data["choices"]] == list("1234567")
     assert data["choices"][0]["html"] == "&lt;b&gt;left&lt;/b&gt;"
     assert set(data) == {"uid", "round", "clip", "fps", "frames", "question", "choices"}
     other = one.model_copy(update={"answer_index": 0, "answer_text": one.options[0]})
     again = ScriptedClient()
-    audit.push(again, seen(place, tmp_path, [other]), SETTINGS, SHOWN, place)
+    audit.push(again, seen(workspace, tmp_path, [other]), SETTINGS, SHOWN, workspace)
     assert again.kept[1].data == data
     for told in (one.fingerprint, one.item_id, "middle of turn"):
         assert told not in str(data)
@@ -90,39 +92,41 @@ def test_the_sample_is_stratified_stays_and_asks_all_that_a_model_wrote():
     assert {one.item_id for one in wrote} <= set(asked)
 
 
-def test_answers_come_back_and_a_reviewers_own_does_not_count(place: Place, tmp_path: Path):
+def test_answers_come_back_and_a_reviewers_own_does_not_count(
+    workspace: WorkspaceFolder, tmp_path: Path
+):
     judge = factories.verdict(
         factories.route(),
         clip_id=clip().clip_id,
-        annotator=pseudonym("ann@example.org", place_secret(place)),
+        annotator=pseudonym("ann@example.org", place_secret(workspace)),
     )
     client, one = ScriptedClient(), item()
-    now = seen(place, tmp_path, [one], judge)
-    audit.push(client, now, SETTINGS, SHOWN, place)
+    now = seen(workspace, tmp_path, [one], judge)
+    audit.push(client, now, SETTINGS, SHOWN, workspace)
     choose(client, 1, "0", "ann")
     choose(client, 1, "many", "cat")
-    pulled = audit.pull(client, now, SETTINGS, place)
+    pulled = audit.pull(client, now, SETTINGS, workspace)
     assert [(found.choice, found.fingerprint) for found in pulled.answers] == [
         ("many", one.fingerprint)
     ]
     assert (pulled.own, pulled.stale) == (1, 0)
-    assert audit.push(client, now, SETTINGS, SHOWN, place).reopened == 1
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).reopened == 1
     choose(client, 2, "0", "dan")
-    assert audit.push(client, now, SETTINGS, SHOWN, place).kept == 1
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).kept == 1
     changed = Rows({**now.seen, Item: (item(fingerprint="another"),)})
-    assert audit.pull(client, changed, SETTINGS, place) == audit.Answered((), 0, 3)
+    assert audit.pull(client, changed, SETTINGS, workspace) == audit.Answered((), 0, 3)
 
 
-def place_secret(place: Place) -> bytes:
-    place.root.mkdir(exist_ok=True)
-    return place.secret()
+def place_secret(workspace: WorkspaceFolder) -> bytes:
+    workspace.root.mkdir(exist_ok=True)
+    return workspace.secret()
 
 
-def test_a_skip_is_no_answer(place: Place, tmp_path: Path):
-    client, now = ScriptedClient(), seen(place, tmp_path, [item()])
-    audit.push(client, now, SETTINGS, SHOWN, place)
+def test_a_skip_is_no_answer(workspace: WorkspaceFolder, tmp_path: Path):
+    client, now = ScriptedClient(), seen(workspace, tmp_path, [item()])
+    audit.push(client, now, SETTINGS, SHOWN, workspace)
     client.answer(1, [], skipped=True)
-    assert audit.pull(client, now, SETTINGS, place) == audit.Answered((), 0, 0)
+    assert audit.pull(client, now, SETTINGS, workspace) == audit.Answered((), 0, 0)
 
 
 def test_without_a_project_it_says_what_to_do():
@@ -176,15 +180,15 @@ def test_an_answer_counts_for_the_question_it_was_given_to():
 
 
 def test_an_open_item_of_a_model_shows_its_answer_and_needs_two_who_find_it_right(
-    place: Place, tmp_path: Path
+    workspace: WorkspaceFolder, tmp_path: Path
 ):
     one = item(
         format="open", option_kind="model", status="draft", options=[], answer_index=None,
         answer_text="past <b>the</b> door", contrast=None, flips=[],
     )  # fmt: skip
     composed = item(7, format="open", options=[], answer_index=None, contrast=None, flips=[])
-    now, client = seen(place, tmp_path, [one, composed]), ScriptedClient()
-    assert audit.push(client, now, SETTINGS, SHOWN, place).new == 1
+    now, client = seen(workspace, tmp_path, [one, composed]), ScriptedClient()
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 1
     shown = client.kept[1].data["choices"]
     assert [(choice["value"], choice["hotkey"]) for choice in shown] == [
         ("0", "1"), ("none", "2"), ("many", "3"), ("unsure", "4"),
@@ -192,7 +196,7 @@ def test_an_open_item_of_a_model_shows_its_answer_and_needs_two_who_find_it_righ
     assert shown[0]["html"] == "the answer is: past &lt;b&gt;the&lt;/b&gt; door"
     choose(client, 1, "0", "cat")
     choose(client, 1, "0", "dan")
-    said = audit.pull(client, now, SETTINGS, place).answers
+    said = audit.pull(client, now, SETTINGS, workspace).answers
     assert confirmed([one], said[:1]) == set()
     assert confirmed([one], said) == {"i0"}
     found = judged([one], said)

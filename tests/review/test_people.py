@@ -44,7 +44,7 @@ class Desk:
 
     def fill(self, space: Space) -> None:
         """Put what ingest, frames and draft would have made."""
-        made = rows(space.place, self.folder, [draft(clip(), WALK)], ["walk"])
+        made = rows(space.folder, self.folder, [draft(clip(), WALK)], ["walk"])
         stages = {"videos": "split", "routes": "draft"}
         for kind, found in made.seen.items():
             if found and kind.table != "findings":
@@ -258,7 +258,7 @@ def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_
     with open_space(desk.root, ["review.planted=0"]) as space:
         settings = space.config.settings("review", ReviewSettings)
         seen = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
-        review.push(desk.client, seen, settings, space.place)
+        review.push(desk.client, seen, settings, space.folder)
         lines = desk.client.kept[1].data["steps"].split("\n", 1)
         for who, name in (("ann", "the bin"), ("bob", "the basket")):
             told = f"{lines[0]} | {name}\n{lines[1]}"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from walked import clip, draft, rows, steps, video_file
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Rows
 from pipeline.errors import RowError, UserError
 from pipeline.labelstudio.scripted import ScriptedClient
@@ -30,18 +30,18 @@ WALK = steps("straight", "left", "straight", landmark="the <b>red</b> door")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> WorkspaceFolder:
     """A workspace whose draws are the same every time."""
-    place = Place(tmp_path / "workspace")
-    place.root.mkdir()
-    (place.root / "secret").write_bytes(b"the same every time")
-    return place
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    folder.root.mkdir()
+    (folder.root / "secret").write_bytes(b"the same every time")
+    return folder
 
 
 @pytest.fixture
-def pushed(place: Place, tmp_path: Path) -> tuple[ScriptedClient, Rows]:
-    client, seen = ScriptedClient(), rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
-    review.push(client, seen, SETTINGS, place)
+def pushed(folder: WorkspaceFolder, tmp_path: Path) -> tuple[ScriptedClient, Rows]:
+    client, seen = ScriptedClient(), rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
+    review.push(client, seen, SETTINGS, folder)
     return client, seen
 
 
@@ -61,9 +61,9 @@ def result(**given: str | list[str]) -> list[dict[str, Any]]:
 
 
 def pull(
-    client: ScriptedClient, place: Place, known: tuple[Verdict, ...] = ()
+    client: ScriptedClient, folder: WorkspaceFolder, known: tuple[Verdict, ...] = ()
 ) -> list[review.Pulled]:
-    return list(review.pull(client, known, SETTINGS, place))
+    return list(review.pull(client, known, SETTINGS, folder))
 
 
 def with_rows(seen: Rows, **changed: Any) -> Rows:
@@ -71,16 +71,16 @@ def with_rows(seen: Rows, **changed: Any) -> Rows:
     return Rows({**seen.seen, **{kinds[name]: tuple(value) for name, value in changed.items()}})
 
 
-def test_push_twice_is_once(pushed, place):
+def test_push_twice_is_once(pushed, folder):
     client, seen = pushed
-    again = review.push(client, seen, SETTINGS, place)
+    again = review.push(client, seen, SETTINGS, folder)
     assert (again.new, again.updated, again.reopened, again.kept) == (0, 0, 0, 1)
     assert len(client.kept) == 1
 
 
 @pytest.mark.parametrize(("answered", "stays"), [((), 1), ((1,), 1), ((2,), 2), ((1, 2), None)])
 def test_a_round_that_is_there_twice_is_there_once_after_the_next_push(
-    pushed, place, answered, stays
+    pushed, folder, answered, stays
 ):
     """As after a push that was killed and run again before the server had taken its pages in."""
     client, seen = pushed
@@ -88,21 +88,21 @@ def test_a_round_that_is_there_twice_is_there_once_after_the_next_push(
     for task in answered:
         client.answer(task, result(verdict="accept"))
     for _ in range(2):
-        assert review.push(client, seen, SETTINGS, place).kept == 1
+        assert review.push(client, seen, SETTINGS, folder).kept == 1
         assert list(client.kept) == ([1, 2] if stays is None else [stays])
 
 
-def test_doubtful_clips_come_first(place, tmp_path):
+def test_doubtful_clips_come_first(folder, tmp_path):
     names = ["calm", "doubted", "unsure"]
     drafts = [
         draft(clip("calm"), WALK),
         draft(clip("doubted"), WALK),
         draft(clip("unsure"), WALK).model_copy(update={"confidence": 0.1}),
     ]
-    seen = rows(place, tmp_path, drafts, names)
+    seen = rows(folder, tmp_path, drafts, names)
     only = [one for one in seen[Finding] if one.unit == clip("doubted").clip_id]
     client = ScriptedClient()
-    review.push(client, with_rows(seen, findings=only), SETTINGS, place)
+    review.push(client, with_rows(seen, findings=only), SETTINGS, folder)
     order = [task.data["clip_id"] for task in client.kept.values()]
     assert order == [clip(name).clip_id for name in ("doubted", "unsure", "calm")]
 
@@ -114,48 +114,48 @@ def test_what_came_from_outside_is_shown_as_text(pushed):
     assert "<script" not in data["findings"] + data["frames"] + data["answers"] + data["about"]
 
 
-def test_a_changed_draft_updates_a_task_that_nobody_answered(pushed, place):
+def test_a_changed_draft_updates_a_task_that_nobody_answered(pushed, folder):
     client, seen = pushed
     other = draft(clip(), steps("straight", "right"))
-    done = review.push(client, with_rows(seen, routes=[other]), SETTINGS, place)
+    done = review.push(client, with_rows(seen, routes=[other]), SETTINGS, folder)
     assert (done.updated, done.new) == (1, 0)
     assert client.kept[1].data["fingerprint"] == other.fingerprint
     assert client.kept[1].data["round"] == 1
 
 
-def test_a_changed_draft_opens_a_new_round_once_somebody_answered(pushed, place):
+def test_a_changed_draft_opens_a_new_round_once_somebody_answered(pushed, folder):
     client, seen = pushed
     client.answer(1, result(verdict="accept"))
     other = with_rows(seen, routes=[draft(clip(), steps("straight", "right"))])
-    assert review.push(client, other, SETTINGS, place).reopened == 1
-    assert review.push(client, other, SETTINGS, place).kept == 1
+    assert review.push(client, other, SETTINGS, folder).reopened == 1
+    assert review.push(client, other, SETTINGS, folder).kept == 1
     assert [task.data["round"] for task in client.kept.values()] == [1, 2]
 
 
-def test_accept_gives_the_draft_back(pushed, place):
+def test_accept_gives_the_draft_back(pushed, folder):
     client, seen = pushed
     untouched = client.kept[1].data["steps"]
     client.answer(1, result(verdict="accept", steps=untouched, forward="Walk.", reverse="Go back."))
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     assert found.verdict.verdict == "accept"
     assert tuple(found.verdict.steps) == WALK
     assert found.verdict.fingerprint == seen.one(Route).fingerprint
     assert (found.verdict.by, found.verdict.round, found.verdict.seconds) == ("person", 1, 30.0)
 
 
-def test_an_edited_line_comes_back_with_exact_times(pushed, place):
+def test_an_edited_line_comes_back_with_exact_times(pushed, folder):
     client, _ = pushed
     lines = client.kept[1].data["steps"].replace("turn left", "turn right")
     client.answer(1, result(verdict="corrected", steps=lines))
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     assert [step.move for step in found.verdict.steps] == ["straight", "right", "straight"]
     assert [step.start_us for step in found.verdict.steps] == [step.start_us for step in WALK]
 
 
-def test_accept_with_an_edit_is_a_correction(pushed, place):
+def test_accept_with_an_edit_is_a_correction(pushed, folder):
     client, _ = pushed
     client.answer(1, result(verdict="accept", forward="Walk on."))
-    assert pull(client, place)[0].verdict.verdict == "corrected"
+    assert pull(client, folder)[0].verdict.verdict == "corrected"
 
 
 @pytest.mark.parametrize(
@@ -169,51 +169,51 @@ def test_accept_with_an_edit_is_a_correction(pushed, place):
         (result(note="hm"), "no verdict was chosen"),
     ],
 )
-def test_what_cannot_count_goes_out_again(pushed, place, given, says):
+def test_what_cannot_count_goes_out_again(pushed, folder, given, says):
     client, seen = pushed
     client.answer(1, given)
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     assert (found.verdict.verdict, found.verdict.steps) == ("skip", [])
     assert says in found.findings[0].message
     after = with_rows(seen, verdicts=[found.verdict], findings=[*seen[Finding], *found.findings])
-    assert review.push(client, after, SETTINGS, place).reopened == 1
+    assert review.push(client, after, SETTINGS, folder).reopened == 1
     assert says in client.kept[2].data["findings"]
-    assert review.push(client, after, SETTINGS, place).reopened == 0
+    assert review.push(client, after, SETTINGS, folder).reopened == 0
 
 
-def test_a_rejection_carries_its_reasons(pushed, place):
+def test_a_rejection_carries_its_reasons(pushed, folder):
     client, _ = pushed
     client.answer(1, result(verdict="reject", reasons=["no walk", "other"], note="a <dog>"))
-    verdict = pull(client, place)[0].verdict
+    verdict = pull(client, folder)[0].verdict
     assert (verdict.verdict, verdict.reasons) == ("reject", ["no walk", "other", "note: a <dog>"])
 
 
-def test_a_skip_counts_for_nothing(pushed, place):
+def test_a_skip_counts_for_nothing(pushed, folder):
     client, seen = pushed
     client.answer(1, [], skipped=True)
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     assert (found.verdict.verdict, found.findings) == ("skip", ())
-    assert verified(seen.one(Clip), seen[Route], [found.verdict], place) == []
+    assert verified(seen.one(Clip), seen[Route], [found.verdict], folder) == []
     assert UNREADABLE not in found.verdict.reasons
 
 
-def test_pull_asks_for_what_is_new_and_keeps_an_edit_in_its_row(pushed, place):
+def test_pull_asks_for_what_is_new_and_keeps_an_edit_in_its_row(pushed, folder):
     client, _ = pushed
     client.answer(1, result(verdict="accept"))
-    first = pull(client, place)
-    assert pull(client, place, (first[0].verdict,)) == first
+    first = pull(client, folder)
+    assert pull(client, folder, (first[0].verdict,)) == first
     client.clock_us += 3_600_000_000
     client.answer(1, result(verdict="reject"))
-    (later,) = pull(client, place, (first[0].verdict,))
+    (later,) = pull(client, folder, (first[0].verdict,))
     assert later.annotation_id == first[0].annotation_id
     assert later.verdict.verdict == "reject"
 
 
-def test_annotators_are_pseudonyms_and_scripts_are_named(pushed, place):
+def test_annotators_are_pseudonyms_and_scripts_are_named(pushed, folder):
     client, _ = pushed
     client.answer(1, result(verdict="accept"), email="Ann@example.org")
     client.answer(1, result(verdict="accept"), email=f"careful{SCRIPTED}")
-    person, script = (found.verdict for found in pull(client, place))
+    person, script = (found.verdict for found in pull(client, folder))
     assert (person.by, script.by) == ("person", "script")
     assert person.annotator != script.annotator
     assert "ann" not in person.annotator.removeprefix("a-").casefold().split("@")
@@ -244,60 +244,60 @@ def verdict(
     )
 
 
-def verified(one: Clip, routes, verdicts, place: Place, agree: int = 1) -> list[Any]:
+def verified(one: Clip, routes, verdicts, folder: WorkspaceFolder, agree: int = 1) -> list[Any]:
     seen = Rows({Clip: (one,), Route: tuple(routes), Verdict: tuple(verdicts)})
-    return list(review.run(seen, ReviewSettings(agree=agree), place))
+    return list(review.run(seen, ReviewSettings(agree=agree), folder))
 
 
-def test_one_correction_verifies_and_moves_the_fingerprint(place):
+def test_one_correction_verifies_and_moves_the_fingerprint(folder):
     told = draft(clip(), WALK)
     right = steps("straight", "right", "straight")
     said = verdict("corrected", right).model_copy(
         update={"forward_description": "Right.", "reverse_description": "Left."}
     )
-    (made,) = verified(clip(), [told], [said], place)
+    (made,) = verified(clip(), [told], [said], folder)
     assert (made.origin, tuple(made.steps)) == ("verified", right)
     assert made.verified_categories == ["route", "direction", "landmark", "action"]
     assert made.fingerprint == route.fingerprint(right, "Right.", "Left.") != told.fingerprint
 
 
-def test_a_lone_correction_is_used_at_once_and_verifies_nothing(place):
+def test_a_lone_correction_is_used_at_once_and_verifies_nothing(folder):
     told, right = draft(clip(), WALK), steps("straight", "right", "straight")
-    made = verified(clip(), [told], [verdict("corrected", right)], place, agree=2)
+    made = verified(clip(), [told], [verdict("corrected", right)], folder, agree=2)
     (used,) = (row for row in made if isinstance(row, Route))
     assert (tuple(used.steps), used.verified_categories) == (right, [])
-    accepted = verified(clip(), [told], [verdict("accept")], place, agree=2)
+    accepted = verified(clip(), [told], [verdict("accept")], folder, agree=2)
     assert [row for row in accepted if isinstance(row, Route)] == []
     elsewhere = steps("straight", "right", "straight", landmark="the bin")
     differing = [verdict("corrected", right), verdict("corrected", elsewhere, who="b")]
     (agreed,) = (
-        row for row in verified(clip(), [told], differing, place, 2) if isinstance(row, Route)
+        row for row in verified(clip(), [told], differing, folder, 2) if isinstance(row, Route)
     )
     assert "landmark" not in agreed.verified_categories
 
 
-def test_a_verdict_counts_for_its_fingerprint_alone(place):
+def test_a_verdict_counts_for_its_fingerprint_alone(folder):
     told = draft(clip(), WALK)
-    assert verified(clip(), [told], [verdict("accept", fingerprint="another")], place) == []
+    assert verified(clip(), [told], [verdict("accept", fingerprint="another")], folder) == []
 
 
-def test_a_rejection_leaves_no_verified_route(place):
-    made = verified(clip(), [draft(clip(), WALK)], [verdict("reject", ())], place)
+def test_a_rejection_leaves_no_verified_route(folder):
+    made = verified(clip(), [draft(clip(), WALK)], [verdict("reject", ())], folder)
     assert [type(row) for row in made] == [Finding, Rejection]
 
 
-def test_the_newest_word_of_a_person_counts(place):
+def test_the_newest_word_of_a_person_counts(folder):
     told = draft(clip(), WALK)
-    made = verified(clip(), [told], [verdict("reject", (), at=1), verdict("accept", at=2)], place)
+    made = verified(clip(), [told], [verdict("reject", (), at=1), verdict("accept", at=2)], folder)
     assert [row.origin for row in made] == ["verified"]
 
 
-def test_two_must_agree_by_category(place):
+def test_two_must_agree_by_category(folder):
     told = draft(clip(), WALK)
     bare = steps("straight", "left", "straight")
     both = [verdict("accept", who="a"), verdict("corrected", bare, who="b", at=2)]
-    assert verified(clip(), [told], both[:1], place, agree=2) == []
-    made, doubt = verified(clip(), [told], both, place, agree=2)
+    assert verified(clip(), [told], both[:1], folder, agree=2) == []
+    made, doubt = verified(clip(), [told], both, folder, agree=2)
     assert made.verified_categories == ["direction", "action"]
     assert doubt.message == "people differ on: route, landmark"
 
@@ -312,7 +312,7 @@ def test_a_config_without_a_control_is_refused(monkeypatch, tmp_path):
 
 
 def test_a_config_that_shows_a_field_of_no_task_is_refused_before_anything_is_sent(
-    monkeypatch, place, tmp_path
+    monkeypatch, folder, tmp_path
 ):
     path = tmp_path / "route.xml"
     path.write_text(routepage.label_config().replace('"$findings"', '"$fndings"'))
@@ -320,9 +320,9 @@ def test_a_config_that_shows_a_field_of_no_task_is_refused_before_anything_is_se
     monkeypatch.setattr(
         routepage, "asset", lambda name: path if name.endswith(".xml") else guidelines
     )
-    client, seen = ScriptedClient(), rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
+    client, seen = ScriptedClient(), rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     with pytest.raises(UserError, match=r"shows \$fndings, which its tasks don't have"):
-        review.push(client, seen, SETTINGS, place)
+        review.push(client, seen, SETTINGS, folder)
     assert client.kept == {}
 
 
@@ -388,88 +388,88 @@ def test_a_review_clip_is_upright_even_and_of_constant_rate(tmp_path, how, size)
     assert len(shown) == pytest.approx(30, abs=1)
 
 
-def test_a_clip_without_its_video_is_rejected_and_the_rest_goes_out(place, tmp_path):
-    seen = rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
+def test_a_clip_without_its_video_is_rejected_and_the_rest_goes_out(folder, tmp_path):
+    seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     (tmp_path / "walk.mp4").unlink()
-    done = review.push(ScriptedClient(), seen, SETTINGS, place)
+    done = review.push(ScriptedClient(), seen, SETTINGS, folder)
     assert (done.new, [one.unit for one in done.rejected]) == (0, [clip().clip_id])
     with pytest.raises(RowError, match="is gone"):
         reviewclip.cut(tmp_path / "walk.mp4", 0, 1, reviewclip.Form(160), tmp_path / "x.mp4")
 
 
-def test_status_counts_tasks_and_people(pushed, place):
+def test_status_counts_tasks_and_people(pushed, folder):
     client, _ = pushed
-    assert review.status(client, SETTINGS, place).waiting == 1
+    assert review.status(client, SETTINGS, folder).waiting == 1
     client.answer(1, result(verdict="accept"))
-    found = review.status(client, SETTINGS, place)
+    found = review.status(client, SETTINGS, folder)
     assert (found.tasks, found.done, found.waiting) == (1, 1, 0)
     assert list(found.annotators.values()) == [1]
 
 
-def test_pull_without_a_project_says_what_to_do(place):
+def test_pull_without_a_project_says_what_to_do(folder):
     with pytest.raises(UserError, match="review push"):
-        list(review.pull(ScriptedClient(), (), SETTINGS, place))
+        list(review.pull(ScriptedClient(), (), SETTINGS, folder))
 
 
 def planting(share: float) -> ReviewSettings:
     return ReviewSettings(agree=1, overlap=1, planted=share)
 
 
-def test_planted_tasks_flip_one_turn_and_look_like_any_other(place, tmp_path):
+def test_planted_tasks_flip_one_turn_and_look_like_any_other(folder, tmp_path):
     names = [f"walk {number}" for number in range(6)]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
     client = ScriptedClient()
-    done = review.push(client, seen, planting(0.5), place)
+    done = review.push(client, seen, planting(0.5), folder)
     assert 6 < done.new < 12
-    assert review.push(client, seen, planting(0.5), place).kept == done.new
+    assert review.push(client, seen, planting(0.5), folder).kept == done.new
     wrong = [task for task in client.kept.values() if "turn right" in task.data["steps"]]
     assert len(wrong) == done.new - 6
     assert {frozenset(task.data) for task in client.kept.values()} == {frozenset(wrong[0].data)}
     assert "planted" not in str(wrong[0].data)
 
 
-def test_a_planted_task_never_verifies_and_tells_who_only_clicks(place, tmp_path):
-    seen = rows(place, tmp_path, [draft(clip(str(n)), WALK) for n in range(6)], list("012345"), 1)
+def test_a_planted_task_never_verifies_and_tells_who_only_clicks(folder, tmp_path):
+    seen = rows(folder, tmp_path, [draft(clip(str(n)), WALK) for n in range(6)], list("012345"), 1)
     client = ScriptedClient()
-    review.push(client, seen, planting(0.5), place)
+    review.push(client, seen, planting(0.5), folder)
     for number, task in list(client.kept.items()):
         client.answer(number, result(verdict="accept"), email="hasty@example.org", seconds=3)
         lines = task.data["steps"].replace("turn right", "turn left")
         kind = "accept" if lines == task.data["steps"] else "corrected"
         client.answer(number, result(verdict=kind, steps=lines), email="careful@example.org")
-    found = [one.verdict for one in pull(client, place)]
+    found = [one.verdict for one in pull(client, folder)]
     planted = [one for one in found if one.kind == "planted"]
     assert planted
     assert not [one for one in planted if one.fingerprint == draft(clip(), WALK).fingerprint]
-    told = review.status(client, SETTINGS, place, found)
+    told = review.status(client, SETTINGS, folder, found)
     hasty, careful = sorted(told.people.values(), key=lambda one: one.median_seconds)
     assert (hasty.caught, careful.caught) == (0, careful.planted)
     assert careful.planted == hasty.planted == len(planted) / 2
     assert told.hours_left == 0
 
 
-def test_another_workspaces_tasks_are_left_alone(pushed, place, tmp_path):
+def test_another_workspaces_tasks_are_left_alone(pushed, folder, tmp_path):
     client, seen = pushed
-    other = Place(tmp_path / "other")
+    other = WorkspaceFolder(tmp_path / "other")
     other.media.mkdir(parents=True)
     client.answer(1, result(verdict="accept"))
     assert list(review.pull(client, (), SETTINGS, other)) == []
     assert review.push(client, seen, SETTINGS, other).new == 1
 
 
-def test_a_lost_server_asks_nobody_twice(pushed, place):
+def test_a_lost_server_asks_nobody_twice(pushed, folder):
     client, seen = pushed
     client.answer(1, result(verdict="accept"))
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     known = with_rows(seen, verdicts=[found.verdict])
-    assert review.push(ScriptedClient(), known, SETTINGS, place).kept == 1
+    assert review.push(ScriptedClient(), known, SETTINGS, folder).kept == 1
     changed = with_rows(known, routes=[draft(clip(), steps("around"))])
     fresh = ScriptedClient()
-    assert review.push(fresh, changed, SETTINGS, place).reopened == 1
+    assert review.push(fresh, changed, SETTINGS, folder).reopened == 1
     assert fresh.kept[1].data["round"] == 2
 
 
-def test_a_templates_description_follows_the_corrected_steps(place):
+def test_a_templates_description_follows_the_corrected_steps(folder):
     describe = templates.load("describe.j2")
 
     def told(walked):
@@ -483,63 +483,63 @@ def test_a_templates_description_follows_the_corrected_steps(place):
     said = verdict("corrected", right, fingerprint=drafted.fingerprint).model_copy(
         update=dict(zip(("forward_description", "reverse_description"), told(WALK), strict=True))
     )
-    (made,) = verified(clip(), [drafted], [said], place)
+    (made,) = verified(clip(), [drafted], [said], folder)
     assert [made.forward_description, made.reverse_description] == told(right)
     assert "route" in made.verified_categories
 
 
-def test_a_models_description_of_the_old_steps_verifies_no_route_items(place):
+def test_a_models_description_of_the_old_steps_verifies_no_route_items(folder):
     right = steps("straight", "right", "straight")
     drafted = draft(clip(), WALK).model_copy(update={"provider": "openai", "model": "m"})
-    doubt, made = verified(clip(), [drafted], [verdict("corrected", right)], place)
+    doubt, made = verified(clip(), [drafted], [verdict("corrected", right)], folder)
     assert doubt.kind == "description_stale"
     assert made.verified_categories == ["direction", "landmark", "action"]
 
 
-def test_whoever_sees_no_planted_error_is_set_aside_and_the_clips_go_out_again(place, tmp_path):
+def test_whoever_sees_no_planted_error_is_set_aside_and_the_clips_go_out_again(folder, tmp_path):
     names = list("012345")
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, 1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, 1)
     settings = ReviewSettings(agree=1, overlap=1, planted=1)
     client = ScriptedClient()
-    assert review.push(client, seen, settings, place).new == 12
+    assert review.push(client, seen, settings, folder).new == 12
     for number in list(client.kept):
         client.answer(number, result(verdict="accept"), email="hasty@example.org")
-    found = [one.verdict for one in pull(client, place)]
-    told = review.status(client, settings, place, found)
+    found = [one.verdict for one in pull(client, folder)]
+    told = review.status(client, settings, folder, found)
     assert told.set_aside == set(told.people)
     judged = with_rows(seen, verdicts=found)
-    assert list(review.run(judged, settings, place)) == []
-    assert review.push(client, judged, settings, place).reopened == 6
-    assert review.push(client, judged, settings, place).reopened == 0
+    assert list(review.run(judged, settings, folder)) == []
+    assert review.push(client, judged, settings, folder).reopened == 6
+    assert review.push(client, judged, settings, folder).reopened == 0
     patient = settings.model_copy(update={"min_known": 7})
-    assert len(list(review.run(judged, patient, place))) == 6
-    assert review.push(client, judged, patient, place).reopened == 0
+    assert len(list(review.run(judged, patient, folder))) == 6
+    assert review.push(client, judged, patient, folder).reopened == 0
 
 
-def test_gold_clips_go_to_everybody_and_verify_nothing(place, tmp_path):
+def test_gold_clips_go_to_everybody_and_verify_nothing(folder, tmp_path):
     names = ["known", "other"]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, 1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, 1)
     gold = tmp_path / "gold.jsonl"
     gold.write_text(f'{{"clip_id": "{clip("known").clip_id}", "steps": "0:00.0 turn around"}}')
     settings = SETTINGS.model_copy(update={"gold": str(gold), "min_known": 1})
     client = ScriptedClient()
-    assert review.push(client, seen, settings, place).new == 3
-    assert review.push(client, seen, settings, place).kept == 3
+    assert review.push(client, seen, settings, folder).new == 3
+    assert review.push(client, seen, settings, folder).kept == 3
     (known,) = client.tasks(client.made[settings.gold_project])
     client.answer(known.id, result(verdict="accept"))
-    (found,) = review.pull(client, (), settings, place)
+    (found,) = review.pull(client, (), settings, folder)
     assert found.verdict.kind == "gold"
-    told = review.status(client, settings, place, [found.verdict])
+    told = review.status(client, settings, folder, [found.verdict])
     ((name, one),) = told.people.items()
     assert (one.gold, one.right, told.set_aside) == (1, 0, {name})
     judged = with_rows(seen, verdicts=[found.verdict])
-    assert list(review.run(judged, settings, place)) == []
+    assert list(review.run(judged, settings, folder)) == []
 
 
-def test_a_clip_whose_item_the_audit_found_wrong_goes_out_once_more(pushed, place):
+def test_a_clip_whose_item_the_audit_found_wrong_goes_out_once_more(pushed, folder):
     client, seen = pushed
     client.answer(1, result(verdict="accept"))
-    (found,) = pull(client, place)
+    (found,) = pull(client, folder)
     late = found.verdict.created_us + 1
     one = factories.item(item_id="i", clip_id=clip().clip_id, fingerprint="f")
     said = Answer(
@@ -548,12 +548,12 @@ def test_a_clip_whose_item_the_audit_found_wrong_goes_out_once_more(pushed, plac
     )  # fmt: skip
     now = with_rows(seen, verdicts=[found.verdict])
     flawed = Rows({**now.seen, Item: (one,), Answer: (said,)})
-    assert review.push(client, now, SETTINGS, place).reopened == 0
-    assert review.push(client, flawed, SETTINGS, place).reopened == 1
-    assert review.push(client, flawed, SETTINGS, place).kept == 1
+    assert review.push(client, now, SETTINGS, folder).reopened == 0
+    assert review.push(client, flawed, SETTINGS, folder).reopened == 1
+    assert review.push(client, flawed, SETTINGS, folder).kept == 1
     client.answer(2, result(verdict="accept"))
-    both = Rows({**flawed.seen, Verdict: tuple(one.verdict for one in pull(client, place))})
-    assert review.push(client, both, SETTINGS, place).kept == 1
+    both = Rows({**flawed.seen, Verdict: tuple(one.verdict for one in pull(client, folder))})
+    assert review.push(client, both, SETTINGS, folder).kept == 1
 
 
 def test_every_picture_of_the_guidelines_is_there():

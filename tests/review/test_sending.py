@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
@@ -25,10 +25,10 @@ WALK = steps("straight", "left", "straight")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path / "workspace")
-    place.root.mkdir()
-    return place
+def folder(tmp_path: Path) -> WorkspaceFolder:
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    folder.root.mkdir()
+    return folder
 
 
 def sources(client: ScriptedClient) -> set[str]:
@@ -38,49 +38,53 @@ def sources(client: ScriptedClient) -> set[str]:
     return found
 
 
-def test_media_are_uploaded_once_where_nothing_serves_them(place: Place, tmp_path: Path) -> None:
+def test_media_are_uploaded_once_where_nothing_serves_them(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
     names = ["a", "b"]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names)
     client = ScriptedClient()
-    assert review.push(client, seen, ELSEWHERE, place).new == 2
+    assert review.push(client, seen, ELSEWHERE, folder).new == 2
     project = client.made["egost media"]
     assert len(client.files[project]) == len({frame.media for frame in seen[Frame]}) + 2
     assert sources(client) == {f"/data/upload/{project}/{name}" for name in client.files[project]}
     assert "serve" not in client.calls
     client.calls.clear()
-    assert review.push(client, seen, ELSEWHERE, place).kept == 2
+    assert review.push(client, seen, ELSEWHERE, folder).kept == 2
     assert client.calls == ["project", "project"]
 
 
 def test_a_push_that_was_killed_while_uploading_sends_what_is_missing_alone(
-    place: Place, tmp_path: Path
+    folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
-    seen = rows(place, tmp_path, [draft(clip("a"), WALK)], ["a"])
+    seen = rows(folder, tmp_path, [draft(clip("a"), WALK)], ["a"])
     client = ScriptedClient()
     project = client.project("egost media", "", 1)
     first = sorted({frame.media for frame in seen[Frame]})[:3]
-    client.upload(project, [place.media_path(name) for name in first])
+    client.upload(project, [folder.media_path(name) for name in first])
     client.calls.clear()
-    review.push(client, seen, ELSEWHERE, place)
+    review.push(client, seen, ELSEWHERE, folder)
     assert "upload 6" in client.calls  # five keyframes, and the clip
     assert len(client.files[project]) == len(set(client.files[project])) == 9
     assert all(source.startswith("/data/upload/") for source in sources(client))
 
 
-def test_media_that_something_serves_stay_where_they_are(place: Place, tmp_path: Path) -> None:
+def test_media_that_something_serves_stay_where_they_are(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
     settings = ELSEWHERE.model_copy(update={"media_url": "https://files.invalid/m?a=1&b=/"})
     client = ScriptedClient()
-    review.push(client, rows(place, tmp_path, [draft(clip(), WALK)], ["walk"]), settings, place)
+    review.push(client, rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"]), settings, folder)
     assert client.files == {}
     (source,) = {one.partition("b=/")[0] for one in sources(client) if ".jpg" in one}
     assert source == "https://files.invalid/m?a=1&amp;"
 
 
 def test_all_pages_that_are_ready_go_out_in_one_post(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [str(number) for number in range(360)]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
     settings = ReviewSettings(agree=1, overlap=1, planted=0)
     turn = Semaphore(1)
     made = 0
@@ -103,16 +107,16 @@ def test_all_pages_that_are_ready_go_out_in_one_post(
 
     monkeypatch.setattr(sending, "cut_all", cut_all)
     client, reached = Slow(), list[int]()
-    review.push(client, seen, settings, place, lambda done, total: reached.append(done))
+    review.push(client, seen, settings, folder, lambda done, total: reached.append(done))
     assert [call for call in client.calls if "add" in call] == ["add 50", "add 310"]
     assert reached == [50, 360]
 
 
 def test_pages_are_made_while_the_project_is_opened(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [str(number) for number in range(300)]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
     all_made = Event()
     made: list[str] = []
     real = routepage.page
@@ -132,16 +136,16 @@ def test_pages_are_made_while_the_project_is_opened(
     monkeypatch.setattr(sending, "cut_all", lambda *_: [])
     client = SlowToOpen()
     settings = ReviewSettings(agree=1, overlap=1, planted=0)
-    assert review.push(client, seen, settings, place).new == 300
+    assert review.push(client, seen, settings, folder).new == 300
     assert sorted(task.data["clip_id"] for task in client.kept.values()) == sorted(made)
-    assert review.push(client, seen, settings, place).kept == 300
+    assert review.push(client, seen, settings, folder).kept == 300
 
 
 def test_a_server_that_ends_ends_the_push_at_once(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [str(number) for number in range(400)]
-    seen = rows(place, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
     made: list[int] = []
 
     def cut_all(*_: object) -> list[Rejection]:
@@ -156,25 +160,25 @@ def test_a_server_that_ends_ends_the_push_at_once(
     monkeypatch.setattr(sending, "cut_all", cut_all)
     settings = ReviewSettings(agree=1, overlap=1, planted=0)
     with pytest.raises(UserError, match="no answer"):
-        review.push(Ends(), seen, settings, place)
+        review.push(Ends(), seen, settings, folder)
     assert len(made) < 8
 
 
 def test_a_full_disk_stops_a_push_that_goes_on_when_there_is_room(
-    place: Place, tmp_path: Path
+    folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
     """A limit on the size of files stands in for a disk that is full: ffmpeg meets it."""
-    seen = rows(place, tmp_path, [draft(clip(), WALK)], ["walk"])
+    seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     settings, client = ReviewSettings(agree=1, overlap=1, planted=0), ScriptedClient()
     least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
     try:
         with pytest.raises(OSError, match=r"\.mp4") as full:
-            review.push(client, seen, settings, place)
+            review.push(client, seen, settings, folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
     assert full.value.errno == errno.EFBIG
     assert client.kept == {}
-    assert list(place.media.rglob(".tmp-*")) == []
-    pushed = review.push(client, seen, settings, place)
+    assert list(folder.media.rglob(".tmp-*")) == []
+    pushed = review.push(client, seen, settings, folder)
     assert (pushed.new, pushed.rejected) == (1, ())

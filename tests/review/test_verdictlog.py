@@ -3,7 +3,7 @@ from pathlib import Path
 import factories
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.review.rows import Verdict
 from pipeline.review.verdictlog import append, log_path, read_log
@@ -52,10 +52,10 @@ def test_a_line_that_cannot_be_read_is_named(log: Path):
 
 
 def test_the_log_lies_in_the_workspace_unless_a_checkout_holds_that(tmp_path: Path):
-    place = Place(tmp_path)
-    assert log_path(place, "", "egost routes") == tmp_path / "verdicts" / "egost-routes.jsonl"
-    assert log_path(place, "kept", "a/../b") == tmp_path / "kept" / "a-..-b.jsonl"
-    inside = Place(Path(__file__).parents[2] / "workspace")
+    folder = WorkspaceFolder(tmp_path)
+    assert log_path(folder, "", "egost routes") == tmp_path / "verdicts" / "egost-routes.jsonl"
+    assert log_path(folder, "kept", "a/../b") == tmp_path / "kept" / "a-..-b.jsonl"
+    inside = WorkspaceFolder(Path(__file__).parents[2] / "workspace")
     ours = (Path(__file__).parents[2] / ".git").exists()
     wanted = ("annotations", "verdicts") if ours else ("workspace", "verdicts")
     assert log_path(inside, "", "egost routes").parts[-3:-1] == wanted

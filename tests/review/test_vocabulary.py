@@ -4,7 +4,7 @@ import factories
 import pytest
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.review.agreement import agreement, facts_of
 from pipeline.review.rows import Verdict
@@ -75,15 +75,17 @@ def test_other_columns_are_refused(tmp_path: Path):
         read_vocabulary(path)
 
 
-def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_away(place: Place):
-    path = vocabulary_path(place, "")
-    assert path == place.root / "vocabulary.csv"
+def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_away(
+    folder: WorkspaceFolder,
+):
+    path = vocabulary_path(folder, "")
+    assert path == folder.root / "vocabulary.csv"
     pairs = [
         Synonyms("landmark", "the bin, a red one", "the basket", 2),
         Synonyms("action", "opens it", "pulls it", 1),
     ]
     assert propose(path, pairs) == 2
-    assert vocabulary_of(place, "") == read_vocabulary(asset("annotations/vocabulary.csv"))
+    assert vocabulary_of(folder, "") == read_vocabulary(asset("annotations/vocabulary.csv"))
     with path.open("a") as file:
         file.write("landmark,the settee,the couch")
     assert propose(path, [*pairs, Synonyms("action", "pulls it", "opens it", 1)]) == 0
@@ -97,12 +99,12 @@ def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_a
         "# action,shuts it,closes it",
     ]
     path.write_text(text.replace("# landmark", "landmark"))
-    known = vocabulary_of(place, "")
+    known = vocabulary_of(folder, "")
     assert known["landmark", "the bin, a red one"] == "the basket"
     assert known["landmark", "the sofa"] == known["landmark", "the settee"] == "the couch"
 
 
-def test_a_workspaces_name_that_has_another_name_in_the_package_is_told(place: Place):
-    vocabulary_path(place, "").write_text("kind,said,name\nlandmark,the settee,the sofa\n")
+def test_a_workspaces_name_that_has_another_name_in_the_package_is_told(folder: WorkspaceFolder):
+    vocabulary_path(folder, "").write_text("kind,said,name\nlandmark,the settee,the sofa\n")
     with pytest.raises(UserError, match="'the sofa' is a name and has another name itself"):
-        vocabulary_of(place, "")
+        vocabulary_of(folder, "")

@@ -7,7 +7,7 @@ import factories
 import pytest
 
 from pipeline.assets import asset
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.errors import UserError
 from pipeline.motion.rows import Clip, Turn
@@ -105,7 +105,11 @@ def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route]:
             **dict.fromkeys((Turn, Written, Rejection, Answer), ()),
         }
     )
-    items = [row for row in run(rows, ComposeSettings(), Place(folder)) if isinstance(row, Item)]
+    items = [
+        row
+        for row in run(rows, ComposeSettings(), WorkspaceFolder(folder))
+        if isinstance(row, Item)
+    ]
     return {item.task: item for item in items}, route
 
 
@@ -150,7 +154,7 @@ def test_checks_hold_german_items_against_german_words(tmp_path: Path) -> None:
         Route: (route,),
         Item: tuple(items.values()),
     }
-    assert list(check(Rows(seen), CheckSettings(), Place(tmp_path))) == []
+    assert list(check(Rows(seen), CheckSettings(), WorkspaceFolder(tmp_path))) == []
 
 
 def test_the_description_is_joined_in_its_language() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numbered
 import pytest
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import MistakesError, RowError, UserError
 from pipeline.sources.ingest import run
@@ -26,7 +26,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def videos(tmp_path: Path) -> Path:
     found = tmp_path / "videos"
     found.mkdir()
     return found
@@ -40,34 +40,36 @@ def names(of: Scan) -> set[str]:
     return {source.path for source in of.sources.values()}
 
 
-def ingested(source: Source, place: Place) -> list[Row]:
+def ingested(source: Source, folder: WorkspaceFolder) -> list[Row]:
     # What is stored has to be written as JSON, so a name that can't be is found here.
     source = Source.model_validate_json(source.model_dump_json())
-    rows = list(run(Rows({Source: (source,)}), SETTINGS, place))
+    rows = list(run(Rows({Source: (source,)}), SETTINGS, folder))
     return [type(row).model_validate_json(row.model_dump_json()) for row in rows]
 
 
-def refused(source: Source, place: Place) -> str:
+def refused(source: Source, folder: WorkspaceFolder) -> str:
     with pytest.raises(RowError) as told:
-        ingested(source, place)
+        ingested(source, folder)
     assert told.value.fix
     return told.value.what
 
 
-def test_a_folder_is_searched_with_all_below(folder: Path, walk: bytes, place: Place) -> None:
-    (folder / "deep" / "er").mkdir(parents=True)
+def test_a_folder_is_searched_with_all_below(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    (videos / "deep" / "er").mkdir(parents=True)
     for name in ("a.mp4", "deep/er/B.MP4"):
-        (folder / name).write_bytes(walk)
-    (folder / "notes.txt").touch()
-    (folder / "manifest.csv").write_text("path,scene\na.mp4,office\n")
-    (folder / "a.vtt").write_text("WEBVTT\n\n00:00.5 --> 00:00.9\nthe door\n")
-    (folder / "stray.srt").touch()
-    seen = found(folder)
+        (videos / name).write_bytes(walk)
+    (videos / "notes.txt").touch()
+    (videos / "manifest.csv").write_text("path,scene\na.mp4,office\n")
+    (videos / "a.vtt").write_text("WEBVTT\n\n00:00.5 --> 00:00.9\nthe door\n")
+    (videos / "stray.srt").touch()
+    seen = found(videos)
     assert names(seen) == {"a.mp4", "deep/er/B.MP4"}
     assert {path.name for path in seen.passed_over} == {"notes.txt", "stray.srt"}
     sources = {source.path: source for source in seen.sources.values()}
     assert sources["a.mp4"].scene == "office"
-    probe, narration = ingested(sources["a.mp4"], place)
+    probe, narration = ingested(sources["a.mp4"], folder)
     assert isinstance(probe, Probe)
     assert (probe.codec, probe.width, probe.height) == ("h264", *numbered.SIZE)
     assert probe.duration_us == pytest.approx(1_000_000, abs=40_000)
@@ -77,10 +79,12 @@ def test_a_folder_is_searched_with_all_below(folder: Path, walk: bytes, place: P
     )  # fmt: skip
 
 
-def test_an_id_is_of_the_content_not_of_the_name(folder: Path, walk: bytes, place: Place) -> None:
+def test_an_id_is_of_the_content_not_of_the_name(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
     for name in ("a.mp4", "b.mp4"):
-        (folder / name).write_bytes(walk)
-    probes = [ingested(source, place)[0] for source in found(folder).sources.values()]
+        (videos / name).write_bytes(walk)
+    probes = [ingested(source, folder)[0] for source in found(videos).sources.values()]
     assert len({row.video_id for row in probes if isinstance(row, Probe)}) == 1
 
 
@@ -91,42 +95,46 @@ ODD_NAMES = [
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_odd_names_are_ingested(folder: Path, walk: bytes, place: Place, name: str) -> None:
-    (folder / name).write_bytes(walk)
-    (folder / name).with_suffix(".jsonl").write_text('{"time": 0.5, "text": "door"}')
-    (source,) = found(folder).sources.values()
+def test_odd_names_are_ingested(
+    videos: Path, walk: bytes, folder: WorkspaceFolder, name: str
+) -> None:
+    (videos / name).write_bytes(walk)
+    (videos / name).with_suffix(".jsonl").write_text('{"time": 0.5, "text": "door"}')
+    (source,) = found(videos).sources.values()
     assert source.path == name
-    probe, narration = ingested(source, place)
+    probe, narration = ingested(source, folder)
     assert isinstance(probe, Probe)
     assert isinstance(narration, Narration)
 
 
-def test_a_name_that_is_not_utf_8_is_refused(folder: Path, walk: bytes, place: Place) -> None:
-    raw = os.fsencode(folder) + b"/bad\xff"
+def test_a_name_that_is_not_utf_8_is_refused(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    raw = os.fsencode(videos) + b"/bad\xff"
     Path(os.fsdecode(raw + b".mp4")).write_bytes(walk)
     Path(os.fsdecode(raw + b".vtt")).write_text("WEBVTT\n")
-    (source,) = found(folder).sources.values()
+    (source,) = found(videos).sources.values()
     assert source.path == "bad\\xff.mp4"
-    assert "not UTF-8" in refused(source, place)
+    assert "not UTF-8" in refused(source, folder)
 
 
-def test_a_folder_whose_name_is_not_utf_8_is_told(folder: Path, walk: bytes) -> None:
-    odd = Path(os.fsdecode(os.fsencode(folder) + b"/odd\xff"))
+def test_a_folder_whose_name_is_not_utf_8_is_told(videos: Path, walk: bytes) -> None:
+    odd = Path(os.fsdecode(os.fsencode(videos) + b"/odd\xff"))
     odd.mkdir()
     (odd / "a.mp4").write_bytes(walk)
     with pytest.raises(UserError, match="not UTF-8"):
         found(odd)
 
 
-def test_what_is_no_video_is_refused(folder: Path, place: Place) -> None:
-    (folder / "empty.mp4").touch()
-    (folder / "text.mp4").write_text("this is text, not a video\n" * 40)
-    (folder / "picture.mp4").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    (folder / "noise.mp4").write_bytes(bytes(range(256)) * 40)
-    (folder / "folder.mp4").mkdir()
-    (folder / "broken.mp4").symlink_to(folder / "nowhere.mp4")
-    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
-    told = {source.path: refused(source, place) for source in found(folder).sources.values()}
+def test_what_is_no_video_is_refused(videos: Path, folder: WorkspaceFolder) -> None:
+    (videos / "empty.mp4").touch()
+    (videos / "text.mp4").write_text("this is text, not a video\n" * 40)
+    (videos / "picture.mp4").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    (videos / "noise.mp4").write_bytes(bytes(range(256)) * 40)
+    (videos / "folder.mp4").mkdir()
+    (videos / "broken.mp4").symlink_to(videos / "nowhere.mp4")
+    (videos / "loop.mp4").symlink_to(videos / "loop.mp4")
+    told = {source.path: refused(source, folder) for source in found(videos).sources.values()}
     assert "zero bytes" in told.pop("empty.mp4")
     assert "text file" in told.pop("text.mp4")
     assert "image" in told.pop("picture.mp4")
@@ -137,23 +145,25 @@ def test_what_is_no_video_is_refused(folder: Path, place: Place) -> None:
 
 
 def test_a_linked_folder_is_not_followed_and_not_passed_in_silence(
-    folder: Path, walk: bytes, place: Place
+    videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    (folder / "round").symlink_to(folder)
-    sources = {source.path: source for source in found(folder).sources.values()}
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "round").symlink_to(videos)
+    sources = {source.path: source for source in found(videos).sources.values()}
     assert sources.keys() == {"a.mp4", "round"}
-    assert "a link to a folder" in refused(sources["round"], place)
+    assert "a link to a folder" in refused(sources["round"], folder)
 
 
-def test_what_may_not_be_read_is_refused(folder: Path, walk: bytes, place: Place) -> None:
-    file = folder / "shut.mp4"
+def test_what_may_not_be_read_is_refused(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    file = videos / "shut.mp4"
     file.write_bytes(walk)
     file.chmod(0)
     if os.access(file, os.R_OK):
         pytest.skip("this account reads files that are shut to it (root), so nothing can be seen")
-    (source,) = found(folder).sources.values()
-    assert "permission denied" in refused(source, place)
+    (source,) = found(videos).sources.values()
+    assert "permission denied" in refused(source, folder)
 
 
 BROKEN = {
@@ -166,138 +176,140 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_sidecar_is_a_rejection_and_the_video_goes_on(
-    folder: Path, walk: bytes, place: Place, name: str
+    videos: Path, walk: bytes, folder: WorkspaceFolder, name: str
 ) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    (folder / name).write_text(BROKEN[name])
-    (source,) = found(folder).sources.values()
-    probe, rejection = ingested(source, place)
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / name).write_text(BROKEN[name])
+    (source,) = found(videos).sources.values()
+    probe, rejection = ingested(source, folder)
     assert isinstance(probe, Probe)
     assert isinstance(rejection, Rejection)
     assert rejection.unit == name
     assert rejection.what.startswith("narrations can't be read: ")
 
 
-def test_a_sidecar_that_is_not_text_is_a_rejection(folder: Path, walk: bytes, place: Place) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    (folder / "a.csv").write_bytes(b"time,text\n1,\xff\n")
-    (source,) = found(folder).sources.values()
-    assert [type(row) for row in ingested(source, place)] == [Probe, Rejection]
+def test_a_sidecar_that_is_not_text_is_a_rejection(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "a.csv").write_bytes(b"time,text\n1,\xff\n")
+    (source,) = found(videos).sources.values()
+    assert [type(row) for row in ingested(source, folder)] == [Probe, Rejection]
 
 
 def test_no_two_narrations_have_one_key_and_none_is_lost(
-    folder: Path, walk: bytes, place: Place
+    videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
-    (folder / "a.mp4").write_bytes(walk)
+    (videos / "a.mp4").write_bytes(walk)
     lines = ['{"time": 0.5, "landmark": "door"}', '{"time": 0.5, "action": "opens it"}']
     lines += ['{"time": 1.5, "text": "end"}', '{"time": 1.6, "text": "end"}']
-    (folder / "a.jsonl").write_text("\n".join(lines))
-    (source,) = found(folder).sources.values()
-    said = [row for row in ingested(source, place) if isinstance(row, Narration)]
+    (videos / "a.jsonl").write_text("\n".join(lines))
+    (source,) = found(videos).sources.values()
+    said = [row for row in ingested(source, folder) if isinstance(row, Narration)]
     assert len({row.identity() for row in said}) == len(said)
     assert {row.landmark for row in said} == {None, "door"}
     assert {row.action for row in said} == {None, "opens it"}
 
 
 def test_consent_comes_from_the_manifest_or_else_from_the_settings(
-    folder: Path, walk: bytes
+    videos: Path, walk: bytes
 ) -> None:
     for name in ("a.mp4", "b.mp4"):
-        (folder / name).write_bytes(walk)
-    (folder / "manifest.csv").write_text("path,consent\na.mp4,release\n")
-    seen = {s.path: s.consent for s in found(folder, consent="model").sources.values()}
+        (videos / name).write_bytes(walk)
+    (videos / "manifest.csv").write_text("path,consent\na.mp4,release\n")
+    seen = {s.path: s.consent for s in found(videos, consent="model").sources.values()}
     assert seen == {"a.mp4": "release", "b.mp4": "model"}
 
 
-def test_a_changed_file_or_sidecar_is_seen(folder: Path, walk: bytes) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    first = found(folder).sources
-    assert found(folder).sources == first
-    (folder / "a.vtt").write_text("WEBVTT\n")
-    second = found(folder).sources
+def test_a_changed_file_or_sidecar_is_seen(videos: Path, walk: bytes) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    first = found(videos).sources
+    assert found(videos).sources == first
+    (videos / "a.vtt").write_text("WEBVTT\n")
+    second = found(videos).sources
     assert second.keys() == first.keys()
     assert second != first
 
 
 def test_looking_again_needs_no_path_and_keeps_what_is_not_mounted(
-    folder: Path, walk: bytes
+    videos: Path, walk: bytes
 ) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    known = found(folder).sources
+    (videos / "a.mp4").write_bytes(walk)
+    known = found(videos).sources
     assert found(known=known.values()).sources == known
-    folder.rename(folder.with_name("elsewhere"))
+    videos.rename(videos.with_name("elsewhere"))
     assert found(known=known.values()).sources == known
 
 
-def test_one_file_and_its_folder_are_one_source(folder: Path, walk: bytes) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    (folder / "sub").mkdir()
-    every = found(folder / "a.mp4", folder, folder / "sub" / "..").sources
+def test_one_file_and_its_folder_are_one_source(videos: Path, walk: bytes) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "sub").mkdir()
+    every = found(videos / "a.mp4", videos, videos / "sub" / "..").sources
     assert len(every) == 1
 
 
 @pytest.mark.parametrize(("name", "what"), [("none", "no such file"), ("", "no video files")])
-def test_a_path_without_videos_is_told(folder: Path, name: str, what: str) -> None:
+def test_a_path_without_videos_is_told(videos: Path, name: str, what: str) -> None:
     with pytest.raises(UserError, match=what):
-        found(folder / name)
+        found(videos / name)
 
 
-def test_a_folder_inside_a_known_one_is_not_another_one(folder: Path, walk: bytes) -> None:
-    (folder / "sub").mkdir()
-    (folder / "sub" / "a.mp4").write_bytes(walk)
-    (folder / "manifest.csv").write_text("path,scene\nsub/a.mp4,office\n")
-    inner = found(folder / "sub")
+def test_a_folder_inside_a_known_one_is_not_another_one(videos: Path, walk: bytes) -> None:
+    (videos / "sub").mkdir()
+    (videos / "sub" / "a.mp4").write_bytes(walk)
+    (videos / "manifest.csv").write_text("path,scene\nsub/a.mp4,office\n")
+    inner = found(videos / "sub")
     assert names(inner) == {"a.mp4"}
-    outer = found(folder, known=inner.sources.values())
+    outer = found(videos, known=inner.sources.values())
     (source,) = outer.sources.values()
-    assert (source.root, source.path, source.scene) == (str(folder), "sub/a.mp4", "office")
+    assert (source.root, source.path, source.scene) == (str(videos), "sub/a.mp4", "office")
     assert set(outer.gone) == inner.sources.keys()
-    again = found(folder / "sub", known=outer.sources.values())
+    again = found(videos / "sub", known=outer.sources.values())
     assert (again.sources, again.gone) == (outer.sources, ())
 
 
-def test_a_manifest_speaks_for_its_folder_wherever_that_lies(folder: Path, walk: bytes) -> None:
-    (folder / "sub" / "deep").mkdir(parents=True)
+def test_a_manifest_speaks_for_its_folder_wherever_that_lies(videos: Path, walk: bytes) -> None:
+    (videos / "sub" / "deep").mkdir(parents=True)
     for name in ("a.mp4", "sub/b.mp4", "sub/deep/c.mp4"):
-        (folder / name).write_bytes(walk)
-    (folder / "manifest.csv").write_text("path,scene\na.mp4,one\nsub/b.mp4,two\n")
-    (folder / "sub" / "manifest.csv").write_text("path,scene\ndeep/c.mp4,three\n")
-    seen = {source.path: source.scene for source in found(folder).sources.values()}
+        (videos / name).write_bytes(walk)
+    (videos / "manifest.csv").write_text("path,scene\na.mp4,one\nsub/b.mp4,two\n")
+    (videos / "sub" / "manifest.csv").write_text("path,scene\ndeep/c.mp4,three\n")
+    seen = {source.path: source.scene for source in found(videos).sources.values()}
     assert seen == {"a.mp4": "one", "sub/b.mp4": "two", "sub/deep/c.mp4": "three"}
-    (folder / "sub" / "manifest.csv").write_text("path,scene\nb.mp4,three\n")
+    (videos / "sub" / "manifest.csv").write_text("path,scene\nb.mp4,three\n")
     with pytest.raises(MistakesError, match=r"b\.mp4 is described in"):
-        found(folder)
+        found(videos)
 
 
-def test_a_manifest_line_about_something_else_is_told(folder: Path, walk: bytes) -> None:
+def test_a_manifest_line_about_something_else_is_told(videos: Path, walk: bytes) -> None:
     for name in ("a.mp4", "notes.txt", ".hidden.mp4"):
-        (folder / name).write_bytes(walk)
-    (folder / "manifest.csv").write_text("path\nnotes.txt\na.mp4\n.hidden.mp4\n")
+        (videos / name).write_bytes(walk)
+    (videos / "manifest.csv").write_text("path\nnotes.txt\na.mp4\n.hidden.mp4\n")
     with pytest.raises(MistakesError) as told:
-        found(folder)
+        found(videos)
     assert [error.where.rpartition(" ")[2] for error in told.value.errors] == ["2", "4"]
-    assert names(found(folder / "a.mp4")) == {"a.mp4"}
+    assert names(found(videos / "a.mp4")) == {"a.mp4"}
 
 
 def test_the_longest_name_and_capital_suffixes_are_read(
-    folder: Path, walk: bytes, place: Place
+    videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
-    (folder / ("a" * 251 + ".mp4")).write_bytes(walk)
-    (folder / "b.MP4").write_bytes(walk)
-    (folder / "b.SRT").write_text("1\n00:00:00,100 --> 00:00:00,200\nHello\n")
-    sources = {source.path[0]: source for source in found(folder).sources.values()}
-    assert [type(row) for row in ingested(sources["a"], place)] == [Probe]
-    assert [type(row) for row in ingested(sources["b"], place)] == [Probe, Narration]
+    (videos / ("a" * 251 + ".mp4")).write_bytes(walk)
+    (videos / "b.MP4").write_bytes(walk)
+    (videos / "b.SRT").write_text("1\n00:00:00,100 --> 00:00:00,200\nHello\n")
+    sources = {source.path[0]: source for source in found(videos).sources.values()}
+    assert [type(row) for row in ingested(sources["a"], folder)] == [Probe]
+    assert [type(row) for row in ingested(sources["b"], folder)] == [Probe, Narration]
 
 
 def test_two_sidecars_that_say_the_same_say_it_once(
-    folder: Path, walk: bytes, place: Place
+    videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
-    (folder / "a.mp4").write_bytes(walk)
-    (folder / "a.srt").write_text("1\n00:00:00,500 --> 00:00:00,900\nthe door\n")
-    (folder / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:00.900\nthe door\n")
-    (source,) = found(folder).sources.values()
-    assert [type(row) for row in ingested(source, place)] == [Probe, Narration]
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "a.srt").write_text("1\n00:00:00,500 --> 00:00:00,900\nthe door\n")
+    (videos / "a.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:00.900\nthe door\n")
+    (source,) = found(videos).sources.values()
+    assert [type(row) for row in ingested(source, folder)] == [Probe, Narration]
 
 
 @pytest.mark.parametrize(
@@ -309,8 +321,8 @@ def test_two_sidecars_that_say_the_same_say_it_once(
     ],
 )
 def test_what_shows_nobodys_way_is_refused(
-    folder: Path, place: Place, how: dict[str, Any], what: str
+    videos: Path, folder: WorkspaceFolder, how: dict[str, Any], what: str
 ) -> None:
-    numbered.write(folder / "a.mp4", **{"count": 30, **how})
-    (source,) = found(folder).sources.values()
-    assert what in refused(source, place)
+    numbered.write(videos / "a.mp4", **{"count": 30, **how})
+    (source,) = found(videos).sources.values()
+    assert what in refused(source, folder)

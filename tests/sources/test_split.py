@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from factories import SECOND, probe
 
-from pipeline.engine.folder import Place
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.sources.rows import Probe, SplitLabel, Video
 from pipeline.sources.settings import SplitSettings
@@ -14,7 +14,7 @@ from pipeline.sources.split import run
 
 
 def split(
-    place: Place,
+    folder: WorkspaceFolder,
     probes: Iterable[Probe],
     earlier: Iterable[Row] = (),
     **settings: Any,
@@ -23,7 +23,7 @@ def split(
     kept: dict[type[Row], tuple[Row, ...]] = {
         kind: tuple(row for row in before if isinstance(row, kind)) for kind in (Video, SplitLabel)
     }
-    return list(run(Rows({Probe: tuple(probes)}, kept), SplitSettings(**settings), place))
+    return list(run(Rows({Probe: tuple(probes)}, kept), SplitSettings(**settings), folder))
 
 
 def splits(rows: Iterable[Row]) -> dict[str, str]:
@@ -38,10 +38,10 @@ def groups(rows: Iterable[Row]) -> dict[str, str]:
     return {row.path: row.split_group for row in rows if isinstance(row, Video)}
 
 
-def test_scene_and_wearer_join_across_videos(place: Place) -> None:
+def test_scene_and_wearer_join_across_videos(folder: WorkspaceFolder) -> None:
     found = groups(
         split(
-            place,
+            folder,
             [
                 probe("a", scene="office"),
                 probe("b", scene="office", wearer="Ann"),
@@ -55,26 +55,26 @@ def test_scene_and_wearer_join_across_videos(place: Place) -> None:
     assert len(set(found.values())) == 3
 
 
-def test_an_assignment_never_moves(place: Place) -> None:
-    first = split(place, [probe(name, scene=name) for name in "abcdefgh"])
+def test_an_assignment_never_moves(folder: WorkspaceFolder) -> None:
+    first = split(folder, [probe(name, scene=name) for name in "abcdefgh"])
     more = [probe(name, scene=name) for name in "abcdefgh"] + [
         probe(f"x{number}", scene=f"new {number}", duration_us=900 * SECOND) for number in range(9)
     ]
-    second = splits(split(place, more, first, salt="another", train=0.6, test=0.35))
+    second = splits(split(folder, more, first, salt="another", train=0.6, test=0.35))
     assert splits(first).items() <= second.items()
 
 
-def test_a_label_that_was_gone_for_a_while_comes_back_where_it_was(place: Place) -> None:
-    first = split(place, [probe("a", scene="office", wanted_split="train"), probe("b")])
-    second = split(place, [probe("b")], first)
-    third = split(place, [probe("c", scene="office"), probe("b")], second)
+def test_a_label_that_was_gone_for_a_while_comes_back_where_it_was(folder: WorkspaceFolder) -> None:
+    first = split(folder, [probe("a", scene="office", wanted_split="train"), probe("b")])
+    second = split(folder, [probe("b")], first)
+    third = split(folder, [probe("c", scene="office"), probe("b")], second)
     assert splits(third)["c.mp4"] == "train"
 
 
-def test_a_video_that_would_join_two_groups_is_refused_naming_both(place: Place) -> None:
+def test_a_video_that_would_join_two_groups_is_refused_naming_both(folder: WorkspaceFolder) -> None:
     apart = [probe("a", scene="office"), probe("b", wearer="Ann")]
-    first = split(place, apart)
-    joined = split(place, [*apart, probe("c", scene="office", wearer="Ann")], first)
+    first = split(folder, apart)
+    joined = split(folder, [*apart, probe("c", scene="office", wearer="Ann")], first)
     assert splits(joined) == splits(first)
     (what,) = refusals(joined).values()
     assert "scene:office, wearer:Ann would join two split groups" in what
@@ -82,14 +82,14 @@ def test_a_video_that_would_join_two_groups_is_refused_naming_both(place: Place)
 
 
 @pytest.mark.parametrize("wanted", ["train", "validation", "test"])
-def test_a_wanted_split_is_given(place: Place, wanted: str) -> None:
-    rows = split(place, [probe("a", scene="x", wanted_split=wanted), probe("b", scene="x")])
+def test_a_wanted_split_is_given(folder: WorkspaceFolder, wanted: str) -> None:
+    rows = split(folder, [probe("a", scene="x", wanted_split=wanted), probe("b", scene="x")])
     assert splits(rows) == {"a.mp4": wanted, "b.mp4": wanted}
 
 
-def test_wishes_that_contradict_are_refused(place: Place) -> None:
+def test_wishes_that_contradict_are_refused(folder: WorkspaceFolder) -> None:
     rows = split(
-        place,
+        folder,
         [
             probe("a", scene="x", wanted_split="train"),
             probe("b", scene="x", wanted_split="test"),
@@ -99,9 +99,9 @@ def test_wishes_that_contradict_are_refused(place: Place) -> None:
     assert "wants it in test" in refusals(rows)["b.mp4"]
 
 
-def test_a_video_that_would_join_two_wishes_is_refused(place: Place) -> None:
+def test_a_video_that_would_join_two_wishes_is_refused(folder: WorkspaceFolder) -> None:
     rows = split(
-        place,
+        folder,
         [
             probe("a", scene="x", wanted_split="train"),
             probe("b", wearer="y", wanted_split="test"),
@@ -113,53 +113,57 @@ def test_a_video_that_would_join_two_wishes_is_refused(place: Place) -> None:
     assert "test" in refusals(rows)["c.mp4"]
 
 
-def test_a_wish_against_an_assignment_is_refused(place: Place) -> None:
-    first = split(place, [probe("a", wanted_split="train")])
-    rows = split(place, [probe("a", wanted_split="test")], first)
+def test_a_wish_against_an_assignment_is_refused(folder: WorkspaceFolder) -> None:
+    first = split(folder, [probe("a", wanted_split="train")])
+    rows = split(folder, [probe("a", wanted_split="test")], first)
     assert "wants it in test, but its split group is in train" in refusals(rows)["a.mp4"]
 
 
-def test_footage_is_shared_out_as_the_settings_say(place: Place) -> None:
+def test_footage_is_shared_out_as_the_settings_say(folder: WorkspaceFolder) -> None:
     probes = [
         probe(f"{number:03}", scene=f"s{number}", duration_us=(20 + number % 7) * SECOND)
         for number in range(100)
     ]
     length: Counter[str] = Counter()
-    for row in split(place, probes):
+    for row in split(folder, probes):
         if isinstance(row, Video):
             length[row.split] += row.duration_us
     shares = {name: seconds / length.total() for name, seconds in length.items()}
     assert shares == pytest.approx({"test": 0.8, "train": 0.15, "validation": 0.05}, abs=0.01)
 
 
-def test_the_order_of_probes_does_not_matter(place: Place) -> None:
+def test_the_order_of_probes_does_not_matter(folder: WorkspaceFolder) -> None:
     probes = [probe(name, scene=name if name < "d" else None) for name in "abcdefgh"]
-    one, two = split(place, probes), split(place, probes[::-1])
+    one, two = split(folder, probes), split(folder, probes[::-1])
     assert splits(one) == splits(two)
     assert groups(one) == groups(two)
 
 
-def test_the_same_content_is_admitted_once_and_the_first_stays(place: Place) -> None:
+def test_the_same_content_is_admitted_once_and_the_first_stays(folder: WorkspaceFolder) -> None:
     later = probe("z", path="z.mp4")
-    first = split(place, [later])
-    rows = split(place, [later, probe("z", path="a copy.mp4")], first)
+    first = split(folder, [later])
+    rows = split(folder, [later, probe("z", path="a copy.mp4")], first)
     assert list(splits(rows)) == ["z.mp4"]
     assert refusals(rows) == {"a copy.mp4": "the same content as z.mp4"}
 
 
-def test_a_folder_that_moved_takes_its_videos_along(place: Place, tmp_path: Path) -> None:
+def test_a_folder_that_moved_takes_its_videos_along(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "a.mp4").touch()
     old = probe("a", root=str(tmp_path / "old"), path="a.mp4")
-    before = split(place, [old])
-    after = split(place, [old, probe("a", root=str(tmp_path / "new"), path="a.mp4")], before)
+    before = split(folder, [old])
+    after = split(folder, [old, probe("a", root=str(tmp_path / "new"), path="a.mp4")], before)
     (video,) = (row for row in before if isinstance(row, Video))
     assert video.model_copy(update={"root": str(tmp_path / "new")}) in after
     assert not refusals(after), "there is only one of it"
 
 
-def test_a_large_group_is_said_aloud(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    split(place, [probe("a", scene="office", duration_us=90 * SECOND), probe("b"), probe("c")])
+def test_a_large_group_is_said_aloud(
+    folder: WorkspaceFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    split(folder, [probe("a", scene="office", duration_us=90 * SECOND), probe("b"), probe("c")])
     assert "(scene office) holds 82 % of the footage" in caplog.text
     assert caplog.text.count("holds") == 1
 
