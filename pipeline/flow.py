@@ -8,19 +8,16 @@ A stage sees the rows of the stages before it, and what came from outside: files
 verdicts that a pull brought. How units are mapped is in engine.py, where rows lie in store.py.
 """
 
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from pipeline.engine.config import Config
-from pipeline.engine.folder import WorkspaceFolder
+from pipeline.engine import workspace
 from pipeline.engine.rows import Finding, Rejection
-from pipeline.engine.run import Pending, pending, run_stage
-from pipeline.engine.settings import RunSettings, Settings
-from pipeline.engine.stage import Later, Stage, Summary
-from pipeline.engine.store import Store, opened
-from pipeline.errors import UserError
+from pipeline.engine.settings import RunSettings
+from pipeline.engine.stage import Later, Stage
+from pipeline.engine.workspace import Sections, Workspace
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
 from pipeline.questions.rows import ComposedFrom, Item, Written
@@ -34,9 +31,10 @@ from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Narration, Probe, Source, SplitLabel, Video
 from pipeline.sources.settings import IngestSettings, SplitSettings
 
-STAGES = (
+STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
+        command="frames",
         does="probe and hash each file, read its manifest line and its narrations",
         reads=(Source,),
         writes=(Probe, Narration),
@@ -46,6 +44,7 @@ STAGES = (
     ),
     Stage(
         name="split",
+        command="frames",
         does="admit each content once and assign its split group, for good",
         reads=(Probe,),
         writes=(Video, SplitLabel),
@@ -56,6 +55,7 @@ STAGES = (
     ),
     Stage(
         name="frames",
+        command="frames",
         version=4,
         does="decode once: heading, turns, clips, keyframes",
         reads=(Video,),
@@ -68,6 +68,7 @@ STAGES = (
     ),
     Stage(
         name="draft",
+        command="generate-qa",
         does="draft each clip's route from keyframes, turns and narrations",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Route,),
@@ -82,6 +83,7 @@ STAGES = (
     ),
     Stage(
         name="write",
+        command="generate-qa",
         does="have a model write items of the tasks in prompts/tasks/ that are named",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Written,),
@@ -98,6 +100,7 @@ STAGES = (
     ),
     Stage(
         name="review",
+        command="generate-qa",
         does="turn verdicts on exactly these drafts into verified routes",
         reads=(Route, Verdict),
         writes=(Route, Finding),
@@ -109,6 +112,7 @@ STAGES = (
     ),
     Stage(
         name="compose",
+        command="generate-qa",
         does="derive the items of all tasks from the routes",
         reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
         writes=(Item,),
@@ -122,6 +126,7 @@ STAGES = (
     ),
     Stage(
         name="check",
+        command="generate-qa",
         does="doubt routes and items automatically",
         reads=(Clip, Turn, Narration, Route, Item),
         writes=(Finding,),
@@ -133,6 +138,7 @@ STAGES = (
     ),
     Stage(
         name="faces",
+        command="generate-qa",
         does="look for faces on the keyframes",
         reads=(Clip, Frame),
         writes=(Finding,),
@@ -143,6 +149,7 @@ STAGES = (
     ),
     Stage(
         name="stills",
+        command="export",
         does="cut the equally distant frames that models are scored with",
         reads=(Video, Clip),
         writes=(Still,),
@@ -153,11 +160,7 @@ STAGES = (
     ),
 )
 
-FRAMES = ("ingest", "split", "frames")
-GENERATE = ("draft", "write", "review", "compose", "check", "faces")
-RELEASE = ("stills",)
-
-SECTIONS: dict[str, type[Settings]] = {
+SECTIONS: Sections = {
     "run": RunSettings,
     **{stage.section or stage.name: stage.settings for stage in STAGES},
     "audit": AuditSettings,
@@ -165,53 +168,16 @@ SECTIONS: dict[str, type[Settings]] = {
 }
 
 
-@dataclass(frozen=True)
-class Space:
-    """A workspace that this process has opened, alone, with its settings."""
-
-    folder: WorkspaceFolder
-    store: Store
-    config: Config
-
-    def run(self, names: Iterable[str], redo: Container[str] = ()) -> Iterator[Summary]:
-        """Run these stages in order; each yields what it did.
-
-        `redo` holds the flags (`--redraft`, `--recompose`) that let judged work be replaced.
-        """
-        how = self.config.settings("run", RunSettings)
-        wanted = set(names)
-        for index, stage in enumerate(STAGES):
-            if stage.name in wanted:
-                settings = self.config.settings(stage.section or stage.name, stage.settings)
-                if stage.wanted and not (stage.wanted(settings) or self.store.keys(stage.name)):
-                    continue  # not asked for, and nothing of it to clear away
-                upstream = [earlier.name for earlier in STAGES[:index]]
-                yield run_stage(stage, self.store, settings, how, upstream, redo=stage.redo in redo)
-
-    def pending(self, name: str, redo: Container[str] = ()) -> Pending:
-        """Return the units that a run of this stage would work on now."""
-        index = next(index for index, stage in enumerate(STAGES) if stage.name == name)
-        stage, upstream = STAGES[index], [earlier.name for earlier in STAGES[:index]]
-        settings = self.config.settings(stage.section or name, stage.settings)
-        return pending(stage, self.store, settings, upstream, redo=stage.redo in redo)
-
-    def recorded(self) -> dict[str, dict[str, object]]:
-        """Return all settings in force, for a release's manifest."""
-        return {
-            name: self.config.settings(name, kind).model_dump() for name, kind in SECTIONS.items()
-        }
+def stages_of(command: str) -> tuple[str, ...]:
+    """Name the stages that a command runs, in order."""
+    return tuple(stage.name for stage in STAGES if stage.command == command)
 
 
-@contextmanager
-def open_space(root: Path, overrides: Iterable[str] = ()) -> Iterator[Space]:
+def open_workspace(root: Path, overrides: Iterable[str] = ()) -> AbstractContextManager[Workspace]:
     """Open a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
-    folder = WorkspaceFolder(root)
-    if not folder.config.exists():
-        raise UserError(
-            str(root), "no workspace there (it has no egost.toml)", f"egost init {root}"
-        )
-    config = Config.load(folder.config, SECTIONS, overrides)
-    for name, kind in SECTIONS.items():
-        config.settings(name, kind)
-    with opened(folder) as store:
-        yield Space(folder, store, config)
+    return workspace.open_workspace(root, STAGES, SECTIONS, overrides)
+
+
+def make_workspace(root: Path, values: Mapping[str, Mapping[str, Any]] | None = None) -> str | None:
+    """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
+    return workspace.make_workspace(root, SECTIONS, values)

@@ -26,8 +26,8 @@ import pyarrow.parquet
 from matplotlib import figure
 from small_release import LENIENT, stills_of
 
-from pipeline.cli import cli
-from pipeline.console import exit_code
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings

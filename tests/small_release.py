@@ -12,7 +12,8 @@ from factories import SECOND, clip, verdict, video
 from pipeline.engine.config import commented
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.stage import PULL
-from pipeline.flow import SECTIONS, Space, open_space
+from pipeline.engine.workspace import Workspace
+from pipeline.flow import SECTIONS, open_workspace
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.releases.export import export
 from pipeline.releases.publish import Release
@@ -56,7 +57,7 @@ def drafted(name: str, number: int, **fields: Any) -> Route:
     return Route.model_validate(given | fields)
 
 
-def fill(space: Space, clips: int = 4, **fields: Any) -> None:
+def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
     """Put videos, clips, pictures and verified routes in, then compose; `fields` go to every video."""
     videos, routes, verdicts = [], [], []
     rows: list[Clip | Frame | Heading | Turn] = []
@@ -129,7 +130,7 @@ def stills_of(folder: WorkspaceFolder, clip_id: str, count: int = 2) -> list[Sti
     ]
 
 
-def _still(space: Space, frame: Frame) -> Still:
+def _still(space: Workspace, frame: Frame) -> Still:
     return Still(
         clip_id=frame.clip_id,
         number=frame.pts,
@@ -142,7 +143,7 @@ def _still(space: Space, frame: Frame) -> Still:
     )
 
 
-def _frame(space: Space, name: str, number: int, folder: int) -> Frame:
+def _frame(space: Workspace, name: str, number: int, folder: int) -> Frame:
     return Frame(
         clip_id=f"c_{name}",
         t_us=folder * 5 * SECOND,
@@ -157,13 +158,13 @@ def _frame(space: Space, name: str, number: int, folder: int) -> Frame:
 
 
 @contextmanager
-def small_space(root: Path, clips: int = 4, **fields: Any) -> Iterator[Space]:
+def small_space(root: Path, clips: int = 4, **fields: Any) -> Iterator[Workspace]:
     """Make and open a filled workspace."""
     root.mkdir(parents=True)
     (root / "egost.toml").write_text(commented(SECTIONS, {}), encoding="utf-8")
     # A fixed seed: the same workspace composes the same items in every test.
     (root / "secret").write_text("5eed", encoding="utf-8")
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         if clips:
             fill(space, clips, **fields)
         yield space
@@ -173,7 +174,7 @@ def small_space(root: Path, clips: int = 4, **fields: Any) -> Iterator[Space]:
 LENIENT = {"min_agreement": 0.0, "min_audited": 0, "blind_points": 100.0}
 
 
-def release(space: Space, version: str = "0.1.0", **fields: Any) -> Release:
+def release(space: Workspace, version: str = "0.1.0", **fields: Any) -> Release:
     """Export what the workspace holds; `fields` go to the settings."""
     return export(
         space.store,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.cli import cli
+from pipeline.cli.main import cli
 from pipeline.engine.stage import Later, Stage
 from pipeline.engine.tables import TABLES
 from pipeline.flow import SECTIONS, STAGES

@@ -12,25 +12,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import flow, glance, people
 from pipeline.blind.items import from_rows
 from pipeline.blind.probe import run_probe
 from pipeline.demo import reviewers
 from pipeline.demo.walks import write_walks
-from pipeline.flow import Space
-from pipeline.intake import take_in
+from pipeline.engine.workspace import Workspace
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases import export
 from pipeline.releases.settings import ExportSettings
+from pipeline.report import glance
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
+from pipeline.review import people
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
 from pipeline.routes.tasks import Telling, holds
+from pipeline.sources.intake import take_in
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
 
@@ -45,100 +46,108 @@ SETTINGS: dict[str, dict[str, Any]] = {
 _SEED = 7
 
 
-def tell(space: Space, walks: int) -> Iterator[str]:
+def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     """Run the whole job and yield what there is to say; a second run goes on or finds it done."""
-    root = space.folder.root
+    root = workspace.folder.root
     folder = root / "videos"
     if not (folder / "manifest.csv").exists():
         with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
             write_walks(folder, walks, _SEED, lambda _: bar.update())
     yield f"render: {walks} first-person walks with exact truth in {folder}"
-    before = space.store.keys("frames")
-    yield from take_in(space, [folder])
-    yield from map(str, space.run(flow.FRAMES))
-    yield from glance.measured(space.store, space.folder, before)
-    yield _measured_against_truth(space, folder)
-    yield from map(str, space.run(flow.GENERATE))
-    yield _drafted_against_truth(space, folder)
-    asked = from_rows(space.store.rows(Item), space.store.rows(Video), space.store.rows(Clip))
+    before = workspace.store.keys("frames")
+    yield from take_in(workspace, [folder])
+    yield from map(str, workspace.run_command("frames"))
+    yield from glance.measured(workspace.store, workspace.folder, before)
+    yield _measured_against_truth(workspace, folder)
+    yield from map(str, workspace.run_command("generate-qa"))
+    yield _drafted_against_truth(workspace, folder)
+    asked = from_rows(
+        workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
+    )
     yield f"blind: {run_probe(asked).verdict}"
-    yield from _reviewed(space, folder)
-    yield from _released(space)
-    richest = Counter(turn.clip_id for turn in space.store.rows(Turn)).most_common(1)[0][0]
-    yield f"picture: {glance.picture(space.store, space.folder, richest)}"
+    yield from _reviewed(workspace, folder)
+    yield from _released(workspace)
+    richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
+    yield f"picture: {glance.picture(workspace.store, workspace.folder, richest)}"
     page = root / "report.html"
-    write_report(gallery_of(space.store, space.folder), page)
+    write_report(gallery_of(workspace.store, workspace.folder), page)
     yield f"report: every clip with its pairs, in {page}"
     yield f"look at the pages yourself: egost -w {root} label-studio start"
 
 
-def _reviewed(space: Space, folder: Path) -> Iterator[str]:
-    server = labelstudio_server.start(space.folder)
+def _reviewed(workspace: Workspace, folder: Path) -> Iterator[str]:
+    server = labelstudio_server.start(workspace.folder)
     yield f"label-studio: a real server, {server.url}"
     try:
-        client = people.connect(space)
+        client = people.connect(workspace)
         names = ("careful", "hasty", "adjudicator", "auditor", "second-auditor")
         scripts = {name: reviewers.join(server, client, name) for name in names}
-        yield from _judged(space, folder, scripts)
-        yield from _audited(space, folder, scripts)
+        yield from _judged(workspace, folder, scripts)
+        yield from _audited(workspace, folder, scripts)
     finally:
-        labelstudio_server.stop(space.folder)
+        labelstudio_server.stop(workspace.folder)
 
 
-def _judged(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer]) -> Iterator[str]:
+def _judged(
+    workspace: Workspace, folder: Path, scripts: dict[str, reviewers.Reviewer]
+) -> Iterator[str]:
     """Two scripts of different habits judge every clip; a third one rules where they differ."""
-    settings = space.config.settings("review", ReviewSettings)
-    truths = {clip: reviewers.Truth(true) for clip, (_, true) in _by_clip(space, folder).items()}
-    pushed = people.push(space)
+    settings = workspace.config.settings("review", ReviewSettings)
+    truths = {
+        clip: reviewers.Truth(true) for clip, (_, true) in _by_clip(workspace, folder).items()
+    }
+    pushed = people.push(workspace)
     yield f"review push: {pushed.new} new tasks, {pushed.kept} kept; planted wrong drafts among them"
     for name, habit, seconds in (("careful", reviewers.careful, 20), ("hasty", reviewers.hasty, 3)):
         said = reviewers.work(scripts[name], settings.project, truths, habit, seconds)
         yield f"{name} (a script, no person): {_counted(said)}"
-    pulled = people.pull(space)
+    pulled = people.pull(workspace)
     yield from map(str, (*pulled.stages, pulled))
-    disputed = people.adjudicate(space)
+    disputed = people.adjudicate(workspace)
     if disputed.new + disputed.reopened + disputed.updated + disputed.kept:
         yield f"review adjudicate: {disputed.new} clips on which they differ, {disputed.kept} kept"
         said = reviewers.work(
             scripts["adjudicator"], settings.adjudication_project, truths, reviewers.adjudicate
         )
         yield f"adjudicator (a script, no person): {_counted(said)}"
-        pulled = people.pull(space)
+        pulled = people.pull(workspace)
         yield from map(str, (*pulled.stages, pulled))
-    for name, one in sorted(people.status(space).people.items()):
+    for name, one in sorted(people.status(workspace).people.items()):
         yield f"review status: {name}: {one}"
-    verified = sum(item.status == "verified" for item in space.store.rows(Item))
-    spent = sum(one.seconds for one in space.store.rows(Verdict) if one.kind != "planted")
+    verified = sum(item.status == "verified" for item in workspace.store.rows(Item))
+    spent = sum(one.seconds for one in workspace.store.rows(Verdict) if one.kind != "planted")
     yield (
         f"one viewing verifies all pairs of a clip: {len(truths)} clips, {verified} verified pairs, "
         f"{spent / max(verified, 1):.0f} scripted seconds a pair"
     )
 
 
-def _audited(space: Space, folder: Path, scripts: dict[str, reviewers.Reviewer]) -> Iterator[str]:
+def _audited(
+    workspace: Workspace, folder: Path, scripts: dict[str, reviewers.Reviewer]
+) -> Iterator[str]:
     """Two other scripts answer items without seeing the answer."""
-    pushed = people.audit_push(space)
+    pushed = people.audit_push(workspace)
     yield f"audit push: {pushed.new} new tasks, {pushed.kept} kept; answers hidden"
-    known = _known_answers(space, folder)
-    project = space.config.settings("audit", AuditSettings).project
+    known = _known_answers(workspace, folder)
+    project = workspace.config.settings("audit", AuditSettings).project
     for name in ("auditor", "second-auditor"):
         said = reviewers.answer(scripts[name], project, known)
         yield f"{name} (a script, no person): {said.total()} answers"
-    pulled = people.audit_pull(space)
+    pulled = people.audit_pull(workspace)
     yield from map(str, (*pulled.stages, pulled))
-    found = people.audit_status(space).audit
+    found = people.audit_status(workspace).audit
     for task, share in found.accuracy.items():
         yield f"audit status: right on {task}: {share}"
     yield f"audit status: flawed items, as sampled: {found.flawed}"
 
 
-def _known_answers(space: Space, folder: Path) -> dict[reviewers.Asked, str]:
+def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.Asked, str]:
     """Return the right choice for every item, by the walks' exact truth."""
-    form = reviewclip.Form.of(space.config.settings("review", ReviewSettings))
-    clips = {clip.clip_id: clip for clip in space.store.rows(Clip)}
-    truth = _by_clip(space, folder)
+    form = reviewclip.Form.of(workspace.config.settings("review", ReviewSettings))
+    clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
+    truth = _by_clip(workspace, folder)
     found = {}
-    for item in space.store.rows(Item):
+    for item in workspace.store.rows(Item):
         clip, route = clips[item.clip_id], Telling(truth[item.clip_id][1])
         right = [
             str(index)
@@ -156,15 +165,20 @@ def _counted(said: Counter[str]) -> str:
     return told or "nothing left to judge"
 
 
-def _released(space: Space) -> Iterator[str]:
-    folder = space.folder.releases / f"v{VERSION}"
+def _released(workspace: Workspace) -> Iterator[str]:
+    folder = workspace.folder.releases / f"v{VERSION}"
     if folder.exists():
         yield f"export: {folder} is there already, and a release never changes"
     else:
-        yield from map(str, space.run(flow.RELEASE))
-        settings = space.config.settings("export", ExportSettings)
+        yield from map(str, workspace.run_command("export"))
+        settings = workspace.config.settings("export", ExportSettings)
         release = export.export(
-            space.store, space.folder, VERSION, settings, space.recorded(), allow_failing=True
+            workspace.store,
+            workspace.folder,
+            VERSION,
+            settings,
+            workspace.recorded(),
+            allow_failing=True,
         )
         yield from (str(gate) for gate in release.gates if not gate.met)
         yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"
@@ -180,23 +194,25 @@ def _truth(folder: Path, video: Video) -> dict[str, Any]:
     return found
 
 
-def _by_clip(space: Space, folder: Path) -> dict[str, tuple[dict[str, Any], tuple[Step, ...]]]:
+def _by_clip(
+    workspace: Workspace, folder: Path
+) -> dict[str, tuple[dict[str, Any], tuple[Step, ...]]]:
     """Return each clip's truth and true steps; rendered walks are short, so a video is one clip."""
-    videos = {video.video_id: video for video in space.store.rows(Video)}
+    videos = {video.video_id: video for video in workspace.store.rows(Video)}
     found = {}
-    for clip in space.store.rows(Clip):
+    for clip in workspace.store.rows(Clip):
         truth = _truth(folder, videos[clip.video_id])
         steps = canonical(Step.model_validate(step) for step in truth["steps"])
         found[clip.clip_id] = (truth, steps)
     return found
 
 
-def _measured_against_truth(space: Space, folder: Path) -> str:
+def _measured_against_truth(workspace: Workspace, folder: Path) -> str:
     measured: dict[str, list[Turn]] = {}
-    for turn in space.store.rows(Turn):
+    for turn in workspace.store.rows(Turn):
         measured.setdefault(turn.clip_id, []).append(turn)
     found = missed = invented = 0
-    for clip, (truth, _) in _by_clip(space, folder).items():
+    for clip, (truth, _) in _by_clip(workspace, folder).items():
         rest = list(measured.get(clip, ()))
         for turn in (*truth["turns"], *truth["glances"]):
             match = next((one for one in rest if _same(one, turn)), None)
@@ -214,8 +230,8 @@ def _same(turn: Turn, true: dict[str, Any]) -> bool:
     return bool(overlaps and turn.kind == true["kind"])
 
 
-def _drafted_against_truth(space: Space, folder: Path) -> str:
-    truth = _by_clip(space, folder)
-    drafts = [route for route in space.store.rows(Route) if route.origin == "draft"]
+def _drafted_against_truth(workspace: Workspace, folder: Path) -> str:
+    truth = _by_clip(workspace, folder)
+    drafts = [route for route in workspace.store.rows(Route) if route.origin == "draft"]
     right = sum(turns(route.steps) == turns(truth[route.clip_id][1]) for route in drafts)
     return f"against the truth: {right} of {len(drafts)} drafted routes have every turn right"

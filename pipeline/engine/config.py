@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def _split_override(override: str) -> tuple[str, str, Any]:
     return section, name, parsed["value"] if len(parsed) == 1 else value
 
 
-def commented(sections: dict[str, type[Settings]], values: dict[str, dict[str, Any]]) -> str:
+def commented(
+    sections: Mapping[str, type[Settings]], values: Mapping[str, Mapping[str, Any]]
+) -> str:
     """Return an `egost.toml` that shows every setting with its meaning, defaults commented out."""
     lines = ["# Every setting with its default. Take away the `#` of a line to change it.", ""]
     for section, kind in sections.items():

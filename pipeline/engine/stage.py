@@ -51,7 +51,8 @@ class Stage:
 
     What people have judged is replaced only when the user asks for it: `judged(store)` names the
     units that keep their rows even though their key has changed; a stage with one unit for all rows
-    decides that row by row instead, from `Rows.redo`. `redo` is the flag with which the user asks.
+    decides that row by row instead, from `Rows.redo`. `redo` is the flag with which the user asks;
+    `command` is the command that runs the stage.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Stage:
     settings: type[Settings]
     run: Callable[..., Any]
     per: type[Row] | None
+    command: str = ""
     version: int = 1
     remembers: tuple[type[Row], ...] = ()
     opens: Callable[[Any, WorkspaceFolder], AbstractAsyncContextManager[Any]] | None = None

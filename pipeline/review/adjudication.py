@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from pipeline.engine.rows import digest
-from pipeline.review.agreement import Facts
+from pipeline.review.facts import Facts
 from pipeline.review.routepage import FIELDS, Shown, checked_config
 from pipeline.review.rows import Verdict
 from pipeline.routes import route

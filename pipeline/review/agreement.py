@@ -1,61 +1,18 @@
 """What people have in common: which facts two of them must share, how often they do, and who only clicks.
 
-Spans and prose are never compared: two people write them differently and both are right.
+Spans and prose are never compared: two people write them differently and both are right. Pure.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from pydantic import ValidationError
-
-from pipeline.engine.rows import Record
-from pipeline.errors import UserError
-from pipeline.review.rows import Verdict
-from pipeline.review.verdicts import MISSED
-from pipeline.review.vocabulary import Vocabulary, named
-from pipeline.routes import route
+from pipeline.review.facts import FACTS, Facts
+from pipeline.review.rows import MISSED, Verdict
 from pipeline.routes.rows import Category, Step
 
-Facts = Mapping[Category, Callable[[Sequence[Step]], Hashable]]
-"""What two people must have in common to agree on a category."""
-
-
-def facts_of(vocabulary: Vocabulary) -> Facts:
-    """Return the facts by category, with one name for what the vocabulary calls the same."""
-
-    def landmarks(steps: Iterable[Step]) -> tuple[str, ...]:
-        return tuple(named(vocabulary, "landmark", one.landmark) for one in steps if one.landmark)
-
-    def actions(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (named(vocabulary, "action", one.action), named(vocabulary, "action", one.undo or ""))
-            for one in steps
-            if one.action
-        )
-
-    return {
-        "route": lambda steps: (route.turns(steps), landmarks(steps), actions(steps)),
-        "direction": route.turns,
-        "landmark": landmarks,
-        "action": actions,
-    }
-
-
-FACTS = facts_of({})
-"""The facts where every name stands for itself."""
-
-_ENDLESS_US = 10**15  # gold lines name no clip length, and only facts are compared
-
-
 _KNOWN = ("real", "gold")  # kinds of verdicts that a known truth can be held against
-
-
-class _Gold(Record):
-    clip_id: str
-    steps: str
 
 
 @dataclass(frozen=True)
@@ -179,24 +136,6 @@ def nominal(units: Sequence[Sequence[Hashable]]) -> Agreement:
     expected = everything**2 - sum(count * count for count in totals.values())
     alpha = 1 - (everything - 1) * observed / expected if expected else None
     return Agreement(len(units), 1 - apart / pairs, alpha)
-
-
-def read_gold(path: Path) -> dict[str, tuple[Step, ...]]:
-    """Return the true steps by clip of a file like `annotations/gold.example.jsonl`.
-
-    Raises UserError with the line that can't be read.
-    """
-    found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            entry = _Gold.model_validate_json(line)
-            found[entry.clip_id] = route.parse_lines(entry.steps, 0, _ENDLESS_US)
-        except (ValidationError, route.LineError) as error:
-            problem = str(error).splitlines()[-1].strip()
-            raise UserError(
-                f"{path}:{number}", problem, "write lines as in annotations/gold.example.jsonl"
-            ) from error
-    return found
 
 
 def annotators(

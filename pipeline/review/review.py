@@ -20,23 +20,15 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review import adjudication, routepage, sending
-from pipeline.review.agreement import (
-    Agreement,
-    Annotator,
-    Facts,
-    agreement,
-    annotators,
-    counting,
-    doubted,
-    facts_of,
-    read_gold,
-)
+from pipeline.review.agreement import Agreement, Annotator, agreement, annotators, counting, doubted
+from pipeline.review.facts import Facts, facts_of
+from pipeline.review.gold import read_gold
 from pipeline.review.planted import with_planted
 from pipeline.review.rounds import Page, Rounds
-from pipeline.review.rows import Answer, Verdict
+from pipeline.review.rows import UNREADABLE, Answer, Verdict
 from pipeline.review.sending import Outlet, Progress, Project, Pushed, silent
 from pipeline.review.settings import ReviewSettings
-from pipeline.review.verdicts import UNREADABLE, Kind, Pulled, judge, kind_of, pseudonym
+from pipeline.review.verdicts import Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.review.verified import DIFFER, verify
 from pipeline.review.vocabulary import Synonyms, missing_synonyms, vocabulary_of
 from pipeline.routes.rows import Category, Route, Step

@@ -5,6 +5,12 @@ from typing import Literal
 from pipeline.engine.rows import Row
 from pipeline.routes.rows import Step
 
+UNREADABLE = "unreadable"
+"""The reason of a verdict that can't count as it was given: its clip goes out again."""
+
+MISSED = "planted turn left as it was"
+"""The reason of a correction of a planted draft that corrected something else."""
+
 
 class Verdict(Row):
     """One judgement of one clip's route; it counts for the fingerprint that was judged alone."""

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from pipeline.engine.rows import Finding, digest
 from pipeline.labelstudio.client import Annotation
-from pipeline.review.rows import Verdict
+from pipeline.review.rows import MISSED, UNREADABLE, Verdict
+from pipeline.review.verified import finding
 from pipeline.routes import route
 from pipeline.routes.rows import Step
 
@@ -17,12 +18,6 @@ SCRIPTED = "@scripted.invalid"
 
 Kind = Literal["real", "gold", "planted", "adjudication"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-UNREADABLE = "unreadable"
-"""The reason of a verdict that can't count as it was given: its clip goes out again."""
-
-MISSED = "planted turn left as it was"
-"""The reason of a correction of a planted draft that corrected something else."""
 
 
 @dataclass(frozen=True)
@@ -192,16 +187,3 @@ def pseudonym(email: str, secret: bytes) -> str:
 def by(email: str) -> Literal["person", "script"]:
     """Tell a script's account from a person's."""
     return "script" if email.endswith(SCRIPTED) else "person"
-
-
-def finding(clip_id: str, kind: str, severity: str, message: str) -> Finding:
-    """Return a finding about a clip."""
-    return Finding.model_validate(
-        {
-            "unit_kind": "clip",
-            "unit": clip_id,
-            "kind": kind,
-            "severity": severity,
-            "message": message,
-        }
-    )

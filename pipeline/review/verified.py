@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.engine.rows import Finding, Rejection
-from pipeline.review.agreement import FACTS, Facts, counting, ruling
+from pipeline.review.agreement import counting, ruling
+from pipeline.review.facts import FACTS, Facts
 from pipeline.review.rows import Verdict
-from pipeline.review.verdicts import finding
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Category, Orientation, Route
 
@@ -139,3 +139,16 @@ def _told(
         else:
             told[number] = motion_draft.describe_steps(describe, best.steps, way, said)
     return told[0], told[1], stale
+
+
+def finding(clip_id: str, kind: str, severity: str, message: str) -> Finding:
+    """Return a finding about a clip."""
+    return Finding.model_validate(
+        {
+            "unit_kind": "clip",
+            "unit": clip_id,
+            "kind": kind,
+            "severity": severity,
+            "message": message,
+        }
+    )

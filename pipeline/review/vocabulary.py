@@ -7,13 +7,14 @@ whoever finds that they mean the same takes the `#` away.
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
+from pipeline.review.facts import Vocabulary, named
 from pipeline.review.rows import Verdict
 from pipeline.review.verdictlog import log_path
 from pipeline.routes import route
@@ -22,9 +23,6 @@ from pipeline.routes.tasks import plain
 
 _COLUMNS = ["kind", "said", "name"]
 _KINDS = ("landmark", "action")
-
-Vocabulary = Mapping[tuple[str, str], str]
-"""From a kind (landmark or action) and what was said, in plain form, to the one name."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +138,6 @@ def _differing(
         for one, two in zip(names, others, strict=True):
             if named(vocabulary, kind, one) != named(vocabulary, kind, two):
                 yield kind, min(one, two), max(one, two)
-
-
-def named(vocabulary: Vocabulary, kind: str, text: str) -> str:
-    """Return the one name for what was said."""
-    said = plain(text)
-    return vocabulary.get((kind, said), said)
 
 
 def _names(steps: Sequence[Step], kind: str) -> list[str]:

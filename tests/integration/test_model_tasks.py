@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.cli import cli
+from pipeline.cli.main import cli
 from pipeline.engine.rows import Rejection
 from pipeline.errors import GateError
-from pipeline.flow import open_space
+from pipeline.flow import open_workspace
 from pipeline.questions.rows import Item, Written
 from tests.integration.fault_server import FaultServer, good_answer
 from tests.integration.many_clips import fill
@@ -55,7 +55,7 @@ def server() -> Iterator[FaultServer]:
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "w"
     CliRunner().invoke(cli, ["init", str(root)], catch_exceptions=False)
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         fill(space.store, CLIPS, videos=CLIPS // 4)
     return root
 
@@ -92,7 +92,7 @@ def test_the_bill_and_the_leak_are_told_and_nothing_is_bought_twice(
     assert f"the {2 * CLIPS} items that it wrote LEAK" in first.output
     assert "prompts/tasks/{direction}.j2" in first.output
 
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         items = [item for item in space.store.rows(Item) if item.option_kind == "model"]
     assert len(items) == 2 * CLIPS
     letters = [item.answer_index for item in items]
@@ -110,7 +110,7 @@ def test_without_named_tasks_the_model_writes_none_and_old_ones_go(
     egost(root, server)
     none = egost(root, server, tasks="[]")
     assert none.exit_code == 0
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         assert space.store.rows(Written) == []
         assert {item.option_kind for item in space.store.rows(Item)} <= {"square", None}
     back = egost(root, server)  # named again: all from kept replies
@@ -122,7 +122,7 @@ def test_routes_by_motion_and_items_by_a_model(root: Path, server: FaultServer) 
     done = egost(root, server, provider="motion", tasks='["direction","order"]')
     assert done.exit_code == 0, done.output
     assert server.came.total() == 2 * CLIPS
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         assert {row.task for row in space.store.rows(Written)} == {"direction", "order"}
 
 
@@ -158,7 +158,7 @@ def test_a_model_that_refuses_every_clip_ends_in_an_error(
         assert "egost rejections" in told.value.fix
     asked = CLIPS * (1 if provider == "motion" else 2)
     assert server.came.total() == asked
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         assert bool(space.store.rows(Item)) is (provider == "motion")
 
 
@@ -172,7 +172,7 @@ def test_one_refused_clip_is_on_record(root: Path, server: FaultServer) -> None:
     server.choose = choose
     done = egost(root, server, provider="motion")
     assert done.exit_code == 0, done.output
-    with open_space(root) as space:
+    with open_workspace(root) as space:
         refused = [row for row in space.store.rows(Rejection) if row.stage == "write"]
         assert len(refused) == 2
         assert all("prompts/tasks/direction.j2: the model refused" in row.what for row in refused)

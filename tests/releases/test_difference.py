@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from small_release import release, small_space
 
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
-from pipeline.flow import Space
 from pipeline.questions.rows import Item
 from pipeline.releases.difference import Difference, changes_text, difference, next_versions
 from pipeline.releases.reading import open_release
@@ -19,18 +19,18 @@ Edit = Callable[[list[Item]], list[Item]]
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Iterator[Space]:
+def space(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace with 1.0.0 released."""
     with small_space(tmp_path / "workspace") as space:
         release(space, "1.0.0")
         yield space
 
 
-def edit(space: Space, change: Edit) -> None:
+def edit(space: Workspace, change: Edit) -> None:
     space.store.finish("compose", "all", "edited", "done", change(space.store.rows(Item)))
 
 
-def against_first(space: Space, version: str) -> Difference:
+def against_first(space: Workspace, version: str) -> Difference:
     folder = release(space, version).folder
     return difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
 
@@ -39,13 +39,13 @@ def reworded(items: list[Item]) -> list[Item]:
     return [items[0].model_copy(update={"question": "Which way, please?"}), *items[1:]]
 
 
-def test_nothing_changed_is_a_patch(space: Space) -> None:
+def test_nothing_changed_is_a_patch(space: Workspace) -> None:
     found = against_first(space, "1.0.1")
     assert (found.added, found.removed, found.changed, found.behind) == ((), (), (), 0)
     assert list(found.lines()) == []
 
 
-def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Space) -> None:
+def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Workspace) -> None:
     first, gone, *_ = items = space.store.rows(Item)
     new = first.model_copy(update={"item_id": "i_new"})
     edit(space, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
@@ -64,14 +64,14 @@ def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Space
     assert len(items) > 3
 
 
-def test_another_split_is_a_changed_row(space: Space) -> None:
+def test_another_split_is_a_changed_row(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
     edit(space, lambda rows: [rows[0].model_copy(update={"split": "validation"}), *rows[1:]])
     (change,) = against_first(space, "2.0.0").changed
     assert change.columns == {"split": (first.split, "validation")}
 
 
-def test_other_evidence_alone_is_a_patch(space: Space) -> None:
+def test_other_evidence_alone_is_a_patch(space: Workspace) -> None:
     edit(space, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
     found = against_first(space, "1.0.1")
     assert (found.level, found.behind) == ("patch", len(space.store.rows(Item)))
@@ -92,7 +92,7 @@ def test_other_evidence_alone_is_a_patch(space: Space) -> None:
     ids=["changed", "removed", "added", "the same"],
 )
 def test_export_refuses_a_number_that_does_not_follow(
-    space: Space, change: Edit, wrong: list[str], right: str
+    space: Workspace, change: Edit, wrong: list[str], right: str
 ) -> None:
     edit(space, change)
     for version in wrong:
@@ -107,7 +107,7 @@ def test_export_refuses_a_number_that_does_not_follow(
     assert sorted(path.name for path in space.folder.releases.iterdir()) == ["v1.0.0", f"v{right}"]
 
 
-def test_what_was_left_out_is_removed_with_its_reason(space: Space) -> None:
+def test_what_was_left_out_is_removed_with_its_reason(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
     aside = {"status": "set_aside", "status_reason": "the picture is black"}
     edit(space, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
@@ -115,7 +115,7 @@ def test_what_was_left_out_is_removed_with_its_reason(space: Space) -> None:
     assert f"- `{first.item_id}`: set aside: the picture is black\n" in text
 
 
-def test_changed_rows_say_why(space: Space) -> None:
+def test_changed_rows_say_why(space: Workspace) -> None:
     reworded_one, moved, corrected, *others = space.store.rows(Item)
     other_clip = next(item for item in others if item.clip_id != corrected.clip_id)
     asked_again = {"question": "Which way, please?"}
@@ -156,7 +156,7 @@ def test_changed_rows_say_why(space: Space) -> None:
     assert all(change.reason for change in found.changed)
 
 
-def test_withheld_answers_are_the_reason_of_their_change(space: Space) -> None:
+def test_withheld_answers_are_the_reason_of_their_change(space: Workspace) -> None:
     folder = release(space, "2.0.0", withhold=["test"]).folder
     found = difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
     assert {change.reason for change in found.changed} == {"its answer is withheld from here on"}

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_release import MOVES, drafted, fill, release, small_space
 
-from pipeline.cli import cli
-from pipeline.console import run as egost
+from pipeline.cli.console import run as egost
+from pipeline.cli.main import cli
 from pipeline.engine.stage import PULL
 from pipeline.errors import UserError
 from pipeline.releases import publish

@@ -10,13 +10,13 @@ import numbered
 import pytest
 from small_release import MOVES, drafted, fill, release, small_space
 
-from pipeline.cli import cli
-from pipeline.console import run as egost
+from pipeline.cli.console import run as egost
+from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.engine.stage import PULL
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, RowError, UserError
-from pipeline.flow import Space
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.releases.hydrate import hydrate
@@ -78,7 +78,7 @@ def test_a_video_that_is_gone_fails_alone(folder: WorkspaceFolder, tmp_path: Pat
     assert told.value.again
 
 
-def closed_release(space: Space, path: Path, version: str = "1.0.0") -> Path:
+def closed_release(space: Workspace, path: Path, version: str = "1.0.0") -> Path:
     """Release one clip of a real video whose licence keeps its pictures at home."""
     draft = drafted("0000", 0)
     length = 5 * len(MOVES[0])

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from small_release import fill, release, small_space
 
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
-from pipeline.flow import Space
 from pipeline.questions.rows import Item
 from pipeline.releases.reading import open_release
 from pipeline.releases.takedown import take_video_down
@@ -24,7 +24,7 @@ def ids(folder: Path) -> set[str]:
     return {row.id for _, row in open_release(folder).questions()}
 
 
-def first_video(space: Space) -> tuple[Video, set[str]]:
+def first_video(space: Workspace) -> tuple[Video, set[str]]:
     row = space.store.rows(Video)[0]
     return row, {item.item_id for item in space.store.rows(Item) if item.video_id == row.video_id}
 

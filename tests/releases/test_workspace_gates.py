@@ -12,11 +12,11 @@ import pytest
 from clip_rows import jpeg
 from small_release import LENIENT, release, small_space
 
-from pipeline.cli import cli
-from pipeline.console import run
+from pipeline.cli.console import run
+from pipeline.cli.main import cli
 from pipeline.engine.stage import PULL
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError
-from pipeline.flow import Space
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases.export import export, measure
@@ -40,7 +40,7 @@ SETTINGS = ExportSettings.model_validate(LENIENT)
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Iterator[Space]:
+def space(tmp_path: Path) -> Iterator[Workspace]:
     with small_space(tmp_path / "workspace", clips=8) as space:
         yield space
 
@@ -51,27 +51,27 @@ def egost(words: list[str]) -> int:
     return int(str(ended.value.code))
 
 
-def failed(space: Space, **fields: Any) -> dict[str, Gate]:
+def failed(space: Workspace, **fields: Any) -> dict[str, Gate]:
     settings = ExportSettings.model_validate(LENIENT | fields)
     return {gate.name: gate for gate in measure(space.store, settings).gates if not gate.met}
 
 
-def edit(space: Space, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
+def edit(space: Workspace, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
     """Change rows of one type; the others of that stage stay."""
     rows = [change(row) for row in space.store.rows(kind)]
     space.store.finish(stage, "all", "edited", "done", rows)
 
 
-def items_of(space: Space, clip_id: str) -> tuple[str, ...]:
+def items_of(space: Workspace, clip_id: str) -> tuple[str, ...]:
     items = space.store.rows(Item)
     return tuple(sorted(item.item_id for item in items if item.clip_id == clip_id))
 
 
-def test_a_right_workspace_meets_every_gate(space: Space) -> None:
+def test_a_right_workspace_meets_every_gate(space: Workspace) -> None:
     assert failed(space) == {}
 
 
-def test_a_leaked_split_is_caught(space: Space) -> None:
+def test_a_leaked_split_is_caught(space: Workspace) -> None:
     """Two videos of one group, put on two sides by hand."""
     edit(space, Video, "split", lambda row: row.model_copy(update={"split_group": "g_same"}))
     assert failed(space)["split_leak"].rows == tuple(
@@ -79,7 +79,9 @@ def test_a_leaked_split_is_caught(space: Space) -> None:
     )
 
 
-def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(space: Space) -> None:
+def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(
+    space: Workspace,
+) -> None:
     first = [still for still in space.store.rows(Still) if still.clip_id == "c_0000"]
 
     def copied(row: Still) -> Still:
@@ -94,7 +96,7 @@ def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(sp
     assert found["split_leak"].rows == found["near_identical_clips"].rows == both
 
 
-def test_a_missing_frame_and_a_changed_byte_are_caught(space: Space) -> None:
+def test_a_missing_frame_and_a_changed_byte_are_caught(space: Workspace) -> None:
     stills = [still for still in space.store.rows(Still) if still.clip_id == "c_0002"]
     path = space.folder.media_path(stills[0].media)
     whole = path.read_bytes()
@@ -106,13 +108,13 @@ def test_a_missing_frame_and_a_changed_byte_are_caught(space: Space) -> None:
     assert failed(space) == {}
 
 
-def test_a_clip_with_fewer_frames_is_caught(space: Space) -> None:
+def test_a_clip_with_fewer_frames_is_caught(space: Workspace) -> None:
     kept = [row for row in space.store.rows(Still) if (row.clip_id, row.number) != ("c_0001", 2)]
     space.store.finish("stills", "all", "edited", "done", kept)
     assert failed(space)["media"].rows == items_of(space, "c_0001")
 
 
-def test_a_skewed_letter_is_caught(space: Space) -> None:
+def test_a_skewed_letter_is_caught(space: Workspace) -> None:
     def first(item: Item) -> Item:
         if item.format == "open":
             return item
@@ -125,7 +127,7 @@ def test_a_skewed_letter_is_caught(space: Space) -> None:
     assert "A is right in" in found["letters"].figure
 
 
-def test_a_true_distractor_is_caught(space: Space) -> None:
+def test_a_true_distractor_is_caught(space: Workspace) -> None:
     victim = next(item for item in space.store.rows(Item) if item.category == "direction")
 
     def second_truth(item: Item) -> Item:
@@ -142,7 +144,7 @@ def test_a_true_distractor_is_caught(space: Space) -> None:
     )
 
 
-def test_an_order_that_became_true_is_caught(space: Space) -> None:
+def test_an_order_that_became_true_is_caught(space: Workspace) -> None:
     """People correct the route after the items were composed from it."""
     route = next(row for row in space.store.rows(Route) if row.clip_id == "c_0000")
     turned = [
@@ -165,7 +167,7 @@ def test_an_order_that_became_true_is_caught(space: Space) -> None:
     assert asked <= set(failed(space)["no_true_distractor"].rows)
 
 
-def test_a_reverse_that_does_not_invert_is_caught(space: Space) -> None:
+def test_a_reverse_that_does_not_invert_is_caught(space: Workspace) -> None:
     victim = next(item for item in space.store.rows(Item) if item.task == "direction_reverse")
     other = next(index for index in range(4) if index != victim.answer_index)
     wrong = {"answer_index": other, "answer_text": victim.options[other]}
@@ -180,7 +182,7 @@ def test_a_reverse_that_does_not_invert_is_caught(space: Space) -> None:
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_items_of_three_or_five_options_are_caught_and_can_be_released_even_so(
-    space: Space, count: int
+    space: Workspace, count: int
 ) -> None:
     wanted = [item.item_id for item in space.store.rows(Item) if item.options]
 
@@ -209,7 +211,7 @@ def rows_by_id(rows: list[Question]) -> dict[str, str | None]:
     return {row.id: row.answer_text for row in rows}
 
 
-def test_a_video_without_consent_is_caught(space: Space) -> None:
+def test_a_video_without_consent_is_caught(space: Workspace) -> None:
     """It is left out before; should that ever fail, the gate says so."""
     harvest = Harvest(space.store, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
@@ -247,7 +249,7 @@ def without_consent(row: Video) -> Video:
     return row.model_copy(update={"consent": "model"}) if row.video_id == "v_0000" else row
 
 
-def test_too_little_agreement_is_told(space: Space) -> None:
+def test_too_little_agreement_is_told(space: Workspace) -> None:
     assert (
         "no clip was judged by two"
         in failed(space, min_agreement=0.8)["agreement_of_people"].figure
@@ -269,7 +271,7 @@ def test_too_little_agreement_is_told(space: Space) -> None:
     assert gate.rows == tuple(sorted(row.clip_id for row in drafts))
 
 
-def test_the_clips_on_which_people_differ_are_named(space: Space) -> None:
+def test_the_clips_on_which_people_differ_are_named(space: Workspace) -> None:
     drafts = [row for row in space.store.rows(Route) if row.origin == "draft"]
     second = [
         factories.verdict(
@@ -288,7 +290,7 @@ def test_the_clips_on_which_people_differ_are_named(space: Space) -> None:
     assert failed(space, min_agreement=0.7) == {}
 
 
-def answers(space: Space, wrong: int) -> list[Answer]:
+def answers(space: Workspace, wrong: int) -> list[Answer]:
     """One person audits every multiple-choice item and finds no right option in `wrong` of them."""
     items = [item for item in space.store.rows(Item) if item.format == "mcq"]
     return [
@@ -306,7 +308,7 @@ def answers(space: Space, wrong: int) -> list[Answer]:
     ]
 
 
-def test_too_many_flaws_and_too_few_audited_are_told(space: Space) -> None:
+def test_too_many_flaws_and_too_few_audited_are_told(space: Workspace) -> None:
     assert "none of none" in failed(space, min_audited=1)["audit"].figure
     space.store.finish(PULL, "audit", "made up", "done", answers(space, 0))
     assert failed(space, min_audited=10) == {}
@@ -318,7 +320,9 @@ def test_too_many_flaws_and_too_few_audited_are_told(space: Space) -> None:
     assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
 
 
-def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(space: Space) -> None:
+def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(
+    space: Workspace,
+) -> None:
     given = answers(space, 3)
     scripts = [row.model_copy(update={"annotator": "bot", "by": "script"}) for row in given]
     for number, row in enumerate(scripts):
@@ -341,7 +345,7 @@ def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(space
     assert sum(count for _, count in found.values()) == 10
 
 
-def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space: Space) -> None:
+def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space: Workspace) -> None:
     drafts = [route for route in space.store.rows(Route) if route.origin == "draft"]
     second = [factories.verdict(one, annotator="Bob", annotation_id="b") for one in drafts]
     space.store.finish(PULL, "second", "made up", "done", second)
@@ -354,7 +358,7 @@ def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space:
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 
 
-def test_a_look_aside_is_no_turn_in_a_release(space: Space) -> None:
+def test_a_look_aside_is_no_turn_in_a_release(space: Workspace) -> None:
     aside = [turn.model_copy(update={"moving": False}) for turn in space.store.rows(Turn)]
     rest = [row for kind in (Clip, Frame, Heading) for row in space.store.rows(kind)]
     space.store.finish("frames", "all", "edited", "done", [*rest, *aside])
@@ -363,7 +367,7 @@ def test_a_look_aside_is_no_turn_in_a_release(space: Space) -> None:
     assert not any(turn.moving for clip in gallery_of_release(made).clips for turn in clip.turns)
 
 
-def test_a_script_has_no_human_accuracy(space: Space) -> None:
+def test_a_script_has_no_human_accuracy(space: Workspace) -> None:
     scripts = [row.model_copy(update={"by": "script"}) for row in answers(space, 0)]
     space.store.finish(PULL, "audit", "made up", "done", scripts)
     card = (release(space, "1.0.0").folder / "README.md").read_text(encoding="utf-8")
@@ -412,7 +416,7 @@ def test_a_column_that_gives_answers_away_is_caught_and_named(tmp_path: Path) ->
     assert set(gate.parts) == set(asked.values())
 
 
-def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:
+def test_export_refuses_and_allowed_to_fail_says_so(space: Workspace) -> None:
     settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
     with pytest.raises(GateError, match="audit: NOT MET") as told:
         export(space.store, space.folder, "1.0.0", settings, space.recorded())
@@ -423,7 +427,7 @@ def test_export_refuses_and_allowed_to_fail_says_so(space: Space) -> None:
 
 
 def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
-    tmp_path: Path, space: Space
+    tmp_path: Path, space: Workspace
 ) -> None:
     title = "Answered without seeing, by task"
     assert title not in render(gallery_of(space.store, space.folder), tmp_path)

@@ -3,9 +3,9 @@ from walked import clip, draft, steps
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
-from pipeline.review.agreement import agreement, annotators, nominal, read_gold
-from pipeline.review.rows import Verdict
-from pipeline.review.verdicts import MISSED
+from pipeline.review.agreement import agreement, annotators, nominal
+from pipeline.review.gold import read_gold
+from pipeline.review.rows import MISSED, Verdict
 
 LEFT, RIGHT = steps("straight", "left"), steps("straight", "right")
 

@@ -7,21 +7,21 @@ import numbered
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline import people
-from pipeline.cli import cli
-from pipeline.console import exit_code, make_workspace
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 from pipeline.engine.rows import Finding, Rows
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
-from pipeline.flow import FRAMES, GENERATE, Space, open_space
-from pipeline.intake import take_in
+from pipeline.flow import make_workspace, open_workspace, stages_of
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
-from pipeline.review import review, verdictlog
+from pipeline.review import people, review, verdictlog
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
+from pipeline.sources.intake import take_in
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
 WALK = steps("left", "straight", "right")
@@ -38,11 +38,11 @@ class Desk:
             self.fill(space)
 
     @contextmanager
-    def open(self) -> Iterator[Space]:
-        with open_space(self.root, SET) as space:
+    def open(self) -> Iterator[Workspace]:
+        with open_workspace(self.root, SET) as space:
             yield space
 
-    def fill(self, space: Space) -> None:
+    def fill(self, space: Workspace) -> None:
         """Put what ingest, frames and draft would have made."""
         made = rows(space.folder, self.folder, [draft(clip(), WALK)], ["walk"])
         stages = {"videos": "split", "routes": "draft"}
@@ -67,7 +67,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return found
 
 
-def verified(space: Space) -> list[Route]:
+def verified(space: Workspace) -> list[Route]:
     return [route for route in space.store.rows(Route) if route.origin == "verified"]
 
 
@@ -92,9 +92,9 @@ def test_a_clip_that_people_judged_keeps_its_span_and_its_verdict_when_settings_
 
     def clips(seconds: int, *more: str) -> set[str]:
         longest = f"frames.max_clip_seconds={seconds}"
-        with open_space(root, [*SET, longest, *more]) as space:
+        with open_workspace(root, [*SET, longest, *more]) as space:
             list(take_in(space, [tmp_path / "videos"]))
-            list(space.run(FRAMES + GENERATE))
+            list(space.run(stages_of("frames") + stages_of("generate-qa")))
             routes = [route for route in space.store.rows(Route) if route.origin == "verified"]
             assert len(routes) == bool(desk.client.given)
             return {clip.clip_id for clip in space.store.rows(Clip)}
@@ -103,7 +103,7 @@ def test_a_clip_that_people_judged_keeps_its_span_and_its_verdict_when_settings_
     make_workspace(root)
     first = clips(11)
     assert len(first) == 4
-    with open_space(root, [*SET, "frames.max_clip_seconds=11"]) as space:
+    with open_workspace(root, [*SET, "frames.max_clip_seconds=11"]) as space:
         people.push(space)
         desk.accept(2)
         people.pull(space)
@@ -125,10 +125,10 @@ def test_clips_that_were_judged_after_they_were_cut_otherwise_are_cut_as_they_we
     make_workspace(root)
 
     @contextmanager
-    def cut(seconds: int) -> Iterator[Space]:
-        with open_space(root, [*SET, f"frames.max_clip_seconds={seconds}"]) as space:
+    def cut(seconds: int) -> Iterator[Workspace]:
+        with open_workspace(root, [*SET, f"frames.max_clip_seconds={seconds}"]) as space:
             list(take_in(space, [tmp_path / "videos"]))
-            list(space.run(FRAMES + GENERATE))
+            list(space.run(stages_of("frames") + stages_of("generate-qa")))
             yield space
 
     with cut(11) as space:
@@ -255,7 +255,7 @@ def test_the_audit_sets_items_aside_and_sends_their_clip_back(desk: Desk):
 
 def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_path: Path):
     desk = Desk(tmp_path)
-    with open_space(desk.root, ["review.planted=0"]) as space:
+    with open_workspace(desk.root, ["review.planted=0"]) as space:
         settings = space.config.settings("review", ReviewSettings)
         seen = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
         review.push(desk.client, seen, settings, space.folder)
@@ -267,7 +267,7 @@ def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_
                 {"from_name": "steps", "value": {"text": [told]}},
             ]
             desk.client.answer(1, given, email=f"{who}@example.org")
-    with pytest.MonkeyPatch.context() as patch, open_space(desk.root) as space:
+    with pytest.MonkeyPatch.context() as patch, open_workspace(desk.root) as space:
         patch.setattr(people, "connect", lambda space: desk.client)
         assert "1 new pairs of names" in people.pull(space).advice[0]
         assert people.pull(space).advice == ()
@@ -289,7 +289,7 @@ def test_a_server_of_ones_own_needs_a_key(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
     desk = Desk(tmp_path)
     with (
-        open_space(desk.root, ["review.url=http://127.0.0.1:9"]) as space,
+        open_workspace(desk.root, ["review.url=http://127.0.0.1:9"]) as space,
         pytest.raises(UserError, match="LABEL_STUDIO_API_KEY is not set"),
     ):
         people.pull(space)

@@ -18,9 +18,9 @@ from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review import review, routepage
 from pipeline.review.agreement import short_of_people
-from pipeline.review.rows import Answer, Verdict
+from pipeline.review.rows import UNREADABLE, Answer, Verdict
 from pipeline.review.settings import ReviewSettings
-from pipeline.review.verdicts import SCRIPTED, UNREADABLE
+from pipeline.review.verdicts import SCRIPTED
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
 from pipeline.video import reviewclip

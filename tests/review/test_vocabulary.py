@@ -6,7 +6,8 @@ import pytest
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
-from pipeline.review.agreement import agreement, facts_of
+from pipeline.review.agreement import agreement
+from pipeline.review.facts import facts_of
 from pipeline.review.rows import Verdict
 from pipeline.review.vocabulary import (
     Synonyms,

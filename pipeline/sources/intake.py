@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.engine.rows import digest
 from pipeline.engine.stage import SCAN
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError, plain
-from pipeline.flow import Space
 from pipeline.motion.settings import FramesSettings
 from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Source, Video
@@ -15,27 +15,27 @@ from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
 
 
-def take_in(space: Space, paths: Sequence[Path]) -> list[str]:
+def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     """Record the video files in `paths`; return what there is to say about the rest.
 
     A file that is gone from a folder that was looked at is forgotten, with all that followed from it.
     """
-    settings = space.config.settings("ingest", IngestSettings)
-    known = space.store.rows(Source)
+    settings = workspace.config.settings("ingest", IngestSettings)
+    known = workspace.store.rows(Source)
     if not paths and not known:
         raise UserError(
-            str(space.folder.root),
+            str(workspace.folder.root),
             "no videos are known yet",
             "name a file or folder: egost frames PATH",
         )
     found = scan(paths, known, settings.consent)
-    space.store.forget(SCAN, found.gone)
-    keys = space.store.keys(SCAN)
+    workspace.store.forget(SCAN, found.gone)
+    keys = workspace.store.keys(SCAN)
     for source in found.sources.values():
         key = digest(source.model_dump_json())
         if keys.get(source.source_id) != key:
-            space.store.finish(SCAN, source.source_id, key, "done", [source])
-    space.store.rebuild()
+            workspace.store.finish(SCAN, source.source_id, key, "done", [source])
+    workspace.store.rebuild()
     return list(_told(found, known))
 
 
@@ -51,10 +51,10 @@ def _told(found: Scan, known: Sequence[Source]) -> Iterator[str]:
         yield f"{_counted(len(found.passed_over), 'other file')} passed over: {shown}"
 
 
-def assumed(space: Space) -> Iterator[str]:
+def assumed(workspace: Workspace) -> Iterator[str]:
     """Say of how many videos the field of view is not known, and what was taken for it."""
-    settings = space.config.settings("frames", FramesSettings)
-    videos = space.store.rows(Video)
+    settings = workspace.config.settings("frames", FramesSettings)
+    videos = workspace.store.rows(Video)
     unknown = [video.path for video in videos if video.hfov_degrees is None]
     if unknown and settings.motion:
         yield (

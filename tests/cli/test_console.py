@@ -11,8 +11,8 @@ import click
 import pytest
 
 from pipeline import __version__
-from pipeline.cli import cli
-from pipeline.console import run
+from pipeline.cli.console import run
+from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.store import opened
 from pipeline.errors import GateError, UserError

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from walked import clip, draft, rows, steps
 
-from pipeline import __version__, flow, modelwork, people
+from pipeline import __version__, flow
 from pipeline.assets import asset
-from pipeline.console import make_workspace
 from pipeline.engine.database import FORMAT
 from pipeline.errors import UserError
-from pipeline.flow import Space, open_space
+from pipeline.flow import Workspace, make_workspace, open_workspace
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Turn
+from pipeline.questions import generate
 from pipeline.questions.rows import Item
+from pipeline.review import people
 from pipeline.review.audit import _uid
 from pipeline.review.rows import Verdict
 from pipeline.routes import wording
@@ -46,12 +47,12 @@ class Desk:
                 if found and kind.table not in ("findings", "routes"):
                     stage = "split" if kind is Video else "frames"
                     space.store.finish(stage, kind.table, "k", "done", found)
-            for _ in modelwork.generate(space):
+            for _ in generate.generate(space):
                 pass
 
     @contextmanager
-    def open(self, *more: str) -> Iterator[Space]:
-        with open_space(self.root, [*SET, *more]) as space:
+    def open(self, *more: str) -> Iterator[Workspace]:
+        with open_workspace(self.root, [*SET, *more]) as space:
             yield space
 
     def judge(self, task: int, verdict: str = "accept", **fields: str) -> None:
@@ -61,11 +62,11 @@ class Desk:
 
     def generate(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
         with self.open(*settings) as space:
-            return "\n".join(str(line) for line in modelwork.generate(space, set(flags)))
+            return "\n".join(str(line) for line in generate.generate(space, set(flags)))
 
     def dry_run(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
         with self.open(*settings) as space:
-            return "\n".join(modelwork.estimate(space, set(flags)))
+            return "\n".join(generate.estimate(space, set(flags)))
 
 
 @pytest.fixture
@@ -187,8 +188,8 @@ def test_another_model_is_another_drafter(desk: Desk) -> None:
 
 def test_a_workspace_without_a_single_draft_is_nobodys(tmp_path: Path) -> None:
     make_workspace(tmp_path / "w")
-    with open_space(tmp_path / "w", []) as space:
-        list(modelwork.generate(space))
+    with open_workspace(tmp_path / "w", []) as space:
+        list(generate.generate(space))
         assert space.store.note("drafted_by") is None
 
 

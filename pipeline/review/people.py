@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.engine.rows import Finding, Rejection, Row, Rows, digest
 from pipeline.engine.stage import PULL, Summary
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
-from pipeline.flow import Space
 from pipeline.labelstudio import accounts
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio import server as labelstudio_server
@@ -76,9 +76,9 @@ class AuditStatus:
     audit: Audit
 
 
-def connect(space: Space) -> labelstudio.LabelStudioClient:
+def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
     """Return a client of the server that `[review] url` names, else of the running embedded one."""
-    settings = _settings(space)
+    settings = _settings(workspace)
     if settings.url:
         key = os.environ.get("LABEL_STUDIO_API_KEY", "")
         if not key:
@@ -88,71 +88,75 @@ def connect(space: Space) -> labelstudio.LabelStudioClient:
                 "copy an access token from Account & Settings there into that variable",
             )
         return labelstudio.connect(settings.url, key)
-    server = labelstudio_server.status(space.folder)
+    server = labelstudio_server.status(workspace.folder)
     if server is None:
         raise UserError(
             "label-studio",
             "the embedded server is not running",
-            f"egost -w {space.folder.root} label-studio start, or set [review] url to another server",
+            f"egost -w {workspace.folder.root} label-studio start, or set [review] url to another server",
         )
     return labelstudio.connect(server.url, server.token)
 
 
-def push(space: Space, progress: Progress = silent) -> Pushed:
+def push(workspace: Workspace, progress: Progress = silent) -> Pushed:
     """Send one task per clip with a draft route; what could not be cut is kept as rejections."""
-    restore(space)
-    return _sent(space, _PUSH, review.push, progress)
+    restore(workspace)
+    return _sent(workspace, _PUSH, review.push, progress)
 
 
-def adjudicate(space: Space, progress: Progress = silent) -> Pushed:
+def adjudicate(workspace: Workspace, progress: Progress = silent) -> Pushed:
     """Send the clips on which people differ to a third pair of eyes."""
-    return _sent(space, _ADJUDICATE, review.adjudicate, progress)
+    return _sent(workspace, _ADJUDICATE, review.adjudicate, progress)
 
 
-def _sent(space: Space, name: str, send: Callable[..., Pushed], progress: Progress) -> Pushed:
-    client = connect(space)
-    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
-    pushed = send(client, rows, _settings(space), space.folder, progress)
-    space.store.finish(name, name, "", "done", pushed.rejected)
-    space.store.rebuild([Rejection.table])
+def _sent(
+    workspace: Workspace, name: str, send: Callable[..., Pushed], progress: Progress
+) -> Pushed:
+    client = connect(workspace)
+    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in review.PUSH_READS})
+    pushed = send(client, rows, _settings(workspace), workspace.folder, progress)
+    workspace.store.finish(name, name, "", "done", pushed.rejected)
+    workspace.store.rebuild([Rejection.table])
     return pushed
 
 
-def pull(space: Space) -> PullSummary:
+def pull(workspace: Workspace) -> PullSummary:
     """Bring new and changed annotations in, log each, then renew what follows from them.
 
     The log is written before the workspace: what a kill leaves between them is read back.
     """
-    restored = restore(space)
-    client = connect(space)
-    log = _log(space)
-    known = space.store.rows(Verdict)
-    found = list(review.pull(client, known, _settings(space), space.folder))
+    restored = restore(workspace)
+    client = connect(workspace)
+    log = _log(workspace)
+    known = workspace.store.rows(Verdict)
+    found = list(review.pull(client, known, _settings(workspace), workspace.folder))
     verdictlog.append(log, (one.verdict for one in found))
     new = sent_back = 0
-    keys = space.store.keys(PULL)
-    _hold(space, [*known, *(one.verdict for one in found)])
-    recut = _hold_as_sent(space, found)
+    keys = workspace.store.keys(PULL)
+    _hold(workspace, [*known, *(one.verdict for one in found)])
+    recut = _hold_as_sent(workspace, found)
     for pulled in found:
         key = _key(pulled.verdict)
         if keys.get(pulled.annotation_id) != key:
             rows = [pulled.verdict, *pulled.findings]
-            space.store.finish(PULL, pulled.annotation_id, key, "done", rows)
+            workspace.store.finish(PULL, pulled.annotation_id, key, "done", rows)
             new += 1
             sent_back += bool(pulled.findings)
-    space.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
-    kept = len(space.store.rows(Verdict)) - new
-    stages = tuple(space.run(_AFTER_PULL))
-    said = (*advice(space), recut, _grow_vocabulary(space))
+    workspace.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
+    kept = len(workspace.store.rows(Verdict)) - new
+    stages = tuple(workspace.run(_AFTER_PULL))
+    said = (*advice(workspace), recut, _grow_vocabulary(workspace))
     return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, said)))
 
 
-def _grow_vocabulary(space: Space) -> str | None:
+def _grow_vocabulary(workspace: Workspace) -> str | None:
     """Append the names that people gave to one thing to the vocabulary, for somebody to settle."""
-    settings = _settings(space)
-    path = vocabulary.vocabulary_path(space.folder, settings.log)
-    known = vocabulary.vocabulary_of(space.folder, settings.log)
-    new = vocabulary.propose(path, vocabulary.missing_synonyms(space.store.rows(Verdict), known))
+    settings = _settings(workspace)
+    path = vocabulary.vocabulary_path(workspace.folder, settings.log)
+    known = vocabulary.vocabulary_of(workspace.folder, settings.log)
+    new = vocabulary.propose(
+        path, vocabulary.missing_synonyms(workspace.store.rows(Verdict), known)
+    )
     return (
         f"{path}: {new} new pairs of names: take away the # of a line where both mean one thing"
         if new
@@ -160,40 +164,40 @@ def _grow_vocabulary(space: Space) -> str | None:
     )
 
 
-def restore(space: Space) -> int:
+def restore(workspace: Workspace) -> int:
     """Read back verdicts of this workspace's clips that only the log still holds; return how many."""
-    keys = space.store.keys(PULL)
-    clips = {clip.clip_id for clip in space.store.rows(Clip)}
+    keys = workspace.store.keys(PULL)
+    clips = {clip.clip_id for clip in workspace.store.rows(Clip)}
     lost = [
         one
-        for one in verdictlog.read_log(_log(space)).values()
+        for one in verdictlog.read_log(_log(workspace)).values()
         if one.annotation_id not in keys and one.clip_id in clips
     ]
-    _hold(space, lost)
+    _hold(workspace, lost)
     for one in lost:
-        space.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
+        workspace.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
     if lost:
-        space.store.rebuild([Verdict.table, JudgedClip.table])
-        for _ in space.run(_AFTER_PULL):
+        workspace.store.rebuild([Verdict.table, JudgedClip.table])
+        for _ in workspace.run(_AFTER_PULL):
             pass
     return len(lost)
 
 
-def status(space: Space) -> ReviewStatus:
+def status(workspace: Workspace) -> ReviewStatus:
     """Ask the server how far the review is; pulled verdicts say how well people agree."""
-    verdicts = space.store.rows(Verdict)
-    return review.status(connect(space), _settings(space), space.folder, verdicts)
+    verdicts = workspace.store.rows(Verdict)
+    return review.status(connect(workspace), _settings(workspace), workspace.folder, verdicts)
 
 
-def advice(space: Space) -> tuple[str, ...]:
+def advice(workspace: Workspace) -> tuple[str, ...]:
     """Return what to do where too few people have judged, or verdicts are about no clip of these."""
-    alone = short_of_people(space.store.rows(Verdict), _settings(space).agree)
-    return tuple(filter(None, (alone, _homeless(space))))
+    alone = short_of_people(workspace.store.rows(Verdict), _settings(workspace).agree)
+    return tuple(filter(None, (alone, _homeless(workspace))))
 
 
-def _homeless(space: Space) -> str | None:
+def _homeless(workspace: Workspace) -> str | None:
     """Return what to do about verdicts that only the log holds, as their clips are not there."""
-    log, keys = _log(space), space.store.keys(PULL)
+    log, keys = _log(workspace), workspace.store.keys(PULL)
     lost = sum(one.annotation_id not in keys for one in verdictlog.read_log(log).values())
     return (
         f"{log}: {lost} verdicts are about clips that this workspace doesn't have: add their videos, "
@@ -203,66 +207,68 @@ def _homeless(space: Space) -> str | None:
     )
 
 
-def differing(space: Space) -> int:
+def differing(workspace: Workspace) -> int:
     """Return on how many clips people differ."""
-    return len({one.unit for one in space.store.rows(Finding) if one.kind == DIFFER})
+    return len({one.unit for one in workspace.store.rows(Finding) if one.kind == DIFFER})
 
 
-def invite(space: Space, names: Sequence[str]) -> list[LogIn]:
+def invite(workspace: Workspace, names: Sequence[str]) -> list[LogIn]:
     """Make an account on the server for each name; each log-in can be told this once."""
-    return accounts.invite(connect(space), names)
+    return accounts.invite(connect(workspace), names)
 
 
-def audit_push(space: Space, progress: Progress = silent) -> Pushed:
+def audit_push(workspace: Workspace, progress: Progress = silent) -> Pushed:
     """Send a sample of verified items to people, answers hidden."""
-    client = connect(space)
-    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in audit.PUSH_READS})
-    pushed = audit.push(client, rows, _audit(space), _media(space), space.folder, progress)
-    space.store.finish(_AUDIT, _AUDIT, "", "done", pushed.rejected)
-    space.store.rebuild([Rejection.table])
+    client = connect(workspace)
+    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in audit.PUSH_READS})
+    pushed = audit.push(
+        client, rows, _audit(workspace), _media(workspace), workspace.folder, progress
+    )
+    workspace.store.finish(_AUDIT, _AUDIT, "", "done", pushed.rejected)
+    workspace.store.rebuild([Rejection.table])
     return pushed
 
 
-def audit_pull(space: Space) -> AuditSummary:
+def audit_pull(workspace: Workspace) -> AuditSummary:
     """Bring answers in; flawed items are set aside, and their clips go out for review again."""
-    client = connect(space)
-    rows = Rows({kind: tuple(space.store.rows(kind)) for kind in (Item, Verdict, Answer)})
-    pulled = audit.pull(client, rows, _audit(space), space.folder)
-    keys = space.store.keys(PULL)
+    client = connect(workspace)
+    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in (Item, Verdict, Answer)})
+    pulled = audit.pull(client, rows, _audit(workspace), workspace.folder)
+    keys = workspace.store.keys(PULL)
     new = 0
     for one in pulled.answers:
         if keys.get(one.annotation_id) != _key(one):
-            space.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
+            workspace.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
             new += 1
-    space.store.rebuild([Answer.table])
-    kept = len(space.store.rows(Answer)) - new
-    return AuditSummary(new, kept, pulled.own, pulled.stale, tuple(space.run(_AFTER_PULL)))
+    workspace.store.rebuild([Answer.table])
+    kept = len(workspace.store.rows(Answer)) - new
+    return AuditSummary(new, kept, pulled.own, pulled.stale, tuple(workspace.run(_AFTER_PULL)))
 
 
-def audit_status(space: Space) -> AuditStatus:
+def audit_status(workspace: Workspace) -> AuditStatus:
     """Ask the server how far the audit is, and say what its answers say."""
-    tasks, done, url = audit.status(connect(space), _audit(space))
-    said = judged(space.store.rows(Item), space.store.rows(Answer))
+    tasks, done, url = audit.status(connect(workspace), _audit(workspace))
+    said = judged(workspace.store.rows(Item), workspace.store.rows(Answer))
     return AuditStatus(tasks, done, url, said)
 
 
-def _hold(space: Space, verdicts: Iterable[Verdict]) -> None:
+def _hold(workspace: Workspace, verdicts: Iterable[Verdict]) -> None:
     """Keep the spans of judged clips before their verdicts: from here on no setting moves them."""
     judged = {one.clip_id for one in verdicts if one.verdict != "skip"}
-    keys = space.store.keys(PULL)
-    for clip in space.store.rows(Clip):
+    keys = workspace.store.keys(PULL)
+    for clip in workspace.store.rows(Clip):
         unit = _span_unit(clip.clip_id)
         if clip.clip_id in judged and unit not in keys:
             span = JudgedClip.model_validate(clip.model_dump())
-            space.store.finish(PULL, unit, clip.clip_id, "done", [span])
+            workspace.store.finish(PULL, unit, clip.clip_id, "done", [span])
 
 
-def _hold_as_sent(space: Space, found: Iterable[Pulled]) -> str | None:
+def _hold_as_sent(workspace: Workspace, found: Iterable[Pulled]) -> str | None:
     """Bring back spans that were judged as they were sent, and cut otherwise meanwhile.
 
     Return what makes clips of them again, None where there are none.
     """
-    clips = {clip.clip_id for clip in space.store.rows(Clip)}
+    clips = {clip.clip_id for clip in workspace.store.rows(Clip)}
     lost = {
         one.verdict.clip_id: one.span_us
         for one in found
@@ -270,8 +276,8 @@ def _hold_as_sent(space: Space, found: Iterable[Pulled]) -> str | None:
     }
     if not lost:
         return None
-    held = space.store.rows(JudgedClip)
-    videos = [video.video_id for video in space.store.rows(Video)]
+    held = workspace.store.rows(JudgedClip)
+    videos = [video.video_id for video in workspace.store.rows(Video)]
     for key, (start, end) in sorted(lost.items()):
         video = next((one for one in videos if clip_id(one, start, end) == key), None)
         if video is None or any(
@@ -279,8 +285,8 @@ def _hold_as_sent(space: Space, found: Iterable[Pulled]) -> str | None:
         ):
             continue  # the video is gone; or people have judged the new span of these moments, too
         span = JudgedClip(clip_id=key, video_id=video, start_us=start, end_us=end)
-        space.store.finish(PULL, _span_unit(key), key, "done", [span])
-        space.store.outdate("frames", video)
+        workspace.store.finish(PULL, _span_unit(key), key, "done", [span])
+        workspace.store.outdate("frames", video)
         held.append(span)
     back = len(lost.keys() & {one.clip_id for one in held})
     gone = len(lost) - back
@@ -306,19 +312,19 @@ def _key(row: Row) -> str:
     return digest(row.model_dump_json())
 
 
-def _log(space: Space) -> Path:
-    settings = _settings(space)
-    return verdictlog.log_path(space.folder, settings.log, settings.project)
+def _log(workspace: Workspace) -> Path:
+    settings = _settings(workspace)
+    return verdictlog.log_path(workspace.folder, settings.log, settings.project)
 
 
-def _settings(space: Space) -> ReviewSettings:
-    return space.config.settings("review", ReviewSettings)
+def _settings(workspace: Workspace) -> ReviewSettings:
+    return workspace.config.settings("review", ReviewSettings)
 
 
-def _audit(space: Space) -> AuditSettings:
-    return space.config.settings("audit", AuditSettings)
+def _audit(workspace: Workspace) -> AuditSettings:
+    return workspace.config.settings("audit", AuditSettings)
 
 
-def _media(space: Space) -> audit.Shown:
-    settings = _settings(space)
+def _media(workspace: Workspace) -> audit.Shown:
+    settings = _settings(workspace)
     return audit.Shown(Form.of(settings), settings.url, settings.media_url)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.console import Options, common, open_workspace, tell
+from pipeline.cli.console import Options, common, opened, tell
 
 
 def add_release_commands(group: click.Group) -> None:
@@ -32,9 +32,9 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     if file:
         measured = stage.Measured(foreign.audit(foreign.read(file)), ())
     else:
-        with open_workspace(context) as space:
-            settings = space.config.settings("export", ExportSettings)
-            measured = stage.measure(space.store, settings)
+        with opened(context) as workspace:
+            settings = workspace.config.settings("export", ExportSettings)
+            measured = stage.measure(workspace.store, settings)
     if as_json:
         click.echo(measured.as_json())
     else:
@@ -65,7 +65,6 @@ def export(
     context: click.Context, version: str, allow_failing: bool, withhold: tuple[str, ...]
 ) -> None:
     """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
-    from pipeline import flow
     from pipeline.releases import export as stage
     from pipeline.releases.settings import ExportSettings
     from pipeline.releases.stills import forget_damaged
@@ -73,18 +72,18 @@ def export(
     if withhold:
         splits = ", ".join(f'"{split}"' for split in withhold)
         context.ensure_object(Options).overrides.append(f"export.withhold=[{splits}]")
-    with open_workspace(context) as space:
-        settings = space.config.settings("export", ExportSettings)
-        stage.check_version(space.folder, version)
-        damaged = forget_damaged(space.store)
+    with opened(context) as workspace:
+        settings = workspace.config.settings("export", ExportSettings)
+        stage.check_version(workspace.folder, version)
+        damaged = forget_damaged(workspace.store)
         done: list[object] = [f"stills: {damaged} missing or changed, cut again"] if damaged else []
-        done += space.run(flow.RELEASE)
+        done += workspace.run_command("export")
         made = stage.export(
-            space.store,
-            space.folder,
+            workspace.store,
+            workspace.folder,
             version,
             settings,
-            space.recorded(),
+            workspace.recorded(),
             allow_failing=allow_failing,
         )
         for gate in made.gates:
@@ -94,7 +93,7 @@ def export(
         splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
         line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []
-        tell(context, space, [*done, *kept, line])
+        tell(context, workspace, [*done, *kept, line])
 
 
 @click.group()
@@ -110,8 +109,8 @@ def release_take_down(context: click.Context, video: str) -> None:
     """Make the next version without VIDEO (its path or sha256 in a manifest), and keep it out for good."""
     from pipeline.releases.takedown import take_video_down
 
-    with open_workspace(context) as space:
-        tell(context, space, [take_video_down(space.folder, video)])
+    with opened(context) as workspace:
+        tell(context, workspace, [take_video_down(workspace.folder, video)])
 
 
 @release.command("hydrate")
@@ -178,8 +177,8 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
         # Beside the release, not in it: what is released never changes.
         target = to or folder.parent / f"{folder.name}.html"
     else:
-        with open_workspace(context) as space:
-            gallery = gallery_of(space.store, space.folder)
+        with opened(context) as workspace:
+            gallery = gallery_of(workspace.store, workspace.folder)
         target = to or root / "report.html"
     with tqdm(desc="report", disable=not sys.stderr.isatty()) as bar:
 

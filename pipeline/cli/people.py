@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.console import Options, common, make_workspace, open_workspace, tell
+from pipeline.cli.console import Options, common, opened, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.flow import Space
+    from pipeline.engine.workspace import Workspace
     from pipeline.review.sending import Progress, Pushed
 
 _SYNONYMS = 5  # of the words that people differ on, the most frequent
@@ -28,13 +28,13 @@ def review() -> None:
 
 
 def _send(
-    context: click.Context, name: str, send: "Callable[[Space, Progress], Pushed]", empty: str
+    context: click.Context, name: str, send: "Callable[[Workspace, Progress], Pushed]", empty: str
 ) -> None:
     """Push with a progress bar, and say what that did; `empty` says why there is nothing to send."""
     from tqdm import tqdm
 
     with (
-        open_workspace(context) as space,
+        opened(context) as workspace,
         tqdm(desc="push", disable=not sys.stderr.isatty()) as bar,
     ):
 
@@ -42,7 +42,7 @@ def _send(
             bar.total = total
             bar.update(done - bar.n)
 
-        pushed = send(space, progress)
+        pushed = send(workspace, progress)
         news = f"{pushed.new} new" if pushed.new else "nothing new"
         total = pushed.new + pushed.updated + pushed.reopened + pushed.kept
         line = (
@@ -50,7 +50,7 @@ def _send(
             f"{pushed.kept} kept, {len(pushed.rejected)} rejected; {pushed.project_url}"
         )
         nothing = not total and not pushed.rejected
-        tell(context, space, [line, f"{name}: {empty}"] if nothing else [line])
+        tell(context, workspace, [line, f"{name}: {empty}"] if nothing else [line])
 
 
 @review.command("push")
@@ -58,7 +58,7 @@ def _send(
 @click.pass_context
 def review_push(context: click.Context) -> None:
     """Send one task per clip, doubtful ones first; twice is once."""
-    from pipeline import people
+    from pipeline.review import people
 
     empty = "there is no draft route to judge: egost frames, then egost generate-qa, make some"
     _send(context, "review push", people.push, empty)
@@ -69,7 +69,7 @@ def review_push(context: click.Context) -> None:
 @click.pass_context
 def review_adjudicate(context: click.Context) -> None:
     """Send clips on which people differ to a third person, both versions side by side."""
-    from pipeline import people
+    from pipeline.review import people
 
     empty = "there is no clip on which people differ"
     _send(context, "review adjudicate", people.adjudicate, empty)
@@ -80,11 +80,11 @@ def review_adjudicate(context: click.Context) -> None:
 @click.pass_context
 def review_pull(context: click.Context) -> None:
     """Bring verdicts and corrected routes back, and renew the items that follow; twice is once."""
-    from pipeline import people
+    from pipeline.review import people
 
-    with open_workspace(context) as space:
-        pulled = people.pull(space)
-        tell(context, space, [*pulled.stages, pulled, *pulled.advice])
+    with opened(context) as workspace:
+        pulled = people.pull(workspace)
+        tell(context, workspace, [*pulled.stages, pulled, *pulled.advice])
 
 
 @review.command("status")
@@ -92,12 +92,12 @@ def review_pull(context: click.Context) -> None:
 @click.pass_context
 def review_status(context: click.Context) -> None:
     """Tell how far the review is."""
-    from pipeline import people
+    from pipeline.review import people
 
-    with open_workspace(context) as space:
-        found = people.status(space)
-        differing = people.differing(space)
-        advice = people.advice(space)
+    with opened(context) as workspace:
+        found = people.status(workspace)
+        differing = people.differing(workspace)
+        advice = people.advice(workspace)
     for name in sorted({*found.annotators, *found.people}):
         aside = ", set aside: these verdicts don't count" if name in found.set_aside else ""
         unread = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
@@ -126,7 +126,7 @@ def audit() -> None:
 @click.pass_context
 def audit_push(context: click.Context) -> None:
     """Send a sample of verified items, answers hidden; twice is once."""
-    from pipeline import people
+    from pipeline.review import people
 
     empty = "there is no verified multiple-choice item to ask about: egost review status tells how far they are"
     _send(context, "audit push", people.audit_push, empty)
@@ -137,11 +137,11 @@ def audit_push(context: click.Context) -> None:
 @click.pass_context
 def audit_pull(context: click.Context) -> None:
     """Bring answers back; flawed items are set aside, and their clips are reviewed again."""
-    from pipeline import people
+    from pipeline.review import people
 
-    with open_workspace(context) as space:
-        pulled = people.audit_pull(space)
-        tell(context, space, [*pulled.stages, pulled])
+    with opened(context) as workspace:
+        pulled = people.audit_pull(workspace)
+        tell(context, workspace, [*pulled.stages, pulled])
 
 
 @audit.command("status")
@@ -149,10 +149,10 @@ def audit_pull(context: click.Context) -> None:
 @click.pass_context
 def audit_status(context: click.Context) -> None:
     """Tell human accuracy, agreement and how many items are flawed, as sampled."""
-    from pipeline import people
+    from pipeline.review import people
 
-    with open_workspace(context) as space:
-        found = people.audit_status(space)
+    with opened(context) as workspace:
+        found = people.audit_status(workspace)
     for task, share in found.audit.accuracy.items():
         click.echo(f"right on {task}: {share}")
     if found.audit.agreement:
@@ -175,6 +175,7 @@ def label_studio() -> None:
 def label_studio_start(context: click.Context, port: int) -> None:
     """Start the server of this workspace (its first start makes the server's environment)."""
     from pipeline.engine.folder import WorkspaceFolder
+    from pipeline.flow import make_workspace
     from pipeline.labelstudio import server as labelstudio_server
 
     root = context.ensure_object(Options).workspace
@@ -221,9 +222,9 @@ def label_studio_status(context: click.Context) -> None:
 @click.pass_context
 def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
     """Make an account for each NAME (or e-mail address) and print its log-in, once."""
-    from pipeline import people
+    from pipeline.review import people
 
-    with open_workspace(context) as space:
-        for one in people.invite(space, names):
+    with opened(context) as workspace:
+        for one in people.invite(workspace, names):
             click.echo(f"{one.name}: log in as {one.email} with {one.password}")
     click.echo(f"label-studio invite: {len(names)} accounts; these passwords are kept nowhere")

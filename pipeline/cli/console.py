@@ -14,8 +14,7 @@ import click
 from pipeline.errors import UserError, warnings_to_stderr
 
 if TYPE_CHECKING:
-    from pipeline.engine.folder import WorkspaceFolder
-    from pipeline.flow import Space
+    from pipeline.engine.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -136,14 +135,14 @@ def common(command: Command) -> Command:
 
 
 @contextmanager
-def open_workspace(context: click.Context) -> "Iterator[Space]":
+def opened(context: click.Context) -> "Iterator[Workspace]":
     """Open the workspace that the command line names, with its settings."""
-    from pipeline.flow import open_space
+    from pipeline.flow import open_workspace
 
     options = context.ensure_object(Options)
     try:
-        with open_space(options.workspace, options.overrides) as space:
-            yield space
+        with open_workspace(options.workspace, options.overrides) as workspace:
+            yield workspace
     except sqlite3.DatabaseError as error:  # SQLite names no file
         told = _disk_error(error, str(options.workspace))
         if told is None:
@@ -151,7 +150,7 @@ def open_workspace(context: click.Context) -> "Iterator[Space]":
         raise told from error
 
 
-def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> None:
+def tell(context: click.Context, workspace: "Workspace", lines: Iterable[object]) -> None:
     """Print what a command does while it does it, and write it into the workspace's diary."""
     from pipeline.engine.folder import append_run
 
@@ -161,32 +160,4 @@ def tell(context: click.Context, space: "Space", lines: Iterable[object]) -> Non
             told.append(str(line))
             click.echo(told[-1])
     finally:
-        append_run(space.folder, {"command": context.command_path, "did": told})
-
-
-def _is_begun(folder: "WorkspaceFolder") -> bool:
-    """Tell whether a folder holds nothing, or only what a run that was killed made of a workspace."""
-    made = {folder.media.name, folder.tables.name, "secret"}
-    names = {path.name for path in folder.root.iterdir()}
-    begun = all(name in made or name.startswith(".tmp-") for name in names)
-    empty = not any(any(path.iterdir()) for path in (folder.media, folder.tables) if path.is_dir())
-    return begun and empty
-
-
-def make_workspace(root: Path, values: dict[str, dict[str, Any]] | None = None) -> str | None:
-    """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
-    from pipeline.engine.config import commented
-    from pipeline.engine.folder import WorkspaceFolder, write_atomic
-    from pipeline.flow import SECTIONS
-
-    folder = WorkspaceFolder(root)
-    if folder.config.exists():
-        return None
-    if root.exists() and not (root.is_dir() and _is_begun(folder)):
-        raise UserError(str(root), "exists and is not a workspace", "name a new or empty folder")
-    folder.media.mkdir(parents=True, exist_ok=True)
-    folder.tables.mkdir(exist_ok=True)
-    folder.secret()
-    # The settings file comes last: a folder that has one is a whole workspace.
-    write_atomic(folder.config, commented(SECTIONS, values or {}).encode())
-    return f"made the workspace {root}; its settings are in {folder.config}"
+        append_run(workspace.folder, {"command": context.command_path, "did": told})

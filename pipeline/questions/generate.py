@@ -5,10 +5,10 @@ import logging
 from collections import Counter
 from collections.abc import Container, Iterator
 
-from pipeline import flow
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Held, Rejection
 from pipeline.engine.store import Store
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Journal, Totals
@@ -29,67 +29,69 @@ _ENOUGH = 100  # items; of fewer, 25 % right by chance alone reads anything from
 _SAMPLE = 1_000  # items that are probed: about 10 s
 
 
-def estimate(space: flow.Space, redo: Container[str] = ()) -> Iterator[str]:
+def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
     """Yield what a run would ask a model, and what it would leave because people have judged it.
 
     Nothing is sent and nothing is stored.
     """
-    settings = space.config.settings("draft", DraftSettings)
-    _refuse_other_drafter(space, settings, redo)
+    settings = workspace.config.settings("draft", DraftSettings)
+    _refuse_other_drafter(workspace, settings, redo)
     found, held = Estimate(""), []
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
-        pending = space.pending(name, redo)
+        pending = workspace.pending(name, redo)
         held += [f"  {name}: clip {unit.id}" for unit in pending.held]
-        found += of((unit.rows for unit in pending.todo), settings, space.folder)
+        found += of((unit.rows for unit in pending.todo), settings, workspace.folder)
     yield str(found)
     if held:
         yield f"{len(held)} would stay as they are because people have judged them; --redraft would replace:"
         yield from held
-    items = _held_items(space, redo)
+    items = _held_items(workspace, redo)
     if items:
         yield f"{len(items)} items would stay as they are because people have audited them; --recompose would replace:"
         yield from (f"  compose: item {item_id}" for item_id in items)
 
 
-def _held_items(space: flow.Space, redo: Container[str]) -> list[str]:
+def _held_items(workspace: Workspace, redo: Container[str]) -> list[str]:
     """Return the audited items that a composition of the rows as they are now would keep."""
-    pending = space.pending("compose", redo).todo
+    pending = workspace.pending("compose", redo).todo
     if not pending:
-        return [row.item_id for row in space.store.rows(Held, ["compose"])]
-    settings = space.config.settings("compose", ComposeSettings)
-    composed = (row for unit in pending for row in compose.run(unit.rows, settings, space.folder))
+        return [row.item_id for row in workspace.store.rows(Held, ["compose"])]
+    settings = workspace.config.settings("compose", ComposeSettings)
+    composed = (
+        row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder)
+    )
     return sorted(row.item_id for row in composed if isinstance(row, Held))
 
 
-def generate(space: flow.Space, redo: Container[str] = ()) -> Iterator[object]:
+def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object]:
     """Draft, compose and check; then tell what a model cost and how blind its items are.
 
     What people have judged stays unless `redo` holds `--redraft` or `--recompose`. Raise GateError
     at the end if a model was to answer and not one clip came out of it.
     """
-    settings = space.config.settings("draft", DraftSettings)
+    settings = workspace.config.settings("draft", DraftSettings)
     for name in settings.tasks:
         templates.load_task(name)  # a task that isn't there is told before routes are paid for
-    _refuse_other_drafter(space, settings, redo)
-    before, written = totals(space.folder), _written_items(space.store)
+    _refuse_other_drafter(workspace, settings, redo)
+    before, written = totals(workspace.folder), _written_items(workspace.store)
     in_vain: list[str] = []
     try:
-        for summary in space.run(flow.GENERATE, redo):
+        for summary in workspace.run_command("generate-qa", redo):
             yield summary
             if summary.stage == "draft":
-                _note_drafter(space.store, settings)
+                _note_drafter(workspace.store, settings)
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 in_vain.append(summary.stage)
     except UserError:
-        if line := bill(space, before):
+        if line := bill(workspace, before):
             log.warning(line)  # money was spent, whatever went wrong afterwards
         raise
-    if line := bill(space, before):
+    if line := bill(workspace, before):
         yield line
-    if _written_items(space.store) != written:
-        yield from leaks(space.store)
+    if _written_items(workspace.store) != written:
+        yield from leaks(workspace.store)
     if in_vain:
-        raise _nothing(space.store, in_vain[0])
+        raise _nothing(workspace.store, in_vain[0])
 
 
 def _drafter(settings: DraftSettings) -> list[str | None]:
@@ -105,12 +107,14 @@ def _note_drafter(store: Store, settings: DraftSettings) -> None:
         store.set_note(_DRAFTED_BY, json.dumps([provider, model]))
 
 
-def _refuse_other_drafter(space: flow.Space, settings: DraftSettings, redo: Container[str]) -> None:
+def _refuse_other_drafter(
+    workspace: Workspace, settings: DraftSettings, redo: Container[str]
+) -> None:
     """Raise UserError if another provider or model drafted this workspace and may not be replaced.
 
     A `--set` that was left out would otherwise replace every draft that a model was paid for.
     """
-    noted = space.store.note(_DRAFTED_BY)
+    noted = workspace.store.note(_DRAFTED_BY)
     if noted is None or "--redraft" in redo or json.loads(noted) == _drafter(settings):
         return
     provider, model = json.loads(noted)
@@ -121,7 +125,7 @@ def _refuse_other_drafter(space: flow.Space, settings: DraftSettings, redo: Cont
     )
     before = f"draft.provider = {provider}" + (f" and draft.model = {model}" if model else "")
     raise UserError(
-        str(space.folder.config),
+        str(workspace.folder.config),
         f"this workspace was drafted with {before}, but the settings now say{given}",
         f"set {before} again, or add --redraft to replace the drafts",
     )
@@ -149,19 +153,19 @@ def totals(folder: WorkspaceFolder) -> Totals:
         journal.close()
 
 
-def bill(space: flow.Space, before: Totals) -> str:
+def bill(workspace: Workspace, before: Totals) -> str:
     """Tell what a model cost in this run, per clip and in total; nothing where none was ever asked."""
-    now = totals(space.folder)
+    now = totals(workspace.folder)
     if not now.requests:
         return ""
-    routes, items = space.store.rows(Route), space.store.rows(Written)
+    routes, items = workspace.store.rows(Route), workspace.store.rows(Written)
     clips = {row.clip_id for row in routes if row.provider != "motion" and row.reply_id}
     clips |= {row.clip_id for row in items}
     asked, cost = now.requests - before.requests, now.cost_usd - before.cost_usd
     parts = [f"{asked} requests, {cost:.4f} USD" if asked else "no request"]
     if clips:
         parts.append(f"{now.cost_usd / len(clips):.4f} USD per clip over {len(clips)} clips")
-    cap = space.config.settings("draft", DraftSettings).max_cost_usd
+    cap = workspace.config.settings("draft", DraftSettings).max_cost_usd
     total = f"{now.cost_usd:.4f} of max_cost_usd = {cap:.2f} spent in all"
     if now.unknown_usd:
         total += f", at most {now.unknown_usd:.4f} more for requests of unknown cost"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numbered
 import pytest
 
-from pipeline.cli import cli
-from pipeline.console import exit_code
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_run_with_nothing_to_do_loads_nothing_heavy(folder: Path) -> None:
     words = ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]
     assert exit_code(cli, words) == 0
     code = (
-        "import sys; from pipeline.cli import cli; from pipeline.console import exit_code\n"
+        "import sys; from pipeline.cli.main import cli; from pipeline.cli.console import exit_code\n"
         f"assert exit_code(cli, {words}) == 0\n"
         "print(sorted({'av', 'cv2', 'httpx', 'jinja2', 'numpy', 'openai', 'pyarrow'} & sys.modules.keys()))"
     )

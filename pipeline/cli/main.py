@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli_people import add_people_commands
-from pipeline.cli_release import add_release_commands
-from pipeline.console import Options, common, make_workspace, open_workspace, run, tell
+from pipeline.cli.console import Options, common, opened, run, tell
+from pipeline.cli.people import add_people_commands
+from pipeline.cli.release import add_release_commands
 from pipeline.errors import UserError, plain
 
 
@@ -42,6 +42,8 @@ def cli() -> None:
 @click.pass_context
 def init(context: click.Context, directory: Path | None) -> None:
     """Make a workspace with a commented egost.toml."""
+    from pipeline.flow import make_workspace
+
     root = directory or context.ensure_object(Options).workspace
     click.echo(make_workspace(root) or f"{root} is a workspace already: nothing changed")
 
@@ -57,23 +59,26 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
 
     Without PATH the videos that the workspace knows are looked at again.
     """
-    from pipeline import flow, glance
     from pipeline.engine.folder import WorkspaceFolder
-    from pipeline.intake import assumed, take_in
+    from pipeline.flow import make_workspace
+    from pipeline.report import glance
+    from pipeline.sources.intake import assumed, take_in
     from pipeline.sources.scan import scan
 
     root = context.ensure_object(Options).workspace
     if paths and not WorkspaceFolder(root).config.exists():
-        scan(
-            paths, (), "local"
-        )  # a wrong path or manifest must not leave an empty workspace behind
+        scan(paths, (), "local")  # a wrong path must not leave an empty workspace behind
         if made := make_workspace(root):
             click.echo(made)
-    with open_workspace(context) as space:
-        before = space.store.keys("frames")
-        intake = take_in(space, paths)
-        found = glance.measured(space.store, space.folder, before)
-        tell(context, space, chain(intake, space.run(flow.FRAMES), found, assumed(space)))
+    with opened(context) as workspace:
+        before = workspace.store.keys("frames")
+        intake = take_in(workspace, paths)
+        found = glance.measured(workspace.store, workspace.folder, before)
+        tell(
+            context,
+            workspace,
+            chain(intake, workspace.run_command("frames"), found, assumed(workspace)),
+        )
 
 
 @cli.command("generate-qa")
@@ -92,16 +97,16 @@ def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose:
     What people have judged or audited stays as it is, even if a prompt, a word or a setting changed,
     until you ask for --redraft or --recompose.
     """
-    from pipeline import modelwork
+    from pipeline.questions import generate
 
     asked = {"--redraft": redraft, "--recompose": recompose}
     redo = {flag for flag, given in asked.items() if given}
-    with open_workspace(context) as space:
+    with opened(context) as workspace:
         if dry_run:
-            for line in modelwork.estimate(space, redo):
+            for line in generate.estimate(workspace, redo):
                 click.echo(line)
             return
-        tell(context, space, modelwork.generate(space, redo))
+        tell(context, workspace, generate.generate(workspace, redo))
 
 
 add_people_commands(cli)
@@ -123,8 +128,8 @@ def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
     if file is not None:
         click.echo(blind_report(file, None, as_json))
         return
-    with open_workspace(context) as space:
-        click.echo(blind_report(None, space.store, as_json))
+    with opened(context) as workspace:
+        click.echo(blind_report(None, workspace.store, as_json))
 
 
 @cli.command()
@@ -132,10 +137,10 @@ def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show the workspace at a glance."""
-    from pipeline import glance
+    from pipeline.report import glance
 
-    with open_workspace(context) as space:
-        for line in glance.status(space.store):
+    with opened(context) as workspace:
+        for line in glance.status(workspace.store):
             click.echo(line)
 
 
@@ -146,8 +151,8 @@ def rejections(context: click.Context) -> None:
     """List what was refused or failed, each with the reason and the remedy."""
     from pipeline.engine.rows import Rejection
 
-    with open_workspace(context) as space:
-        found = space.store.rows(Rejection)
+    with opened(context) as workspace:
+        found = workspace.store.rows(Rejection)
     for row in found:
         click.echo(f"{row.stage}: {plain(row.unit)}: {plain(row.what)}\n  fix: {plain(row.fix)}")
     click.echo(f"rejections: {len(found)}" if found else "rejections: none")
@@ -159,10 +164,10 @@ def rejections(context: click.Context) -> None:
 @click.pass_context
 def show(context: click.Context, unit: str) -> None:
     """Show all that is known of a video, clip or item; of a clip or video also as a picture."""
-    from pipeline import glance
+    from pipeline.report import glance
 
-    with open_workspace(context) as space:
-        for line in glance.show(space.store, space.folder, unit):
+    with opened(context) as workspace:
+        for line in glance.show(workspace.store, workspace.folder, unit):
             click.echo(line)
 
 
@@ -198,11 +203,11 @@ def prompts_check() -> None:
 def demo(context: click.Context, walks: int) -> None:
     """Everything on rendered walks, offline, with a real local Label Studio and scripted reviewers."""
     from pipeline.demo import story
-    from pipeline.flow import open_space
+    from pipeline.flow import make_workspace, open_workspace
 
     options = context.ensure_object(Options)
     root = options.workspace if options.workspace != Path("workspace") else Path("demo")
     if made := make_workspace(root, story.SETTINGS):
         click.echo(made)
-    with open_space(root, options.overrides) as space:
-        tell(context, space, story.tell(space, walks))
+    with open_workspace(root, options.overrides) as workspace:
+        tell(context, workspace, story.tell(workspace, walks))

@@ -1,0 +1,35 @@
+"""Gold clips: a file of clips whose true routes are known, to learn how well people judge."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.engine.rows import Record
+from pipeline.errors import UserError
+from pipeline.routes import route
+from pipeline.routes.rows import Step
+
+_ENDLESS_US = 10**15  # gold lines name no clip length, and only facts are compared
+
+
+class _Gold(Record):
+    clip_id: str
+    steps: str
+
+
+def read_gold(path: Path) -> dict[str, tuple[Step, ...]]:
+    """Return the true steps by clip of a file like `annotations/gold.example.jsonl`.
+
+    Raises UserError with the line that can't be read.
+    """
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = _Gold.model_validate_json(line)
+            found[entry.clip_id] = route.parse_lines(entry.steps, 0, _ENDLESS_US)
+        except (ValidationError, route.LineError) as error:
+            problem = str(error).splitlines()[-1].strip()
+            raise UserError(
+                f"{path}:{number}", problem, "write lines as in annotations/gold.example.jsonl"
+            ) from error
+    return found
