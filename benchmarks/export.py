@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.releases.layout import Entry, Evidence, Question
+from pipeline.releases.layout import Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.publish import Issue, publish
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Step
@@ -21,7 +21,7 @@ _MOVES = ("turn left", "turn right", "turn around")
 _SHA256 = "0" * 64
 
 
-def entries(count: int) -> Iterator[Entry]:
+def entries(count: int) -> Iterator[ReleaseItem]:
     """Yield so many items, eight to a clip, four fifths of them for the test split."""
     for number in range(count):
         clip, task = divmod(number, 8)
@@ -29,7 +29,7 @@ def entries(count: int) -> Iterator[Entry]:
             " -> ".join(_MOVES[(clip // 3**place + option) % 3] for place in range(6))
             for option in range(4)
         ]
-        question = Question(
+        question = QuestionRow(
             id=f"i_{number:016x}", dataset="scaled", scene_name=f"room {clip % 40}",
             question_type=f"direction_{('forward', 'reverse')[task % 2]}",
             question="In which order does the camera wearer turn in this clip?", options=options,
@@ -53,7 +53,7 @@ def entries(count: int) -> Iterator[Entry]:
             provider="motion", model=None, prompt_sha256=None, reply_id=None, cost_usd=None,
             verdicts=2, fingerprint="f" * 16, written_evidence=None, written_seconds=[],
         )  # fmt: skip
-        yield Entry("train" if clip % 5 == 0 else "test", question, evidence)
+        yield ReleaseItem("train" if clip % 5 == 0 else "test", question, evidence)
 
 
 def one(count: int) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.motion import frames
-from pipeline.motion.keyframes import Candidate, Event, choose
+from pipeline.motion.keyframes import CandidateFrame, TurnEvent, choose
 from pipeline.motion.settings import FramesSettings
 from pipeline.motion.tracking import Lens, Tracker
 from pipeline.sources.rows import Video
@@ -239,7 +239,7 @@ def measure(stream: Stream, folder: Path) -> None:
         report(name, seconds, whole)
 
 
-def recall(shown: Iterable[int], events: Iterable[Event]) -> float:
+def recall(shown: Iterable[int], events: Iterable[TurnEvent]) -> float:
     """Return the share of turns with a picture within and one within 2 s on each side."""
     times = sorted(shown)
     seen = [
@@ -258,13 +258,13 @@ def turns_kept() -> None:
     for _ in range(200):
         starts = np.cumsum(random.uniform(5, 28, 5))
         events = [
-            Event(int(s * 1e6), int((s + random.uniform(0.8, 3)) * 1e6), "turn", 90)
+            TurnEvent(int(s * 1e6), int((s + random.uniform(0.8, 3)) * 1e6), "turn", 90)
             for s in starts
             if s < 112
         ]
         look = random.integers(0, 255, (300, 18, 32), dtype=np.uint8)
         among = [
-            Candidate(n * 400_000, float(random.uniform(50, 200)), False, look[n])
+            CandidateFrame(n * 400_000, float(random.uniform(50, 200)), False, look[n])
             for n in range(300)
         ]
         ours.append(recall([among[one.index].t_us for one in choose(among, events, 16)], events))

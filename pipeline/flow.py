@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.engine import workspace
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.settings import RunSettings
-from pipeline.engine.stage import Later, Stage
+from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
@@ -39,7 +39,7 @@ STAGES: tuple[Stage, ...] = (
         reads=(Source,),
         writes=(Probe, Narration),
         settings=IngestSettings,
-        run=Later("pipeline.sources.ingest"),
+        run=LazyFunction("pipeline.sources.ingest"),
         per=Source,
     ),
     Stage(
@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
         reads=(Probe,),
         writes=(Video, SplitLabel),
         settings=SplitSettings,
-        run=Later("pipeline.sources.split"),
+        run=LazyFunction("pipeline.sources.split"),
         per=None,
         remembers=(Video, SplitLabel),
     ),
@@ -61,9 +61,9 @@ STAGES: tuple[Stage, ...] = (
         reads=(Video,),
         writes=(Clip, Heading, Turn, Frame),
         settings=FramesSettings,
-        run=Later("pipeline.motion.frames"),
+        run=LazyFunction("pipeline.motion.frames"),
         per=Video,
-        heeds={Video: {"video_id", "hfov_degrees", "lens"}},
+        key_fields={Video: {"video_id", "hfov_degrees", "lens"}},
         remembers=(JudgedClip,),
     ),
     Stage(
@@ -73,12 +73,12 @@ STAGES: tuple[Stage, ...] = (
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Route,),
         settings=DraftSettings,
-        run=Later("pipeline.routes.draft"),
+        run=LazyFunction("pipeline.routes.draft"),
         per=Clip,
-        opens=Later("pipeline.routes.draft", "opens"),
-        depends=Later("pipeline.routes.draft", "depends"),
-        heeds={Video: {"video_id", "consent"}},
-        judged=Later("pipeline.routes.draft", "judged"),
+        opens=LazyFunction("pipeline.routes.draft", "opens"),
+        depends=LazyFunction("pipeline.routes.draft", "depends"),
+        key_fields={Video: {"video_id", "consent"}},
+        judged=LazyFunction("pipeline.review.held", "judged_drafts"),
         redo="--redraft",
     ),
     Stage(
@@ -88,12 +88,12 @@ STAGES: tuple[Stage, ...] = (
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Written,),
         settings=DraftSettings,
-        run=Later("pipeline.questions.write"),
+        run=LazyFunction("pipeline.questions.write"),
         per=Clip,
-        opens=Later("pipeline.questions.write", "opens"),
-        depends=Later("pipeline.questions.write", "depends"),
-        heeds={Video: {"video_id", "consent"}},
-        judged=Later("pipeline.questions.write", "judged"),
+        opens=LazyFunction("pipeline.questions.write", "opens"),
+        depends=LazyFunction("pipeline.questions.write", "depends"),
+        key_fields={Video: {"video_id", "consent"}},
+        judged=LazyFunction("pipeline.review.held", "audited_by_model"),
         redo="--redraft",
         section="draft",
         wanted=lambda settings: bool(settings.tasks),
@@ -105,10 +105,10 @@ STAGES: tuple[Stage, ...] = (
         reads=(Route, Verdict),
         writes=(Route, Finding),
         settings=ReviewSettings,
-        run=Later("pipeline.review.review"),
+        run=LazyFunction("pipeline.review.review"),
         per=None,
         remembers=(Route,),
-        depends=Later("pipeline.review.review", "depends"),
+        depends=LazyFunction("pipeline.review.review", "depends"),
     ),
     Stage(
         name="compose",
@@ -117,11 +117,11 @@ STAGES: tuple[Stage, ...] = (
         reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
         writes=(Item,),
         settings=ComposeSettings,
-        run=Later("pipeline.questions.compose"),
+        run=LazyFunction("pipeline.questions.compose"),
         per=None,
         remembers=(Item, ComposedFrom),
-        depends=Later("pipeline.questions.compose", "depends"),
-        heeds={Video: {"video_id", "split", "split_group"}},
+        depends=LazyFunction("pipeline.questions.compose", "depends"),
+        key_fields={Video: {"video_id", "split", "split_group"}},
         redo="--recompose",
     ),
     Stage(
@@ -131,10 +131,10 @@ STAGES: tuple[Stage, ...] = (
         reads=(Clip, Turn, Narration, Route, Item),
         writes=(Finding,),
         settings=CheckSettings,
-        run=Later("pipeline.questions.check"),
+        run=LazyFunction("pipeline.questions.check"),
         per=Clip,
         light=True,
-        depends=Later("pipeline.questions.check", "depends"),
+        depends=LazyFunction("pipeline.questions.check", "depends"),
     ),
     Stage(
         name="faces",
@@ -143,7 +143,7 @@ STAGES: tuple[Stage, ...] = (
         reads=(Clip, Frame),
         writes=(Finding,),
         settings=FacesSettings,
-        run=Later("pipeline.motion.faces"),
+        run=LazyFunction("pipeline.motion.faces"),
         per=Clip,
         wanted=lambda settings: settings.look,
     ),
@@ -154,9 +154,9 @@ STAGES: tuple[Stage, ...] = (
         reads=(Video, Clip),
         writes=(Still,),
         settings=StillsSettings,
-        run=Later("pipeline.releases.stills"),
+        run=LazyFunction("pipeline.releases.stills"),
         per=Video,
-        heeds={Video: {"video_id", "consent"}},
+        key_fields={Video: {"video_id", "consent"}},
     ),
 )
 

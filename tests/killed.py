@@ -31,7 +31,7 @@ from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings
-from pipeline.engine.stage import Later
+from pipeline.engine.stage import LazyFunction
 from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.releases.export import export
@@ -188,7 +188,7 @@ def _filled(workspace: WorkspaceFolder, work: Callable[[WorkspaceFolder], None])
 def load_all() -> None:
     """Import what the work needs here, once: each of a hundred children would do it again."""
     for stage in STAGES:
-        if isinstance(stage.run, Later):
+        if isinstance(stage.run, LazyFunction):
             assert stage.run.function
     pyarrow.array([1])  # looks for pandas, and imports it
     figure.Figure().savefig(io.BytesIO())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine.stage import Later
+from pipeline.engine.stage import LazyFunction
 from pipeline.flow import STAGES
 
 PACKAGE = Path(__file__).parent.parent / "pipeline"
@@ -46,7 +46,7 @@ def name_of(path: Path, package: Path = PACKAGE) -> str:
 
 @cache
 def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
-    """Return what each module imports of the package, inside functions and by `Later` as well."""
+    """Return what each module imports of the package, inside functions and by `LazyFunction` as well."""
     paths = {name_of(path, package): path for path in package.rglob("*.py")}
     found: dict[str, set[str]] = {}
     for name, path in paths.items():
@@ -152,7 +152,7 @@ def test_stages_do_not_import_one_another() -> None:
     stages = {
         stage.run.module.removeprefix("pipeline.")
         for stage in STAGES
-        if isinstance(stage.run, Later)
+        if isinstance(stage.run, LazyFunction)
     }
     assert len(stages) >= 8
     assert {(name, target) for name in stages for target in found[name] & stages} == set()

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from pipeline.cli.main import cli
-from pipeline.engine.stage import Later, Stage
+from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.tables import TABLES
 from pipeline.flow import SECTIONS, STAGES
 
@@ -87,7 +87,7 @@ def test_tree_in_readme_exists() -> None:
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_tree_names_the_package_of_every_stage(stage: Stage) -> None:
-    assert isinstance(stage.run, Later)
+    assert isinstance(stage.run, LazyFunction)
     package = stage.run.module.split(".")[1]
     assert re.search(rf"^ {{6}}{package}/ ", README, re.MULTILINE)
 

@@ -15,7 +15,7 @@ from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.replay import replay
-from pipeline.blind.sheet import FOLDS, Bools, Floats, Sheet, Way
+from pipeline.blind.sheet import FOLDS, Bools, Floats, OptionTable, Way
 
 Ways = Iterator[Way]
 
@@ -26,7 +26,7 @@ class Attack:
 
     name: str
     how: str
-    ways: Callable[[Sheet], Ways]
+    ways: Callable[[OptionTable], Ways]
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> float:
@@ -53,7 +53,7 @@ def _both(name: str, scores: Floats) -> Ways:
 # ---- the options of one item -----------------------------------------------------------------------
 
 
-def centrality(sheet: Sheet) -> Ways:
+def centrality(sheet: OptionTable) -> Ways:
     """The option nearest to all others, or the most distant one."""
     for name, view, alike in (
         ("like the others by place", pieces, _alike),
@@ -74,7 +74,7 @@ def centrality(sheet: Sheet) -> Ways:
     yield from _both("within the others", _contained(sheet))
 
 
-def _contained(sheet: Sheet) -> Floats:
+def _contained(sheet: OptionTable) -> Floats:
     parts = [" \0 ".join(pieces(text)) for text in sheet.texts]
     return per_item(
         sheet,
@@ -84,7 +84,7 @@ def _contained(sheet: Sheet) -> Floats:
     )
 
 
-def shape(sheet: Sheet) -> Ways:
+def shape(sheet: OptionTable) -> Ways:
     """Length, number of parts, repetition, sides and how often they change, alphabetical order."""
     texts = sheet.texts
     yield from _both("characters", np.array([len(text) for text in texts], float))
@@ -107,7 +107,7 @@ def _changes(told: Sequence[str]) -> int:
 # ---- the items of one clip -------------------------------------------------------------------------
 
 
-def intersection(sheet: Sheet) -> Ways:
+def intersection(sheet: OptionTable) -> Ways:
     """The option whose text or inverse stands, or nearly stands, among a sibling's options."""
     straight = [pieces(text) for text in sheet.texts]
     turned = [inverse(text) for text in sheet.texts]
@@ -128,7 +128,7 @@ def intersection(sheet: Sheet) -> Ways:
     yield Way("shared out among items with the same options", shared)
 
 
-def _shared_out(sheet: Sheet, scores: Floats) -> Floats:
+def _shared_out(sheet: OptionTable, scores: Floats) -> Floats:
     """Let each option be right equally often among items with the same options (Sinkhorn)."""
     result = np.zeros(len(scores))
     sets: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -152,7 +152,7 @@ def _shared_out(sheet: Sheet, scores: Floats) -> Floats:
     return result
 
 
-def disclosure(sheet: Sheet) -> Ways:
+def disclosure(sheet: OptionTable) -> Ways:
     """What sets an item's options apart, looked up in the options and questions of its siblings."""
     for name, facts in _FACTS.items():
         for turned in (False, True):
@@ -161,7 +161,7 @@ def disclosure(sheet: Sheet) -> Ways:
 
 
 def _disclosed(
-    sheet: Sheet, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
+    sheet: OptionTable, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
 ) -> Floats:
     seen = [facts(pieces(text)) for text in sheet.texts]
     asked = [facts(pieces(item.question)) for item in sheet.items]
@@ -209,7 +209,7 @@ _FACTS: dict[str, Callable[[tuple[str, ...]], set[object]]] = {
 # ---- what is learnt from other answers -------------------------------------------------------------
 
 
-def name_order(sheet: Sheet) -> Ways:
+def name_order(sheet: OptionTable) -> Ways:
     """Which part comes before which other, learnt from the answers to other items."""
     for name, view in (("parts", pieces), ("words", lambda text: tuple(words(text)))):
         pairs = [_ordered(view(text)) for text in sheet.texts]
@@ -220,7 +220,7 @@ def name_order(sheet: Sheet) -> Ways:
         yield Way(f"the usual order of {name}", _usual_order(sheet, pairs, everyone), own)
 
 
-def _usual_order(sheet: Sheet, pairs: list[set[object]], within: Bools) -> Floats:
+def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) -> Floats:
     scores, fold = np.zeros(len(pairs)), sheet.fold[sheet.item_of]
     for number in range(FOLDS):
         before: Counter[object] = Counter()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.blind.sheet import Bools, Floats, Sheet, codes
+from pipeline.blind.sheet import Bools, Floats, OptionTable, codes
 
 _WORD = re.compile(r"\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]")
@@ -26,7 +26,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def learned_scores(sheet: Sheet) -> Floats:
+def learned_scores(sheet: OptionTable) -> Floats:
     """Return the out-of-fold scores of both learners, averaged, (rows,)."""
     cues, matrix, bags = cue_features(sheet), _text_features(sheet), _bags(sheet)
     from scipy import sparse
@@ -69,7 +69,7 @@ def learned_scores(sheet: Sheet) -> Floats:
     return result
 
 
-def cue_features(sheet: Sheet) -> Floats:
+def cue_features(sheet: OptionTable) -> Floats:
     """Return what can be told of an option without knowing its words, (rows, features)."""
     task = codes(item.task for item in sheet.items)
     table: list[list[float]] = []
@@ -112,7 +112,7 @@ def cue_features(sheet: Sheet) -> Floats:
     return np.array(table)
 
 
-def _text_features(sheet: Sheet) -> Any:
+def _text_features(sheet: OptionTable) -> Any:
     """Return TF-IDF of words (also by task) and of characters; inverse frequencies know no labels."""
     from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -145,7 +145,7 @@ def _text_features(sheet: Sheet) -> Any:
     return stacked[:, np.flatnonzero(np.diff(stacked.tocsc().indptr))]
 
 
-def _bags(sheet: Sheet) -> Any:
+def _bags(sheet: OptionTable) -> Any:
     """Return which words each row holds, (rows, words), 0 or 1."""
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -205,17 +205,17 @@ def _sigmoid(scores: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(scores, -30, 30))), dtype=float)
 
 
-def _share(sheet: Sheet, scores: Floats) -> Floats:
+def _share(sheet: OptionTable, scores: Floats) -> Floats:
     total = np.add.reduceat(scores, sheet.first)
     return np.asarray(scores / np.maximum(total[sheet.item_of], 1e-12), dtype=float)
 
 
-def _within(sheet: Sheet, scores: Floats) -> Floats:
+def _within(sheet: OptionTable, scores: Floats) -> Floats:
     best = np.maximum.reduceat(scores, sheet.first)
     return np.asarray(scores - best[sheet.item_of], dtype=float)
 
 
-def permuted(sheet: Sheet, times: int, most: int) -> list[float]:
+def permuted(sheet: OptionTable, times: int, most: int) -> list[float]:
     """Return the probe's accuracy on labels drawn at random: what the method reads where nothing is."""
     from pipeline.blind.sheet import lay_out, take
 
@@ -228,7 +228,7 @@ def permuted(sheet: Sheet, times: int, most: int) -> list[float]:
     return found
 
 
-def baselines(sheet: Sheet) -> dict[str, Floats]:
+def baselines(sheet: OptionTable) -> dict[str, Floats]:
     """Return the scorings that learn nothing, by what they choose."""
     lengths = np.array([len(text) for text in sheet.texts], float)
     bags = [set(words(text)) for text in sheet.texts]
@@ -246,7 +246,7 @@ def baselines(sheet: Sheet) -> dict[str, Floats]:
     }
 
 
-def _centre(sheet: Sheet, bags: list[set[str]]) -> Floats:
+def _centre(sheet: OptionTable, bags: list[set[str]]) -> Floats:
     return per_item(
         sheet,
         lambda rows: [
@@ -260,7 +260,7 @@ def _centre(sheet: Sheet, bags: list[set[str]]) -> Floats:
     )
 
 
-def per_item(sheet: Sheet, score: Callable[[range], list[float]]) -> Floats:
+def per_item(sheet: OptionTable, score: Callable[[range], list[float]]) -> Floats:
     """Return a scoring that looks at one item's rows at a time."""
     return np.array(
         [

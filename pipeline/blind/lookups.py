@@ -8,12 +8,12 @@ import numpy as np
 
 from pipeline.blind.learners import per_item
 from pipeline.blind.parts import pieces, self_inverse, sides
-from pipeline.blind.sheet import FOLDS, Floats, Ints, ProbeItem, Sheet, Way, codes
+from pipeline.blind.sheet import FOLDS, Floats, Ints, OptionTable, ProbeItem, Way, codes
 
 Ways = Iterator[Way]
 
 
-def missing_siblings(sheet: Sheet) -> Ways:
+def missing_siblings(sheet: OptionTable) -> Ways:
     """Which other tasks the clip is asked, and what that says about the answer."""
     asked = {
         clip: tuple(sorted(sheet.items[index].task for index in members))
@@ -24,7 +24,7 @@ def missing_siblings(sheet: Sheet) -> Ways:
         yield lookup(sheet, f"{what} by siblings", context, values)
 
 
-def letters(sheet: Sheet) -> Ways:
+def letters(sheet: OptionTable) -> Ways:
     """The answer's letter by row, by neighbours, and by how the options are sorted."""
     answers = np.array([item.answer for item in sheet.items])
     rows = np.arange(len(answers))
@@ -48,7 +48,7 @@ def letters(sheet: Sheet) -> Ways:
         yield lookup(sheet, f"sorted place by {name}", context, ranks)
 
 
-def _before(sheet: Sheet, key: Callable[[ProbeItem], str]) -> Ints:
+def _before(sheet: OptionTable, key: Callable[[ProbeItem], str]) -> Ints:
     last: dict[str, int] = {}
     found = []
     for item in sheet.items:
@@ -57,7 +57,7 @@ def _before(sheet: Sheet, key: Callable[[ProbeItem], str]) -> Ints:
     return np.array(found)
 
 
-def columns(sheet: Sheet) -> Ways:
+def columns(sheet: OptionTable) -> Ways:
     """Every published column but the answers, and pairs of them, as a predictor of the answer."""
     plain, fine = _coded_columns(sheet)
     contexts = dict(fine)
@@ -67,7 +67,7 @@ def columns(sheet: Sheet) -> Ways:
         yield lookup(sheet, f"{what} by {name}", context, values)
 
 
-def _coded_columns(sheet: Sheet) -> tuple[dict[str, Ints], dict[str, Ints]]:
+def _coded_columns(sheet: OptionTable) -> tuple[dict[str, Ints], dict[str, Ints]]:
     """Return one coding of each column for pairs, and more of them for a column alone."""
     found: dict[str, list[object]] = {
         "question": [item.question for item in sheet.items],
@@ -99,7 +99,7 @@ def _coded_columns(sheet: Sheet) -> tuple[dict[str, Ints], dict[str, Ints]]:
     return plain, {**plain, **fine}
 
 
-def _properties(sheet: Sheet) -> dict[str, Ints]:
+def _properties(sheet: OptionTable) -> dict[str, Ints]:
     """Return what a context may say about an option, as numbers per row."""
     texts = [text.casefold() for text in sheet.texts]
     lengths = np.array([len(text) for text in texts])
@@ -114,7 +114,7 @@ def _properties(sheet: Sheet) -> dict[str, Ints]:
     }
 
 
-def lookup(sheet: Sheet, name: str, context: Ints, values: Ints) -> Way:
+def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Way:
     """Score a row by how often, in other folds, its value was right in its item's context."""
     key = context[sheet.item_of] * (int(values.max()) + 2) + values
     _, key = np.unique(key, return_inverse=True)
@@ -137,7 +137,7 @@ def lookup(sheet: Sheet, name: str, context: Ints, values: Ints) -> Way:
     return Way(name, gain(half * 0, fold), gain(half, fold))
 
 
-def sorted_rank(sheet: Sheet) -> Ints:
+def sorted_rank(sheet: OptionTable) -> Ints:
     """Return the place of each row among its item's options in sorted order, (rows,)."""
 
     def ranks(rows: range) -> list[float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.blind.attacks import ATTACKS, Attack
 from pipeline.blind.learners import baselines, learned_scores, permuted
-from pipeline.blind.sheet import Bools, Figure, Floats, ProbeItem, Sheet, Way, lay_out, take
+from pipeline.blind.sheet import Bools, Figure, Floats, OptionTable, ProbeItem, Way, lay_out, take
 
 # Below so many items the interval alone is 5 points wide on either side, or more.
 ENOUGH = 600
@@ -29,7 +29,7 @@ _STRATA: dict[str, Callable[[ProbeItem], str]] = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class AttackResult:
     """One way to answer blind: its figure overall and within each stratum, such as `task=...`."""
 
     name: str
@@ -75,21 +75,21 @@ class Leak:
 class ProbeReport:
     """What can be had of a test without seeing."""
 
-    learned: Measured
-    baselines: tuple[Measured, ...]
-    attacks: tuple[Measured, ...]
+    learned: AttackResult
+    baselines: tuple[AttackResult, ...]
+    attacks: tuple[AttackResult, ...]
     control: tuple[float, ...]  # the learned probe's accuracy on labels drawn at random
     guessable: tuple[Guessable, ...]
     grouping: str
     given: int  # items before sampling
 
     @property
-    def measured(self) -> tuple[Measured, ...]:
+    def measured(self) -> tuple[AttackResult, ...]:
         """Every way that was tried."""
         return (self.learned, *self.baselines, *self.attacks)
 
     @property
-    def worst(self) -> Measured:
+    def worst(self) -> AttackResult:
         """The way that gets furthest above chance."""
         return max(self.measured, key=lambda one: one.overall.excess)
 
@@ -180,17 +180,17 @@ def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) 
     )
 
 
-def _attacked(sheet: Sheet, attack: Attack) -> Measured:
+def _attacked(sheet: OptionTable, attack: Attack) -> AttackResult:
     return _measured(sheet, attack.name, attack.how, attack.ways(sheet))
 
 
-def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> Measured:
+def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
     """Run one structural attack by its name."""
     (attack,) = (attack for attack in ATTACKS if attack.name == name)
     return _attacked(lay_out(items, seed), attack)
 
 
-def _measured(sheet: Sheet, name: str, how: str, ways: Iterable[Way]) -> Measured:
+def _measured(sheet: OptionTable, name: str, how: str, ways: Iterable[Way]) -> AttackResult:
     names, hits, own = [], [], []
     for way in ways:
         names.append(way.name)
@@ -206,11 +206,11 @@ def _measured(sheet: Sheet, name: str, how: str, ways: Iterable[Way]) -> Measure
     }
     if len(names) > 1:
         how = f"{how}; best: {' / '.join(dict.fromkeys(names[way] for way in chosen))}"
-    return Measured(name, how, sheet.figure(overall), within, len(names))
+    return AttackResult(name, how, sheet.figure(overall), within, len(names))
 
 
 def _cross_chosen(
-    sheet: Sheet, hits: Floats, choice: Floats, mask: Bools
+    sheet: OptionTable, hits: Floats, choice: Floats, mask: Bools
 ) -> tuple[Floats, list[int]]:
     """Choose the best way on one half of the items and measure it on the other, and the other way."""
     result, chosen = np.zeros(len(mask)), []
@@ -222,14 +222,14 @@ def _cross_chosen(
     return result, chosen
 
 
-def _strata(sheet: Sheet) -> Iterator[tuple[str, Bools]]:
+def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:
     for name, value_of in _STRATA.items():
         values = np.array([value_of(item) for item in sheet.items])
         for value in sorted(set(values.tolist()) - {""}):
             yield f"{name}={value}", values == value
 
 
-def _guessable(sheet: Sheet, scores: Floats) -> Iterator[Guessable]:
+def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
     margins = []
     for index, item in enumerate(sheet.items):
         rows = scores[sheet.first[index] : sheet.first[index] + len(item.options)]

@@ -14,7 +14,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from pipeline.blind.sheet import Floats, ProbeItem, Sheet, Way
+from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, Way
 from pipeline.engine.rows import digest
 
 # The seeds that people write down: small numbers, round numbers, jokes, years.
@@ -38,14 +38,14 @@ _TASTE = 64
 _TASTE_OF_TASK = 24
 
 
-def replay(sheet: Sheet) -> Iterator[Way]:
+def replay(sheet: OptionTable) -> Iterator[Way]:
     """Yield every recipe that looks right, as a scoring of the rows."""
     yield from _one_stream(sheet)
     yield from _keyed(sheet)
     yield from _digested(sheet)
 
 
-def _promising(sheet: Sheet, tasted: Sequence[int], drawn: Sequence[int]) -> bool:
+def _promising(sheet: OptionTable, tasted: Sequence[int], drawn: Sequence[int]) -> bool:
     """Tell whether a recipe is right so often that chance can't be why: six standard errors.
 
     Thousands of recipes are tried; what chance could bring this far would bias what is measured.
@@ -59,7 +59,7 @@ def _promising(sheet: Sheet, tasted: Sequence[int], drawn: Sequence[int]) -> boo
     return bool(right >= min(len(tasted), due + 6 * spread))
 
 
-def _scoring(sheet: Sheet, chosen: Sequence[int]) -> Floats:
+def _scoring(sheet: OptionTable, chosen: Sequence[int]) -> Floats:
     # Digests exceed 64 bits, so the remainder is taken before numpy sees them.
     wanted = [number % len(item.options) for number, item in zip(chosen, sheet.items, strict=True)]
     return np.asarray(sheet.position == np.array(wanted)[sheet.item_of], dtype=float)
@@ -68,7 +68,7 @@ def _scoring(sheet: Sheet, chosen: Sequence[int]) -> Floats:
 # ---- one generator for the whole table ---------------------------------------------------------------
 
 
-def _one_stream(sheet: Sheet) -> Iterator[Way]:
+def _one_stream(sheet: OptionTable) -> Iterator[Way]:
     sizes = sheet.size.tolist()
     rows = list(range(len(sizes)))
     by_id = sorted(rows, key=lambda index: sheet.items[index].id)
@@ -100,7 +100,7 @@ def _one_stream(sheet: Sheet) -> Iterator[Way]:
             )
 
 
-def _placed(sheet: Sheet, order: Sequence[int], drawn: Sequence[int]) -> Floats:
+def _placed(sheet: OptionTable, order: Sequence[int], drawn: Sequence[int]) -> Floats:
     found = np.zeros(len(sheet.items), np.int64)
     found[list(order)] = drawn
     return _scoring(sheet, found.tolist())
@@ -147,7 +147,7 @@ _STREAMS: dict[str, Callable[[int, Sequence[int]], list[int]]] = {
 # ---- each item by itself -----------------------------------------------------------------------------
 
 
-def _keyed(sheet: Sheet) -> Iterator[Way]:
+def _keyed(sheet: OptionTable) -> Iterator[Way]:
     """A letter from a hash of an item's public names under a public key."""
     tasks: dict[str, list[int]] = {}
     for index, item in enumerate(sheet.items):
@@ -165,7 +165,7 @@ def _keyed(sheet: Sheet) -> Iterator[Way]:
 Recipe = Callable[[ProbeItem], int]
 
 
-def _recipes(sheet: Sheet) -> Iterator[tuple[str, Recipe]]:
+def _recipes(sheet: OptionTable) -> Iterator[tuple[str, Recipe]]:
     rows = {item.id: row for row, item in enumerate(sheet.items)}
     names: dict[str, Callable[[ProbeItem], str]] = {
         "id": lambda item: item.id,
@@ -226,7 +226,7 @@ def _number(text: str) -> int:
 Named = Callable[[ProbeItem, int], str]
 
 
-def _digested(sheet: Sheet) -> Iterator[Way]:
+def _digested(sheet: OptionTable) -> Iterator[Way]:
     if not any(_HEX.search(item.id.casefold()) for item in sheet.items[:_TASTE]):
         return
     for name, compute in _digests():

@@ -85,7 +85,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class OptionTable:
     """Items with their folds; row arrays have one entry per option, item arrays one per item."""
 
     items: tuple[ProbeItem, ...]
@@ -185,7 +185,7 @@ class Sheet:
         error = max(float(means.std()) * float(np.sqrt(clusters / (clusters - 1))), floor)
         return Figure(accuracy, float(low), float(high), chance, int(mask.sum()), clusters, error)
 
-    def with_answers(self, answers: Sequence[int]) -> "Sheet":
+    def with_answers(self, answers: Sequence[int]) -> "OptionTable":
         """Return the same sheet with other labels: the control."""
         items = tuple(
             replace(item, answer=answer) for item, answer in zip(self.items, answers, strict=True)
@@ -193,11 +193,11 @@ class Sheet:
         return replace(self, items=items)
 
 
-def lay_out(items: Sequence[ProbeItem], seed: int) -> Sheet:
+def lay_out(items: Sequence[ProbeItem], seed: int) -> OptionTable:
     """Lay items out, with folds that keep groups, and items that share options, together."""
     component, grouping = _components(items)
     rng = np.random.default_rng(seed)
-    return Sheet(
+    return OptionTable(
         tuple(items),
         seed,
         _pack(component, FOLDS, rng),

@@ -62,7 +62,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
     from pipeline.engine.folder import WorkspaceFolder
     from pipeline.flow import make_workspace
     from pipeline.report import glance
-    from pipeline.sources.intake import assumed, take_in
+    from pipeline.sources.intake import take_in
     from pipeline.sources.scan import scan
 
     root = context.ensure_object(Options).workspace
@@ -77,7 +77,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         tell(
             context,
             workspace,
-            chain(intake, workspace.run_command("frames"), found, assumed(workspace)),
+            chain(intake, workspace.run_command("frames"), found, glance.assumed(workspace)),
         )
 
 

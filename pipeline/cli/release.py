@@ -30,7 +30,7 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.releases.settings import ExportSettings
 
     if file:
-        measured = stage.Measured(foreign.audit(foreign.read(file)), ())
+        measured = stage.GateResults(foreign.audit(foreign.read(file)), ())
     else:
         with opened(context) as workspace:
             settings = workspace.config.settings("export", ExportSettings)

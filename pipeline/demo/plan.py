@@ -112,7 +112,7 @@ def _steady(moved: Course, t: Floats, amount: float, seed: int) -> Camera:
     t_us = (t * 1e6).round().astype(np.int64)
     for sway in (1.0, 0.75, 0.55, 0.4, 0.3, 0.2, 0.1):
         loosest = course.shake(moved, t, amount, np.random.default_rng([seed, 3]), 1.6 * sway)
-        found = definition.swings(definition.Course(t_us, loosest.yaw))
+        found = definition.swings(definition.HeadingTrack(t_us, loosest.yaw))
         if [swing.kind for swing in found] == kinds:
             break
     return course.shake(moved, t, amount, np.random.default_rng([seed, 3]), sway)

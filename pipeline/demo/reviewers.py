@@ -45,7 +45,7 @@ class Reviewer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuestion:
     """What an audit task shows that tells items apart: the clip's media name, question, options."""
 
     movie: str
@@ -128,14 +128,14 @@ def work(
 
 
 def answer(
-    reviewer: Reviewer, project: str, known: Mapping[Asked, str], seconds: float = 15.0
+    reviewer: Reviewer, project: str, known: Mapping[AskedQuestion, str], seconds: float = 15.0
 ) -> Counter[str]:
     """Answer the audit's tasks by what is known to be right; return how often each choice fell."""
 
     def respond(data: Mapping[str, Any]) -> Answer:
         options = tuple(unescape(one["html"]) for one in data["choices"])
         movie = str(data["clip"]).rpartition("media/")[2]
-        asked = Asked(movie, data["question"], options[:_OPTIONS])
+        asked = AskedQuestion(movie, data["question"], options[:_OPTIONS])
         return {"choice": known.get(asked, "unsure")}
 
     return _serve(reviewer, project, respond, "choice", seconds, None)

@@ -27,10 +27,11 @@ from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
 from pipeline.review import people
 from pipeline.review.rows import Verdict
+from pipeline.review.sending import clip_form
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
-from pipeline.routes.tasks import Telling, holds
+from pipeline.routes.tasks import RouteText, holds
 from pipeline.sources.intake import take_in
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
@@ -141,14 +142,14 @@ def _audited(
     yield f"audit status: flawed items, as sampled: {found.flawed}"
 
 
-def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.Asked, str]:
+def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQuestion, str]:
     """Return the right choice for every item, by the walks' exact truth."""
-    form = reviewclip.Form.of(workspace.config.settings("review", ReviewSettings))
+    form = clip_form(workspace.config.settings("review", ReviewSettings))
     clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
     truth = _by_clip(workspace, folder)
     found = {}
     for item in workspace.store.rows(Item):
-        clip, route = clips[item.clip_id], Telling(truth[item.clip_id][1])
+        clip, route = clips[item.clip_id], RouteText(truth[item.clip_id][1])
         right = [
             str(index)
             for index, text in enumerate(item.options)
@@ -156,7 +157,7 @@ def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.Asked, 
         ]
         movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, form)
         choice = right[0] if len(right) == 1 else "many" if right else "none"
-        found[reviewers.Asked(movie, item.question, tuple(item.options))] = choice
+        found[reviewers.AskedQuestion(movie, item.question, tuple(item.options))] = choice
     return found
 
 

@@ -15,7 +15,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
-from pipeline.engine.stage import Later, Outcome, Stage, Unit
+from pipeline.engine.stage import LazyFunction, Outcome, Stage, Unit
 from pipeline.errors import RowError, UserError
 
 
@@ -25,7 +25,7 @@ def mapped(
     """Yield each unit with what it came to, as they end."""
     if not todo:
         return iter(())
-    run = stage.run.function if isinstance(stage.run, Later) else stage.run
+    run = stage.run.function if isinstance(stage.run, LazyFunction) else stage.run
     if inspect.iscoroutinefunction(run):
         return _in_loop(stage, todo, settings, folder)
     work = partial(_attempt, run, settings=settings, folder=folder)

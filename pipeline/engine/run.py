@@ -180,7 +180,11 @@ def _summary(
         after = store.marks(stage.writes[0], [stage.name])
         noun = stage.writes[0].table
         return Summary(
-            stage.name, noun, len(after - before), len(after & before), beside=len(rejections)
+            stage.name,
+            noun,
+            len(after - before),
+            len(after & before),
+            other_rejections=len(rejections),
         )
     outcomes = store.outcomes(stage.name)
     ends = [(outcomes[unit], unit in tried) for unit in ids]
@@ -193,5 +197,5 @@ def _summary(
         kept=ends.count(("done", False)),
         rejected=rejected,
         failed=failed,
-        beside=len(rejections) - rejected - failed,
+        other_rejections=len(rejections) - rejected - failed,
     )

@@ -16,7 +16,7 @@ SCAN, PULL = "scan", "pull"  # rows that come from outside: files found on disk,
 
 
 @dataclass(frozen=True)
-class Later:
+class LazyFunction:
     """A function of a module that is imported when it has something to do.
 
     Decoders and clients of servers take longer to import than a run with nothing to do may take.
@@ -43,7 +43,7 @@ class Stage:
     whose earlier rows, of this very stage or from people, the function may see without being redone
     for them: a draw never moves, and what people judged stays. An `async` function runs in the
     event loop with what `opens(settings, folder)` yields; any other runs in a process pool with the
-    WorkspaceFolder. `depends` adds to the key what is neither row nor setting, such as a template; `heeds`
+    WorkspaceFolder. `depends` adds to the key what is neither row nor setting, such as a template; `key_fields`
     narrows a type's part of the key to the fields that matter (new wording of a licence must not
     decode a video again). A `light` function runs in this process: handing its rows over would take
     longer. `section` names another stage whose settings it shares; a stage that its settings don't
@@ -67,7 +67,7 @@ class Stage:
     remembers: tuple[type[Row], ...] = ()
     opens: Callable[[Any, WorkspaceFolder], AbstractAsyncContextManager[Any]] | None = None
     depends: Callable[[Any, WorkspaceFolder], str] | None = None
-    heeds: Mapping[type[Row], set[str]] = field(default_factory=dict)
+    key_fields: Mapping[type[Row], set[str]] = field(default_factory=dict)
     light: bool = False
     section: str = ""
     wanted: Callable[[Any], bool] | None = None
@@ -86,7 +86,7 @@ class Stage:
     def _parts(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> Iterator[str]:
         yield head
         for kind, rows in seen.items():
-            heeded = self.heeds.get(kind)
+            heeded = self.key_fields.get(kind)
             yield kind.table
             for row in rows:
                 yield row.model_dump_json(include=heeded)
@@ -112,7 +112,9 @@ class Summary:
     kept: int
     rejected: int = 0
     failed: int = 0
-    beside: int = 0  # rejections of something else than a unit: a sidecar, a pair of flips
+    other_rejections: int = (
+        0  # rejections of something else than a unit: a sidecar, a pair of flips
+    )
     held: int = 0  # of the kept ones: those that would be replaced if nobody had judged them
     redo: str = ""  # the flag that replaces them
 
@@ -125,8 +127,14 @@ class Summary:
         parts = [f"{self.new} new" if self.new else "nothing new", f"{self.kept} kept"]
         parts += [f"{self.rejected} rejected"] if self.rejected else []
         parts += [f"{self.failed} failed"] if self.failed else []
-        parts += [f"{self.beside} other rejection{'s' * (self.beside > 1)}"] if self.beside else []
-        hint = " (egost rejections)" if self.rejected or self.failed or self.beside else ""
+        parts += (
+            [f"{self.other_rejections} other rejection{'s' * (self.other_rejections > 1)}"]
+            if self.other_rejections
+            else []
+        )
+        hint = (
+            " (egost rejections)" if self.rejected or self.failed or self.other_rejections else ""
+        )
         noun = self.noun.removesuffix("s") if self.total == 1 else self.noun
         line = f"{self.stage}: {self.total} {noun}: {', '.join(parts)}{hint}"
         if self.held:

@@ -24,7 +24,7 @@ _FILES = 50  # in one post; the server takes 100 at most
 
 
 @dataclass(frozen=True)
-class Task:
+class AnnotationTask:
     """One task: what its page shows (`data`) and how many people finished or skipped it."""
 
     id: int
@@ -38,7 +38,7 @@ class Annotation:
     """What one person did with one task. Times are microseconds since 1970, by the server's clock."""
 
     id: int
-    task: Task
+    task: AnnotationTask
     email: str
     skipped: bool
     result: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Annotation:
     updated_us: int
 
 
-class Client(Protocol):
+class AnnotationServer(Protocol):
     """What review and audit ask of a server."""
 
     url: str
@@ -60,7 +60,7 @@ class Client(Protocol):
     def serve(self, project: int, folder: Path) -> None:
         """Let the people of a project see the files below a folder of the server's machine."""
 
-    def tasks(self, project: int) -> Iterable[Task]:
+    def tasks(self, project: int) -> Iterable[AnnotationTask]:
         """Yield all tasks, in any order; they are not held together, as their pages are large."""
 
     def add(self, project: int, pages: Sequence[bytes]) -> None:
@@ -153,7 +153,7 @@ class LabelStudioClient:
                     project=project, path=str(folder), title="egost media", use_blob_urls=True
                 )
 
-    def tasks(self, project: int) -> Iterator[Task]:
+    def tasks(self, project: int) -> Iterator[AnnotationTask]:
         """Yield all tasks, in any order; they are not held together, as their pages are large."""
         if project in self._without_tasks:
             return
@@ -237,7 +237,7 @@ class LabelStudioClient:
                             newest[one.task.id, person] = one
         return sorted(newest.values(), key=lambda one: one.id)
 
-    def _annotation(self, raw: dict[str, Any], person: int, task: Task) -> Annotation:
+    def _annotation(self, raw: dict[str, Any], person: int, task: AnnotationTask) -> Annotation:
         return Annotation(
             id=int(raw["id"]),
             task=task,
@@ -361,8 +361,8 @@ def _file_url(name: str) -> str:
     return name if name.startswith(("/", "http")) else f"/data/{name}"
 
 
-def _task(found: Any) -> Task:
-    return Task(
+def _task(found: Any) -> AnnotationTask:
+    return AnnotationTask(
         id=int(found.id),
         data=dict(found.data),
         finished=int(found.total_annotations or 0),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.labelstudio.client import Annotation, Task
+from pipeline.labelstudio.client import Annotation, AnnotationTask
 
 
 @dataclass
@@ -15,7 +15,7 @@ class ScriptedClient:
 
     url: str = "http://scripted.invalid"
     made: dict[str, int] = field(default_factory=dict)
-    kept: dict[int, Task] = field(default_factory=dict)
+    kept: dict[int, AnnotationTask] = field(default_factory=dict)
     home: dict[int, int] = field(default_factory=dict)
     given: dict[int, Annotation] = field(default_factory=dict)
     files: dict[int, list[str]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class ScriptedClient:
         """Remember that it was asked for."""
         self.calls.append("serve")
 
-    def tasks(self, project: int) -> list[Task]:
+    def tasks(self, project: int) -> list[AnnotationTask]:
         """Return all tasks."""
         return [task for number, task in self.kept.items() if self.home[number] == project]
 
@@ -44,14 +44,14 @@ class ScriptedClient:
         self.calls.append(f"add {len(pages)}")
         for one in pages:
             number = len(self.home) + 1
-            self.kept[number] = Task(number, json.loads(one), 0, 0)
+            self.kept[number] = AnnotationTask(number, json.loads(one), 0, 0)
             self.home[number] = project
 
     def change(self, task: int, data: dict[str, Any]) -> None:
         """Replace what a task's page shows."""
         self.calls.append(f"change {task}")
         old = self.kept[task]
-        self.kept[task] = Task(task, dict(data), old.finished, old.skipped)
+        self.kept[task] = AnnotationTask(task, dict(data), old.finished, old.skipped)
 
     def remove(self, task: int) -> None:
         """Take a task away."""
@@ -89,7 +89,9 @@ class ScriptedClient:
         old = self.kept[task]
         earlier = [n for n, one in self.given.items() if (one.task.id, one.email) == (task, email)]
         if not earlier:
-            old = Task(task, old.data, old.finished + (not skipped), old.skipped + skipped)
+            old = AnnotationTask(
+                task, old.data, old.finished + (not skipped), old.skipped + skipped
+            )
             self.kept[task] = old
         self.clock_us += 60_000_000
         number = earlier[0] if earlier else len(self.given) + 1

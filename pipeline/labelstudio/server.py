@@ -52,7 +52,7 @@ class _Secrets(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Mark:
+class _ServerProcess:
     """What `server.mark` says; `born` tells our process from a later one with the same pid."""
 
     pid: int
@@ -121,7 +121,7 @@ def _launch(program: Path, home: Path, port: int, lock: int) -> Server:
     try:
         _await_health(server, home / "server.log")
     except BaseException:
-        _end(_Mark(pid, _birth(pid) or "", port))
+        _end(_ServerProcess(pid, _birth(pid) or "", port))
         (home / _MARK).unlink(missing_ok=True)
         raise
     return server
@@ -273,10 +273,10 @@ def _secrets(home: Path) -> _Secrets:
     return _Secrets.model_validate_json(path.read_bytes())
 
 
-def _read_mark(home: Path) -> _Mark | None:
+def _read_mark(home: Path) -> _ServerProcess | None:
     try:
         port, pid, shown = (home / _MARK).read_text(encoding="utf-8").splitlines()
-        return _Mark(int(pid), _born(shown) or "", int(port))
+        return _ServerProcess(int(pid), _born(shown) or "", int(port))
     except (OSError, ValueError):
         return None
 
@@ -307,7 +307,7 @@ def _born(shown: str) -> str | None:
     return None if state.startswith("Z") else born.strip() or None
 
 
-def _end(mark: _Mark) -> bool:
+def _end(mark: _ServerProcess) -> bool:
     if not mark.born or _birth(mark.pid) != mark.born:
         return False
     for order in (signal.SIGTERM, signal.SIGKILL):

@@ -14,7 +14,7 @@ from pipeline.models.settings import ModelSettings
 
 
 @dataclass(frozen=True)
-class Picture:
+class PromptImage:
     """A JPEG with its size in pixels."""
 
     jpeg: bytes
@@ -27,7 +27,7 @@ class Message:
     """One message: text and pictures in the order in which they are sent."""
 
     role: Literal["system", "user", "assistant"]
-    parts: tuple[str | Picture, ...]
+    parts: tuple[str | PromptImage, ...]
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def _body(
     settings: ModelSettings,
     messages: tuple[Message, ...],
     schema: Mapping[str, Any] | None,
-    url: Callable[[Picture], str],
+    url: Callable[[PromptImage], str],
 ) -> dict[str, Any]:
-    def part(item: str | Picture) -> dict[str, Any]:
+    def part(item: str | PromptImage) -> dict[str, Any]:
         if isinstance(item, str):
             return {"type": "text", "text": item}
         image = {"url": url(item)} | (
@@ -97,7 +97,7 @@ def size_of(messages: tuple[Message, ...], price: Price, detail: str) -> Size:
     """Measure a request."""
     parts = [part for message in messages for part in message.parts]
     texts = [part for part in parts if isinstance(part, str)]
-    pictures = [part for part in parts if isinstance(part, Picture)]
+    pictures = [part for part in parts if isinstance(part, PromptImage)]
     return Size(
         len(messages),
         sum(len(text.encode()) for text in texts),

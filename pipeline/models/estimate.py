@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.models.chat import json_schema, request_key, size_of
-from pipeline.models.journal import Journal, Totals, Usage
-from pipeline.models.llm import Question
+from pipeline.models.journal import Journal, MeanUsage, Totals
+from pipeline.models.llm import ModelRequest
 from pipeline.models.prices import price_of
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
@@ -79,7 +79,7 @@ class Estimate:
 
 
 def estimate(
-    questions: Iterable[Question[Any]],
+    questions: Iterable[ModelRequest[Any]],
     settings: ModelSettings,
     folder: WorkspaceFolder,
     withheld: int = 0,
@@ -103,7 +103,7 @@ def estimate(
             size = size_of(question.messages, price, settings.detail)
             requests += 1
             guessed += size.likely_tokens
-        usage = journal.usage(settings.model) if journal else Usage(0, 0, 0)
+        usage = journal.usage(settings.model) if journal else MeanUsage(0, 0, 0)
         totals = journal.totals() if journal else Totals(0, 0, 0)
     finally:
         if journal:
@@ -131,7 +131,7 @@ def estimate(
     )
 
 
-def _is_kept(journal: Journal, settings: ModelSettings, question: Question[Any]) -> bool:
+def _is_kept(journal: Journal, settings: ModelSettings, question: ModelRequest[Any]) -> bool:
     forms = [json_schema(question.answer), None] if settings.structured else [None]
     keys = (request_key(settings, question.messages, form).key for form in forms)
     return any(journal.reply(key) for key in keys)

@@ -51,7 +51,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Usage:
+class MeanUsage:
     """Tokens that replies of one model took so far."""
 
     replies: int
@@ -117,14 +117,14 @@ class Journal:
         ).fetchone()
         return Totals(requests, cost, unknown)
 
-    def usage(self, model: str) -> Usage:
+    def usage(self, model: str) -> MeanUsage:
         """Return the mean tokens of a model's kept replies."""
         row = self._reader.execute(
             "SELECT count(*), coalesce(avg(input_tokens), 0), coalesce(avg(output_tokens), 0)"
             " FROM requests WHERE state = 'kept' AND model = ? AND output_tokens IS NOT NULL",
             (model,),
         ).fetchone()
-        return Usage(*row)
+        return MeanUsage(*row)
 
     async def sending(self, key: str, model: str, reserved_usd: float) -> int:
         """Write down that a request is about to be sent; return its number once that is on disk."""

@@ -52,7 +52,7 @@ _LONG = 120.0  # seconds of Retry-After from which a person should hear about it
 
 
 @dataclass(frozen=True)
-class Question(Generic[T]):
+class ModelRequest(Generic[T]):
     """What to ask, the form of the answer, what else must hold, and how to ask for a repair.
 
     `problems` returns what is wrong with an answer of the right form, nothing if it can be used.
@@ -66,7 +66,7 @@ class Question(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
+class ParsedReply(Generic[T]):
     """A usable answer and what it rests on; costs and tokens are None where the server doesn't count."""
 
     value: T
@@ -84,7 +84,7 @@ class _Call:
     cost_usd: float | None
 
 
-class Client:
+class ModelClient:
     """The way to one model: `ask` is safe to call many times at once."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Client:
         self._buying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._final: UserError | None = None
 
-    async def ask(self, question: Question[T]) -> Answer[T]:
+    async def ask(self, question: ModelRequest[T]) -> ParsedReply[T]:
         """Return a validated answer, from kept replies where there are; raise RowError or UserError.
 
         A UserError waits until all requests under way have ended: the caller will stop, and their
@@ -122,7 +122,7 @@ class Client:
             await self._budget.idle()
             raise
 
-    async def _ask(self, question: Question[T]) -> Answer[T]:
+    async def _ask(self, question: ModelRequest[T]) -> ParsedReply[T]:
         schema = json_schema(question.answer)
         messages = question.messages
         calls: list[_Call] = []
@@ -133,7 +133,7 @@ class Client:
             _refuse(call.reply)
             value, problems = _judge(call.reply.text, question)
             if value is not None:
-                return Answer(
+                return ParsedReply(
                     value,
                     prompt_sha256(question.messages),
                     call.key,
@@ -234,7 +234,7 @@ class Client:
 @asynccontextmanager
 async def connect(
     settings: ModelSettings, folder: WorkspaceFolder, wire: Wire | None = None
-) -> AsyncIterator[Client]:
+) -> AsyncIterator[ModelClient]:
     """Open the workspace's journal and the way to its model; `wire` replaces the server in tests."""
     if not settings.model:
         raise UserError(*NO_MODEL)
@@ -245,7 +245,7 @@ async def connect(
     wire = wire or _wire(settings)
     journal = Journal(folder.root / "llm.sqlite")
     try:
-        yield Client(settings, wire, journal, price)
+        yield ModelClient(settings, wire, journal, price)
     finally:
         journal.close()
         await wire.close()
@@ -274,7 +274,7 @@ def _refuse(reply: Reply) -> None:
         raise RowError("the answer was cut off at its longest", "raise draft.max_completion_tokens")
 
 
-def _judge(text: str, question: Question[T]) -> tuple[T | None, list[str]]:
+def _judge(text: str, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
     try:
         found = json.loads(_object(text[:_MAX_REPLY]))
     except (ValueError, RecursionError):

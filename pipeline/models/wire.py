@@ -86,25 +86,25 @@ def on_loopback(base_url: str) -> bool:
         return False
 
 
-class _Message(BaseModel):
+class _ReplyMessage(BaseModel):
     content: str | list[dict[str, Any]] | None = None
     refusal: str | None = None
 
 
-class _Choice(BaseModel):
-    message: _Message
+class _ReplyChoice(BaseModel):
+    message: _ReplyMessage
     finish_reason: str | None = None
 
 
-class _Usage(BaseModel):
+class _TokenUsage(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 class _Completion(BaseModel):
     model: str | None = None
-    choices: list[_Choice]
-    usage: _Usage | None = None
+    choices: list[_ReplyChoice]
+    usage: _TokenUsage | None = None
 
 
 def read_completion(found: object) -> Reply:
@@ -119,7 +119,7 @@ def read_completion(found: object) -> Reply:
     content = choice.message.content or ""
     if isinstance(content, list):
         content = "".join(text for part in content if isinstance(text := part.get("text"), str))
-    usage = completion.usage or _Usage()
+    usage = completion.usage or _TokenUsage()
     return Reply(
         content,
         choice.message.refusal,

@@ -6,7 +6,7 @@ from typing import IO
 
 import cv2
 
-from pipeline.motion.keyframes import Candidate
+from pipeline.motion.keyframes import CandidateFrame
 from pipeline.video import reader
 
 _SLOT_US = 400_000  # of the pictures in such a slot the sharpest may become a keyframe
@@ -16,10 +16,10 @@ _SMALL_AREA = 320 * 240  # a tall picture is made narrower: area is what followi
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class SpilledFrame:
     """A candidate keyframe whose JPEG lies in the spill file."""
 
-    candidate: Candidate
+    candidate: CandidateFrame
     pts: int
     width: int
     height: int
@@ -36,7 +36,7 @@ class Spill:
         self._quality = quality
         self._end = 0
 
-    def add(self, picture: reader.Picture, sharpness: float) -> Kept:
+    def add(self, picture: reader.DecodedFrame, sharpness: float) -> SpilledFrame:
         """Compress a picture and keep it."""
         pixels = picture.bgr(self._width)
         done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
@@ -44,8 +44,8 @@ class Spill:
             raise RuntimeError("OpenCV did not write a JPEG")
         look = reader.shrunk(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), _LOOK_SIZE)
         height, width = pixels.shape[:2]
-        kept = Kept(
-            Candidate(picture.t_us, sharpness, picture.suspect, look),
+        kept = SpilledFrame(
+            CandidateFrame(picture.t_us, sharpness, picture.suspect, look),
             *(picture.pts, width, height, self._end, len(data)),
         )
         self._file.seek(self._end)
@@ -53,7 +53,7 @@ class Spill:
         self._end += len(data)
         return kept
 
-    def read(self, kept: Kept) -> bytes:
+    def read(self, kept: SpilledFrame) -> bytes:
         """Return the JPEG."""
         self._file.seek(kept.offset)
         return self._file.read(kept.length)
@@ -64,10 +64,10 @@ class Sharpest:
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
-        self._kept: list[Kept] = []
-        self._best: tuple[float, reader.Picture] | None = None
+        self._kept: list[SpilledFrame] = []
+        self._best: tuple[float, reader.DecodedFrame] | None = None
 
-    def see(self, picture: reader.Picture, sharpness: float) -> None:
+    def see(self, picture: reader.DecodedFrame, sharpness: float) -> None:
         """Take the next picture; a damaged one counts only where there is no other."""
         best = self._best
         if best and picture.t_us // _SLOT_US != best[1].t_us // _SLOT_US:
@@ -76,7 +76,7 @@ class Sharpest:
         if best is None or (best[1].suspect, -best[0]) > (picture.suspect, -sharpness):
             self._best = sharpness, picture
 
-    def all(self) -> list[Kept]:
+    def all(self) -> list[SpilledFrame]:
         """Return one picture per slot, in time order."""
         self._compress()
         return self._kept
@@ -88,7 +88,7 @@ class Sharpest:
             self._best = None
 
 
-def small_grey(picture: reader.Picture) -> reader.Image:
+def small_grey(picture: reader.DecodedFrame) -> reader.Image:
     """Return the picture in grey (height, width), about 320 px wide: what motion is measured on."""
     width = math.sqrt(_SMALL_AREA * picture.width / picture.height)
     return picture.grey(min(_SMALL_WIDTH, round(width)))

@@ -11,12 +11,12 @@ import cv2
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
-from pipeline.motion.candidates import Kept, Sharpest, Spill, sharpness, small_grey
-from pipeline.motion.keyframes import Choice, Event, choose
+from pipeline.motion.candidates import Sharpest, Spill, SpilledFrame, sharpness, small_grey
+from pipeline.motion.keyframes import ChosenFrame, TurnEvent, choose
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn, clip_id
 from pipeline.motion.settings import FramesSettings
-from pipeline.motion.tracking import Lens, Step, Tracker
-from pipeline.motion.turns import Course, Swing, confidence, course, swings, travelling
+from pipeline.motion.tracking import Lens, RotationStep, Tracker
+from pipeline.motion.turns import HeadingTrack, Swing, confidence, course, swings, travelling
 from pipeline.sources.manifest import WIDEST_FLAT
 from pipeline.sources.rows import Video
 from pipeline.video import reader
@@ -69,7 +69,7 @@ def _with_motion(
     candidates = Sharpest(spill)
     times: list[int] = []
     damaged: list[int] = []
-    passed: reader.Picture | None = None
+    passed: reader.DecodedFrame | None = None
     for picture in reader.pictures(path, lambda: tracker.apart_us):
         times.append(picture.t_us)
         damaged += [picture.t_us] if picture.suspect else []
@@ -122,7 +122,9 @@ def _faults(row: Video, end_us: int, damaged: Sequence[int]) -> Iterator[Rejecti
         )
 
 
-def _followed(picture: reader.Picture, tracker: Tracker, passed: reader.Picture | None) -> float:
+def _followed(
+    picture: reader.DecodedFrame, tracker: Tracker, passed: reader.DecodedFrame | None
+) -> float:
     """Give the tracker a picture, and the one last passed over, and return its sharpness."""
     grey = small_grey(picture)
     tracker.add(picture.t_us, grey, (lambda: (passed.t_us, small_grey(passed))) if passed else None)
@@ -137,8 +139,8 @@ def _end_us(row: Video, times: Sequence[int]) -> int:
 
 
 def _clip(
-    row: Video, start_us: int, end_us: int, whole: Course, steps: Sequence[Step],
-    kept: Sequence[Kept], settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
+    row: Video, start_us: int, end_us: int, whole: HeadingTrack, steps: Sequence[RotationStep],
+    kept: Sequence[SpilledFrame], settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
     if not inside:
@@ -153,7 +155,7 @@ def _clip(
         yaw_degrees=[round(yaw, 3) for yaw in part.yaw_degrees.tolist()],
     )
     found = swings(part)
-    events: list[Event] = []
+    events: list[TurnEvent] = []
     for number, (swing, moving) in enumerate(zip(found, travelling(found, steps), strict=True), 1):
         yield Turn(
             clip_id=clip.clip_id,
@@ -187,18 +189,18 @@ def _unseen(row: Video, start_us: int, end_us: int) -> Rejection:
     )
 
 
-def _event(number: int, swing: Swing, moving: bool) -> Event:
+def _event(number: int, swing: Swing, moving: bool) -> TurnEvent:
     """Return what keyframes should show of a turn; real turns come before looks aside."""
     what = f"turn {number}" if moving else f"look {number}"
     degrees = abs(swing.yaw_degrees)
     name = f"{what} ({swing.kind}, {degrees:.0f} degrees)"
-    return Event(swing.start_us, swing.end_us, name, degrees + (1000 if moving else 0))
+    return TurnEvent(swing.start_us, swing.end_us, name, degrees + (1000 if moving else 0))
 
 
 def _frames(
     clip: Clip,
-    kept: Sequence[Kept],
-    choices: Sequence[Choice],
+    kept: Sequence[SpilledFrame],
+    choices: Sequence[ChosenFrame],
     folder: WorkspaceFolder,
     spill: Spill,
 ) -> Iterator[Frame]:
@@ -227,7 +229,7 @@ def _beside(judged: Sequence[_Span], end_us: int) -> Iterator[_Span]:
 
 
 def _spans(
-    whole: Course, found: Sequence[Swing], start: int, end_us: int, settings: FramesSettings
+    whole: HeadingTrack, found: Sequence[Swing], start: int, end_us: int, settings: FramesSettings
 ) -> list[_Span]:
     """Cut start..end into spans of at most the longest clip, where the heading is calmest."""
     longest = round(settings.max_clip_seconds * 1_000_000)
@@ -243,7 +245,7 @@ def _spans(
     return [*spans, (start, end_us)]
 
 
-def _calmest(whole: Course, found: Sequence[Swing], earliest: int, latest: int) -> int:
+def _calmest(whole: HeadingTrack, found: Sequence[Swing], earliest: int, latest: int) -> int:
     """Return the picture time in the span whose heading changes least over two seconds around it."""
     inside = [int(t) for t in whole.t_us if earliest <= t <= latest]
     outside = [t for t in inside if not any(swing.start_us <= t <= swing.end_us for swing in found)]
@@ -292,5 +294,5 @@ def _without_motion(
             continue
         clip = _clip_of(row, start_us, end_us)
         yield clip
-        choices = [Choice(index, "evenly spread") for index in range(len(inside))]
+        choices = [ChosenFrame(index, "evenly spread") for index in range(len(inside))]
         yield from _frames(clip, inside, choices, folder, spill)

@@ -17,7 +17,7 @@ _DUPLICATE_LEVELS = 3.0  # mean difference of grey levels; noise and compression
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class CandidateFrame:
     """A picture that may be kept. `look` is a small grey copy, the same size for all."""
 
     t_us: int
@@ -27,7 +27,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Event:
+class TurnEvent:
     """A span that pictures should show: within, before and after. Heavier events come first."""
 
     start_us: int
@@ -37,7 +37,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenFrame:
     """The number of a kept candidate, and why it was kept."""
 
     index: int
@@ -49,7 +49,9 @@ def briefly(reason: str) -> str:
     return re.sub(r" \([^)]*\)", "", reason)
 
 
-def choose(candidates: Sequence[Candidate], events: Sequence[Event], budget: int) -> list[Choice]:
+def choose(
+    candidates: Sequence[CandidateFrame], events: Sequence[TurnEvent], budget: int
+) -> list[ChosenFrame]:
     """Return at most `budget` choices in time order; candidates must be in time order.
 
     First and last come first, then the middle of every event, then their two sides, heavier
@@ -59,7 +61,7 @@ def choose(candidates: Sequence[Candidate], events: Sequence[Event], budget: int
     """
     if not candidates:
         return []
-    kept = _Kept(candidates, budget)
+    kept = _KeptFrame(candidates, budget)
     first_us, last_us = candidates[0].t_us, candidates[-1].t_us
     kept.take(first_us, (first_us, first_us + _WINDOW_US), "start of the clip")
     kept.take(last_us, (last_us - _WINDOW_US, last_us), "end of the clip")
@@ -75,7 +77,7 @@ def choose(candidates: Sequence[Candidate], events: Sequence[Event], budget: int
     return kept.in_time()
 
 
-def _core(event: Event) -> tuple[int, int]:
+def _core(event: TurnEvent) -> tuple[int, int]:
     """Return the middle half of an event, at most the window to either side."""
     middle = (event.start_us + event.end_us) // 2
     reach = min((event.end_us - event.start_us) // 4, _WINDOW_US)
@@ -92,7 +94,9 @@ class _Side:
     reason: str
 
 
-def _sides(event: Event, in_time: Sequence[Event], first_us: int, last_us: int) -> Iterator[_Side]:
+def _sides(
+    event: TurnEvent, in_time: Sequence[TurnEvent], first_us: int, last_us: int
+) -> Iterator[_Side]:
     """Yield the sides before and after an event."""
     start_us, end_us = event.start_us, event.end_us
     earlier = [other for other in in_time if other.end_us <= start_us]
@@ -113,22 +117,22 @@ def _sides(event: Event, in_time: Sequence[Event], first_us: int, last_us: int) 
         yield _Side(near, best, end_us + _BESIDE_US, f"after {event.name}")
 
 
-def _between(one: Event, other: Event) -> _Side:
+def _between(one: TurnEvent, other: TurnEvent) -> _Side:
     span = one.end_us, other.start_us
     return _Side(span, span, sum(span) // 2, f"between {one.name} and {other.name}")
 
 
-class _Kept:
+class _KeptFrame:
     """The choices so far."""
 
-    def __init__(self, candidates: Sequence[Candidate], budget: int) -> None:
+    def __init__(self, candidates: Sequence[CandidateFrame], budget: int) -> None:
         self._candidates = candidates
         self._times = np.array([candidate.t_us for candidate in candidates], dtype=np.int64)
         self._budget = budget
         self._reasons: dict[int, str] = {}
 
-    def in_time(self) -> list[Choice]:
-        return [Choice(index, self._reasons[index]) for index in sorted(self._reasons)]
+    def in_time(self) -> list[ChosenFrame]:
+        return [ChosenFrame(index, self._reasons[index]) for index in sorted(self._reasons)]
 
     def shows(self, span: tuple[int, int]) -> bool:
         """Tell whether a picture in this span is kept."""

@@ -88,7 +88,7 @@ class Lens:
 
 
 @dataclass(frozen=True)
-class Step:
+class RotationStep:
     """What two neighbouring pictures say.
 
     `rotation` is a rotation vector in degrees (x, y, z). `share` is the part of the earlier
@@ -109,8 +109,8 @@ class Tracker:
 
     def __init__(self, lens: Lens) -> None:
         self.lens = lens
-        self.steps: list[Step] = []
-        self._last: _View | None = None
+        self.steps: list[RotationStep] = []
+        self._last: _LensView | None = None
         self._pose = _STILL
         self._parallax = _USUAL_PARALLAX
         self.apart_us = _APART_US
@@ -133,17 +133,17 @@ class Tracker:
 
         `passed` gives the time and the picture last left out: it counts if the head began to turn.
         """
-        now = _View(t_us, grey)
+        now = _LensView(t_us, grey)
         if self._last is not None:
             found = self._step(self._last, now)
             if passed and not _is_calm(found[0]):
-                between = _View(*passed())
+                between = _LensView(*passed())
                 self._take(*self._step(self._last, between))
                 found = self._step(between, now)
             self._take(*found)
         self._last = now
 
-    def _take(self, step: Step, pose: Pose) -> None:
+    def _take(self, step: RotationStep, pose: Pose) -> None:
         self.steps.append(step)
         self._pose = pose
         if step.share:
@@ -152,7 +152,7 @@ class Tracker:
             self._parallax = memory * self._parallax + (1 - memory) * step.parallax / seconds
             self.apart_us = _CLOSE_US if _speed(step) > _FAST_DEGREES_PER_SECOND else _APART_US
 
-    def _step(self, then: "_View", now: "_View") -> tuple[Step, Pose]:
+    def _step(self, then: "_LensView", now: "_LensView") -> tuple[RotationStep, Pose]:
         then, now = _alike(then, now)
         corners = _corners(then.grey)
         seconds = (now.t_us - then.t_us) / 1e6
@@ -170,19 +170,23 @@ class Tracker:
                 if tracks.kept >= _GOOD_SHARE and pose.agreement >= _GOOD_AGREEMENT:
                     break
         if not found:
-            return Step(then.t_us, now.t_us, (0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 1.0)), _STILL
+            return RotationStep(
+                then.t_us, now.t_us, (0.0, 0.0, 0.0), 0.0, 0.0, (0.0, 0.0, 1.0)
+            ), _STILL
         if len(found) > 1:
             found.sort(key=lambda one: -one[0] * _likely(one[1].rotation, guess))
         share, pose = found[0]
         x, y, z = np.degrees(vector(pose.rotation)).tolist()
         right, down, forward = pose.ahead.tolist()
         parallax = math.degrees(pose.parallax)
-        step = Step(
+        step = RotationStep(
             then.t_us, now.t_us, (x, y, z), round(share, 4), parallax, (right, down, forward)
         )
         return step, pose
 
-    def _starts(self, then: "_View", now: "_View", guess: Array) -> Iterator[tuple[Array, int]]:
+    def _starts(
+        self, then: "_LensView", now: "_LensView", guess: Array
+    ) -> Iterator[tuple[Array, int]]:
         """Yield rotations to start looking for the corners from, and how coarse to look first."""
         yield guess, _LEVELS
         # On a repeating pattern, the coarse look may have been caught by the neighbour of each corner.
@@ -200,7 +204,7 @@ class Tracker:
         return matrix(np.radians(last.rotation) * (seconds / before))
 
     def _follow(
-        self, then: "_View", now: "_View", corners: Array, guess: Array, levels: int
+        self, then: "_LensView", now: "_LensView", corners: Array, guess: Array, levels: int
     ) -> "Tracks | None":
         """Track corners from a guessed rotation, forwards and backwards."""
         if len(corners) < _LEAST:
@@ -233,7 +237,7 @@ class Tracker:
         after = self.lens.rays(to[kept], width, height)
         return Tracks(before[kept], after, float(kept.mean()))
 
-    def _coarse(self, then: "_View", now: "_View") -> Array:
+    def _coarse(self, then: "_LensView", now: "_LensView") -> Array:
         """Return the rotation that the best shift of the whole, tiny picture stands for."""
         right, down = _best_shift(_tiny(then.grey), _tiny(now.grey))
         focal = self.lens.focal(_COARSE_WIDTH)
@@ -242,7 +246,7 @@ class Tracker:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class _LensView:
     t_us: int
     grey: Array
 
@@ -250,7 +254,7 @@ class _View:
 _STILL = Pose(np.eye(3), np.array([0.0, 0.0, 1.0]), 0.0, 0.0)
 
 
-def _alike(then: _View, now: _View) -> tuple[_View, _View]:
+def _alike(then: _LensView, now: _LensView) -> tuple[_LensView, _LensView]:
     """Return both with the brighter one dimmed to the other: LK takes a changed exposure for motion."""
     bright, brighter = (float(cv2.meanStdDev(one.grey)[0][0, 0]) + 1 for one in (then, now))
     if abs(brighter / bright - 1) < _SAME_LIGHT:
@@ -260,12 +264,12 @@ def _alike(then: _View, now: _View) -> tuple[_View, _View]:
     return replace(then, grey=cv2.convertScaleAbs(then.grey, alpha=brighter / bright)), now
 
 
-def _is_calm(step: Step) -> bool:
+def _is_calm(step: RotationStep) -> bool:
     """Tell whether the camera hardly turned and what it saw could be followed."""
     return step.share >= _CALM_SHARE and _speed(step) <= _CALM_DEGREES_PER_SECOND
 
 
-def _quickening(steps: Sequence[Step]) -> bool:
+def _quickening(steps: Sequence[RotationStep]) -> bool:
     """Tell whether the head will turn fast if its speed goes on growing as it just did.
 
     On a repeating pattern, a first long step of a turn may be as long as the pattern's period.
@@ -274,7 +278,7 @@ def _quickening(steps: Sequence[Step]) -> bool:
     return 2 * last - before > _CALM_DEGREES_PER_SECOND
 
 
-def _speed(step: Step) -> float:
+def _speed(step: RotationStep) -> float:
     """Return degrees per second."""
     return math.hypot(*step.rotation) / (step.end_us - step.start_us) * 1e6
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.motion.tracking import Step
+from pipeline.motion.tracking import RotationStep
 
 Array = NDArray[Any]
 
@@ -40,17 +40,17 @@ _GLANCE_DEGREES = 120.0  # nobody looks farther aside without turning round
 
 
 @dataclass(frozen=True)
-class Course:
+class HeadingTrack:
     """The heading over time: unwrapped, 0 at the first picture."""
 
     t_us: NDArray[np.int64]
     yaw_degrees: NDArray[np.float64]
 
-    def between(self, start_us: int, end_us: int) -> "Course":
+    def between(self, start_us: int, end_us: int) -> "HeadingTrack":
         """Return the part from start to end, starting at 0 degrees again."""
         inside = (self.t_us >= start_us) & (self.t_us <= end_us)
         yaw = self.yaw_degrees[inside]
-        return Course(self.t_us[inside], yaw - yaw[:1])
+        return HeadingTrack(self.t_us[inside], yaw - yaw[:1])
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class Swing:
     yaw_degrees: float
 
 
-def course(first_us: int, steps: Sequence[Step]) -> Course:
+def course(first_us: int, steps: Sequence[RotationStep]) -> HeadingTrack:
     """Add up the turning about the vertical, starting with 0 degrees at `first_us`."""
     times = np.array([first_us, *(step.end_us for step in steps)], dtype=np.int64)
     if not steps:
-        return Course(times, np.zeros(1))
+        return HeadingTrack(times, np.zeros(1))
     rotations = _bridged(times / 1e6, steps)
     upright = _verticals(times[1:] / 1e6, rotations)
     yaw = np.concatenate([[0.0], np.cumsum((rotations * upright).sum(axis=1))])
-    return Course(times, yaw)
+    return HeadingTrack(times, yaw)
 
 
-def _bridged(seconds: Array, steps: Sequence[Step]) -> Array:
+def _bridged(seconds: Array, steps: Sequence[RotationStep]) -> Array:
     """Return rotations (n, 3); where next to nothing was seen, turning goes on as around it."""
     rotations = np.array([step.rotation for step in steps])
     seen = np.array([step.share >= _LEAST_SHARE for step in steps])
@@ -127,7 +127,7 @@ def _boxed(values: Array, seconds: Array, span: float) -> Array:
     return np.convolve(padded, np.ones(count) / count, "valid")
 
 
-def swings(course: Course) -> list[Swing]:
+def swings(course: HeadingTrack) -> list[Swing]:
     """Return the turns in time order; they never overlap."""
     if len(course.t_us) < 3:
         return []
@@ -155,14 +155,14 @@ def swings(course: Course) -> list[Swing]:
     return found
 
 
-def _even(course: Course) -> Course:
+def _even(course: HeadingTrack) -> HeadingTrack:
     """Return the course in even steps, as short as its shortest ones: measured steps differ."""
     steps = np.diff(course.t_us)
     shortest = int(np.percentile(steps, 5))
     if shortest <= 0 or steps.max() - steps.min() <= shortest // 5:
         return course
     t_us = np.arange(course.t_us[0], course.t_us[-1] + 1, shortest)
-    return Course(t_us, np.interp(t_us, course.t_us, course.yaw_degrees))
+    return HeadingTrack(t_us, np.interp(t_us, course.t_us, course.yaw_degrees))
 
 
 def kind_of(degrees: float) -> Literal["left", "right", "around"]:
@@ -222,7 +222,7 @@ def _long_runs(marked: Array, seconds: Array, start: int, end: int) -> list[tupl
     return runs
 
 
-def travelling(swings: Sequence[Swing], steps: Sequence[Step]) -> list[bool]:
+def travelling(swings: Sequence[Swing], steps: Sequence[RotationStep]) -> list[bool]:
     """Say per turn whether the camera walked on in the new direction, and did not just look there.
 
     A turn that the next one takes back is a look aside unless, between their middles, the camera
@@ -255,7 +255,7 @@ def _after(swings: Sequence[Swing], index: int) -> int:
 
 
 def _moved(
-    start_us: int, end_us: int, steps: Sequence[Step], *, looking_ahead: bool = False
+    start_us: int, end_us: int, steps: Sequence[RotationStep], *, looking_ahead: bool = False
 ) -> bool:
     """Tell from parallax whether the camera moved in this span, if wanted the way it looked."""
     inside = [
@@ -273,7 +273,7 @@ def _moved(
     return abs(math.degrees(math.atan2(ahead[0], ahead[2]))) < _AHEAD_DEGREES
 
 
-def confidence(swing: Swing, steps: Sequence[Step], *, lens_known: bool) -> float:
+def confidence(swing: Swing, steps: Sequence[RotationStep], *, lens_known: bool) -> float:
     """Return 0 to 1: how well the pictures held together, and how clear the kind is."""
     inside = [
         step for step in steps if step.end_us > swing.start_us and step.start_us < swing.end_us

@@ -17,9 +17,9 @@ from pipeline.routes.rows import Category
 from pipeline.routes.tasks import (
     SQUARE_CATEGORIES,
     Flip,
-    Mark,
+    RouteEvent,
+    RouteText,
     Square,
-    Telling,
     squares,
     what_is_missing,
 )
@@ -39,7 +39,7 @@ _Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SquareCandidate:
     """A clip to be asked about, with the flips it had before by category.
 
     `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them.
@@ -48,13 +48,13 @@ class Candidate:
     clip_id: str
     split: str
     group: str
-    route: Telling
+    route: RouteText
     kept: Mapping[Category, Sequence[str]]
     doubtful: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSquares:
     """The squares of one clip, and for the other categories what the clip lacks."""
 
     squares: Chosen
@@ -62,11 +62,11 @@ class Choice:
 
 
 def choose_squares(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[SquareCandidate],
     models: Mapping[Category, OrderModel],
     apart_us: int,
     draw: Draw,
-) -> dict[str, Choice]:
+) -> dict[str, ChosenSquares]:
     """Choose for each clip at most one square per category; what was chosen before stays if it can.
 
     `draw` decides between equals.
@@ -75,7 +75,7 @@ def choose_squares(
     chosen: dict[str, Chosen] = {one.clip_id: {} for one in candidates}
     lacking: dict[str, dict[Category, str]] = {one.clip_id: {} for one in candidates}
     for category in SQUARE_CATEGORIES:
-        free: list[tuple[Candidate, list[Square]]] = []
+        free: list[tuple[SquareCandidate, list[Square]]] = []
         for one in candidates:
             offered = squares(one.route, category, apart_us)
             kept = one.kept.get(category)
@@ -103,14 +103,16 @@ def choose_squares(
             best = even[0] if len(even) == 1 else min(even, key=partial(_drawn, draw, one.clip_id))
             chosen[one.clip_id][category] = best
             tally.add(one.split, category, best)
-    return {clip: Choice(chosen[clip], lacking[clip]) for clip in chosen}
+    return {clip: ChosenSquares(chosen[clip], lacking[clip]) for clip in chosen}
 
 
 def _drawn(draw: Draw, clip_id: str, square: Square) -> int:
     return draw(clip_id, *square.names)
 
 
-def _lack(route: Telling, category: Category, offered: list[Square], allowed: list[Square]) -> str:
+def _lack(
+    route: RouteText, category: Category, offered: list[Square], allowed: list[Square]
+) -> str:
     if not offered:
         return what_is_missing(route, category)
     if not allowed:
@@ -174,7 +176,7 @@ def _telling(text: str) -> frozenset[str]:
     return frozenset(word for word in text.split() if len(word) >= _WORD)
 
 
-def _words(mark: Mark) -> frozenset[str]:
+def _words(mark: RouteEvent) -> frozenset[str]:
     return _telling(f"{mark.there} {mark.back}")
 
 
@@ -243,7 +245,7 @@ def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, i
     return found
 
 
-def _side(marks: Sequence[Mark], index: int, flipped: Set[int]) -> str:
+def _side(marks: Sequence[RouteEvent], index: int, flipped: Set[int]) -> str:
     if not 0 <= index < len(marks):
         return "end"
     return "flipped" if index in flipped else marks[index].there

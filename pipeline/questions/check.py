@@ -14,7 +14,7 @@ from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings
 from pipeline.routes.route import MOVE_WORDS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
-from pipeline.routes.tasks import SEPARATOR, Telling, holds, plain, told, within
+from pipeline.routes.tasks import SEPARATOR, RouteText, holds, plain, told, within
 from pipeline.routes.wording import STEMS, load
 from pipeline.sources.rows import Narration
 from pipeline.times import print_time
@@ -241,7 +241,7 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
     What a model wrote can be judged where all its options are made of what the route tells.
     """
     moves = load(route.language).moves
-    telling = Telling(canonical(route.steps), moves)
+    telling = RouteText(canonical(route.steps), moves)
     for item in rows[Item]:
         if item.format != "mcq":
             continue

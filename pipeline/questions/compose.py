@@ -17,7 +17,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.audited import Audited, after_audit
-from pipeline.questions.balance import Candidate, Choice, choose_squares
+from pipeline.questions.balance import ChosenSquares, SquareCandidate, choose_squares
 from pipeline.questions.draw import Draw
 from pipeline.questions.order import OrderModel
 from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
@@ -30,9 +30,9 @@ from pipeline.routes.tasks import (
     ORIENTATIONS,
     ROUTE,
     SQUARE_CATEGORIES,
+    RouteText,
     Square,
     Task,
-    Telling,
     told,
 )
 from pipeline.routes.wording import STEMS, Wording, load
@@ -56,7 +56,7 @@ def depends(settings: ComposeSettings, folder: WorkspaceFolder) -> str:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ClipToAsk:
     """A clip that can be asked about: its best route, in canonical form, and what became of it."""
 
     clip: Clip
@@ -130,8 +130,8 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
 
 
 def _chosen(
-    candidates: Sequence[Candidate], settings: ComposeSettings, draw: Draw
-) -> dict[str, Choice]:
+    candidates: Sequence[SquareCandidate], settings: ComposeSettings, draw: Draw
+) -> dict[str, ChosenSquares]:
     models = {
         category: OrderModel(
             (one.group, told(one.route.of(category), "forward")) for one in candidates
@@ -142,8 +142,8 @@ def _chosen(
 
 
 def _composed(
-    asked: Iterable["_Asked"],
-    choices: Mapping[str, Choice],
+    asked: Iterable["_ClipToAsk"],
+    choices: Mapping[str, ChosenSquares],
     composer: "_Composer",
     written: Mapping[str, Sequence[Written]],
     audited: Audited,
@@ -166,7 +166,7 @@ def _composed(
             yield composer.written_item(one, row)
 
 
-def _asked(rows: Rows) -> Iterator[_Asked]:
+def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
     videos = {video.video_id: video for video in rows[Video]}
     # "draft" sorts before "verified", so people's route replaces the drafted one.
     best = {route.clip_id: route for route in sorted(rows[Route], key=lambda route: route.origin)}
@@ -177,7 +177,7 @@ def _asked(rows: Rows) -> Iterator[_Asked]:
     wordings = {language: load(language) for language in {one.language for one in best.values()}}
     for clip in rows[Clip]:
         if route := best.get(clip.clip_id):
-            yield _Asked(
+            yield _ClipToAsk(
                 clip,
                 videos[clip.video_id],
                 route,
@@ -188,7 +188,7 @@ def _asked(rows: Rows) -> Iterator[_Asked]:
             )
 
 
-def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
+def _rejection(one: _ClipToAsk, category: Category, lacking: str) -> Rejection:
     return Rejection(
         stage="compose",
         unit=one.clip.clip_id,
@@ -198,7 +198,7 @@ def _rejection(one: _Asked, category: Category, lacking: str) -> Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _EarlierItem:
     """What an item that was made before keeps."""
 
     flips: Sequence[str]
@@ -210,10 +210,12 @@ class _Composer:
 
     def __init__(self, draw: Draw, earlier: Iterable[Item]) -> None:
         self._draw = draw
-        self._earlier = {item.item_id: _Kept(item.flips, item.answer_index) for item in earlier}
+        self._earlier = {
+            item.item_id: _EarlierItem(item.flips, item.answer_index) for item in earlier
+        }
         self._used: Counter[tuple[str, Split, int]] = Counter()
 
-    def candidate(self, one: _Asked, min_confidence: float) -> Candidate:
+    def candidate(self, one: _ClipToAsk, min_confidence: float) -> SquareCandidate:
         """Say what a clip's squares are chosen from, and which flips its items had."""
         kept: dict[Category, Sequence[str]] = {}
         # The first time there is nothing to look up, and a digest for each name would take a tenth of all.
@@ -221,19 +223,19 @@ class _Composer:
             before = self._earlier.get(one.item_id(Task(category, "forward")))
             if before:
                 kept[category] = before.flips
-        return Candidate(
+        return SquareCandidate(
             one.clip.clip_id,
             one.video.split,
             one.video.split_group,
-            Telling(one.steps, one.wording.moves),
+            RouteText(one.steps, one.wording.moves),
             kept,
             one.doubtful(min_confidence),
         )
 
     def reserve(
         self,
-        asked: Iterable[_Asked],
-        choices: Mapping[str, Choice],
+        asked: Iterable[_ClipToAsk],
+        choices: Mapping[str, ChosenSquares],
         written: Mapping[str, Iterable[Written]],
     ) -> None:
         """Count the letters that are taken by items which stay."""
@@ -249,7 +251,7 @@ class _Composer:
                 if before and before.answer_index is not None:
                     self._used[task_name, one.video.split, before.answer_index] += 1
 
-    def open_item(self, one: _Asked, task: Task) -> Item:
+    def open_item(self, one: _ClipToAsk, task: Task) -> Item:
         """Ask for a description; the reference lists moves and landmarks for a scorer."""
         moves = [step.move for step in one.steps]
         landmarks = [step.landmark for step in one.steps if step.landmark]
@@ -270,7 +272,7 @@ class _Composer:
             reference_landmarks=landmarks,
         )
 
-    def square_item(self, one: _Asked, task: Task, square: Square) -> Item:
+    def square_item(self, one: _ClipToAsk, task: Task, square: Square) -> Item:
         """Ask with a square's four options."""
         name = one.item_id(task)
         truth, *distractors = square.options(task.orientation)
@@ -285,7 +287,7 @@ class _Composer:
             flips=square.names,
         )
 
-    def written_item(self, one: _Asked, row: Written) -> Item:
+    def written_item(self, one: _ClipToAsk, row: Written) -> Item:
         """Ask what a model wrote; it rests on the clip, not on the route, so no verdict verifies it."""
         asked: dict[str, Any] = {**_NO_OPTIONS, "answer_text": row.answer}
         if row.format == "mcq":
@@ -307,7 +309,7 @@ class _Composer:
         )
 
     def _lettered(
-        self, one: _Asked, item_id: str, task_name: str, truth: str, distractors: Iterable[str]
+        self, one: _ClipToAsk, item_id: str, task_name: str, truth: str, distractors: Iterable[str]
     ) -> dict[str, Any]:
         # Keyed by their texts: the order in which options are made must not show through.
         options = sorted(distractors, key=lambda text: self._draw(item_id, "option", text))
@@ -331,7 +333,7 @@ class _Composer:
         self._used[task_name, split, index] += 1
         return index
 
-    def _item(self, one: _Asked, task: Task, name: str, stem: str, **fields: object) -> Item:
+    def _item(self, one: _ClipToAsk, task: Task, name: str, stem: str, **fields: object) -> Item:
         wordings = one.wording.stems[stem]
         question = wordings[self._draw(name, "stem") % len(wordings)]
         status, reason = one.status(task)

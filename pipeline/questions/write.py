@@ -14,16 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
-from pipeline.engine.store import Store
 from pipeline.errors import RowError, UserError
 from pipeline.models.chat import json_schema
 from pipeline.models.estimate import Estimate
 from pipeline.models.estimate import estimate as estimated
-from pipeline.models.llm import NO_MODEL, Answer, Client, Question, connect
+from pipeline.models.llm import NO_MODEL, ModelClient, ModelRequest, ParsedReply, connect
 from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip
-from pipeline.questions.rows import Item, Written
-from pipeline.review.rows import Answer as AuditAnswer
+from pipeline.questions.rows import Written
 from pipeline.routes import templates
 from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text
 from pipeline.routes.settings import DraftSettings
@@ -55,30 +53,30 @@ class ItemsReply(BaseModel):
 
 
 @dataclass(frozen=True)
-class Service:
+class WriteService:
     """What writing needs besides rows."""
 
     folder: WorkspaceFolder
     tasks: tuple[templates.Prompt, ...]
     repair: templates.Prompt
-    client: Client | None
+    client: ModelClient | None
     room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
 
 
 @asynccontextmanager
 async def opens(
     settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
-) -> AsyncIterator[Service]:
+) -> AsyncIterator[WriteService]:
     """Load the tasks' templates, open the journal and the way to the server."""
     service = _service(settings, folder)
     async with connect(settings, folder, wire) as client:
-        yield Service(folder, service.tasks, service.repair, client, service.room)
+        yield WriteService(folder, service.tasks, service.repair, client, service.room)
 
 
-def _service(settings: DraftSettings, folder: WorkspaceFolder) -> Service:
+def _service(settings: DraftSettings, folder: WorkspaceFolder) -> WriteService:
     tasks = tuple(templates.load_task(name) for name in dict.fromkeys(settings.tasks))
     room = asyncio.Semaphore(settings.in_flight)
-    return Service(folder, tasks, templates.load("repair.j2"), None, room)
+    return WriteService(folder, tasks, templates.load("repair.j2"), None, room)
 
 
 def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
@@ -89,17 +87,7 @@ def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
     return hashlib.sha256(" ".join(shas).encode()).hexdigest()
 
 
-def judged(store: Store) -> set[str]:
-    """Name the clips of which people have audited an item that a model wrote, exactly as it stands."""
-    given = {(one.item_id, one.fingerprint) for one in store.rows(AuditAnswer)}
-    return {
-        item.clip_id
-        for item in (store.rows(Item) if given else ())
-        if item.option_kind == "model" and (item.item_id, item.fingerprint) in given
-    }
-
-
-async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:
+async def run(rows: Rows, settings: DraftSettings, service: WriteService) -> list[Row]:
     """Have the model write one clip's items, task by task; a task that fails leaves the others be."""
     refuse_to_send(rows.one(Video), settings)
     clip, client = rows.one(Clip), service.client
@@ -145,14 +133,14 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFo
 
 
 def question(
-    rows: Rows, settings: DraftSettings, service: Service, prompt: templates.Prompt
-) -> Question[ItemsReply]:
+    rows: Rows, settings: DraftSettings, service: WriteService, prompt: templates.Prompt
+) -> ModelRequest[ItemsReply]:
     """Return what is asked about a clip for one task."""
     clip = rows.one(Clip)
     schema = templates.show_schema(json_schema(ItemsReply))
     language = wording_of(settings.language).name
     more = {"schema": schema, "count": prompt.front.count, "language": language}
-    return Question(
+    return ModelRequest(
         messages=messages(rows, settings.frames, service.folder, prompt, more),
         answer=ItemsReply,
         problems=lambda reply: problems_of(reply, clip, prompt.front),
@@ -213,7 +201,7 @@ def shown(text: str) -> str:
 
 
 def _written(
-    answer: Answer[ItemsReply], clip: Clip, prompt: templates.Prompt, model: str
+    answer: ParsedReply[ItemsReply], clip: Clip, prompt: templates.Prompt, model: str
 ) -> Iterator[Written]:
     front = prompt.front
     for ordinal, item in enumerate(answer.value.items):

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from pipeline.releases.layout import LETTERS, Question, Shards
+from pipeline.releases.layout import LETTERS, QuestionRow, Shards
 from pipeline.releases.reading import Released
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -69,7 +69,7 @@ def _write_rows(
     metadata = {name: str(manifest[name]) for name in ("dataset", "version", "canary")}
     beside = folder / "adapters"
     with ExitStack() as stack:
-        alone = {split: Shards(folder / "mcq", split, Question, metadata) for split in splits}
+        alone = {split: Shards(folder / "mcq", split, QuestionRow, metadata) for split in splits}
         first = {
             split: stack.enter_context(_first_form(beside / "ego_st" / f"{split}.json"))
             for split in splits
@@ -87,7 +87,7 @@ def _write_rows(
 
 
 @contextmanager
-def _table(path: Path) -> Iterator[Callable[[Question], None]]:
+def _table(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
     """Write items as VLMEvalKit's TSV; yields what adds one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names = ["index", "video", "question", "candidates", "answer", "question_type", "frames", "id"]
@@ -96,7 +96,7 @@ def _table(path: Path) -> Iterator[Callable[[Question], None]]:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(names)
 
-        def add(row: Question) -> None:
+        def add(row: QuestionRow) -> None:
             options = json.dumps(row.options, ensure_ascii=False)
             asked = (row.video, row.question, options, row.answer, row.question_type)
             writer.writerow((next(number), *asked, json.dumps(row.frames), row.id))
@@ -105,7 +105,7 @@ def _table(path: Path) -> Iterator[Callable[[Question], None]]:
 
 
 @contextmanager
-def _first_form(path: Path) -> Iterator[Callable[[Question], None]]:
+def _first_form(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
     """Write items as the first Ego-ST release has them: options inside the question, letter answers.
 
     Yields what adds one.
@@ -114,7 +114,7 @@ def _first_form(path: Path) -> Iterator[Callable[[Question], None]]:
     number = count()
     with path.open("w", encoding="utf-8") as file:
 
-        def add(row: Question) -> None:
+        def add(row: QuestionRow) -> None:
             lettered = zip(LETTERS, row.options, strict=False)
             options = " ".join(f"{name}. {text}" for name, text in lettered)
             item = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine.rows import Record
-from pipeline.releases.layout import Question, file_digest
+from pipeline.releases.layout import QuestionRow, file_digest
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -95,7 +95,7 @@ def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "to release are included.",
         "rai:dataUseCases": "Measuring and training spatio-temporal reasoning on first-person video.",
         "distribution": [*_files(folder), _file_set("frames", "image/jpeg", "frames/*/*.jpg")],
-        "recordSet": [_record_set("questions", "data-files", Question)],
+        "recordSet": [_record_set("questions", "data-files", QuestionRow)],
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from pipeline.releases.layout import Question, Shards
+from pipeline.releases.layout import QuestionRow, Shards
 from pipeline.releases.reading import Released
 
 CONFIG = "with_frames"
@@ -28,7 +28,7 @@ def write_embedded(released: Released, metadata: Mapping[str, str]) -> None:
             shards[split] = Shards(
                 released.folder / CONFIG,
                 split,
-                Question,
+                QuestionRow,
                 known,
                 also=[_IMAGES],
                 rows_per_group=_ROWS_PER_GROUP,

@@ -42,7 +42,7 @@ def check_version(folder: WorkspaceFolder, version: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Measured:
+class GateResults:
     """What an export would be measured by: every gate's result, and the items that stay at home."""
 
     gates: list[Gate]
@@ -65,10 +65,10 @@ class Measured:
         return json.dumps(told, ensure_ascii=False, indent=1)
 
 
-def measure(store: Store, settings: ExportSettings) -> Measured:
+def measure(store: Store, settings: ExportSettings) -> GateResults:
     """Return the result of every gate on what an export would release now."""
     harvest = _harvest(store, settings)
-    return Measured(_gates(store, harvest, settings), harvest.left_out)
+    return GateResults(_gates(store, harvest, settings), harvest.left_out)
 
 
 def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gate]:

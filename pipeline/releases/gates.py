@@ -9,14 +9,14 @@ from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
 from pipeline.routes.rows import Route
-from pipeline.routes.tasks import SEPARATOR, Telling, Words, holds, plain
+from pipeline.routes.tasks import SEPARATOR, RouteText, Words, holds, plain
 
 OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ReleaseCandidate:
     """What is about to be released, with all that the gates recompute it from.
 
     `words` says the moves in the language of the items.
@@ -66,12 +66,12 @@ def some(rows: Sequence[str]) -> str:
     return ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
 
 
-def check_gates(candidate: Candidate) -> list[Gate]:
+def check_gates(candidate: ReleaseCandidate) -> list[Gate]:
     """Run every gate on the candidate."""
     return [gate(candidate) for gate in GATES]
 
 
-def check_questions(candidate: Candidate) -> list[Gate]:
+def check_questions(candidate: ReleaseCandidate) -> list[Gate]:
     """Run the gates that need no answer: `candidate` may hold items whose answers are withheld."""
     return [gate(candidate) for gate in GATES if gate in ASKING]
 
@@ -88,7 +88,7 @@ def _faults(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
     )
 
 
-def schema(candidate: Candidate) -> Gate:
+def schema(candidate: ReleaseCandidate) -> Gate:
     """Every item is complete and agrees with itself; ids are unique; there is at least one."""
     seen: set[str] = set()
     faults = [] if candidate.items else ["no items"]
@@ -118,7 +118,7 @@ def _answer_agrees(item: Item) -> bool:
     )
 
 
-def four_options(candidate: Candidate) -> Gate:
+def four_options(candidate: ReleaseCandidate) -> Gate:
     """Every multiple-choice item has exactly four options, all different."""
     faults = [
         item.item_id
@@ -134,7 +134,7 @@ def four_options(candidate: Candidate) -> Gate:
     )
 
 
-def letters(candidate: Candidate) -> Gate:
+def letters(candidate: ReleaseCandidate) -> Gate:
     """In every task and split each letter is right equally often, within 3 % (or two items)."""
     right: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in candidate.items:
@@ -168,7 +168,7 @@ def letters(candidate: Candidate) -> Gate:
     )
 
 
-def inverse_pairs(candidate: Candidate) -> Gate:
+def inverse_pairs(candidate: ReleaseCandidate) -> Gate:
     """Forward and reverse come together, and each reverse option inverts one forward option.
 
     What a model wrote stands alone: it has no route to walk back. Routes are never of its making.
@@ -192,7 +192,7 @@ def inverse_pairs(candidate: Candidate) -> Gate:
     )
 
 
-def _inverse(pair: Mapping[str, Item], candidate: Candidate) -> bool:
+def _inverse(pair: Mapping[str, Item], candidate: ReleaseCandidate) -> bool:
     forward, back = pair["forward"], pair["reverse"]
     route = candidate.routes.get(forward.clip_id)
     steps = route.steps if route else ()
@@ -209,14 +209,14 @@ def _inverted(text: str, told_back: Mapping[str, str]) -> str:
     return SEPARATOR.join(told_back.get(part, part) for part in reversed(text.split(SEPARATOR)))
 
 
-def no_true_distractor(candidate: Candidate) -> Gate:
+def no_true_distractor(candidate: ReleaseCandidate) -> Gate:
     """Hold every option of a square against its clip's route: the answer is true, no other is."""
     faults = []
     for item in candidate.items:
         if item.option_kind != "square":
             continue
         route = candidate.routes.get(item.clip_id)
-        telling = Telling(canonical(route.steps) if route else (), candidate.words)
+        telling = RouteText(canonical(route.steps) if route else (), candidate.words)
         true = [
             index
             for index, text in enumerate(item.options)
@@ -228,7 +228,7 @@ def no_true_distractor(candidate: Candidate) -> Gate:
     return _faults("no_true_distractor", faults, "items whose truth is not the answer alone", fix)
 
 
-def split_leak(candidate: Candidate) -> Gate:
+def split_leak(candidate: ReleaseCandidate) -> Gate:
     """No split group, video or pair of equal pictures stands on two sides of a split."""
     splits: dict[Hashable, set[str]] = defaultdict(set)
     marks: dict[str, list[Hashable]] = {}
@@ -261,7 +261,7 @@ def _marks(item: Item, origin: Origin | None) -> list[Hashable]:
     return [("group", origin.split_group), ("video", origin.video), *sorted({*origin.pictures})]
 
 
-def duplicates(candidate: Candidate) -> Gate:
+def duplicates(candidate: ReleaseCandidate) -> Gate:
     """No question with the same options is asked twice of the same span."""
     asked: dict[Hashable, list[str]] = defaultdict(list)
     for item in candidate.items:
@@ -278,7 +278,7 @@ def duplicates(candidate: Candidate) -> Gate:
     return _faults("duplicates", faults, "items asked twice", "compose them again")
 
 
-def verified_by_people(candidate: Candidate) -> Gate:
+def verified_by_people(candidate: ReleaseCandidate) -> Gate:
     """A share of the items rests on a person's verdict; a script's verdict is not a person's."""
     counted = {
         item.item_id
@@ -300,7 +300,7 @@ def verified_by_people(candidate: Candidate) -> Gate:
     )
 
 
-GATES: tuple[Callable[[Candidate], Gate], ...] = (
+GATES: tuple[Callable[[ReleaseCandidate], Gate], ...] = (
     schema,
     four_options,
     letters,

@@ -12,8 +12,8 @@ from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.questions.rows import Item, Written
-from pipeline.releases.gates import Candidate, Origin, judged_by, some
-from pipeline.releases.layout import GLANCE, LETTERS, Entry, Evidence, Question
+from pipeline.releases.gates import Origin, ReleaseCandidate, judged_by, some
+from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.rows import Still
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route
@@ -85,7 +85,7 @@ class Harvest:
         told = Counter(self.routes[item.clip_id].language for item in items)
         self.language = told.most_common(1)[0][0] if told else "en"
         self.words = load(self.language).moves
-        self.candidate = Candidate(
+        self.candidate = ReleaseCandidate(
             tuple(items),
             self.routes,
             self.judged_by,
@@ -123,7 +123,7 @@ class Harvest:
 
     def entries(
         self, dataset: str, human: Mapping[str, tuple[int, int]] | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[ReleaseItem]:
         """Yield what is released of each item, in the order of their ids.
 
         `human` gives by item how many people answered it, and how many of them rightly.
@@ -133,13 +133,13 @@ class Harvest:
             behind = self._evidence(item).model_copy(
                 update={"human_answers": answers, "human_right": right}
             )
-            yield Entry(item.split, self._question(item, dataset), behind)
+            yield ReleaseItem(item.split, self._question(item, dataset), behind)
 
-    def _question(self, item: Item, dataset: str) -> Question:
+    def _question(self, item: Item, dataset: str) -> QuestionRow:
         video, clip = self.videos[item.video_id], self.clips[item.clip_id]
         stills = self.stills.get(item.clip_id, ())
         letter = LETTERS[item.answer_index] if item.answer_index is not None else None
-        return Question(
+        return QuestionRow(
             id=item.item_id,
             dataset=dataset,
             scene_name=video.scene,

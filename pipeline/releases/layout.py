@@ -19,7 +19,7 @@ LETTERS = "ABCDEFGHIJ"  # four are wanted; a release that admits its failed gate
 GLANCE = "glance"  # a measured look aside and back, among the kinds of turns
 
 
-class Question(Record):
+class QuestionRow(Record):
     """One released row of the `default` config: what a model is asked, and the answer.
 
     `frames` are files of the release at equal distances, as many for every clip; `frame_seconds`,
@@ -86,14 +86,14 @@ class Evidence(Record):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReleaseItem:
     """One item on its way out: its split, its question row, and what its answer rests on."""
 
     split: str
-    question: Question
+    question: QuestionRow
     evidence: Evidence
 
-    def blank(self) -> Question:
+    def blank(self) -> QuestionRow:
         """Return the question row without its answer."""
         return self.question.model_copy(
             update={"ground_truth": None, "answer": None, "answer_text": None}
@@ -178,7 +178,7 @@ class Shards:
 
 def write_entries(
     folder: Path,
-    entries: Iterable[Entry],
+    entries: Iterable[ReleaseItem],
     metadata: Mapping[str, str],
     withheld: Container[str] = (),
     sealed: Path | None = None,

@@ -28,7 +28,7 @@ from pipeline.releases.difference import (
 from pipeline.releases.embedded import write_embedded
 from pipeline.releases.gates import Gate
 from pipeline.releases.layout import (
-    Entry,
+    ReleaseItem,
     file_digest,
     settle,
     sync,
@@ -57,7 +57,7 @@ class Issue:
     words: Words  # how it says the moves: gates are recomputed from a release alone
     canary: str
     settings: Mapping[str, Any]
-    entries: Iterable[Entry]
+    entries: Iterable[ReleaseItem]
     sources: Mapping[str, Mapping[str, Any]]  # by sha256 of the video
     gates: list[Gate]
     left_out: Mapping[str, int]
@@ -85,7 +85,7 @@ class Release:
 
 
 @dataclass
-class _Tally:
+class _SplitCounts:
     """Counts what passes by, so that the rows are gone through once."""
 
     tasks: Counter[str] = field(default_factory=Counter)
@@ -103,12 +103,12 @@ class _Tally:
     withheld: frozenset[str] = frozenset()  # splits
     kept_back: set[str] = field(default_factory=set)  # the ids of their items
 
-    def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def passing(self, entries: Iterable[ReleaseItem]) -> Iterator[ReleaseItem]:
         for entry in entries:
             self._count(entry)
             yield entry
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, entry: ReleaseItem) -> None:
         asked, behind = entry.question, entry.evidence
         if entry.split in self.withheld:
             self.kept_back.add(asked.id)
@@ -157,7 +157,7 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
         beside = Path(tempfile.mkdtemp(dir=releases, prefix=_BESIDE))
         # Not below `releases`, which people copy whole: what a kill leaves must not go out with it.
         answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_BESIDE)) if issue.withheld else None
-        tally = _Tally(withheld=issue.withheld)
+        tally = _SplitCounts(withheld=issue.withheld)
         counts = write_entries(
             beside, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
         )
@@ -215,7 +215,7 @@ def _metadata(issue: Issue) -> dict[str, str]:
     return {"dataset": issue.dataset, "version": issue.version, "canary": issue.canary}
 
 
-def _manifest(issue: Issue, counts: Mapping[str, int], tally: _Tally) -> dict[str, Any]:
+def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> dict[str, Any]:
     spans: dict[str, list[list[int]]] = {}
     for sha256, start_us, end_us in sorted(tally.clips.values()):
         spans.setdefault(sha256, []).append([start_us, end_us])
@@ -303,7 +303,7 @@ def _write_media(folder: Path, issue: Issue) -> None:
         target.write_bytes(data)
 
 
-def _write_plots(folder: Path, tally: _Tally, gates: list[dict[str, Any]]) -> None:
+def _write_plots(folder: Path, tally: _SplitCounts, gates: list[dict[str, Any]]) -> None:
     folder.mkdir()
     letters = {
         task: {letter: float(counts[letter]) for letter in "ABCD"}

@@ -14,15 +14,15 @@ from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Candidate, Origin
-from pipeline.releases.layout import LETTERS, Entry, Evidence, Question
+from pipeline.releases.gates import Origin, ReleaseCandidate
+from pipeline.releases.layout import LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
 from pipeline.routes.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
-CONFIGS: dict[str, type[Record]] = {"data": Question, "evidence": Evidence}
+CONFIGS: dict[str, type[Record]] = {"data": QuestionRow, "evidence": Evidence}
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Released:
             for path in sorted((self.folder / config).glob(f"{split}-*-of-*.parquet"))
         ]
 
-    def questions(self) -> Iterator[tuple[str, Question]]:
+    def questions(self) -> Iterator[tuple[str, QuestionRow]]:
         """Yield each question with its split, in file order."""
         for path in self.files("data"):
-            for row in read_rows(path, Question):
+            for row in read_rows(path, QuestionRow):
                 yield split_of(path), row
 
     def evidence(self) -> Iterator[Evidence]:
@@ -61,7 +61,7 @@ class Released:
         for path in self.files("evidence"):
             yield from read_rows(path, Evidence)
 
-    def entries(self, sealed: Path | None = None) -> Iterator[Entry]:
+    def entries(self, sealed: Path | None = None) -> Iterator[ReleaseItem]:
         """Yield every item with its evidence; those of withheld splits only if they lie in `sealed`."""
         withheld = set(self.manifest["withheld"])
         answers = Released(sealed, self.manifest) if sealed else None
@@ -72,7 +72,7 @@ class Released:
         for split, question in (*open_rows, *(answers.questions() if answers else ())):
             if question.id not in evidence:
                 raise GateError(question.id, "has no row in the evidence config", NEW_COPY)
-            yield Entry(split, question, evidence[question.id])
+            yield ReleaseItem(split, question, evidence[question.id])
 
     @property
     def words(self) -> Words:
@@ -80,22 +80,24 @@ class Released:
         words: Words = self.manifest.get("moves", MOVE_WORDS)
         return words
 
-    def candidate(self) -> Candidate:
+    def candidate(self) -> ReleaseCandidate:
         """Return the items whose answers are told, with all that the gates recompute them from."""
         least = self.manifest["settings"]["export"]["min_verified"]
         return candidate_of(self.entries(), least, self.words)
 
-    def questions_alone(self) -> Candidate:
+    def questions_alone(self) -> ReleaseCandidate:
         """Return every item without what its answer rests on: all that a withheld split tells."""
         items, origins = [], dict[str, Origin]()
         for split, row in self.questions():
             clip = f"{row.video_sha256} {row.start} {row.end}"
             items.append(_item(row, split, clip))
             _note(origins, clip, row)
-        return Candidate(tuple(items), {}, {}, 0.0, origins, self.words)
+        return ReleaseCandidate(tuple(items), {}, {}, 0.0, origins, self.words)
 
 
-def candidate_of(entries: Iterable[Entry], min_verified: float, words: Words) -> Candidate:
+def candidate_of(
+    entries: Iterable[ReleaseItem], min_verified: float, words: Words
+) -> ReleaseCandidate:
     """Return released items as what the gates measure."""
     items, routes, origins = [], {}, dict[str, Origin]()
     # The evidence of a clip is the same in all its rows but for `verified_by`, which is by item.
@@ -106,10 +108,10 @@ def candidate_of(entries: Iterable[Entry], min_verified: float, words: Words) ->
         routes[behind.clip_id] = _route(behind)
         _note(origins, behind.clip_id, entry.question)
         judged[behind.clip_id] = judged.get(behind.clip_id, frozenset()) | {*behind.verified_by}
-    return Candidate(tuple(items), routes, judged, min_verified, origins, words)
+    return ReleaseCandidate(tuple(items), routes, judged, min_verified, origins, words)
 
 
-def _note(origins: dict[str, Origin], clip: str, question: Question) -> None:
+def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:
     """Note where a clip comes from; raise GateError if another of its rows says otherwise."""
     found = Origin(
         question.split_group,
@@ -178,7 +180,7 @@ def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
-def _item(question: Question, split: str, clip_id: str, behind: Evidence | None = None) -> Item:
+def _item(question: QuestionRow, split: str, clip_id: str, behind: Evidence | None = None) -> Item:
     letter = question.answer
     flips = behind.flips if behind else []
     return Item.model_validate(

@@ -72,7 +72,7 @@ def moments(clip: Clip, count: int) -> list[int]:
     return [clip.start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
 
 
-def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.Picture, str, int]]:
+def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
     """Yield the picture on show at each wanted time with its clip's id and its number there."""
     if not path.is_file():
         raise RowError(
@@ -89,11 +89,11 @@ def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.Pictu
 
 
 def _matched(
-    pictures: Iterable[reader.Picture], wishes: Sequence[tuple[int, str, int]]
-) -> Iterator[tuple[reader.Picture, str, int]]:
+    pictures: Iterable[reader.DecodedFrame], wishes: Sequence[tuple[int, str, int]]
+) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
     """Give every wish the last picture at or before it: one picture may serve several wishes."""
     waiting = list(reversed(wishes))
-    last: reader.Picture | None = None
+    last: reader.DecodedFrame | None = None
     for picture in pictures:
         while waiting and waiting[-1][0] < picture.t_us:
             yield (last or picture, *waiting.pop()[1:])
@@ -102,7 +102,7 @@ def _matched(
         yield (last, *waiting.pop()[1:])
 
 
-def encode(picture: reader.Picture, settings: StillsSettings) -> tuple[bytes, int, int]:
+def encode(picture: reader.DecodedFrame, settings: StillsSettings) -> tuple[bytes, int, int]:
     """Return a picture as JPEG, with its width and height."""
     pixels = picture.bgr(settings.width)
     done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])

@@ -9,9 +9,9 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.releases.difference import next_versions
-from pipeline.releases.gates import Candidate, Gate, check_gates
+from pipeline.releases.gates import Gate, ReleaseCandidate, check_gates
 from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
-from pipeline.releases.layout import Entry, file_digest
+from pipeline.releases.layout import ReleaseItem, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
 
@@ -81,7 +81,7 @@ def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Re
             what = f"these are not the withheld answers of {newest.version}, or they are not there"
             raise UserError(str(sealed), what, "bring this folder back")
 
-    def kept() -> Iterator[Entry]:
+    def kept() -> Iterator[ReleaseItem]:
         entries = newest.entries(sealed if manifest["withheld"] else None)
         return (entry for entry in entries if entry.question.video_sha256 != sha256)
 
@@ -126,7 +126,7 @@ def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Re
     return publish(folder.releases, folder.root / "sealed", issue), len(gone)
 
 
-def _gates(newest: Released, left: Candidate, gone: frozenset[str]) -> list[Gate]:
+def _gates(newest: Released, left: ReleaseCandidate, gone: frozenset[str]) -> list[Gate]:
     """Return every gate's result: what rows alone decide anew, the rest as the older version says.
 
     A gate that was not met must not vanish from the card because a video did.

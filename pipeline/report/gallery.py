@@ -51,7 +51,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Still:
+class Thumbnail:
     """One picture of a clip: where it lies, when it was seen (clip time), why it was kept."""
 
     path: Path
@@ -60,7 +60,7 @@ class Still:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ClipCard:
     """One clip as the gallery shows it; times are clip time, in microseconds until they are shown."""
 
     clip_id: str
@@ -70,7 +70,7 @@ class Shown:
     start_us: int
     length_us: int
     origin: str
-    frames: Sequence[Still]
+    frames: Sequence[Thumbnail]
     heading: Sequence[tuple[int, float]]
     turns: Sequence[Turn]
     steps: Sequence[Step]
@@ -121,7 +121,7 @@ class Gallery:
     notices: Sequence[str]
     funnel: Sequence[Level]
     plots: Sequence[Plot]
-    clips: Sequence[Shown]
+    clips: Sequence[ClipCard]
 
 
 def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = ()) -> Gallery:
@@ -141,7 +141,7 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
         own = sorted(items_by_clip[clip.clip_id], key=lambda item: TASK_ORDER.get(item.task, 99))
         remarks = [*findings[clip.clip_id], *(f for item in own for f in findings[item.item_id])]
         clips.append(
-            Shown(
+            ClipCard(
                 clip_id=clip.clip_id,
                 video=video.path,
                 split=video.split,
@@ -150,7 +150,7 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
                 length_us=clip.end_us - clip.start_us,
                 origin=route.origin if route else "",
                 frames=[
-                    Still(
+                    Thumbnail(
                         folder.media_path(frame.media),
                         frame.t_us - clip.start_us,
                         briefly(frame.reason),
@@ -241,7 +241,7 @@ def _verdict(one: Verdict) -> dict[str, Any]:
 def _funnel(
     store: Store,
     videos: Mapping[str, Video],
-    clips: Sequence[Shown],
+    clips: Sequence[ClipCard],
     routes: Mapping[str, Route],
     items: Sequence[Item],
 ) -> list[Level]:

@@ -8,10 +8,14 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
+from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
+from pipeline.sources.intake import few
+from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Probe, Video
 from pipeline.times import print_time
 
@@ -55,6 +59,19 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
         yield (
             f"and {len(clips) - _DRAWN} more clips; egost -w {folder.root} show {rest.clip_id} "
             f"draws {plain(videos[rest.video_id].path)}, and so any other, by id or path"
+        )
+
+
+def assumed(workspace: Workspace) -> Iterator[str]:
+    """Say of how many videos the field of view is not known, and what was taken for it."""
+    settings = workspace.config.settings("frames", FramesSettings)
+    videos = workspace.store.rows(Video)
+    unknown = [video.path for video in videos if video.hfov_degrees is None]
+    if unknown and settings.motion:
+        yield (
+            f"field of view: not known of {len(unknown)} of {len(videos)} videos "
+            f"({few(unknown, 2)}), taken as {settings.default_hfov_degrees:g} degrees; measured "
+            f"angles scale with it, so say it: hfov_degrees in {MANIFEST_NAME}"
         )
 
 
@@ -124,11 +141,11 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
 
 def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
     """Draw one clip's keyframes along its heading, turns shaded; return the PNG's path."""
-    from pipeline.report.pictures import Sheet, draw_sheet
+    from pipeline.report.pictures import ContactSheet, draw_sheet
 
     (clip,) = (clip for clip in store.rows(Clip) if clip.clip_id == clip_id)
     (video,) = (video for video in store.rows(Video) if video.video_id == clip.video_id)
-    sheet = Sheet(
+    sheet = ContactSheet(
         title=f"{video.path}  {clip.start_us / 1e6:.1f} s to {clip.end_us / 1e6:.1f} s  ({clip_id})",
         clip=clip,
         frames=[frame for frame in store.rows(Frame) if frame.clip_id == clip_id],

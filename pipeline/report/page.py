@@ -20,7 +20,7 @@ from pipeline import __version__
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.report.film import chosen, films, width_for
-from pipeline.report.gallery import Gallery, Shown
+from pipeline.report.gallery import ClipCard, Gallery
 
 _PAGE = Path(__file__).parent
 _BATCH = 40  # strips in one block of the page: read when the first of its clips comes into view
@@ -71,7 +71,7 @@ def render(
 
 
 def _strips(
-    clips: Sequence[Shown], progress: Callable[[int, int], None]
+    clips: Sequence[ClipCard], progress: Callable[[int, int], None]
 ) -> tuple[list[str | None], list[list[int] | None]]:
     picked = [
         [clip.frames[position].path for position in chosen(len(clip.frames))] for clip in clips
@@ -86,7 +86,7 @@ def _strips(
     return strips, sizes
 
 
-def _full(clip: Shown, beside: Path) -> list[str]:
+def _full(clip: ClipCard, beside: Path) -> list[str]:
     return [
         Path(os.path.relpath(clip.frames[position].path, beside)).as_posix()
         for position in chosen(len(clip.frames))

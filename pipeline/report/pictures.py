@@ -25,7 +25,7 @@ _INK, _FAINT = "#24292f", "#d0d7de"
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """What one clip's picture shows."""
 
     title: str
@@ -35,7 +35,7 @@ class Sheet:
     turns: Sequence[Turn]
 
 
-def draw_sheet(sheet: Sheet, folder: WorkspaceFolder, target: Path) -> Path:
+def draw_sheet(sheet: ContactSheet, folder: WorkspaceFolder, target: Path) -> Path:
     """Write the picture of one clip as PNG and return its path."""
     rows = max(1, -(-len(sheet.frames) // _COLUMNS))
     cell = _WIDTH / _COLUMNS * _aspect(sheet.frames) + 0.24
@@ -82,7 +82,7 @@ def _aspect(frames: Sequence[Frame]) -> float:
     return frames[0].height / frames[0].width if frames else 0.6
 
 
-def _draw_frame(axes: Axes, sheet: Sheet, frame: Frame, folder: WorkspaceFolder) -> None:
+def _draw_frame(axes: Axes, sheet: ContactSheet, frame: Frame, folder: WorkspaceFolder) -> None:
     picture = mpl_image.imread(folder.media_path(frame.media), format="jpeg")
     axes.imshow(picture, interpolation="antialiased")
     inside = next((t for t in sheet.turns if t.start_us <= frame.t_us <= t.end_us), None)
@@ -95,7 +95,7 @@ def _draw_frame(axes: Axes, sheet: Sheet, frame: Frame, folder: WorkspaceFolder)
     axes.set_title(title, fontsize=size, pad=2.5, color=_INK, loc="left")
 
 
-def _draw_heading(axes: Axes, sheet: Sheet) -> None:
+def _draw_heading(axes: Axes, sheet: ContactSheet) -> None:
     start = sheet.clip.start_us
     if sheet.heading:
         seconds = (np.asarray(sheet.heading.t_us) - start) / 1e6

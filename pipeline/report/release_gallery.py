@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.motion.rows import Turn, TurnKind
-from pipeline.releases.layout import GLANCE, LETTERS, Evidence, Question
+from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow
 from pipeline.releases.plots import blind_bars
 from pipeline.releases.reading import Released
 from pipeline.report.figures import (
@@ -15,7 +15,7 @@ from pipeline.report.figures import (
     human_bars,
     item_plots,
 )
-from pipeline.report.gallery import Gallery, Level, Loss, Shown, Still
+from pipeline.report.gallery import ClipCard, Gallery, Level, Loss, Thumbnail
 
 
 def gallery_of_release(released: Released) -> Gallery:
@@ -23,7 +23,7 @@ def gallery_of_release(released: Released) -> Gallery:
     manifest = released.manifest
     evidence = {row.id: row for row in released.evidence()}
     # A withheld split has no evidence, so a clip is known by its span.
-    rows: defaultdict[tuple[str, float, float], list[tuple[str, Question]]] = defaultdict(list)
+    rows: defaultdict[tuple[str, float, float], list[tuple[str, QuestionRow]]] = defaultdict(list)
     for split, question in released.questions():
         rows[question.video_sha256, question.start, question.end].append((split, question))
     clips = [_shown(released, own, evidence) for _, own in sorted(rows.items())]
@@ -66,9 +66,9 @@ def _spent(evidence: Iterable[Evidence]) -> Iterator[tuple[str, float | None]]:
 
 def _shown(
     released: Released,
-    rows: list[tuple[str, Question]],
+    rows: list[tuple[str, QuestionRow]],
     evidence: dict[str, Evidence],
-) -> Shown:
+) -> ClipCard:
     split, first = rows[0]
     behind = evidence.get(first.id)
     start_us = round(first.start * 1e6)
@@ -77,7 +77,7 @@ def _shown(
     )
     told = {row.orientation: row.answer_text or "" for row in own if row.category == "route"}
     turns = _turns(behind) if behind else []
-    return Shown(
+    return ClipCard(
         clip_id=behind.clip_id if behind else "",
         video=first.video,
         split=split,
@@ -86,7 +86,7 @@ def _shown(
         length_us=round(first.end * 1e6) - start_us,
         origin=behind.status if behind else "",
         frames=[
-            Still(
+            Thumbnail(
                 released.folder / name, round(at * 1e6) - start_us, "one of equally distant frames"
             )
             for name, at in zip(first.frames, first.frame_seconds, strict=True)
@@ -138,7 +138,7 @@ def _heading(turns: list[Turn], start_us: int) -> list[tuple[int, float]]:
     return points if turns else []
 
 
-def _item(row: Question, behind: Evidence | None) -> dict[str, Any]:
+def _item(row: QuestionRow, behind: Evidence | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "task": row.question_type,

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.engine.rows import digest
 from pipeline.review.facts import Facts
-from pipeline.review.routepage import FIELDS, Shown, checked_config
+from pipeline.review.routepage import FIELDS, PageRows, checked_config
 from pipeline.review.rows import Verdict
 from pipeline.routes import route
 
@@ -23,7 +23,9 @@ def label_config() -> str:
     return checked_config(CONFIG, {"verdict": ("A", "B", "corrected", "reject")}, FIELDS)
 
 
-def versions(shown: Shown, heard: Sequence[Verdict], facts: Facts, secret: bytes) -> dict[str, Any]:
+def versions(
+    shown: PageRows, heard: Sequence[Verdict], facts: Facts, secret: bytes
+) -> dict[str, Any]:
     """Return the fields that an adjudication's page has beyond a route page's.
 
     The text fields hold version A; a version that rejects the clip is never A.

@@ -12,12 +12,12 @@ from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows, digest
-from pipeline.labelstudio.client import Annotation, Client, Task
+from pipeline.labelstudio.client import Annotation, AnnotationServer, AnnotationTask
 from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item
 from pipeline.review import routepage, sending
 from pipeline.review.rows import Answer, Verdict
-from pipeline.review.sending import News, Outlet, Plan, Progress, Project, Pushed, silent
+from pipeline.review.sending import News, Outlet, PlannedTask, Progress, Project, Pushed, silent
 from pipeline.review.settings import AuditSettings
 from pipeline.review.verdicts import by, pseudonym
 from pipeline.sources.rows import Video
@@ -43,7 +43,7 @@ _OVERLAP_US = 60_000_000  # pull again what changed a minute before the last kno
 
 
 @dataclass(frozen=True)
-class Shown:
+class MediaAccess:
     """How pages show media: the form of clips, a server of one's own, where media are then."""
 
     form: Form
@@ -64,10 +64,10 @@ class Answered:
 
 
 def push(
-    client: Client,
+    client: AnnotationServer,
     rows: Rows,
     settings: AuditSettings,
-    shown: Shown,
+    shown: MediaAccess,
     folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
@@ -92,7 +92,7 @@ def push(
     for frame in rows[Frame]:
         frames[frame.clip_id].append(frame)
 
-    def plan(item: Item) -> Plan | None:
+    def plan(item: Item) -> PlannedTask | None:
         asked = rounds[item.item_id]
         full = bool(asked) and asked[-1].finished >= settings.overlap
         if asked and not (full and foreign.get(item.item_id, 0) < settings.overlap):
@@ -104,7 +104,7 @@ def push(
             return head | page(item, clip, pictures, outlet.movie(clip), outlet.at)
 
         news: News = "reopened" if asked else "new"
-        return Plan(clip, videos[item.video_id], pictures, news, data)
+        return PlannedTask(clip, videos[item.video_id], pictures, news, data)
 
     return outlet.send(wanted, lambda item: item, lambda: plan, "audit", progress)
 
@@ -159,7 +159,9 @@ def label_config() -> str:
     return routepage.checked_config(CONFIG, {}, ("choice",))
 
 
-def pull(client: Client, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder) -> Answered:
+def pull(
+    client: AnnotationServer, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder
+) -> Answered:
     """Return the answers that are new or changed since those of `rows` (Item, Verdict, Answer)."""
     project = sending.known_project(client, settings.project, "egost audit push")
     secret = folder.secret()
@@ -184,7 +186,7 @@ def pull(client: Client, rows: Rows, settings: AuditSettings, folder: WorkspaceF
     return Answered(tuple(answers), own, stale)
 
 
-def status(client: Client, settings: AuditSettings) -> tuple[int, int, str]:
+def status(client: AnnotationServer, settings: AuditSettings) -> tuple[int, int, str]:
     """Return how many tasks there are, how many are done, and where people open them."""
     project = sending.known_project(client, settings.project, "egost audit push")
     finished = [task.finished for task in client.tasks(project)]
@@ -221,15 +223,19 @@ def _uid(secret: bytes, item: Item, number: int) -> str:
     return digest("audit", secret.hex(), item.item_id, item.fingerprint, number)
 
 
-def _rounds(item: Item, there: Mapping[str, Task], secret: bytes) -> list[Task]:
-    found: list[Task] = []
+def _rounds(item: Item, there: Mapping[str, AnnotationTask], secret: bytes) -> list[AnnotationTask]:
+    found: list[AnnotationTask] = []
     while task := there.get(_uid(secret, item, len(found) + 1)):
         found.append(task)
     return found
 
 
 def _foreign(
-    client: Client, project: int, rows: Rows, rounds: Mapping[str, Sequence[Task]], secret: bytes
+    client: AnnotationServer,
+    project: int,
+    rows: Rows,
+    rounds: Mapping[str, Sequence[AnnotationTask]],
+    secret: bytes,
 ) -> Counter[str]:
     """Count each item's answers by people who did not review its clip."""
     judges = _reviewers(rows[Verdict])

@@ -20,12 +20,11 @@ from pipeline.review.accuracy import Audit, judged
 from pipeline.review.agreement import short_of_people
 from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
-from pipeline.review.sending import Progress, Pushed, silent
+from pipeline.review.sending import Progress, Pushed, clip_form, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.review.verdicts import Pulled
 from pipeline.review.verified import DIFFER
 from pipeline.sources.rows import Video
-from pipeline.video.reviewclip import Form
 
 _AFTER_PULL = ("review", "compose", "check")
 _PUSH, _ADJUDICATE, _AUDIT = "push", "adjudicate", "audit"
@@ -325,6 +324,6 @@ def _audit(workspace: Workspace) -> AuditSettings:
     return workspace.config.settings("audit", AuditSettings)
 
 
-def _media(workspace: Workspace) -> audit.Shown:
+def _media(workspace: Workspace) -> audit.MediaAccess:
     settings = _settings(workspace)
-    return audit.Shown(Form.of(settings), settings.url, settings.media_url)
+    return audit.MediaAccess(clip_form(settings), settings.url, settings.media_url)

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.engine.rows import digest
-from pipeline.review.routepage import Shown
+from pipeline.review.routepage import PageRows
 from pipeline.review.verdicts import Kind
 from pipeline.routes import route
 
 
-def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tuple[Shown, Kind]]:
+def with_planted(
+    queue: Sequence[PageRows], share: float, secret: bytes
+) -> list[tuple[PageRows, Kind]]:
     """Add the planted tasks, each half the queue away from its clip's own task."""
-    found: list[tuple[float, Shown, Kind]] = []
+    found: list[tuple[float, PageRows, Kind]] = []
     for position, shown in enumerate(queue):
         found.append((position, shown, "real"))
         drawn = int(digest("planted", secret.hex(), shown.clip.clip_id), 16)
@@ -25,7 +27,7 @@ def with_planted(queue: Sequence[Shown], share: float, secret: bytes) -> list[tu
     return [(shown, kind) for _, shown, kind in found]
 
 
-def _flipped(shown: Shown, drawn: int) -> Shown | None:
+def _flipped(shown: PageRows, drawn: int) -> PageRows | None:
     """Return the page with one turn to the other side, or None where there is no such turn."""
     steps = list(shown.draft.steps)
     sided = [position for position, step in enumerate(steps) if step.move in ("left", "right")]

@@ -15,7 +15,7 @@ from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.errors import UserError
-from pipeline.labelstudio.client import Client
+from pipeline.labelstudio.client import AnnotationServer
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
@@ -34,7 +34,6 @@ from pipeline.review.vocabulary import Synonyms, missing_synonyms, vocabulary_of
 from pipeline.routes.rows import Category, Route, Step
 from pipeline.routes.wording import STEMS
 from pipeline.sources.rows import Video
-from pipeline.video.reviewclip import Form
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
 """The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""
@@ -101,7 +100,7 @@ def _by_clip(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
 
 
 def push(
-    client: Client,
+    client: AnnotationServer,
     rows: Rows,
     settings: ReviewSettings,
     folder: WorkspaceFolder,
@@ -140,9 +139,9 @@ def push(
 
     def out(title: str, overlap: int) -> Rounds:
         project = Project(title, config, overlap)
-        outlet = Outlet(client, folder, media, project, Form.of(settings))
+        outlet = Outlet(client, folder, media, project, sending.clip_form(settings))
 
-        def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+        def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
             return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
 
         return Rounds(outlet, folder.secret(), rows[Verdict], make, enough, again)
@@ -151,7 +150,7 @@ def push(
     planted = with_planted(queue, settings.planted, folder.secret())
     pushed = out(settings.project, settings.overlap).send(planted, progress)
     known = _gold(settings) or {}
-    gold: list[tuple[routepage.Shown, Kind]] = [
+    gold: list[tuple[routepage.PageRows, Kind]] = [
         (shown, "gold") for shown in queue if shown.clip.clip_id in known
     ]
     if gold:
@@ -160,7 +159,7 @@ def push(
 
 
 def adjudicate(
-    client: Client,
+    client: AnnotationServer,
     rows: Rows,
     settings: ReviewSettings,
     folder: WorkspaceFolder,
@@ -175,15 +174,15 @@ def adjudicate(
     facts = facts_of(vocabulary_of(folder, settings.log))
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     differ = {one.unit for one in rows[Finding] if one.kind == DIFFER}
-    queue: list[tuple[routepage.Shown, Kind]] = [
+    queue: list[tuple[routepage.PageRows, Kind]] = [
         (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in differ
     ]
 
     project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    outlet = Outlet(client, folder, media, project, Form.of(settings))
+    outlet = Outlet(client, folder, media, project, sending.clip_form(settings))
     guidelines = routepage.guideline_version()
 
-    def make(shown: routepage.Shown, kind: Kind) -> dict[str, Any]:
+    def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
         page = routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
         heard = counting(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
         return page | adjudication.versions(shown, heard, facts, folder.secret())
@@ -202,7 +201,10 @@ def adjudicate(
 
 
 def pull(
-    client: Client, known: Iterable[Verdict], settings: ReviewSettings, folder: WorkspaceFolder
+    client: AnnotationServer,
+    known: Iterable[Verdict],
+    settings: ReviewSettings,
+    folder: WorkspaceFolder,
 ) -> Iterator[Pulled]:
     """Yield every annotation that is new or changed since the `known` verdicts were pulled.
 
@@ -231,7 +233,7 @@ def _title(settings: ReviewSettings, kind: Kind) -> str:
 
 
 def status(
-    client: Client,
+    client: AnnotationServer,
     settings: ReviewSettings,
     folder: WorkspaceFolder,
     verdicts: Sequence[Verdict] = (),

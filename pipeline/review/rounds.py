@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.engine.rows import digest
-from pipeline.labelstudio.client import Task
-from pipeline.review.routepage import Shown
+from pipeline.labelstudio.client import AnnotationTask
+from pipeline.review.routepage import PageRows
 from pipeline.review.rows import Verdict
-from pipeline.review.sending import News, Outlet, Plan, Progress, Pushed, silent
+from pipeline.review.sending import News, Outlet, PlannedTask, Progress, Pushed, silent
 from pipeline.review.verdicts import Kind, kind_of, uid
 
 
@@ -18,7 +18,7 @@ from pipeline.review.verdicts import Kind, kind_of, uid
 class Page:
     """One page that should be out: the rows that it shows, what kind of task, its data but for its round."""
 
-    shown: Shown
+    shown: PageRows
     kind: Kind
     data: dict[str, Any]
 
@@ -34,21 +34,21 @@ class Rounds:
     outlet: Outlet
     secret: bytes
     verdicts: Sequence[Verdict]
-    make: Callable[[Shown, Kind], dict[str, Any]]
+    make: Callable[[PageRows, Kind], dict[str, Any]]
     enough: Callable[[Page], bool] = field(default=lambda page: False)
     again: Callable[[Page, int], bool] = field(default=lambda page, number: False)
 
-    def send(self, queue: Sequence[tuple[Shown, Kind]], progress: Progress = silent) -> Pushed:
+    def send(self, queue: Sequence[tuple[PageRows, Kind]], progress: Progress = silent) -> Pushed:
         """Make what is missing, change what is out of date and unanswered; twice = once."""
         rounds: Counter[tuple[str, Kind]] = Counter()
         for one in self.verdicts:
             rounds[one.clip_id, one.kind] = max(rounds[one.clip_id, one.kind], one.round)
 
-        def make(one: tuple[Shown, Kind]) -> Page:
+        def make(one: tuple[PageRows, Kind]) -> Page:
             shown, kind = one
             return Page(shown, kind, self.make(shown, kind))
 
-        def planner() -> Callable[[Page], Plan | None]:
+        def planner() -> Callable[[Page], PlannedTask | None]:
             newest: dict[tuple[str, Kind], _Out] = {}
             spare: list[int] = []
             for task in self.outlet.tasks():
@@ -64,7 +64,7 @@ class Rounds:
                     spare.append(older.task)
             self.outlet.remove(spare)
 
-            def plan(page: Page) -> Plan | None:
+            def plan(page: Page) -> PlannedTask | None:
                 key = (page.shown.clip.clip_id, page.kind)
                 return self._plan(page, newest.get(key), rounds[key])
 
@@ -72,7 +72,7 @@ class Rounds:
 
         return self.outlet.send(queue, make, planner, "push", progress)
 
-    def _plan(self, page: Page, out: "_Out | None", last: int) -> Plan | None:
+    def _plan(self, page: Page, out: "_Out | None", last: int) -> PlannedTask | None:
         if out is None:
             if self.enough(page):
                 return None
@@ -86,7 +86,7 @@ class Rounds:
             return None
         return self._numbered(page, out.round + 1, "reopened")
 
-    def _numbered(self, page: Page, number: int, news: News) -> Plan:
+    def _numbered(self, page: Page, number: int, news: News) -> PlannedTask:
         shown = page.shown
         head = {"uid": uid(self.secret, shown.clip.clip_id, page.kind, number), "round": number}
 
@@ -94,7 +94,7 @@ class Rounds:
             late = self.outlet.uploads  # only now are its media where it says
             return head | (self.make(shown, page.kind) if late else page.data)
 
-        return Plan(shown.clip, shown.video, shown.frames, news, data)
+        return PlannedTask(shown.clip, shown.video, shown.frames, news, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class _Out:
     printed: str
 
     @classmethod
-    def of(cls, task: Task) -> "_Out":
+    def of(cls, task: AnnotationTask) -> "_Out":
         data = task.data
         printed = "" if task.finished else _printed(data)
         touched = task.finished + task.skipped

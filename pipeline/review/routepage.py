@@ -29,7 +29,7 @@ FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageRows:
     """The rows that one clip's page is made of, and its language's words; frames and turns in time order."""
 
     clip: Clip
@@ -42,7 +42,7 @@ class Shown:
     words: tasks.Words
 
 
-def queue(rows: Rows) -> list[Shown]:
+def queue(rows: Rows) -> list[PageRows]:
     """Return what each page shows, the worst findings and then the least confident drafts first."""
     videos = {video.video_id: video for video in rows[Video]}
     clips = {clip.clip_id: clip for clip in rows[Clip]}
@@ -60,7 +60,7 @@ def queue(rows: Rows) -> list[Shown]:
     # Once a push: looking for the file and reading it took a tenth of making a page.
     words = {name: wording.load(name).moves for name in {one.language for one in drafts}}
     shown = [
-        Shown(
+        PageRows(
             clip=clips[draft.clip_id],
             video=videos[clips[draft.clip_id].video_id],
             draft=draft,
@@ -76,13 +76,13 @@ def queue(rows: Rows) -> list[Shown]:
     return shown
 
 
-def _doubt(shown: Shown) -> tuple[list[int], float, str]:
+def _doubt(shown: PageRows) -> tuple[list[int], float, str]:
     found = [doubt.severity for doubt in shown.findings]
     worst_first = [-found.count(severity) for severity in ("error", "warning")]
     return worst_first, shown.draft.confidence, shown.clip.clip_id
 
 
-def page(shown: Shown, movie: str, at: Callable[[str], str], guidelines: str) -> dict[str, Any]:
+def page(shown: PageRows, movie: str, at: Callable[[str], str], guidelines: str) -> dict[str, Any]:
     """Return a task's data, but for its round.
 
     `movie` is the media name of the review clip, `at(name)` where browsers find a media file,
@@ -146,7 +146,7 @@ def guideline_version() -> str:
     return found.group(1)
 
 
-def _about(shown: Shown) -> str:
+def _about(shown: PageRows) -> str:
     seconds = (shown.clip.end_us - shown.clip.start_us) / 1e6
     at = print_time(shown.clip.start_us)
     return f"{escape(shown.video.path)} from {at}, {seconds:.1f} s"
@@ -181,7 +181,7 @@ _escaped = lru_cache(2**12)(escape)  # of reasons: there are few, and they stand
 
 def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
     """Show the answers that follow from the steps: what an error there would spoil."""
-    told = tasks.Telling(steps, words)
+    told = tasks.RouteText(steps, words)
     rows = []
     for category in tasks.SQUARE_CATEGORIES:
         marks = told.of(category)

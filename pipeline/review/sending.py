@@ -17,8 +17,9 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.errors import RowError, UserError
 from pipeline.labelstudio import server as labelstudio_server
-from pipeline.labelstudio.client import Client, Task
+from pipeline.labelstudio.client import AnnotationServer, AnnotationTask
 from pipeline.motion.rows import Clip, Frame
+from pipeline.review.settings import ReviewSettings
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
@@ -67,7 +68,7 @@ class Project:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedTask:
     """A page that has to go out: whose clip and frames it shows, and the task that it changes, if any.
 
     `data()` makes what the page shows, once its media are where browsers find them.
@@ -97,7 +98,12 @@ class Outlet:
     """
 
     def __init__(
-        self, client: Client, folder: WorkspaceFolder, media: "Media", project: Project, form: Form
+        self,
+        client: AnnotationServer,
+        folder: WorkspaceFolder,
+        media: "Media",
+        project: Project,
+        form: Form,
     ) -> None:
         self.client = client
         self._place, self._media, self._project, self._form = folder, media, project, form
@@ -121,7 +127,7 @@ class Outlet:
         """Whether media are sent to the server, file by file."""
         return self._media.uploads
 
-    def tasks(self) -> Iterable[Task]:
+    def tasks(self) -> Iterable[AnnotationTask]:
         """Yield the tasks of the project, in any order."""
         return self.client.tasks(self.number)
 
@@ -144,7 +150,7 @@ class Outlet:
         self,
         queue: Sequence[Item],
         make: Callable[[Item], Made],
-        planner: Callable[[], Callable[[Made], Plan | None]],
+        planner: Callable[[], Callable[[Made], PlannedTask | None]],
         stage: str,
         progress: Progress,
     ) -> Pushed:
@@ -157,7 +163,7 @@ class Outlet:
         rejected: list[Rejection] = []
         reached = 0
 
-        def prepare(made: Future[list[Made]], plan: Callable[[Made], Plan | None]) -> _Batch:
+        def prepare(made: Future[list[Made]], plan: Callable[[Made], PlannedTask | None]) -> _Batch:
             part = made.result()
             found = [planned for one in part if (planned := plan(one))]
             clips = ((one.clip, one.video) for one in found)
@@ -208,7 +214,7 @@ class Outlet:
             project_url(self.client, self.number),
         )
 
-    def _pages(self, plans: Iterable[Plan]) -> "_Pages":
+    def _pages(self, plans: Iterable[PlannedTask]) -> "_Pages":
         pages = _Pages([], [])
         for one in plans:
             data = one.data()
@@ -234,7 +240,7 @@ class Outlet:
         for task, data in changed:
             self.client.change(task, data)
 
-    def _upload(self, plans: Iterable[Plan]) -> None:
+    def _upload(self, plans: Iterable[PlannedTask]) -> None:
         names = {
             name
             for one in plans
@@ -269,7 +275,7 @@ class _Batch:
     size: int
     kept: int
     news: list[News]
-    late: list[Plan]
+    late: list[PlannedTask]
     pages: _Pages | None
     failed: list[Rejection]
 
@@ -343,7 +349,12 @@ def _shown_by(config: str) -> frozenset[str]:
     return frozenset(value[1:] for value in values if value.startswith("$"))
 
 
-def known_project(client: Client, title: str, command: str = "egost review push") -> int:
+def clip_form(settings: ReviewSettings) -> Form:
+    """Return the form of review clips that a workspace's settings ask for."""
+    return Form(settings.clip_pixels, settings.clip_sound)
+
+
+def known_project(client: AnnotationServer, title: str, command: str = "egost review push") -> int:
     """Return a project's id; raise UserError if it isn't there (any more)."""
     project = client.find(title)
     if project is None:
@@ -351,6 +362,6 @@ def known_project(client: Client, title: str, command: str = "egost review push"
     return project
 
 
-def project_url(client: Client, project: int) -> str:
+def project_url(client: AnnotationServer, project: int) -> str:
     """Return where people open a project."""
     return f"{client.url}/projects/{project}/data"

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import RowError
-from pipeline.models.chat import Message, Picture
+from pipeline.models.chat import Message, PromptImage
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
 from pipeline.motion.rows import Clip, Frame, Turn
@@ -51,7 +51,7 @@ def messages(
     """Return what is sent about a clip: the rules, `count` keyframes with their times, the question last."""
     clip = rows.one(Clip)
     variables = {**_variables(rows), **more}
-    parts: list[str | Picture] = []
+    parts: list[str | PromptImage] = []
     for number, frame in enumerate(choose(rows[Frame], rows[Turn], count), start=1):
         moment = {"number": number, "seconds": (frame.t_us - clip.start_us) / 1e6}
         parts += [ask.render("frame", **variables, frame=moment), _picture(folder, frame)]
@@ -118,7 +118,7 @@ def choose(frames: Sequence[Frame], turns: Sequence[Turn], count: int) -> list[F
     return sorted(chosen, key=lambda frame: frame.t_us)
 
 
-def _picture(folder: WorkspaceFolder, frame: Frame) -> Picture:
+def _picture(folder: WorkspaceFolder, frame: Frame) -> PromptImage:
     try:
         jpeg = folder.media_path(frame.media).read_bytes()
     except OSError as error:
@@ -126,4 +126,4 @@ def _picture(folder: WorkspaceFolder, frame: Frame) -> Picture:
             f"the keyframe {frame.media} can't be read: {error.strerror}",
             "run egost frames again: it makes lost keyframes anew",
         ) from error
-    return Picture(jpeg, frame.width, frame.height)
+    return PromptImage(jpeg, frame.width, frame.height)

@@ -14,15 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
-from pipeline.engine.store import Store
 from pipeline.errors import UserError
 from pipeline.models.chat import json_schema
 from pipeline.models.estimate import Estimate
 from pipeline.models.estimate import estimate as estimated
-from pipeline.models.llm import NO_MODEL, Client, Question, connect
+from pipeline.models.llm import NO_MODEL, ModelClient, ModelRequest, connect
 from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip, Turn
-from pipeline.review.rows import Verdict
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text, told
 from pipeline.routes.rows import Move, Route, Step
@@ -58,28 +56,28 @@ class RouteReply(BaseModel):
 
 
 @dataclass(frozen=True)
-class Service:
+class DraftService:
     """What drafting needs besides rows: templates by name, a language, and for a model the way to it."""
 
     folder: WorkspaceFolder
     prompts: dict[str, templates.Prompt]
     said: wording.Wording
-    client: Client | None
+    client: ModelClient | None
     room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
 
 
 @asynccontextmanager
 async def opens(
     settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
-) -> AsyncIterator[Service]:
+) -> AsyncIterator[DraftService]:
     """Load the templates and, for a model, open the journal and the way to the server."""
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
     said, room = wording.load(settings.language), asyncio.Semaphore(settings.in_flight)
     if settings.provider == "motion":
-        yield Service(folder, prompts, said, None, room)
+        yield DraftService(folder, prompts, said, None, room)
     else:
         async with connect(settings, folder, wire) as client:
-            yield Service(folder, prompts, said, client, room)
+            yield DraftService(folder, prompts, said, client, room)
 
 
 def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
@@ -93,14 +91,7 @@ def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def judged(store: Store) -> set[str]:
-    """Name the clips whose draft, exactly as it stands, people have judged."""
-    given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.verdict != "skip"}
-    drafts = store.rows(Route, ["draft"])
-    return {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
-
-
-async def run(rows: Rows, settings: DraftSettings, service: Service) -> list[Row]:
+async def run(rows: Rows, settings: DraftSettings, service: DraftService) -> list[Row]:
     """Draft one clip's route."""
     clip = rows.one(Clip)
     if service.client is None:
@@ -119,12 +110,16 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFo
     units = list(units)
     allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
     prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    service = Service(folder, prompts, wording.load(settings.language), None, asyncio.Semaphore())
+    service = DraftService(
+        folder, prompts, wording.load(settings.language), None, asyncio.Semaphore()
+    )
     questions = (question(rows, settings, service) for rows in allowed)
     return estimated(questions, settings, folder, withheld=len(units) - len(allowed))
 
 
-async def _by_model(rows: Rows, settings: DraftSettings, service: Service, client: Client) -> Route:
+async def _by_model(
+    rows: Rows, settings: DraftSettings, service: DraftService, client: ModelClient
+) -> Route:
     clip = rows.one(Clip)
     refuse_to_send(rows.one(Video), settings)
     answer = await client.ask(question(rows, settings, service))
@@ -151,13 +146,15 @@ async def _by_model(rows: Rows, settings: DraftSettings, service: Service, clien
     )
 
 
-def question(rows: Rows, settings: DraftSettings, service: Service) -> Question[RouteReply]:
+def question(
+    rows: Rows, settings: DraftSettings, service: DraftService
+) -> ModelRequest[RouteReply]:
     """Return what is asked about a clip."""
     clip = rows.one(Clip)
     schema = templates.show_schema(json_schema(RouteReply))
     ask, repair = service.prompts["route.j2"], service.prompts["repair.j2"]
     more = {"schema": schema, "language": service.said.name}
-    return Question(
+    return ModelRequest(
         messages=messages(rows, settings.frames, service.folder, ask, more),
         answer=RouteReply,
         problems=lambda reply: problems_of(reply, clip),

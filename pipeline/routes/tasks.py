@@ -50,7 +50,7 @@ Words = Mapping[Move, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RouteEvent:
     """One event of a route: how it is told on the way there and on the way back, and when it begins.
 
     Within a step the landmark comes first, then the turn, then the action: that is `rank`.
@@ -79,44 +79,44 @@ def plain_option(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Telling:
+class RouteText:
     """A route told as marks: of each kind, and all together. Each is worked out once."""
 
     steps: Sequence[Step]
     words: Words = field(default_factory=lambda: MOVE_WORDS)
 
     @cached_property
-    def turns(self) -> list[Mark]:
+    def turns(self) -> list[RouteEvent]:
         """All turns; an about-turn reads the same both ways."""
         words = self.words
         return [
-            Mark(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
+            RouteEvent(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
             for step in self.steps
             if step.move != "straight"
         ]
 
     @cached_property
-    def landmarks(self) -> list[Mark]:
+    def landmarks(self) -> list[RouteEvent]:
         """All landmarks."""
         named = ((plain(step.landmark), step.start_us) for step in self.steps if step.landmark)
-        return [Mark(name, name, at_us, 0) for name, at_us in named]
+        return [RouteEvent(name, name, at_us, 0) for name, at_us in named]
 
     @cached_property
-    def actions(self) -> list[Mark]:
+    def actions(self) -> list[RouteEvent]:
         """The actions that can be undone."""
         return [
-            Mark(plain(step.action), plain(step.undo), step.start_us, 2)
+            RouteEvent(plain(step.action), plain(step.undo), step.start_us, 2)
             for step in self.steps
             if step.action and step.undo
         ]
 
-    def of(self, category: Category) -> list[Mark]:
+    def of(self, category: Category) -> list[RouteEvent]:
         """Return the marks that items of this category ask about."""
         asked = {"direction": self.turns, "landmark": self.landmarks, "action": self.actions}
         return asked[category]
 
     @cached_property
-    def events(self) -> list[Mark]:
+    def events(self) -> list[RouteEvent]:
         """All that happens, in this order."""
         return sorted((*self.landmarks, *self.turns, *self.actions), key=lambda mark: mark.when)
 
@@ -129,14 +129,14 @@ class Telling:
         }
 
 
-def told(marks: Sequence[Mark], orientation: Orientation) -> list[str]:
+def told(marks: Sequence[RouteEvent], orientation: Orientation) -> list[str]:
     """Return the texts of these marks in the order in which they are told."""
     if orientation == "forward":
         return [mark.there for mark in marks]
     return [mark.back for mark in reversed(marks)]
 
 
-def render(marks: Sequence[Mark], orientation: Orientation) -> str:
+def render(marks: Sequence[RouteEvent], orientation: Orientation) -> str:
     """Tell marks in the one form that answers and distractors have."""
     return SEPARATOR.join(told(marks, orientation))
 
@@ -169,7 +169,7 @@ class Flip:
 class Square:
     """The marks that an item's options show, in true order, and the two things they flip."""
 
-    marks: tuple[Mark, ...]
+    marks: tuple[RouteEvent, ...]
     flips: tuple[Flip, Flip]
 
     @property
@@ -200,7 +200,7 @@ class Square:
         return ways if orientation == "forward" else [way[::-1] for way in ways]
 
 
-def squares(route: Telling, category: Category, apart_us: int) -> list[Square]:
+def squares(route: RouteText, category: Category, apart_us: int) -> list[Square]:
     """Return every square that this route can carry in a category, flips at least `apart_us` apart.
 
     Direction flips two turns. Landmark and action flip two disjoint pairs of neighbours; where that
@@ -219,7 +219,7 @@ def squares(route: Telling, category: Category, apart_us: int) -> list[Square]:
     return found or [s for s in _mixed_squares(facts, pairs, route.turns) if _sound(s, route)]
 
 
-def _turn_squares(turns: list[Mark], apart_us: int) -> Iterator[Square]:
+def _turn_squares(turns: list[RouteEvent], apart_us: int) -> Iterator[Square]:
     shown = tuple(turns)
     sided = [index for index, mark in enumerate(shown[:_MOST_MARKS]) if mark.there != mark.back]
     for first, second in combinations(sided, 2):
@@ -227,7 +227,7 @@ def _turn_squares(turns: list[Mark], apart_us: int) -> Iterator[Square]:
             yield Square(shown, (_turn_flip(first, first), _turn_flip(second, second)))
 
 
-def _order_squares(facts: list[Mark], pairs: list[tuple[int, int]]) -> Iterator[Square]:
+def _order_squares(facts: list[RouteEvent], pairs: list[tuple[int, int]]) -> Iterator[Square]:
     for one, other in combinations(pairs, 2):
         if one[1] < other[0]:
             marks = tuple(facts[index] for index in (*one, *other))
@@ -235,7 +235,7 @@ def _order_squares(facts: list[Mark], pairs: list[tuple[int, int]]) -> Iterator[
 
 
 def _mixed_squares(
-    facts: list[Mark], pairs: list[tuple[int, int]], turns: list[Mark]
+    facts: list[RouteEvent], pairs: list[tuple[int, int]], turns: list[RouteEvent]
 ) -> Iterator[Square]:
     for pair in pairs:
         for index, turn in enumerate(turns[:_MOST_MARKS]):
@@ -263,7 +263,7 @@ def _order_flip(pair: tuple[int, int], shown: tuple[int, int]) -> Flip:
 # ---- what is true --------------------------------------------------------------------------------
 
 
-def holds(text: str, route: Telling, category: Category, orientation: Orientation) -> bool:
+def holds(text: str, route: RouteText, category: Category, orientation: Orientation) -> bool:
     """Tell whether an option is true of a route: its parts happen there in this order.
 
     Direction options name every turn, so they have to be all of them.
@@ -280,7 +280,7 @@ def within(parts: Sequence[str], told: Sequence[str]) -> bool:
     return all(part in rest for part in parts)
 
 
-def _once(square: Square, route: Telling) -> bool:
+def _once(square: Square, route: RouteText) -> bool:
     """Tell whether each shown mark happens once: no other order of them is true then, or alike."""
     once = route.once
     return all(
@@ -288,7 +288,7 @@ def _once(square: Square, route: Telling) -> bool:
     )
 
 
-def _sound(square: Square, route: Telling) -> bool:
+def _sound(square: Square, route: RouteText) -> bool:
     """Tell whether four options differ and one alone is true, both ways."""
     for orientation in ORIENTATIONS:
         truth, *distractors = square.parts(orientation)
@@ -300,7 +300,7 @@ def _sound(square: Square, route: Telling) -> bool:
     return True
 
 
-def what_is_missing(route: Telling, category: Category) -> str:
+def what_is_missing(route: RouteText, category: Category) -> str:
     """Say what a clip would need to carry a square of this category."""
     sided = sum(mark.there != mark.back for mark in route.turns)
     have_turns = f"{sided} turn{'' if sided == 1 else 's'} to the left or right"

@@ -8,9 +8,7 @@ from pipeline.engine.rows import digest
 from pipeline.engine.stage import SCAN
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError, plain
-from pipeline.motion.settings import FramesSettings
-from pipeline.sources.manifest import MANIFEST_NAME
-from pipeline.sources.rows import Source, Video
+from pipeline.sources.rows import Source
 from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
 
@@ -44,30 +42,18 @@ def _told(found: Scan, known: Sequence[Source]) -> Iterator[str]:
     there = {Path(source.root, source.path) for source in found.sources.values()}
     gone = [s for s in known if s.source_id in found.gone and Path(s.root, s.path) not in there]
     if gone:
-        yield f"{_counted(len(gone), 'file')} gone and forgotten: {_few(s.path for s in gone)}"
+        yield f"{_counted(len(gone), 'file')} gone and forgotten: {few(s.path for s in gone)}"
     if found.passed_over:
         kinds = Counter(path.suffix.lower() or "no suffix" for path in found.passed_over)
-        shown = _few(f"{count} {kind}" for kind, count in kinds.most_common())
+        shown = few(f"{count} {kind}" for kind, count in kinds.most_common())
         yield f"{_counted(len(found.passed_over), 'other file')} passed over: {shown}"
-
-
-def assumed(workspace: Workspace) -> Iterator[str]:
-    """Say of how many videos the field of view is not known, and what was taken for it."""
-    settings = workspace.config.settings("frames", FramesSettings)
-    videos = workspace.store.rows(Video)
-    unknown = [video.path for video in videos if video.hfov_degrees is None]
-    if unknown and settings.motion:
-        yield (
-            f"field of view: not known of {len(unknown)} of {len(videos)} videos "
-            f"({_few(unknown, 2)}), taken as {settings.default_hfov_degrees:g} degrees; measured "
-            f"angles scale with it, so say it: hfov_degrees in {MANIFEST_NAME}"
-        )
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _few(texts: Iterable[str], most: int = 5) -> str:
+def few(texts: Iterable[str], most: int = 5) -> str:
+    """Return the first texts on one line, and how many more there are."""
     every = [plain(text) for text in texts]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

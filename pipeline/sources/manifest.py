@@ -20,14 +20,14 @@ WIDEST_FLAT = 160.0  # degrees; a flat picture of 180 would be infinitely wide
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """What one line says of a video: the line's number and the fields that are filled in."""
 
     line: int
     fields: dict[str, Any]
 
 
-def read_manifest(root: Path) -> dict[str, Entry]:
+def read_manifest(root: Path) -> dict[str, ManifestEntry]:
     """Return what `root/manifest.csv` says of each video that it names, by path below root.
 
     Raises MistakesError with the line number of each: an unknown column, a path that is not there or that
@@ -37,7 +37,7 @@ def read_manifest(root: Path) -> dict[str, Entry]:
     if not path.is_file():
         return {}
     reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
-    found: dict[str, Entry] = {}
+    found: dict[str, ManifestEntry] = {}
     mistakes: list[UserError] = []
     try:
         reader.fieldnames = _header(path, list(reader.fieldnames or ()))
@@ -47,7 +47,7 @@ def read_manifest(root: Path) -> dict[str, Entry]:
                 if name in found:
                     what = f"{name} is named twice, first on line {found[name].line}"
                     raise _error(path, reader.line_num, what, "keep one line")
-                found[name] = Entry(reader.line_num, fields)
+                found[name] = ManifestEntry(reader.line_num, fields)
             except MistakesError as several:
                 mistakes += several.errors
             except UserError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.engine.config import CONFIG_NAME
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
-from pipeline.sources.manifest import MANIFEST_NAME, Entry, read_manifest
+from pipeline.sources.manifest import MANIFEST_NAME, ManifestEntry, read_manifest
 from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 
@@ -155,7 +155,7 @@ class _Manifests:
     def __init__(self, located: Iterable[tuple[Path, Path]]) -> None:
         pairs = {(root, file.parent) for root, file in located}
         folders = {folder for root, lowest in pairs for folder in _between(root, lowest)}
-        self._found: dict[Path, dict[str, Entry]] = {}
+        self._found: dict[Path, dict[str, ManifestEntry]] = {}
         mistakes: list[UserError] = []
         for folder in sorted(folders):
             try:

@@ -24,8 +24,8 @@ from pipeline.video.stream import (
     Clock,
     Complaint,
     Damage,
+    DecodedFrame,
     Image,
-    Picture,
     decoded,
     in_us,
     listening,
@@ -39,7 +39,7 @@ from pipeline.video.stream import (
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
-__all__ = ["Image", "Picture", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
+__all__ = ["DecodedFrame", "Image", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
 
 _MOST_RESCUES = (
     8  # each reads the file up to there once more; damage all over must not do so for ever
@@ -104,7 +104,7 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[Picture]:
+def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
     """Decode a video once and yield its pictures in the order shown.
 
     With `apart_us`, leave out what need not be decoded while those yielded lie at most so far apart
@@ -121,7 +121,7 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
         damage = Damage(stream, container.format.name)
         damage.hear(complaints)  # on opening, FFmpeg reads ahead
         yielded_us = -1
-        waiting: Picture | None = None
+        waiting: DecodedFrame | None = None
         for packet in packets(container, stream, damage):
             if damage.hear(complaints) and waiting:
                 # What the container complains of may be the packet before, and end in it.
@@ -141,13 +141,13 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
                 ):
                     yield waiting
                     yielded_us = waiting.t_us
-                waiting = Picture.of(frame, stream, pts, t_us, suspect)
+                waiting = DecodedFrame.of(frame, stream, pts, t_us, suspect)
         if waiting is None:
             raise RowError("none of its pictures can be decoded", "copy or download it again")
         yield waiting
 
 
-def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[Picture]:
+def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
     """Yield the picture on show at each of these times (the last one at or before it), each once.
 
     Decodes only what the wanted pictures rest on; exact for variable rates, B-frames and containers
@@ -197,10 +197,10 @@ class _Runs:
         self._numbered = enumerate(sized)
         self._ahead: list[tuple[int, av.Packet[VideoStream]]] = []
 
-    def decode(self, start: int, end: int, wanted: frozenset[int]) -> Iterator[Picture]:
+    def decode(self, start: int, end: int, wanted: frozenset[int]) -> Iterator[DecodedFrame]:
         """Yield the wanted pictures that the packets from number `start` to before `end` bring out."""
         self._stream.codec_context.flush_buffers()
-        waiting: Picture | None = None
+        waiting: DecodedFrame | None = None
         for number, packet in chain(self._ahead, self._numbered):
             heard = self._damage.hear(self._complaints)
             if number < start:
@@ -220,7 +220,7 @@ class _Runs:
                     t_us = in_us(frame.pts - self._first_pts, self._tick)
                     if waiting:
                         yield waiting
-                    waiting = Picture.of(frame, self._stream, frame.pts, t_us, suspect)
+                    waiting = DecodedFrame.of(frame, self._stream, frame.pts, t_us, suspect)
             if number == end - 1:
                 break
         self._ahead = list(islice(self._numbered, 1))
@@ -230,7 +230,7 @@ class _Runs:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SeekPlan:
     """Which timestamps are wanted, and the runs of packets (first, end) to decode for them.
 
     `stamps` are the timestamps of all packets, `keys` the numbers of the keyframes among them.
@@ -246,7 +246,7 @@ class _Plan:
         return sorted(pts for pts in self.stamps[start:end] if pts in self.wanted)
 
 
-def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
+def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
     """Read all packets without decoding; None where packets say no presentation time."""
     stamps: list[int] = []
     keys: list[int] = []
@@ -280,14 +280,14 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _Plan | None:
         if runs and runs[-1][1] > first_run:
             first_run, _ = runs.pop()
         runs.append((first_run, inside[-1] + 1))
-    return _Plan(wanted, tuple(runs), tuple(stamps), tuple(keys))
+    return _SeekPlan(wanted, tuple(runs), tuple(stamps), tuple(keys))
 
 
-def _shown_at(shown: Iterator[Picture], times: list[int]) -> Iterator[Picture]:
+def _shown_at(shown: Iterator[DecodedFrame], times: list[int]) -> Iterator[DecodedFrame]:
     """Yield of all pictures those on show at these times."""
     wishes = iter(times)
     wish = next(wishes, None)
-    last: Picture | None = None
+    last: DecodedFrame | None = None
     for picture in shown:
         taken = False
         while last is not None and wish is not None and wish < picture.t_us:

@@ -17,7 +17,6 @@ import imageio_ffmpeg
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError
-from pipeline.review.settings import ReviewSettings
 
 FPS = 30  # constant, or the player's frame numbers drift from the times that people read
 _RECIPE = 2  # part of the name: raise it when the pictures come out different
@@ -29,11 +28,6 @@ class Form:
 
     pixels: int
     sound: bool = False
-
-    @classmethod
-    def of(cls, settings: ReviewSettings) -> "Form":
-        """Return the form that a workspace's settings ask for."""
-        return cls(settings.clip_pixels, settings.clip_sound)
 
 
 def clip_name(video_id: str, start_us: int, end_us: int, form: Form) -> str:

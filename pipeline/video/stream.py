@@ -90,7 +90,7 @@ def quarter(degrees: float) -> int:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedFrame:
     """One decoded picture: its video time, its container timestamp, and whether damage touched it.
 
     Sizes are as shown: rotated, pixels square.
@@ -107,7 +107,7 @@ class Picture:
     @classmethod
     def of(
         cls, frame: av.VideoFrame, stream: VideoStream, pts: int, t_us: int, suspect: bool
-    ) -> "Picture":
+    ) -> "DecodedFrame":
         """Wrap a decoded frame."""
         width, height = shown_size(frame, stream)
         return cls(t_us, pts, suspect, width, height, frame, quarter(frame.rotation))

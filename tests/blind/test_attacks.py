@@ -11,7 +11,7 @@ import blind_items as made
 import pytest
 
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
-from pipeline.blind.probe import Measured, attack_figure
+from pipeline.blind.probe import AttackResult, attack_figure
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.rows import digest
 
@@ -207,7 +207,7 @@ def test_the_way_is_chosen_on_the_other_half(clean: list[ProbeItem]) -> None:
 
 def test_joint_assignment_adds_to_the_intersection() -> None:
     items = made.sets_grouped_apart()
-    found: Measured = attack_figure(items, "intersection")
+    found: AttackResult = attack_figure(items, "intersection")
     assert found.tried > 5
     assert "sibling" in found.how or "shared out" in found.how
 

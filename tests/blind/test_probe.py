@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.blind.probe import ProbeReport, run_probe
-from pipeline.blind.sheet import Figure, ProbeItem, Sheet, lay_out, take
+from pipeline.blind.sheet import Figure, OptionTable, ProbeItem, lay_out, take
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_nothing_is_refused() -> None:
 # ---- what the figures rest on ----------------------------------------------------------------------
 
 
-def folds_of(sheet: Sheet, key: str) -> dict[str, set[int]]:
+def folds_of(sheet: OptionTable, key: str) -> dict[str, set[int]]:
     found = defaultdict(set)
     for item, fold in zip(sheet.items, sheet.fold.tolist(), strict=True):
         found[getattr(item, key)].add(fold)

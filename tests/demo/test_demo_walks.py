@@ -14,7 +14,7 @@ from pipeline.demo import catalogue, layout
 from pipeline.demo.render import Canvas, Scene, Surface, Texture, View, aim
 from pipeline.demo.walks import Walk, pictures, plan_walk, write_walk, write_walks
 from pipeline.demo.world import build_world, stand_of
-from pipeline.motion.turns import Course, swings
+from pipeline.motion.turns import HeadingTrack, swings
 
 SEEDS = range(40)
 SMALL = (160, 120)
@@ -48,7 +48,7 @@ def test_the_encoded_file_is_the_same_byte_for_byte(tmp_path) -> None:
 def test_the_true_turns_are_those_of_the_definition(seed: int) -> None:
     walk = plan_walk(seed)
     wanted = sorted([*walk.turns, *walk.glances], key=lambda turn: turn.start_us)
-    found = swings(Course(np.array(walk.t_us), np.array(walk.yaw_degrees)))
+    found = swings(HeadingTrack(np.array(walk.t_us), np.array(walk.yaw_degrees)))
     assert [swing.kind for swing in found] == [turn.kind for turn in wanted]
     for swing, turn in zip(found, wanted, strict=True):
         assert swing.start_us < turn.end_us

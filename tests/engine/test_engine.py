@@ -150,7 +150,7 @@ def test_a_new_version_or_another_template_redoes_all(store: Store, change: dict
 
 
 def test_a_field_that_is_not_heeded_redoes_nothing(store: Store) -> None:
-    stage = replace(STAGE, heeds={Video: {"video_id", "lens"}})
+    stage = replace(STAGE, key_fields={Video: {"video_id", "lens"}})
     given(store, "a")
     go(store, stage)
     called(store)

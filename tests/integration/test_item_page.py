@@ -20,7 +20,7 @@ from pipeline.labelstudio.server import Server
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review import audit, review
-from pipeline.review.audit import Shown
+from pipeline.review.audit import MediaAccess
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.rows import Route
@@ -86,7 +86,7 @@ def test_a_person_answers_an_item(
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["asked"], FRAMES)
     seen = Rows({**made.seen, Item: (item,), Verdict: (), Answer: ()})
-    audit.push(client, seen, settings, Shown(Form(160)), server_place)
+    audit.push(client, seen, settings, MediaAccess(Form(160)), server_place)
 
     page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
     page.get_by_text("none is right").wait_for()
@@ -128,7 +128,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["open"], FRAMES)
     seen = Rows({**made.seen, Item: items, Verdict: (), Answer: ()})
-    shown = Shown(Form(160))
+    shown = MediaAccess(Form(160))
     assert audit.push(client, seen, settings, shown, server_place).new == 2
     assert audit.push(client, seen, settings, shown, server_place).kept == 2
 
@@ -155,7 +155,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
 
     asked = {item.question: first[item.item_id] for item in items}
     known = {
-        reviewers.Asked(
+        reviewers.AskedQuestion(
             movie=task.data["clip"].rpartition("media/")[2],
             question=task.data["question"],
             options=tuple(unescape(choice["html"]) for choice in task.data["choices"]),

@@ -24,6 +24,7 @@ from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Clip
 from pipeline.review import review, sending
 from pipeline.review.rows import Verdict
+from pipeline.review.sending import clip_form
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.video import reviewclip
@@ -209,9 +210,7 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
         one = clip(name)
         path = folder.media_path(
-            reviewclip.clip_name(
-                one.video_id, one.start_us, one.end_us, reviewclip.Form.of(settings)
-            )
+            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, clip_form(settings))
         )
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(folder.media_path(movie).read_bytes())

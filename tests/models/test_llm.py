@@ -17,7 +17,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
 from pipeline.models.chat import Message, json_schema
 from pipeline.models.journal import Journal, Reply
-from pipeline.models.llm import Client, Question, connect
+from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.openai_wire import OpenAIWire
 from pipeline.models.pace import Pace
 from pipeline.models.prices import Price, price_of
@@ -41,8 +41,8 @@ class Word(BaseModel):
     word: str
 
 
-def question(text: str = "which word?") -> Question[Word]:
-    return Question(
+def question(text: str = "which word?") -> ModelRequest[Word]:
+    return ModelRequest(
         (Message("system", ("rules",)), Message("user", (text,))),
         Word,
         lambda found: [] if found.word.isalpha() else ["not a word"],
@@ -72,7 +72,7 @@ class Clock:
 def talk(
     folder: WorkspaceFolder,
     model: ScriptedModel,
-    work: Callable[[Client], Awaitable[Any]],
+    work: Callable[[ModelClient], Awaitable[Any]],
     settings: ModelSettings = SETTINGS,
     price: Price = PRICED,
     clock: Clock | None = None,
@@ -83,7 +83,9 @@ def talk(
         journal = Journal(folder.root / "llm.sqlite")
         pace = Pace(settings.in_flight, sleep=clock.sleep, now=clock.now)
         try:
-            return await work(Client(settings, model, journal, price, pace=pace, sleep=clock.sleep))
+            return await work(
+                ModelClient(settings, model, journal, price, pace=pace, sleep=clock.sleep)
+            )
         finally:
             journal.close()
 
@@ -120,7 +122,7 @@ def test_a_kept_reply_is_not_bought_twice(folder: WorkspaceFolder) -> None:
 def test_two_callers_with_the_same_request_buy_it_once(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(GOOD)
 
-    async def work(client: Client) -> Any:
+    async def work(client: ModelClient) -> Any:
         return await asyncio.gather(*(client.ask(question()) for _ in range(5)))
 
     answers = talk(folder, model, work)
@@ -185,7 +187,7 @@ def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(
     settings = SETTINGS.model_copy(update={"max_cost_usd": 1.0})
     model = ScriptedModel(answer=lambda body: GOOD)
 
-    async def work(client: Client) -> Any:
+    async def work(client: ModelClient) -> Any:
         asked = (client.ask(question(f"word {number}?")) for number in range(50))
         return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -244,7 +246,7 @@ def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(
     heavy = Reply(GOOD, None, "stop", "m", 10_000, 50)
     model = ScriptedModel(heavy, GOOD)
 
-    async def work(client: Client) -> None:
+    async def work(client: ModelClient) -> None:
         await client.ask(question("one?"))
         await client.ask(question("two?"))
 
@@ -314,7 +316,7 @@ def test_retry_after_holds_everyone_back_for_as_long_as_asked(
     )
     moments: list[float] = []
 
-    async def work(client: Client) -> None:
+    async def work(client: ModelClient) -> None:
         await client.ask(question("first?"))
         moments.append(clock.time)
 
@@ -337,7 +339,7 @@ def test_a_final_error_stops_the_others_before_they_send(folder: WorkspaceFolder
     final = UserError("server", "refused the key", "another key")
     model = ScriptedModel(final)
 
-    async def work(client: Client) -> Any:
+    async def work(client: ModelClient) -> Any:
         asked = (client.ask(question(f"word {number}?")) for number in range(9))
         return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -354,7 +356,7 @@ def test_a_final_error_waits_for_what_is_under_way(folder: WorkspaceFolder) -> N
                 return Reply(GOOD, None, "stop", "m", 1, 1)
             raise UserError("server", "no quota", "top up")
 
-    async def work(client: Client) -> list[Any]:
+    async def work(client: ModelClient) -> list[Any]:
         slow = asyncio.create_task(client.ask(question("slow?")))
         await asyncio.sleep(0)
         with pytest.raises(UserError):
@@ -388,7 +390,7 @@ def test_a_server_that_refuses_schemas_is_asked_without_from_then_on(
 ) -> None:
     model = ScriptedModel(UnsupportedError("no response_format"), answer=lambda _: GOOD)
 
-    async def work(client: Client) -> None:
+    async def work(client: ModelClient) -> None:
         await client.ask(question("one?"))
         await client.ask(question("two?"))
 

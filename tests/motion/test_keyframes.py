@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from pipeline.motion.keyframes import Candidate, Choice, Event, choose
+from pipeline.motion.keyframes import CandidateFrame, ChosenFrame, TurnEvent, choose
 
 SECOND = 1_000_000
 
 
-def candidates(seconds: float, apart: float = 0.4, *, still: bool = False) -> list[Candidate]:
+def candidates(seconds: float, apart: float = 0.4, *, still: bool = False) -> list[CandidateFrame]:
     return [
-        Candidate(
+        CandidateFrame(
             round(number * apart * SECOND), 100.0, False,
             np.full((18, 32), 90 if still else number * 37 % 251, np.uint8),
         )
@@ -16,12 +16,12 @@ def candidates(seconds: float, apart: float = 0.4, *, still: bool = False) -> li
     ]  # fmt: skip
 
 
-def times(found: list[Choice], among: list[Candidate]) -> list[int]:
+def times(found: list[ChosenFrame], among: list[CandidateFrame]) -> list[int]:
     return [among[choice.index].t_us for choice in found]
 
 
-def turn(start: float, end: float, weight: float, name: str = "turn") -> Event:
-    return Event(round(start * SECOND), round(end * SECOND), name, weight)
+def turn(start: float, end: float, weight: float, name: str = "turn") -> TurnEvent:
+    return TurnEvent(round(start * SECOND), round(end * SECOND), name, weight)
 
 
 def test_both_ends_come_first() -> None:
@@ -87,8 +87,8 @@ def test_what_is_left_halves_the_widest_gaps() -> None:
 def test_the_sharpest_nearby_picture_is_taken() -> None:
     among = candidates(40)
     for number in (49, 50, 51):
-        among[number] = Candidate(among[number].t_us, 50.0 + number, False, among[number].look)
-    sharp = Candidate(among[49].t_us, 900.0, False, among[49].look)
+        among[number] = CandidateFrame(among[number].t_us, 50.0 + number, False, among[number].look)
+    sharp = CandidateFrame(among[49].t_us, 900.0, False, among[49].look)
     among[49] = sharp
     found = choose(among, [turn(18, 22, 90)], budget=3)
     assert found[1].index == 49
@@ -96,7 +96,9 @@ def test_the_sharpest_nearby_picture_is_taken() -> None:
 
 def test_damaged_pictures_are_a_last_resort() -> None:
     among = candidates(40)
-    bad = [Candidate(one.t_us, one.sharpness, one.t_us > 20 * SECOND, one.look) for one in among]
+    bad = [
+        CandidateFrame(one.t_us, one.sharpness, one.t_us > 20 * SECOND, one.look) for one in among
+    ]
     bad[52] = among[52]
     found = choose(bad, [turn(19, 22.5, 90)], budget=16)
     middle = next(choice for choice in found if choice.reason == "middle of turn")

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.motion.tracking import Lens, Step, Tracker
-from pipeline.motion.turns import Course, Swing, course, swings
+from pipeline.motion.tracking import Lens, RotationStep, Tracker
+from pipeline.motion.turns import HeadingTrack, Swing, course, swings
 from pipeline.video import reader
 
 REAL = Path(__file__).parents[3] / "shared" / "video"
@@ -46,7 +46,7 @@ def seen(
     return cv2.blur(picture, (blur, 1)) if blur else picture
 
 
-def measured(yaws: list[float], lens: Lens, view: Lens | None = None, **how: float) -> Course:
+def measured(yaws: list[float], lens: Lens, view: Lens | None = None, **how: float) -> HeadingTrack:
     image = texture()
     tracker = Tracker(lens)
     for number, yaw in enumerate(yaws):
@@ -182,7 +182,9 @@ def test_every_picture_is_wanted_as_soon_as_the_head_turns_ever_faster(
     tracker.add(400_000, seen(texture(), 0, Lens(70)))
     for start_us, speed in ((0, before), (200_000, last)):
         turned = 0.0, speed / 5, 0.0
-        tracker.steps.append(Step(start_us, start_us + 200_000, turned, 0.9, 0.0, (0.0, 0.0, 1.0)))
+        tracker.steps.append(
+            RotationStep(start_us, start_us + 200_000, turned, 0.9, 0.0, (0.0, 0.0, 1.0))
+        )
     assert tracker.wants(500_000) == wanted
 
 
@@ -209,9 +211,9 @@ def test_a_picture_left_out_is_looked_at_if_a_turn_begins_there() -> None:
 
 
 def test_where_nothing_is_seen_turning_goes_on_as_around_it() -> None:
-    def step(number: int, degrees: float, share: float) -> Step:
+    def step(number: int, degrees: float, share: float) -> RotationStep:
         span = (number * 100_000, (number + 1) * 100_000)
-        return Step(*span, (0.0, degrees, 0.0), share, 0.0, (0.0, 0.0, 1.0))
+        return RotationStep(*span, (0.0, degrees, 0.0), share, 0.0, (0.0, 0.0, 1.0))
 
     steps = [step(n, 5.0, 0.8) if n != 5 else step(n, -30.0, 0.02) for n in range(12)]
     assert course(0, steps).yaw_degrees[-1] == pytest.approx(60, abs=1)
@@ -222,7 +224,7 @@ def swings_of(*points: tuple[float, float]) -> list[Swing]:
     """Return the swings of a heading that runs straight between (second, degrees) points."""
     t_us = np.arange(0, round(points[-1][0] * 1e6), 100_000)
     yaw = np.interp(t_us / 1e6, *zip(*points, strict=True))
-    return swings(Course(t_us, yaw))
+    return swings(HeadingTrack(t_us, yaw))
 
 
 def test_kinds_and_thresholds() -> None:
@@ -243,7 +245,7 @@ def test_half_a_second_still_and_half_a_second_of_sway_are_no_rest(
     pause = [0] * 5 * stretched + [8, 8, -8, -8] * 2 * stretched
     rates = np.array([0] * 20 + [40] * 22 + pause + [40] * 22 + [0] * 20)
     yaw = np.concatenate([[0], rates.cumsum() / 10])
-    found = swings(Course(np.arange(len(yaw)) * 100_000, yaw))
+    found = swings(HeadingTrack(np.arange(len(yaw)) * 100_000, yaw))
     assert [swing.kind for swing in found] == kinds
 
 
@@ -262,7 +264,7 @@ def test_a_small_swing_back_does_not_part_a_turn_and_a_large_one_does() -> None:
 
 
 def test_too_short_to_say() -> None:
-    assert swings(Course(np.array([0]), np.array([0.0]))) == []
+    assert swings(HeadingTrack(np.array([0]), np.array([0.0]))) == []
 
 
 def test_turns_are_those_of_the_definition() -> None:
@@ -281,7 +283,7 @@ def test_turns_are_those_of_the_definition() -> None:
         for _ in range(random.integers(2, 10)):
             middle, sharp = random.uniform(0, 60), random.uniform(1, 6)
             yaw += random.normal(0, 90) * (1 + np.tanh((seconds - middle) * sharp)) / 2
-        found = swings(Course(t_us, yaw))
+        found = swings(HeadingTrack(t_us, yaw))
         expected = definition(seconds, yaw)
         assert [one.kind for one in found] == [kinds[kind] for _, _, kind, _ in expected]
         for one, (start, end, _, angle) in zip(found, expected, strict=True):
@@ -342,7 +344,9 @@ def test_hours_of_walking_are_added_up_in_little_memory() -> None:
     count = 72_000  # two hours at ten pictures a second
     turning = np.repeat(rng.choice([-3.0, 0.0, 0.0, 3.0], count // 50), 50)
     steps = [
-        Step(100_000 * n, 100_000 * (n + 1), (0.0, float(turn), 0.0), 0.9, 0.2, (0.0, 0.0, 1.0))
+        RotationStep(
+            100_000 * n, 100_000 * (n + 1), (0.0, float(turn), 0.0), 0.9, 0.2, (0.0, 0.0, 1.0)
+        )
         for n, turn in enumerate(turning)
     ]
     tracemalloc.start()

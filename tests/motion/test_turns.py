@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.motion.tracking import Step
+from pipeline.motion.tracking import RotationStep
 from pipeline.motion.turns import Swing, travelling
 
 SECOND = 1_000_000
 
 
-def still(seconds: int) -> list[Step]:
+def still(seconds: int) -> list[RotationStep]:
     """Return the steps of a camera that goes nowhere, ten a second."""
     return [
-        Step(t, t + SECOND // 10, (0.0, 0.0, 0.0), 0.9, 0.0, (0.0, 0.0, 1.0))
+        RotationStep(t, t + SECOND // 10, (0.0, 0.0, 0.0), 0.9, 0.0, (0.0, 0.0, 1.0))
         for t in range(0, seconds * SECOND, SECOND // 10)
     ]
 
@@ -24,7 +24,7 @@ def swing(start: float, end: float, degrees: float) -> Swing:
     return Swing(round(start * SECOND), round(end * SECOND), kind, degrees)
 
 
-def walked(steps: list[Step], start: float, end: float) -> list[Step]:
+def walked(steps: list[RotationStep], start: float, end: float) -> list[RotationStep]:
     """Return the steps with forward travel in this span."""
     inside = [start * SECOND <= step.start_us < end * SECOND for step in steps]
     return [replace(step, parallax=0.8 * one) for step, one in zip(steps, inside, strict=True)]

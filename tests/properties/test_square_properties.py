@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.routes.rows import Step
-from pipeline.routes.tasks import SEPARATOR, Telling, holds, squares
+from pipeline.routes.tasks import SEPARATOR, RouteText, holds, squares
 
 MOVES = st.lists(st.sampled_from(["straight", "left", "right", "around"]), max_size=8)
 NAMES = st.sampled_from(["door", "plant", "lift", "stairs", "sign", "red door"])
@@ -69,7 +69,7 @@ def happens(parts: list[str], told: list[str]) -> bool:
 def test_a_direction_square_is_the_truth_and_all_ways_to_flip_it(moves: list[str]) -> None:
     steps = as_steps([(move, None, None) for move in moves])
     told = [WORDS[move] for move in moves if move != "straight"]
-    offered = squares(Telling(steps), "direction", 0)
+    offered = squares(RouteText(steps), "direction", 0)
     sided = sum(word in OTHER for word in told)
     assert len(offered) == sided * (sided - 1) // 2
     for square in offered:
@@ -97,11 +97,13 @@ def test_of_four_different_options_exactly_the_first_happens(
     steps = as_steps(told)
     there = [event[0] for event in events(steps)]
     back = [event[1] for event in reversed(events(steps))]
-    for square in squares(Telling(steps), category, 0):  # type: ignore[arg-type]
+    for square in squares(RouteText(steps), category, 0):  # type: ignore[arg-type]
         for orientation, happened in (("forward", there), ("reverse", back)):
             options = square.options(orientation)  # type: ignore[arg-type]
             assert len(set(options)) == 4
             true = [text for text in options if happens(text.split(SEPARATOR), happened)]
             assert true == [options[0]]
-            held = [text for text in options if holds(text, Telling(steps), category, orientation)]  # type: ignore[arg-type]
+            held = [
+                text for text in options if holds(text, RouteText(steps), category, orientation)
+            ]  # type: ignore[arg-type]
             assert held == true

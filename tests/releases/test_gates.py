@@ -7,7 +7,7 @@ import pytest
 from factories import item, route, verdict
 
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import GATES, Candidate, Origin, check_gates, judged_by
+from pipeline.releases.gates import GATES, Origin, ReleaseCandidate, check_gates, judged_by
 
 BACK = {
     "item_id": "i_r",
@@ -24,17 +24,17 @@ BACK = {
 }
 
 
-def candidate(*items: Item, **fields: Any) -> Candidate:
+def candidate(*items: Item, **fields: Any) -> ReleaseCandidate:
     given: dict[str, Any] = {
         "items": items or (item(), item(**BACK)),
         "routes": {"c_a": route(moves=["straight", "left", "right"])},
         "judged_by": {"c_a": frozenset(["person"])},
         "min_verified": 1.0,
     }
-    return Candidate(**(given | fields))
+    return ReleaseCandidate(**(given | fields))
 
 
-def failed(of: Candidate) -> set[str]:
+def failed(of: ReleaseCandidate) -> set[str]:
     return {gate.name for gate in check_gates(of) if not gate.met}
 
 
@@ -80,7 +80,7 @@ def test_what_a_model_wrote_needs_four_options_and_its_answer() -> None:
 ORIGIN = Origin("g_a", "v_a", 0, 60, ("a", "b"))
 
 
-def two_clips(**same: Any) -> Candidate:
+def two_clips(**same: Any) -> ReleaseCandidate:
     """Two right clips, one in train and one in test, which have something in common."""
     moves = ["straight", "left", "right"]
     second = [
@@ -103,7 +103,7 @@ def two_clips(**same: Any) -> Candidate:
     )
 
 
-def skewed() -> Candidate:
+def skewed() -> ReleaseCandidate:
     """Twelve clips whose forward answer is always A."""
     names = "abcdefghijkl"
     return candidate(

@@ -22,7 +22,7 @@ from pipeline.questions.rows import Item
 from pipeline.releases.export import export, measure
 from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
-from pipeline.releases.layout import Question
+from pipeline.releases.layout import QuestionRow
 from pipeline.releases.looks import look, near_identical
 from pipeline.releases.reading import open_release
 from pipeline.releases.rows import Still
@@ -207,7 +207,7 @@ def test_items_of_three_or_five_options_are_caught_and_can_be_released_even_so(
     )
 
 
-def rows_by_id(rows: list[Question]) -> dict[str, str | None]:
+def rows_by_id(rows: list[QuestionRow]) -> dict[str, str | None]:
     return {row.id: row.answer_text for row in rows}
 
 

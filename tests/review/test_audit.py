@@ -14,14 +14,14 @@ from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pai
 from pipeline.questions.rows import Item
 from pipeline.review import audit
 from pipeline.review.accuracy import judged, wilson
-from pipeline.review.audit import Shown
+from pipeline.review.audit import MediaAccess
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings
 from pipeline.review.verdicts import pseudonym
 from pipeline.video.reviewclip import Form
 
 SETTINGS = AuditSettings()
-SHOWN = Shown(Form(160))
+SHOWN = MediaAccess(Form(160))
 SECRET = b"0123"
 
 

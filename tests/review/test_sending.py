@@ -121,7 +121,7 @@ def test_pages_are_made_while_the_project_is_opened(
     made: list[str] = []
     real = routepage.page
 
-    def page(shown: routepage.Shown, *rest: Any) -> dict[str, Any]:
+    def page(shown: routepage.PageRows, *rest: Any) -> dict[str, Any]:
         made.append(shown.clip.clip_id)
         if len(made) == len(names):
             all_made.set()

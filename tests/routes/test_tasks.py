@@ -2,10 +2,10 @@ import pytest
 from factories import steps
 
 from pipeline.routes.rows import Step
-from pipeline.routes.tasks import Telling, holds, plain, squares, what_is_missing
+from pipeline.routes.tasks import RouteText, holds, plain, squares, what_is_missing
 
 
-def walk(*told: str) -> Telling:
+def walk(*told: str) -> RouteText:
     """A route of steps of two seconds: `left`, `@red door` (a landmark), `!opens it/closes it` (an action)."""
     found = []
     for number, word in enumerate(told):
@@ -18,11 +18,11 @@ def walk(*told: str) -> Telling:
             fields["move"] = word
         span = {"start_us": number * 2_000_000, "end_us": (number + 1) * 2_000_000}
         found.append(Step.model_validate({**span, **fields}))
-    return Telling(found)
+    return RouteText(found)
 
 
 def test_the_square_of_a_left_and_a_right() -> None:
-    (square,) = squares(Telling(steps(["straight", "left", "right"])), "direction", 0)
+    (square,) = squares(RouteText(steps(["straight", "left", "right"])), "direction", 0)
     assert square.contrast == "turn"
     assert square.names == ["turn:0", "turn:1"]
     assert square.options("forward") == [
@@ -34,7 +34,7 @@ def test_the_square_of_a_left_and_a_right() -> None:
 
 
 def test_the_way_back_is_told_backwards_with_sides_swapped() -> None:
-    (square,) = squares(Telling(steps(["left", "around", "left"])), "direction", 0)
+    (square,) = squares(RouteText(steps(["left", "around", "left"])), "direction", 0)
     assert square.options("reverse") == [
         "turn right -> turn around -> turn right",
         "turn left -> turn around -> turn right",
@@ -83,8 +83,8 @@ def test_no_square_has_a_second_true_option() -> None:
 def test_what_is_flipped_lies_apart_in_time() -> None:
     clip = steps(["left", "right"])
     apart = clip[1].start_us - clip[0].start_us
-    assert squares(Telling(clip), "direction", apart)
-    assert squares(Telling(clip), "direction", apart + 1) == []
+    assert squares(RouteText(clip), "direction", apart)
+    assert squares(RouteText(clip), "direction", apart + 1) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_holds_of_a_route(text: str, true: bool) -> None:
 
 
 def test_a_direction_answer_has_to_name_every_turn() -> None:
-    clip = Telling(steps(["left", "right", "left"]))
+    clip = RouteText(steps(["left", "right", "left"]))
     assert holds("turn left -> turn right -> turn left", clip, "direction", "forward")
     assert not holds("turn left -> turn right", clip, "direction", "forward")
     assert holds("turn right -> turn left -> turn right", clip, "direction", "reverse")

@@ -15,7 +15,7 @@ from pipeline.questions.check import run as check
 from pipeline.questions.compose import run
 from pipeline.questions.rows import Item, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.gates import Candidate, check_gates
+from pipeline.releases.gates import ReleaseCandidate, check_gates
 from pipeline.review.rows import Answer
 from pipeline.routes import templates, wording
 from pipeline.routes.motion_draft import describe_steps
@@ -131,9 +131,9 @@ def test_questions_and_options_follow_the_routes_language_and_what_is_scored_doe
         assert item.reference_moves == english[task].reference_moves
         assert item.answer_index == english[task].answer_index
         assert not any("turn" in option for option in item.options)
-    gates = Candidate(tuple(german.values()), {"c_a": route}, {}, 0.0, words=own.moves)
+    gates = ReleaseCandidate(tuple(german.values()), {"c_a": route}, {}, 0.0, words=own.moves)
     assert {gate.name for gate in check_gates(gates) if not gate.met} <= {"letters"}
-    in_english = Candidate(tuple(german.values()), {"c_a": route}, {}, 0.0)
+    in_english = ReleaseCandidate(tuple(german.values()), {"c_a": route}, {}, 0.0)
     assert "no_true_distractor" in {gate.name for gate in check_gates(in_english) if not gate.met}
 
 

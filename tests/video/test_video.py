@@ -50,7 +50,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     subprocess.run([binary, "-y", "-loglevel", "error", *map(str, arguments)], check=True)
 
 
-def upright(picture: reader.Picture) -> int:
+def upright(picture: reader.DecodedFrame) -> int:
     """Read the number; a rotated stream is shown turned, so turn it back first."""
     return numbered.read(np.rot90(picture.bgr(640), -(picture.rotation // 90)))
 
