@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python 3.11 to 3.13, no root; uv if it is there, else venv and pip.
 .POSIX:
 .SUFFIXES:
-.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types bench torture consumers constraints clean
+.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types docs bench torture consumers constraints clean
 
 W = workspace
 VIDEOS =
@@ -22,6 +22,7 @@ help:
 	@echo "make export VERSION=1.0.0    check the gates, write a release (FLAGS=--allow-failing)"
 	@echo "make report                  one HTML file that shows the workspace (RELEASE=dir: a release)"
 	@echo "make test                    the whole test suite"
+	@echo "make docs                    build the documentation site in site/"
 	@echo "make lint types bench        linters, type checks, benchmarks"
 	@echo "make torture                 kill egost frames 50 times at random and compare its tables"
 	@echo "make consumers RELEASE=dir   load a release with the heavy tools themselves"
@@ -34,7 +35,7 @@ setup: .venv/ready
 	@touch $@
 
 .venv/ready-dev: pyproject.toml constraints.txt
-	@sh .ci/setup '.[dev]'
+	@sh .ci/setup '.[dev,docs]'
 	@touch .venv/ready $@
 
 demo: .venv/ready
@@ -71,6 +72,10 @@ lint: .venv/ready-dev
 types: .venv/ready-dev
 	@$(BIN)/mypy
 
+# The variable silences the theme's notice about its successor, which is no warning about this site.
+docs: .venv/ready-dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Without one of them the rest is still measured, and the next run tries again.
 .peers/ready: benchmarks/peers/requirements.txt .venv/ready-dev
 	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
@@ -90,9 +95,9 @@ consumers:
 	  else echo "$$name: not checked, there is no .consumers/$$name (see tests/consumers/README.md)"; fi; done
 
 constraints:
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade > .constraints.new
+	@uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --no-header --no-annotate --upgrade > .constraints.new
 	@{ echo '# Exact versions of everything that `make setup` installs; renewed by `make constraints`.'; cat .constraints.new; } > constraints.txt
 	@rm .constraints.new
 
 clean:
-	@rm -rf .venv .peers dist test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .peers dist site test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

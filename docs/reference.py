@@ -1,0 +1,622 @@
+"""The generated pages of the site: MkDocs calls this file as a hook and builds what it returns.
+
+Names, types, bounds and defaults are read from the code; what the code can't say (what a column means)
+is in meanings.toml. A thing without a description, or a description of nothing, stops the build.
+"""
+
+import ast
+import inspect
+import json
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import annotated_types
+import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from pydantic.fields import FieldInfo
+
+from pipeline import errors
+from pipeline.cli import console
+from pipeline.cli.main import cli
+from pipeline.engine.rows import Record, Rejection, Row
+from pipeline.engine.settings import Settings
+from pipeline.engine.stage import LazyFunction, Stage
+from pipeline.engine.tables import TABLES
+from pipeline.flow import SECTIONS, STAGES
+from pipeline.releases.layout import Evidence, QuestionRow
+from pipeline.routes.rows import Step
+
+ROOT = Path(__file__).parent.parent
+MEANINGS: dict[str, Any] = tomllib.loads(
+    (ROOT / "docs" / "meanings.toml").read_text(encoding="utf-8")
+)
+_HIDDEN = {"__main__"}  # modules without an interface
+
+
+# ---- MkDocs calls these ----------------------------------------------------------------------------
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the API pages to the navigation."""
+    names = sorted(path.removeprefix("api/").removesuffix(".md") for path in api())
+    assert config.nav is not None
+    listed = [f"api/{name}.md" for name in names if name != "index"]
+    config.nav.append({"API": ["api/index.md", *listed]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the generated tables into a written page, and check the paths that it names."""
+    for path in re.findall(
+        r"`((?:pipeline|prompts|tests|annotations|benchmarks|docs)/[\w./*-]*)`", markdown
+    ):
+        if not any(ROOT.glob(path.rstrip("/"))):
+            raise PluginError(f"{path} is named on a page, but there is no such file or folder")
+    return re.sub(r"<!-- generated: (\w+) -->", lambda found: _FILLED[found[1]](), markdown)
+
+
+def on_post_build(config: MkDocsConfig, **_: Any) -> None:
+    """Take out of the theme's script what it would load from other hosts (for features not used here)."""
+    for script in Path(config.site_dir).glob("assets/javascripts/**/*.js"):
+        text = script.read_text(encoding="utf-8")
+        changed = re.sub(r"\n?//# sourceMappingURL=.*", "", text)
+        changed = re.sub(r"https://(?:unpkg\.com|api\.github\.com)/", "/not-loaded/", changed)
+        if changed != text:
+            script.write_text(changed, encoding="utf-8")
+    for source_map in Path(config.site_dir).glob("assets/**/*.map"):
+        source_map.unlink()
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by its path; raise PluginError for what has no description."""
+    return {
+        "reference/commands.md": commands(),
+        "reference/settings.md": settings(SECTIONS),
+        "reference/stages.md": stages(),
+        "reference/tables.md": tables(),
+        "reference/release.md": release(),
+        "reference/exit-codes.md": exit_codes(),
+        **api(),
+    }
+
+
+# ---- commands --------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Return the page of all commands with all their options."""
+    found = dict(_commands(cli))
+    _same(
+        {
+            f"{path} {parameter.name}"
+            for path, command in found.items()
+            for parameter in command.params
+            if isinstance(parameter, click.Argument)
+        },
+        MEANINGS["arguments"],
+        "an argument",
+    )
+    common = {parameter.name for parameter in cli.params} - {"version"}
+    lines = [
+        "# Commands",
+        "",
+        "`egost` without a command, and every command with `--help`, prints this as well.",
+        "",
+        "## Options of every command { #common }",
+        "",
+        "They may stand before or after the command's name.",
+        "",
+        *_options("egost", cli.params),
+        "",
+    ]
+    for path, command in found.items():
+        lines += [f"## {path} {{ #{_anchor(path)} }}", "", *_command(path, command, common), ""]
+    return "\n".join(lines)
+
+
+def _commands(group: click.Group, path: str = "egost") -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.commands[name]
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _command(path: str, command: click.Command, common: Collection[str | None]) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    yield f"    {' '.join([path, *command.collect_usage_pieces(context)])}"
+    yield ""
+    yield _described(inspect.cleandoc(command.help or ""), path)
+    yield ""
+    run = [stage.name for stage in STAGES if f"egost {stage.command}" == path]
+    if run:
+        names = ", ".join(f"[{name}](stages.md#{name})" for name in run)
+        yield f"Runs the stages {names}."
+        yield ""
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    if arguments:
+        yield from _table(
+            ("argument", "required", "meaning"),
+            (
+                (
+                    f"`{one.make_metavar(context)}`",
+                    "yes" if one.required else "no",
+                    MEANINGS["arguments"][f"{path} {one.name}"],
+                )
+                for one in arguments
+            ),
+        )
+        yield ""
+    own = [one for one in command.params if one.name not in common]
+    yield from _options(path, own)
+    if any(one.name in common for one in command.params):
+        yield ""
+        yield "Also takes the [options of every command](#common)."
+
+
+def _options(path: str, parameters: Iterable[click.Parameter]) -> list[str]:
+    options = [one for one in parameters if isinstance(one, click.Option)]
+    return _table(
+        ("option", "value", "default", "meaning"),
+        (
+            (
+                " ".join(f"`{name}`" for name in one.opts),
+                _value(one),
+                _default(one),
+                _described(one.help or "", f"{path} {one.opts[0]}"),
+            )
+            for one in options
+        ),
+    )
+
+
+def _value(option: click.Option) -> str:
+    if option.is_flag:
+        return "flag"
+    text = option.metavar or option.type.name
+    return f"`{text}`, repeatable" if option.multiple else f"`{text}`"
+
+
+def _default(option: click.Option) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    if option.is_flag or option.multiple or not isinstance(option.default, str | int | float):
+        return ""
+    return f"`{option.default}`"
+
+
+# ---- settings --------------------------------------------------------------------------------------
+
+
+def settings(sections: Mapping[str, type[Settings]]) -> str:
+    """Return the page of all settings; raise PluginError for one without a description."""
+    lines = [
+        "# Settings",
+        "",
+        "The settings of a workspace are in its `egost.toml`, one section each; `egost init` writes the file with",
+        "every setting, commented out at its default. `--set section.name=value` overrides one for a single run.",
+        "",
+        "*Redoes* names the stages whose finished units are computed again when the setting changes. A setting that",
+        "redoes nothing controls how work is done, not its result (workers, prices, limits), or is used at export.",
+        "",
+    ]
+    for section, kind in sections.items():
+        users = [stage.name for stage in STAGES if stage.settings is kind]
+        lines += [f"## [{section}] {{ #{section} }}", "", _described(_doc(kind), section), ""]
+        if users:
+            names = ", ".join(f"[{name}](stages.md#{name})" for name in users)
+            lines += [f"Used by the stage{'s' * (len(users) > 1)} {names}.", ""]
+        lines += _table(
+            ("setting", "type", "default", "bounds", "meaning", "redoes"),
+            (_setting(section, name, info, users) for name, info in kind.model_fields.items()),
+        )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _setting(section: str, name: str, info: FieldInfo, users: Iterable[str]) -> tuple[str, ...]:
+    default = info.get_default(call_default_factory=True)
+    redone = "nothing" if info.exclude else ", ".join(users)
+    return (
+        f'`{name}`<a id="{section}.{name}"></a>',
+        _kind(info.annotation),
+        "not set" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`",
+        _bounds(info),
+        _sentence(_described(info.description or "", f"{section}.{name}")),
+        redone or "nothing",
+    )
+
+
+_PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false"}
+
+
+def _kind(annotation: Any) -> str:
+    """Return a setting's type in words."""
+    options = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return _one_of(annotation)
+    if typing.get_origin(annotation) is list:
+        return f"list of {_kind(options[0])}"
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        return " or ".join(_kind(option) for option in options if option is not types.NoneType)
+    return _PLAIN[annotation]
+
+
+def _one_of(annotation: Any) -> str:
+    return "one of " + ", ".join(f"`{json.dumps(value)}`" for value in typing.get_args(annotation))
+
+
+def _bounds(info: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = []
+    for one in info.metadata:
+        found += [
+            f"{sign} {getattr(one, name):g}" for name, sign in signs.items() if hasattr(one, name)
+        ]
+        if isinstance(one, annotated_types.MinLen):
+            found.append(f"at least {one.min_length} characters")
+        if isinstance(one, annotated_types.MaxLen):
+            found.append(f"at most {one.max_length} characters")
+        if getattr(one, "pattern", None):
+            found.append(f"matches `{one.pattern}`")
+    return ", ".join(found)
+
+
+# ---- stages and tables -----------------------------------------------------------------------------
+
+
+def stages() -> str:
+    """Return the page of all stages."""
+    lines = [
+        "# Stages",
+        "",
+        "In the order in which they run. A stage is a function from rows to rows; the",
+        "[architecture page](../architecture.md) explains units, keys and what people have judged.",
+        "",
+        *_stages_in_order(),
+        "",
+    ]
+    for stage in STAGES:
+        lines += [f"## {stage.name} {{ #{stage.name} }}", ""]
+        lines += [_sentence(_described(stage.does, f"stage {stage.name}")), ""]
+        lines += [*_table(("property", "value"), _stage(stage)), ""]
+    return "\n".join(lines)
+
+
+def _stages_in_order(folder: str = "") -> list[str]:
+    rows = (
+        (
+            f"[{stage.name}]({folder}stages.md#{stage.name})",
+            f"`egost {stage.command}`",
+            _unit(stage),
+            _linked(stage.reads, folder),
+            _linked(stage.writes, folder),
+        )
+        for stage in STAGES
+    )
+    return _table(("stage", "command", "a unit is", "reads", "writes"), rows)
+
+
+def _stage(stage: Stage) -> Iterator[tuple[str, str]]:
+    section = stage.section or stage.name
+    assert isinstance(stage.run, LazyFunction)
+    yield "command", f"[`egost {stage.command}`](commands.md#egost-{stage.command})"
+    yield "a unit is", _unit(stage)
+    yield "reads", _linked(stage.reads)
+    yield "writes", _linked(stage.writes)
+    kept = [kind for kind in stage.remembers if kind.table in TABLES]
+    if kept:
+        yield "sees again what it wrote or people judged before", _linked(kept)
+    yield "settings", f"[`[{section}]`](settings.md#{section})"
+    yield "function", f"`{stage.run.module}.{stage.run.name}`"
+    yield "version (in the key)", str(stage.version)
+    if stage.depends:
+        yield "also in the key", "templates and words in use, or other files that it reads"
+    for kind, names in stage.key_fields.items():
+        shown = ", ".join(f"`{name}`" for name in sorted(names))
+        yield f"columns of `{kind.table}` in the key", shown
+    if stage.redo:
+        yield "replaces what people have judged only with", f"`{stage.redo}`"
+
+
+def _unit(stage: Stage) -> str:
+    return f"one row of `{stage.per.table}`" if stage.per else "all rows together"
+
+
+def _linked(kinds: Iterable[type[Row]], folder: str = "") -> str:
+    return ", ".join(f"[{kind.table}]({folder}tables.md#{kind.table})" for kind in kinds)
+
+
+def tables() -> str:
+    """Return the page of all tables of a workspace."""
+    lines = [
+        "# Tables",
+        "",
+        "A workspace holds these as Parquet files, `tables/NAME.parquet`, rebuilt from `done.sqlite` after every command.",
+        "Times that end in `_us` are integer microseconds: of video time, unless the meaning says otherwise. Angles are degrees, positive to the left.",
+        "",
+    ]
+    written = {kind.table for stage in STAGES for kind in stage.writes} | {Rejection.table}
+    _same(TABLES.keys() - written, MEANINGS["outside"], "a table that no stage writes,")
+    for name, kind in TABLES.items():
+        lines += [f"## {name} {{ #{name} }}", "", _described(_doc(kind), name), ""]
+        lines += [*_facts(name, kind), "", *_columns(kind), ""]
+    lines += ["## Steps { #steps }", "", "The elements of the column `steps`.", "", *_columns(Step)]
+    return "\n".join(lines)
+
+
+def _facts(name: str, kind: type[Row]) -> Iterator[str]:
+    def links(found: Iterable[Stage]) -> str:
+        return ", ".join(f"[{stage.name}](stages.md#{stage.name})" for stage in found)
+
+    writers = links(stage for stage in STAGES if kind in stage.writes)
+    readers = links(stage for stage in STAGES if kind in stage.reads)
+    every = "any stage" if kind is Rejection else ""
+    yield f"- Written by: {writers or every or MEANINGS['outside'][name]}"
+    if readers:
+        yield f"- Read by: {readers}"
+    yield f"- Key: {', '.join(f'`{column}`' for column in kind.key)}"
+
+
+def _columns(kind: type[Record]) -> list[str]:
+    from pipeline.engine.arrow import arrow_schema  # imports Arrow
+
+    meanings = meanings_of(kind)
+    fields = kind.model_fields
+    return _table(
+        ("column", "type", "may be empty", "meaning"),
+        (
+            (
+                f"`{field.name}`",
+                _column_type(str(field.type), fields[field.name].annotation),
+                "yes" if field.nullable else "",
+                meanings[field.name] + _values(fields[field.name].annotation),
+            )
+            for field in arrow_schema(kind)
+        ),
+    )
+
+
+def meanings_of(kind: type[Record]) -> dict[str, str]:
+    """Return what each column of a row type means; raise PluginError if one has no meaning."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        declared = {name for name in inspect.get_annotations(one) if name in kind.model_fields}
+        if declared:
+            known = MEANINGS["columns"].get(one.__name__, {})
+            _same(declared, known, f"a column of {one.__name__}")
+            found |= known
+    return found
+
+
+def _column_type(arrow: str, annotation: Any) -> str:
+    if "struct" in arrow:
+        return "list of [steps](tables.md#steps)"
+    inner = re.fullmatch(r"list<\w+: (\w+)(?: not null)?>", arrow)
+    return f"list of {inner[1]}" if inner else arrow
+
+
+def _values(annotation: Any) -> str:
+    """Return the values that a column may have, if they are few and named."""
+    options = [annotation, *typing.get_args(annotation)]
+    found = next((one for one in options if typing.get_origin(one) is Literal), None)
+    if not found:
+        return ""
+    return " Values: " + ", ".join(f"`{value}`" for value in typing.get_args(found)) + "."
+
+
+# ---- releases --------------------------------------------------------------------------------------
+
+
+def release() -> str:
+    """Return the data dictionary of a release."""
+
+    def dictionary(name: str, header: str) -> list[str]:
+        return _table(
+            (header, "meaning"), ((f"`{one}`", text) for one, text in MEANINGS[name].items())
+        )
+
+    return "\n".join(
+        [
+            "# Release",
+            "",
+            "`egost export VERSION` writes the folder `releases/vVERSION`, which never changes again.",
+            "",
+            "## Files { #files }",
+            "",
+            *dictionary("release_files", "file"),
+            "",
+            "Each split is a file `SPLIT-00000-of-00001.parquet`, or several of 100,000 rows each.",
+            "",
+            "## Questions: `data/`, `mcq/`, `with_frames/` { #questions }",
+            "",
+            _doc(QuestionRow),
+            "",
+            *_columns(QuestionRow),
+            "",
+            "`with_frames/` has one column more:",
+            "",
+            *dictionary("with_frames", "column"),
+            "",
+            "## Evidence: `evidence/` { #evidence }",
+            "",
+            _doc(Evidence),
+            "",
+            *_columns(Evidence),
+            "",
+            "## manifest.json { #manifest }",
+            "",
+            *dictionary("manifest", "key"),
+            "",
+            "## adapters/ego_st/\\*.json { #ego_st }",
+            "",
+            *dictionary("ego_st", "key"),
+            "",
+            "## adapters/vlmevalkit/\\*.tsv { #vlmevalkit }",
+            "",
+            *dictionary("vlmevalkit", "column"),
+            "",
+        ]
+    )
+
+
+# ---- exit codes ------------------------------------------------------------------------------------
+
+
+def exit_codes() -> str:
+    """Return the page of all exit codes."""
+    meanings = {int(code): text for code, text in MEANINGS["exit_codes"].items()}
+    _same(codes(), meanings, "an exit code")
+    rows = ((f"`{code}`", text) for code, text in sorted(meanings.items()))
+    return "\n".join(
+        [
+            "# Exit codes",
+            "",
+            *_table(("code", "meaning"), rows),
+            "",
+            "Messages of codes 2 and 3 have the form",
+            "",
+            "    error: WHERE: WHAT",
+            "      fix: WHAT TO DO",
+            "",
+        ]
+    )
+
+
+def codes() -> set[int]:
+    """Return every exit code that the code names, and 1, which is Python's own for a traceback."""
+    found = {
+        one.exit_code
+        for one in vars(errors).values()
+        if isinstance(one, type) and issubclass(one, errors.UserError)
+    }
+    for node in ast.walk(ast.parse(inspect.getsource(console.exit_code))):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant):
+            found.add(node.value.value)
+    return found | {1}
+
+
+# ---- API -------------------------------------------------------------------------------------------
+
+
+def api() -> dict[str, str]:
+    """Return a page for each package, with all its modules, for mkdocstrings to fill."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "pipeline").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if path.stem not in _HIDDEN | {"__init__"}:
+            package = name.split(".")[1]
+            found.setdefault(package, []).append(name)
+    made = {}
+    for package, modules in found.items():
+        heading = f"pipeline.{package}" if len(modules) > 1 else modules[0]
+        text = [f"# {heading}", ""]
+        if len(modules) > 1:
+            text += [_package_doc(package), ""]
+        text += [f"::: {module}\n" for module in modules]
+        made[f"api/{package}.md"] = "\n".join(text)
+    rows = ((f"[pipeline.{package}]({package}.md)", _package_doc(package)) for package in found)
+    made["api/index.md"] = "\n".join(
+        [
+            "# API",
+            "",
+            "Every module, by package. [Architecture](../architecture.md) shows which package may import which.",
+            "",
+            *_table(("package", "owns"), rows),
+        ]
+    )
+    return made
+
+
+def _package_doc(package: str) -> str:
+    folder = ROOT / "pipeline" / package
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return _described(text.split("\n\n")[0].replace("\n", " "), f"pipeline.{package}")
+
+
+# ---- filled into written pages ---------------------------------------------------------------------
+
+
+def _flow() -> str:
+    return "\n".join(_stages_in_order("reference/"))
+
+
+def _levels() -> str:
+    """Return the package levels as tests/test_architecture.py has them, the lowest first."""
+    text = (ROOT / "tests" / "test_architecture.py").read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "LEVELS":
+            levels: tuple[str, ...] = ast.literal_eval(node.value)
+            break
+    else:
+        raise PluginError("tests/test_architecture.py has no LEVELS")
+    rows = []
+    for number, names in enumerate(levels):
+        for name in names.split():
+            owns = "the rows and settings of every package" if "*" in name else _package_doc(name)
+            rows.append((str(number), f"`{name}`", owns))
+    return "\n".join(_table(("level", "package", "owns"), rows))
+
+
+_FILLED: dict[str, Callable[[], str]] = {"stages": _flow, "levels": _levels}
+
+
+# ---- text ------------------------------------------------------------------------------------------
+
+
+def _doc(kind: type) -> str:
+    """Return a class's own docstring (a subclass must not show that of its parent)."""
+    return inspect.cleandoc(kind.__doc__ or "") if "__doc__" in vars(kind) else ""
+
+
+def _described(text: str, what: str) -> str:
+    if not text.strip():
+        raise PluginError(f"{what} has no description")
+    return text
+
+
+def _same(there: Collection[Any], described: Collection[Any], what: str) -> None:
+    """Raise PluginError unless exactly the things that are there are described."""
+    missing, stale = set(there) - set(described), set(described) - set(there)
+    if missing:
+        raise PluginError(f"{what} has no description in docs/meanings.toml: {sorted(missing)}")
+    if stale:
+        raise PluginError(
+            f"docs/meanings.toml describes {what} that does not exist: {sorted(stale)}"
+        )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _anchor(path: str) -> str:
+    return path.replace(" ", "-")
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    lines = [[*header], *([*row] for row in rows)]
+    if len(lines) == 1:
+        return []
+    lines.insert(1, ["---"] * len(lines[0]))
+    return [f"| {' | '.join(_cell(text) for text in line)} |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "&#124;")
