@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 import re
+import shutil
 import tomllib
 import types
 import typing
@@ -70,15 +71,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
-    """Take out of the theme's script what it would load from other hosts (for features not used here)."""
-    for script in Path(config.site_dir).glob("assets/javascripts/**/*.js"):
-        text = script.read_text(encoding="utf-8")
-        changed = re.sub(r"\n?//# sourceMappingURL=.*", "", text)
-        changed = re.sub(r"https://(?:unpkg\.com|api\.github\.com)/", "/not-loaded/", changed)
-        if changed != text:
-            script.write_text(changed, encoding="utf-8")
+    """Take out what the theme's scripts would load from other hosts, for features that are not used here.
+
+    Diagrams, figures of a repository, and the stemmers of other languages than English.
+    """
+    scripts = Path(config.site_dir) / "assets" / "javascripts"
+    shutil.rmtree(scripts / "lunr")
     for source_map in Path(config.site_dir).glob("assets/**/*.map"):
         source_map.unlink()
+    for script in scripts.rglob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        text = re.sub(r"\n?//# sourceMappingURL=.*", "", text)
+        parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)  # comments name licences: they stay
+        parts[::2] = (
+            re.sub(r"https?://(?!www\.w3\.org/)", "/not-loaded/", one) for one in parts[::2]
+        )
+        script.write_text("".join(parts), encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
@@ -118,7 +126,7 @@ def commands() -> str:
         "",
         "## Options of every command { #common }",
         "",
-        "They may stand before or after the command's name.",
+        "`--version` is for `egost` alone; the others may be given before or after the command's name.",
         "",
         *_options("egost", cli.params),
         "",
@@ -379,13 +387,13 @@ def _columns(kind: type[Record]) -> list[str]:
     meanings = meanings_of(kind)
     fields = kind.model_fields
     return _table(
-        ("column", "type", "may be empty", "meaning"),
+        ("column", "type", "nullable", "meaning"),
         (
             (
                 f"`{field.name}`",
                 _column_type(str(field.type), fields[field.name].annotation),
                 "yes" if field.nullable else "",
-                meanings[field.name] + _values(fields[field.name].annotation),
+                _with_values(meanings[field.name], fields[field.name].annotation),
             )
             for field in arrow_schema(kind)
         ),
@@ -411,13 +419,14 @@ def _column_type(arrow: str, annotation: Any) -> str:
     return f"list of {inner[1]}" if inner else arrow
 
 
-def _values(annotation: Any) -> str:
-    """Return the values that a column may have, if they are few and named."""
+def _with_values(meaning: str, annotation: Any) -> str:
+    """Return a column's meaning, with the values that it may have unless the meaning names them all."""
     options = [annotation, *typing.get_args(annotation)]
-    found = next((one for one in options if typing.get_origin(one) is Literal), None)
-    if not found:
-        return ""
-    return " Values: " + ", ".join(f"`{value}`" for value in typing.get_args(found)) + "."
+    kind = next((one for one in options if typing.get_origin(one) is Literal), None)
+    named = [f"`{value}`" for value in typing.get_args(kind)]
+    if all(value in meaning for value in named):
+        return meaning
+    return f"{meaning} Values: {', '.join(named)}."
 
 
 # ---- releases --------------------------------------------------------------------------------------
@@ -528,7 +537,7 @@ def api() -> dict[str, str]:
         text = [f"# {heading}", ""]
         if len(modules) > 1:
             text += [_package_doc(package), ""]
-        text += [f"::: {module}\n" for module in modules]
+        text += [_module(module) for module in modules]
         made[f"api/{package}.md"] = "\n".join(text)
     rows = ((f"[pipeline.{package}]({package}.md)", _package_doc(package)) for package in found)
     made["api/index.md"] = "\n".join(
@@ -541,6 +550,13 @@ def api() -> dict[str, str]:
         ]
     )
     return made
+
+
+def _module(name: str) -> str:
+    """Return what has mkdocstrings show a module; of rows and settings the fields are the interface."""
+    fields = name.endswith((".rows", ".settings"))
+    options = "    options:\n      show_if_no_docstring: true\n" if fields else ""
+    return f"::: {name}\n{options}"
 
 
 def _package_doc(package: str) -> str:
