@@ -38,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 MEANINGS: dict[str, Any] = tomllib.loads(
     (ROOT / "docs" / "meanings.toml").read_text(encoding="utf-8")
 )
+_REMOTE = r"https?://(?!www\.w3\.org/)"  # all but the names of XML namespaces
 _HIDDEN = {"__main__"}  # modules without an interface
 
 
@@ -75,18 +76,17 @@ def on_post_build(config: MkDocsConfig, **_: Any) -> None:
 
     Diagrams, figures of a repository, and the stemmers of other languages than English.
     """
-    scripts = Path(config.site_dir) / "assets" / "javascripts"
-    shutil.rmtree(scripts / "lunr")
-    for source_map in Path(config.site_dir).glob("assets/**/*.map"):
-        source_map.unlink()
-    for script in scripts.rglob("*.js"):
-        text = script.read_text(encoding="utf-8")
-        text = re.sub(r"\n?//# sourceMappingURL=.*", "", text)
-        parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)  # comments name licences: they stay
-        parts[::2] = (
-            re.sub(r"https?://(?!www\.w3\.org/)", "/not-loaded/", one) for one in parts[::2]
-        )
-        script.write_text("".join(parts), encoding="utf-8")
+    assets = Path(config.site_dir) / "assets"
+    shutil.rmtree(assets / "javascripts" / "lunr")
+    for path in assets.rglob("*"):
+        if path.suffix == ".map":
+            path.unlink()
+        if path.suffix in (".js", ".css"):
+            text = re.sub(r"\n?/[/*]# sourceMappingURL=.*", "", path.read_text(encoding="utf-8"))
+            parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)  # comments name licences
+            if path.suffix == ".js":
+                parts[::2] = (re.sub(_REMOTE, "/not-loaded/", part) for part in parts[::2])
+            path.write_text("".join(parts), encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
