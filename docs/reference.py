@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import annotated_types
 import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -276,9 +275,9 @@ def _bounds(info: FieldInfo) -> str:
         found += [
             f"{sign} {getattr(one, name):g}" for name, sign in signs.items() if hasattr(one, name)
         ]
-        if isinstance(one, annotated_types.MinLen):
+        if hasattr(one, "min_length"):
             found.append(f"at least {one.min_length} characters")
-        if isinstance(one, annotated_types.MaxLen):
+        if hasattr(one, "max_length"):
             found.append(f"at most {one.max_length} characters")
         if getattr(one, "pattern", None):
             found.append(f"matches `{one.pattern}`")

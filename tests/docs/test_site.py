@@ -280,6 +280,7 @@ def test_every_generated_part_of_the_architecture_is_filled(site: Path) -> None:
         assert f'"reference/stages.html#{stage.name}"' in text
     for package in (path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")):
         assert f"<code>{package}</code>" in text, package
+        assert f"<code>pipeline/{package}/" in text, package  # where a change belongs
 
 
 # ---- the data dictionary against a real release ----------------------------------------------------
