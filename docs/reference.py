@@ -153,7 +153,7 @@ def _command(path: str, command: click.Command, common: Collection[str | None]) 
     run = [stage.name for stage in STAGES if f"egost {stage.command}" == path]
     if run:
         names = ", ".join(f"[{name}](stages.md#{name})" for name in run)
-        yield f"Runs the stages {names}."
+        yield f"Runs the stage{'s' * (len(run) > 1)} {names}."
         yield ""
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
     if arguments:
@@ -229,7 +229,7 @@ def settings(sections: Mapping[str, type[Settings]]) -> str:
             names = ", ".join(f"[{name}](stages.md#{name})" for name in users)
             lines += [f"Used by the stage{'s' * (len(users) > 1)} {names}.", ""]
         lines += _table(
-            ("setting", "type", "default", "bounds", "meaning", "redoes"),
+            ("setting", "type", "default", "meaning", "redoes"),
             (_setting(section, name, info, users) for name, info in kind.model_fields.items()),
         )
         lines.append("")
@@ -241,9 +241,8 @@ def _setting(section: str, name: str, info: FieldInfo, users: Iterable[str]) -> 
     redone = "nothing" if info.exclude else ", ".join(users)
     return (
         f'`{name}`<a id="{section}.{name}"></a>',
-        _kind(info.annotation),
+        ", ".join(filter(None, (_kind(info.annotation), *_bounds(info)))),
         "not set" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`",
-        _bounds(info),
         _sentence(_described(info.description or "", f"{section}.{name}")),
         redone or "nothing",
     )
@@ -258,7 +257,8 @@ def _kind(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return _one_of(annotation)
     if typing.get_origin(annotation) is list:
-        return f"list of {_kind(options[0])}"
+        inner = _kind(options[0])
+        return f"list, each {inner}" if inner.startswith("one of") else f"list of {inner}"
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return " or ".join(_kind(option) for option in options if option is not types.NoneType)
     return _PLAIN[annotation]
@@ -268,20 +268,25 @@ def _one_of(annotation: Any) -> str:
     return "one of " + ", ".join(f"`{json.dumps(value)}`" for value in typing.get_args(annotation))
 
 
-def _bounds(info: FieldInfo) -> str:
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    found = []
-    for one in info.metadata:
-        found += [
-            f"{sign} {getattr(one, name):g}" for name, sign in signs.items() if hasattr(one, name)
-        ]
-        if hasattr(one, "min_length"):
-            found.append(f"at least {one.min_length} characters")
-        if hasattr(one, "max_length"):
-            found.append(f"at most {one.max_length} characters")
-        if getattr(one, "pattern", None):
-            found.append(f"matches `{one.pattern}`")
-    return ", ".join(found)
+def _bounds(info: FieldInfo) -> Iterator[str]:
+    found = {
+        name: getattr(one, name)
+        for one in info.metadata
+        for name in ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
+        if getattr(one, name, None) is not None
+    }
+    if {"ge", "le"} <= found.keys():
+        yield f"{found.pop('ge'):g} to {found.pop('le'):g}"
+    words = {
+        "ge": "at least {:g}",
+        "gt": "more than {:g}",
+        "le": "at most {:g}",
+        "lt": "less than {:g}",
+        "min_length": "at least {} characters",
+        "max_length": "at most {} characters",
+        "pattern": "matches `{}`",
+    }
+    yield from (words[name].format(value) for name, value in found.items())
 
 
 # ---- stages and tables -----------------------------------------------------------------------------
@@ -376,7 +381,7 @@ def _facts(name: str, kind: type[Row]) -> Iterator[str]:
     every = "any stage" if kind is Rejection else ""
     yield f"- Written by: {writers or every or MEANINGS['outside'][name]}"
     if readers:
-        yield f"- Read by: {readers}"
+        yield f"- Read by the stages: {readers}"
     yield f"- Key: {', '.join(f'`{column}`' for column in kind.key)}"
 
 
