@@ -86,7 +86,7 @@ def review_status(context: click.Context) -> None:
         differing = people.differing(workspace)
         advice = people.advice(workspace)
     for name in sorted({*found.annotators, *found.people}):
-        excluded = "; excluded, these verdicts don't count" if name in found.set_aside else ""
+        excluded = "; excluded, these verdicts don't count" if name in found.excluded else ""
         not_pulled = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
         click.echo(f"{name}: {found.people.get(name, not_pulled)}{excluded}")
     for category, agreement in found.agreement.items():
