@@ -89,7 +89,7 @@ def test_a_person_answers_an_item(
     audit.push(client, seen, settings, MediaAccess(Form(160)), server_place)
 
     page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
-    page.get_by_text("none is right").wait_for()
+    page.get_by_text("none of these is right").wait_for()
     pictures_and_clip(page, FRAMES)
     all_in_view(page)
     assert page.title() == "Label Studio"

@@ -161,8 +161,8 @@ def test_a_config_without_a_choice_is_refused(monkeypatch, tmp_path):
 
 def test_a_description_that_both_have_is_not_shown_beside(job: Job):
     job.adjudicate(job.pulled())
-    assert "there: " not in job.newest["beside"]
-    assert "back: " not in job.newest["beside"]
+    assert "forward: " not in job.newest["beside"]
+    assert "reverse: " not in job.newest["beside"]
     job.client.answer(
         1,
         [
@@ -174,4 +174,4 @@ def test_a_description_that_both_have_is_not_shown_beside(job: Job):
     )
     job.adjudicate(job.pulled())
     beside = job.newest["beside"]
-    assert (beside.count("there: "), beside.count("back: ")) == (2, 0)
+    assert (beside.count("forward: "), beside.count("reverse: ")) == (2, 0)

@@ -272,7 +272,7 @@ def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_
         assert "1 new pairs of names" in people.pull(space).advice[0]
         assert people.pull(space).advice == ()
         (differ,) = [one for one in space.store.rows(Finding) if one.kind == DIFFER]
-        assert differ.message == "people differ on: route, landmark"
+        assert differ.message == "people disagree on: route, landmark"
         path = desk.root / "vocabulary.csv"
         path.write_text(path.read_text().replace("# ", ""))
         people.pull(space)
@@ -302,8 +302,8 @@ def test_two_pulls_at_once_are_told_apart(desk: Desk):
 
 def test_a_push_of_nothing_says_why(desk: Desk, capsys: pytest.CaptureFixture[str]):
     assert exit_code(cli, ["-w", str(desk.root), "audit", "push"]) == 0
-    assert "audit push: there is no verified multiple-choice item" in capsys.readouterr().out
+    assert "audit push: there are no verified multiple-choice items" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(desk.root), "review", "adjudicate"]) == 0
-    assert "no clip on which people differ" in capsys.readouterr().out
+    assert "people disagree on no clip" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(desk.root), "review", "push"]) == 0
-    assert "there is no" not in capsys.readouterr().out
+    assert "there are no" not in capsys.readouterr().out

@@ -17,7 +17,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review import review, routepage
-from pipeline.review.agreement import short_of_people
+from pipeline.review.agreement import too_few_people
 from pipeline.review.rows import UNREADABLE, Answer, Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verdicts import SCRIPTED
@@ -299,7 +299,7 @@ def test_two_must_agree_by_category(folder):
     assert verified(clip(), [told], both[:1], folder, agree=2) == []
     made, doubt = verified(clip(), [told], both, folder, agree=2)
     assert made.verified_categories == ["direction", "action"]
-    assert doubt.message == "people differ on: route, landmark"
+    assert doubt.message == "people disagree on: route, landmark"
 
 
 def test_a_config_without_a_control_is_refused(monkeypatch, tmp_path):
@@ -506,7 +506,7 @@ def test_whoever_sees_no_planted_error_is_set_aside_and_the_clips_go_out_again(f
         client.answer(number, result(verdict="accept"), email="hasty@example.org")
     found = [one.verdict for one in pull(client, folder)]
     told = review.status(client, settings, folder, found)
-    assert told.set_aside == set(told.people)
+    assert told.excluded == set(told.people)
     judged = with_rows(seen, verdicts=found)
     assert list(review.run(judged, settings, folder)) == []
     assert review.push(client, judged, settings, folder).reopened == 6
@@ -531,7 +531,7 @@ def test_gold_clips_go_to_everybody_and_verify_nothing(folder, tmp_path):
     assert found.verdict.kind == "gold"
     told = review.status(client, settings, folder, [found.verdict])
     ((name, one),) = told.people.items()
-    assert (one.gold, one.right, told.set_aside) == (1, 0, {name})
+    assert (one.gold, one.right, told.excluded) == (1, 0, {name})
     judged = with_rows(seen, verdicts=[found.verdict])
     assert list(review.run(judged, settings, folder)) == []
 
@@ -577,9 +577,9 @@ def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
 
 
 def test_whoever_works_alone_is_told_how():
-    told = short_of_people([verdict("accept"), verdict("skip", who="b")], 2)
+    told = too_few_people([verdict("accept"), verdict("skip", who="b")], 2)
     assert "set review.agree = 1 and review.overlap = 1" in str(told)
-    assert short_of_people([], 2) is None
+    assert too_few_people([], 2) is None
     both = [verdict("accept"), verdict("accept", who="b")]
-    assert short_of_people(both, 2) is None
-    assert short_of_people(both[:1], 1) is None
+    assert too_few_people(both, 2) is None
+    assert too_few_people(both[:1], 1) is None

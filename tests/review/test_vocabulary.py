@@ -58,8 +58,12 @@ def test_words_that_differ_at_the_same_step_are_proposed_until_they_are_known(tm
     [
         (["thing,a,b"], ":2", "expected landmark or action"),
         (["landmark,a"], ":2", "two texts"),
-        (["landmark,a,b", "", "landmark,A.,c"], ":4", "another name further up"),
-        (["landmark,a,b", "landmark,b,c"], "", "is a name and has another name itself"),
+        (["landmark,a,b", "", "landmark,A.,c"], ":4", "an earlier line gives 'a' another name"),
+        (
+            ["landmark,a,b", "landmark,b,c"],
+            "",
+            "is used as a canonical name, but has another name itself",
+        ),
     ],
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, lines, where, what):
@@ -107,5 +111,7 @@ def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_a
 
 def test_a_workspaces_name_that_has_another_name_in_the_package_is_told(folder: WorkspaceFolder):
     vocabulary_path(folder, "").write_text("kind,said,name\nlandmark,the settee,the sofa\n")
-    with pytest.raises(UserError, match="'the sofa' is a name and has another name itself"):
+    with pytest.raises(
+        UserError, match="'the sofa' is used as a canonical name, but has another name itself"
+    ):
         vocabulary_of(folder, "")
