@@ -25,10 +25,8 @@ from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
 
 _CHUNK, _AHEAD = 50, 30  # pages per batch (0.4 MB), and how many batches may wait for the server
-_MIN_BATCHES, _WAIT_S = (
-    4,
-    0.1,
-)  # a request takes 0.1 s whatever its size: fewer batches wait for more
+# A request takes 0.1 s whatever its size, so fewer than _MIN_BATCHES wait that long for more.
+_MIN_BATCHES, _WAIT_S = 4, 0.1
 
 # Files can be uploaded only to a project whose pages show a single field; this one never has a task.
 _UPLOADS = "egost media"

@@ -30,13 +30,13 @@ class Synonyms:
     """Two names that people gave to the same step, and how often."""
 
     kind: str
-    said: str
+    wording: str
     name: str
     times: int
 
     def __str__(self) -> str:
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow((self.kind, self.said, self.name))
+        csv.writer(line, lineterminator="").writerow((self.kind, self.wording, self.name))
         return line.getvalue()
 
 
@@ -59,8 +59,8 @@ def propose(path: Path, pairs: Iterable[Synonyms]) -> int:
     """Append pairs that the file doesn't contain in either order, commented out; return how many."""
     text = path.read_text(encoding="utf-8") if path.exists() else ",".join(_COLUMNS) + "\n"
     lines = csv.reader(line.lstrip("# ") for line in text.splitlines())
-    there = {(cells[0], frozenset(cells[1:])) for cells in lines if cells}
-    new = [one for one in pairs if (one.kind, frozenset((one.said, one.name))) not in there]
+    existing = {(cells[0], frozenset(cells[1:])) for cells in lines if cells}
+    new = [one for one in pairs if (one.kind, frozenset((one.wording, one.name))) not in existing]
     if new:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8", newline="") as file:
@@ -84,9 +84,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
                 continue
             if len(cells) != 3 or cells[0] not in _KINDS or not all(map(plain, cells)):
                 raise _mistake(path, number, f"expected {' or '.join(_KINDS)}, then two texts")
-            kind, said, name = cells[0], plain(cells[1]), plain(cells[2])
-            if found.setdefault((kind, said), name) != name:
-                raise _mistake(path, number, f"an earlier line gives {said!r} another name")
+            kind, wording, name = cells[0], plain(cells[1]), plain(cells[2])
+            if found.setdefault((kind, wording), name) != name:
+                raise _mistake(path, number, f"an earlier line gives {wording!r} another name")
     _check_one_level(path, found)
     return found
 

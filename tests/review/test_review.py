@@ -556,8 +556,8 @@ def test_a_clip_with_a_flawed_item_is_sent_once_more(pushed, folder):
 
 def test_every_image_of_the_guidelines_exists():
     guidelines = routepage.asset("annotations/guidelines.md")
-    named = re.findall(r"\]\((pictures/[^)]+)\)", guidelines.read_text(encoding="utf-8"))
-    there = sorted(path.name for path in (guidelines.parent / "pictures").iterdir())
+    named = re.findall(r"\]\((images/[^)]+)\)", guidelines.read_text(encoding="utf-8"))
+    there = sorted(path.name for path in (guidelines.parent / "images").iterdir())
     assert sorted(Path(name).name for name in named) == there
     assert len(there) >= 3
 
