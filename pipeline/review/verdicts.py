@@ -130,7 +130,7 @@ def _read(given: Mapping[str, str], data: Mapping[str, Any]) -> _Reading:
     if verdict not in ("accept", "corrected", "reject"):
         problem = "no verdict was chosen"
     elif verdict == "corrected" and not edited:
-        problem = "the verdict is corrected, but nothing was changed"
+        problem = 'the verdict is "corrected", but nothing was changed'
     if problem:
         return _Reading("skip", [UNREADABLE, *reasons], (), forward, back, problem)
     if verdict == "accept" and edited:
