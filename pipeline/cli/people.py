@@ -210,7 +210,7 @@ def _running(server: "Server") -> str:
 @common
 @click.pass_context
 def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
-    """Create an account for each NAME and print its log-in once.
+    """Create an account for each NAME and print its login once.
 
     NAME may be an e-mail address.
     """
