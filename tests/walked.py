@@ -1,4 +1,4 @@
-"""One made-up walk with real media: a short video, its keyframes, and the rows about it."""
+"""A synthetic walk with real media: a short video, its keyframes, and their rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SECONDS, FPS, WIDTH, HEIGHT = 3, 10, 320, 240
 
 
 def video_file(path: Path) -> Path:
-    """Write three seconds of a bar that moves to the right."""
+    """Write a three-second video of a bar that moves to the right."""
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -32,7 +32,7 @@ def video_file(path: Path) -> Path:
 
 
 def steps(*moves: str, landmark: str | None = None) -> tuple[Step, ...]:
-    """Return one step a move, spread evenly over the video; the landmark stands at the first."""
+    """Return one step per move, spread evenly over the video; the first one has the landmark."""
     length = SECONDS * 1_000_000 // len(moves)
     return tuple(
         Step.model_validate(
@@ -82,7 +82,7 @@ def rows(
     names: Sequence[str],
     frames: int = 8,
 ) -> Rows:
-    """Return what a push wants to see, with keyframes in the media folder."""
+    """Return the rows that a push reads, with keyframes in the media folder."""
     seen: dict[type[Row], list[Row]] = {kind: [] for kind in PUSH_READS}
     seen[Route] += drafts
     path = folder / "walk.mp4"

@@ -1,1 +1,1 @@
-"""The commands: parse, call, print one honest line."""
+"""The commands: each parses its arguments, calls the code that does the work, and prints a summary."""

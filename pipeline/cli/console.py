@@ -1,4 +1,4 @@
-"""What lies around every command: common options, how errors are told, exit codes."""
+"""What all commands share: common options, progress bars, error messages, exit codes."""
 
 import errno
 import sqlite3
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from pipeline.engine.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_SHUT = {errno.EACCES, errno.EPERM, errno.EROFS}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass
 class Options:
-    """What holds for every command: which workspace, which settings on top of its egost.toml."""
+    """The options common to all commands: the workspace, and settings that override its egost.toml."""
 
     workspace: Path = Path("workspace")
     overrides: list[str] = field(default_factory=list)
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit: 0 done, 1 our bug, 2 the user must act, 3 a gate, 130 interrupted."""
+    """Run a command line and exit: 0 done, 1 our bug, 2 the user must act, 3 gate not met, 130 interrupted."""
     warnings_to_stderr()
     sys.exit(exit_code(command, arguments))
 
 
 def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
-    """Run a command line and return what to exit with; what went wrong is told on stderr."""
+    """Run a command line and return its exit code; errors are printed to stderr."""
     try:
         command.main(args=arguments, prog_name="egost", standalone_mode=False)
     except UserError as error:
@@ -52,18 +52,17 @@ def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
         click.echo(str(UserError(path, error.format_message(), f"{path} --help")), err=True)
         return 2
     except KeyboardInterrupt:
-        click.echo("interrupted: what is done is kept; run the same command to go on", err=True)
+        click.echo("interrupted: finished work is kept; run the same command to continue", err=True)
         return 130
-    except (
-        SystemExit
-    ):  # click ends so when the reader of our output has gone: `egost show X | head`
+    except SystemExit:
+        # click raises this when our output's reader has closed the pipe: `egost show X | head`
         return 0
     except (OSError, sqlite3.DatabaseError) as error:
-        told = _disk_error(error)
-        if told is None:
+        disk_error = _disk_error(error)
+        if disk_error is None:
             raise
-        click.echo(str(told), err=True)
-        return told.exit_code
+        click.echo(str(disk_error), err=True)
+        return disk_error.exit_code
     return 0
 
 
@@ -72,30 +71,31 @@ def _disk_error(
 ) -> UserError | None:
     number = getattr(error, "errno", None)
     where = str(getattr(error, "filename", None) or where)
-    if number in _FULL or "disk is full" in str(error):
+    if number in _DISK_FULL or "disk is full" in str(error):
         return UserError(
             where,
-            "the disk is full, or a quota used up",
-            "make room and run again: what is done is kept",
+            "the disk is full, or a quota is used up",
+            "free some space and run again: finished work is kept",
         )
-    if number in _SHUT or "readonly database" in str(error):
-        return UserError(
-            where, "can't be written", "check the rights of this folder, or use another with -w"
-        )
-    if "disk I/O error" in str(
-        error
-    ):  # all that SQLite says of a file-size limit or a failing disk
+    if number in _NOT_WRITABLE or "readonly database" in str(error):
         return UserError(
             where,
-            "the disk refuses to write: a size limit, or a fault",
-            "look at the disk and its limits (ulimit -f), then run again: what is done is kept",
+            "can't be written",
+            "check the permissions of this folder, or choose another one with -w",
+        )
+    # SQLite reports a file-size limit and a failing disk in the same words.
+    if "disk I/O error" in str(error):
+        return UserError(
+            where,
+            "writing failed: a file-size limit or a disk error",
+            "check the disk and its limits (ulimit -f), then run again: finished work is kept",
         )
     if "malformed" in str(error) or "not a database" in str(error):
         return UserError(
             where,
-            "a database of it is damaged",
-            "move done.sqlite away and run again: it is made anew; llm.sqlite holds paid replies, so "
-            "bring that back from a copy",
+            "one of its databases is damaged",
+            "move done.sqlite away and run again to rebuild it; llm.sqlite holds replies that you "
+            "paid for, so restore it from a backup",
         )
     return None
 
@@ -110,7 +110,7 @@ def _keep_overrides(context: click.Context, _: click.Parameter, value: tuple[str
 
 
 def common(command: Command) -> Command:
-    """Add the options that every command takes, before or after its name."""
+    """Add the common options; they may be given before or after the command's name."""
     for option in (
         click.option(
             "-w",
@@ -119,7 +119,7 @@ def common(command: Command) -> Command:
             type=click.Path(path_type=Path, file_okay=False),
             callback=_keep_workspace,
             expose_value=False,
-            help="The workspace (default: workspace).",
+            help="The workspace folder (default: workspace).",
         ),
         click.option(
             "--set",
@@ -144,20 +144,34 @@ def opened(context: click.Context) -> "Iterator[Workspace]":
         with open_workspace(options.workspace, options.overrides) as workspace:
             yield workspace
     except sqlite3.DatabaseError as error:  # SQLite names no file
-        told = _disk_error(error, str(options.workspace))
-        if told is None:
+        disk_error = _disk_error(error, str(options.workspace))
+        if disk_error is None:
             raise
-        raise told from error
+        raise disk_error from error
 
 
-def tell(context: click.Context, workspace: "Workspace", lines: Iterable[object]) -> None:
-    """Print what a command does while it does it, and write it into the workspace's diary."""
+def print_and_log(context: click.Context, workspace: "Workspace", lines: Iterable[object]) -> None:
+    """Print each line as it comes, and append all of them to the workspace's runs.jsonl."""
     from pipeline.engine.folder import append_run
 
-    told: list[str] = []
+    printed: list[str] = []
     try:
         for line in lines:
-            told.append(str(line))
-            click.echo(told[-1])
+            printed.append(str(line))
+            click.echo(printed[-1])
     finally:
-        append_run(workspace.folder, {"command": context.command_path, "did": told})
+        append_run(workspace.folder, {"command": context.command_path, "did": printed})
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal; yield a function that sets it to `done` of `total`."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress

@@ -1,47 +1,32 @@
-"""The commands around people: the embedded Label Studio server, the review of routes in it, and the audit."""
+"""The commands that involve people: the embedded Label Studio server, review and audit."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import Options, common, opened, tell
+from pipeline.cli.console import Options, common, opened, print_and_log, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.engine.folder import WorkspaceFolder
     from pipeline.engine.workspace import Workspace
+    from pipeline.labelstudio.server import Server
     from pipeline.review.sending import Progress, Pushed
 
-_SYNONYMS = 5  # of the words that people differ on, the most frequent
-
-
-def add_people_commands(group: click.Group) -> None:
-    """Add them to the command line, in the order of the work."""
-    for command in (label_studio, review, audit):
-        group.add_command(command)
+_SYNONYMS = 5  # the most frequent ones are printed
 
 
 @click.group()
 def review() -> None:
-    """People correct routes in Label Studio."""
+    """Have people check and correct routes in Label Studio."""
 
 
 def _send(
     context: click.Context, name: str, send: "Callable[[Workspace, Progress], Pushed]", empty: str
 ) -> None:
-    """Push with a progress bar, and say what that did; `empty` says why there is nothing to send."""
-    from tqdm import tqdm
-
-    with (
-        opened(context) as workspace,
-        tqdm(desc="push", disable=not sys.stderr.isatty()) as bar,
-    ):
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    """Push with a progress bar and print what was sent; `empty` explains why nothing was."""
+    with opened(context) as workspace, progress_bar("push") as progress:
         pushed = send(workspace, progress)
         news = f"{pushed.new} new" if pushed.new else "nothing new"
         total = pushed.new + pushed.updated + pushed.reopened + pushed.kept
@@ -50,17 +35,17 @@ def _send(
             f"{pushed.kept} kept, {len(pushed.rejected)} rejected; {pushed.project_url}"
         )
         nothing = not total and not pushed.rejected
-        tell(context, workspace, [line, f"{name}: {empty}"] if nothing else [line])
+        print_and_log(context, workspace, [line, f"{name}: {empty}"] if nothing else [line])
 
 
 @review.command("push")
 @common
 @click.pass_context
 def review_push(context: click.Context) -> None:
-    """Send one task per clip, doubtful ones first; twice is once."""
+    """Send one task per clip, doubtful clips first. Idempotent."""
     from pipeline.review import people
 
-    empty = "there is no draft route to judge: egost frames, then egost generate-qa, make some"
+    empty = "there are no draft routes to review; run egost frames, then egost generate-qa"
     _send(context, "review push", people.push, empty)
 
 
@@ -68,30 +53,32 @@ def review_push(context: click.Context) -> None:
 @common
 @click.pass_context
 def review_adjudicate(context: click.Context) -> None:
-    """Send clips on which people differ to a third person, both versions side by side."""
+    """Send clips on which people disagree to a third person.
+
+    The page shows both versions side by side.
+    """
     from pipeline.review import people
 
-    empty = "there is no clip on which people differ"
-    _send(context, "review adjudicate", people.adjudicate, empty)
+    _send(context, "review adjudicate", people.adjudicate, "people disagree on no clip")
 
 
 @review.command("pull")
 @common
 @click.pass_context
 def review_pull(context: click.Context) -> None:
-    """Bring verdicts and corrected routes back, and renew the items that follow; twice is once."""
+    """Fetch verdicts and corrected routes, and update the items. Idempotent."""
     from pipeline.review import people
 
     with opened(context) as workspace:
         pulled = people.pull(workspace)
-        tell(context, workspace, [*pulled.stages, pulled, *pulled.advice])
+        print_and_log(context, workspace, [*pulled.stages, pulled, *pulled.advice])
 
 
 @review.command("status")
 @common
 @click.pass_context
 def review_status(context: click.Context) -> None:
-    """Tell how far the review is."""
+    """Show progress, agreement and each annotator's catch rate."""
     from pipeline.review import people
 
     with opened(context) as workspace:
@@ -99,36 +86,37 @@ def review_status(context: click.Context) -> None:
         differing = people.differing(workspace)
         advice = people.advice(workspace)
     for name in sorted({*found.annotators, *found.people}):
-        aside = ", set aside: these verdicts don't count" if name in found.set_aside else ""
-        unread = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
-        click.echo(f"{name}: {found.people.get(name, unread)}{aside}")
-    for category, one in found.agreement.items():
-        click.echo(f"agreement on {category}: {one}")
+        excluded = "; excluded, these verdicts don't count" if name in found.excluded else ""
+        not_pulled = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
+        click.echo(f"{name}: {found.people.get(name, not_pulled)}{excluded}")
+    for category, agreement in found.agreement.items():
+        click.echo(f"agreement on {category}: {agreement}")
     for pair in found.synonyms[:_SYNONYMS]:
-        click.echo(f"one thing or two? see vocabulary.csv: {pair}")
+        click.echo(f"possible synonyms (see vocabulary.csv): {pair}")
     for line in advice:
         click.echo(line)
     if found.hours_left is not None:
-        click.echo(f"about {found.hours_left:.1f} hours of work left")
+        click.echo(f"about {found.hours_left:.1f} hours of review left")
     click.echo(
         f"review status: {found.tasks} tasks: {found.done} done, {found.waiting} waiting, "
-        f"{found.skipped} skipped, {differing} clips differ (egost review adjudicate); {found.project_url}"
+        f"{found.skipped} skipped, {differing} clips in dispute (egost review adjudicate); "
+        f"{found.project_url}"
     )
 
 
 @click.group()
 def audit() -> None:
-    """People answer items without seeing the answer: how good is the benchmark?"""
+    """Have people answer items without seeing the answers."""
 
 
 @audit.command("push")
 @common
 @click.pass_context
 def audit_push(context: click.Context) -> None:
-    """Send a sample of verified items, answers hidden; twice is once."""
+    """Send a sample of verified items without their answers. Idempotent."""
     from pipeline.review import people
 
-    empty = "there is no verified multiple-choice item to ask about: egost review status tells how far they are"
+    empty = "there are no verified multiple-choice items to ask; egost review status shows progress"
     _send(context, "audit push", people.audit_push, empty)
 
 
@@ -136,36 +124,36 @@ def audit_push(context: click.Context) -> None:
 @common
 @click.pass_context
 def audit_pull(context: click.Context) -> None:
-    """Bring answers back; flawed items are set aside, and their clips are reviewed again."""
+    """Fetch answers; flawed items are set aside and their clips reopened."""
     from pipeline.review import people
 
     with opened(context) as workspace:
         pulled = people.audit_pull(workspace)
-        tell(context, workspace, [*pulled.stages, pulled])
+        print_and_log(context, workspace, [*pulled.stages, pulled])
 
 
 @audit.command("status")
 @common
 @click.pass_context
 def audit_status(context: click.Context) -> None:
-    """Tell human accuracy, agreement and how many items are flawed, as sampled."""
+    """Show human accuracy, agreement and the share of flawed items."""
     from pipeline.review import people
 
     with opened(context) as workspace:
         found = people.audit_status(workspace)
     for task, share in found.audit.accuracy.items():
-        click.echo(f"right on {task}: {share}")
+        click.echo(f"accuracy on {task}: {share}")
     if found.audit.agreement:
         click.echo(f"agreement on items: {found.audit.agreement}")
     for item_id, reason in found.audit.reasons.items():
         click.echo(f"flawed: {item_id}: {reason}")
-    click.echo(f"flawed items, as sampled: {found.audit.flawed}")
+    click.echo(f"flawed items in the sample: {found.audit.flawed}")
     click.echo(f"audit status: {found.tasks} tasks: {found.done} done; {found.project_url}")
 
 
 @click.group("label-studio")
 def label_studio() -> None:
-    """The embedded Label Studio server, on loopback."""
+    """Run the embedded Label Studio server, on loopback only."""
 
 
 @label_studio.command("start")
@@ -173,29 +161,26 @@ def label_studio() -> None:
 @common
 @click.pass_context
 def label_studio_start(context: click.Context, port: int) -> None:
-    """Start the server of this workspace (its first start makes the server's environment)."""
-    from pipeline.engine.folder import WorkspaceFolder
+    """Start this workspace's server.
+
+    The first start installs Label Studio in an environment of its own (1 GB).
+    """
     from pipeline.flow import make_workspace
     from pipeline.labelstudio import server as labelstudio_server
 
-    root = context.ensure_object(Options).workspace
-    if made := make_workspace(root):
+    if made := make_workspace(context.ensure_object(Options).workspace):
         click.echo(made)
-    server = labelstudio_server.start(WorkspaceFolder(root), port)
-    click.echo(
-        f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
-    )
+    click.echo(_running(labelstudio_server.start(_folder(context), port)))
 
 
 @label_studio.command("stop")
 @common
 @click.pass_context
 def label_studio_stop(context: click.Context) -> None:
-    """Stop the server of this workspace."""
-    from pipeline.engine.folder import WorkspaceFolder
+    """Stop this workspace's server."""
     from pipeline.labelstudio import server as labelstudio_server
 
-    stopped = labelstudio_server.stop(WorkspaceFolder(context.ensure_object(Options).workspace))
+    stopped = labelstudio_server.stop(_folder(context))
     click.echo("label-studio: stopped" if stopped else "label-studio: was not running")
 
 
@@ -203,17 +188,21 @@ def label_studio_stop(context: click.Context) -> None:
 @common
 @click.pass_context
 def label_studio_status(context: click.Context) -> None:
-    """Tell whether the server of this workspace is running, and where."""
-    from pipeline.engine.folder import WorkspaceFolder
+    """Show whether this workspace's server is running, and where."""
     from pipeline.labelstudio import server as labelstudio_server
 
-    server = labelstudio_server.status(WorkspaceFolder(context.ensure_object(Options).workspace))
-    if server is None:
-        click.echo("label-studio: not running")
-    else:
-        click.echo(
-            f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
-        )
+    server = labelstudio_server.status(_folder(context))
+    click.echo(_running(server) if server else "label-studio: not running")
+
+
+def _folder(context: click.Context) -> "WorkspaceFolder":
+    from pipeline.engine.folder import WorkspaceFolder
+
+    return WorkspaceFolder(context.ensure_object(Options).workspace)
+
+
+def _running(server: "Server") -> str:
+    return f"label-studio: running at {server.url}, log in as {server.user} with {server.password}"
 
 
 @label_studio.command("invite")
@@ -221,10 +210,15 @@ def label_studio_status(context: click.Context) -> None:
 @common
 @click.pass_context
 def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
-    """Make an account for each NAME (or e-mail address) and print its log-in, once."""
+    """Create an account for each NAME and print its login once.
+
+    NAME may be an e-mail address.
+    """
     from pipeline.review import people
 
     with opened(context) as workspace:
         for one in people.invite(workspace, names):
             click.echo(f"{one.name}: log in as {one.email} with {one.password}")
-    click.echo(f"label-studio invite: {len(names)} accounts; these passwords are kept nowhere")
+    click.echo(
+        f"label-studio invite: {len(names)} accounts; the passwords are not stored: note them now"
+    )

@@ -1,17 +1,10 @@
-"""The commands around a release: export, gates, verify, diff, report."""
+"""The commands about releases: gates, export, release, verify, diff, import."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from pipeline.cli.console import Options, common, opened, tell
-
-
-def add_release_commands(group: click.Group) -> None:
-    """Add them to the command line, in the order of the work."""
-    for command in (gates, export, release, verify, diff, report, import_):
-        group.add_command(command)
+from pipeline.cli.console import Options, common, opened, print_and_log
 
 
 @click.command()
@@ -20,9 +13,10 @@ def add_release_commands(group: click.Group) -> None:
 @common
 @click.pass_context
 def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
-    """Show what an export would be measured by, without exporting; or measure a FILE of items.
+    """Check the gates without exporting.
 
-    Each gate tells its figure, the limit, the rows at fault (egost show ID shows one) and a remedy.
+    Checks the workspace's items or those in FILE. For each gate: its value, its limit, the rows that
+    fail it (egost show ID shows one) and a fix.
     """
     from pipeline.errors import GateError
     from pipeline.releases import export as stage
@@ -33,7 +27,7 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
         measured = stage.GateResults(foreign.audit(foreign.read(file)), ())
     else:
         with opened(context) as workspace:
-            settings = workspace.config.settings("export", ExportSettings)
+            settings = workspace.settings("export", ExportSettings)
             measured = stage.measure(workspace.store, settings)
     if as_json:
         click.echo(measured.as_json())
@@ -51,20 +45,25 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("version")
 @click.option(
-    "--allow-failing", is_flag=True, help="Release even so; the card says which gates failed."
+    "--allow-failing",
+    is_flag=True,
+    help="Write the release even if gates fail; its card names them.",
 )
 @click.option(
     "--withhold",
     metavar="SPLIT",
     multiple=True,
-    help="Keep the answers of this split at home, sealed, for a scorer.",
+    help="Withhold the answers of this split: write them to a private folder, for scoring.",
 )
 @common
 @click.pass_context
 def export(
     context: click.Context, version: str, allow_failing: bool, withhold: tuple[str, ...]
 ) -> None:
-    """Check the gates, then write the release VERSION (such as 1.0.0), which never changes again."""
+    """Check the gates, then write an immutable release.
+
+    VERSION is a semantic version such as 1.0.0.
+    """
     from pipeline.releases import export as stage
     from pipeline.releases.settings import ExportSettings
     from pipeline.releases.stills import forget_damaged
@@ -73,7 +72,7 @@ def export(
         splits = ", ".join(f'"{split}"' for split in withhold)
         context.ensure_object(Options).overrides.append(f"export.withhold=[{splits}]")
     with opened(context) as workspace:
-        settings = workspace.config.settings("export", ExportSettings)
+        settings = workspace.settings("export", ExportSettings)
         stage.check_version(workspace.folder, version)
         damaged = forget_damaged(workspace.store)
         done: list[object] = [f"stills: {damaged} missing or changed, cut again"] if damaged else []
@@ -89,16 +88,16 @@ def export(
         for gate in made.gates:
             click.echo(str(gate))
         for why, count in made.left_out.items():
-            click.echo(f"left out: {count} items {why} (egost gates names them)")
+            click.echo(f"left out: {count} items {why} (egost gates lists them)")
         splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
         line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []
-        tell(context, workspace, [*done, *kept, line])
+        print_and_log(context, workspace, [*done, *kept, line])
 
 
 @click.group()
 def release() -> None:
-    """What may become necessary once a release is out."""
+    """Maintain published releases."""
 
 
 @release.command("take-down")
@@ -106,11 +105,14 @@ def release() -> None:
 @common
 @click.pass_context
 def release_take_down(context: click.Context, video: str) -> None:
-    """Make the next version without VIDEO (its path or sha256 in a manifest), and keep it out for good."""
+    """Write the next version without a video.
+
+    VIDEO is its path or sha256 as a release's manifest.json has it. No later version will contain it.
+    """
     from pipeline.releases.takedown import take_video_down
 
     with opened(context) as workspace:
-        tell(context, workspace, [take_video_down(workspace.folder, video)])
+        print_and_log(context, workspace, [take_video_down(workspace.folder, video)])
 
 
 @release.command("hydrate")
@@ -118,7 +120,11 @@ def release_take_down(context: click.Context, video: str) -> None:
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @common
 def release_hydrate(folder: Path, videos: tuple[Path, ...]) -> None:
-    """Cut pictures that a licence kept out of RELEASE from your own copies below VIDEOS."""
+    """Restore frames that a licence kept out of a release.
+
+    They are cut from your own copies of the videos: VIDEOS are files, or folders that are searched
+    with their subfolders.
+    """
     from pipeline.releases.hydrate import hydrate
     from pipeline.releases.reading import open_release
 
@@ -127,10 +133,12 @@ def release_hydrate(folder: Path, videos: tuple[Path, ...]) -> None:
 
 @click.command()
 @click.argument("folder", metavar="RELEASE", type=click.Path(path_type=Path))
-@click.option("--digest", help="The root digest that export printed: it vouches for SHA256SUMS.")
+@click.option(
+    "--digest", help="The root digest that export printed; proves that SHA256SUMS is unchanged."
+)
 @common
 def verify(folder: Path, digest: str | None) -> None:
-    """Check a RELEASE folder: its bytes, its columns, and the gates' figures, recomputed."""
+    """Check a release's files and columns; recompute its gates."""
     from pipeline.releases.verify import verify as verified
 
     click.echo(str(verified(folder, digest)))
@@ -142,7 +150,7 @@ def verify(folder: Path, digest: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @common
 def diff(before: Path, after: Path, as_json: bool) -> None:
-    """Tell two release folders apart, row by row."""
+    """Compare two releases row by row."""
     from pipeline.releases.difference import difference
     from pipeline.releases.reading import open_release
 
@@ -155,50 +163,16 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
     click.echo(str(found))
 
 
-@click.command()
-@click.argument("folder", metavar="[RELEASE]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--to", type=click.Path(path_type=Path), help="The file to write (default: report.html)."
-)
-@common
-@click.pass_context
-def report(context: click.Context, folder: Path | None, to: Path | None) -> None:
-    """Write one HTML file that shows the workspace, or a RELEASE folder: pictures first."""
-    from tqdm import tqdm
-
-    from pipeline.releases.reading import open_release
-    from pipeline.report.gallery import gallery_of
-    from pipeline.report.page import write_report
-    from pipeline.report.release_gallery import gallery_of_release
-
-    root = context.ensure_object(Options).workspace
-    if folder:
-        gallery = gallery_of_release(open_release(folder))
-        # Beside the release, not in it: what is released never changes.
-        target = to or folder.parent / f"{folder.name}.html"
-    else:
-        with opened(context) as workspace:
-            gallery = gallery_of(workspace.store, workspace.folder)
-        target = to or root / "report.html"
-    with tqdm(desc="report", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        write_report(gallery, target, progress)
-    size = target.stat().st_size / 1e6
-    click.echo(f"report: {len(gallery.clips)} clips in {target} ({size:.1f} MB)")
-
-
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--to", type=click.Path(path_type=Path), help="Write the items here in our form, as JSONL."
-)
+@click.option("--to", type=click.Path(path_type=Path), help="Write the items to this JSONL file.")
 @common
 def import_(file: Path, to: Path | None) -> None:
-    """Read somebody's benchmark (JSON, JSONL, Parquet; options may stand in the question) and audit it row by row."""
+    """Read another benchmark and check it row by row.
+
+    FILE is JSON, JSONL or Parquet; the options may be part of the question's text. With --to, the
+    items are written in the format that egost blind and egost gates read.
+    """
     from pipeline.releases import foreign
 
     found = foreign.read(file)
@@ -209,5 +183,5 @@ def import_(file: Path, to: Path | None) -> None:
         click.echo(str(gate))
     if to:
         foreign.write(found, to)
-        click.echo(f"import: written to {to}; egost blind {to} probes it")
+        click.echo(f"import: wrote {to}; probe it with: egost blind {to}")
     click.echo(str(found))

@@ -1,4 +1,4 @@
-"""How well people answer the audited items, and how many of those are flawed, with intervals. Pure."""
+"""Human accuracy on the audited items and the share of flawed ones, with intervals. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ _Z = 1.959964  # 95 % of a normal distribution lie within so many standard devia
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, with the bounds of the 95 % Wilson interval."""
+    """A share, with the bounds of its 95 % Wilson interval."""
 
     hits: int
     total: int
@@ -31,7 +31,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the answers say: accuracy by task, agreement, the share of flawed items, as sampled."""
+    """The audit's results: accuracy by task, agreement, and the share of flawed items in the sample.
+
+    `reasons` says by item id why an item is flawed.
+    """
 
     answers: int
     accuracy: dict[str, Share]
@@ -51,7 +54,7 @@ def wilson(hits: int, total: int) -> Share:
 
 
 def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
-    """Return what the audit says so far."""
+    """Return the audit's results so far."""
     known = {item.item_id: item for item in items}
     given = by_item(known.values(), answers)
     tasks: defaultdict[str, list[bool]] = defaultdict(list)
@@ -59,7 +62,7 @@ def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
     for item_id, found in given.items():
         item = known[item_id]
         if item.format == "open":
-            continue  # who sees the answer and finds it right has not answered the question
+            continue  # people confirmed a shown answer; they did not answer the question
         tasks[item.task] += [one.choice == key_of(item) for one in found]
         shared += [[one.choice for one in found]] if len(found) >= 2 else []
     reasons = flaws(known.values(), answers)
@@ -73,12 +76,12 @@ def judged(items: Iterable[Item], answers: Sequence[Answer]) -> Audit:
 
 
 def people(answers: Iterable[Answer]) -> list[Answer]:
-    """Return the answers of persons: how well a script does says nothing about people."""
+    """Return the answers that people gave; a script's accuracy says nothing about people."""
     return [one for one in answers if one.by == "person"]
 
 
 def accuracy(found: Audit) -> dict[str, dict[str, float]]:
-    """Return how well people answer, by task and of `all`, with the bounds of the 95 % interval."""
+    """Return the accuracy by task and over `all`, with the bounds of the 95 % interval."""
     if not found.answers:
         return {}
     right = sum(share.hits for share in found.accuracy.values())
@@ -95,7 +98,7 @@ def accuracy(found: Audit) -> dict[str, dict[str, float]]:
 
 
 def by_people(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, tuple[int, int]]:
-    """Return by item how many people answered it, and how many of them rightly."""
+    """Return by item id how many people answered, and how many of them correctly."""
     known = {item.item_id: item for item in items}
     return {
         item_id: (len(given), sum(one.choice == key_of(known[item_id]) for one in given))

@@ -1,6 +1,6 @@
-"""What the page of one adjudication shows: two people's versions of a route, side by side.
+"""The page of an adjudication: two people's versions of a route side by side.
 
-Which version stands left is drawn from the workspace's secret: the page doesn't tell who was first.
+The workspace's secret decides which version is on the left, so the page doesn't reveal who was first.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pipeline.routes import route
 
 CONFIG = "annotations/adjudicate.xml"
 _LETTERS = ("A", "B")
-_TALLEST = 270  # pixels; the text fields and the verdict below need the rest of a page of 900
+_MAX_HEIGHT = 270  # pixels; the text fields and the verdict below need the rest of a page of 900
 
 
 def label_config() -> str:
@@ -24,13 +24,14 @@ def label_config() -> str:
 
 
 def versions(
-    shown: PageRows, heard: Sequence[Verdict], facts: Facts, secret: bytes
+    shown: PageRows, verdicts: Sequence[Verdict], facts: Facts, secret: bytes
 ) -> dict[str, Any]:
-    """Return the fields that an adjudication's page has beyond a route page's.
+    """Return the fields that an adjudication's page has in addition to a route page's.
 
-    The text fields hold version A; a version that rejects the clip is never A.
+    `verdicts` are those that count, newest first. The text fields contain version A; a version that
+    rejects the clip is never A.
     """
-    first, other = _two(heard, facts)
+    first, other = _two(verdicts, facts)
     swap = int(digest("versions", secret.hex(), shown.clip.clip_id), 16) % 2
     if other.verdict != "reject" and (swap or first.verdict == "reject"):
         first, other = other, first
@@ -38,7 +39,7 @@ def versions(
     pair = dict(zip(_LETTERS, (first, other), strict=True))
     return {
         "versions": {letter: _version(one) for letter, one in pair.items()},
-        "beside": _beside(pair, start),
+        "beside": _side_by_side(pair, start),
         "draft_steps": [step.model_dump() for step in first.steps],
         "steps": route.print_lines(first.steps, start),
         "forward": first.forward_description,
@@ -46,14 +47,14 @@ def versions(
     }
 
 
-def _two(heard: Sequence[Verdict], facts: Facts) -> tuple[Verdict, Verdict]:
+def _two(verdicts: Sequence[Verdict], facts: Facts) -> tuple[Verdict, Verdict]:
     """Return the newest verdict and the newest that differs from it."""
-    first = heard[0]
+    first = verdicts[0]
 
-    def said(one: Verdict) -> object:
+    def value(one: Verdict) -> object:
         return "reject" if one.verdict == "reject" else facts["route"](one.steps)
 
-    other = next((one for one in heard[1:] if said(one) != said(first)), heard[-1])
+    other = next((one for one in verdicts[1:] if value(one) != value(first)), verdicts[-1])
     return first, other
 
 
@@ -67,31 +68,32 @@ def _version(one: Verdict) -> dict[str, Any]:
     }
 
 
-def _beside(pair: dict[str, Verdict], start_us: int) -> str:
-    """Lay both versions side by side, what only one of them says in colour.
+def _side_by_side(pair: dict[str, Verdict], start_us: int) -> str:
+    """Return both versions in two columns, with the lines that only one of them has highlighted.
 
-    A description that both have stands in its text field alone: all is to be seen without scrolling.
+    Descriptions that both share are left out, since the text fields show them: everything fits
+    without scrolling.
     """
     lines = {letter: _lines(one, start_us) for letter, one in pair.items()}
     descriptions = [set(found[-2:]) for found in lines.values() if len(found) > 1]
-    same = set.intersection(*descriptions) if len(descriptions) == len(pair) else set()
+    shared = set.intersection(*descriptions) if len(descriptions) == len(pair) else set()
     lines = {
-        letter: [line for line in found if line not in same] for letter, found in lines.items()
+        letter: [line for line in found if line not in shared] for letter, found in lines.items()
     }
     columns = []
     for letter, own in lines.items():
         others = {
-            _timeless(line) for key, found in lines.items() if key != letter for line in found
+            _without_time(line) for key, found in lines.items() if key != letter for line in found
         }
-        shown = "".join(
-            f'<div style="{"background:#fff1c2;" if _timeless(line) not in others else ""}'
+        cells = "".join(
+            f'<div style="{"background:#fff1c2;" if _without_time(line) not in others else ""}'
             f'padding:0 4px">{escape(line)}</div>'
             for line in own
         )
-        columns.append(f'<div style="min-width:0"><b>{letter}</b>{shown}</div>')
+        columns.append(f'<div style="min-width:0"><b>{letter}</b>{cells}</div>')
     return (
         '<div style="display:grid;grid-template-columns:1fr 1fr;gap:10px;font-size:12px;'
-        f'line-height:17px;overflow-wrap:anywhere;max-height:{_TALLEST}px;overflow-y:auto">{"".join(columns)}</div>'
+        f'line-height:17px;overflow-wrap:anywhere;max-height:{_MAX_HEIGHT}px;overflow-y:auto">{"".join(columns)}</div>'
     )
 
 
@@ -99,10 +101,10 @@ def _lines(one: Verdict, start_us: int) -> list[str]:
     if one.verdict == "reject":
         return [f"rejects this clip: {', '.join(one.reasons) or 'no reason given'}"]
     steps = route.print_lines(one.steps, start_us).split("\n")
-    return [*steps, f"there: {one.forward_description}", f"back: {one.reverse_description}"]
+    return [*steps, f"forward: {one.forward_description}", f"reverse: {one.reverse_description}"]
 
 
-def _timeless(line: str) -> str:
-    """Return a step line without its time: half a second is no difference."""
+def _without_time(line: str) -> str:
+    """Return a step line without its time, since times are not compared."""
     time, _, rest = line.partition(" ")
     return rest if time[:1].isdigit() else line

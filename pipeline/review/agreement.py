@@ -1,6 +1,6 @@
-"""What people have in common: which facts two of them must share, how often they do, and who only clicks.
+"""How well people agree, by category, and how well each annotator catches errors.
 
-Spans and prose are never compared: two people write them differently and both are right. Pure.
+Spans and prose are never compared: two people word them differently and both are right. Pure.
 """
 
 from collections import Counter, defaultdict
@@ -12,15 +12,15 @@ from pipeline.review.facts import FACTS, Facts
 from pipeline.review.rows import MISSED, Verdict
 from pipeline.routes.rows import Category, Step
 
-_KNOWN = ("real", "gold")  # kinds of verdicts that a known truth can be held against
+_KNOWN = ("real", "gold")  # the kinds of verdicts that are compared with a known truth
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well people agree on one category over the clips that at least two have judged.
+    """Inter-annotator agreement on one category, over the clips that at least two people have judged.
 
-    `percent` is the share of pairs of people that agree. `alpha` is Krippendorff's for nominal
-    values: 1 perfect, 0 chance, None where all values are the same.
+    `percent` is the share of pairs of people who agree. `alpha` is Krippendorff's alpha for nominal
+    values: 1 is perfect, 0 is chance, None if all values are the same.
     """
 
     clips: int
@@ -28,16 +28,16 @@ class Agreement:
     alpha: float | None
 
     def __str__(self) -> str:
-        alpha = "all the same" if self.alpha is None else f"alpha {self.alpha:.2f}"
-        return f"{self.percent:.0%} over {self.clips}, {alpha}"
+        alpha = "alpha undefined" if self.alpha is None else f"alpha {self.alpha:.2f}"
+        return f"{self.percent:.0%} (n = {self.clips}, {alpha})"
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """What one person has done.
+    """What one annotator has done.
 
-    `planted` and `caught` count drafts with an error put in on purpose; `gold` and `right` count
-    clips whose true route is known, and those where this person's facts are the true ones.
+    `planted` counts drafts with a planted error and `caught` those where the annotator caught it;
+    `gold` counts clips whose true route is known and `right` those where the annotator's facts match.
     """
 
     verdicts: int
@@ -49,7 +49,7 @@ class Annotator:
     scripted: bool
 
     def __str__(self) -> str:
-        parts = ["a script, no person"] if self.scripted else []
+        parts = ["a script, not a person"] if self.scripted else []
         parts += [f"{self.verdicts} verdicts", f"median {self.median_seconds:.0f} s"]
         if self.planted:
             parts.append(f"caught {self.caught} of {self.planted} planted errors")
@@ -58,8 +58,8 @@ class Annotator:
         return ", ".join(parts)
 
 
-def counting(verdicts: Iterable[Verdict], fingerprint: str) -> list[Verdict]:
-    """Return the newest verdict of each person on exactly this draft, newest first, no skips."""
+def latest(verdicts: Iterable[Verdict], fingerprint: str) -> list[Verdict]:
+    """Return each person's newest verdict on exactly this draft, newest first, without skips."""
     newest: dict[str, Verdict] = {}
     for one in sorted(verdicts, key=lambda one: (one.created_us, one.annotation_id)):
         if one.fingerprint == fingerprint and one.kind == "real" and one.verdict != "skip":
@@ -69,9 +69,9 @@ def counting(verdicts: Iterable[Verdict], fingerprint: str) -> list[Verdict]:
 
 
 def ruling(verdicts: Iterable[Verdict], fingerprint: str) -> Verdict | None:
-    """Return the newest adjudication of this draft by somebody who had not judged it before."""
+    """Return the newest adjudication of this draft by a person who has not judged it otherwise."""
     known = list(verdicts)
-    judges = {one.annotator for one in counting(known, fingerprint)}
+    judges = {one.annotator for one in latest(known, fingerprint)}
     rulings = [
         one
         for one in known
@@ -84,7 +84,7 @@ def ruling(verdicts: Iterable[Verdict], fingerprint: str) -> Verdict | None:
 
 
 def agreement(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, Agreement]:
-    """Return the agreement by category; a rejection is a value like any other."""
+    """Return the agreement by category; a rejection counts as a value."""
     shared = _shared(verdicts)
     if not shared:
         return {}
@@ -95,7 +95,7 @@ def agreement(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Categor
 
 
 def differing(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, list[str]]:
-    """Return by category the clips whose judges don't all say the same."""
+    """Return by category the ids of the clips on which people disagree."""
     shared = _shared(verdicts)
     return {
         category: sorted(
@@ -106,11 +106,11 @@ def differing(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Categor
 
 
 def _shared(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
-    """Return the verdicts of each draft that two people or more have judged."""
+    """Return the verdicts on each draft that at least two people have judged."""
     drafts: defaultdict[str, list[Verdict]] = defaultdict(list)
     for one in verdicts:
         drafts[one.fingerprint].append(one)
-    judged = [counting(found, fingerprint) for fingerprint, found in drafts.items()]
+    judged = [latest(found, fingerprint) for fingerprint, found in drafts.items()]
     return [found for found in judged if len(found) >= 2]
 
 
@@ -119,23 +119,23 @@ def _values(found: Iterable[Verdict], fact: Callable[[Sequence[Step]], Hashable]
 
 
 def nominal(units: Sequence[Sequence[Hashable]]) -> Agreement:
-    """Count pairs within units (observed) against pairs over all units (expected).
+    """Return agreement and Krippendorff's alpha: pairs within units against pairs over all units.
 
-    Every unit holds the values of two people at least, and there is at least one unit.
+    There is at least one unit, and each holds the values of at least two people.
     """
     totals: Counter[Hashable] = Counter()
-    apart = observed = pairs = 0.0
+    disagreeing = observed = pairs = 0.0
     for values in units:
         counts, size = Counter(values), len(values)
         totals += counts
         differing = size * size - sum(count * count for count in counts.values())
-        apart += differing
+        disagreeing += differing
         observed += differing / (size - 1)
         pairs += size * (size - 1)
     everything = sum(totals.values())
     expected = everything**2 - sum(count * count for count in totals.values())
     alpha = 1 - (everything - 1) * observed / expected if expected else None
-    return Agreement(len(units), 1 - apart / pairs, alpha)
+    return Agreement(len(units), 1 - disagreeing / pairs, alpha)
 
 
 def annotators(
@@ -143,9 +143,9 @@ def annotators(
     gold: Mapping[str, Sequence[Step]] | None = None,
     facts: Facts = FACTS,
 ) -> dict[str, Annotator]:
-    """Return what each pseudonym has done, skips aside.
+    """Return what each pseudonym has done, without skips.
 
-    A planted error is caught by a rejection or by a correction of the turns: whoever leaves it did not look.
+    A planted error is caught by rejecting the clip or by correcting the turns.
     """
     people: defaultdict[str, list[Verdict]] = defaultdict(list)
     for one in verdicts:
@@ -171,12 +171,12 @@ def _is_true(one: Verdict, truth: Sequence[Step], facts: Facts) -> bool:
     return one.verdict != "reject" and facts["route"](one.steps) == facts["route"](truth)
 
 
-def doubted(
+def excluded(
     people: Mapping[str, Annotator], min_caught: float, min_right: float, min_known: int
 ) -> frozenset[str]:
-    """Return whose verdicts don't count: who catches too few planted errors, or misses gold clips.
+    """Return the annotators whose verdicts don't count: too few planted errors caught or gold clips right.
 
-    Nobody is judged by fewer than `min_known` tasks of a sort.
+    A limit applies from `min_known` planted tasks or gold clips on.
     """
     return frozenset(
         name
@@ -186,13 +186,13 @@ def doubted(
     )
 
 
-def short_of_people(verdicts: Iterable[Verdict], agree: int) -> str | None:
-    """Return what to do where fewer people have judged than must say the same, else None."""
+def too_few_people(verdicts: Iterable[Verdict], agree: int) -> str | None:
+    """Return advice if fewer people have judged than must agree, else None."""
     judges = {one.annotator for one in verdicts if one.verdict != "skip"}
     if not 0 < len(judges) < agree:
         return None
     have = "one person has" if len(judges) == 1 else f"{len(judges)} people have"
     return (
-        f"{have} judged, and {agree} must say the same to verify a route: egost label-studio "
-        "invite NAME; if you work alone, set review.agree = 1 and review.overlap = 1"
+        f"only {have} judged, but {agree} must agree to verify a route: invite more people (egost "
+        "label-studio invite NAME); if you work alone, set review.agree = 1 and review.overlap = 1"
     )

@@ -1,7 +1,7 @@
 """Audit: people answer a sample of verified items without seeing the answer.
 
-A task holds the question, its options and the pictures; neither the key nor any fingerprint, since
-the free edition of Label Studio lets everybody with an account read all task data.
+A task holds the question, its options and the keyframes, but neither the key nor a fingerprint: the
+free edition of Label Studio lets everybody with an account read all task data.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item
 from pipeline.review import routepage, sending
 from pipeline.review.rows import Answer, Verdict
-from pipeline.review.sending import News, Outlet, PlannedTask, Progress, Project, Pushed, silent
+from pipeline.review.sending import Outcome, PlannedTask, Progress, Project, Pushed, Sender, silent
 from pipeline.review.settings import AuditSettings
 from pipeline.review.verdicts import by, pseudonym
 from pipeline.sources.rows import Video
@@ -26,25 +26,27 @@ from pipeline.video.reviewclip import Form
 
 CONFIG = "annotations/item.xml"
 PUSH_READS = (Video, Clip, Frame, Item, Verdict)
-"""The row types that `push` wants to see."""
+"""The row types that `push` reads."""
+PULL_READS = (Item, Verdict, Answer)
+"""The row types that `pull` reads."""
 
-_BESIDE = {
-    "none": "none is right",
+_OTHER_CHOICES = {
+    "none": "none of these is right",
     "many": "more than one is right",
     "unsure": "can't tell",
 }
-_BESIDE_AN_ANSWER = {
+_OTHER_CHOICES_OPEN = {
     "none": "this answer is wrong",
-    "many": "other answers are as right",
+    "many": "another answer is equally right",
     "unsure": "can't tell",
 }
-_CHOICES = (*map(str, range(4)), *_BESIDE)
-_OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known answer
+_CHOICES = (*map(str, range(4)), *_OTHER_CHOICES)
+_OVERLAP_US = 60_000_000  # each pull also asks for the minute before the last known answer
 
 
 @dataclass(frozen=True)
 class MediaAccess:
-    """How pages show media: the form of clips, a server of one's own, where media are then."""
+    """How pages show media: the format of review clips, and the settings `url` and `media_url`."""
 
     form: Form
     url: str = ""
@@ -53,9 +55,9 @@ class MediaAccess:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a pull brought: answers that count, and how many don't.
+    """The result of a pull: the answers that count, and how many don't.
 
-    `own` were given by people who reviewed the clip, `stale` to questions that have changed since.
+    `own` counts answers by people who reviewed the clip, `stale` those to items that have changed.
     """
 
     answers: tuple[Answer, ...]
@@ -71,21 +73,23 @@ def push(
     folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
-    """Make one task for each item of the sample; twice = once. `rows` holds PUSH_READS.
+    """Create one task for each item of the sample. Idempotent. `rows` holds PUSH_READS.
 
-    The sample is random and has as many items of each task as can be; what was asked once stays in
-    it. Where only the clip's own reviewers answered, the item goes out once more.
+    The sample is random and balanced over tasks; items asked earlier stay in it. An item that only
+    the clip's own reviewers answered is sent again.
     """
     project = Project(settings.project, label_config(), settings.overlap)
     media = sending.media(folder, shown.url, shown.media_url)
-    outlet = Outlet(client, folder, media, project, shown.form)
+    sender = Sender(client, folder, media, project, shown.form)
     secret = folder.secret()
-    there = {str(task.data.get("uid")): task for task in outlet.tasks()}
-    rounds = {item.item_id: _rounds(item, there, secret) for item in rows[Item]}
+    existing = {str(task.data.get("uid")): task for task in sender.tasks()}
+    rounds = {item.item_id: _rounds(item, existing, secret) for item in rows[Item]}
     wanted = sample(
         rows[Item], {key for key, found in rounds.items() if found}, settings.sample, secret
     )
-    foreign = _foreign(client, outlet.number, rows, rounds, secret) if any(rounds.values()) else {}
+    independent: Mapping[str, int] = {}
+    if any(rounds.values()):
+        independent = _independent(client, sender.number, rows, rounds, secret)
     clips = {clip.clip_id: clip for clip in rows[Clip]}
     videos = {video.video_id: video for video in rows[Video]}
     frames: defaultdict[str, list[Frame]] = defaultdict(list)
@@ -95,25 +99,25 @@ def push(
     def plan(item: Item) -> PlannedTask | None:
         asked = rounds[item.item_id]
         full = bool(asked) and asked[-1].finished >= settings.overlap
-        if asked and not (full and foreign.get(item.item_id, 0) < settings.overlap):
+        if asked and not (full and independent.get(item.item_id, 0) < settings.overlap):
             return None
-        clip, pictures = clips[item.clip_id], frames[item.clip_id]
+        clip, keyframes = clips[item.clip_id], frames[item.clip_id]
         head = {"uid": _uid(secret, item, len(asked) + 1), "round": len(asked) + 1}
 
         def data() -> dict[str, Any]:
-            return head | page(item, clip, pictures, outlet.movie(clip), outlet.at)
+            return head | page(item, clip, keyframes, sender.clip_name(clip), sender.media_url)
 
-        news: News = "reopened" if asked else "new"
-        return PlannedTask(clip, videos[item.video_id], pictures, news, data)
+        outcome: Outcome = "reopened" if asked else "new"
+        return PlannedTask(clip, videos[item.video_id], keyframes, outcome, data)
 
-    return outlet.send(wanted, lambda item: item, lambda: plan, "audit", progress)
+    return sender.send(wanted, lambda item: item, lambda: plan, "audit", progress)
 
 
 def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> list[Item]:
-    """Return the items to ask: those that were asked, then random ones, the tasks in turn.
+    """Return the items to ask: those asked earlier, then random ones, alternating between tasks.
 
-    Items that a model wrote have no verified route behind them: all of those are asked. What people
-    verified as text (open items of a route) is not asked again.
+    Items that a model wrote are not based on a verified route, so all of them are asked. Open items
+    of a route are not asked, because people have already verified their text.
     """
     tasks: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -133,19 +137,23 @@ def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> 
 
 
 def page(
-    item: Item, clip: Clip, frames: Sequence[Frame], movie: str, at: Callable[[str], str]
+    item: Item,
+    clip: Clip,
+    frames: Sequence[Frame],
+    clip_name: str,
+    media_url: Callable[[str], str],
 ) -> dict[str, Any]:
-    """Return a task's data, but for its round. Why a keyframe was kept is not told: it names the turns.
+    """Return a task's data except for its round. The reasons of keyframes are hidden: they name turns.
 
-    An open item has no options to choose from: people say whether its one answer is right.
+    An open item has no options: people judge whether its answer is right.
     """
-    texts = dict(zip(_CHOICES, item.options, strict=False)) | _BESIDE
+    texts = dict(zip(_CHOICES, item.options, strict=False)) | _OTHER_CHOICES
     if item.format == "open":
-        texts = {"0": f"the answer is: {item.answer_text}"} | _BESIDE_AN_ANSWER
+        texts = {"0": f"the answer is: {item.answer_text}"} | _OTHER_CHOICES_OPEN
     return {
-        "clip": at(movie),
+        "clip": media_url(clip_name),
         "fps": reviewclip.FPS,
-        "frames": routepage.grid(frames, clip.start_us, at, why=False),
+        "frames": routepage.grid(frames, clip.start_us, media_url, reasons=False),
         "question": item.question,
         "choices": [
             {"value": value, "html": escape(text), "hotkey": str(number)}
@@ -162,7 +170,7 @@ def label_config() -> str:
 def pull(
     client: AnnotationServer, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder
 ) -> Answered:
-    """Return the answers that are new or changed since those of `rows` (Item, Verdict, Answer)."""
+    """Return the answers that are new or changed since those in `rows`, which holds PULL_READS."""
     project = sending.known_project(client, settings.project, "egost audit push")
     secret = folder.secret()
     newest = max((one.created_us for one in rows[Answer]), default=0)
@@ -178,7 +186,7 @@ def pull(
         if item is None:
             stale += 1
         elif choice is None:
-            continue  # skipped: the server serves it to somebody else
+            continue  # skipped: the server offers the task to somebody else
         elif pseudonym(one.email, secret) in judges.get(item.clip_id, ()):
             own += 1
         else:
@@ -187,7 +195,7 @@ def pull(
 
 
 def status(client: AnnotationServer, settings: AuditSettings) -> tuple[int, int, str]:
-    """Return how many tasks there are, how many are done, and where people open them."""
+    """Return the number of tasks, the number of finished ones, and the project's address."""
     project = sending.known_project(client, settings.project, "egost audit push")
     finished = [task.finished for task in client.tasks(project)]
     done = sum(count >= settings.overlap for count in finished)
@@ -223,21 +231,23 @@ def _uid(secret: bytes, item: Item, number: int) -> str:
     return digest("audit", secret.hex(), item.item_id, item.fingerprint, number)
 
 
-def _rounds(item: Item, there: Mapping[str, AnnotationTask], secret: bytes) -> list[AnnotationTask]:
+def _rounds(
+    item: Item, existing: Mapping[str, AnnotationTask], secret: bytes
+) -> list[AnnotationTask]:
     found: list[AnnotationTask] = []
-    while task := there.get(_uid(secret, item, len(found) + 1)):
+    while task := existing.get(_uid(secret, item, len(found) + 1)):
         found.append(task)
     return found
 
 
-def _foreign(
+def _independent(
     client: AnnotationServer,
     project: int,
     rows: Rows,
     rounds: Mapping[str, Sequence[AnnotationTask]],
     secret: bytes,
 ) -> Counter[str]:
-    """Count each item's answers by people who did not review its clip."""
+    """Count the answers to each item by people who did not review its clip."""
     judges = _reviewers(rows[Verdict])
     asked = {task.id: item for item in rows[Item] for task in rounds[item.item_id]}
     found: Counter[str] = Counter()

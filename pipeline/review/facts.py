@@ -1,4 +1,4 @@
-"""What people must agree on, by category: facts, not spans or prose, with one name for the same thing. Pure."""
+"""What people must agree on in each category: facts, not spans or prose, after resolving synonyms. Pure."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
@@ -7,21 +7,21 @@ from pipeline.routes.rows import Category, Step
 from pipeline.routes.tasks import plain
 
 Vocabulary = Mapping[tuple[str, str], str]
-"""From a kind (landmark or action) and what was said, in plain form, to the one name."""
+"""From a kind (`landmark` or `action`) and a wording in plain form to its canonical name."""
 
 
 def named(vocabulary: Vocabulary, kind: str, text: str) -> str:
-    """Return the one name for what was said."""
-    said = plain(text)
-    return vocabulary.get((kind, said), said)
+    """Return the canonical name for a wording."""
+    wording = plain(text)
+    return vocabulary.get((kind, wording), wording)
 
 
 Facts = Mapping[Category, Callable[[Sequence[Step]], Hashable]]
-"""What two people must have in common to agree on a category."""
+"""By category, the function from steps to the value that two people must share to agree."""
 
 
 def facts_of(vocabulary: Vocabulary) -> Facts:
-    """Return the facts by category, with one name for what the vocabulary calls the same."""
+    """Return the facts by category, with the vocabulary's synonyms resolved."""
 
     def landmarks(steps: Iterable[Step]) -> tuple[str, ...]:
         return tuple(named(vocabulary, "landmark", one.landmark) for one in steps if one.landmark)
@@ -42,4 +42,4 @@ def facts_of(vocabulary: Vocabulary) -> Facts:
 
 
 FACTS = facts_of({})
-"""The facts where every name stands for itself."""
+"""The facts without any synonyms."""

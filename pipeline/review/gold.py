@@ -1,4 +1,4 @@
-"""Gold clips: a file of clips whose true routes are known, to learn how well people judge."""
+"""Gold clips: a file of clips whose true routes are known, to measure how well people judge."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 from pipeline.routes import route
 from pipeline.routes.rows import Step
 
-_ENDLESS_US = 10**15  # gold lines name no clip length, and only facts are compared
+_ENDLESS_US = 10**15  # gold lines have no clip length, and only facts are compared
 
 
 class _Gold(Record):

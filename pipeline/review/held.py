@@ -1,4 +1,4 @@
-"""Which units keep their rows because people have judged them, until the user asks to replace them."""
+"""Which units keep their rows because people have judged them, until the user asks for a redraft."""
 
 from pipeline.engine.store import Store
 from pipeline.questions.rows import Item
@@ -7,14 +7,14 @@ from pipeline.routes.rows import Route
 
 
 def judged_drafts(store: Store) -> set[str]:
-    """Return the ids of the clips whose draft, exactly as it stands, people have judged."""
+    """Return the ids of the clips whose current draft people have judged."""
     given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.verdict != "skip"}
     drafts = store.rows(Route, ["draft"])
     return {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
 
 
 def audited_by_model(store: Store) -> set[str]:
-    """Return the ids of the clips with an audited item that a model wrote, exactly as it stands."""
+    """Return the ids of the clips with a model-written item that people have audited in its current form."""
     given = {(one.item_id, one.fingerprint) for one in store.rows(Answer)}
     return {
         item.clip_id

@@ -1,4 +1,4 @@
-"""What goes out to people and what comes back: review and audit on an open workspace."""
+"""Review and audit on an open workspace: sends tasks to people, fetches their work, updates the rows."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -13,26 +13,24 @@ from pipeline.labelstudio import accounts
 from pipeline.labelstudio import client as labelstudio
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.accounts import LogIn
-from pipeline.motion.rows import Clip, JudgedClip, clip_id
+from pipeline.motion.rows import Clip, JudgedClip
 from pipeline.questions.rows import Item
 from pipeline.review import audit, review, verdictlog, vocabulary
 from pipeline.review.accuracy import Audit, judged
-from pipeline.review.agreement import short_of_people
+from pipeline.review.agreement import too_few_people
 from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.sending import Progress, Pushed, clip_form, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
-from pipeline.review.verdicts import Pulled
+from pipeline.review.spans import keep_spans, restore_spans
 from pipeline.review.verified import DIFFER
-from pipeline.sources.rows import Video
 
 _AFTER_PULL = ("review", "compose", "check")
-_PUSH, _ADJUDICATE, _AUDIT = "push", "adjudicate", "audit"
 
 
 @dataclass(frozen=True)
 class PullSummary:
-    """How many annotations a pull brought, and what the stages after it did."""
+    """How many annotations a pull fetched, and what the stages after it did."""
 
     new: int
     kept: int
@@ -42,15 +40,14 @@ class PullSummary:
     advice: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        news = f"{self.new} new or changed" if self.new else "nothing new"
-        back = f", {self.sent_back} with step lines that can't be read" if self.sent_back else ""
-        back += f", {self.restored} read back from the verdict log" if self.restored else ""
-        return f"review pull: {self.new + self.kept} annotations: {news}, {self.kept} kept{back}"
+        line = f"review pull: {_fetched(self.new, self.kept, 'annotations')}"
+        line += f", {self.sent_back} unreadable, to be judged again" if self.sent_back else ""
+        return line + (f", {self.restored} restored from the verdict log" if self.restored else "")
 
 
 @dataclass(frozen=True)
 class AuditSummary:
-    """How many answers a pull of the audit brought, and what the stages after it did."""
+    """How many answers a pull of the audit fetched, and what the stages after it did."""
 
     new: int
     kept: int
@@ -59,15 +56,19 @@ class AuditSummary:
     stages: tuple[Summary, ...]
 
     def __str__(self) -> str:
-        news = f"{self.new} new or changed" if self.new else "nothing new"
-        aside = f", {self.own} by the clip's own reviewers set aside" if self.own else ""
-        aside += f", {self.stale} about items that have changed since" if self.stale else ""
-        return f"audit pull: {self.new + self.kept} answers: {news}, {self.kept} kept{aside}"
+        line = f"audit pull: {_fetched(self.new, self.kept, 'answers')}"
+        line += f", {self.own} ignored: by reviewers of the same clip" if self.own else ""
+        return line + (f", {self.stale} ignored: the item has changed since" if self.stale else "")
+
+
+def _fetched(new: int, kept: int, what: str) -> str:
+    news = f"{new} new or changed" if new else "nothing new"
+    return f"{new + kept} {what}: {news}, {kept} kept"
 
 
 @dataclass(frozen=True)
 class AuditStatus:
-    """Where the audit stands, in tasks, and what its answers say."""
+    """The progress of the audit, in tasks, and its results so far."""
 
     tasks: int
     done: int
@@ -76,7 +77,7 @@ class AuditStatus:
 
 
 def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
-    """Return a client of the server that `[review] url` names, else of the running embedded one."""
+    """Return a client of the server in `[review] url`, or else of the running embedded server."""
     settings = _settings(workspace)
     if settings.url:
         key = os.environ.get("LABEL_STUDIO_API_KEY", "")
@@ -84,7 +85,7 @@ def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
             raise UserError(
                 settings.url,
                 "LABEL_STUDIO_API_KEY is not set",
-                "copy an access token from Account & Settings there into that variable",
+                "set it to an access token from that server's Account & Settings page",
             )
         return labelstudio.connect(settings.url, key)
     server = labelstudio_server.status(workspace.folder)
@@ -98,42 +99,64 @@ def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
 
 
 def push(workspace: Workspace, progress: Progress = silent) -> Pushed:
-    """Send one task per clip with a draft route; what could not be cut is kept as rejections."""
+    """Send one task per clip with a draft route; clips that can't be cut are stored as rejections."""
     restore(workspace)
-    return _sent(workspace, _PUSH, review.push, progress)
+    settings = _settings(workspace)
+
+    def send(client: labelstudio.LabelStudioClient, rows: Rows) -> Pushed:
+        return review.push(client, rows, settings, workspace.folder, progress)
+
+    return _sent(workspace, "push", review.PUSH_READS, send)
 
 
 def adjudicate(workspace: Workspace, progress: Progress = silent) -> Pushed:
-    """Send the clips on which people differ to a third pair of eyes."""
-    return _sent(workspace, _ADJUDICATE, review.adjudicate, progress)
+    """Send the clips on which people disagree to a third person."""
+    settings = _settings(workspace)
+
+    def send(client: labelstudio.LabelStudioClient, rows: Rows) -> Pushed:
+        return review.adjudicate(client, rows, settings, workspace.folder, progress)
+
+    return _sent(workspace, "adjudicate", review.PUSH_READS, send)
+
+
+def audit_push(workspace: Workspace, progress: Progress = silent) -> Pushed:
+    """Send a sample of verified items to people, without the answers."""
+    settings, how = _audit_settings(workspace), _settings(workspace)
+    shown = audit.MediaAccess(clip_form(how), how.url, how.media_url)
+
+    def send(client: labelstudio.LabelStudioClient, rows: Rows) -> Pushed:
+        return audit.push(client, rows, settings, shown, workspace.folder, progress)
+
+    return _sent(workspace, "audit", audit.PUSH_READS, send)
 
 
 def _sent(
-    workspace: Workspace, name: str, send: Callable[..., Pushed], progress: Progress
+    workspace: Workspace,
+    name: str,
+    kinds: Iterable[type[Row]],
+    send: Callable[[labelstudio.LabelStudioClient, Rows], Pushed],
 ) -> Pushed:
-    client = connect(workspace)
-    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in review.PUSH_READS})
-    pushed = send(client, rows, _settings(workspace), workspace.folder, progress)
+    """Send tasks, and store the rejections as rows of the stage `name`."""
+    pushed = send(connect(workspace), _rows(workspace, kinds))
     workspace.store.finish(name, name, "", "done", pushed.rejected)
     workspace.store.rebuild([Rejection.table])
     return pushed
 
 
 def pull(workspace: Workspace) -> PullSummary:
-    """Bring new and changed annotations in, log each, then renew what follows from them.
+    """Fetch new and changed annotations, log their verdicts, then update what depends on them.
 
-    The log is written before the workspace: what a kill leaves between them is read back.
+    The log is written before the workspace: a pull that is killed in between is completed from it.
     """
     restored = restore(workspace)
     client = connect(workspace)
-    log = _log(workspace)
     known = workspace.store.rows(Verdict)
     found = list(review.pull(client, known, _settings(workspace), workspace.folder))
-    verdictlog.append(log, (one.verdict for one in found))
+    verdictlog.append(_log(workspace), (one.verdict for one in found))
+    keep_spans(workspace, [*known, *(one.verdict for one in found)])
+    recut = restore_spans(workspace, found)
     new = sent_back = 0
     keys = workspace.store.keys(PULL)
-    _hold(workspace, [*known, *(one.verdict for one in found)])
-    recut = _hold_as_sent(workspace, found)
     for pulled in found:
         key = _key(pulled.verdict)
         if keys.get(pulled.annotation_id) != key:
@@ -144,35 +167,25 @@ def pull(workspace: Workspace) -> PullSummary:
     workspace.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(workspace.store.rows(Verdict)) - new
     stages = tuple(workspace.run(_AFTER_PULL))
-    said = (*advice(workspace), recut, _grow_vocabulary(workspace))
-    return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, said)))
+    notes = (*advice(workspace), recut, _extend_vocabulary(workspace))
+    return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, notes)))
 
 
-def _grow_vocabulary(workspace: Workspace) -> str | None:
-    """Append the names that people gave to one thing to the vocabulary, for somebody to settle."""
-    settings = _settings(workspace)
-    path = vocabulary.vocabulary_path(workspace.folder, settings.log)
-    known = vocabulary.vocabulary_of(workspace.folder, settings.log)
-    new = vocabulary.propose(
-        path, vocabulary.missing_synonyms(workspace.store.rows(Verdict), known)
-    )
-    return (
-        f"{path}: {new} new pairs of names: take away the # of a line where both mean one thing"
-        if new
-        else None
-    )
+def _extend_vocabulary(workspace: Workspace) -> str | None:
+    """Append possible synonyms to the vocabulary, commented out; return advice on them, if any."""
+    log = _settings(workspace).log
+    path = vocabulary.vocabulary_path(workspace.folder, log)
+    known = vocabulary.vocabulary_of(workspace.folder, log)
+    pairs = vocabulary.missing_synonyms(workspace.store.rows(Verdict), known)
+    new = vocabulary.propose(path, pairs)
+    return f"{path}: {new} new pairs of names: uncomment those that are synonyms" if new else None
 
 
 def restore(workspace: Workspace) -> int:
-    """Read back verdicts of this workspace's clips that only the log still holds; return how many."""
-    keys = workspace.store.keys(PULL)
+    """Restore verdicts on this workspace's clips that only the log contains; return how many."""
     clips = {clip.clip_id for clip in workspace.store.rows(Clip)}
-    lost = [
-        one
-        for one in verdictlog.read_log(_log(workspace)).values()
-        if one.annotation_id not in keys and one.clip_id in clips
-    ]
-    _hold(workspace, lost)
+    lost = [one for one in _only_in_log(workspace) if one.clip_id in clips]
+    keep_spans(workspace, lost)
     for one in lost:
         workspace.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
     if lost:
@@ -182,57 +195,50 @@ def restore(workspace: Workspace) -> int:
     return len(lost)
 
 
+def _only_in_log(workspace: Workspace) -> list[Verdict]:
+    keys = workspace.store.keys(PULL)
+    logged = verdictlog.read_log(_log(workspace)).values()
+    return [one for one in logged if one.annotation_id not in keys]
+
+
 def status(workspace: Workspace) -> ReviewStatus:
-    """Ask the server how far the review is; pulled verdicts say how well people agree."""
+    """Return the progress of the review on the server, and agreement from the pulled verdicts."""
     verdicts = workspace.store.rows(Verdict)
     return review.status(connect(workspace), _settings(workspace), workspace.folder, verdicts)
 
 
 def advice(workspace: Workspace) -> tuple[str, ...]:
-    """Return what to do where too few people have judged, or verdicts are about no clip of these."""
-    alone = short_of_people(workspace.store.rows(Verdict), _settings(workspace).agree)
-    return tuple(filter(None, (alone, _homeless(workspace))))
+    """Return advice if too few people have judged, or if logged verdicts are about unknown clips."""
+    alone = too_few_people(workspace.store.rows(Verdict), _settings(workspace).agree)
+    return tuple(filter(None, (alone, _unknown_clips(workspace))))
 
 
-def _homeless(workspace: Workspace) -> str | None:
-    """Return what to do about verdicts that only the log holds, as their clips are not there."""
-    log, keys = _log(workspace), workspace.store.keys(PULL)
-    lost = sum(one.annotation_id not in keys for one in verdictlog.read_log(log).values())
+def _unknown_clips(workspace: Workspace) -> str | None:
+    lost = len(_only_in_log(workspace))
     return (
-        f"{log}: {lost} verdicts are about clips that this workspace doesn't have: add their videos, "
-        "or set [frames] as it was when they were given, then run egost frames and egost generate-qa"
+        f"{_log(workspace)}: {lost} verdicts are about clips that this workspace doesn't have: add "
+        "their videos, or restore the [frames] settings under which they were given, then run egost "
+        "frames and egost generate-qa"
         if lost
         else None
     )
 
 
 def differing(workspace: Workspace) -> int:
-    """Return on how many clips people differ."""
+    """Return the number of clips on which people disagree."""
     return len({one.unit for one in workspace.store.rows(Finding) if one.kind == DIFFER})
 
 
 def invite(workspace: Workspace, names: Sequence[str]) -> list[LogIn]:
-    """Make an account on the server for each name; each log-in can be told this once."""
+    """Create an account on the server for each name; the passwords can be shown only this once."""
     return accounts.invite(connect(workspace), names)
 
 
-def audit_push(workspace: Workspace, progress: Progress = silent) -> Pushed:
-    """Send a sample of verified items to people, answers hidden."""
-    client = connect(workspace)
-    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in audit.PUSH_READS})
-    pushed = audit.push(
-        client, rows, _audit(workspace), _media(workspace), workspace.folder, progress
-    )
-    workspace.store.finish(_AUDIT, _AUDIT, "", "done", pushed.rejected)
-    workspace.store.rebuild([Rejection.table])
-    return pushed
-
-
 def audit_pull(workspace: Workspace) -> AuditSummary:
-    """Bring answers in; flawed items are set aside, and their clips go out for review again."""
+    """Fetch answers; flawed items are set aside, and their clips will be reviewed again."""
     client = connect(workspace)
-    rows = Rows({kind: tuple(workspace.store.rows(kind)) for kind in (Item, Verdict, Answer)})
-    pulled = audit.pull(client, rows, _audit(workspace), workspace.folder)
+    rows = _rows(workspace, audit.PULL_READS)
+    pulled = audit.pull(client, rows, _audit_settings(workspace), workspace.folder)
     keys = workspace.store.keys(PULL)
     new = 0
     for one in pulled.answers:
@@ -245,66 +251,14 @@ def audit_pull(workspace: Workspace) -> AuditSummary:
 
 
 def audit_status(workspace: Workspace) -> AuditStatus:
-    """Ask the server how far the audit is, and say what its answers say."""
-    tasks, done, url = audit.status(connect(workspace), _audit(workspace))
-    said = judged(workspace.store.rows(Item), workspace.store.rows(Answer))
-    return AuditStatus(tasks, done, url, said)
+    """Return the progress of the audit on the server, and its results from the pulled answers."""
+    tasks, done, url = audit.status(connect(workspace), _audit_settings(workspace))
+    results = judged(workspace.store.rows(Item), workspace.store.rows(Answer))
+    return AuditStatus(tasks, done, url, results)
 
 
-def _hold(workspace: Workspace, verdicts: Iterable[Verdict]) -> None:
-    """Keep the spans of judged clips before their verdicts: from here on no setting moves them."""
-    judged = {one.clip_id for one in verdicts if one.verdict != "skip"}
-    keys = workspace.store.keys(PULL)
-    for clip in workspace.store.rows(Clip):
-        unit = _span_unit(clip.clip_id)
-        if clip.clip_id in judged and unit not in keys:
-            span = JudgedClip.model_validate(clip.model_dump())
-            workspace.store.finish(PULL, unit, clip.clip_id, "done", [span])
-
-
-def _hold_as_sent(workspace: Workspace, found: Iterable[Pulled]) -> str | None:
-    """Bring back spans that were judged as they were sent, and cut otherwise meanwhile.
-
-    Return what makes clips of them again, None where there are none.
-    """
-    clips = {clip.clip_id for clip in workspace.store.rows(Clip)}
-    lost = {
-        one.verdict.clip_id: one.span_us
-        for one in found
-        if one.verdict.clip_id not in clips and one.verdict.verdict != "skip"
-    }
-    if not lost:
-        return None
-    held = workspace.store.rows(JudgedClip)
-    videos = [video.video_id for video in workspace.store.rows(Video)]
-    for key, (start, end) in sorted(lost.items()):
-        video = next((one for one in videos if clip_id(one, start, end) == key), None)
-        if video is None or any(
-            one.video_id == video and one.start_us < end and start < one.end_us for one in held
-        ):
-            continue  # the video is gone; or people have judged the new span of these moments, too
-        span = JudgedClip(clip_id=key, video_id=video, start_us=start, end_us=end)
-        workspace.store.finish(PULL, _span_unit(key), key, "done", [span])
-        workspace.store.outdate("frames", video)
-        held.append(span)
-    back = len(lost.keys() & {one.clip_id for one in held})
-    gone = len(lost) - back
-    said = []
-    if back:
-        said.append(
-            f"{back} clips were judged as they were sent, and [frames] has cut them otherwise since: "
-            "run egost frames and egost generate-qa, which cut them as they were judged"
-        )
-    if gone:
-        said.append(
-            f"{gone} judged clips can't be cut again, as their video is gone or their moments were "
-            "judged in other clips; their verdicts are kept and count for nothing"
-        )
-    return "; ".join(said)
-
-
-def _span_unit(key: str) -> str:
-    return f"span of {key}"
+def _rows(workspace: Workspace, kinds: Iterable[type[Row]]) -> Rows:
+    return Rows({kind: tuple(workspace.store.rows(kind)) for kind in kinds})
 
 
 def _key(row: Row) -> str:
@@ -317,13 +271,8 @@ def _log(workspace: Workspace) -> Path:
 
 
 def _settings(workspace: Workspace) -> ReviewSettings:
-    return workspace.config.settings("review", ReviewSettings)
+    return workspace.settings("review", ReviewSettings)
 
 
-def _audit(workspace: Workspace) -> AuditSettings:
-    return workspace.config.settings("audit", AuditSettings)
-
-
-def _media(workspace: Workspace) -> audit.MediaAccess:
-    settings = _settings(workspace)
-    return audit.MediaAccess(clip_form(settings), settings.url, settings.media_url)
+def _audit_settings(workspace: Workspace) -> AuditSettings:
+    return workspace.settings("audit", AuditSettings)

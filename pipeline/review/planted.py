@@ -1,6 +1,6 @@
-"""Planted tasks: a clip's page once more with one turn flipped, to learn who only clicks accept.
+"""Planted tasks: a clip's page sent again with one turn flipped, to find annotators who don't look.
 
-They look like any other task, and no verdict on them can verify: its fingerprint is of no draft.
+They look like any other task. No verdict on them can verify a route: no draft has their fingerprint.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pipeline.routes import route
 def with_planted(
     queue: Sequence[PageRows], share: float, secret: bytes
 ) -> list[tuple[PageRows, Kind]]:
-    """Add the planted tasks, each half the queue away from its clip's own task."""
+    """Add the planted tasks, each half a queue's length away from its clip's own task."""
     found: list[tuple[float, PageRows, Kind]] = []
     for position, shown in enumerate(queue):
         found.append((position, shown, "real"))
@@ -28,7 +28,7 @@ def with_planted(
 
 
 def _flipped(shown: PageRows, drawn: int) -> PageRows | None:
-    """Return the page with one turn to the other side, or None where there is no such turn."""
+    """Return the page with one turn flipped to the other side, or None if there is no such turn."""
     steps = list(shown.draft.steps)
     sided = [position for position, step in enumerate(steps) if step.move in ("left", "right")]
     if not sided:
@@ -37,8 +37,8 @@ def _flipped(shown: PageRows, drawn: int) -> PageRows | None:
     steps[position] = steps[position].model_copy(
         update={"move": route.OPPOSITE[steps[position].move]}
     )
-    told = (shown.draft.forward_description, shown.draft.reverse_description)
+    descriptions = (shown.draft.forward_description, shown.draft.reverse_description)
     draft = shown.draft.model_copy(
-        update={"steps": steps, "fingerprint": route.fingerprint(steps, *told)}
+        update={"steps": steps, "fingerprint": route.fingerprint(steps, *descriptions)}
     )
     return replace(shown, draft=draft)

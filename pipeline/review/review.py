@@ -1,11 +1,11 @@
-"""Review: one Label Studio task per clip goes out, one verdict per annotation comes back.
+"""Review: sends one Label Studio task per clip, and reads one verdict per annotation.
 
-`run` turns draft routes and the verdicts on exactly them into verified routes; it is pure.
-`push`, `adjudicate`, `pull` and `status` talk to a server and neither read nor write the store.
+`run` turns draft routes and the verdicts on them into verified routes; it is pure. `push`,
+`adjudicate`, `pull` and `status` talk to a server, and neither read nor write the store.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,13 +20,13 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review import adjudication, routepage, sending
-from pipeline.review.agreement import Agreement, Annotator, agreement, annotators, counting, doubted
+from pipeline.review.agreement import Agreement, Annotator, agreement, annotators, excluded, latest
 from pipeline.review.facts import Facts, facts_of
 from pipeline.review.gold import read_gold
 from pipeline.review.planted import with_planted
 from pipeline.review.rounds import Page, Rounds
 from pipeline.review.rows import UNREADABLE, Answer, Verdict
-from pipeline.review.sending import Outlet, Progress, Project, Pushed, silent
+from pipeline.review.sending import Progress, Project, Pushed, Sender, silent
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verdicts import Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.review.verified import DIFFER, verify
@@ -36,18 +36,19 @@ from pipeline.routes.wording import STEMS
 from pipeline.sources.rows import Video
 
 PUSH_READS = (Video, Clip, Turn, Heading, Frame, Route, Finding, Verdict, Item, Answer)
-"""The row types that `push` wants to see: `Rows({kind: tuple(store.rows(kind)) for ...})`."""
+"""The row types that `push` and `adjudicate` read."""
 
-_OVERLAP_US = 60_000_000  # pull again what changed a minute before the last known verdict
-_EVERYBODY = 1000  # gold clips go to all annotators
+_OVERLAP_US = 60_000_000  # each pull also asks for the minute before the last known verdict
+_EVERYBODY = 1000  # the overlap of gold clips, which all annotators judge
 
 
 @dataclass(frozen=True)
 class ReviewStatus:
-    """Where the review stands, in tasks, and how many annotations each pseudonym has made.
+    """The progress of the review, in tasks, and the number of annotations by pseudonym.
 
-    `agreement`, `people`, `set_aside` and `synonyms` come from pulled verdicts alone. `hours_left`
-    is what is missing times the median time that an answer took, None before the first.
+    `agreement`, `people`, `excluded` and `synonyms` are computed from pulled verdicts only.
+    `hours_left` is the number of missing verdicts times the median time per verdict, None before
+    the first one.
     """
 
     tasks: int
@@ -59,37 +60,41 @@ class ReviewStatus:
     hours_left: float | None
     agreement: dict[Category, Agreement]
     people: dict[str, Annotator]
-    set_aside: frozenset[str]
+    excluded: frozenset[str]
     synonyms: tuple[Synonyms, ...]
 
 
 def depends(settings: ReviewSettings, folder: WorkspaceFolder) -> str:
-    """Return the digest of what decides beside rows and settings: wording, synonyms, gold clips."""
+    """Return the digest of the files that the result depends on: wording, synonyms, gold clips."""
     files = [asset("prompts/describe.j2"), asset(STEMS)]
-    files += [_there(Path(settings.gold))] if settings.gold else []
+    files += [_gold_file(settings)] if settings.gold else []
     same = sorted(vocabulary_of(folder, settings.log).items())
     return digest(same, *(path.read_text(encoding="utf-8") for path in files))
 
 
 def run(rows: Rows, settings: ReviewSettings, folder: WorkspaceFolder) -> Iterable[Row]:
-    """Yield each clip's verified route if enough verdicts on exactly its draft agree (per=None).
+    """Yield each clip's verified route if enough verdicts on its current draft agree (per=None).
 
-    Reads Route (drafts alone) and Verdict; writes Route (origin verified), Finding, and a Rejection
-    for a clip that people rejected. Each category is verified by itself: moves may be agreed on
-    where landmarks still differ. Who doesn't see planted errors or gold clips counts for nothing.
+    Reads Route (drafts only) and Verdict; writes Route (origin verified), Finding, and a Rejection
+    for a clip that people rejected. Categories are verified independently: people may agree on the
+    moves and disagree on the landmarks. Verdicts of excluded annotators don't count.
     """
     facts = facts_of(vocabulary_of(folder, settings.log))
     counted = _by_clip(_trusted(rows[Verdict], settings, facts))
     earlier = {one.clip_id: one for one in rows.before(Route)}
     for draft in rows[Route]:
-        heard = counted.get(draft.clip_id, ())
-        yield from verify(draft, heard, settings.agree, facts, earlier.get(draft.clip_id))
+        verdicts = counted.get(draft.clip_id, ())
+        yield from verify(draft, verdicts, settings.agree, facts, earlier.get(draft.clip_id))
 
 
 def _trusted(verdicts: Sequence[Verdict], settings: ReviewSettings, facts: Facts) -> list[Verdict]:
-    people = annotators(verdicts, _gold(settings), facts)
-    aside = doubted(people, settings.min_caught, settings.min_right, settings.min_known)
-    return [one for one in verdicts if one.annotator not in aside]
+    """Return the verdicts of annotators who are not excluded."""
+    out = _excluded(annotators(verdicts, _gold(settings), facts), settings)
+    return [one for one in verdicts if one.annotator not in out]
+
+
+def _excluded(people: Mapping[str, Annotator], settings: ReviewSettings) -> frozenset[str]:
+    return excluded(people, settings.min_caught, settings.min_right, settings.min_known)
 
 
 def _by_clip(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
@@ -106,15 +111,14 @@ def push(
     folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
-    """Make one task per clip that has a draft route, doubtful ones first; twice = once.
+    """Create one task per clip that has a draft route, doubtful clips first. Idempotent.
 
-    `rows` holds PUSH_READS. A changed draft updates its task while nobody has answered it, else
-    it opens a new round, as does an unreadable verdict, an annotator who was set aside, and an item
-    that the audit found to be wrong. Gold clips go to everybody, in a project of their own.
-    `progress(done, total)` counts clips. Raises UserError when the server or the project doesn't take part.
+    `rows` holds PUSH_READS. A changed draft updates its task while nobody has answered it; otherwise
+    it opens a new round. So does an unreadable verdict, an excluded annotator's verdict, and an item
+    that the audit found to be flawed. Gold clips go to all annotators, in a project of their own.
+    `progress(done, total)` counts clips. Raises UserError if the server or the project can't be used.
     """
-    config, guidelines = routepage.label_config(), routepage.guideline_version()
-    media = sending.media(folder, settings.url, settings.media_url)
+    config = routepage.label_config()
     facts = facts_of(vocabulary_of(folder, settings.log))
     every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
@@ -122,7 +126,7 @@ def push(
 
     def enough(page: Page) -> bool:
         known = trusted.get(page.shown.clip.clip_id, ())
-        return len(counting(known, page.data["fingerprint"])) >= settings.overlap
+        return len(latest(known, page.data["fingerprint"])) >= settings.overlap
 
     def again(page: Page, number: int) -> bool:
         clip_id = page.shown.clip.clip_id
@@ -133,28 +137,24 @@ def push(
             return True
         if page.kind != "real" or not judged:
             return False
-        lost = [one for one in judged if one not in trusted.get(clip_id, ())]
+        dropped = [one for one in judged if one not in trusted.get(clip_id, ())]
         newest_us = max(one.created_us for one in judged)
-        return bool(lost and not enough(page)) or newest_us < flawed_us.get(clip_id, 0)
+        return bool(dropped and not enough(page)) or newest_us < flawed_us.get(clip_id, 0)
 
-    def out(title: str, overlap: int) -> Rounds:
-        project = Project(title, config, overlap)
-        outlet = Outlet(client, folder, media, project, sending.clip_form(settings))
-
-        def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-            return routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
-
-        return Rounds(outlet, folder.secret(), rows[Verdict], make, enough, again)
+    def rounds(title: str, overlap: int) -> Rounds:
+        sender = _sender(client, settings, folder, Project(title, config, overlap))
+        make = _page_maker(sender)
+        return Rounds(sender, folder.secret(), rows[Verdict], make, enough, again)
 
     queue = routepage.queue(rows)
     planted = with_planted(queue, settings.planted, folder.secret())
-    pushed = out(settings.project, settings.overlap).send(planted, progress)
+    pushed = rounds(settings.project, settings.overlap).send(planted, progress)
     known = _gold(settings) or {}
     gold: list[tuple[routepage.PageRows, Kind]] = [
         (shown, "gold") for shown in queue if shown.clip.clip_id in known
     ]
     if gold:
-        pushed += out(settings.gold_project, _EVERYBODY).send(gold)
+        pushed += rounds(settings.gold_project, _EVERYBODY).send(gold)
     return pushed
 
 
@@ -165,30 +165,29 @@ def adjudicate(
     folder: WorkspaceFolder,
     progress: Progress = silent,
 ) -> Pushed:
-    """Send the clips on which people differ to a third pair of eyes, both versions side by side.
+    """Send the clips on which people disagree to a third person, with both versions side by side.
 
-    They go to a project of their own, one person each. Who judged the clip before can't rule on it:
-    such a ruling counts for nothing, and the task goes out again.
+    They go to a project of their own, one person each. A ruling by somebody who judged the clip
+    before doesn't count, and the task is sent again. `rows` holds PUSH_READS.
     """
-    media = sending.media(folder, settings.url, settings.media_url)
     facts = facts_of(vocabulary_of(folder, settings.log))
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
-    differ = {one.unit for one in rows[Finding] if one.kind == DIFFER}
+    disputed = {one.unit for one in rows[Finding] if one.kind == DIFFER}
     queue: list[tuple[routepage.PageRows, Kind]] = [
-        (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in differ
+        (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in disputed
     ]
 
     project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    outlet = Outlet(client, folder, media, project, sending.clip_form(settings))
-    guidelines = routepage.guideline_version()
+    sender = _sender(client, settings, folder, project)
+    route_page = _page_maker(sender)
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-        page = routepage.page(shown, outlet.movie(shown.clip), outlet.at, guidelines)
-        heard = counting(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
-        return page | adjudication.versions(shown, heard, facts, folder.secret())
+        verdicts = latest(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
+        versions = adjudication.versions(shown, verdicts, facts, folder.secret())
+        return route_page(shown, kind) | versions
 
     def again(page: Page, number: int) -> bool:
-        """A ruling that counted would have ended the difference; one that is not pulled yet may."""
+        """A pulled ruling that counted would have resolved the disagreement."""
         return any(
             one.verdict != "skip" or UNREADABLE in one.reasons
             for one in rows[Verdict]
@@ -196,8 +195,24 @@ def adjudicate(
             and (one.round, one.kind) == (number, "adjudication")
         )
 
-    rounds = Rounds(outlet, folder.secret(), rows[Verdict], make, again=again)
+    rounds = Rounds(sender, folder.secret(), rows[Verdict], make, again=again)
     return rounds.send(queue, progress)
+
+
+def _sender(
+    client: AnnotationServer, settings: ReviewSettings, folder: WorkspaceFolder, project: Project
+) -> Sender:
+    media = sending.media(folder, settings.url, settings.media_url)
+    return Sender(client, folder, media, project, sending.clip_form(settings))
+
+
+def _page_maker(sender: Sender) -> Callable[[routepage.PageRows, Kind], dict[str, Any]]:
+    guidelines = routepage.guideline_version()
+
+    def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
+        return routepage.page(shown, sender.clip_name(shown.clip), sender.media_url, guidelines)
+
+    return make
 
 
 def pull(
@@ -208,7 +223,7 @@ def pull(
 ) -> Iterator[Pulled]:
     """Yield every annotation that is new or changed since the `known` verdicts were pulled.
 
-    The last minute is asked for again: equal rows come again, a store that compares keeps them.
+    The minute before the last known verdict is fetched again, so known verdicts may be among them.
     """
     newest: Counter[str] = Counter()
     for one in known:
@@ -222,7 +237,7 @@ def pull(
             projects[title] = found
     for title, project in projects.items():
         for annotation in client.annotations(project, max(newest[title] - _OVERLAP_US, 0)):
-            if kind_of(annotation.task.data, secret):  # others may have put tasks beside ours
+            if kind_of(annotation.task.data, secret):  # the project may contain other tasks
                 yield judge(annotation, secret)
 
 
@@ -238,7 +253,7 @@ def status(
     folder: WorkspaceFolder,
     verdicts: Sequence[Verdict] = (),
 ) -> ReviewStatus:
-    """Count the project's tasks and annotations; pulled `verdicts` tell how well people agree."""
+    """Count the project's tasks and annotations; agreement is computed from the pulled `verdicts`."""
     vocabulary = vocabulary_of(folder, settings.log)
     facts = facts_of(vocabulary)
     people = annotators(verdicts, _gold(settings), facts)
@@ -260,18 +275,17 @@ def status(
         hours_left=None if usual is None else missing * usual / 3600,
         agreement=agreement(_trusted(verdicts, settings, facts), facts),
         people=people,
-        set_aside=doubted(people, settings.min_caught, settings.min_right, settings.min_known),
+        excluded=_excluded(people, settings),
         synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
     )
 
 
 def _gold(settings: ReviewSettings) -> Mapping[str, Sequence[Step]] | None:
-    if not settings.gold:
-        return None
-    return read_gold(_there(Path(settings.gold)))
+    return read_gold(_gold_file(settings)) if settings.gold else None
 
 
-def _there(path: Path) -> Path:
+def _gold_file(settings: ReviewSettings) -> Path:
+    path = Path(settings.gold)
     if not path.is_file():
         raise UserError(
             f"review.gold = {path}", "no such file", "see annotations/gold.example.jsonl"

@@ -1,4 +1,4 @@
-"""Rounds: which clips a project has no task of, whose task is out of date, which go out once more."""
+"""Rounds: which clips have no task in a project yet, whose task is outdated, which are sent again."""
 
 import json
 from collections import Counter
@@ -10,13 +10,13 @@ from pipeline.engine.rows import digest
 from pipeline.labelstudio.client import AnnotationTask
 from pipeline.review.routepage import PageRows
 from pipeline.review.rows import Verdict
-from pipeline.review.sending import News, Outlet, PlannedTask, Progress, Pushed, silent
+from pipeline.review.sending import Outcome, PlannedTask, Progress, Pushed, Sender, silent
 from pipeline.review.verdicts import Kind, kind_of, uid
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page that should be out: the rows that it shows, what kind of task, its data but for its round."""
+    """One page to be sent: the rows that it shows, the kind of its task, its data except for the round."""
 
     shown: PageRows
     kind: Kind
@@ -25,13 +25,13 @@ class Page:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Brings the tasks of a project up to date. `make` returns what a page shows, but for its round.
+    """Brings a project's tasks up to date. `make` returns a page's data except for its round.
 
-    `enough(page)` tells that a page whose task is not there need not go out (people have judged it
-    on a server that is gone); `again(page, round)` that a finished task has to be judged once more.
+    `enough(page)` is true if a page without a task need not be sent (people judged it on a server
+    that is gone); `again(page, round)` is true if a finished task has to be judged again.
     """
 
-    outlet: Outlet
+    sender: Sender
     secret: bytes
     verdicts: Sequence[Verdict]
     make: Callable[[PageRows, Kind], dict[str, Any]]
@@ -39,7 +39,7 @@ class Rounds:
     again: Callable[[Page, int], bool] = field(default=lambda page, number: False)
 
     def send(self, queue: Sequence[tuple[PageRows, Kind]], progress: Progress = silent) -> Pushed:
-        """Make what is missing, change what is out of date and unanswered; twice = once."""
+        """Create missing tasks and update outdated ones that nobody has answered. Idempotent."""
         rounds: Counter[tuple[str, Kind]] = Counter()
         for one in self.verdicts:
             rounds[one.clip_id, one.kind] = max(rounds[one.clip_id, one.kind], one.round)
@@ -49,20 +49,20 @@ class Rounds:
             return Page(shown, kind, self.make(shown, kind))
 
         def planner() -> Callable[[Page], PlannedTask | None]:
-            newest: dict[tuple[str, Kind], _Out] = {}
-            spare: list[int] = []
-            for task in self.outlet.tasks():
+            newest: dict[tuple[str, Kind], _SentTask] = {}
+            duplicates: list[int] = []
+            for task in self.sender.tasks():
                 kind = kind_of(task.data, self.secret)
                 if kind is None:
                     continue
-                key, out = (task.data["clip_id"], kind), _Out.of(task)
-                older, newer = sorted((newest.get(key, out), out), key=_Out.rank)
+                key, sent = (task.data["clip_id"], kind), _SentTask.of(task)
+                older, newer = sorted((newest.get(key, sent), sent), key=_SentTask.rank)
                 newest[key] = newer
-                # A push that was killed while the server took its pages in may have been run again
-                # before they were there: the same round twice. One that nobody touched can go.
+                # If a push was killed while the server stored its pages, and was run again before
+                # they appeared, a round is there twice. One that nobody has answered is removed.
                 if older.task != newer.task and older.round == newer.round and not older.touched:
-                    spare.append(older.task)
-            self.outlet.remove(spare)
+                    duplicates.append(older.task)
+            self.sender.remove(duplicates)
 
             def plan(page: Page) -> PlannedTask | None:
                 key = (page.shown.clip.clip_id, page.kind)
@@ -70,56 +70,58 @@ class Rounds:
 
             return plan
 
-        return self.outlet.send(queue, make, planner, "push", progress)
+        return self.sender.send(queue, make, planner, "push", progress)
 
-    def _plan(self, page: Page, out: "_Out | None", last: int) -> PlannedTask | None:
-        if out is None:
+    def _plan(self, page: Page, sent: "_SentTask | None", last: int) -> PlannedTask | None:
+        if sent is None:
             if self.enough(page):
                 return None
-            return self._numbered(page, last + 1, "reopened" if last else "new")
-        if not out.finished:
-            same = self._numbered(page, out.round, "updated")
-            return replace(same, task=out.task) if _printed(same.data()) != out.printed else None
+            return self._in_round(page, last + 1, "reopened" if last else "new")
+        if not sent.finished:
+            same = self._in_round(page, sent.round, "updated")
+            changed = _page_digest(same.data()) != sent.page_digest
+            return replace(same, task=sent.task) if changed else None
         if page.kind == "planted":
             return None
-        if out.fingerprint == page.data["fingerprint"] and not self.again(page, out.round):
+        if sent.fingerprint == page.data["fingerprint"] and not self.again(page, sent.round):
             return None
-        return self._numbered(page, out.round + 1, "reopened")
+        return self._in_round(page, sent.round + 1, "reopened")
 
-    def _numbered(self, page: Page, number: int, news: News) -> PlannedTask:
+    def _in_round(self, page: Page, number: int, outcome: Outcome) -> PlannedTask:
         shown = page.shown
         head = {"uid": uid(self.secret, shown.clip.clip_id, page.kind, number), "round": number}
 
         def data() -> dict[str, Any]:
-            late = self.outlet.uploads  # only now are its media where it says
-            return head | (self.make(shown, page.kind) if late else page.data)
+            # If media are uploaded, their URLs are known only now.
+            made = self.make(shown, page.kind) if self.sender.uploads else page.data
+            return head | made
 
-        return PlannedTask(shown.clip, shown.video, shown.frames, news, data)
+        return PlannedTask(shown.clip, shown.video, shown.frames, outcome, data)
 
 
 @dataclass(frozen=True, slots=True)
-class _Out:
-    """What matters of a task that is out; `printed` stands for its page, and only while nobody finished it."""
+class _SentTask:
+    """The facts kept about a task on the server; `page_digest` is set only while nobody has finished it."""
 
     task: int
     round: int
     finished: int
     touched: int
     fingerprint: str
-    printed: str
+    page_digest: str
 
     @classmethod
-    def of(cls, task: AnnotationTask) -> "_Out":
+    def of(cls, task: AnnotationTask) -> "_SentTask":
         data = task.data
-        printed = "" if task.finished else _printed(data)
+        page_digest = "" if task.finished else _page_digest(data)
         touched = task.finished + task.skipped
         number = int(data["round"])
-        return cls(task.id, number, task.finished, touched, data["fingerprint"], printed)
+        return cls(task.id, number, task.finished, touched, data["fingerprint"], page_digest)
 
     def rank(self) -> tuple[int, int, int, int]:
-        """Order the tasks of one clip: the last is the newest round, the most judged, the first made."""
+        """Return the sort key of one clip's tasks: newest round, then most judged, then first created, last."""
         return self.round, self.finished, self.touched, -self.task
 
 
-def _printed(data: Mapping[str, Any]) -> str:
+def _page_digest(data: Mapping[str, Any]) -> str:
     return digest(json.dumps(data, sort_keys=True))

@@ -1,6 +1,6 @@
-"""What the page of one route task shows: the task's data, field by field, as `annotations/route.xml` names them.
+"""The page of one route task: the task's data, with the field names of `annotations/route.xml`.
 
-Whatever a model, a sidecar or a file name brought in is escaped: the page renders HTML.
+Text from models, sidecar files and file names is escaped, because the page renders HTML.
 """
 
 import re
@@ -25,12 +25,12 @@ from pipeline.video import reviewclip
 
 SEVERITIES = ("error", "warning", "info")
 FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
-"""The controls that `pull` reads: every one has to be in the label config by this name."""
+"""The names of the controls that `pull` reads; the label config must contain all of them."""
 
 
 @dataclass(frozen=True)
 class PageRows:
-    """The rows that one clip's page is made of, and its language's words; frames and turns in time order."""
+    """The rows that one clip's page is made of, frames and turns in time order, and its language's words."""
 
     clip: Clip
     video: Video
@@ -43,7 +43,7 @@ class PageRows:
 
 
 def queue(rows: Rows) -> list[PageRows]:
-    """Return what each page shows, the worst findings and then the least confident drafts first."""
+    """Return what each page shows, clips with the worst findings first, then the least confident drafts."""
     videos = {video.video_id: video for video in rows[Video]}
     clips = {clip.clip_id: clip for clip in rows[Clip]}
     headings = {heading.clip_id: heading for heading in rows[Heading]}
@@ -54,10 +54,10 @@ def queue(rows: Rows) -> list[PageRows]:
         frames[frame.clip_id].append(frame)
     for turn in rows[Turn]:
         turns[turn.clip_id].append(turn)
-    for doubt in rows[Finding]:
-        findings[doubt.unit].append(doubt)
+    for found in rows[Finding]:
+        findings[found.unit].append(found)
     drafts = [one for one in rows[Route] if one.origin == "draft" and one.clip_id in clips]
-    # Once a push: looking for the file and reading it took a tenth of making a page.
+    # Once per push: finding and reading the file took a tenth of the time of making a page.
     words = {name: wording.load(name).moves for name in {one.language for one in drafts}}
     shown = [
         PageRows(
@@ -72,21 +72,23 @@ def queue(rows: Rows) -> list[PageRows]:
         )
         for draft in drafts
     ]
-    shown.sort(key=_doubt)
+    shown.sort(key=_priority)
     return shown
 
 
-def _doubt(shown: PageRows) -> tuple[list[int], float, str]:
-    found = [doubt.severity for doubt in shown.findings]
-    worst_first = [-found.count(severity) for severity in ("error", "warning")]
+def _priority(shown: PageRows) -> tuple[list[int], float, str]:
+    severities = [found.severity for found in shown.findings]
+    worst_first = [-severities.count(severity) for severity in ("error", "warning")]
     return worst_first, shown.draft.confidence, shown.clip.clip_id
 
 
-def page(shown: PageRows, movie: str, at: Callable[[str], str], guidelines: str) -> dict[str, Any]:
-    """Return a task's data, but for its round.
+def page(
+    shown: PageRows, clip_name: str, media_url: Callable[[str], str], guidelines: str
+) -> dict[str, Any]:
+    """Return a task's data except for its round.
 
-    `movie` is the media name of the review clip, `at(name)` where browsers find a media file,
-    `guidelines` the version of the guidelines by which people judge.
+    `clip_name` is the media name of the review clip, `media_url(name)` the URL of a media file,
+    `guidelines` the version of the guidelines.
     """
     clip, draft = shown.clip, shown.draft
     start = clip.start_us
@@ -95,9 +97,9 @@ def page(shown: PageRows, movie: str, at: Callable[[str], str], guidelines: str)
         "clip_id": clip.clip_id,
         "fingerprint": draft.fingerprint,
         "guideline_version": guidelines,
-        "clip": at(movie),
+        "clip": media_url(clip_name),
         "fps": reviewclip.FPS,
-        "frames": grid(shown.frames, start, at) + curve,
+        "frames": grid(shown.frames, start, media_url) + curve,
         "steps": route.print_lines(draft.steps, start),
         "forward": draft.forward_description,
         "reverse": draft.reverse_description,
@@ -123,45 +125,48 @@ def checked_config(name: str, choices: Mapping[str, Sequence[str]], fields: Sequ
     try:
         tags = list(ElementTree.fromstring(text).iter())
     except ElementTree.ParseError as error:
-        raise UserError(str(path), f"not valid XML: {error}", "mend that line") from error
-    fix = "name the controls and their choices as the file in the package does"
+        raise UserError(str(path), f"not valid XML: {error}", "correct that line") from error
+    fix = "use the names of controls and choices of the original file in the package"
     controls = {tag.get("name"): tag for tag in tags}
     missing = [field for field in fields if field not in controls]
     if missing:
         raise UserError(str(path), f"no control is named {', '.join(missing)}", fix)
     for control, wanted in choices.items():
-        there = {tag.get("value") for tag in controls[control].iter("Choice")}
-        lacking = [value for value in wanted if value not in there]
+        found = {tag.get("value") for tag in controls[control].iter("Choice")}
+        lacking = [value for value in wanted if value not in found]
         if lacking:
             raise UserError(str(path), f"{control} has no choice {', '.join(lacking)}", fix)
     return text
 
 
 def guideline_version() -> str:
-    """Return the version that `annotations/guidelines.md` gives itself."""
+    """Return the version stated in `annotations/guidelines.md`."""
     path = asset("annotations/guidelines.md")
     found = re.search(r"^Version (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     if not found:
-        raise UserError(str(path), "says no version", "add a line such as: Version 1.0")
+        raise UserError(str(path), "states no version", "add a line such as: Version 1.0")
     return found.group(1)
 
 
 def _about(shown: PageRows) -> str:
     seconds = (shown.clip.end_us - shown.clip.start_us) / 1e6
-    at = print_time(shown.clip.start_us)
-    return f"{escape(shown.video.path)} from {at}, {seconds:.1f} s"
+    return f"{escape(shown.video.path)} from {print_time(shown.clip.start_us)}, {seconds:.1f} s"
 
 
 def grid(
-    frames: Iterable[Frame], start_us: int, at: Callable[[str], str], *, why: bool = True
+    frames: Iterable[Frame],
+    start_us: int,
+    media_url: Callable[[str], str],
+    *,
+    reasons: bool = True,
 ) -> str:
-    """Return keyframes as HTML, with their clip times and, unless told otherwise, why each was kept."""
+    """Return keyframes as HTML with their times in the clip and, with `reasons`, why each was kept."""
     cells = "".join(
         [
             _cell(
-                escape(at(frame.media)),
+                escape(media_url(frame.media)),
                 frame.t_us - start_us,
-                _escaped(frame.reason) if why else "",
+                _escaped(frame.reason) if reasons else "",
             )
             for frame in frames
         ]
@@ -169,22 +174,22 @@ def grid(
     return f"<div style='display:grid;grid-template-columns:repeat(8,minmax(0,1fr));gap:4px 5px'>{cells}</div>"
 
 
-def _cell(source: str, time_us: int, why: str) -> str:
+def _cell(source: str, time_us: int, reason: str) -> str:
     return (
-        f"<figure title='{why}'><img src='{source}' alt=''/>"
-        f"<figcaption><b>{print_time(time_us)}</b> {why}</figcaption></figure>"
+        f"<figure title='{reason}'><img src='{source}' alt=''/>"
+        f"<figcaption><b>{print_time(time_us)}</b> {reason}</figcaption></figure>"
     )
 
 
-_escaped = lru_cache(2**12)(escape)  # of reasons: there are few, and they stand at every keyframe
+_escaped = lru_cache(2**12)(escape)  # for reasons: few different ones, one per keyframe
 
 
 def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
-    """Show the answers that follow from the steps: what an error there would spoil."""
-    told = tasks.RouteText(steps, words)
+    """Return the answers that follow from the steps, as an HTML table."""
+    text = tasks.RouteText(steps, words)
     rows = []
     for category in tasks.SQUARE_CATEGORIES:
-        marks = told.of(category)
+        marks = text.of(category)
         if not marks and category != "direction":
             continue
         for orientation in tasks.ORIENTATIONS:
@@ -203,5 +208,5 @@ def _findings(findings: Iterable[Finding]) -> str:
         f'<li style="color:{colours[one.severity]}">{escape(one.message)}</li>' for one in ranked
     )
     if not lines:
-        return '<span style="font-size:12px;color:#777">nothing was found to doubt</span>'
+        return '<span style="font-size:12px;color:#777">the automatic checks found nothing</span>'
     return f'<ul style="font-size:12px;line-height:17px;margin:0;padding-left:16px">{lines}</ul>'

@@ -1,4 +1,4 @@
-"""The rows of people's judgements: verdicts on routes, answers to items."""
+"""The rows that hold people's judgements: verdicts on routes, answers to items."""
 
 from typing import Literal
 
@@ -6,14 +6,14 @@ from pipeline.engine.rows import Row
 from pipeline.routes.rows import Step
 
 UNREADABLE = "unreadable"
-"""The reason of a verdict that can't count as it was given: its clip goes out again."""
+"""The reason given to a verdict that can't be used; its clip is sent again."""
 
 MISSED = "planted turn left as it was"
-"""The reason of a correction of a planted draft that corrected something else."""
+"""The reason given to a correction of a planted draft that left the planted error in place."""
 
 
 class Verdict(Row):
-    """One judgement of one clip's route; it counts for the fingerprint that was judged alone."""
+    """One person's judgement of one clip's route; it applies only to the draft with this fingerprint."""
 
     table = "verdicts"
     key = ("clip_id", "annotation_id")
@@ -35,9 +35,9 @@ class Verdict(Row):
 
 
 class Answer(Row):
-    """What one person chose for one item without seeing its answer; it counts for this fingerprint alone.
+    """One person's answer to one item in the audit; it applies only to the item with this fingerprint.
 
-    `choice` is the number of an option, or: no option is right, more than one is, can't tell.
+    `choice` is an option's index, `none` (no option is right), `many` (more than one is) or `unsure`.
     """
 
     table = "answers"

@@ -1,4 +1,4 @@
-"""Sending pages to people: review clips, media, batches; whatever else a task's page shows, others decide."""
+"""Sends tasks to Label Studio: review clips, media, batches. Other modules decide what a page shows."""
 
 import json
 import os
@@ -24,20 +24,21 @@ from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
 
-_CHUNK, _AHEAD = 50, 30  # pages made together (0.4 MB), and how many such may wait for the server
-_FEW, _LINGER_S = 4, 0.1  # a post takes that long, whatever is in it: fewer chunks wait for more
+_CHUNK, _AHEAD = 50, 30  # pages per batch (0.4 MB), and how many batches may wait for the server
+# A request takes 0.1 s whatever its size, so fewer than _MIN_BATCHES wait that long for more.
+_MIN_BATCHES, _WAIT_S = 4, 0.1
 
-# Files can be uploaded only into a project whose pages show one thing: this one never has a task.
-_SHELF = "egost media"
-_SHELF_CONFIG = '<View><Image name="media" value="$media"/></View>'
+# Files can be uploaded only to a project whose pages show a single field; this one never has a task.
+_UPLOADS = "egost media"
+_UPLOADS_CONFIG = '<View><Image name="media" value="$media"/></View>'
 
-News = Literal["new", "updated", "reopened"]
+Outcome = Literal["new", "updated", "reopened"]
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did, in tasks. `rejected` are clips whose review clip could not be cut."""
+    """How many tasks a push sent, updated or kept; `rejected` are clips whose review clip could not be cut."""
 
     new: int = 0
     updated: int = 0
@@ -47,7 +48,7 @@ class Pushed:
     project_url: str = ""
 
     def __add__(self, other: "Pushed") -> "Pushed":
-        """Return what both did; people open the first one's project."""
+        """Return the sum of both, with the first one's project."""
         return Pushed(
             self.new + other.new,
             self.updated + other.updated,
@@ -69,15 +70,15 @@ class Project:
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A page that has to go out: whose clip and frames it shows, and the task that it changes, if any.
+    """A page to be sent: the clip and frames that it shows, and the task that it updates, if any.
 
-    `data()` makes what the page shows, once its media are where browsers find them.
+    `data()` returns the task's data; it is called once the page's media are on the server.
     """
 
     clip: Clip
     video: Video
     frames: Sequence[Frame]
-    news: News
+    outcome: Outcome
     data: Callable[[], dict[str, Any]]
     task: int | None = None
 
@@ -86,15 +87,14 @@ def silent(done: int, total: int) -> None:
     """Show no progress."""
 
 
-Item = TypeVar("Item")
+Entry = TypeVar("Entry")
 Made = TypeVar("Made")
 
 
-class Outlet:
-    """A project, and all that takes a page there: review clips, media, checks, posts.
+class Sender:
+    """Sends pages to one project, with their review clips and media.
 
-    `form` is how review clips are made. Whatever is missing on the server is made there, when the
-    project is first asked for.
+    `form` is the format of review clips. The project is created on the server on first use.
     """
 
     def __init__(
@@ -106,25 +106,25 @@ class Outlet:
         form: Form,
     ) -> None:
         self.client = client
-        self._place, self._media, self._project, self._form = folder, media, project, form
-        self._shelf = 0
+        self._folder, self._media, self._project, self._form = folder, media, project, form
+        self._uploads_project = 0
         self._uploaded: Mapping[str, str] = {}
 
     @cached_property
     def number(self) -> int:
-        """The project's id on the server."""
+        """The project's id on the server; creates the project if it is missing."""
         wanted = self._project
         number = self.client.project(wanted.title, wanted.config, wanted.overlap)
         if self._media.served:
             self.client.serve(number, self._media.served)
         if self.uploads:
-            self._shelf = self.client.project(_SHELF, _SHELF_CONFIG, 1)
-            self._uploaded = self.client.uploads(self._shelf)
+            self._uploads_project = self.client.project(_UPLOADS, _UPLOADS_CONFIG, 1)
+            self._uploaded = self.client.uploads(self._uploads_project)
         return number
 
     @property
     def uploads(self) -> bool:
-        """Whether media are sent to the server, file by file."""
+        """Whether media files are uploaded to the server."""
         return self._media.uploads
 
     def tasks(self) -> Iterable[AnnotationTask]:
@@ -132,32 +132,32 @@ class Outlet:
         return self.client.tasks(self.number)
 
     def remove(self, tasks: Iterable[int]) -> None:
-        """Take tasks away."""
+        """Delete tasks."""
         for task in tasks:
             self.client.remove(task)
 
-    def at(self, media_name: str) -> str:
-        """Return where browsers find a media file; nowhere yet if it is still to be uploaded."""
-        if self._media.url:  # asked for at every keyframe
+    def media_url(self, media_name: str) -> str:
+        """Return the URL of a media file; empty if it is still to be uploaded."""
+        if self._media.url:  # called for every keyframe
             return self._media.url + media_name
         return self._uploaded.get(_file_name(media_name), "")
 
-    def movie(self, clip: Clip) -> str:
-        """Return the media name of a clip's review clip."""
+    def clip_name(self, clip: Clip) -> str:
+        """Return the media name of the review clip."""
         return reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, self._form)
 
     def send(
         self,
-        queue: Sequence[Item],
-        make: Callable[[Item], Made],
+        queue: Sequence[Entry],
+        make: Callable[[Entry], Made],
         planner: Callable[[], Callable[[Made], PlannedTask | None]],
         stage: str,
         progress: Progress,
     ) -> Pushed:
-        """Send what has a plan, in batches; a clip that can't be cut is a rejection of `stage`.
+        """Send all entries that need it, in batches; a clip that can't be cut becomes a rejection of `stage`.
 
-        `make` needs no server: it begins while `planner` looks for what is there already, and
-        returns what plans each of the made.
+        `make` needs no server, so it starts while `planner` reads the existing tasks. `planner`
+        returns a function from what was made to the planned task, or None if nothing is to be sent.
         """
         counted: Counter[str] = Counter()
         rejected: list[Rejection] = []
@@ -167,17 +167,17 @@ class Outlet:
             part = made.result()
             found = [planned for one in part if (planned := plan(one))]
             clips = ((one.clip, one.video) for one in found)
-            failed = cut_all(clips, self._place, self._form, stage)
+            failed = cut_all(clips, self._folder, self._form, stage)
             without = {one.unit for one in failed}
             ready = [one for one in found if one.clip.clip_id not in without]
-            news = [one.news for one in ready]
+            outcomes = [one.outcome for one in ready]
             late = ready if self.uploads else []
             pages = None if self.uploads else self._pages(ready)
-            return _Batch(len(part), len(part) - len(found), news, late, pages, failed)
+            return _Batch(len(part), len(part) - len(found), outcomes, late, pages, failed)
 
-        # Pages are made while the project is opened and while the server takes in others, and it
-        # gets all that are ready at once: few posts where pages are quick to make, early ones where
-        # clips have to be cut.
+        # Pages are made while the project is opened and while the server stores earlier ones. All
+        # that are ready are sent in one request: few requests if pages are made quickly, early ones
+        # if clips have to be cut.
         parts = (queue[begin : begin + _CHUNK] for begin in range(0, len(queue), _CHUNK))
         with ThreadPoolExecutor(1) as making, ThreadPoolExecutor(1) as ahead:
 
@@ -191,13 +191,13 @@ class Outlet:
                 first = begun(_AHEAD)
                 plan = planner()
                 coming = deque(ahead.submit(prepare, made, plan) for made in first)
-                del first  # pages are held until they are posted, no longer
+                del first  # so that pages are freed once they are sent
                 while coming:
                     batches = _ready(coming)
                     coming += [ahead.submit(prepare, made, plan) for made in begun(len(batches))]
                     self._post(batches)
                     for batch in batches:
-                        counted.update(batch.news)
+                        counted.update(batch.outcomes)
                         counted["kept"] += batch.kept
                         rejected += batch.failed
                         reached += batch.size
@@ -244,12 +244,14 @@ class Outlet:
         names = {
             name
             for one in plans
-            for name in (self.movie(one.clip), *(frame.media for frame in one.frames))
+            for name in (self.clip_name(one.clip), *(frame.media for frame in one.frames))
         }
         lacking = sorted(name for name in names if _file_name(name) not in self._uploaded)
         if lacking:
-            self.client.upload(self._shelf, [self._place.media_path(name) for name in lacking])
-            self._uploaded = self.client.uploads(self._shelf)
+            self.client.upload(
+                self._uploads_project, [self._folder.media_path(name) for name in lacking]
+            )
+            self._uploaded = self.client.uploads(self._uploads_project)
 
 
 def _file_name(media_name: str) -> str:
@@ -258,7 +260,7 @@ def _file_name(media_name: str) -> str:
 
 @dataclass(frozen=True)
 class _Pages:
-    """What the pages of new tasks show, as JSON, and what tasks that are there show now."""
+    """The data of new tasks, as JSON, and the new data of existing tasks by id."""
 
     new: list[bytes]
     changed: list[tuple[int, dict[str, Any]]]
@@ -266,26 +268,26 @@ class _Pages:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some of the queue: how many, how many may stay, what is to be sent, what can't be.
+    """A part of the queue: its size, how many tasks are kept, what is to be sent, what can't be.
 
-    There are no pages yet, but what they are made of (`late`), where their media have to be uploaded
-    first. Else the text of a page is all that is kept of it: there are many, and they are large.
+    If media have to be uploaded first, `pages` is None and `late` holds the planned tasks. Otherwise
+    only the text of each page is kept, because pages are many and large.
     """
 
     size: int
     kept: int
-    news: list[News]
+    outcomes: list[Outcome]
     late: list[PlannedTask]
     pages: _Pages | None
     failed: list[Rejection]
 
 
 def _ready(coming: "deque[Future[_Batch]]") -> list[_Batch]:
-    """Take the first batch and all that are ready, or will be before a post would have begun."""
+    """Remove and return the first batch and all that are ready, or will be within `_WAIT_S`."""
     batches = [coming.popleft().result()]
-    until = monotonic() + _LINGER_S
+    until = monotonic() + _WAIT_S
     while coming:
-        patience = max(until - monotonic(), 0) if len(batches) < _FEW else 0
+        patience = max(until - monotonic(), 0) if len(batches) < _MIN_BATCHES else 0
         if not wait([coming[0]], patience).done:
             break
         batches.append(coming.popleft().result())
@@ -295,7 +297,7 @@ def _ready(coming: "deque[Future[_Batch]]") -> list[_Batch]:
 def cut_all(
     clips: Iterable[tuple[Clip, Video]], folder: WorkspaceFolder, form: Form, stage: str = "push"
 ) -> list[Rejection]:
-    """Cut the review clips that aren't there yet; ffmpeg works outside Python, so threads do."""
+    """Cut missing review clips in threads: ffmpeg runs outside Python. Return those that failed."""
 
     def cut(one: tuple[Clip, Video]) -> Rejection | None:
         clip, video = one
@@ -312,19 +314,19 @@ def cut_all(
 
 @dataclass(frozen=True)
 class Media:
-    """Where browsers find the media folder: below a URL (that of a folder which the server serves), or uploaded."""
+    """How pages load media: below `url` (`served` is the folder that the server serves there), or uploaded."""
 
     url: str = ""
     served: Path | None = None
 
     @property
     def uploads(self) -> bool:
-        """Whether media are sent to the server, file by file."""
+        """Whether media files are uploaded to the server."""
         return not self.url
 
 
 def media(folder: WorkspaceFolder, server_url: str, media_url: str) -> Media:
-    """Return how pages find their media: on the embedded server, at `media_url`, or uploaded."""
+    """Return how pages load their media: from the embedded server, from `media_url`, or uploaded."""
     if not server_url:
         return Media("/data/local-files/?d=media/", labelstudio_server.media_folder(folder))
     return Media(media_url.rstrip("/") + "/") if media_url else Media()
@@ -337,7 +339,7 @@ def check_fields(config: str, fields: Collection[str]) -> None:
         raise UserError(
             "annotations/",
             f"a page shows ${', $'.join(lacking)}, which its tasks don't have",
-            f"use one of: {', '.join(sorted(fields))}",
+            f"use only these fields: {', '.join(sorted(fields))}",
         )
 
 
@@ -350,12 +352,12 @@ def _shown_by(config: str) -> frozenset[str]:
 
 
 def clip_form(settings: ReviewSettings) -> Form:
-    """Return the form of review clips that a workspace's settings ask for."""
+    """Return the format of review clips that the settings ask for."""
     return Form(settings.clip_pixels, settings.clip_sound)
 
 
 def known_project(client: AnnotationServer, title: str, command: str = "egost review push") -> int:
-    """Return a project's id; raise UserError if it isn't there (any more)."""
+    """Return a project's id; raise UserError if it doesn't exist."""
     project = client.find(title)
     if project is None:
         raise UserError(client.url, f"there is no project {title!r}", f"run `{command}` first")
@@ -363,5 +365,5 @@ def known_project(client: AnnotationServer, title: str, command: str = "egost re
 
 
 def project_url(client: AnnotationServer, project: int) -> str:
-    """Return where people open a project."""
+    """Return the address at which people open a project."""
     return f"{client.url}/projects/{project}/data"

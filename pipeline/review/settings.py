@@ -13,7 +13,7 @@ class ReviewSettings(Settings):
         2,
         ge=1,
         le=5,
-        description="How many people must say the same to verify a route (1 if you work alone).",
+        description="How many people must agree to verify a route (1 if you work alone).",
     )
     overlap: int = Field(
         2,
@@ -27,43 +27,47 @@ class ReviewSettings(Settings):
         0.5,
         ge=0,
         le=1,
-        description="Who catches a smaller share of planted errors is set aside, and their clips reopen.",
+        description="Annotators who catch a smaller share of planted errors are excluded; their clips reopen.",
     )
     min_right: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Who is right on a smaller share of gold clips is set aside, and their clips reopen.",
+        description="Annotators who are right on a smaller share of gold clips are excluded; their clips reopen.",
     )
     min_known: int = Field(
-        5, ge=1, description="How many planted or gold tasks it takes to judge a person by them."
+        5,
+        ge=1,
+        description="How many planted or gold tasks an annotator must have done before these limits apply.",
     )
     project: str = Field(
         "egost routes",
         min_length=3,
-        max_length=37,  # of the 50 that a title may have, " adjudication" takes 13
+        max_length=37,  # Label Studio allows 50, and " adjudication" takes 13
         exclude=True,
         description="Title of the Label Studio project.",
     )
     url: str = Field(
         "",
         exclude=True,
-        description="A Label Studio server of your own (with LABEL_STUDIO_API_KEY); empty: the embedded one.",
+        description="Your own Label Studio server (with LABEL_STUDIO_API_KEY); empty: the embedded one.",
     )
     planted: float = Field(
         0.05,
         ge=0,
         le=1,
         exclude=True,
-        description="Share of clips that also go out with one turn flipped: who accepts that did not look.",
+        description="Share of clips that are also sent with one turn flipped; annotators who accept that did not look.",
     )
     gold: str = Field(
-        "", exclude=True, description="A file of clips whose true routes are known; empty: none."
+        "",
+        exclude=True,
+        description="A JSONL file of clips whose true routes are known; empty: none.",
     )
     media_url: str = Field(
         "",
         exclude=True,
-        description="Where browsers find the workspace's media folder when `url` is set; empty: media are uploaded to that server.",
+        description="URL of the workspace's media folder if `url` is set; empty: media are uploaded to that server.",
     )
     clip_pixels: int = Field(
         640,
@@ -73,12 +77,14 @@ class ReviewSettings(Settings):
         description="Longest side of the review clips, in pixels.",
     )
     clip_sound: bool = Field(
-        False, exclude=True, description="Whether review clips have sound: voices may be personal."
+        False,
+        exclude=True,
+        description="Whether review clips have sound; voices may be personal data.",
     )
     log: str = Field(
         "",
         exclude=True,
-        description="Folder of the verdict log, below the workspace; empty: annotations/verdicts of the checkout around it, else verdicts.",
+        description="Folder of the verdict log, relative to the workspace; empty: annotations/verdicts if the workspace is in a checkout, else verdicts.",
     )
 
     @field_validator("overlap")
@@ -95,27 +101,27 @@ class ReviewSettings(Settings):
 
     @property
     def gold_project(self) -> str:
-        """The title of the project of the gold clips, which go to everybody."""
+        """The title of the project for gold clips, which every annotator judges."""
         return f"{self.project} gold"
 
     @property
     def adjudication_project(self) -> str:
-        """The title of the project of the clips on which people differ."""
+        """The title of the project for clips on which people disagree."""
         return f"{self.project} adjudication"
 
 
 class AuditSettings(Settings):
-    """How people answer items, to measure how good the benchmark is."""
+    """How people answer items in the audit, which measures the benchmark's quality."""
 
     sample: int = Field(
-        200, ge=0, exclude=True, description="How many verified items are asked; 0 = all."
+        200, ge=0, exclude=True, description="How many verified items are asked; 0: all."
     )
     overlap: int = Field(
         2,
         ge=1,
         le=5,
         exclude=True,
-        description="How many people answer each; what a model wrote is verified by two.",
+        description="How many people answer each item; items written by a model are verified by two right answers.",
     )
     project: str = Field(
         "egost audit",

@@ -1,6 +1,6 @@
-"""The verdict log: every pulled verdict once, one JSON line each, in a file that git can show.
+"""The verdict log: every pulled verdict as one JSON line, in a file that can be kept in git.
 
-A later line about the same annotation (somebody edited it) replaces the earlier one on reading.
+If an annotation was edited, its later line replaces the earlier one on reading.
 """
 
 import os
@@ -17,10 +17,10 @@ from pipeline.review.rows import Verdict
 
 
 def log_path(folder: WorkspaceFolder, log: str, project: str) -> Path:
-    """Return the file of a project's log.
+    """Return the path of a project's log.
 
-    A folder of the user's choice is below the workspace unless it is absolute. Without one the log
-    lies in the checkout that the workspace lies in (`annotations/verdicts/`), else in the workspace.
+    `log` is a folder relative to the workspace, or absolute. If it is empty, the log is in
+    `annotations/verdicts/` of the checkout that contains the workspace, else in the workspace.
     """
     name = re.sub(r"[^\w.-]+", "-", project).strip("-.") + ".jsonl"
     if log:
@@ -33,10 +33,10 @@ def log_path(folder: WorkspaceFolder, log: str, project: str) -> Path:
 
 
 def read_log(path: Path) -> dict[str, Verdict]:
-    """Return the newest line about each annotation; raise UserError with the line that can't be read.
+    """Return the newest line about each annotation; raise UserError naming a line that can't be read.
 
-    A last line without its end was being written when the machine or the command stopped: it is
-    left out, and the next pull brings it again.
+    An incomplete last line was being written when the command or the machine stopped. It is left
+    out; the next pull fetches it again.
     """
     if not path.exists():
         return {}
@@ -49,14 +49,14 @@ def read_log(path: Path) -> dict[str, Verdict]:
             one = Verdict.model_validate_json(line)
         except ValidationError as error:
             problem = str(error).splitlines()[-2].strip()
-            fix = "mend or delete that line (git shows what it was)"
+            fix = "correct or delete that line (git shows what it was)"
             raise UserError(f"{path}:{number}", problem, fix) from error
         found[one.annotation_id] = one
     return found
 
 
 def append(path: Path, verdicts: Iterable[Verdict]) -> int:
-    """Write what the log doesn't hold yet, to the disk; return how many lines that were."""
+    """Append verdicts that the log doesn't contain yet, and sync to disk; return the number of new lines."""
     known = read_log(path)
     lines = []
     for one in verdicts:
@@ -67,15 +67,14 @@ def append(path: Path, verdicts: Iterable[Verdict]) -> int:
         return 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        whole = _whole(file.tell(), path)
-        file.truncate(whole)
+        file.truncate(_complete(file.tell(), path))
         file.write(b"".join(lines))
         file.flush()
         os.fsync(file.fileno())
     return len(lines)
 
 
-def _whole(size: int, path: Path) -> int:
-    """Return where the last whole line ends."""
+def _complete(size: int, path: Path) -> int:
+    """Return the offset at which the last complete line ends."""
     data = path.read_bytes()
     return size if data.endswith(b"\n") or not data else data.rfind(b"\n") + 1

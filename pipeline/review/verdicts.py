@@ -1,4 +1,4 @@
-"""From an annotation to a verdict: what a person chose and edited, read against the draft they saw."""
+"""Turns an annotation into a verdict: what a person chose and edited, compared with the draft they saw."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from pipeline.routes import route
 from pipeline.routes.rows import Step
 
 SCRIPTED = "@scripted.invalid"
-"""E-mail addresses that end so belong to scripted reviewers; `.invalid` can't be anybody's."""
+"""Scripted reviewers' e-mail addresses end in this; nobody can own a `.invalid` address."""
 
 Kind = Literal["real", "gold", "planted", "adjudication"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -22,10 +22,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Pulled:
-    """One annotation: its verdict, what was wrong with it, the span that its page showed.
-
-    Store under `annotation_id`.
-    """
+    """One annotation: its id in the store, its verdict, its problems, the span that its page showed."""
 
     annotation_id: str
     verdict: Verdict
@@ -34,12 +31,12 @@ class Pulled:
 
 
 def uid(secret: bytes, clip_id: str, kind: Kind, number: int) -> str:
-    """Return the name of a clip's task in a round; it doesn't tell planted tasks from real ones."""
+    """Return the id of a clip's task in a round; it doesn't reveal whether the task is planted."""
     return digest("task", secret.hex(), clip_id, kind, number)
 
 
 def kind_of(data: Mapping[str, Any], secret: bytes) -> Kind | None:
-    """Return what kind of task of ours this is, or None if others put it there."""
+    """Return the kind of a task that this workspace made, or None for other tasks."""
     for kind in KINDS:
         if data.get("uid") == uid(
             secret, str(data.get("clip_id")), kind, int(data.get("round", 0))
@@ -49,50 +46,50 @@ def kind_of(data: Mapping[str, Any], secret: bytes) -> Kind | None:
 
 
 def judge(annotation: Annotation, secret: bytes) -> Pulled:
-    """Read what one person did with one task; `secret` makes their pseudonym.
+    """Return the verdict that an annotation expresses; `secret` determines the pseudonym.
 
-    The page sends prefilled fields that nobody touched, too, so only a difference from the draft
-    is an edit. What can't be read becomes a verdict that doesn't count, with the reason.
+    The page also sends prefilled fields that were not touched, so only a difference from the draft
+    is an edit. An annotation that can't be read becomes a verdict that doesn't count, with a finding.
     """
     data = annotation.task.data
     kind = kind_of(data, secret)
-    said = _Said("skip", (), (), data["forward"], data["reverse"])
+    reading = _Reading("skip", (), (), data["forward"], data["reverse"])
     if not annotation.skipped:
-        read = _ruled if kind == "adjudication" else _read
-        said = read(_given(annotation.result), data)
-    if kind == "planted" and said.verdict == "corrected" and _turns_stand(said, data):
-        said = replace(said, reasons=[MISSED, *said.reasons])
-    # A second server counts its annotations from 1 again: the task's own name tells them apart.
-    number = f"{data['uid']}-{annotation.id}"
+        read = _read_adjudication if kind == "adjudication" else _read
+        reading = read(_values(annotation.result), data)
+    if kind == "planted" and reading.verdict == "corrected" and _same_turns(reading, data):
+        reading = replace(reading, reasons=[MISSED, *reading.reasons])
+    # Another server counts its annotations from 1 again, so the id includes that of the task.
+    annotation_id = f"{data['uid']}-{annotation.id}"
     row = Verdict.model_validate(
         {
             "clip_id": data["clip_id"],
             "fingerprint": data["fingerprint"],
             "round": data["round"],
             "annotator": pseudonym(annotation.email, secret),
-            "verdict": said.verdict,
-            "reasons": list(said.reasons),
-            "steps": list(said.steps),
-            "forward_description": said.forward,
-            "reverse_description": said.reverse,
+            "verdict": reading.verdict,
+            "reasons": list(reading.reasons),
+            "steps": list(reading.steps),
+            "forward_description": reading.forward,
+            "reverse_description": reading.reverse,
             "seconds": annotation.seconds,
             "guideline_version": data["guideline_version"],
             "created_us": annotation.updated_us,
-            "annotation_id": number,
+            "annotation_id": annotation_id,
             "kind": kind,
             "by": by(annotation.email),
         }
     )
     found = []
-    if said.problem:
-        message = f"{row.annotator}: {said.problem}"
+    if reading.problem:
+        message = f"{row.annotator}: {reading.problem}"
         found.append(finding(row.clip_id, UNREADABLE, "error", message))
-    return Pulled(number, row, tuple(found), (data["start_us"], data["end_us"]))
+    return Pulled(annotation_id, row, tuple(found), (data["start_us"], data["end_us"]))
 
 
 @dataclass(frozen=True)
-class _Said:
-    """What an annotation says; with a `problem` it counts for nothing."""
+class _Reading:
+    """The contents of an annotation; with a `problem` it doesn't count."""
 
     verdict: str
     reasons: Sequence[str]
@@ -102,24 +99,26 @@ class _Said:
     problem: str | None = None
 
 
-def _turns_stand(said: _Said, data: Mapping[str, Any]) -> bool:
+def _same_turns(reading: _Reading, data: Mapping[str, Any]) -> bool:
     shown = [Step.model_validate(step) for step in data["draft_steps"]]
-    return route.turns(said.steps) == route.turns(shown)
+    return route.turns(reading.steps) == route.turns(shown)
 
 
-def _read(given: Mapping[str, str], data: Mapping[str, Any]) -> _Said:
-    """Read what the route page sends, against the draft that it showed."""
+def _read(given: Mapping[str, str], data: Mapping[str, Any]) -> _Reading:
+    """Read the values that a route page sends; compare them with the draft that it showed."""
     draft = [Step.model_validate(step) for step in data["draft_steps"]]
-    said = given.get("verdict", "")
+    verdict = given.get("verdict", "")
     lines = given.get("steps", data["steps"])
     forward, back = given.get("forward", data["forward"]), given.get("reverse", data["reverse"])
     edited = _edited(given, data)
-    reasons = [part for part in given.get("reasons", "").split("\n") if part and said == "reject"]
-    reasons += [f"note: {given['note']}"] if given.get("note") else []
+    reasons = []
+    if verdict == "reject":
+        reasons += [part for part in given.get("reasons", "").split("\n") if part]
+    reasons += _note(given)
     steps: Sequence[Step] = ()
     problem = None
     try:
-        if said in ("accept", "corrected"):
+        if verdict in ("accept", "corrected"):
             if lines.split() == data["steps"].split():
                 steps = draft
             else:
@@ -128,35 +127,43 @@ def _read(given: Mapping[str, str], data: Mapping[str, Any]) -> _Said:
         problem = f"step lines can't be read: {error}"
     except ValidationError as error:
         problem = f"step lines can't be read: {error.errors()[0]['msg']}"
-    if said not in ("accept", "corrected", "reject"):
+    if verdict not in ("accept", "corrected", "reject"):
         problem = "no verdict was chosen"
-    elif said == "corrected" and not edited:
-        problem = "the verdict says corrected, but nothing was changed"
+    elif verdict == "corrected" and not edited:
+        problem = 'the verdict is "corrected", but nothing was changed'
     if problem:
-        return _Said("skip", [UNREADABLE, *reasons], (), forward, back, problem)
-    if said == "accept" and edited:
-        said = "corrected"
-    return _Said(said, reasons, steps, forward, back)
+        return _Reading("skip", [UNREADABLE, *reasons], (), forward, back, problem)
+    if verdict == "accept" and edited:
+        verdict = "corrected"
+    return _Reading(verdict, reasons, steps, forward, back)
 
 
-def _ruled(given: Mapping[str, str], data: Mapping[str, Any]) -> _Said:
-    """Read what the adjudication page sends: one of two versions, a third one, or a rejection."""
-    said = given.get("verdict", "")
-    if said not in ("A", "B"):
+def _read_adjudication(given: Mapping[str, str], data: Mapping[str, Any]) -> _Reading:
+    """Read the values that an adjudication page sends: version A or B, a third version, or a rejection."""
+    letter = given.get("verdict", "")
+    if letter not in ("A", "B"):
         return _read(given, data)
-    reasons = [f"note: {given['note']}"] if given.get("note") else []
-    version = data["versions"][said]
+    version = data["versions"][letter]
     if _edited(given, data):
-        problem = f"version {said} was chosen, but the text was changed"
-        return _Said("skip", [UNREADABLE, *reasons], (), data["forward"], data["reverse"], problem)
-    steps = [Step.model_validate(step) for step in version["steps"]]
-    return _Said(
+        return _Reading(
+            "skip",
+            [UNREADABLE, *_note(given)],
+            (),
+            data["forward"],
+            data["reverse"],
+            f"version {letter} was chosen, but the text was changed",
+        )
+    return _Reading(
         version["verdict"],
-        [*version["reasons"], *reasons],
-        steps,
+        [*version["reasons"], *_note(given)],
+        [Step.model_validate(step) for step in version["steps"]],
         version["forward"],
         version["reverse"],
     )
+
+
+def _note(given: Mapping[str, str]) -> list[str]:
+    return [f"note: {given['note']}"] if given.get("note") else []
 
 
 def _edited(given: Mapping[str, str], data: Mapping[str, Any]) -> bool:
@@ -164,8 +171,8 @@ def _edited(given: Mapping[str, str], data: Mapping[str, Any]) -> bool:
     return any(given.get(name, data[name]).split() != data[name].split() for name in fields)
 
 
-def _given(result: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """Return what each control holds; several choices come one a line."""
+def _values(result: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return the value of each control by its name; several choices are joined by line breaks."""
     found = {}
     for one in result:
         value = one.get("value") or {}
@@ -175,15 +182,12 @@ def _given(result: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 
 def pseudonym(email: str, secret: bytes) -> str:
-    """Return a name that stays the same for a person in this workspace and tells nobody who it is.
-
-    A script is no person, and its name says so.
-    """
+    """Return a person's pseudonym, which is constant within this workspace; a script keeps its name."""
     if email.endswith(SCRIPTED):
         return "script-" + email.removesuffix(SCRIPTED)
     return "a-" + digest("annotator", secret.hex(), email.casefold())[:8]
 
 
 def by(email: str) -> Literal["person", "script"]:
-    """Tell a script's account from a person's."""
+    """Return whether an account belongs to a script or a person."""
     return "script" if email.endswith(SCRIPTED) else "person"

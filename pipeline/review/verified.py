@@ -1,16 +1,16 @@
-"""From a draft route and the verdicts on exactly it to the verified route. Pure."""
+"""Turns a draft route and the verdicts on it into a verified route. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.engine.rows import Finding, Rejection
-from pipeline.review.agreement import counting, ruling
+from pipeline.review.agreement import latest, ruling
 from pipeline.review.facts import FACTS, Facts
 from pipeline.review.rows import Verdict
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Category, Orientation, Route
 
 DIFFER = "disagreement"
-"""The kind of finding that sends a clip to a third pair of eyes."""
+"""The kind of finding that sends a clip to adjudication."""
 
 
 def verify(
@@ -20,17 +20,17 @@ def verify(
     facts: Facts = FACTS,
     earlier: Route | None = None,
 ) -> Iterator[Route | Finding | Rejection]:
-    """Yield the verified route if `agree` people say the same, and findings where they don't.
+    """Yield the verified route if `agree` people agree, and findings where they don't.
 
-    A single correction is used at once, with no category verified.
-    A third person's ruling on a difference wins, until `agree` people have judged again after it.
-    `earlier` is the clip's verified route so far: as long as its steps stand, so do its descriptions,
-    whatever words the templates have now.
+    A single correction is used at once, but verifies no category. An adjudicator's ruling on a
+    disagreement wins until `agree` people have judged again after it. `earlier` is the clip's
+    verified route so far: while its steps are unchanged, its descriptions are kept, even if the
+    templates' wording has changed.
     """
-    heard = counting(verdicts, draft.fingerprint)
+    counted = latest(verdicts, draft.fingerprint)
     ruled = ruling(verdicts, draft.fingerprint)
     if ruled:
-        later = [one for one in heard if one.created_us > ruled.created_us]
+        later = [one for one in counted if one.created_us > ruled.created_us]
         if len(later) < agree:
             yield from (
                 _rejected(draft, [ruled])
@@ -38,12 +38,12 @@ def verify(
                 else _verified(draft, ruled, list(facts), facts, earlier)
             )
             return
-        heard = later
-    rejecting = [one for one in heard if one.verdict == "reject"]
-    if len(rejecting) >= agree and rejecting[0] is heard[0]:
+        counted = later
+    rejecting = [one for one in counted if one.verdict == "reject"]
+    if len(rejecting) >= agree and rejecting[0] is counted[0]:
         yield from _rejected(draft, rejecting)
         return
-    judged = [one for one in heard if one.verdict != "reject"]
+    judged = [one for one in counted if one.verdict != "reject"]
     agreed = {
         one.annotation_id: [
             category
@@ -53,15 +53,15 @@ def verify(
         for one in judged
     }
     best = max(judged, key=lambda one: len(agreed[one.annotation_id]), default=None)
-    open_ = [name for name in facts if best is None or name not in agreed[best.annotation_id]]
+    disputed = [name for name in facts if best is None or name not in agreed[best.annotation_id]]
     if best is not None:
-        # Until a second person has looked, a correction is better than the draft it mends: items
-        # follow it, and stay drafts.
-        alone = len(heard) == 1 and best.verdict == "corrected"
-        named = agreed[best.annotation_id]
-        yield from _verified(draft, best, named, facts, earlier, unconfirmed=alone)
-    if open_ and len(heard) >= max(agree, 2):
-        message = f"people differ on: {', '.join(open_)}"
+        # Until a second person has judged, a correction is better than the draft that it corrects:
+        # items are composed from it, but remain drafts.
+        alone = len(counted) == 1 and best.verdict == "corrected"
+        categories = agreed[best.annotation_id]
+        yield from _verified(draft, best, categories, facts, earlier, unconfirmed=alone)
+    if disputed and len(counted) >= max(agree, 2):
+        message = f"people disagree on: {', '.join(disputed)}"
         yield finding(draft.clip_id, DIFFER, "warning", message)
 
 
@@ -73,7 +73,8 @@ def _rejected(draft: Route, rejecting: Sequence[Verdict]) -> Iterator[Finding | 
         stage="review",
         unit=draft.clip_id,
         what=what,
-        fix="its items are set aside; change the draft (another model, better narrations) to ask again",
+        fix="its items are set aside; to have it judged again, change the draft (another model, "
+        "better narrations)",
     )
 
 
@@ -87,14 +88,14 @@ def _verified(
     unconfirmed: bool = False,
 ) -> Iterator[Route | Finding]:
     categories = list(agreed)
-    forward, back, stale = _told(draft, best, facts, earlier)
+    forward, back, stale = _descriptions(draft, best, facts, earlier)
     if stale and "route" in categories:
         categories.remove("route")
         yield finding(
             draft.clip_id,
             "description_stale",
             "warning",
-            "people corrected the steps and left a description of the old ones",
+            "people corrected the steps but left a description of the old ones",
         )
     if categories or unconfirmed:
         yield draft.model_copy(
@@ -110,35 +111,35 @@ def _verified(
         )
 
 
-def _told(
+def _descriptions(
     draft: Route, best: Verdict, facts: Facts, earlier: Route | None
 ) -> tuple[str, str, bool]:
-    """Return both descriptions for a verdict's steps, and whether one still tells the old steps.
+    """Return both descriptions for a verdict's steps, and whether one still describes the old steps.
 
-    Where people changed the facts but not a description, one that our own template made is made
-    anew; one that a model wrote can't be. If the template's words have changed since the draft, the
-    descriptions of steps that were verified before stay in the old words.
+    If people changed the facts but not a description, it is rendered again if our own template
+    wrote it; one that a model wrote can't be. If the template's wording has changed since the draft,
+    the descriptions of steps that were verified before keep the old wording.
     """
-    told = [best.forward_description, best.reverse_description]
+    texts = [best.forward_description, best.reverse_description]
     if facts["route"](best.steps) == facts["route"](draft.steps):
-        return told[0], told[1], False
-    describe, said = templates.load("describe.j2"), wording.load(draft.language)
+        return texts[0], texts[1], False
+    describe, words = templates.load("describe.j2"), wording.load(draft.language)
     drafted = (draft.forward_description, draft.reverse_description)
     kept = (earlier.forward_description, earlier.reverse_description) if earlier else drafted
-    stands = earlier is not None and earlier.steps == best.steps
+    unchanged = earlier is not None and earlier.steps == best.steps
     ways: tuple[Orientation, ...] = ("forward", "reverse")
     stale = False
     for number, (before, way) in enumerate(zip(drafted, ways, strict=True)):
-        if told[number] != before:
+        if texts[number] != before:
             continue
-        words_stand = motion_draft.describe_steps(describe, draft.steps, way, said) == before
-        if not words_stand and draft.provider != "motion":
+        same_wording = motion_draft.describe_steps(describe, draft.steps, way, words) == before
+        if not same_wording and draft.provider != "motion":
             stale = True
-        elif not words_stand and stands:
-            told[number] = kept[number]
+        elif not same_wording and unchanged:
+            texts[number] = kept[number]
         else:
-            told[number] = motion_draft.describe_steps(describe, best.steps, way, said)
-    return told[0], told[1], stale
+            texts[number] = motion_draft.describe_steps(describe, best.steps, way, words)
+    return texts[0], texts[1], stale
 
 
 def finding(clip_id: str, kind: str, severity: str, message: str) -> Finding:

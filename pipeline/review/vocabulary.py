@@ -1,7 +1,7 @@
-"""Which words mean the same: `annotations/vocabulary.csv`, which grows from review.
+"""Synonyms: `annotations/vocabulary.csv`, and the workspace's own file, which grows from review.
 
-Every pull appends the pairs of names that two people gave to one step, as lines that begin with `#`:
-whoever finds that they mean the same takes the `#` away.
+Every pull appends the pairs of names that two people gave to the same step, commented out with `#`.
+A pair counts as synonyms once somebody uncomments it.
 """
 
 import csv
@@ -27,40 +27,40 @@ _KINDS = ("landmark", "action")
 
 @dataclass(frozen=True)
 class Synonyms:
-    """Two names that people gave to the same step of a clip, and how often."""
+    """Two names that people gave to the same step, and how often."""
 
     kind: str
-    said: str
+    wording: str
     name: str
     times: int
 
     def __str__(self) -> str:
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow((self.kind, self.said, self.name))
+        csv.writer(line, lineterminator="").writerow((self.kind, self.wording, self.name))
         return line.getvalue()
 
 
 def vocabulary_path(folder: WorkspaceFolder, log: str) -> Path:
-    """Return the file that grows: the checkout's, else one in the workspace; beside the verdict log."""
+    """Return the file to which pairs are appended: next to the folder of the verdict log."""
     return log_path(folder, log, "any").parent.parent / "vocabulary.csv"
 
 
 def vocabulary_of(folder: WorkspaceFolder, log: str) -> Vocabulary:
-    """Return the synonyms that come along and those of the workspace, which win."""
+    """Return the synonyms of the package and of the workspace; the workspace's take precedence."""
     package, own = asset("annotations/vocabulary.csv"), vocabulary_path(folder, log)
     found = dict(read_vocabulary(package))
     if own.exists():
         found |= read_vocabulary(own)
-        _settled(own, found)
+        _check_one_level(own, found)
     return found
 
 
 def propose(path: Path, pairs: Iterable[Synonyms]) -> int:
-    """Append pairs that the file doesn't have, in any order, as lines that don't count yet; return how many."""
+    """Append pairs that the file doesn't contain in either order, commented out; return how many."""
     text = path.read_text(encoding="utf-8") if path.exists() else ",".join(_COLUMNS) + "\n"
     lines = csv.reader(line.lstrip("# ") for line in text.splitlines())
-    there = {(cells[0], frozenset(cells[1:])) for cells in lines if cells}
-    new = [one for one in pairs if (one.kind, frozenset((one.said, one.name))) not in there]
+    existing = {(cells[0], frozenset(cells[1:])) for cells in lines if cells}
+    new = [one for one in pairs if (one.kind, frozenset((one.wording, one.name))) not in existing]
     if new:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8", newline="") as file:
@@ -73,7 +73,7 @@ def propose(path: Path, pairs: Iterable[Synonyms]) -> int:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Return the synonyms of a file; raise UserError with the line that can't be used."""
+    """Return the synonyms of a file; raise UserError naming a line that can't be used."""
     found: dict[tuple[str, str], str] = {}
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
@@ -83,21 +83,22 @@ def read_vocabulary(path: Path) -> Vocabulary:
             if not any(cells) or cells[0].startswith("#"):
                 continue
             if len(cells) != 3 or cells[0] not in _KINDS or not all(map(plain, cells)):
-                raise _mistake(path, number, f"expected {' or '.join(_KINDS)}, and two texts")
-            kind, said, name = cells[0], plain(cells[1]), plain(cells[2])
-            if found.setdefault((kind, said), name) != name:
-                raise _mistake(path, number, f"{said!r} has another name further up")
-    _settled(path, found)
+                raise _mistake(path, number, f"expected {' or '.join(_KINDS)}, then two texts")
+            kind, wording, name = cells[0], plain(cells[1]), plain(cells[2])
+            if found.setdefault((kind, wording), name) != name:
+                raise _mistake(path, number, f"an earlier line gives {wording!r} another name")
+    _check_one_level(path, found)
     return found
 
 
-def _settled(path: Path, found: Vocabulary) -> None:
+def _check_one_level(path: Path, found: Vocabulary) -> None:
+    """Raise UserError if a canonical name is itself a synonym of another one."""
     for kind, name in [(kind, name) for (kind, _), name in found.items()]:
         if found.get((kind, name), name) != name:
             raise UserError(
                 str(path),
-                f"{name!r} is a name and has another name itself",
-                "let every line give the last name at once",
+                f"{name!r} is used as a canonical name, but has another name itself",
+                "write the final name in every line",
             )
 
 
@@ -108,9 +109,9 @@ def _mistake(path: Path, number: int, what: str) -> UserError:
 
 
 def missing_synonyms(verdicts: Iterable[Verdict], vocabulary: Vocabulary) -> list[Synonyms]:
-    """Return pairs of names that two people gave to the same step, most frequent first.
+    """Return the pairs of names that two people gave to the same step, most frequent first.
 
-    Only verdicts that agree on every turn and on how many names there are can be laid side by side.
+    Only verdicts that agree on every turn and on the number of names are compared.
     """
     drafts: dict[str, dict[str, Verdict]] = {}
     for one in verdicts:

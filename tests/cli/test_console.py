@@ -1,4 +1,4 @@
-"""What a user meets at the prompt: exit codes, how errors read, how little --help loads."""
+"""The command line: exit codes, error messages, and how little --help imports."""
 
 import errno
 import os
@@ -46,9 +46,9 @@ def raising(error: BaseException) -> click.Command:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
-        (UserError("there", "wrong", "mend it"), 2, "error: there: wrong\n  fix: mend it\n"),
+        (UserError("there", "wrong", "fix it"), 2, "error: there: wrong\n  fix: fix it\n"),
         (GateError("gate", "unmet", "more"), 3, "error: gate: unmet\n  fix: more\n"),
         (click.UsageError("bad"), 2, "error: egost: bad\n  fix: egost --help\n"),
         (KeyboardInterrupt(), 130, ""),
@@ -60,12 +60,12 @@ def raising(error: BaseException) -> click.Command:
         (OSError(errno.EROFS, "Read-only", "f"), 2, "error: f: can't be written"),
     ],
 )  # fmt: skip
-def test_errors_are_told_with_their_exit_code(
-    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+def test_errors_are_printed_and_set_the_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
     assert egost(command=raising(error)) == code
     shown = capsys.readouterr()
-    assert told in shown.err
+    assert message in shown.err
     assert shown.out == ""
 
 
@@ -110,7 +110,7 @@ def test_init_makes_a_workspace_once(workspace: Path, capsys: pytest.CaptureFixt
     assert (workspace / "egost.toml").read_bytes() == before
 
 
-def test_init_leaves_other_folders_alone(
+def test_init_does_not_touch_other_folders(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.tex").touch()
@@ -134,7 +134,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_ends_with_2_and_a_remedy(
+def test_a_mistake_exits_2_and_prints_a_fix(
     workspace: Path, capsys: pytest.CaptureFixture[str], mistake: str
 ) -> None:
     arguments, what = MISTAKES[mistake]
@@ -149,13 +149,13 @@ def test_a_mistake_ends_with_2_and_a_remedy(
 @pytest.mark.parametrize(
     "command", [["status"], ["rejections"], ["gates"], ["show", "x"], ["generate-qa"]]
 )
-def test_without_a_workspace_the_remedy_is_init(
+def test_without_a_workspace_the_fix_is_init(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     assert egost("-w", tmp_path / "none", *command) == 2
-    told = capsys.readouterr().err
-    assert "no workspace there" in told
-    assert "fix: egost init" in told
+    message = capsys.readouterr().err
+    assert "no workspace there" in message
+    assert "fix: egost init" in message
     assert not (tmp_path / "none").exists()
 
 
@@ -164,13 +164,15 @@ def test_options_may_stand_before_or_after_the_command(workspace: Path) -> None:
     assert egost("rejections", "-w", workspace) == 0
 
 
-def test_two_commands_at_once_are_told(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_command_at_the_same_time_is_refused(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with opened(WorkspaceFolder(workspace)):
         assert egost("-w", workspace, "status") == 2
     assert "another egost command is at work here" in capsys.readouterr().err
 
 
-def test_an_unmet_gate_ends_with_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unmet_gate_exits_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert egost("-w", workspace, "gates") == 3
     shown = capsys.readouterr()
     assert "NOT MET" in shown.out
@@ -178,8 +180,8 @@ def test_an_unmet_gate_ends_with_3(workspace: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("limit", [1024])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(workspace: Path, limit: int) -> None:
-    """A limit on the size of files stands in for a disk that is full."""
+def test_a_full_disk_is_reported_and_leaves_no_partial_files(workspace: Path, limit: int) -> None:
+    """A file-size limit simulates a full disk."""
     code = (
         "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
@@ -195,7 +197,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(workspace: Path, li
     assert egost("-w", workspace, "generate-qa") == 0
 
 
-def test_a_reader_that_leaves_early_is_no_error(workspace: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(workspace: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

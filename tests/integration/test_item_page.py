@@ -51,11 +51,11 @@ def submitted(page: Page) -> None:
         page.keyboard.press("Control+Enter")
 
 
-def pictures_and_clip(page: Page, pictures: int) -> None:
+def frames_and_clip(page: Page, frames: int) -> None:
     page.wait_for_function(
         "count => [...document.images].filter("
         "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
-        arg=pictures,
+        arg=frames,
     )
     page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     page.evaluate("document.querySelector('video').currentTime = 2")
@@ -89,8 +89,8 @@ def test_a_person_answers_an_item(
     audit.push(client, seen, settings, MediaAccess(Form(160)), server_place)
 
     page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
-    page.get_by_text("none is right").wait_for()
-    pictures_and_clip(page, FRAMES)
+    page.get_by_text("none of these is right").wait_for()
+    frames_and_clip(page, FRAMES)
     all_in_view(page)
     assert page.title() == "Label Studio"
     assert page.locator("input:checked").count() == 0
@@ -117,14 +117,14 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
 ):
     settings = AuditSettings(project="test open item", overlap=2, sample=1)
     one = clip("open")
-    said = [f"第三个门 {OWNED}", "the bin"]
+    texts = [f"第三个门 {OWNED}", "the bin"]
     items = tuple(
         factories.item(
             item_id=f"i_open{number}", clip_id=one.clip_id, video_id=one.video_id, format="open",
             options=[], answer_index=None, answer_text=text, option_kind="model", status="draft",
             question=f"What stands beside the door ({number})? {OWNED}",
         )
-        for number, text in enumerate(said)
+        for number, text in enumerate(texts)
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["open"], FRAMES)
     seen = Rows({**made.seen, Item: items, Verdict: (), Answer: ()})
@@ -135,7 +135,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
     for key, choice in (("1", "0"), ("2", "none")):
         page.get_by_text("this answer is wrong").wait_for()
-        pictures_and_clip(page, FRAMES)
+        frames_and_clip(page, FRAMES)
         all_in_view(page)
         assert page.title() == "Label Studio"
         assert page.locator("input:checked").count() == 0
@@ -171,7 +171,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     assert audited.flaws(items, pulled()) == {wrong: "no option is right, say 2 of 2 in the audit"}
 
 
-def test_a_third_person_rules_between_two_versions(
+def test_a_third_person_decides_between_two_versions(
     page: Page,
     client: LabelStudioClient,
     server: Server,
@@ -201,7 +201,7 @@ def test_a_third_person_rules_between_two_versions(
     assert review.adjudicate(client, differing, settings, server_place).kept == 1
     page.goto(f"{server.url}/projects/{client.find(settings.adjudication_project)}/data?labeling=1")
     page.locator("textarea[name=steps]").wait_for()
-    pictures_and_clip(page, FRAMES)
+    frames_and_clip(page, FRAMES)
     all_in_view(page)
     assert page.title() == "Label Studio"
     page.screenshot(path=ARTEFACTS / "adjudication-page.png")
@@ -222,7 +222,7 @@ def test_a_third_person_rules_between_two_versions(
     assert {one.kind for one in after[Verdict]} == {"real", "adjudication"}
 
 
-def test_what_is_deleted_or_edited_on_the_server(
+def test_deletions_and_edits_on_the_server(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test deleted", agree=1, overlap=1, planted=0)

@@ -35,13 +35,13 @@ TRUE = steps("straight", "left", "straight", landmark='the "red" <b>door</b> | a
 WRONG = steps("straight", "right", "straight", landmark='the "red" <b>door</b> | and bar \\')
 
 
-def test_start_again_finds_the_same_server(server: Server, server_place: WorkspaceFolder):
+def test_starting_again_finds_the_same_server(server: Server, server_place: WorkspaceFolder):
     assert labelstudio_server.start(server_place) == server
     assert labelstudio_server.status(server_place) == server
     assert oct((server_place.root / "label-studio" / "secrets.json").stat().st_mode)[-3:] == "600"
 
 
-def test_wrong_token_and_stranger_ports_are_told_apart(server: Server):
+def test_a_wrong_token_and_a_wrong_port_have_different_errors(server: Server):
     with pytest.raises(UserError, match="doesn't know this key"):
         labelstudio.connect(server.url, "0" * 40)
     with pytest.raises(UserError, match="no Label Studio answers"):
@@ -54,7 +54,7 @@ def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
         labelstudio_server.start(WorkspaceFolder(tmp_path), port)
 
 
-def test_only_media_are_served_and_only_to_people_who_logged_in(
+def test_only_media_are_served_and_only_to_people_who_are_logged_in(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder
 ):
     number = client.project("media alone", "<View><Text name='t' value='$t'/></View>", 1)
@@ -90,7 +90,7 @@ def test_push_work_pull(
     assert review.push(client, seen, settings, server_place).kept == 2
     assert (
         list(client.tasks(client.find(settings.project) or 0)) == tasks
-    )  # there twice: once again
+    )  # the duplicate is removed
 
     one = reviewers.join(server, client, "careful")
     assert reviewers.join(server, client, "careful").key == one.key
@@ -122,7 +122,7 @@ def test_push_work_pull(
     assert (found.tasks, found.done, found.waiting) == (3, 2, 1)
 
 
-def test_skips_come_back(
+def test_skips_are_pulled(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test skips", agree=1, overlap=1, planted=0)
@@ -134,14 +134,14 @@ def test_skips_come_back(
     assert (found.verdict.verdict, found.verdict.by) == ("skip", "script")
 
 
-def test_a_deleted_project_says_what_to_do(
+def test_a_missing_project_is_an_error_with_a_fix(
     client: LabelStudioClient, server_place: WorkspaceFolder
 ):
     with pytest.raises(UserError, match="egost review push"):
         review.status(client, ReviewSettings(project="never made"), server_place)
 
 
-def test_a_personal_token_serves_as_well(server: Server, server_place: WorkspaceFolder):
+def test_a_personal_token_works_as_well(server: Server, server_place: WorkspaceFolder):
     with accounts.session(server.url) as session:
         session.get("/user/login/")
         form = {"email": server.user, "password": server.password}
@@ -151,7 +151,7 @@ def test_a_personal_token_serves_as_well(server: Server, server_place: Workspace
     assert labelstudio.connect(server.url, key).whoami() == server.user
 
 
-def test_invited_people_can_log_in_and_are_told_once(client: LabelStudioClient, server: Server):
+def test_invited_people_can_log_in_and_are_invited_once(client: LabelStudioClient, server: Server):
     ann, bob = accounts.invite(client, ["Ann Example", "bob@example.org"])
     assert (ann.email, bob.email) == ("ann.example@localhost.local", "bob@example.org")
     assert ann.password not in repr(ann)
@@ -165,7 +165,7 @@ def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
     return {"verdict": "accept"}
 
 
-def test_two_people_see_each_clip_and_a_third_none(
+def test_two_people_get_each_clip_and_a_third_none(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test overlap", agree=2, overlap=2, planted=0)
@@ -173,11 +173,11 @@ def test_two_people_see_each_clip_and_a_third_none(
     review.push(client, seen, settings, server_place)
     truths = {clip("twice").clip_id: Truth(TRUE)}
     habits = {"careful": reviewers.careful, "hasty": clicks_accept, "third": reviewers.careful}
-    said = [
+    counted = [
         dict(reviewers.work(reviewers.join(server, client, name), settings.project, truths, habit))
         for name, habit in habits.items()
     ]
-    assert said == [{"corrected": 1}, {"accept": 1}, {}]
+    assert counted == [{"corrected": 1}, {"accept": 1}, {}]
     verdicts = [found.verdict for found in review.pull(client, (), settings, server_place)]
     made = list(
         review.run(
@@ -189,15 +189,15 @@ def test_two_people_see_each_clip_and_a_third_none(
     assert [row.verified_categories for row in made if isinstance(row, Route)] == [
         ["landmark", "action"]
     ]
-    told = review.status(client, settings, server_place, verdicts)
-    assert told.agreement["direction"].percent == 0
-    assert told.agreement["landmark"].percent == 1
+    found = review.status(client, settings, server_place, verdicts)
+    assert found.agreement["direction"].percent == 0
+    assert found.agreement["landmark"].percent == 1
 
 
 def test_a_server_killed_during_push_leaves_each_clip_one_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sending, "_AHEAD", 1)  # or all pages might go out in one post
+    monkeypatch.setattr(sending, "_AHEAD", 1)  # otherwise all pages might be sent in one request
     folder = WorkspaceFolder(tmp_path / "workspace")
     folder.media.mkdir(parents=True)
     names = [f"walk {number}" for number in range(120)]
@@ -207,7 +207,7 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     movie = reviewclip.keep_clip(
         folder, tmp_path / "walk.mp4", "any", 0, 3_000_000, reviewclip.Form(160)
     )
-    for name in names:  # the clips are all the same: cutting 120 would test ffmpeg again
+    for name in names:  # identical clips: cutting all 120 would only test ffmpeg
         one = clip(name)
         path = folder.media_path(
             reviewclip.clip_name(one.video_id, one.start_us, one.end_us, clip_form(settings))
@@ -270,7 +270,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_media_reach_a_server_that_serves_no_folder_of_ours(
+def test_media_are_uploaded_to_a_server_without_access_to_the_folder(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
 ):
     settings = ReviewSettings(project="test uploads", agree=1, overlap=1, planted=0, url=server.url)

@@ -1,4 +1,4 @@
-"""The route page in a real browser: whatever the server accepts can still leave the page blank."""
+"""The route page in a real browser: a config that the server accepts can still show a blank page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +41,8 @@ def test_a_person_corrects_a_route(
 ):
     settings = ReviewSettings(project="test route page", agree=1, overlap=1, planted=0)
     walked = steps("straight", "left", "straight", landmark=OWNED)
-    told = draft(clip("seen"), walked, FORWARD, "Turn around first. Walk back.")
-    seen = rows(server_place, tmp_path, [told], ["seen"], FRAMES)
+    drafted = draft(clip("seen"), walked, FORWARD, "Turn around first. Walk back.")
+    seen = rows(server_place, tmp_path, [drafted], ["seen"], FRAMES)
     review.push(client, seen, settings, server_place)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -59,7 +59,7 @@ def test_a_person_corrects_a_route(
     page.screenshot(path=ARTEFACTS / "route-page.png")
 
     lines.fill(lines.input_value().replace("turn left", "turn right"))
-    page.locator("h4").first.click()  # leave the field: hotkeys are for outside
+    page.locator("h4").first.click()  # leave the text field, in which hotkeys don't work
     page.keyboard.press("3")
     page.locator("input[name='person recognisable']").wait_for(state="visible")
     page.keyboard.press("2")
@@ -102,8 +102,8 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
         step.model_copy(update={"landmark": NAMES[index % len(NAMES)]})
         for index, step in enumerate(steps(*moves))
     )
-    told = draft(clip("long"), walked, " ".join(NAMES) * 3, " ".join(NAMES) * 3)
-    made = rows(server_place, tmp_path, [told], ["long"], FRAMES)
+    drafted = draft(clip("long"), walked, " ".join(NAMES) * 3, " ".join(NAMES) * 3)
+    made = rows(server_place, tmp_path, [drafted], ["long"], FRAMES)
     doubts = tuple(
         made.one(Finding).model_copy(
             update={"kind": f"doubt {n}", "message": f"{n} {NAMES[n % 4]}"}
@@ -134,7 +134,7 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
 
 
 def _pictures_and_clip(page: Page) -> None:
-    """All keyframes and the heading curve are there; the clip has data, plays and seeks."""
+    """Check that all keyframes and the heading curve are shown, and that the clip plays and seeks."""
     page.wait_for_function(
         "count => [...document.images].filter("
         "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
@@ -155,7 +155,7 @@ def _pictures_and_clip(page: Page) -> None:
 
 
 def _all_in_view(page: Page) -> None:
-    """Nothing has to be scrolled at 1440 x 900, and no keyframe lies under the text fields."""
+    """Check that everything fits at 1440 x 900 without scrolling, and no keyframe is under a text field."""
     bottom = page.evaluate("document.querySelector('.egost').getBoundingClientRect().bottom")
     bar = page.evaluate("document.querySelector('.lsf-bottombar').getBoundingClientRect().top")
     assert bottom <= bar

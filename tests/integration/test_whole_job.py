@@ -1,4 +1,4 @@
-"""Real video in, a person's correction in a real browser, Parquet out: every command as a user types it."""
+"""From real video through a person's correction in a real browser to Parquet, with commands as users type them."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from needs import missing
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parent.parent.parent
-ALONE = [  # one person verifies, and nobody is tested with a planted error
+ALONE = [  # one person verifies, without planted errors
     word for name in ("agree=1", "overlap=1", "planted=0") for word in ("--set", f"review.{name}")
 ]
 VIDEOS = ROOT.parent / "shared" / "video"
@@ -61,10 +61,10 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
         if "hololens" in row["path"]
     )
     before = answers(egost.table("items"), office)
-    told = egost("label-studio", "start")
+    printed = egost("label-studio", "start")
     try:
         url, user, password = re.search(  # type: ignore[union-attr]
-            r"running at (\S+), log in as (\S+) with (\S+)", told
+            r"running at (\S+), log in as (\S+) with (\S+)", printed
         ).groups()
         assert "3 new" in egost("review", "push")
         assert "nothing new" in egost("review", "push")
@@ -83,7 +83,7 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     swap = {"turn left": "turn right", "turn right": "turn left"}
     assert after["direction_reverse"].split(" -> ") == [swap.get(m, m) for m in reversed(forward)]
 
-    # Two of the three clips were not reviewed: the gate holds, unless one says otherwise.
+    # Two of the three clips were not reviewed: the gate stops the export unless --allow-failing is given.
     assert "verified_by_people: NOT MET" in egost("export", "0.1.0", code=3)
     assert not (egost.workspace / "releases" / "v0.1.0").exists()
     egost("export", "0.1.0", "--allow-failing")
@@ -96,7 +96,7 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
 
 
 def correct_one_step(page: object, url: str, clip_id: str) -> list[str]:
-    """Flip the first sided turn of the office walk as a person would; return the turns as corrected."""
+    """Flip the first left or right turn of the office walk as a person would; return the corrected turns."""
     import httpx
 
     cookies = {c["name"]: c["value"] for c in page.context.cookies()}  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ def correct_one_step(page: object, url: str, clip_id: str) -> list[str]:
     page.goto(f"{url}/projects/{project}/data?task={task}")  # type: ignore[attr-defined]
     lines = page.locator("textarea[name=steps]")  # type: ignore[attr-defined]
     lines.wait_for()
-    # Until everything is loaded the page may put the prefilled text back.
+    # Until everything is loaded, the page may restore the prefilled text.
     page.wait_for_function("document.querySelector('video')?.readyState >= 2")  # type: ignore[attr-defined]
     page.wait_for_load_state("networkidle")  # type: ignore[attr-defined]
     text = lines.input_value()
@@ -135,7 +135,7 @@ def answers(items: pl.DataFrame, clip_id: str) -> dict[str, str]:
 
 
 def loaded_by_datasets(release: Path, folder: Path) -> int:
-    """Read the release as its users do, in a process of its own: `datasets` warns at import."""
+    """Load the release with `datasets`, in a separate process because it warns at import; return the number of rows."""
     code = (
         "import sys; from datasets import load_dataset\n"
         "sets = load_dataset(sys.argv[1], cache_dir=sys.argv[2])\n"

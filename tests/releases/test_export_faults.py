@@ -174,7 +174,7 @@ def test_files_that_may_not_grow_end_the_export_and_leave_no_version(
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert "the disk is full, or a quota used up\n  fix: " in done.stderr
+    assert "the disk is full, or a quota is used up\n  fix: " in done.stderr
     assert left(workspace) == {}
     assert command(workspace) == 0
     assert left(workspace) == whole

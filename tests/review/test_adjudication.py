@@ -25,7 +25,7 @@ def workspace(tmp_path: Path) -> WorkspaceFolder:
 
 
 class Job:
-    """One clip on its way through review, with a server that is played."""
+    """One clip on its way through review, with a scripted server."""
 
     def __init__(self, workspace: WorkspaceFolder, folder: Path) -> None:
         self.folder, self.client = workspace, ScriptedClient()
@@ -69,7 +69,7 @@ class Job:
 
 @pytest.fixture
 def job(workspace: WorkspaceFolder, tmp_path: Path) -> Job:
-    """Two people differ about the turn."""
+    """Return a job in which two people disagree about the turn."""
     job = Job(workspace, tmp_path)
     job.answer(1, "ann", "accept")
     job.answer(1, "bob", "corrected", routepage.route.print_lines(OTHER, 0))
@@ -80,7 +80,7 @@ def routes(made: list[Row]) -> list[Route]:
     return [row for row in made if isinstance(row, Route)]
 
 
-def test_a_difference_goes_out_once_with_both_versions_and_no_names(job: Job):
+def test_a_disagreement_is_sent_once_with_both_versions_and_no_names(job: Job):
     made = job.pulled()
     assert [row.kind for row in made if isinstance(row, Finding)] == [DIFFER]
     assert job.adjudicate(made).new == 1
@@ -110,7 +110,7 @@ def test_a_third_version_wins_as_well(job: Job):
     assert [step.move for step in verified.steps] == ["straight", "around"]
 
 
-def test_a_choice_with_edited_text_goes_out_again(job: Job):
+def test_a_choice_with_edited_text_is_sent_again(job: Job):
     job.adjudicate(job.pulled())
     job.answer(2, "cat", "A", "0:00.0 turn around")
     made = job.pulled()
@@ -159,10 +159,10 @@ def test_a_config_without_a_choice_is_refused(monkeypatch, tmp_path):
         adjudication.label_config()
 
 
-def test_a_description_that_both_have_is_not_shown_beside(job: Job):
+def test_a_description_that_both_versions_share_is_not_shown_twice(job: Job):
     job.adjudicate(job.pulled())
-    assert "there: " not in job.newest["beside"]
-    assert "back: " not in job.newest["beside"]
+    assert "forward: " not in job.newest["beside"]
+    assert "reverse: " not in job.newest["beside"]
     job.client.answer(
         1,
         [
@@ -174,4 +174,4 @@ def test_a_description_that_both_have_is_not_shown_beside(job: Job):
     )
     job.adjudicate(job.pulled())
     beside = job.newest["beside"]
-    assert (beside.count("there: "), beside.count("back: ")) == (2, 0)
+    assert (beside.count("forward: "), beside.count("reverse: ")) == (2, 0)

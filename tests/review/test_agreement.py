@@ -11,11 +11,11 @@ LEFT, RIGHT = steps("straight", "left"), steps("straight", "right")
 
 
 def verdict(who: str, walked, name: str = "walk", **changed) -> Verdict:
-    told = draft(clip(name), LEFT)
+    drafted = draft(clip(name), LEFT)
     return Verdict.model_validate(
         {
-            "clip_id": told.clip_id,
-            "fingerprint": f"{name} {told.fingerprint}",
+            "clip_id": drafted.clip_id,
+            "fingerprint": f"{name} {drafted.fingerprint}",
             "round": 1,
             "annotator": who,
             "verdict": "accept",
@@ -49,7 +49,7 @@ def test_alpha_weighs_units_with_more_people():
     assert nominal(units).alpha == pytest.approx(0.743, abs=0.0005)
 
 
-def test_agreement_is_told_by_category():
+def test_agreement_is_computed_by_category():
     bare = steps("straight", "left", landmark=None)
     named = steps("straight", "left", landmark="the Red door.")
     again = steps("straight", "left", landmark="the red  door")
@@ -68,11 +68,11 @@ def test_agreement_is_told_by_category():
     assert found["route"].percent == pytest.approx(1 / 3)
 
 
-def test_nobody_judged_twice_means_nonominal():
+def test_no_agreement_without_two_judges():
     assert agreement([verdict("a", LEFT)]) == {}
 
 
-def test_annotators_are_told_by_what_they_caught():
+def test_caught_planted_errors_are_counted_by_annotator():
     done = [
         verdict("a", LEFT, "one", seconds=10),
         verdict("a", LEFT, "two", seconds=30, kind="planted", verdict="corrected"),
@@ -93,7 +93,7 @@ def test_a_correction_of_something_else_leaves_a_planted_error_uncaught():
     assert (found["a"].planted, found["a"].caught) == (2, 1)
 
 
-def test_gold_tells_whose_facts_are_true():
+def test_gold_clips_count_whose_facts_are_true():
     truth = {clip("one").clip_id: RIGHT, clip("two").clip_id: LEFT}
     done = [verdict("a", RIGHT, "one"), verdict("a", LEFT, "two"), verdict("b", LEFT, "one")]
     found = annotators([*done, verdict("b", LEFT, "three")], truth)

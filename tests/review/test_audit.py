@@ -71,11 +71,11 @@ def test_a_task_shows_the_question_and_hides_the_answer(workspace: WorkspaceFold
     again = ScriptedClient()
     audit.push(again, seen(workspace, tmp_path, [other]), SETTINGS, SHOWN, workspace)
     assert again.kept[1].data == data
-    for told in (one.fingerprint, one.item_id, "middle of turn"):
-        assert told not in str(data)
+    for secret in (one.fingerprint, one.item_id, "middle of turn"):
+        assert secret not in str(data)
 
 
-def test_the_sample_is_stratified_stays_and_asks_all_that_a_model_wrote():
+def test_the_sample_is_stratified_stable_and_contains_all_model_written_items():
     tasks = ["direction_forward"] * 50 + ["landmark_forward"] * 5
     items = [item(number, task=task) for number, task in enumerate(tasks)]
     items += [item(90, status="draft"), item(91, format="open"), item(92, status="set_aside")]
@@ -92,7 +92,7 @@ def test_the_sample_is_stratified_stays_and_asks_all_that_a_model_wrote():
     assert {one.item_id for one in wrote} <= set(asked)
 
 
-def test_answers_come_back_and_a_reviewers_own_does_not_count(
+def test_answers_are_pulled_and_a_reviewers_own_does_not_count(
     workspace: WorkspaceFolder, tmp_path: Path
 ):
     judge = factories.verdict(
@@ -129,7 +129,7 @@ def test_a_skip_is_no_answer(workspace: WorkspaceFolder, tmp_path: Path):
     assert audit.pull(client, now, SETTINGS, workspace) == audit.Answered((), 0, 0)
 
 
-def test_without_a_project_it_says_what_to_do():
+def test_a_missing_project_is_an_error_with_a_fix():
     with pytest.raises(UserError, match="there is no project") as caught:
         audit.status(ScriptedClient(), SETTINGS)
     assert "egost audit push" in caught.value.fix
@@ -146,40 +146,40 @@ def test_wilson_equals_published_figures(hits, total, low, high):
 
 
 @pytest.mark.parametrize(
-    ("said", "wrong"),
+    ("answers", "wrong"),
     [
         ("0", None), ("0 1", None), ("1", "another option"), ("none none 0", "no option is right"),
         ("many", "more than one"), ("unsure", None), ("unsure unsure 3", "another option"), ("1 2", None),
     ],
 )  # fmt: skip
-def test_a_flaw_is_what_most_people_say(said: str, wrong: str | None):
-    found = flaw("0", [answer(choice, str(n)) for n, choice in enumerate(said.split())])
+def test_a_flaw_needs_a_majority(answers: str, wrong: str | None):
+    found = flaw("0", [answer(choice, str(n)) for n, choice in enumerate(answers.split())])
     assert (found is None) == (wrong is None)
     assert wrong is None or wrong in str(found)
 
 
-def test_a_flawed_item_takes_its_other_half_and_its_clip_along():
+def test_a_flawed_item_affects_its_pair_and_its_clip():
     one, half, other = (
         item(0),
         item(1, task="direction_reverse", orientation="reverse"),
         item(2, category="landmark"),
     )
-    said = [answer("none", of=one, created_us=5), answer("none", "b", of=one, created_us=9)]
-    reasons = flaws([one, half, other], said)
+    answers = [answer("none", of=one, created_us=5), answer("none", "b", of=one, created_us=9)]
+    reasons = flaws([one, half, other], answers)
     assert list(reasons) == ["i0"]
     aside = pairs_set_aside([one, half, other], reasons)
     assert sorted(aside) == ["i0", "i1"]
     assert "its other half, direction_forward" in aside["i1"]
-    assert flawed_clips([one, half, other], said) == {clip().clip_id: 9}
+    assert flawed_clips([one, half, other], answers) == {clip().clip_id: 9}
 
 
-def test_an_answer_counts_for_the_question_it_was_given_to():
+def test_an_answer_counts_only_for_the_fingerprint_that_was_answered():
     changed = item(fingerprint="another")
     assert flaws([changed], [answer("none")]) == {}
     assert judged([changed], [answer("none")]).answers == 0
 
 
-def test_an_open_item_of_a_model_shows_its_answer_and_needs_two_who_find_it_right(
+def test_a_model_written_open_item_shows_its_answer_and_needs_two_confirmations(
     workspace: WorkspaceFolder, tmp_path: Path
 ):
     one = item(
@@ -196,15 +196,15 @@ def test_an_open_item_of_a_model_shows_its_answer_and_needs_two_who_find_it_righ
     assert shown[0]["html"] == "the answer is: past &lt;b&gt;the&lt;/b&gt; door"
     choose(client, 1, "0", "cat")
     choose(client, 1, "0", "dan")
-    said = audit.pull(client, now, SETTINGS, workspace).answers
-    assert confirmed([one], said[:1]) == set()
-    assert confirmed([one], said) == {"i0"}
-    found = judged([one], said)
+    answers = audit.pull(client, now, SETTINGS, workspace).answers
+    assert confirmed([one], answers[:1]) == set()
+    assert confirmed([one], answers) == {"i0"}
+    found = judged([one], answers)
     assert (found.accuracy, found.agreement, found.flawed.total) == ({}, None, 1)
     assert "right, say 2 of 2" in flaws([one], [answer("none", "a"), answer("none", "b")])["i0"]
 
 
-def test_what_a_model_wrote_needs_two_right_answers():
+def test_a_model_written_item_needs_two_right_answers():
     one = item(option_kind="model", status="draft")
     assert confirmed([one], [answer("0")]) == set()
     assert confirmed([one], [answer("0"), answer("0", "b")]) == {"i0"}
@@ -215,15 +215,15 @@ def test_what_a_model_wrote_needs_two_right_answers():
     assert confirmed([item()], [answer("0"), answer("0", "b")]) == set()
 
 
-def test_the_audit_tells_accuracy_agreement_and_flaws():
+def test_the_audit_reports_accuracy_agreement_and_flaws():
     one, other = item(0), item(1)
-    said = [
+    answers = [
         answer("0", "a", one),
         answer("0", "b", one),
         answer("1", "a", other),
         answer("2", "b", other),
     ]
-    found = judged([one, other], said)
+    found = judged([one, other], answers)
     assert str(found.accuracy["direction_forward"]).startswith("2 of 4 (50.0%, 95 % interval 15.0%")
     assert found.agreement is not None
     assert found.agreement.percent == 0.5

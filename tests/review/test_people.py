@@ -43,7 +43,7 @@ class Desk:
             yield space
 
     def fill(self, space: Workspace) -> None:
-        """Put what ingest, frames and draft would have made."""
+        """Store the rows that ingest, frames and draft would have written."""
         made = rows(space.folder, self.folder, [draft(clip(), WALK)], ["walk"])
         stages = {"videos": "split", "routes": "draft"}
         for kind, found in made.seen.items():
@@ -71,7 +71,7 @@ def verified(space: Workspace) -> list[Route]:
     return [route for route in space.store.rows(Route) if route.origin == "verified"]
 
 
-def test_pull_twice_is_once_in_the_workspace_and_in_the_log(desk: Desk):
+def test_pull_is_idempotent_in_the_workspace_and_in_the_log(desk: Desk):
     with desk.open() as space:
         assert people.push(space).new == 1
         desk.accept(1)
@@ -114,7 +114,7 @@ def test_a_clip_that_people_judged_keeps_its_span_and_its_verdict_when_settings_
     assert clips(11) == first
 
 
-def test_clips_that_were_judged_after_they_were_cut_otherwise_are_cut_as_they_were_judged(
+def test_clips_that_were_recut_before_their_verdicts_came_are_cut_as_they_were_judged(
     desk: Desk, tmp_path: Path
 ):
     (tmp_path / "videos").mkdir()
@@ -164,7 +164,7 @@ def test_a_lost_workspace_and_a_lost_server_lose_no_verdict(desk: Desk):
         assert people.advice(space) == ()
 
 
-def test_verdicts_in_the_log_about_clips_that_are_not_there_are_told(desk: Desk):
+def test_logged_verdicts_on_missing_clips_are_reported(desk: Desk):
     with desk.open() as space:
         people.push(space)
         desk.accept(1)
@@ -174,14 +174,16 @@ def test_verdicts_in_the_log_about_clips_that_are_not_there_are_told(desk: Desk)
     desk.client = ScriptedClient()
     with desk.open() as space:
         assert people.push(space).new == 0
-        (told,) = people.pull(space).advice
-        assert "1 verdicts are about clips that this workspace doesn't have" in told
+        (note,) = people.pull(space).advice
+        assert "1 verdicts are about clips that this workspace doesn't have" in note
         desk.fill(space)
         assert people.pull(space).advice == ()
         assert len(verified(space)) == 1
 
 
-def test_a_pull_that_is_killed_after_the_log_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+def test_a_pull_that_is_killed_after_writing_the_log_is_completed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
     with desk.open() as space:
         people.push(space)
         desk.accept(1)
@@ -213,7 +215,7 @@ def test_verdicts_about_other_workspaces_clips_stay_in_the_log(desk: Desk):
         assert people.restore(space) == 0
 
 
-def test_an_edit_is_another_line_of_the_log(desk: Desk):
+def test_an_edit_adds_a_line_to_the_log(desk: Desk):
     with desk.open() as space:
         people.push(space)
         desk.accept(1)
@@ -226,7 +228,7 @@ def test_an_edit_is_another_line_of_the_log(desk: Desk):
     assert len(desk.log.read_text().splitlines()) == 2
 
 
-def test_the_audit_sets_items_aside_and_sends_their_clip_back(desk: Desk):
+def test_the_audit_sets_items_aside_and_reopens_their_clip(desk: Desk):
     with desk.open() as space:
         people.push(space)
         desk.accept(1)
@@ -247,24 +249,24 @@ def test_the_audit_sets_items_aside_and_sends_their_clip_back(desk: Desk):
             if item.format == "mcq"
         }
         assert all("no option is right" in str(reason) for reason in aside.values())
-        told = people.audit_status(space)
-        assert (told.tasks, told.done, told.audit.flawed.hits) == (len(asked),) * 3
+        found = people.audit_status(space)
+        assert (found.tasks, found.done, found.audit.flawed.hits) == (len(asked),) * 3
         assert people.push(space).reopened == 1
         assert people.push(space).reopened == 0
 
 
-def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_path: Path):
+def test_possible_synonyms_are_appended_to_the_vocabulary(tmp_path: Path):
     desk = Desk(tmp_path)
     with open_workspace(desk.root, ["review.planted=0"]) as space:
-        settings = space.config.settings("review", ReviewSettings)
+        settings = space.settings("review", ReviewSettings)
         seen = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
         review.push(desk.client, seen, settings, space.folder)
         lines = desk.client.kept[1].data["steps"].split("\n", 1)
         for who, name in (("ann", "the bin"), ("bob", "the basket")):
-            told = f"{lines[0]} | {name}\n{lines[1]}"
+            edited = f"{lines[0]} | {name}\n{lines[1]}"
             given = [
                 {"from_name": "verdict", "value": {"choices": ["corrected"]}},
-                {"from_name": "steps", "value": {"text": [told]}},
+                {"from_name": "steps", "value": {"text": [edited]}},
             ]
             desk.client.answer(1, given, email=f"{who}@example.org")
     with pytest.MonkeyPatch.context() as patch, open_workspace(desk.root) as space:
@@ -272,20 +274,20 @@ def test_names_that_two_people_gave_to_one_thing_are_put_down_to_be_settled(tmp_
         assert "1 new pairs of names" in people.pull(space).advice[0]
         assert people.pull(space).advice == ()
         (differ,) = [one for one in space.store.rows(Finding) if one.kind == DIFFER]
-        assert differ.message == "people differ on: route, landmark"
+        assert differ.message == "people disagree on: route, landmark"
         path = desk.root / "vocabulary.csv"
         path.write_text(path.read_text().replace("# ", ""))
         people.pull(space)
         assert [one for one in space.store.rows(Finding) if one.kind == DIFFER] == []
 
 
-def test_without_a_server_it_says_how_to_start_one(tmp_path: Path):
+def test_a_missing_server_is_an_error_with_a_fix(tmp_path: Path):
     with Desk(tmp_path).open() as space, pytest.raises(UserError, match="is not running") as caught:
         people.push(space)
     assert "label-studio start" in caught.value.fix
 
 
-def test_a_server_of_ones_own_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_external_server_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
     desk = Desk(tmp_path)
     with (
@@ -295,15 +297,15 @@ def test_a_server_of_ones_own_needs_a_key(tmp_path: Path, monkeypatch: pytest.Mo
         people.pull(space)
 
 
-def test_two_pulls_at_once_are_told_apart(desk: Desk):
+def test_a_second_pull_at_the_same_time_is_refused(desk: Desk):
     with desk.open(), pytest.raises(UserError, match="another egost command"), desk.open():
         pass
 
 
-def test_a_push_of_nothing_says_why(desk: Desk, capsys: pytest.CaptureFixture[str]):
+def test_a_push_of_nothing_explains_why(desk: Desk, capsys: pytest.CaptureFixture[str]):
     assert exit_code(cli, ["-w", str(desk.root), "audit", "push"]) == 0
-    assert "audit push: there is no verified multiple-choice item" in capsys.readouterr().out
+    assert "audit push: there are no verified multiple-choice items" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(desk.root), "review", "adjudicate"]) == 0
-    assert "no clip on which people differ" in capsys.readouterr().out
+    assert "people disagree on no clip" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(desk.root), "review", "push"]) == 0
-    assert "there is no" not in capsys.readouterr().out
+    assert "there are no" not in capsys.readouterr().out

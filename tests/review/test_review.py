@@ -17,7 +17,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review import review, routepage
-from pipeline.review.agreement import short_of_people
+from pipeline.review.agreement import too_few_people
 from pipeline.review.rows import UNREADABLE, Answer, Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verdicts import SCRIPTED
@@ -31,7 +31,7 @@ WALK = steps("straight", "left", "straight", landmark="the <b>red</b> door")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> WorkspaceFolder:
-    """A workspace whose draws are the same every time."""
+    """Return a workspace with a fixed secret, so that random draws are reproducible."""
     folder = WorkspaceFolder(tmp_path / "workspace")
     folder.root.mkdir()
     (folder.root / "secret").write_bytes(b"the same every time")
@@ -46,7 +46,7 @@ def pushed(folder: WorkspaceFolder, tmp_path: Path) -> tuple[ScriptedClient, Row
 
 
 def result(**given: str | list[str]) -> list[dict[str, Any]]:
-    """What the page sends for these controls."""
+    """Return what the page sends for these controls."""
     return [
         {
             "from_name": name,
@@ -71,7 +71,7 @@ def with_rows(seen: Rows, **changed: Any) -> Rows:
     return Rows({**seen.seen, **{kinds[name]: tuple(value) for name, value in changed.items()}})
 
 
-def test_push_twice_is_once(pushed, folder):
+def test_push_is_idempotent(pushed, folder):
     client, seen = pushed
     again = review.push(client, seen, SETTINGS, folder)
     assert (again.new, again.updated, again.reopened, again.kept) == (0, 0, 0, 1)
@@ -79,10 +79,8 @@ def test_push_twice_is_once(pushed, folder):
 
 
 @pytest.mark.parametrize(("answered", "stays"), [((), 1), ((1,), 1), ((2,), 2), ((1, 2), None)])
-def test_a_round_that_is_there_twice_is_there_once_after_the_next_push(
-    pushed, folder, answered, stays
-):
-    """As after a push that was killed and run again before the server had taken its pages in."""
+def test_a_duplicate_round_is_removed_by_the_next_push(pushed, folder, answered, stays):
+    """This happens if a push is killed and run again before the server has stored its pages."""
     client, seen = pushed
     client.add(1, [json.dumps(client.kept[1].data).encode()])
     for task in answered:
@@ -107,7 +105,7 @@ def test_doubtful_clips_come_first(folder, tmp_path):
     assert order == [clip(name).clip_id for name in ("doubted", "unsure", "calm")]
 
 
-def test_what_came_from_outside_is_shown_as_text(pushed):
+def test_external_text_is_escaped(pushed):
     client, _ = pushed
     data = client.kept[1].data
     assert "&lt;script&gt;" in data["findings"]
@@ -132,7 +130,7 @@ def test_a_changed_draft_opens_a_new_round_once_somebody_answered(pushed, folder
     assert [task.data["round"] for task in client.kept.values()] == [1, 2]
 
 
-def test_accept_gives_the_draft_back(pushed, folder):
+def test_accept_returns_the_draft(pushed, folder):
     client, seen = pushed
     untouched = client.kept[1].data["steps"]
     client.answer(1, result(verdict="accept", steps=untouched, forward="Walk.", reverse="Go back."))
@@ -143,7 +141,7 @@ def test_accept_gives_the_draft_back(pushed, folder):
     assert (found.verdict.by, found.verdict.round, found.verdict.seconds) == ("person", 1, 30.0)
 
 
-def test_an_edited_line_comes_back_with_exact_times(pushed, folder):
+def test_an_edited_line_keeps_exact_times(pushed, folder):
     client, _ = pushed
     lines = client.kept[1].data["steps"].replace("turn left", "turn right")
     client.answer(1, result(verdict="corrected", steps=lines))
@@ -169,7 +167,7 @@ def test_accept_with_an_edit_is_a_correction(pushed, folder):
         (result(note="hm"), "no verdict was chosen"),
     ],
 )
-def test_what_cannot_count_goes_out_again(pushed, folder, given, says):
+def test_an_unusable_verdict_is_sent_again(pushed, folder, given, says):
     client, seen = pushed
     client.answer(1, given)
     (found,) = pull(client, folder)
@@ -188,7 +186,7 @@ def test_a_rejection_carries_its_reasons(pushed, folder):
     assert (verdict.verdict, verdict.reasons) == ("reject", ["no walk", "other", "note: a <dog>"])
 
 
-def test_a_skip_counts_for_nothing(pushed, folder):
+def test_a_skip_does_not_count(pushed, folder):
     client, seen = pushed
     client.answer(1, [], skipped=True)
     (found,) = pull(client, folder)
@@ -197,7 +195,7 @@ def test_a_skip_counts_for_nothing(pushed, folder):
     assert UNREADABLE not in found.verdict.reasons
 
 
-def test_pull_asks_for_what_is_new_and_keeps_an_edit_in_its_row(pushed, folder):
+def test_pull_fetches_new_annotations_and_an_edit_keeps_its_row(pushed, folder):
     client, _ = pushed
     client.answer(1, result(verdict="accept"))
     first = pull(client, folder)
@@ -249,7 +247,7 @@ def verified(one: Clip, routes, verdicts, folder: WorkspaceFolder, agree: int = 
     return list(review.run(seen, ReviewSettings(agree=agree), folder))
 
 
-def test_one_correction_verifies_and_moves_the_fingerprint(folder):
+def test_one_correction_verifies_and_changes_the_fingerprint(folder):
     told = draft(clip(), WALK)
     right = steps("straight", "right", "straight")
     said = verdict("corrected", right).model_copy(
@@ -276,7 +274,7 @@ def test_a_lone_correction_is_used_at_once_and_verifies_nothing(folder):
     assert "landmark" not in agreed.verified_categories
 
 
-def test_a_verdict_counts_for_its_fingerprint_alone(folder):
+def test_a_verdict_counts_only_for_its_fingerprint(folder):
     told = draft(clip(), WALK)
     assert verified(clip(), [told], [verdict("accept", fingerprint="another")], folder) == []
 
@@ -286,7 +284,7 @@ def test_a_rejection_leaves_no_verified_route(folder):
     assert [type(row) for row in made] == [Finding, Rejection]
 
 
-def test_the_newest_word_of_a_person_counts(folder):
+def test_a_persons_newest_verdict_counts(folder):
     told = draft(clip(), WALK)
     made = verified(clip(), [told], [verdict("reject", (), at=1), verdict("accept", at=2)], folder)
     assert [row.origin for row in made] == ["verified"]
@@ -299,7 +297,7 @@ def test_two_must_agree_by_category(folder):
     assert verified(clip(), [told], both[:1], folder, agree=2) == []
     made, doubt = verified(clip(), [told], both, folder, agree=2)
     assert made.verified_categories == ["direction", "action"]
-    assert doubt.message == "people differ on: route, landmark"
+    assert doubt.message == "people disagree on: route, landmark"
 
 
 def test_a_config_without_a_control_is_refused(monkeypatch, tmp_path):
@@ -311,7 +309,7 @@ def test_a_config_without_a_control_is_refused(monkeypatch, tmp_path):
         routepage.label_config()
 
 
-def test_a_config_that_shows_a_field_of_no_task_is_refused_before_anything_is_sent(
+def test_a_config_with_an_unknown_field_is_refused_before_anything_is_sent(
     monkeypatch, folder, tmp_path
 ):
     path = tmp_path / "route.xml"
@@ -326,7 +324,7 @@ def test_a_config_that_shows_a_field_of_no_task_is_refused_before_anything_is_se
     assert client.kept == {}
 
 
-def test_review_clips_are_plain_constant_and_the_same_every_time(tmp_path):
+def test_review_clips_have_no_metadata_a_constant_rate_and_are_reproducible(tmp_path):
     source = video_file(tmp_path / "walk.mp4")
     for name in ("a.mp4", "b.mp4"):
         reviewclip.cut(source, 500_000, 2_500_000, reviewclip.Form(160), tmp_path / name)
@@ -346,7 +344,7 @@ GOPRO = Path(__file__).parents[3] / "shared" / "video" / "gopro_walk" / "video.m
 
 
 @pytest.mark.parametrize("sound", [False, True])
-def test_a_review_clip_carries_nothing_that_a_camera_wrote_beside_the_picture(tmp_path, sound):
+def test_a_review_clip_contains_no_camera_metadata(tmp_path, sound):
     if not GOPRO.exists():
         pytest.skip("needs the real clips in ../shared/video")
     with av.open(str(GOPRO)) as file:
@@ -388,7 +386,7 @@ def test_a_review_clip_is_upright_even_and_of_constant_rate(tmp_path, how, size)
     assert len(shown) == pytest.approx(30, abs=1)
 
 
-def test_a_clip_without_its_video_is_rejected_and_the_rest_goes_out(folder, tmp_path):
+def test_a_clip_without_its_video_is_rejected(folder, tmp_path):
     seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     (tmp_path / "walk.mp4").unlink()
     done = review.push(ScriptedClient(), seen, SETTINGS, folder)
@@ -406,7 +404,7 @@ def test_status_counts_tasks_and_people(pushed, folder):
     assert list(found.annotators.values()) == [1]
 
 
-def test_pull_without_a_project_says_what_to_do(folder):
+def test_pull_without_a_project_is_an_error_with_a_fix(folder):
     with pytest.raises(UserError, match="review push"):
         list(review.pull(ScriptedClient(), (), SETTINGS, folder))
 
@@ -428,7 +426,7 @@ def test_planted_tasks_flip_one_turn_and_look_like_any_other(folder, tmp_path):
     assert "planted" not in str(wrong[0].data)
 
 
-def test_a_planted_task_never_verifies_and_tells_who_only_clicks(folder, tmp_path):
+def test_a_planted_task_never_verifies_and_reveals_who_only_clicks_accept(folder, tmp_path):
     seen = rows(folder, tmp_path, [draft(clip(str(n)), WALK) for n in range(6)], list("012345"), 1)
     client = ScriptedClient()
     review.push(client, seen, planting(0.5), folder)
@@ -448,7 +446,7 @@ def test_a_planted_task_never_verifies_and_tells_who_only_clicks(folder, tmp_pat
     assert told.hours_left == 0
 
 
-def test_another_workspaces_tasks_are_left_alone(pushed, folder, tmp_path):
+def test_another_workspaces_tasks_are_not_touched(pushed, folder, tmp_path):
     client, seen = pushed
     other = WorkspaceFolder(tmp_path / "other")
     other.media.mkdir(parents=True)
@@ -457,7 +455,7 @@ def test_another_workspaces_tasks_are_left_alone(pushed, folder, tmp_path):
     assert review.push(client, seen, SETTINGS, other).new == 1
 
 
-def test_a_lost_server_asks_nobody_twice(pushed, folder):
+def test_after_losing_the_server_nobody_is_asked_twice(pushed, folder):
     client, seen = pushed
     client.answer(1, result(verdict="accept"))
     (found,) = pull(client, folder)
@@ -496,7 +494,7 @@ def test_a_models_description_of_the_old_steps_verifies_no_route_items(folder):
     assert made.verified_categories == ["direction", "landmark", "action"]
 
 
-def test_whoever_sees_no_planted_error_is_set_aside_and_the_clips_go_out_again(folder, tmp_path):
+def test_annotators_who_miss_planted_errors_are_excluded_and_their_clips_reopen(folder, tmp_path):
     names = list("012345")
     seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, 1)
     settings = ReviewSettings(agree=1, overlap=1, planted=1)
@@ -506,7 +504,7 @@ def test_whoever_sees_no_planted_error_is_set_aside_and_the_clips_go_out_again(f
         client.answer(number, result(verdict="accept"), email="hasty@example.org")
     found = [one.verdict for one in pull(client, folder)]
     told = review.status(client, settings, folder, found)
-    assert told.set_aside == set(told.people)
+    assert told.excluded == set(told.people)
     judged = with_rows(seen, verdicts=found)
     assert list(review.run(judged, settings, folder)) == []
     assert review.push(client, judged, settings, folder).reopened == 6
@@ -531,12 +529,12 @@ def test_gold_clips_go_to_everybody_and_verify_nothing(folder, tmp_path):
     assert found.verdict.kind == "gold"
     told = review.status(client, settings, folder, [found.verdict])
     ((name, one),) = told.people.items()
-    assert (one.gold, one.right, told.set_aside) == (1, 0, {name})
+    assert (one.gold, one.right, told.excluded) == (1, 0, {name})
     judged = with_rows(seen, verdicts=[found.verdict])
     assert list(review.run(judged, settings, folder)) == []
 
 
-def test_a_clip_whose_item_the_audit_found_wrong_goes_out_once_more(pushed, folder):
+def test_a_clip_with_a_flawed_item_is_sent_once_more(pushed, folder):
     client, seen = pushed
     client.answer(1, result(verdict="accept"))
     (found,) = pull(client, folder)
@@ -556,15 +554,15 @@ def test_a_clip_whose_item_the_audit_found_wrong_goes_out_once_more(pushed, fold
     assert review.push(client, both, SETTINGS, folder).kept == 1
 
 
-def test_every_picture_of_the_guidelines_is_there():
+def test_every_image_of_the_guidelines_exists():
     guidelines = routepage.asset("annotations/guidelines.md")
-    named = re.findall(r"\]\((pictures/[^)]+)\)", guidelines.read_text(encoding="utf-8"))
-    there = sorted(path.name for path in (guidelines.parent / "pictures").iterdir())
+    named = re.findall(r"\]\((images/[^)]+)\)", guidelines.read_text(encoding="utf-8"))
+    there = sorted(path.name for path in (guidelines.parent / "images").iterdir())
     assert sorted(Path(name).name for name in named) == there
     assert len(there) >= 3
 
 
-def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
+def test_two_people_by_default_and_overlap_below_agree_is_refused():
     assert (ReviewSettings().agree, ReviewSettings().overlap, ReviewSettings().planted) == (
         2,
         2,
@@ -576,10 +574,10 @@ def test_two_people_by_default_and_fewer_than_must_agree_is_refused():
         ReviewSettings(agree=3)
 
 
-def test_whoever_works_alone_is_told_how():
-    told = short_of_people([verdict("accept"), verdict("skip", who="b")], 2)
+def test_people_who_work_alone_get_advice():
+    told = too_few_people([verdict("accept"), verdict("skip", who="b")], 2)
     assert "set review.agree = 1 and review.overlap = 1" in str(told)
-    assert short_of_people([], 2) is None
+    assert too_few_people([], 2) is None
     both = [verdict("accept"), verdict("accept", who="b")]
-    assert short_of_people(both, 2) is None
-    assert short_of_people(both[:1], 1) is None
+    assert too_few_people(both, 2) is None
+    assert too_few_people(both[:1], 1) is None

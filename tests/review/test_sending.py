@@ -1,4 +1,4 @@
-"""How pages leave: in batches, and with their media where no server serves the media folder."""
+"""How tasks are sent: in batches, with uploaded media if no server serves the media folder."""
 
 import errno
 import re
@@ -38,7 +38,7 @@ def sources(client: ScriptedClient) -> set[str]:
     return found
 
 
-def test_media_are_uploaded_once_where_nothing_serves_them(
+def test_media_are_uploaded_once_if_nothing_serves_them(
     folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
     names = ["a", "b"]
@@ -54,7 +54,7 @@ def test_media_are_uploaded_once_where_nothing_serves_them(
     assert client.calls == ["project", "project"]
 
 
-def test_a_push_that_was_killed_while_uploading_sends_what_is_missing_alone(
+def test_a_push_that_was_killed_while_uploading_uploads_only_what_is_missing(
     folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
     seen = rows(folder, tmp_path, [draft(clip("a"), WALK)], ["a"])
@@ -69,9 +69,7 @@ def test_a_push_that_was_killed_while_uploading_sends_what_is_missing_alone(
     assert all(source.startswith("/data/upload/") for source in sources(client))
 
 
-def test_media_that_something_serves_stay_where_they_are(
-    folder: WorkspaceFolder, tmp_path: Path
-) -> None:
+def test_served_media_are_not_uploaded(folder: WorkspaceFolder, tmp_path: Path) -> None:
     settings = ELSEWHERE.model_copy(update={"media_url": "https://files.invalid/m?a=1&b=/"})
     client = ScriptedClient()
     review.push(client, rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"]), settings, folder)
@@ -80,7 +78,7 @@ def test_media_that_something_serves_stay_where_they_are(
     assert source == "https://files.invalid/m?a=1&amp;"
 
 
-def test_all_pages_that_are_ready_go_out_in_one_post(
+def test_all_pages_that_are_ready_are_sent_in_one_request(
     folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [str(number) for number in range(360)]
@@ -96,7 +94,7 @@ def test_all_pages_that_are_ready_go_out_in_one_post(
         return []
 
     class Slow(ScriptedClient):
-        """The server takes its time over the first post: all the rest is made meanwhile."""
+        """A server whose first request is slow: all other pages are made meanwhile."""
 
         def add(self, project: int, pages: Sequence[str]) -> None:
             turn.release(100)
@@ -141,7 +139,7 @@ def test_pages_are_made_while_the_project_is_opened(
     assert review.push(client, seen, settings, folder).kept == 300
 
 
-def test_a_server_that_ends_ends_the_push_at_once(
+def test_a_server_that_fails_ends_the_push_at_once(
     folder: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [str(number) for number in range(400)]
@@ -164,10 +162,10 @@ def test_a_server_that_ends_ends_the_push_at_once(
     assert len(made) < 8
 
 
-def test_a_full_disk_stops_a_push_that_goes_on_when_there_is_room(
+def test_a_push_that_meets_a_full_disk_continues_when_there_is_space(
     folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands in for a disk that is full: ffmpeg meets it."""
+    """A file-size limit, which ffmpeg hits, simulates a full disk."""
     seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     settings, client = ReviewSettings(agree=1, overlap=1, planted=0), ScriptedClient()
     least, most = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -24,7 +24,7 @@ def test_what_was_written_is_read_back(log: Path):
     assert read_log(log) == {"1": one, "2": other}
 
 
-def test_twice_is_once_and_an_edit_is_a_line_more(log: Path):
+def test_append_is_idempotent_and_an_edit_adds_a_line(log: Path):
     append(log, [verdict()])
     assert append(log, [verdict()]) == 0
     edited = verdict(verdict="reject")
@@ -33,7 +33,7 @@ def test_twice_is_once_and_an_edit_is_a_line_more(log: Path):
     assert len(log.read_text().splitlines()) == 2
 
 
-def test_a_line_that_a_kill_cut_short_is_written_again(log: Path):
+def test_an_incomplete_line_is_written_again(log: Path):
     append(log, [verdict("1"), verdict("2")])
     whole = log.read_bytes()
     for size in range(whole.index(b"\n") + 1, len(whole)):
@@ -43,7 +43,7 @@ def test_a_line_that_a_kill_cut_short_is_written_again(log: Path):
         assert log.read_bytes() == whole
 
 
-def test_a_line_that_cannot_be_read_is_named(log: Path):
+def test_an_unreadable_line_is_named(log: Path):
     append(log, [verdict()])
     log.write_text(log.read_text() + '{"clip_id": 3}\n')
     with pytest.raises(UserError) as caught:
@@ -51,7 +51,7 @@ def test_a_line_that_cannot_be_read_is_named(log: Path):
     assert caught.value.where == f"{log}:2"
 
 
-def test_the_log_lies_in_the_workspace_unless_a_checkout_holds_that(tmp_path: Path):
+def test_the_log_is_in_the_workspace_unless_a_checkout_contains_it(tmp_path: Path):
     folder = WorkspaceFolder(tmp_path)
     assert log_path(folder, "", "egost routes") == tmp_path / "verdicts" / "egost-routes.jsonl"
     assert log_path(folder, "kept", "a/../b") == tmp_path / "kept" / "a-..-b.jsonl"

@@ -35,14 +35,14 @@ def test_the_vocabulary_in_the_package_can_be_read():
     assert read_vocabulary(asset("annotations/vocabulary.csv"))["landmark", "the sofa"]
 
 
-def test_two_words_for_one_thing_agree(tmp_path: Path):
+def test_synonyms_agree(tmp_path: Path):
     known = read_vocabulary(file(tmp_path, "landmark,The sofa,the couch."))
     both = [verdict("a", "the Sofa"), verdict("b", "the couch")]
     assert agreement(both)["landmark"].percent == 0
     assert agreement(both, facts_of(known))["landmark"].percent == 1
 
 
-def test_words_that_differ_at_the_same_step_are_proposed_until_they_are_known(tmp_path: Path):
+def test_different_names_of_one_step_are_proposed_until_they_are_known(tmp_path: Path):
     said = [
         verdict("a", "the sofa"),
         verdict("b", "the couch"),
@@ -58,8 +58,12 @@ def test_words_that_differ_at_the_same_step_are_proposed_until_they_are_known(tm
     [
         (["thing,a,b"], ":2", "expected landmark or action"),
         (["landmark,a"], ":2", "two texts"),
-        (["landmark,a,b", "", "landmark,A.,c"], ":4", "another name further up"),
-        (["landmark,a,b", "landmark,b,c"], "", "is a name and has another name itself"),
+        (["landmark,a,b", "", "landmark,A.,c"], ":4", "an earlier line gives 'a' another name"),
+        (
+            ["landmark,a,b", "landmark,b,c"],
+            "",
+            "is used as a canonical name, but has another name itself",
+        ),
     ],
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, lines, where, what):
@@ -76,7 +80,7 @@ def test_other_columns_are_refused(tmp_path: Path):
         read_vocabulary(path)
 
 
-def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_away(
+def test_proposed_pairs_count_once_somebody_uncomments_them(
     folder: WorkspaceFolder,
 ):
     path = vocabulary_path(folder, "")
@@ -105,7 +109,9 @@ def test_the_vocabulary_grows_by_lines_that_count_once_somebody_takes_the_mark_a
     assert known["landmark", "the sofa"] == known["landmark", "the settee"] == "the couch"
 
 
-def test_a_workspaces_name_that_has_another_name_in_the_package_is_told(folder: WorkspaceFolder):
+def test_a_workspaces_name_that_has_another_name_in_the_package_is_refused(folder: WorkspaceFolder):
     vocabulary_path(folder, "").write_text("kind,said,name\nlandmark,the settee,the sofa\n")
-    with pytest.raises(UserError, match="'the sofa' is a name and has another name itself"):
+    with pytest.raises(
+        UserError, match="'the sofa' is used as a canonical name, but has another name itself"
+    ):
         vocabulary_of(folder, "")

@@ -1,0 +1,131 @@
+"""The commands that only look: report, blind, status, rejections, show, prompts check."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.console import Options, common, opened, progress_bar
+from pipeline.errors import UserError, plain
+
+
+@click.command()
+@click.argument("folder", metavar="[RELEASE]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="The file to write (default: report.html in the workspace, or RELEASE.html beside the release).",
+)
+@common
+@click.pass_context
+def report(context: click.Context, folder: Path | None, to: Path | None) -> None:
+    """Write one HTML file about the workspace or a RELEASE.
+
+    It shows the funnel from files to pairs, figures, and every clip with its keyframes and pairs.
+    """
+    from pipeline.releases.reading import open_release
+    from pipeline.report.gallery import gallery_of
+    from pipeline.report.page import write_report
+    from pipeline.report.release_gallery import gallery_of_release
+
+    root = context.ensure_object(Options).workspace
+    if folder:
+        gallery = gallery_of_release(open_release(folder))
+        # Beside the release, not in it: a release never changes.
+        target = to or folder.parent / f"{folder.name}.html"
+    else:
+        with opened(context) as workspace:
+            gallery = gallery_of(workspace.store, workspace.folder)
+        target = to or root / "report.html"
+    with progress_bar("report") as progress:
+        write_report(gallery, target, progress)
+    size = target.stat().st_size / 1e6
+    click.echo(f"report: {len(gallery.clips)} clips in {target} ({size:.1f} MB)")
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@common
+@click.pass_context
+def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
+    """Measure how well items can be answered without video.
+
+    Probes the workspace's items or those in FILE (JSON, JSONL or Parquet with question, options and
+    answer). Reports only; never fails.
+    """
+    from pipeline.blind.items import blind_report
+
+    if file is not None:
+        click.echo(blind_report(file, None, as_json))
+        return
+    with opened(context) as workspace:
+        click.echo(blind_report(None, workspace.store, as_json))
+
+
+@click.command()
+@common
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Summarize the workspace."""
+    from pipeline.report import glance
+
+    with opened(context) as workspace:
+        for line in glance.status(workspace.store):
+            click.echo(line)
+
+
+@click.command()
+@common
+@click.pass_context
+def rejections(context: click.Context) -> None:
+    """List what was refused or failed, with reasons and fixes."""
+    from pipeline.engine.rows import Rejection
+
+    with opened(context) as workspace:
+        found = workspace.store.rows(Rejection)
+    for row in found:
+        click.echo(f"{row.stage}: {plain(row.unit)}: {plain(row.what)}\n  fix: {plain(row.fix)}")
+    click.echo(f"rejections: {len(found)}" if found else "rejections: none")
+
+
+@click.command()
+@click.argument("unit", metavar="ID")
+@common
+@click.pass_context
+def show(context: click.Context, unit: str) -> None:
+    """Show everything known about a video, clip or item.
+
+    ID may also be a video's path. For a video or a clip, an image of each clip is written as well.
+    """
+    from pipeline.report import glance
+
+    with opened(context) as workspace:
+        for line in glance.show(workspace.store, workspace.folder, unit):
+            click.echo(line)
+
+
+@click.group()
+def prompts() -> None:
+    """Check the prompt templates."""
+
+
+@prompts.command("check")
+def prompts_check() -> None:
+    """Render every template with sample data in every language.
+
+    Mistakes are reported with file and line.
+    """
+    from pipeline.models import prices
+    from pipeline.routes.templates import check_prompts
+
+    problems = [str(problem) for problem in check_prompts()]
+    try:
+        prices.table()
+    except UserError as error:
+        problems.append(f"{error.where}: {error.what} (fix: {error.fix})")
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        count = f"{len(problems)} mistake{'s' * (len(problems) > 1)}"
+        raise UserError("prompts", count, "correct the lines listed above")
+    click.echo("prompts check: all templates render")
