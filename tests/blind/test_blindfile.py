@@ -8,7 +8,8 @@ import blind_items as made
 import polars as pl
 import pytest
 
-from pipeline.blind.items import blind_report, read_items
+from pipeline.blind.files import read_items
+from pipeline.blind.items import blind_report
 from pipeline.errors import UserError
 
 TEXT = "Which way?\nOptions:\nA. left\nB. right\nC. straight on"

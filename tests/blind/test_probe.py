@@ -73,7 +73,7 @@ def test_few_items_are_said_to_be_noisy(leaky: ProbeReport) -> None:
     few = run_probe(made.composed(12))
     assert few.learned.overall.items < 100
     assert "under 600" in few.verdict
-    points = int(few.verdict.split("(under 600) ")[1].split(" points more or less are noise")[0])
+    points = int(few.verdict.split("(under 600), ")[1].split(" points either way are noise")[0])
     assert 5 <= points <= 25
     assert "noise" not in leaky.verdict
     assert str(few).splitlines()[-1] == few.verdict

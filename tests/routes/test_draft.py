@@ -121,7 +121,7 @@ def test_steps_survive_being_printed_and_read_back(folder: WorkspaceFolder) -> N
 def test_narrations_of_two_copies_are_told_once(folder: WorkspaceFolder) -> None:
     one, other = said(3, "a sink", landmark="sink"), said(3, "another", landmark="stove")
     doubled = (one, one, other, one.model_copy())
-    assert asking.told(rows(folder, narrations=doubled)) == (one, other)
+    assert asking.narrations_of(rows(folder, narrations=doubled)) == (one, other)
     by_motion = drafted(folder, ScriptedModel(), rows(folder, narrations=doubled), DraftSettings())
     assert [s.landmark for s in by_motion.steps if s.landmark] == ["sink", "stove"]
 
@@ -263,7 +263,7 @@ def test_a_narration_belongs_to_one_clip_alone(folder: WorkspaceFolder) -> None:
     told = (said(9.9, "a"), said(10, "b"), said(20, "c"))
     first = rows(folder, of=clip(end_s=10), narrations=told)
     second = rows(folder, of=clip(start_s=10), narrations=told)
-    texts: Callable[[Rows], list[str]] = lambda seen: [n.text for n in asking.told(seen)]  # noqa: E731
+    texts: Callable[[Rows], list[str]] = lambda seen: [n.text for n in asking.narrations_of(seen)]  # noqa: E731
     assert (texts(first), texts(second)) == (["a"], ["b", "c"])
 
 
