@@ -161,7 +161,7 @@ def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) 
     """
     for item in items:
         if len(item.options) < 2 or not 0 <= item.answer < len(item.options):
-            raise ValueError(f"item {item.id}: needs two or more options and an answer among them")
+            raise ValueError(f"item {item.id}: needs at least two options and an answer among them")
     if not items:
         raise ValueError("no items")
     sheet = lay_out(take(items, sample, seed), seed)

@@ -52,7 +52,7 @@ def test_a_biased_world_shows_in_turns_that_are_not_balanced() -> None:
     items = []
     for number in range(300):
         moves = rng.choices(("right", "left"), (8, 2), k=7)
-        items.append(made.placed(number, made.told(moves), made.square(moves, 0, 1), rng))
+        items.append(made.placed(number, made.as_text(moves), made.square(moves, 0, 1), rng))
     assert run_probe(items).learned.overall.accuracy > 0.5
 
 
