@@ -1,4 +1,4 @@
-# Every target does its own set-up: Python 3.11 to 3.13, no root; uv if it is there, else venv and pip.
+# Every target does its own set-up: Python 3.11 to 3.13, no root; with uv if it is installed, otherwise with venv and pip.
 .POSIX:
 .SUFFIXES:
 .PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types bench torture consumers constraints clean
@@ -12,20 +12,20 @@ BIN = .venv/bin
 EGOST = $(BIN)/egost -w $(W)
 
 help:
-	@echo "make demo                    everything on rendered walks, offline, in demo/"
-	@echo "make setup                   leave the command egost in .venv/bin"
-	@echo "make frames VIDEOS=dir       ingest videos; keyframes and measured motion"
-	@echo "make generate-qa             draft routes, compose items, check them"
-	@echo "make label-studio            start the embedded Label Studio (PORT=n for a port of your choice)"
+	@echo "make demo                    run everything on rendered walks, offline, in demo/"
+	@echo "make setup                   install the command egost in .venv/bin"
+	@echo "make frames VIDEOS=dir       ingest videos; extract keyframes, measure motion"
+	@echo "make generate-qa             draft routes, compose items, check them (FLAGS=--redraft)"
+	@echo "make label-studio            start the embedded Label Studio (PORT=n to choose the port)"
 	@echo "make annotate                send the drafts to Label Studio"
-	@echo "make pull                    bring verdicts and corrected routes back"
+	@echo "make pull                    fetch verdicts and corrected routes"
 	@echo "make export VERSION=1.0.0    check the gates, write a release (FLAGS=--allow-failing)"
-	@echo "make report                  one HTML file that shows the workspace (RELEASE=dir: a release)"
-	@echo "make test                    the whole test suite"
-	@echo "make lint types bench        linters, type checks, benchmarks"
+	@echo "make report                  write one HTML file that shows the workspace (RELEASE=dir: a release)"
+	@echo "make test                    run the whole test suite"
+	@echo "make lint types bench        run linters, type checks, benchmarks"
 	@echo "make torture                 kill egost frames 50 times at random and compare its tables"
-	@echo "make consumers RELEASE=dir   load a release with the heavy tools themselves"
-	@echo "W=dir names another workspace than workspace/"
+	@echo "make consumers RELEASE=dir   load a release with the tools it has adapters for"
+	@echo "W=dir selects a workspace other than workspace/"
 
 setup: .venv/ready
 
@@ -71,7 +71,7 @@ lint: .venv/ready-dev
 types: .venv/ready-dev
 	@$(BIN)/mypy
 
-# Without one of them the rest is still measured, and the next run tries again.
+# If a peer can't be installed, the others are still measured, and the next run tries it again.
 .peers/ready: benchmarks/peers/requirements.txt .venv/ready-dev
 	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
 	@touch $@; for peer in $$(grep -v '^#' $<); do \
@@ -87,11 +87,11 @@ consumers:
 	@for name in inspect lmms_eval trl vlmevalkit; do \
 	  if [ -x .consumers/$$name/bin/python ]; then \
 	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$(RELEASE)" .consumers || exit 1; \
-	  else echo "$$name: not checked, there is no .consumers/$$name (see tests/consumers/README.md)"; fi; done
+	  else echo "$$name: not checked: no .consumers/$$name (see tests/consumers/README.md)"; fi; done
 
 constraints:
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --upgrade > .constraints.new
-	@{ echo '# Exact versions of everything that `make setup` installs; renewed by `make constraints`.'; cat .constraints.new; } > constraints.txt
+	@{ echo '# Exact versions of everything that `make setup` installs; updated by `make constraints`.'; cat .constraints.new; } > constraints.txt
 	@rm .constraints.new
 
 clean:

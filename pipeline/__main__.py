@@ -1,4 +1,4 @@
-"""The command `egost`, also as `python -m pipeline`."""
+"""`python -m pipeline`: the same command line as `egost`."""
 
 from pipeline.cli.main import main
 

@@ -27,7 +27,7 @@ _SLOWEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first, in this order; the Makefile has xdist keep it."""
-    rank = {name: folder for folder, name in enumerate(_SLOWEST)}
+    rank = {name: index for index, name in enumerate(_SLOWEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 

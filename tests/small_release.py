@@ -143,14 +143,14 @@ def _still(space: Workspace, frame: Frame) -> Still:
     )
 
 
-def _frame(space: Workspace, name: str, number: int, folder: int) -> Frame:
+def _frame(space: Workspace, name: str, number: int, index: int) -> Frame:
     return Frame(
         clip_id=f"c_{name}",
-        t_us=folder * 5 * SECOND,
-        pts=folder,
+        t_us=index * 5 * SECOND,
+        pts=index,
         width=64,
         height=48,
-        media=space.folder.keep(jpeg(10 * number + folder), ".jpg"),
+        media=space.folder.keep(jpeg(10 * number + index), ".jpg"),
         sharpness=1.0,
         reason="gap",
         suspect=False,

@@ -68,7 +68,7 @@ def test_every_phony_target_has_a_rule() -> None:
 
 
 def test_tree_in_readme_exists() -> None:
-    tree = re.search(r"## The house\n\n((?: {4}.*\n)+)", README)
+    tree = re.search(r"## Layout of the code\n\n((?: {4}.*\n)+)", README)
     assert tree
     folder = ROOT
     seen = 0
@@ -94,7 +94,9 @@ def test_tree_names_the_package_of_every_stage(stage: Stage) -> None:
 
 def test_tables_in_readme_exist() -> None:
     line = re.search(
-        r"Tables lie as Parquet under `workspace/tables/`: (.*?)\. Times", README, re.DOTALL
+        r"The workspace's tables are Parquet files under `workspace/tables/`: (.*?)\. Times",
+        README,
+        re.DOTALL,
     )
     assert line
     named = set(re.findall(r"`(\w+)`", line[1]))

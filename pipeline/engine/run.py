@@ -40,8 +40,15 @@ def run_stage(
     before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
     store.forget(stage.name, known.keys() - {unit.id for unit in units})
     ids, tried = [unit.id for unit in units], {unit.id for unit in todo}
+    # Even if the user asks to replace judged rows, an attempt that fails must not lose them.
+    precious = stage.judged(store) & known.keys() if redo and todo and stage.judged else set()
+    failed = 0
     try:
-        _work(stage, store, todo, settings, how)
+        for unit, outcome in _outcomes(stage, store, todo, settings, how):
+            error = _finish(store, stage, unit, outcome, keep=unit.id in precious)
+            if error and unit.id in precious:
+                tried.remove(unit.id)
+                failed += error.again
     finally:
         # What the units saw may be as much as the tables that are written now.
         units.clear()
@@ -50,22 +57,24 @@ def run_stage(
         store.rebuild()
     held = held or len(store.rows(Held, [stage.name]))
     summary = replace(_summary(stage, store, ids, tried, before), held=held, redo=stage.redo)
-    if summary.failed > how.max_failed * summary.total:
+    failed += summary.failed
+    if failed > how.max_failed * summary.total:
         raise GateError(
             stage.name,
-            f"{summary.failed} of {summary.total} {summary.noun} failed, more than max_failed = {how.max_failed:g}",
+            f"{failed} of {summary.total} {summary.noun} failed, more than max_failed = {how.max_failed:g}",
             "egost rejections tells why; mend that and run again: what is done is kept",
         )
     return summary
 
 
-def _work(
+def _outcomes(
     stage: Stage, store: Store, todo: list[Unit], settings: Settings, how: RunSettings
-) -> None:
+) -> Iterator[tuple[Unit, Outcome]]:
+    """Yield what each unit came to, under a progress bar."""
     quiet = not (todo and sys.stderr.isatty())
     with tqdm(total=len(todo), desc=stage.name, unit="", disable=quiet) as bar:
-        for unit, outcome in mapped(stage, todo, settings, store.folder, how):
-            _finish(store, stage, unit, outcome)
+        for found in mapped(stage, todo, settings, store.folder, how):
+            yield found
             bar.update()
 
 
@@ -94,7 +103,7 @@ def _changed(
     changed = [unit for unit in units if known.get(unit.id) != unit.key]
     if redo or not changed or stage.judged is None:
         return changed, []
-    judged = stage.judged(store)
+    judged = stage.judged(store) & known.keys()
     return (
         [unit for unit in changed if unit.id not in judged],
         [unit for unit in changed if unit.id in judged],
@@ -158,18 +167,25 @@ def _grouped(
     return link, groups
 
 
-def _finish(store: Store, stage: Stage, unit: Unit, outcome: Outcome) -> None:
+def _finish(
+    store: Store, stage: Stage, unit: Unit, outcome: Outcome, *, keep: bool
+) -> RowError | None:
+    """Store what a unit came to; return the error if it has none. `keep` keeps its rows then."""
     if not isinstance(outcome, RowError):
         try:
             store.finish(stage.name, unit.id, unit.key, "done", outcome)
         except RowError as error:  # of a function that makes its rows while they are stored
             outcome = error
         else:
-            return
+            return None
     rejection = Rejection(stage=stage.name, unit=unit.label, what=outcome.what, fix=outcome.fix)
+    if keep:
+        store.fail_keeping(stage.name, unit.id, rejection)
+        return outcome
     # A failed unit gets no key, so the next run tries it again.
     key, name = ("", "failed") if outcome.again else (unit.key, "rejected")
     store.finish(stage.name, unit.id, key, name, [rejection])
+    return outcome
 
 
 def _summary(

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pipeline.engine.database import open_database
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.packing import lines_of, pack
-from pipeline.engine.rows import AnyRow, Row
+from pipeline.engine.rows import AnyRow, Rejection, Row
 from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
 
@@ -59,6 +59,19 @@ class Store:
                 body = pack([line for _, line in found])
                 self._db.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (stage, unit, name, body))
                 self._touch(name)
+
+    def fail_keeping(self, stage: str, unit: str, rejection: Rejection) -> None:
+        """Record why a unit could not be done again, and keep its rows and its done mark."""
+        body = pack([rejection.model_dump_json().encode()])
+        with self._db:
+            self._db.execute(
+                "UPDATE units SET key = '' WHERE stage = ? AND unit = ?", (stage, unit)
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+                (stage, unit, Rejection.table, body),
+            )
+            self._touch(Rejection.table)
 
     def forget(self, stage: str, units: Iterable[str]) -> None:
         """Drop units that are no longer there, with their rows, in one transaction."""

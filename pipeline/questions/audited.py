@@ -55,11 +55,10 @@ class Audited:
         A pair is kept whole, since both its items ask about the same two facts.
         """
         pair = self.pairs.get((clip_id, category), ())
-        # Workspaces older than these rows have none; their items were composed from these same routes.
-        if not pair or self.facts.get(clip_id, facts) != facts:
+        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
+        if not pair or not self._still_true(clip_id, facts, pair, fresh):
             yield from made
             return
-        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
         for item in pair:
             new = fresh.pop(item.item_id, None)
             if category == "route" and new and new.answer_text != item.answer_text:
@@ -70,6 +69,22 @@ class Audited:
             if new is None or new.fingerprint != item.fingerprint:
                 yield Held(item_id=item.item_id)
         yield from fresh.values()
+
+    def _still_true(
+        self, clip_id: str, facts: str, pair: Sequence[Item], fresh: Mapping[str, Item]
+    ) -> bool:
+        """Return whether these items describe the clip's current route."""
+        known = self.facts.get(clip_id)
+        if known is not None:
+            return known == facts
+        # Format 0 doesn't record it: keep items of which only the question would differ.
+        return all(
+            one.item_id in fresh and _claims(one) == _claims(fresh[one.item_id]) for one in pair
+        )
+
+
+def _claims(item: Item) -> tuple[str, list[str]]:
+    return item.answer_text, sorted(item.options)
 
 
 def after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:

@@ -132,15 +132,15 @@ def test_a_search_finds_words_by_their_beginning(
     names = ["walk", "walk 7.mp4", "walk 2.mp4", "walk 21.mp4", "walk", "walk"]
     told = ["red (a+b) \u7ea2\u8272\u7684\u95e8", "", "", "", "", "past the green lamp"]
     clips = [
-        replace(clip, video=names[folder], scene="", descriptions=(told[folder], ""), items=())
-        for folder, clip in enumerate(gallery.clips)
+        replace(clip, video=names[index], scene="", descriptions=(told[index], ""), items=())
+        for index, clip in enumerate(gallery.clips)
     ]
     page.goto(write_report(replace(gallery, clips=clips), tmp_path / "report.html").as_uri())
     page.fill("input[name=text]", searched)
     expect(page.locator("output")).to_contain_text(f"{len(found)} of 6 clips")
     shown = page.locator(".clip:not([hidden])")
     assert [
-        int(folder) for folder in shown.evaluate_all("all => all.map(one => one.dataset.folder)")
+        int(place) for place in shown.evaluate_all("all => all.map(one => one.dataset.place)")
     ] == found
 
 

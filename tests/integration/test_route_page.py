@@ -99,8 +99,8 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
     settings = ReviewSettings(project="test long route", agree=1, overlap=1, planted=0)
     moves = ["straight", "left", "straight", "right", "around"] * 6
     walked = tuple(
-        step.model_copy(update={"landmark": NAMES[folder % len(NAMES)]})
-        for folder, step in enumerate(steps(*moves))
+        step.model_copy(update={"landmark": NAMES[index % len(NAMES)]})
+        for index, step in enumerate(steps(*moves))
     )
     told = draft(clip("long"), walked, " ".join(NAMES) * 3, " ".join(NAMES) * 3)
     made = rows(server_place, tmp_path, [told], ["long"], FRAMES)

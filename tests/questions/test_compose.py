@@ -325,12 +325,12 @@ def looked_up(items: Sequence[Item]) -> float:
         right[names[item.answer_index or 0]] += 1
     hits = 0.0
     for item, names in zip(items, met, strict=True):
-        own = [folder == item.answer_index for folder in range(4)]
+        own = [index == item.answer_index for index in range(4)]
         scores = [
             (right[name] - mine - (seen[name] - 1) / 4) / (seen[name] + 3)
             for name, mine in zip(names, own, strict=True)
         ]
-        best = [folder for folder, score in enumerate(scores) if score >= max(scores) - 1e-9]
+        best = [index for index, score in enumerate(scores) if score >= max(scores) - 1e-9]
         hits += (item.answer_index in best) / len(best)
     return hits / len(items)
 

@@ -13,6 +13,7 @@ from walked import clip, draft, rows, steps
 from pipeline import __version__, flow
 from pipeline.assets import asset
 from pipeline.engine.database import FORMAT
+from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
 from pipeline.flow import Workspace, make_workspace, open_workspace
 from pipeline.labelstudio.scripted import ScriptedClient
@@ -38,22 +39,24 @@ class Desk:
         self.root = folder / "workspace"
         self.client = ScriptedClient()
         make_workspace(self.root)
-        with self.open() as space:
-            made = rows(space.folder, folder, [draft(clip(name), WALK) for name in NAMES], NAMES)
+        with self.open() as workspace:
+            made = rows(
+                workspace.folder, folder, [draft(clip(name), WALK) for name in NAMES], NAMES
+            )
             for kind, found in made.seen.items():
                 if kind is Turn:  # and a second one, or there is nothing to ask about
                     later = {"start_us": 2_100_000, "end_us": 2_900_000, "kind": "right"}
                     found = (*found, *(turn.model_copy(update=later) for turn in found))
                 if found and kind.table not in ("findings", "routes"):
                     stage = "split" if kind is Video else "frames"
-                    space.store.finish(stage, kind.table, "k", "done", found)
-            for _ in generate.generate(space):
+                    workspace.store.finish(stage, kind.table, "k", "done", found)
+            for _ in generate.generate(workspace):
                 pass
 
     @contextmanager
     def open(self, *more: str) -> Iterator[Workspace]:
-        with open_workspace(self.root, [*SET, *more]) as space:
-            yield space
+        with open_workspace(self.root, [*SET, *more]) as workspace:
+            yield workspace
 
     def judge(self, task: int, verdict: str = "accept", **fields: str) -> None:
         given = [{"from_name": "verdict", "value": {"choices": [verdict]}}]
@@ -61,12 +64,12 @@ class Desk:
         self.client.answer(task, given, email="ann@example.org")
 
     def generate(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
-        with self.open(*settings) as space:
-            return "\n".join(str(line) for line in generate.generate(space, set(flags)))
+        with self.open(*settings) as workspace:
+            return "\n".join(str(line) for line in generate.generate(workspace, set(flags)))
 
     def dry_run(self, *flags: str, settings: tuple[str, ...] = ()) -> str:
-        with self.open(*settings) as space:
-            return "\n".join(generate.estimate(space, set(flags)))
+        with self.open(*settings) as workspace:
+            return "\n".join(generate.estimate(workspace, set(flags)))
 
 
 @pytest.fixture
@@ -82,9 +85,9 @@ def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def desk(tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     found = Desk(tmp_path)
-    monkeypatch.setattr(people, "connect", lambda space: found.client)
-    with found.open() as space:
-        people.push(space)
+    monkeypatch.setattr(people, "connect", lambda workspace: found.client)
+    with found.open() as workspace:
+        people.push(workspace)
     return found
 
 
@@ -110,10 +113,10 @@ def change_stems(prompts: Path) -> None:
 
 
 def judged(desk: Desk) -> tuple[list[Verdict], list[Route], list[Item]]:
-    with desk.open() as space:
-        routes = [one for one in space.store.rows(Route) if one.origin == "verified"]
-        items = [one for one in space.store.rows(Item) if one.status == "verified"]
-        return space.store.rows(Verdict), routes, items
+    with desk.open() as workspace:
+        routes = [one for one in workspace.store.rows(Route) if one.origin == "verified"]
+        items = [one for one in workspace.store.rows(Item) if one.status == "verified"]
+        return workspace.store.rows(Verdict), routes, items
 
 
 def test_a_changed_description_word_keeps_judged_routes_until_redraft(
@@ -121,15 +124,15 @@ def test_a_changed_description_word_keeps_judged_routes_until_redraft(
 ) -> None:
     desk.judge(1)
     desk.judge(2, "corrected", steps="0:00.0 go straight")
-    with desk.open() as space:
-        people.pull(space)
+    with desk.open() as workspace:
+        people.pull(workspace)
     before = judged(desk)
     assert (len(before[0]), len(before[1])) == (2, 2)
     assert len(before[2]) > 2
 
     change_description_word(prompts)
     dry = desk.dry_run()
-    assert "2 would stay as they are because people have judged them" in dry
+    assert "2 would be kept because people have judged them" in dry
     assert all(f"draft: clip {verdict.clip_id}" in dry for verdict in before[0])
     assert judged(desk) == before
 
@@ -141,11 +144,11 @@ def test_a_changed_description_word_keeps_judged_routes_until_redraft(
     assert "2 of the kept clips" in desk.generate(), "a second run reports it as well"
     assert judged(desk) == before
 
-    assert "stay as they are" not in desk.dry_run("--redraft")
+    assert "would be kept" not in desk.dry_run("--redraft")
     assert "2 of the kept" not in desk.generate("--redraft")
     assert judged(desk)[1:] == ([], [])
-    with desk.open() as space:
-        assert all("please" in one.forward_description for one in space.store.rows(Route))
+    with desk.open() as workspace:
+        assert all("please" in one.forward_description for one in workspace.store.rows(Route))
     assert "nothing new, 3 kept" in desk.generate("--redraft")
 
 
@@ -153,8 +156,8 @@ def test_another_prompt_or_provider_keeps_judged_routes(
     desk: Desk, prompts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.judge(1)
-    with desk.open() as space:
-        people.pull(space)
+    with desk.open() as workspace:
+        people.pull(workspace)
     before = judged(desk)
     (prompts / "describe.j2").write_text(
         (prompts / "describe.j2").read_text(encoding="utf-8") + "{# another prompt #}\n",
@@ -175,8 +178,8 @@ def test_another_prompt_or_provider_keeps_judged_routes(
 
 
 def test_another_model_is_another_drafter(desk: Desk) -> None:
-    with desk.open() as space:
-        space.store.set_note("drafted_by", json.dumps(["openai", "small"]))
+    with desk.open() as workspace:
+        workspace.store.set_note("drafted_by", json.dumps(["openai", "small"]))
     model = ("draft.provider=openai", "draft.model=large", "draft.base_url=http://127.0.0.1:1/v1")
     with pytest.raises(UserError, match=r"draft\.model = small.*draft\.model = large"):
         desk.generate(settings=model)
@@ -188,33 +191,33 @@ def test_another_model_is_another_drafter(desk: Desk) -> None:
 
 def test_a_workspace_without_a_single_draft_is_nobodys(tmp_path: Path) -> None:
     make_workspace(tmp_path / "w")
-    with open_workspace(tmp_path / "w", []) as space:
-        list(generate.generate(space))
-        assert space.store.note("drafted_by") is None
+    with open_workspace(tmp_path / "w", []) as workspace:
+        list(generate.generate(workspace))
+        assert workspace.store.note("drafted_by") is None
 
 
 def audit(desk: Desk) -> list[Item]:
     """Have somebody answer all items with options of all clips rightly; return them."""
     for task in (1, 2, 3):
         desk.judge(task)
-    with desk.open() as space:
-        people.pull(space)
-        people.audit_push(space)
-        secret = space.folder.secret()
-        items = {_uid(secret, one, 1): one for one in space.store.rows(Item)}
+    with desk.open() as workspace:
+        people.pull(workspace)
+        people.audit_push(workspace)
+        secret = workspace.folder.secret()
+        items = {_uid(secret, one, 1): one for one in workspace.store.rows(Item)}
         audited = []
         for number, task in list(desk.client.kept.items()):
             if item := items.get(str(task.data.get("uid"))):
                 given = [{"from_name": "choice", "value": {"choices": [str(item.answer_index)]}}]
                 desk.client.answer(number, given, email="cat@example.org")
                 audited.append(item)
-        assert people.audit_pull(space).new == len(audited) > 0
+        assert people.audit_pull(workspace).new == len(audited) > 0
         return audited
 
 
 def items_of(desk: Desk) -> dict[str, Item]:
-    with desk.open() as space:
-        return {one.item_id: one for one in space.store.rows(Item)}
+    with desk.open() as workspace:
+        return {one.item_id: one for one in workspace.store.rows(Item)}
 
 
 def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: Path) -> None:
@@ -222,7 +225,7 @@ def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: P
     before = items_of(desk)
     change_stems(prompts)
     dry = desk.dry_run()
-    assert f"{len(audited)} items would stay as they are because people have audited them" in dry
+    assert f"{len(audited)} items would be kept because people have audited them" in dry
     assert all(f"compose: item {one.item_id}" in dry for one in audited)
     assert items_of(desk) == before
 
@@ -237,13 +240,13 @@ def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: P
     assert open_items
     assert all(one.question.startswith("Say: ") for one in open_items), "nobody audited them"
     assert f"{len(audited)} of the kept items" in desk.generate()
-    assert f"{len(audited)} items would stay" in desk.dry_run()
+    assert f"{len(audited)} items would be kept" in desk.dry_run()
 
     told = desk.generate("--recompose")
     assert "out of date" not in told
     assert all(one.question.startswith("Say: ") for one in items_of(desk).values())
     assert "nothing new" in desk.generate("--recompose")
-    assert "would stay" not in desk.dry_run()
+    assert "would be kept" not in desk.dry_run()
 
 
 def test_the_words_of_moves_and_a_stricter_setting_keep_audited_pairs_whole(
@@ -263,15 +266,66 @@ def test_a_corrected_route_replaces_its_audited_items(desk: Desk, prompts: Path)
     audited = audit(desk)
     change_stems(prompts)
     desk.judge(1, "corrected", steps="0:00.0 turn right\n0:02.0 turn right")
-    with desk.open() as space:
-        people.pull(space)
-        (corrected,) = [one for one in space.store.rows(Verdict) if one.verdict == "corrected"]
+    with desk.open() as workspace:
+        people.pull(workspace)
+        (corrected,) = [one for one in workspace.store.rows(Verdict) if one.verdict == "corrected"]
     after = items_of(desk)
     for item in audited:
         if item.clip_id == corrected.clip_id:
             assert item.item_id not in after or after[item.item_id].fingerprint != item.fingerprint
         else:
             assert after[item.item_id].question == item.question
+
+
+def without_basis(desk: Desk) -> None:
+    """Take away what earlier versions didn't record: what the items were composed from."""
+    with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
+        assert db.execute("DELETE FROM rows WHERE name = 'composed_from'").rowcount
+
+
+def test_an_older_workspace_keeps_audited_items_of_unchanged_routes_alone(
+    desk: Desk, prompts: Path
+) -> None:
+    audited = audit(desk)
+    without_basis(desk)
+    change_stems(prompts)
+    desk.judge(1, "corrected", steps="0:00.0 turn right\n0:02.0 turn right")
+    with desk.open() as workspace:
+        people.pull(workspace)
+        (corrected,) = [one for one in workspace.store.rows(Verdict) if one.verdict == "corrected"]
+    after = items_of(desk)
+    for item in audited:
+        if item.clip_id == corrected.clip_id:
+            assert item.item_id not in after or after[item.item_id].fingerprint != item.fingerprint
+        else:
+            assert after[item.item_id] == item
+
+
+def test_a_redraft_that_fails_loses_no_judged_draft(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The routes that people verified are still there when a model may not see their videos."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-used-1234567890")
+    desk.judge(1)
+    with desk.open() as workspace:
+        people.pull(workspace)
+        videos = [
+            one.model_copy(update={"consent": "local"}) for one in workspace.store.rows(Video)
+        ]
+        workspace.store.finish("split", "videos", "k", "done", videos)
+    before = judged(desk)
+    elsewhere = (
+        "draft.provider=openai", "draft.model=m", "draft.base_url=http://elsewhere.invalid/v1",
+        "draft.input_usd_per_million=1", "draft.output_usd_per_million=1",
+    )  # fmt: skip
+    printed = desk.generate("--redraft", settings=elsewhere)
+    assert "draft: 3 clips: nothing new, 1 kept, 2 rejected, 1 other rejection" in printed
+    assert judged(desk) == before
+    with desk.open() as workspace:
+        assert workspace.store.note("drafted_by") == json.dumps(["motion", None])
+        assert len(workspace.store.rows(Rejection, ["draft"])) == 3
+    assert "draft: 3 clips: 2 new, 1 kept" in desk.generate()
+    assert judged(desk) == before
 
 
 def test_a_newer_workspace_is_refused_with_the_version_it_needs(desk: Desk) -> None:
@@ -300,8 +354,8 @@ def test_an_older_workspace_is_copied_before_it_is_migrated(
 ) -> None:
     old_format(desk)
     before = items_of_file(desk.root / "done.sqlite")
-    with desk.open() as space:
-        assert json.loads(space.store.note("drafted_by") or "") == ["motion", None]
+    with desk.open() as workspace:
+        assert json.loads(workspace.store.note("drafted_by") or "") == ["motion", None]
     copy = desk.root / "done.format-0.sqlite"
     assert copy.name in caplog.text
     assert items_of_file(copy) == before

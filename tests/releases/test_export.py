@@ -90,7 +90,7 @@ def test_a_release_holds_question_and_evidence_rows_of_the_same_ids(filled: Stor
         evidence = pl.read_parquet(made.folder / "evidence" / name)
         assert data["id"].to_list() == evidence["id"].to_list()
         asked = data.filter(pl.col("format") == "mcq")
-        letters = {letter: folder for folder, letter in enumerate("ABCD")}
+        letters = {letter: index for index, letter in enumerate("ABCD")}
         for row in asked.iter_rows(named=True):
             assert row["options"][letters[row["answer"]]] == row["answer_text"]
             assert row["ground_truth"] == row["answer"]

@@ -1,0 +1,100 @@
+"""Units whose rows people have judged: kept when their key changes, replaced on request, never lost."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from pipeline.engine.rows import Rejection, Row, Rows
+from pipeline.engine.run import run_stage
+from pipeline.engine.settings import RunSettings, Settings
+from pipeline.engine.stage import SCAN, Stage, Summary
+from pipeline.engine.store import Store
+from pipeline.errors import GateError, RowError
+from pipeline.motion.rows import Clip
+from pipeline.sources.rows import Narration
+
+
+class WordSettings(Settings):
+    """A word that enters the keys."""
+
+    word: str = "one"
+
+
+def clip(name: str) -> Clip:
+    return Clip(clip_id=name, video_id="v", start_us=0, end_us=1)
+
+
+def write(rows: Rows, settings: WordSettings, folder: object) -> Iterator[Row]:
+    yield Narration(video_id=rows.one(Clip).clip_id, t_us=0, text=settings.word)
+
+
+def failing(again: bool) -> Callable[..., Iterable[Row]]:
+    def fail(rows: Rows, settings: WordSettings, folder: object) -> Iterable[Row]:
+        raise RowError("the server stalled", "try again", again=again)
+
+    return fail
+
+
+STAGE = Stage(
+    name="words", does="write a word", reads=(Clip,), writes=(Narration,), settings=WordSettings,
+    run=write, per=Clip, light=True, judged=lambda store: {"b"}, redo="--rewrite",
+)  # fmt: skip
+
+
+def run(store: Store, word: str = "one", stage: Stage = STAGE, *, redo: bool = False) -> Summary:
+    how = RunSettings(workers=1, max_failed=0.4)
+    return run_stage(stage, store, WordSettings(word=word), how, (), redo=redo)
+
+
+def words(store: Store) -> dict[str, str]:
+    return {one.video_id: one.text for one in store.rows(Narration)}
+
+
+@pytest.fixture(autouse=True)
+def clips(store: Store) -> None:
+    for name in ("a", "b", "c"):
+        store.finish(SCAN, name, "k", "done", [clip(name)])
+
+
+def test_a_judged_unit_keeps_its_rows_until_the_user_asks(store: Store) -> None:
+    assert run(store).held == 0
+    summary = run(store, "two")
+    assert (summary.new, summary.kept, summary.held) == (2, 1, 1)
+    assert words(store) == {"a": "two", "b": "one", "c": "two"}
+    assert "1 of the kept clips" in str(summary)
+    assert "--rewrite" in str(summary)
+    assert run(store, "two").held == 1
+    assert run(store, "one").held == 0, "the old settings are back: nothing is out of date"
+
+    run(store, "two")
+    assert run(store, "two", redo=True).new == 1
+    assert words(store)["b"] == "two"
+    assert (run(store, "two", redo=True).new, run(store, "two").held) == (0, 0)
+
+
+def test_a_judged_unit_that_is_gone_is_dropped(store: Store) -> None:
+    run(store)
+    store.forget(SCAN, ["b"])
+    assert run(store, "two").held == 0
+    assert words(store) == {"a": "two", "c": "two"}
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_failed_replacement_keeps_the_judged_rows(store: Store, again: bool) -> None:
+    run(store)
+    broken = replace(STAGE, run=failing(again))
+    if again:
+        with pytest.raises(GateError, match="3 of 3 clips failed"):
+            run(store, "two", broken, redo=True)
+    else:
+        summary = run(store, "two", broken, redo=True)
+        assert (summary.kept, summary.rejected, summary.other_rejections) == (1, 2, 1)
+    assert words(store) == {"b": "one"}
+    assert [one.unit for one in store.rows(Rejection)] == ["a", "b", "c"]
+
+    assert run(store, "two").held == 1
+    assert words(store) == {"a": "two", "b": "one", "c": "two"}
+    run(store, "two", redo=True)
+    assert words(store)["b"] == "two"
+    assert store.rows(Rejection) == []
