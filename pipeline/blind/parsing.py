@@ -46,6 +46,8 @@ def item_of(row: Any, number: str) -> ProbeItem | None:
 
     Raises RowFaultError for any other row, and a `row` that is one itself.
     """
+    if isinstance(row, RowFaultError):
+        raise row
     if not isinstance(row, Mapping):
         raise RowFaultError("not an object with named fields")
     question = _first(row, _QUESTION)

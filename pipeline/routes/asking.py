@@ -87,7 +87,7 @@ def request(
     problems: Callable[[Reply], list[str]],
     more: Mapping[str, Any],
 ) -> ModelRequest[Reply]:
-    """Return the request about a clip that `prompt` words, with `more` variables besides the clip's."""
+    """Return a request about a clip, worded by `prompt` with the variables in `more` and those of the clip."""
     schema = templates.show_schema(json_schema(answer))
     return ModelRequest(
         messages=messages(rows, settings.frames, folder, prompt, {**more, "schema": schema}),
