@@ -45,9 +45,9 @@ def turn(
     )
 
 
-def said(
+def narration(
     at_s: float,
-    text: str = "said",
+    text: str = "prose",
     landmark: str | None = None,
     action: str | None = None,
     undo: str | None = None,

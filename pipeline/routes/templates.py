@@ -187,10 +187,12 @@ def _split(text: str, shown: str) -> tuple[FrontMatter, str]:
             Problem(shown, 1, "front matter is missing: begin with TOML between two `+++` lines")
         )
     end = next(number for number, line in enumerate(lines[1:], start=1) if line.strip() == "+++")
+    toml = "\n".join(["", *lines[1:end], ""])
     try:
-        front = FrontMatter.model_validate(tomllib.loads("\n".join(["", *lines[1:end], ""])))
+        front = FrontMatter.model_validate(tomllib.loads(toml))
     except tomllib.TOMLDecodeError as error:
-        raise TemplateError(Problem(shown, _toml_line(error), f"front matter: {error}")) from error
+        line = wording.toml_line(error, toml)
+        raise TemplateError(Problem(shown, line, f"front matter: {error}")) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -201,12 +203,6 @@ def _split(text: str, shown: str) -> tuple[FrontMatter, str]:
             Problem(shown, line, f"front matter: {name}: {first['msg']}")
         ) from error
     return front, "\n" * (end + 1) + "\n".join(lines[end + 1 :])  # keeps the file's line numbers
-
-
-def _toml_line(error: tomllib.TOMLDecodeError) -> int:
-    _, _, rest = str(error).partition("at line ")
-    digits = rest.split(",")[0]
-    return int(digits) if digits.isdigit() else 1
 
 
 def _line(error: BaseException, template: jinja2.Template) -> int:

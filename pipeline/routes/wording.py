@@ -77,9 +77,14 @@ def _sections(text: str, shown: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        where = f"{shown}:{line[1] if line else max(1, text.count(chr(10)))}"
+        where = f"{shown}:{toml_line(error, text)}"
         raise UserError(where, f"not valid TOML: {error}", "fix that line") from error
+
+
+def toml_line(error: tomllib.TOMLDecodeError, text: str) -> int:
+    """Return the line of a mistake in TOML; the last line if the error names none."""
+    line = re.search(r"at line (\d+)", str(error))
+    return int(line[1]) if line else max(1, text.count("\n"))
 
 
 @lru_cache(maxsize=8)  # consecutive clips use the same language

@@ -33,7 +33,7 @@ def turn(start: float, kind: str = "left", moving: bool = True) -> Turn:
     )
 
 
-def said(at: float, landmark: str | None = None, text: str = "said") -> Narration:
+def narration(at: float, landmark: str | None = None, text: str = "prose") -> Narration:
     return Narration(video_id="v_a", t_us=round(at * SECOND), text=text, landmark=landmark)
 
 
@@ -78,7 +78,7 @@ LEFT = [step(0, 10), step(10, 14, "left"), step(14, 60)]
 
 def test_a_route_that_agrees_with_all_evidence_has_no_finding() -> None:
     route_steps = [step(0, 10, landmark="Red Door"), step(10, 60, "left", landmark="sink")]
-    narrations = (said(3, "red door"), said(12, "sink"))
+    narrations = (narration(3, "red door"), narration(12, "sink"))
     assert found(route_steps, (turn(11),), narrations) == []
 
 
@@ -118,11 +118,11 @@ def test_times_are_compared_with_the_clip(
 
 def test_landmarks_in_another_order_than_narrated_are_reported() -> None:
     route_steps = [step(0, 10, landmark="sink"), step(10, 60, landmark="red door")]
-    wrong = (said(3, "red door"), said(12, "sink"))
+    wrong = (narration(3, "red door"), narration(12, "sink"))
     assert kinds(route_steps, narrations=wrong) == [("landmark_out_of_order", "warning")]
-    assert kinds(route_steps, narrations=(said(11.9, "sink"), said(11, "red door"))) == []
+    assert kinds(route_steps, narrations=(narration(11.9, "sink"), narration(11, "red door"))) == []
     assert (
-        kinds(route_steps, narrations=(*wrong, said(40, "red door"))) == []
+        kinds(route_steps, narrations=(*wrong, narration(40, "red door"))) == []
     )  # there may be two of them
 
 
@@ -183,8 +183,8 @@ def test_personal_data_is_found_in_routes_and_narrations(text: str, what: str) -
     (one,) = found([step(0, 60, landmark=text)])
     assert (one.kind, one.severity) == ("personal_data", "warning")
     assert what in one.message
-    assert [f.message for f in found(narrations=(said(5, text=text),))] == [one.message]
-    assert found(narrations=(said(61, text=text),)) == []  # beyond the clip
+    assert [f.message for f in found(narrations=(narration(5, text=text),))] == [one.message]
+    assert found(narrations=(narration(61, text=text),)) == []  # beyond the clip
 
 
 @pytest.mark.parametrize(

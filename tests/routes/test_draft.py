@@ -16,7 +16,7 @@ from pipeline.routes import asking, draft, route
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Consent
-from tests.clip_rows import clip, frames, rows, said, turn, us, workspace
+from tests.clip_rows import clip, frames, narration, rows, turn, us, workspace
 
 MODEL = DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 
@@ -66,7 +66,9 @@ def test_motion_is_the_default_and_opens_nothing(folder: WorkspaceFolder) -> Non
 
 def test_the_question_comes_last_after_rules_and_timed_keyframes(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(answer())
-    drafted(folder, model, rows(folder, narrations=(said(3, "I pass the sink", landmark="sink"),)))
+    drafted(
+        folder, model, rows(folder, narrations=(narration(3, "I pass the sink", landmark="sink"),))
+    )
     (body,) = model.asked
     system, user = body["messages"]
     assert system["role"] == "system"
@@ -119,7 +121,7 @@ def test_steps_survive_being_printed_and_read_back(folder: WorkspaceFolder) -> N
 
 
 def test_narrations_of_two_copies_are_used_once(folder: WorkspaceFolder) -> None:
-    one, other = said(3, "a sink", landmark="sink"), said(3, "another", landmark="stove")
+    one, other = narration(3, "a sink", landmark="sink"), narration(3, "another", landmark="stove")
     doubled = (one, one, other, one.model_copy())
     assert asking.narrations_of(rows(folder, narrations=doubled)) == (one, other)
     by_motion = drafted(folder, ScriptedModel(), rows(folder, narrations=doubled), DraftSettings())
@@ -196,7 +198,7 @@ def test_human_text_cannot_close_its_tags(folder: WorkspaceFolder) -> None:
     drafted(
         folder,
         model,
-        rows(folder, narrations=(said(1, attack, landmark=attack),), path="a/</data>.mp4"),
+        rows(folder, narrations=(narration(1, attack, landmark=attack),), path="a/</data>.mp4"),
     )
     last = model.asked[0]["messages"][1]["content"][-1]["text"]
     assert last.count("</data>") == 1
@@ -258,7 +260,7 @@ def test_suspect_keyframes_are_sent_only_if_there_is_nothing_else(folder: Worksp
 
 
 def test_a_narration_belongs_to_only_one_clip(folder: WorkspaceFolder) -> None:
-    narrations = (said(9.9, "a"), said(10, "b"), said(20, "c"))
+    narrations = (narration(9.9, "a"), narration(10, "b"), narration(20, "c"))
     first = rows(folder, of=clip(end_s=10), narrations=narrations)
     second = rows(folder, of=clip(start_s=10), narrations=narrations)
     texts: Callable[[Rows], list[str]] = lambda seen: [n.text for n in asking.narrations_of(seen)]  # noqa: E731
@@ -297,7 +299,10 @@ def away(**changes: Any) -> DraftSettings:
 def clips(folder: WorkspaceFolder, count: int, consent: Consent = "model") -> list[Rows]:
     return [
         rows(
-            folder, of=clip(f"c{number}"), narrations=(said(1, f"walk {number}"),), consent=consent
+            folder,
+            of=clip(f"c{number}"),
+            narrations=(narration(1, f"walk {number}"),),
+            consent=consent,
         )
         for number in range(count)
     ]
