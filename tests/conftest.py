@@ -1,4 +1,4 @@
-"""What holds for every test: the network ends at loopback, and no test takes the machine for itself."""
+"""Fixtures for every test: no network except loopback, no change of the scheduling policy, a workspace."""
 
 import ipaddress
 import os
@@ -13,7 +13,7 @@ from guard import BlockedError
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.store import Store, opened
 
-# Begun first, so that no worker has one of them left when the others are done.
+# Started first, so that no worker still runs one of them when the others have finished.
 _SLOWEST = (
     "test_killed",
     "test_whole_job",
@@ -26,7 +26,7 @@ _SLOWEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slowest files first, in this order; the Makefile has xdist keep it."""
+    """Run the slowest files first, in this order; the Makefile tells xdist to keep it."""
     rank = {name: index for index, name in enumerate(_SLOWEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
@@ -54,7 +54,7 @@ def _guarded(name: str) -> Any:
 
 @pytest.fixture(autouse=True, scope="session")
 def only_loopback() -> Iterator[None]:
-    """Let no test of this process connect to, send to or look up anything but loopback."""
+    """Block every connection and name look-up in this process except loopback."""
     look_up = socket.getaddrinfo
 
     def look_up_local(host: Any, *arguments: Any, **named: Any) -> Any:
@@ -72,7 +72,7 @@ def only_loopback() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def same_priority() -> Iterator[None]:
-    """Let no test leave this process with another scheduling policy: in real time it starves all others."""
+    """Fail a test that changes the scheduling policy: a real-time process starves all others."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return

@@ -1,4 +1,4 @@
-"""What the network guard raises; apart, as two files called conftest can't both be imported."""
+"""The error of the network guard; not in conftest.py, since two files of that name can't both be imported."""
 
 
 class BlockedError(RuntimeError):

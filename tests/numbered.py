@@ -1,4 +1,4 @@
-"""Streams whose pictures carry their number, so that a test reads back which picture it was given."""
+"""Videos whose frames carry their number, so that a test can read back which frame it was given."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _TILE = 32
 
 
 def painted(number: int, width: int = SIZE[0], height: int = SIZE[1]) -> NDArray[np.uint8]:
-    """Return an RGB picture with the number's bits as ten tiles on a slowly moving background."""
+    """Return an RGB frame with the number's bits as ten tiles on a slowly moving background."""
     down, across = np.mgrid[0:height, 0:width]
     pixels = np.stack(
         [(across + 3 * number) % 256, (down * 2 + number) % 256, 0 * down + 90], axis=2
@@ -29,7 +29,7 @@ def painted(number: int, width: int = SIZE[0], height: int = SIZE[1]) -> NDArray
 
 
 def read(picture: NDArray[np.uint8]) -> int:
-    """Return the number that an upright picture of any size carries."""
+    """Return the number that an upright frame of any size carries."""
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     tile = grey.shape[1] / BITS
     row = grey[round(1.6 * tile) : round(2.4 * tile)]
@@ -51,7 +51,7 @@ def write(
     rotation: int = 0,
     metadata: dict[str, str] | None = None,
 ) -> list[int]:
-    """Write a stream (30 pictures per second, or at these times) and return its times in microseconds."""
+    """Write a video (30 frames per second, or at these times) and return its times in microseconds."""
     times_ms = times_ms or [round(number * 1000 / 30) for number in range(count)]
     muxing = {"movflags": "use_metadata_tags"} if metadata else {}
     with _scheduled_as_before(), av.open(str(path), "w", container_options=muxing) as container:
@@ -72,9 +72,9 @@ def write(
 
 @contextmanager
 def _scheduled_as_before() -> Iterator[None]:
-    """Undo what libsvtav1 does as root: the thread that opens it gets real-time priority, for good.
+    """Undo what libsvtav1 does as root: it gives the thread that opens it real-time priority for good.
 
-    All that this process does and starts afterwards would starve the rest of the machine.
+    This process and its children would starve the rest of the machine.
     """
     if not hasattr(os, "sched_setscheduler"):
         yield

@@ -1,4 +1,4 @@
-"""Killed at random moments while it reads videos, and run again: the same tables and pictures."""
+"""`egost frames` killed at random moments and run again gives the same tables and images."""
 
 import subprocess
 import sys

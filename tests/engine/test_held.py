@@ -94,7 +94,9 @@ def test_a_failed_replacement_keeps_the_judged_rows(store: Store, again: bool) -
     assert [one.unit for one in store.rows(Rejection)] == ["a", "b", "c"]
 
     assert run(store, "two").held == 1
-    assert words(store) == {"a": "two", "b": "one", "c": "two"}
+    # What failed is tried again; what was rejected is not, until it changes.
+    others = {"a": "two", "c": "two"} if again else {}
+    assert words(store) == {"b": "one"} | others
     run(store, "two", redo=True)
-    assert words(store)["b"] == "two"
-    assert store.rows(Rejection) == []
+    assert words(store) == {"b": "two"} | others
+    assert [one.unit for one in store.rows(Rejection)] == ([] if again else ["a", "c"])

@@ -1,6 +1,6 @@
-"""One real Label Studio for all integration tests of a session, and a real browser.
+"""One real Label Studio server and one real browser for all integration tests of a session.
 
-Where one of them can't be had, tests are skipped with the reason; with CI set they fail instead.
+Without them, tests are skipped with the reason; with CI set they fail.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""What is said where a part of the real world can't be had."""
+"""Skipping a test, with the reason, where a server or browser is missing."""
 
 import os
 
@@ -8,5 +8,5 @@ import pytest
 def missing(what: str) -> None:
     """Skip with the reason; with CI set, fail."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI has to have {what}")
+        pytest.fail(f"CI requires {what}")
     pytest.skip(f"needs {what}")
