@@ -162,11 +162,11 @@ def test_open_questions_are_skipped(tmp_path: Path) -> None:
         ("a.jsonl", "[1]", ", line 1", "not an object"),
         ("a.jsonl", '{"options": ["a", "b"]}', ", line 1", "no question"),
         ("a.jsonl", '{"question": "Where?"}', ", line 1", "no options"),
-        ("a.jsonl", '{"question": "x", "options": ["a"], "answer": 0}', ", line 1", "single"),
+        ("a.jsonl", '{"question": "x", "options": ["a"], "answer": 0}', ", line 1", "only one option"),
         ("a.jsonl", '{"question": "x", "options": ["a", "b"]}', ", line 1", "no answer"),
         ("a.jsonl", "", "", "no multiple-choice item"),
         ("a.parquet", "text", "", "not readable as Parquet"),
-        ("a.txt", "x", "", "not a known kind of file"),
+        ("a.txt", "x", "", "unknown file type"),
     ],
 )
 def test_what_can_not_be_read_is_reported(
@@ -215,5 +215,5 @@ def test_the_report_of_a_file_needs_no_workspace(tmp_path: Path) -> None:
 
 
 def test_neither_file_nor_workspace_is_an_error() -> None:
-    with pytest.raises(UserError, match="neither"):
+    with pytest.raises(UserError, match="no file and no workspace"):
         blind_report(None, None, as_json=False)
