@@ -30,6 +30,7 @@ _MAX_QUESTION, _MAX_OPTION, _MAX_ANSWER, _MAX_EVIDENCE = 300, 200, 1_500, 500  #
 _LABEL = re.compile(r"^\(?[a-d][).:]\s", re.IGNORECASE)  # "B) turn left": compose draws the letters
 
 
+# The docstrings of both replies are part of the schema that is sent: rewording them changes request keys.
 class ItemReply(BaseModel):
     """One item as a model writes it; times are seconds since the clip began."""
 
@@ -42,7 +43,7 @@ class ItemReply(BaseModel):
 
 
 class ItemsReply(BaseModel):
-    """The items that a model wrote for a clip; none if the clip shows nothing to ask about."""
+    """The items that a model found worth asking; none where the clip shows nothing to ask."""
 
     model_config = ConfigDict(extra="ignore")
     items: list[ItemReply] = Field(max_length=50)

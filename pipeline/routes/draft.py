@@ -30,6 +30,7 @@ _MAX_DESCRIPTION = 1_500
 _TEMPLATES = {"motion": ("describe.j2",), "openai": ("route.j2", "repair.j2")}
 
 
+# The docstrings of both replies are part of the schema that is sent: rewording them changes request keys.
 class StepReply(BaseModel):
     """One step as a model reports it; times are seconds since the clip began."""
 

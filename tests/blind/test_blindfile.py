@@ -162,7 +162,12 @@ def test_open_questions_are_skipped(tmp_path: Path) -> None:
         ("a.jsonl", "[1]", ", line 1", "not an object"),
         ("a.jsonl", '{"options": ["a", "b"]}', ", line 1", "no question"),
         ("a.jsonl", '{"question": "Where?"}', ", line 1", "no options"),
-        ("a.jsonl", '{"question": "x", "options": ["a"], "answer": 0}', ", line 1", "only one option"),
+        (
+            "a.jsonl",
+            '{"question": "x", "options": ["a"], "answer": 0}',
+            ", line 1",
+            "only one option",
+        ),
         ("a.jsonl", '{"question": "x", "options": ["a", "b"]}', ", line 1", "no answer"),
         ("a.jsonl", "", "", "no multiple-choice item"),
         ("a.parquet", "text", "", "not readable as Parquet"),
