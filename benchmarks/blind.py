@@ -1,9 +1,9 @@
-"""The blind probe: time and figures on composed squares and on items in the style that leaks.
+"""The blind probe: time and figures on composed squares and on items that leak.
 
     python benchmarks/blind.py             900 clips (about 4,200 items) of random routes
-    python benchmarks/blind.py 1200        so many
+    python benchmarks/blind.py 1200        1,200 clips
 
-The target: under 60 s, and on squares no figure more than 5 points above chance (8 within a task).
+Targets: under 60 s, and on squares no figure more than 5 points above chance (8 within a task).
 """
 
 import sys
@@ -19,7 +19,7 @@ from pipeline.blind.sheet import ProbeItem
 
 
 def measure(name: str, items: list[ProbeItem]) -> None:
-    """Probe these items once and print what it took and what it found."""
+    """Probe these items once; print the time and the figures."""
     wall, cpu = time.perf_counter(), time.process_time()
     report = run_probe(items)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -40,4 +40,4 @@ def measure(name: str, items: list[ProbeItem]) -> None:
 if __name__ == "__main__":
     for wanted in [int(word) for word in sys.argv[1:]] or [900]:
         measure("squares", composed(wanted))
-    measure("the style that leaks", leaky())
+    measure("items that leak", leaky())

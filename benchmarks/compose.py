@@ -1,8 +1,8 @@
-"""Composing: time and memory, against writing the same rows as JSON (the peer) in the same run.
+"""Composing: time and memory, relative to writing the same rows as JSON in the same run (the peer).
 
 python benchmarks/compose.py                   800 clips, then 20,000
-python benchmarks/compose.py 100000            so many
-python benchmarks/compose.py --stage 100000    as `egost generate-qa` runs it: rows read, stored, tables written
+python benchmarks/compose.py 100000            100,000 clips
+python benchmarks/compose.py --stage 100000    as `egost generate-qa` does: read rows, store rows, write tables
 """
 
 import resource
@@ -33,7 +33,7 @@ _TARGETS = {800: "at least 5,000 items in 2 s", 100_000: "2 min, less than 4,000
 
 
 def measure(clips: int) -> None:
-    """Compose this many random clips once and print what it took."""
+    """Compose this many random clips once; print time and memory."""
     videos, spans, routes = draw_rows(clips)
     rows = Rows(
         {
@@ -68,7 +68,7 @@ def measure(clips: int) -> None:
 
 
 def measure_stage(clips: int) -> None:
-    """Run the stage on a workspace of this many random clips, then once more with nothing to do."""
+    """Run the stage on a workspace of this many random clips, then again with nothing to do."""
     (stage,) = (one for one in STAGES if one.name == "compose")
     upstream = [one.name for one in STAGES[: STAGES.index(stage)]]
     with tempfile.TemporaryDirectory() as folder, opened(WorkspaceFolder(Path(folder))) as store:

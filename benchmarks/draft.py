@@ -1,10 +1,10 @@
-"""Overhead of drafting at zero model latency: clips per second and core, and whether memory stays flat.
+"""Overhead of drafting at zero model latency: clips per second and core, and memory over time.
 
     python benchmarks/draft.py [CLIPS]
 
-A server in another process answers at once. What is counted is this process's CPU time: reading
-keyframes, rendering prompts, encoding pictures, HTTP, the journal, checking answers. Targets, with 8
-frames of 40 kB: at least 60 clips a second and core; memory flat over 5,000 clips.
+A server in another process answers immediately. Only this process's CPU time counts: reading keyframes,
+rendering prompts, encoding images, HTTP, the journal, checking answers. Targets, with 8 frames of 40 kB:
+at least 60 clips per second and core; constant memory over 5,000 clips.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ REPLY = json.dumps(
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read requests and answer each at once."""
+    """Read requests and answer each immediately."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             at = head.lower().index(b"content-length:") + 15
@@ -71,7 +71,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def serve(pipe: Connection) -> None:
-    """Serve on a free port of loopback, and tell it."""
+    """Serve on a free port of loopback and send the port through the pipe."""
 
     async def forever() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**22)
@@ -81,7 +81,7 @@ def serve(pipe: Connection) -> None:
     asyncio.run(forever())
 
 
-def pictures(workspace: WorkspaceFolder) -> list[str]:
+def store_jpegs(workspace: WorkspaceFolder) -> list[str]:
     """Store eight JPEGs of about 40 kB."""
     random = np.random.default_rng(0)
     names = []
@@ -97,7 +97,7 @@ def pictures(workspace: WorkspaceFolder) -> list[str]:
 
 
 def clip_rows(number: int, names: list[str]) -> Rows:
-    """Return one clip's rows; the narration makes its request differ from all others."""
+    """Return one clip's rows; its narration makes its request unique."""
     clip = f"c{number}"
     video = Video(
         video_id="v",
@@ -150,21 +150,21 @@ def clip_rows(number: int, names: list[str]) -> Rows:
         )
         for at in (3_000_000, 9_000_000)
     )
-    told = (Narration(video_id="v", t_us=1_000_000, text=f"walk {number}"),)
+    narrations = (Narration(video_id="v", t_us=1_000_000, text=f"walk {number}"),)
     return Rows(
         {
             Video: (video,),
             Clip: (Clip(clip_id=clip, video_id="v", start_us=0, end_us=20_000_000),),
             Turn: turns,
             Frame: frames,
-            Narration: told,
+            Narration: narrations,
         }
     )
 
 
 async def drafts(workspace: WorkspaceFolder, settings: DraftSettings, count: int) -> list[float]:
-    """Draft that many clips, 256 at once as the engine does; return memory in MB at five moments."""
-    names = pictures(workspace)
+    """Draft `count` clips, 256 at a time as the engine does; return memory in MB at five points."""
+    names = store_jpegs(workspace)
     numbers = iter(range(count))
     memory: list[float] = []
     async with draft.opens(settings, workspace) as service:
@@ -181,7 +181,7 @@ async def drafts(workspace: WorkspaceFolder, settings: DraftSettings, count: int
 
 
 def main() -> None:
-    """Run and print one line a figure."""
+    """Run and print one line per figure."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
@@ -191,17 +191,17 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         workspace = WorkspaceFolder(Path(folder))
-        for name in ("bought", "kept"):
+        for name in ("asked", "stored replies"):
             wall, cpu = time.perf_counter(), time.process_time()
             memory = asyncio.run(drafts(workspace, settings, count))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             print(
-                f"{name}: {count} clips, {count / cpu:.0f} a second and core, {count / wall:.0f} a second"
-                f" (target: {TARGET} a second and core)"
+                f"{name}: {count} clips, {count / cpu:.0f} per second and core, {count / wall:.0f} per second"
+                f" (target: {TARGET} per second and core)"
             )
             print(
-                f"  memory (MB) at each fifth: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}"
-                " (target: flat)"
+                f"  memory (MB) after each fifth: {', '.join(f'{megabytes:.0f}' for megabytes in memory)}"
+                " (target: constant)"
             )
     server.terminate()
 

@@ -1,4 +1,4 @@
-"""Items for the blind tests: squares as they are composed, and sets that leak on purpose."""
+"""Items for tests of the blind probe: composed squares, and sets that leak on purpose."""
 
 import random
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from pipeline.sources.rows import Video
 
 
 def composed(clips: int) -> list[ProbeItem]:
-    """The multiple-choice items that compose makes of random routes under a fixed secret."""
+    """Return the multiple-choice items that compose makes from random routes with a fixed secret."""
     videos, spans, routes = draw_rows(clips)
     rows = Rows(
         {
@@ -42,7 +42,7 @@ def composed(clips: int) -> list[ProbeItem]:
 
 
 def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[ProbeItem]:
-    """The same items with each answer moved to this letter."""
+    """Return the same items with each answer moved to this letter."""
     found = []
     for item, letter in zip(items, letters, strict=True):
         rest = [text for text in item.options if text != item.options[item.answer]]
@@ -54,7 +54,7 @@ def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[Pro
 def placed(
     number: int | str, truth: str, distractors: Sequence[str], rng: random.Random, **fields: object
 ) -> ProbeItem:
-    """One item with its options in random order."""
+    """Return one item with its options in random order."""
     options = [truth, *distractors]
     rng.shuffle(options)
     item = ProbeItem(
@@ -69,7 +69,7 @@ def placed(
     return replace(item, **fields)
 
 
-def told(moves: Sequence[str]) -> str:
+def as_text(moves: Sequence[str]) -> str:
     return " -> ".join(f"turn {move}" for move in moves)
 
 
@@ -86,11 +86,11 @@ def flipped(moves: Sequence[str], places: Sequence[int]) -> list[str]:
 
 
 def square(moves: Sequence[str], first: int, second: int) -> list[str]:
-    """The three distractors of a square."""
-    return [told(flipped(moves, places)) for places in ((first,), (second,), (first, second))]
+    """Return the three distractors of a square."""
+    return [as_text(flipped(moves, places)) for places in ((first,), (second,), (first, second))]
 
 
-# ---- leaks by the words ----------------------------------------------------------------------------
+# ---- leaks through words ---------------------------------------------------------------------------
 
 _MOVES = ("turn left", "turn right", "go straight", "climb the stairs")
 _PLACES = ("red door", "long table", "printer", "kitchen", "window", "plant", "lift", "sofa")
@@ -98,14 +98,14 @@ _PARAPHRASE = {"turn": "spin", "go": "proceed", "climb": "hop up", "past": "skip
 
 
 def leaky(count: int = 600, seed: int = 2) -> list[ProbeItem]:
-    """Items as the reference has them: paraphrased distractors, full stops, length, letters."""
+    """Return items like the reference's: paraphrased distractors, full stops, lengths, uneven letters."""
     rng = random.Random(seed)
     items = []
     for number in range(count):
-        truth = _told_walk(rng)
+        truth = _walk_text(rng)
         distractors: list[str] = []
         while len(distractors) < 3:
-            text = _told_walk(rng, shorter=rng.random() < 0.4)
+            text = _walk_text(rng, shorter=rng.random() < 0.4)
             if rng.random() < 0.6:
                 for old, new in _PARAPHRASE.items():
                     text = text.replace(old, new)
@@ -129,65 +129,67 @@ def leaky(count: int = 600, seed: int = 2) -> list[ProbeItem]:
     return items
 
 
-def _told_walk(rng: random.Random, shorter: bool = False) -> str:
+def _walk_text(rng: random.Random, shorter: bool = False) -> str:
     legs = rng.randint(1, 2) if shorter else rng.randint(2, 4)
     text = ", ".join(f"{rng.choice(_MOVES)} past the {rng.choice(_PLACES)}" for _ in range(legs))
     return text[0].upper() + text[1:]
 
 
-# ---- leaks by the structure ------------------------------------------------------------------------
+# ---- leaks through structure -----------------------------------------------------------------------
 
 
 def single_edits(count: int = 600) -> list[ProbeItem]:
-    """Distractors that are single edits of the truth."""
+    """Return items whose distractors are single edits of the answer."""
     rng = random.Random(3)
     items = []
     for number in range(count):
         moves = walk(rng, rng.randint(3, 6))
         edits = rng.sample(range(len(moves)), 3)
-        items.append(placed(number, told(moves), [told(flipped(moves, [at])) for at in edits], rng))
+        items.append(
+            placed(number, as_text(moves), [as_text(flipped(moves, [at])) for at in edits], rng)
+        )
     return items
 
 
 def sets_grouped_apart(count: int = 600) -> list[ProbeItem]:
-    """Four clips share four options; their reverse items are grouped in other fours."""
+    """Return items of which four clips share four options; their reverse items form other groups of four."""
     rng = random.Random(4)
     routes: set[tuple[str, ...]] = set()
     while len(routes) < count:
         routes.add(tuple(walk(rng, 12)))
     moves = sorted(routes)
     items = []
-    for task, tell in (("direction_forward", list), ("direction_reverse", back)):
+    for task, in_task in (("direction_forward", list), ("direction_reverse", back)):
         order = list(range(count))
         rng.shuffle(order)
         for begin in range(0, count, 4):
             four = order[begin : begin + 4]
             for one in four:
-                others = [told(tell(moves[other])) for other in four if other != one]
-                items.append(placed(one, told(tell(moves[one])), others, rng, task=task))
+                others = [as_text(in_task(moves[other])) for other in four if other != one]
+                items.append(placed(one, as_text(in_task(moves[one])), others, rng, task=task))
     return items
 
 
 def reverse_of_self_inverse_rejected(count: int = 800) -> list[ProbeItem]:
-    """Squares, of which a clip whose route is its own inverse has the forward item alone."""
+    """Return squares where clips whose route is its own inverse have only the forward item."""
     rng = random.Random(5)
     items = []
     for number in range(count):
         moves = walk(rng, 2)
-        items.append(placed(number, told(moves), square(moves, 0, 1), rng))
+        items.append(placed(number, as_text(moves), square(moves, 0, 1), rng))
         if moves != back(moves):
-            wrong = [told(back(flipped(moves, at))) for at in ((0,), (1,), (0, 1))]
-            items.append(placed(number, told(back(moves)), wrong, rng, task="direction_reverse"))
+            wrong = [as_text(back(flipped(moves, at))) for at in ((0,), (1,), (0, 1))]
+            items.append(placed(number, as_text(back(moves)), wrong, rng, task="direction_reverse"))
     return items
 
 
 def true_side_printed(count: int = 500) -> list[ProbeItem]:
-    """A second item of the clip prints the true side of a turn that the first one flips."""
+    """Return items where a clip's second item shows the true side of a turn that the first one flips."""
     rng = random.Random(6)
     items = []
     for number in range(count):
         moves = walk(rng, 4)
-        items.append(placed(number, told(moves), square(moves, 0, 1), rng))
+        items.append(placed(number, as_text(moves), square(moves, 0, 1), rng))
         names = rng.sample(_PLACES, 4)
         shown = f" -> {' -> '.join(f'turn {move}' for move in moves)}"
         truth, *wrong = (
@@ -199,7 +201,7 @@ def true_side_printed(count: int = 500) -> list[ProbeItem]:
 
 
 def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
-    """Order flips of names that always come in one order."""
+    """Return order flips of names that always occur in the same order."""
     rng = random.Random(7)
     items = []
     for number in range(count):
@@ -213,12 +215,12 @@ def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
 
 
 def turn_counts_published(count: int = 500) -> list[ProbeItem]:
-    """Options of unequal turn counts, with the number of keyframes in a column."""
+    """Return items with options of unequal turn counts, and the number of keyframes in a column."""
     rng = random.Random(8)
     items = []
     for number in range(count):
         counts = rng.sample(range(2, 8), 4)
-        options = [told(walk(rng, turns)) for turns in counts]
+        options = [as_text(walk(rng, turns)) for turns in counts]
         columns = {"keyframes": counts[0] + 4, "fps": rng.choice((24, 30))}
         items.append(placed(number, options[0], options[1:], rng, columns=columns))
     return items

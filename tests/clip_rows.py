@@ -1,4 +1,4 @@
-"""Rows of one made-up clip, for tests that draft."""
+"""Rows of one synthetic clip, for tests that draft."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pipeline.sources.rows import Consent, Narration, Video
 
 
 def jpeg(number: int, width: int = 64, height: int = 48) -> bytes:
-    """A small real JPEG that differs by number."""
+    """Return a small JPEG that differs by number."""
     pixels = np.random.default_rng(number).integers(0, 255, (height, width, 3), dtype=np.uint8)
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
@@ -45,9 +45,9 @@ def turn(
     )
 
 
-def said(
+def narration(
     at_s: float,
-    text: str = "said",
+    text: str = "prose",
     landmark: str | None = None,
     action: str | None = None,
     undo: str | None = None,

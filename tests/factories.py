@@ -1,4 +1,4 @@
-"""Small made-up rows, for tests that need many of them."""
+"""Small synthetic rows, for tests that need many of them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def clip(name: str = "a", seconds: int = 60) -> Clip:
 
 
 def steps(moves: Iterable[Move], every_s: int = 5) -> list[Step]:
-    """One step per move, each `every_s` seconds long."""
+    """Return one step per move, each `every_s` seconds long."""
     length = every_s * SECOND
     return [
         Step(start_us=number * length, end_us=(number + 1) * length, move=move)
@@ -82,7 +82,7 @@ def verdict(of: Route, by: str = "person", **fields: Any) -> Verdict:
 
 
 def item(**fields: Any) -> Item:
-    """A right forward direction item of clip c_a, whose route is left, right."""
+    """Return a correct forward direction item of clip c_a, whose route is left, right."""
     options = [
         "turn left -> turn right", "turn right -> turn right", "turn left -> turn left",
         "turn right -> turn left",

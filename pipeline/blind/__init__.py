@@ -1,1 +1,1 @@
-"""The blind probe: how well a test is answered by who never sees a picture, and somebody else's tests read for it."""
+"""The blind probe: how well a benchmark can be answered without its videos, and reading other benchmarks for it."""

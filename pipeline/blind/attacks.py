@@ -1,7 +1,7 @@
-"""Structural attacks on a test's own text and columns: what a reader without eyes could try. Pure.
+"""Structural attacks: strategies for answering a test from its text and columns alone. Pure.
 
-An attack is a family of *ways*, each a scoring of all option rows. Which way is used is chosen on one
-half of the groups and measured on the other, so a family of hundreds reads chance where nothing is.
+An attack is a family of strategies, each a scoring of all option rows. A strategy is chosen on one half
+of the groups and measured on the other, so a family of hundreds stays at chance if nothing leaks.
 """
 
 from collections import Counter, defaultdict
@@ -15,22 +15,22 @@ from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.replay import replay
-from pipeline.blind.sheet import FOLDS, Bools, Floats, OptionTable, Way
+from pipeline.blind.sheet import FOLDS, Bools, Floats, OptionTable, Strategy
 
-Ways = Iterator[Way]
+Strategies = Iterator[Strategy]
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One family of ways to answer without seeing."""
+    """One family of strategies for answering blind."""
 
     name: str
     how: str
-    ways: Callable[[OptionTable], Ways]
+    strategies: Callable[[OptionTable], Strategies]
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> float:
-    """Return the share of places where two sequences agree."""
+    """Return the share of positions where two sequences agree."""
     same = sum(a == b for a, b in zip(one, other, strict=False))
     return same / max(1, len(one), len(other))
 
@@ -45,20 +45,20 @@ def _bigrams(text: str) -> list[str]:
     return [f"{a} {b}" for a, b in zip(["", *found], [*found, ""], strict=True)]
 
 
-def _both(name: str, scores: Floats) -> Ways:
-    yield Way(f"most {name}", scores)
-    yield Way(f"least {name}", -scores)
+def _both(name: str, scores: Floats) -> Strategies:
+    yield Strategy(f"most {name}", scores)
+    yield Strategy(f"least {name}", -scores)
 
 
 # ---- the options of one item -----------------------------------------------------------------------
 
 
-def centrality(sheet: OptionTable) -> Ways:
-    """The option nearest to all others, or the most distant one."""
+def centrality(sheet: OptionTable) -> Strategies:
+    """Choose the option most or least similar to the others."""
     for name, view, alike in (
-        ("like the others by place", pieces, _alike),
-        ("like the others by words", words, _jaccard),
-        ("like the others by pairs of words", _bigrams, _jaccard),
+        ("similar to the others by position", pieces, _alike),
+        ("similar to the others by words", words, _jaccard),
+        ("similar to the others by bigrams", _bigrams, _jaccard),
     ):
         seen = [view(text) for text in sheet.texts]
         yield from _both(
@@ -71,7 +71,7 @@ def centrality(sheet: OptionTable) -> Ways:
                 ],
             ),
         )
-    yield from _both("within the others", _contained(sheet))
+    yield from _both("contained in the others", _contained(sheet))
 
 
 def _contained(sheet: OptionTable) -> Floats:
@@ -84,8 +84,8 @@ def _contained(sheet: OptionTable) -> Floats:
     )
 
 
-def shape(sheet: OptionTable) -> Ways:
-    """Length, number of parts, repetition, sides and how often they change, alphabetical order."""
+def shape(sheet: OptionTable) -> Strategies:
+    """Choose by length, number of parts, repetition, sides, changes of side or alphabetical order."""
     texts = sheet.texts
     yield from _both("characters", np.array([len(text) for text in texts], float))
     yield from _both("words", np.array([len(words(text)) for text in texts], float))
@@ -97,18 +97,18 @@ def shape(sheet: OptionTable) -> Ways:
     yield from _both("changes of side", np.array([_changes(sides(text)) for text in texts], float))
     yield from _both("self-inverse", np.array([self_inverse(text) for text in texts], float))
     for rank in range(int(sheet.size.max())):
-        yield Way(f"place {rank} in sorted order", (sorted_rank(sheet) == rank).astype(float))
+        yield Strategy(f"sorted rank {rank}", (sorted_rank(sheet) == rank).astype(float))
 
 
-def _changes(told: Sequence[str]) -> int:
-    return sum(one != other for one, other in pairwise(told))
+def _changes(sequence: Sequence[str]) -> int:
+    return sum(one != other for one, other in pairwise(sequence))
 
 
 # ---- the items of one clip -------------------------------------------------------------------------
 
 
-def intersection(sheet: OptionTable) -> Ways:
-    """The option whose text or inverse stands, or nearly stands, among a sibling's options."""
+def intersection(sheet: OptionTable) -> Strategies:
+    """Choose the option whose text or inverse is, or nearly is, an option of a sibling."""
     straight = [pieces(text) for text in sheet.texts]
     turned = [inverse(text) for text in sheet.texts]
     exact, near, mirrored, both = (np.zeros(len(straight)) for _ in range(4))
@@ -124,12 +124,12 @@ def intersection(sheet: OptionTable) -> Ways:
     yield from _both("often the inverse of a sibling's option", mirrored)
     yield from _both("nearly the inverse of a sibling's option", near)
     yield from _both("often either", both)
-    shared = _shared_out(sheet, mirrored + exact)
-    yield Way("shared out among items with the same options", shared)
+    shared = _equalized(sheet, mirrored + exact)
+    yield Strategy("each option equally often among items with the same options", shared)
 
 
-def _shared_out(sheet: OptionTable, scores: Floats) -> Floats:
-    """Let each option be right equally often among items with the same options (Sinkhorn)."""
+def _equalized(sheet: OptionTable, scores: Floats) -> Floats:
+    """Return scores by which items with the same options choose each equally often (Sinkhorn)."""
     result = np.zeros(len(scores))
     sets: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, item in enumerate(sheet.items):
@@ -142,7 +142,7 @@ def _shared_out(sheet: OptionTable, scores: Floats) -> Floats:
         weights = np.zeros((len(members), len(columns)))
         for line, one in enumerate(members):
             own = scores[list(sheet.rows(one))]
-            # A clip with hundreds of items scores in the hundreds: neither infinite nor nothing.
+            # A clip with hundreds of items scores in the hundreds; bounded, exp neither overflows nor vanishes.
             weights[line, where[line]] = np.exp(np.maximum(3 * (own - own.max()), -50))
         for _ in range(20):
             weights /= weights.sum(axis=0, keepdims=True)
@@ -152,12 +152,12 @@ def _shared_out(sheet: OptionTable, scores: Floats) -> Floats:
     return result
 
 
-def disclosure(sheet: OptionTable) -> Ways:
-    """What sets an item's options apart, looked up in the options and questions of its siblings."""
+def disclosure(sheet: OptionTable) -> Strategies:
+    """Choose by what distinguishes an item's options, looked up in its siblings' options and questions."""
     for name, facts in _FACTS.items():
         for turned in (False, True):
-            said = f"{name} shown by a sibling{', inverted' if turned else ''}"
-            yield Way(said, _disclosed(sheet, facts, turned))
+            label = f"{name} shown by a sibling{', inverted' if turned else ''}"
+            yield Strategy(label, _disclosed(sheet, facts, turned))
 
 
 def _disclosed(
@@ -171,7 +171,7 @@ def _disclosed(
         counts: Counter[object] = Counter()
         for row in sheet.rows(index):
             counts.update(theirs[row])
-        # A fact that stands in all of an item's options counts 1, one in half of them 1/2.
+        # A fact in all of an item's options counts 1, one in half of them 1/2.
         shown[index] = Counter({fact: n / len(item.options) for fact, n in counts.items()})
         shown[index].update(dict.fromkeys(asked[index], 1))
     scores = np.zeros(len(seen))
@@ -180,7 +180,7 @@ def _disclosed(
         common = set.intersection(*(seen[row] for row in rows))
         for other in sheet.siblings(index):
             for row in rows:
-                # Exact sums in any order: what ties has to tie, or noise would break it.
+                # Rounded, so that sums in any order are equal and ties stay ties.
                 scores[row] += round(sum(shown[other][fact] for fact in seen[row] - common), 6)
     return scores
 
@@ -206,18 +206,18 @@ _FACTS: dict[str, Callable[[tuple[str, ...]], set[object]]] = {
 }
 
 
-# ---- what is learnt from other answers -------------------------------------------------------------
+# ---- trained on other answers ---------------------------------------------------------------------
 
 
-def name_order(sheet: OptionTable) -> Ways:
-    """Which part comes before which other, learnt from the answers to other items."""
+def name_order(sheet: OptionTable) -> Strategies:
+    """Choose by the order of parts, learned from the answers to other items."""
     for name, view in (("parts", pieces), ("words", lambda text: tuple(words(text)))):
         pairs = [_ordered(view(text)) for text in sheet.texts]
         everyone = np.ones(len(pairs), bool)
         own = np.zeros(len(pairs))
         for half in (0, 1):
             own += _usual_order(sheet, pairs, sheet.half[sheet.item_of] == half)
-        yield Way(f"the usual order of {name}", _usual_order(sheet, pairs, everyone), own)
+        yield Strategy(f"the usual order of {name}", _usual_order(sheet, pairs, everyone), own)
 
 
 def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) -> Floats:
@@ -234,13 +234,19 @@ def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) ->
 
 
 ATTACKS = (
-    Attack("centrality", "the option most or least like the others", centrality),
+    Attack("centrality", "the option most or least similar to the others", centrality),
     Attack("shape", "length, parts, repetition, changes of side, alphabetical order", shape),
-    Attack("intersection", "the option that a sibling item offers too, or inverted", intersection),
-    Attack("disclosure", "the option that a sibling's text agrees with", disclosure),
-    Attack("missing siblings", "which other tasks the clip is asked", missing_siblings),
-    Attack("name order", "the usual order of names, learnt from other answers", name_order),
-    Attack("letters", "the letter by row, by neighbour, by sorted options", letters),
-    Attack("columns", "every published column but the answers, and pairs of them", columns),
-    Attack("replay", "the draw of letters repeated from public seeds, names and ids", replay),
+    Attack(
+        "intersection",
+        "the option that another item of the clip also has, as it is or inverted",
+        intersection,
+    ),
+    Attack(
+        "disclosure", "the option that agrees with the text of the clip's other items", disclosure
+    ),
+    Attack("missing siblings", "which other tasks the clip has", missing_siblings),
+    Attack("name order", "the usual order of names, learned from other answers", name_order),
+    Attack("letters", "the letter, from the row, previous letters, the order of options", letters),
+    Attack("columns", "every published column except the answers, and pairs of columns", columns),
+    Attack("replay", "the draw of letters, replayed with public seeds, names and ids", replay),
 )

@@ -1,8 +1,8 @@
-"""The two learners of the blind probe: per-option classifiers that never see a picture. Pure.
+"""The two learners of the blind probe: per-option classifiers on text alone. Pure.
 
 Fixed in advance (test-set stress test, arXiv 2511.04655): (a) TF-IDF of word 1-2-grams and
 character 2-5-grams with cue features into a logistic regression; (b) gradient boosting on the cue
-features and on the nested out-of-fold scores of (a). Their shares within an item are averaged.
+features and on the nested out-of-fold scores of (a). Their scores, normalized within each item, are averaged.
 """
 
 import re
@@ -17,12 +17,12 @@ from pipeline.blind.sheet import Bools, Floats, OptionTable, codes
 
 _WORD = re.compile(r"\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]")
-# 2^17 columns hold what 4,000 items of route text have with few collisions; more costs time alone.
+# 2^17 columns fit the n-grams of 4,000 items of route text with few collisions; more only costs time.
 _COLUMNS = 2**17
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, without case."""
+    """Return the words of a text, case-folded."""
     return _WORD.findall(text.casefold())
 
 
@@ -33,7 +33,7 @@ def learned_scores(sheet: OptionTable) -> Floats:
 
     spread = cues.std(axis=0)
     scaled = sparse.csr_matrix((cues - cues.mean(axis=0)) / np.where(spread > 0, spread, 1))
-    # The cues count as much as the text: each row's text has length 1 per kind of n-gram.
+    # Weights the cues like the text, whose vector has length 1 per kind of n-gram.
     features = sparse.hstack([matrix, scaled * 0.3]).tocsr()
     fold = sheet.fold[sheet.item_of]
     folds = sorted(set(fold.tolist()))
@@ -41,8 +41,8 @@ def learned_scores(sheet: OptionTable) -> Floats:
     def without(*left_out: int) -> Bools:
         return ~np.isin(fold, left_out)
 
-    # The model that leaves out folds f and g scores g for those who train without f, and the
-    # other way round: ten fits nest five folds, not twenty.
+    # A model fitted without folds f and g scores g for the outer fold f, and f for the outer fold g:
+    # ten fits nest five folds instead of twenty.
     nested: dict[tuple[int, int], Floats] = {}
     novelty: dict[tuple[int, int], Floats] = {}
     for f, g in combinations(folds, 2):
@@ -70,7 +70,7 @@ def learned_scores(sheet: OptionTable) -> Floats:
 
 
 def cue_features(sheet: OptionTable) -> Floats:
-    """Return what can be told of an option without knowing its words, (rows, features)."""
+    """Return features of each option other than its words: length, position, overlap, (rows, features)."""
     task = codes(item.task for item in sheet.items)
     table: list[list[float]] = []
     for number, item in enumerate(sheet.items):
@@ -113,7 +113,7 @@ def cue_features(sheet: OptionTable) -> Floats:
 
 
 def _text_features(sheet: OptionTable) -> Any:
-    """Return TF-IDF of words (also by task) and of characters; inverse frequencies know no labels."""
+    """Return TF-IDF of words (also by task) and of characters; it uses no labels."""
     from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
@@ -146,7 +146,7 @@ def _text_features(sheet: OptionTable) -> Any:
 
 
 def _bags(sheet: OptionTable) -> Any:
-    """Return which words each row holds, (rows, words), 0 or 1."""
+    """Return which words each row contains, (rows, words), 0 or 1."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     if not any(map(words, sheet.texts)):
@@ -157,7 +157,7 @@ def _bags(sheet: OptionTable) -> Any:
 
 
 def _novelty(bags: Any, truth: Bools, kept: Bools) -> Floats:
-    """Return per row the share of words never seen in an answer, and how answer-like the words are."""
+    """Return each row's share of words never seen in an answer, and how often its words were in answers."""
     if not kept.any():
         return np.zeros((len(truth), 3))
     as_answer = np.asarray(bags[kept & truth].sum(axis=0)).ravel()
@@ -195,7 +195,7 @@ def _boosted(table: Floats, truth: Bools, kept: Bools, tested: Bools, seed: int)
         early_stopping=False,
         random_state=seed,
     )
-    # One thread: on a machine that others use, two spin for each other (40 s for 1 s of work).
+    # One thread: on a busy machine two threads spin waiting for each other (40 s for 1 s of work).
     with threadpool_limits(1):
         model.fit(table[kept], truth[kept])
         return np.asarray(model.predict_proba(table[tested])[:, 1], dtype=float)
@@ -216,20 +216,20 @@ def _within(sheet: OptionTable, scores: Floats) -> Floats:
 
 
 def permuted(sheet: OptionTable, times: int, most: int) -> list[float]:
-    """Return the probe's accuracy on labels drawn at random: what the method reads where nothing is."""
+    """Return the probe's accuracy on random answers, the baseline that the method itself reaches."""
     from pipeline.blind.sheet import lay_out, take
 
     small = lay_out(take(sheet.items, most, sheet.seed), sheet.seed)
     found = []
-    for turn in range(times):
-        rng = np.random.default_rng([sheet.seed, turn])
+    for number in range(times):
+        rng = np.random.default_rng([sheet.seed, number])
         mixed = small.with_answers(rng.integers(0, small.size).tolist())
         found.append(float(mixed.hits(learned_scores(mixed)).mean()))
     return found
 
 
 def baselines(sheet: OptionTable) -> dict[str, Floats]:
-    """Return the scorings that learn nothing, by what they choose."""
+    """Return the untrained scorings, by what they choose."""
     lengths = np.array([len(text) for text in sheet.texts], float)
     bags = [set(words(text)) for text in sheet.texts]
     seen: Counter[str] = Counter()
@@ -261,7 +261,7 @@ def _centre(sheet: OptionTable, bags: list[set[str]]) -> Floats:
 
 
 def per_item(sheet: OptionTable, score: Callable[[range], list[float]]) -> Floats:
-    """Return a scoring that looks at one item's rows at a time."""
+    """Return a scoring computed from one item's rows at a time."""
     return np.array(
         [
             value

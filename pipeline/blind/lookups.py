@@ -1,4 +1,4 @@
-"""Attacks that learn from other answers what a row, a neighbour or a column says about the answer. Pure."""
+"""Attacks that learn from other items how rows, neighbours or columns predict the answer. Pure."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,24 +8,24 @@ import numpy as np
 
 from pipeline.blind.learners import per_item
 from pipeline.blind.parts import pieces, self_inverse, sides
-from pipeline.blind.sheet import FOLDS, Floats, Ints, OptionTable, ProbeItem, Way, codes
+from pipeline.blind.sheet import FOLDS, Floats, Ints, OptionTable, ProbeItem, Strategy, codes
 
-Ways = Iterator[Way]
+Strategies = Iterator[Strategy]
 
 
-def missing_siblings(sheet: OptionTable) -> Ways:
-    """Which other tasks the clip is asked, and what that says about the answer."""
+def missing_siblings(sheet: OptionTable) -> Strategies:
+    """Predict the answer from which other tasks the clip has."""
     asked = {
         clip: tuple(sorted(sheet.items[index].task for index in members))
         for clip, members in sheet.clips.items()
     }
     context = codes((item.task, asked[item.clip]) for item in sheet.items)
     for what, values in _properties(sheet).items():
-        yield lookup(sheet, f"{what} by siblings", context, values)
+        yield lookup(sheet, f"{what} given siblings", context, values)
 
 
-def letters(sheet: OptionTable) -> Ways:
-    """The answer's letter by row, by neighbours, and by how the options are sorted."""
+def letters(sheet: OptionTable) -> Strategies:
+    """Predict the answer's letter from the row, the previous letters and the order of the options."""
     answers = np.array([item.answer for item in sheet.items])
     rows = np.arange(len(answers))
     ranks = sorted_rank(sheet)
@@ -33,19 +33,19 @@ def letters(sheet: OptionTable) -> Ways:
     contexts: dict[str, Ints] = {
         "nothing": rows * 0,
         "task and split": codes((item.task, item.split) for item in sheet.items),
-        "how the options are sorted": codes(sorting),
-        "the letter before": np.concatenate([[-1], answers[:-1]]) + 1,
-        "the two letters before": np.concatenate([[-1, -1], answers[:-2] * 8 + answers[1:-1]]) + 1
+        "order of the options": codes(sorting),
+        "previous letter": np.concatenate([[-1], answers[:-1]]) + 1,
+        "two previous letters": np.concatenate([[-1, -1], answers[:-2] * 8 + answers[1:-1]]) + 1
         if len(answers) > 2
         else rows * 0,
     }
     for period in range(2, 9):
         contexts[f"row modulo {period}"] = rows % period
     for name, key in (("clip", lambda item: item.clip), ("task", lambda item: item.task)):
-        contexts[f"the letter before in the {name}"] = _before(sheet, key)
+        contexts[f"previous letter in the {name}"] = _before(sheet, key)
     for name, context in contexts.items():
-        yield lookup(sheet, f"letter by {name}", context, sheet.position)
-        yield lookup(sheet, f"sorted place by {name}", context, ranks)
+        yield lookup(sheet, f"letter given {name}", context, sheet.position)
+        yield lookup(sheet, f"sorted rank given {name}", context, ranks)
 
 
 def _before(sheet: OptionTable, key: Callable[[ProbeItem], str]) -> Ints:
@@ -57,18 +57,18 @@ def _before(sheet: OptionTable, key: Callable[[ProbeItem], str]) -> Ints:
     return np.array(found)
 
 
-def columns(sheet: OptionTable) -> Ways:
-    """Every published column but the answers, and pairs of them, as a predictor of the answer."""
+def columns(sheet: OptionTable) -> Strategies:
+    """Predict the answer from every published column, and from pairs of columns."""
     plain, fine = _coded_columns(sheet)
     contexts = dict(fine)
     for (one, first), (other, second) in combinations(plain.items(), 2):
         contexts[f"{one} and {other}"] = first * (int(second.max()) + 1) + second
     for (name, context), (what, values) in product(contexts.items(), _properties(sheet).items()):
-        yield lookup(sheet, f"{what} by {name}", context, values)
+        yield lookup(sheet, f"{what} given {name}", context, values)
 
 
 def _coded_columns(sheet: OptionTable) -> tuple[dict[str, Ints], dict[str, Ints]]:
-    """Return one coding of each column for pairs, and more of them for a column alone."""
+    """Return one coding of each column, for pairs, and several codings, for single columns."""
     found: dict[str, list[object]] = {
         "question": [item.question for item in sheet.items],
         "id": [item.id for item in sheet.items],
@@ -100,12 +100,12 @@ def _coded_columns(sheet: OptionTable) -> tuple[dict[str, Ints], dict[str, Ints]
 
 
 def _properties(sheet: OptionTable) -> dict[str, Ints]:
-    """Return what a context may say about an option, as numbers per row."""
+    """Return the properties of an option that a context may predict, as numbers per row."""
     texts = [text.casefold() for text in sheet.texts]
     lengths = np.array([len(text) for text in texts])
     return {
         "letter": sheet.position,
-        "sorted place": sorted_rank(sheet),
+        "sorted rank": sorted_rank(sheet),
         "number of parts": np.array([min(40, len(pieces(text))) for text in texts]),
         "left turns": np.array([min(40, sides(text).count("left")) for text in texts]),
         "first side": codes(tuple(sides(text)[:1]) for text in texts),
@@ -114,15 +114,15 @@ def _properties(sheet: OptionTable) -> dict[str, Ints]:
     }
 
 
-def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Way:
-    """Score a row by how often, in other folds, its value was right in its item's context."""
+def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Strategy:
+    """Return a strategy that scores a row by how often its value was right in this context in other folds."""
     key = context[sheet.item_of] * (int(values.max()) + 2) + values
     _, key = np.unique(key, return_inverse=True)
     width = int(key.max()) + 1
     surplus = sheet.truth - sheet.chance[sheet.item_of]
 
     def gain(part: Ints, folds: Ints) -> Floats:
-        """Learn within each part, from the folds of it that are not the row's own."""
+        """Train within each part, on all its folds but the row's own."""
         block = part * FOLDS + folds
 
         def elsewhere(weights: Floats) -> Floats:
@@ -130,15 +130,15 @@ def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Way:
             cube = table.reshape(2, FOLDS, width)
             return np.asarray(cube.sum(axis=1)[part, key] - cube[part, folds, key], dtype=float)
 
-        # Above what chance owes, and weak where little was seen: four rows' worth of doubt.
+        # The excess over chance, shrunk by a prior of four rows.
         return np.round(elsewhere(surplus) / (elsewhere(np.ones(len(key))) + 4), 9)
 
     fold, half = sheet.fold[sheet.item_of], sheet.half[sheet.item_of]
-    return Way(name, gain(half * 0, fold), gain(half, fold))
+    return Strategy(name, gain(half * 0, fold), gain(half, fold))
 
 
 def sorted_rank(sheet: OptionTable) -> Ints:
-    """Return the place of each row among its item's options in sorted order, (rows,)."""
+    """Return the rank of each row among its item's options in sorted order, (rows,)."""
 
     def ranks(rows: range) -> list[float]:
         order = sorted(rows, key=lambda row: sheet.texts[row])

@@ -1,7 +1,7 @@
-"""The blind probe: how well a test's answers can be had from its text and columns, without a picture. Pure.
+"""The blind probe: how well a test can be answered from its text and columns, without the videos. Pure.
 
-run_probe(items)  ->  ProbeReport: the learned probe, baselines that learn nothing, structural
-                      attacks, a control, and the items that give themselves away most
+run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, structural attacks, a
+                      control, and the items that are easiest to guess
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,15 +11,24 @@ import numpy as np
 
 from pipeline.blind.attacks import ATTACKS, Attack
 from pipeline.blind.learners import baselines, learned_scores, permuted
-from pipeline.blind.sheet import Bools, Figure, Floats, OptionTable, ProbeItem, Way, lay_out, take
+from pipeline.blind.sheet import (
+    Bools,
+    Figure,
+    Floats,
+    OptionTable,
+    ProbeItem,
+    Strategy,
+    lay_out,
+    take,
+)
 
-# Below so many items the interval alone is 5 points wide on either side, or more.
+# With fewer items the interval reaches 5 points or more to either side.
 ENOUGH = 600
 _CONTROLS = 5
 _CONTROL_ITEMS = 600
 _SHOWN = 10
-# A report holds some 150 figures, many of few items: at 3.5 standard errors one of 16 small squares
-# sets raised a false alarm (31 items of one task), at 4 none did.
+# A report has some 150 figures, many of them for few items: at 3.5 standard errors one of 16 small sets
+# of squares raised a false alarm (31 items of one task), at 4 none did.
 _SIGMAS = 4.0
 _STRATA: dict[str, Callable[[ProbeItem], str]] = {
     "task": lambda item: item.task,
@@ -30,7 +39,7 @@ _STRATA: dict[str, Callable[[ProbeItem], str]] = {
 
 @dataclass(frozen=True)
 class AttackResult:
-    """One way to answer blind: its figure overall and within each stratum, such as `task=...`."""
+    """One method of answering blind: its accuracy overall and within each stratum, such as `task=...`."""
 
     name: str
     how: str
@@ -39,7 +48,7 @@ class AttackResult:
     tried: int = 1
 
     def to_json(self) -> dict[str, object]:
-        """Return it as plain values."""
+        """Return the fields as plain values."""
         return {
             "how": self.how,
             "tried": self.tried,
@@ -50,7 +59,7 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class Guessable:
-    """An item that the learned probe answers with the greatest margin: look at it, don't drop it."""
+    """An item that the learned probe answers with a large margin: to be reviewed, not just dropped."""
 
     id: str
     margin: float
@@ -60,7 +69,7 @@ class Guessable:
 
 @dataclass(frozen=True)
 class Leak:
-    """A figure beyond the limit: which way, where (empty: overall), and the figure."""
+    """A figure beyond the limit, with its method and its stratum (`where`; empty: overall)."""
 
     name: str
     where: str
@@ -73,31 +82,31 @@ class Leak:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """What can be had of a test without seeing."""
+    """How well a test can be answered blind."""
 
     learned: AttackResult
     baselines: tuple[AttackResult, ...]
     attacks: tuple[AttackResult, ...]
-    control: tuple[float, ...]  # the learned probe's accuracy on labels drawn at random
+    control: tuple[float, ...]  # the learned probe's accuracy on random answers
     guessable: tuple[Guessable, ...]
     grouping: str
     given: int  # items before sampling
 
     @property
     def measured(self) -> tuple[AttackResult, ...]:
-        """Every way that was tried."""
+        """The results of all methods."""
         return (self.learned, *self.baselines, *self.attacks)
 
     @property
     def worst(self) -> AttackResult:
-        """The way that gets furthest above chance."""
+        """The method with the highest accuracy above chance."""
         return max(self.measured, key=lambda one: one.overall.excess)
 
     def leaks(self, limit: float = 0.05, within_limit: float = 0.08) -> list[Leak]:
-        """Return the figures above chance by more than the limit and by more than noise explains."""
+        """Return the figures that exceed chance by more than the limit and more than noise."""
         found = []
         for one in self.measured:
-            # The probe's own overall figure is one figure, decided in advance: 95 % is enough.
+            # The learned probe's overall figure is a single test, fixed in advance: 95 % is enough.
             sigmas = 2.0 if one is self.learned else _SIGMAS
             if one.overall.leaks(limit, sigmas):
                 found.append(Leak(one.name, "", one.how, one.overall))
@@ -110,22 +119,20 @@ class ProbeReport:
 
     @property
     def verdict(self) -> str:
-        """Say in one line what the figures allow to say."""
+        """The conclusion that the figures allow, in one line."""
         figure, leaks = self.worst.overall, self.leaks()
         if leaks:
-            said = f"LEAKS: {leaks[0].name} answers {leaks[0].figure.accuracy:.1%} without seeing"
-            said += f"{f' in {leaks[0].where}' if leaks[0].where else ''}, chance is {leaks[0].figure.chance:.1%}"
+            text = f"LEAKS: {leaks[0].name} answers {leaks[0].figure.accuracy:.1%} blind"
+            text += f"{f' in {leaks[0].where}' if leaks[0].where else ''} (chance {leaks[0].figure.chance:.1%})"
         else:
-            said = f"no leak found: the best of {len(self.measured)} ways to answer blind gets {figure.accuracy:.1%}, chance is {figure.chance:.1%}"
+            text = f"no leak found: the best of {len(self.measured)} blind methods answers {figure.accuracy:.1%} (chance {figure.chance:.1%})"
         if figure.items < ENOUGH:
             points = max(5, round(200 * figure.error))
-            said += (
-                f"; of {figure.items} items (under {ENOUGH}) {points} points more or less are noise"
-            )
-        return said
+            text += f"; with {figure.items} items (under {ENOUGH}), {points} points either way are noise"
+        return text
 
     def to_json(self) -> dict[str, object]:
-        """Return everything as plain values; the learned probe's own figure stands at the top."""
+        """Return everything as plain values, with the learned probe's figure at the top level."""
         return {
             **self.learned.overall.to_json(),
             "verdict": self.verdict,
@@ -147,26 +154,29 @@ class ProbeReport:
 
 
 def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) -> ProbeReport:
-    """Probe a test; above `sample` items whole groups are drawn. The same items give the same report.
+    """Probe a test; of more than `sample` items, whole groups are drawn. Deterministic.
 
-    Attacks that read the rows' order need the order in which they are published. Raise ValueError
-    where there is nothing to choose: no items, or an answer that is none of the options.
+    Attacks on the order of rows need the items in their published order. Raise ValueError if there are
+    no items, or an item has fewer than two options or an answer that is none of them.
     """
     for item in items:
         if len(item.options) < 2 or not 0 <= item.answer < len(item.options):
-            raise ValueError(f"item {item.id}: needs two options and an answer among them")
+            raise ValueError(f"item {item.id}: needs at least two options and an answer among them")
     if not items:
         raise ValueError("no items")
     sheet = lay_out(take(items, sample, seed), seed)
-    # Neighbours and replays need rows as they follow one another, so the first ones, unsampled.
+    # Letters and replay need consecutive rows, so they get the first ones, unsampled.
     head = sheet if len(items) <= sample else lay_out(items[:sample], seed)
     scores = learned_scores(sheet)
     return ProbeReport(
         learned=_measured(
-            sheet, "learned probe", "two learners on text and cues", [Way("learned probe", scores)]
+            sheet,
+            "learned probe",
+            "two learners on text and cues",
+            [Strategy("learned probe", scores)],
         ),
         baselines=tuple(
-            _measured(sheet, name, "untrained", [Way(name, found)])
+            _measured(sheet, name, "untrained", [Strategy(name, found)])
             for name, found in baselines(sheet).items()
         ),
         attacks=tuple(
@@ -181,7 +191,7 @@ def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) 
 
 
 def _attacked(sheet: OptionTable, attack: Attack) -> AttackResult:
-    return _measured(sheet, attack.name, attack.how, attack.ways(sheet))
+    return _measured(sheet, attack.name, attack.how, attack.strategies(sheet))
 
 
 def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
@@ -190,14 +200,18 @@ def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> Attac
     return _attacked(lay_out(items, seed), attack)
 
 
-def _measured(sheet: OptionTable, name: str, how: str, ways: Iterable[Way]) -> AttackResult:
+def _measured(
+    sheet: OptionTable, name: str, how: str, strategies: Iterable[Strategy]
+) -> AttackResult:
     names, hits, own = [], [], []
-    for way in ways:
-        names.append(way.name)
-        hits.append(sheet.hits(way.scores))
-        own.append(hits[-1] if way.own_half is None else sheet.hits(way.own_half))
+    for one in strategies:
+        names.append(one.name)
+        hits.append(sheet.hits(one.scores))
+        own.append(hits[-1] if one.half_scores is None else sheet.hits(one.half_scores))
     if not hits:
-        return _measured(sheet, name, how, [Way("nothing to try", np.zeros(len(sheet.texts)))])
+        return _measured(
+            sheet, name, how, [Strategy("no strategy applies", np.zeros(len(sheet.texts)))]
+        )
     table, choice = np.array(hits), np.array(own)
     overall, chosen = _cross_chosen(sheet, table, choice, np.ones(len(sheet.items), bool))
     within = {
@@ -205,20 +219,20 @@ def _measured(sheet: OptionTable, name: str, how: str, ways: Iterable[Way]) -> A
         for where, mask in _strata(sheet)
     }
     if len(names) > 1:
-        how = f"{how}; best: {' / '.join(dict.fromkeys(names[way] for way in chosen))}"
+        how = f"{how}; best: {' / '.join(dict.fromkeys(names[index] for index in chosen))}"
     return AttackResult(name, how, sheet.figure(overall), within, len(names))
 
 
 def _cross_chosen(
     sheet: OptionTable, hits: Floats, choice: Floats, mask: Bools
 ) -> tuple[Floats, list[int]]:
-    """Choose the best way on one half of the items and measure it on the other, and the other way."""
+    """Choose the best strategy on each half of the items and measure it on the other half."""
     result, chosen = np.zeros(len(mask)), []
     for half in (0, 1):
         measured, other = mask & (sheet.half == half), mask & (sheet.half != half)
-        way = int(choice[:, other].mean(axis=1).argmax()) if other.any() else 0
-        result[measured] = hits[way, measured]
-        chosen.append(way)
+        best = int(choice[:, other].mean(axis=1).argmax()) if other.any() else 0
+        result[measured] = hits[best, measured]
+        chosen.append(best)
     return result, chosen
 
 
@@ -243,14 +257,17 @@ def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
 def _lines(report: ProbeReport) -> Iterator[str]:
     sampled = report.learned.overall.items
     of = f" of {report.given}" if report.given != sampled else ""
-    yield f"{sampled} items{of}; never learnt from one another: {report.grouping}"
-    for title, ways in (
-        ("learnt from the other items", (report.learned,)),
-        ("without learning", report.baselines),
-        ("structural attacks (chosen on one half, measured on the other)", report.attacks),
+    yield f"{sampled} items{of}; always in the same fold: {report.grouping}"
+    for title, results in (
+        ("trained on the other items", (report.learned,)),
+        ("untrained baselines", report.baselines),
+        (
+            "structural attacks (strategies chosen on one half, measured on the other)",
+            report.attacks,
+        ),
     ):
         yield f"{title}:"
-        for one in ways:
+        for one in results:
             figure = one.overall
             yield (
                 f"  {one.name:<20} {figure.accuracy:6.1%} [{figure.low:.1%}, {figure.high:.1%}]"
@@ -263,9 +280,9 @@ def _lines(report: ProbeReport) -> Iterator[str]:
                         f"{figure.high:.1%}]  {figure.items} items"
                     )
     control = ", ".join(f"{value:.1%}" for value in report.control)
-    yield f"control, answers drawn at random: {control}"
+    yield f"control, with random answers: {control}"
     if report.guessable:
-        yield "most guessable (review them, don't just drop them):"
+        yield "easiest to guess (review them, don't just drop them):"
         for item in report.guessable:
             yield f"  {item.id}  {item.answer[:80]}"
     for leak in report.leaks():

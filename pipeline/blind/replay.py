@@ -1,7 +1,7 @@
-"""Replaying a draw of letters from what is public: seeds, names, ids; and ids that digest the answer. Pure.
+"""Replaying a draw of letters with public seeds, names and ids; and ids that digest the answer. Pure.
 
-A test whose letters come from a published seed, or from a hash keyed with its own name, answers
-itself. Each way here is a recipe that somebody used; a secret key defeats all of them.
+If letters come from a published seed, or from a hash keyed with the benchmark's name, anyone can
+compute the answers. Each strategy is a recipe in actual use; a secret key defeats all of them.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from itertools import combinations, product
 
 import numpy as np
 
-from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, Way
+from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, Strategy
 from pipeline.engine.rows import digest
 
-# The seeds that people write down: small numbers, round numbers, jokes, years.
+# Common seeds: small numbers, round numbers, jokes, years.
 SEEDS = tuple(
     int(word)
     for word in (
@@ -33,30 +33,30 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
     "blake2b": lambda data: hashlib.blake2b(data).hexdigest(),
 }
 _HEX = re.compile(r"[0-9a-f]{6,}")
-# Items on which a recipe is tried before all of them are worked out.
-_TASTE = 64
-_TASTE_OF_TASK = 24
+# Items on which a recipe is tried before it is computed for all.
+_TRIAL = 64
+_TRIAL_OF_TASK = 24
 
 
-def replay(sheet: OptionTable) -> Iterator[Way]:
-    """Yield every recipe that looks right, as a scoring of the rows."""
+def replay(sheet: OptionTable) -> Iterator[Strategy]:
+    """Yield every promising recipe as a scoring of the rows."""
     yield from _one_stream(sheet)
     yield from _keyed(sheet)
     yield from _digested(sheet)
 
 
-def _promising(sheet: OptionTable, tasted: Sequence[int], drawn: Sequence[int]) -> bool:
-    """Tell whether a recipe is right so often that chance can't be why: six standard errors.
+def _promising(sheet: OptionTable, tried: Sequence[int], drawn: Sequence[int]) -> bool:
+    """Return whether a recipe is right more often than chance explains: by six standard errors.
 
-    Thousands of recipes are tried; what chance could bring this far would bias what is measured.
+    Thousands of recipes are tried; accepting those that chance could bring this far would bias the figure.
     """
     right = sum(
         number % len(sheet.items[index].options) == sheet.items[index].answer
-        for index, number in zip(tasted, drawn, strict=True)
+        for index, number in zip(tried, drawn, strict=True)
     )
-    due = float(sheet.chance[list(tasted)].sum())
-    spread = np.sqrt(due * (1 - due / len(tasted)))
-    return bool(right >= min(len(tasted), due + 6 * spread))
+    expected = float(sheet.chance[list(tried)].sum())
+    spread = np.sqrt(expected * (1 - expected / len(tried)))
+    return bool(right >= min(len(tried), expected + 6 * spread))
 
 
 def _scoring(sheet: OptionTable, chosen: Sequence[int]) -> Floats:
@@ -68,7 +68,7 @@ def _scoring(sheet: OptionTable, chosen: Sequence[int]) -> Floats:
 # ---- one generator for the whole table ---------------------------------------------------------------
 
 
-def _one_stream(sheet: OptionTable) -> Iterator[Way]:
+def _one_stream(sheet: OptionTable) -> Iterator[Strategy]:
     sizes = sheet.size.tolist()
     rows = list(range(len(sizes)))
     by_id = sorted(rows, key=lambda index: sheet.items[index].id)
@@ -76,11 +76,11 @@ def _one_stream(sheet: OptionTable) -> Iterator[Way]:
         ordered = [sizes[index] for index in order]
         where = f"seed {seed}, in {name} order"
         for recipe, draw in _STREAMS.items():
-            if _promising(sheet, order[:_TASTE], draw(seed, ordered[:_TASTE])):
-                yield Way(f"{recipe}, {where}", _placed(sheet, order, draw(seed, ordered)))
+            if _promising(sheet, order[:_TRIAL], draw(seed, ordered[:_TRIAL])):
+                yield Strategy(f"{recipe}, {where}", _placed(sheet, order, draw(seed, ordered)))
         drawn = _balanced(seed, ordered)
         if _promising(sheet, order, drawn):
-            yield Way(f"balanced letters, {where}", _placed(sheet, order, drawn))
+            yield Strategy(f"balanced letters, {where}", _placed(sheet, order, drawn))
     blocks: dict[object, list[int]] = {}
     for index, item in enumerate(sheet.items):
         blocks.setdefault((item.split, item.task), []).append(index)
@@ -90,12 +90,12 @@ def _one_stream(sheet: OptionTable) -> Iterator[Way]:
             _balanced(seed, [sizes[index] for index in members]) for members in blocks.values()
         ]
         drawn = [letter for block in letters for letter in block]
-        # One task alone may have been made this way.
+        # Perhaps only one task was made this way.
         if _promising(sheet, order, drawn) or any(
-            len(members) >= _TASTE_OF_TASK and _promising(sheet, members, block)
+            len(members) >= _TRIAL_OF_TASK and _promising(sheet, members, block)
             for members, block in zip(blocks.values(), letters, strict=True)
         ):
-            yield Way(
+            yield Strategy(
                 f"balanced letters per task and split, seed {seed}", _placed(sheet, order, drawn)
             )
 
@@ -144,22 +144,22 @@ _STREAMS: dict[str, Callable[[int, Sequence[int]], list[int]]] = {
 }
 
 
-# ---- each item by itself -----------------------------------------------------------------------------
+# ---- one hash per item -------------------------------------------------------------------------------
 
 
-def _keyed(sheet: OptionTable) -> Iterator[Way]:
-    """A letter from a hash of an item's public names under a public key."""
+def _keyed(sheet: OptionTable) -> Iterator[Strategy]:
+    """Yield letters from a hash of an item's public names under a public key."""
     tasks: dict[str, list[int]] = {}
     for index, item in enumerate(sheet.items):
         tasks.setdefault(item.task, []).append(index)
-    tastes: list[Sequence[int]] = [range(min(_TASTE, len(sheet.items)))]
-    tastes += [members[:_TASTE_OF_TASK] for members in tasks.values() if len(members) >= 12]
+    trials: list[Sequence[int]] = [range(min(_TRIAL, len(sheet.items)))]
+    trials += [members[:_TRIAL_OF_TASK] for members in tasks.values() if len(members) >= 12]
     for name, recipe in _recipes(sheet):
         if any(
-            _promising(sheet, taste, [recipe(sheet.items[index]) for index in taste])
-            for taste in tastes
+            _promising(sheet, trial, [recipe(sheet.items[index]) for index in trial])
+            for trial in trials
         ):
-            yield Way(name, _scoring(sheet, [recipe(item) for item in sheet.items]))
+            yield Strategy(name, _scoring(sheet, [recipe(item) for item in sheet.items]))
 
 
 Recipe = Callable[[ProbeItem], int]
@@ -175,10 +175,10 @@ def _recipes(sheet: OptionTable) -> Iterator[tuple[str, Recipe]]:
         "question": lambda item: item.question,
         "sorted options": lambda item: "".join(sorted(item.options)),
     }
-    # A benchmark's own name and version are the first keys that anybody would try.
+    # A benchmark's own name and version are the most obvious keys.
     own = {
         str(item.columns[name])
-        for item in sheet.items[:_TASTE]
+        for item in sheet.items[:_TRIAL]
         for name in ("dataset", "version")
         if name in item.columns
     }
@@ -216,7 +216,7 @@ def _hashed(
 
 
 def _number(text: str) -> int:
-    """Read the last number of an id, decimal or hexadecimal."""
+    """Return the number at the end of an id, decimal or hexadecimal; 0 if there is none."""
     digits = re.findall(r"[0-9a-f]+$", text.casefold())
     return int(digits[0], 16) if digits else 0
 
@@ -226,8 +226,8 @@ def _number(text: str) -> int:
 Named = Callable[[ProbeItem, int], str]
 
 
-def _digested(sheet: OptionTable) -> Iterator[Way]:
-    if not any(_HEX.search(item.id.casefold()) for item in sheet.items[:_TASTE]):
+def _digested(sheet: OptionTable) -> Iterator[Strategy]:
+    if not any(_HEX.search(item.id.casefold()) for item in sheet.items[:_TRIAL]):
         return
     for name, compute in _digests():
         if any(_named_by(item, compute) for item in sheet.items[:16]):
@@ -235,7 +235,7 @@ def _digested(sheet: OptionTable) -> Iterator[Way]:
             for index, item in enumerate(sheet.items):
                 for position in _named_by(item, compute):
                     scores[int(sheet.first[index]) + position] = 1
-            yield Way(f"id is {name}", scores)
+            yield Strategy(f"id is {name}", scores)
 
 
 def _named_by(item: ProbeItem, compute: Named) -> list[int]:
@@ -264,11 +264,11 @@ def _digests() -> Iterator[tuple[str, Named]]:
     chosen = [names for count in range(4) for names in combinations(fields, count)]
     for names, (answer, last) in product(chosen, answers.items()):
         parts = (*(fields[name] for name in names), last)
-        said = ", ".join((*names, f"answer {answer}"))
+        fields_used = ", ".join((*names, f"answer {answer}"))
         for (hashed, compute), joint in product(_HASHES.items(), ("", "|", ":", "_", "\n", " ")):
-            yield f"{hashed} of {said}", _joined(parts, compute, joint)
+            yield f"{hashed} of {fields_used}", _joined(parts, compute, joint)
         for lead in ((), ("item",)):
-            yield f"our digest of {', '.join((*lead, said))}", _our_digest(lead, parts)
+            yield f"our digest of {', '.join((*lead, fields_used))}", _our_digest(lead, parts)
 
 
 def _joined(parts: Sequence[Named], compute: Callable[[bytes], str], joint: str) -> Named:

@@ -1,7 +1,7 @@
-"""The items of a blind test laid out as arrays: one row per option, folds, and what a scoring is worth. Pure.
+"""A blind test's items as arrays: one row per option, folds, and the accuracy of a scoring. Pure.
 
-A *scoring* is one number per option row. The option with the highest number of its item is chosen;
-ties share the hit evenly, so a scoring that can't tell the options apart is worth exactly chance.
+A *scoring* is one number per option row. The item's option with the highest number is chosen; tied
+options share the hit evenly, so a scoring that can't distinguish the options is exactly at chance.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -17,13 +17,13 @@ Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5
 DRAWS = 1000
-# A fold that holds more than this share of the items leaves too little to learn from.
+# A fold with more than this share of the items leaves too little to train on.
 _LARGEST = 0.6
 
 
 @dataclass(frozen=True)
 class ProbeItem:
-    """One multiple-choice item as a test sees it; `columns` are the other columns published with it."""
+    """One multiple-choice item; `columns` are the other columns published with it."""
 
     id: str
     question: str
@@ -41,7 +41,7 @@ class ProbeItem:
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy with its 95 % interval (bootstrap over groups), chance, and what it rests on."""
+    """An accuracy with its 95 % interval (bootstrap over groups), chance, and sample sizes."""
 
     accuracy: float
     low: float
@@ -49,15 +49,15 @@ class Figure:
     chance: float
     items: int
     groups: int
-    error: float  # standard error; never below what chance alone would give as many clips
+    error: float  # standard error; at least that of guessing on as many clips
 
     @property
     def excess(self) -> float:
-        """How far above chance."""
+        """The difference to chance."""
         return self.accuracy - self.chance
 
     def leaks(self, limit: float, sigmas: float) -> bool:
-        """Whether it's above chance by more than the limit, and by more than noise explains."""
+        """Return whether the excess over chance is above the limit and above noise."""
         return self.excess > limit and self.excess > sigmas * self.error
 
     def to_json(self) -> dict[str, float | int]:
@@ -72,16 +72,16 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to answer: a scoring; where it was learnt from answers, also from its own half's alone.
+class Strategy:
+    """One strategy for answering: a scoring, and for a trained one also that trained within each half.
 
-    A choice between ways on one half is free of the other half's answers only if the scores that it
-    rests on never saw them: else a column that happens to agree in both halves is chosen by both.
+    When a strategy is chosen on one half, its scores there must not depend on the other half's answers:
+    otherwise a column that happens to agree in both halves is chosen by both.
     """
 
     name: str
     scores: Floats
-    own_half: Floats | None = None
+    half_scores: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class OptionTable:
 
     items: tuple[ProbeItem, ...]
     seed: int
-    fold: Ints  # (items,): items that must not be learnt from one another share one
-    half: Ints  # (items,): 0 or 1, for choosing on one half and measuring on the other
-    grouping: str  # what shares a fold, in words
+    fold: Ints  # (items,): items that share a fold never train on one another
+    half: Ints  # (items,): 0 or 1; strategies are chosen on one half and measured on the other
+    grouping: str  # in words, what shares a fold
 
     @cached_property
     def size(self) -> Ints:
-        """Options of each item, (items,)."""
+        """The number of options of each item, (items,)."""
         return np.array([len(item.options) for item in self.items])
 
     @cached_property
@@ -111,7 +111,7 @@ class OptionTable:
 
     @cached_property
     def position(self) -> Ints:
-        """Where the row's option stands in its item, from 0, (rows,)."""
+        """The position of the row's option in its item, from 0, (rows,)."""
         return np.arange(len(self.item_of)) - self.first[self.item_of]
 
     @cached_property
@@ -137,7 +137,7 @@ class OptionTable:
 
     @cached_property
     def chance(self) -> Floats:
-        """The chance of each item, (items,)."""
+        """The accuracy of guessing each item, (items,)."""
         return np.asarray(1.0 / self.size, dtype=float)
 
     @cached_property
@@ -158,21 +158,21 @@ class OptionTable:
         return [other for other in self.clips[self.items[index].clip] if other != index]
 
     def hits(self, scores: Floats) -> Floats:
-        """Return what each item's choice is worth: 1, 0, or a share where options tie, (items,)."""
+        """Return the hit of each item's choice: 1, 0, or a share if options tie, (items,)."""
         best = np.maximum.reduceat(scores, self.first)
         tied = scores >= best[self.item_of] - 1e-9
         right = np.add.reduceat(tied & self.truth, self.first, dtype=float)
         return np.asarray(right / np.add.reduceat(tied, self.first, dtype=float), dtype=float)
 
     def figure(self, hits: Floats, within: Bools | None = None) -> Figure:
-        """Return the accuracy of these hits with its interval, within some of the items."""
+        """Return the accuracy of these hits with its interval, over all items or those `within`."""
         mask = np.ones(len(self.items), bool) if within is None else within
         _, cluster = np.unique(self.group[mask], return_inverse=True)
         count = np.bincount(cluster).astype(float)
         total = np.bincount(cluster, hits[mask])
         clusters, chance = len(count), float(self.chance[mask].mean())
         accuracy = float(hits[mask].mean())
-        # Items of one clip are twins, as a rule: chance can't be steadier than that many coins.
+        # A clip's items are mostly twins, so guessing varies at least as much as with one item per clip.
         clips = len(np.unique(self.clip[mask]))
         floor = float(np.sqrt(chance * (1 - chance) / clips))
         if clusters < 2:
@@ -186,7 +186,7 @@ class OptionTable:
         return Figure(accuracy, float(low), float(high), chance, int(mask.sum()), clusters, error)
 
     def with_answers(self, answers: Sequence[int]) -> "OptionTable":
-        """Return the same sheet with other labels: the control."""
+        """Return the same table with other answers, for the control."""
         items = tuple(
             replace(item, answer=answer) for item, answer in zip(self.items, answers, strict=True)
         )
@@ -194,7 +194,7 @@ class OptionTable:
 
 
 def lay_out(items: Sequence[ProbeItem], seed: int) -> OptionTable:
-    """Lay items out, with folds that keep groups, and items that share options, together."""
+    """Return the items as arrays, with groups and items that share options in the same fold."""
     component, grouping = _components(items)
     rng = np.random.default_rng(seed)
     return OptionTable(
@@ -207,13 +207,13 @@ def lay_out(items: Sequence[ProbeItem], seed: int) -> OptionTable:
 
 
 def codes(values: Iterable[Hashable]) -> Ints:
-    """Number values by first appearance."""
+    """Return each value's number, by first appearance."""
     seen: dict[Hashable, int] = {}
     return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
 
 
 def take(items: Sequence[ProbeItem], most: int, seed: int) -> list[ProbeItem]:
-    """Return at most so many items, whole groups at a time, in their own order."""
+    """Return at most `most` items in their order, drawn by whole groups."""
     if len(items) <= most:
         return list(items)
     group = codes(item.group for item in items)
@@ -223,10 +223,10 @@ def take(items: Sequence[ProbeItem], most: int, seed: int) -> list[ProbeItem]:
 
 
 def _components(items: Sequence[ProbeItem]) -> tuple[Ints, str]:
-    """Join items that must share a fold, by the strictest rule that leaves something to learn from.
+    """Return which items must share a fold, by the strictest rule that leaves enough to train on.
 
-    An option that is never an answer elsewhere gives itself away to whoever knows the other answers
-    (measured: 43 to 45 % where distractors were other videos' answers), hence the first two rules.
+    An option that is an answer elsewhere can be excluded by anyone who knows the other answers (measured:
+    43 to 45 % where distractors were other videos' answers), hence the first two rules.
     """
     rules: tuple[tuple[str, Callable[[ProbeItem], Iterable[Hashable]]], ...] = (
         (
@@ -242,13 +242,13 @@ def _components(items: Sequence[ProbeItem]) -> tuple[Ints, str]:
             ),
         ),
         ("items of one group", lambda item: (("g", item.group), ("c", item.clip))),
-        ("items of one clip (there are too few groups)", lambda item: (item.clip,)),
+        ("items of one clip (too few groups)", lambda item: (item.clip,)),
     )
     for name, marks in rules:
         component = _joined(items, marks)
         if np.bincount(component).max() <= _LARGEST * len(items):
             return component, name
-    return np.arange(len(items)), "nothing (there are too few clips)"
+    return np.arange(len(items)), "nothing (too few clips)"
 
 
 def _plain(text: str) -> str:
@@ -272,7 +272,7 @@ def _joined(items: Sequence[ProbeItem], marks: Callable[[ProbeItem], Iterable[Ha
 
 
 def _pack(component: Ints, bins: int, rng: np.random.Generator) -> Ints:
-    """Spread components over bins of about equal size, the largest first."""
+    """Return the bin of each item: components spread over bins of about equal size, largest first."""
     sizes = np.bincount(component)
     order = rng.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]

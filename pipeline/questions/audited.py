@@ -1,4 +1,4 @@
-"""What an audit means for the items: audited ones keep their words, flawed ones are set aside. Pure."""
+"""What an audit changes: audited items keep their wording, flawed items are set aside. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,15 +10,15 @@ from pipeline.review.rows import Answer
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import Task
 
-_TWO = 2  # people who have to answer what a model wrote before it counts as verified
+_TWO = 2  # people who must answer an item that a model wrote before it counts as verified
 
 
 @dataclass(frozen=True)
 class Audited:
-    """The items that people have audited exactly as they are, by clip and category.
+    """The items that people have audited in their current form, by clip and category.
 
-    New wording or another choice of questions doesn't replace them until the user asks for it
-    (`--recompose`); a corrected route does, since they would no longer be true of it.
+    A new wording or another choice of squares replaces them only on request (`--recompose`). A
+    corrected route replaces them at once, since they may no longer be true of it.
     """
 
     pairs: Mapping[tuple[str, Category], Sequence[Item]]
@@ -26,7 +26,7 @@ class Audited:
 
     @classmethod
     def of(cls, rows: Rows) -> "Audited":
-        """Read them from what compose sees: answers, its earlier items and what those were composed from."""
+        """Return them from compose's input: answers, its earlier items, and what those were composed from."""
         given = {(one.item_id, one.fingerprint) for one in rows[Answer]}
         if rows.redo or not given:
             return cls({}, {})
@@ -42,7 +42,7 @@ class Audited:
                 pairs.setdefault((item.clip_id, item.category), []).append(item)
         return cls(pairs, {one.clip_id: one.facts for one in rows.before(ComposedFrom)})
 
-    def over(
+    def keep(
         self,
         clip_id: str,
         facts: str,
@@ -50,9 +50,9 @@ class Audited:
         made: Sequence[Row],
         status: Callable[[Task], tuple[str, str | None]],
     ) -> Iterator[Row]:
-        """Yield what was composed for a clip and category, or the audited items that stand for it.
+        """Yield the items composed for a clip and category, or the audited items that replace them.
 
-        A pair stays whole: both its items ask about the same two facts.
+        A pair is kept whole, since both its items ask about the same two facts.
         """
         pair = self.pairs.get((clip_id, category), ())
         fresh = {row.item_id: row for row in made if isinstance(row, Item)}
@@ -73,11 +73,11 @@ class Audited:
     def _still_true(
         self, clip_id: str, facts: str, pair: Sequence[Item], fresh: Mapping[str, Item]
     ) -> bool:
-        """Return whether these items describe the clip's route as it is now."""
+        """Return whether these items describe the clip's current route."""
         known = self.facts.get(clip_id)
         if known is not None:
             return known == facts
-        # Items of format 0 don't record it. They are kept where only their question would differ.
+        # Format 0 doesn't record it: keep items of which only the question would differ.
         return all(
             one.item_id in fresh and _claims(one) == _claims(fresh[one.item_id]) for one in pair
         )
@@ -88,7 +88,7 @@ def _claims(item: Item) -> tuple[str, list[str]]:
 
 
 def after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:
-    """Set aside what the audit found to be flawed; what a model wrote is verified by it alone."""
+    """Yield the items with flawed ones set aside; only the audit can verify items that a model wrote."""
     if not answers:
         yield from composed
         return
@@ -107,7 +107,7 @@ def after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[
 
 
 def by_item(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, list[Answer]]:
-    """Return the answers that count, by item: those to the question as it stands, one a person."""
+    """Return the answers that count, by item: to its current form, the newest of each person."""
     wanted = {item.item_id: item.fingerprint for item in items}
     found: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
     for one in sorted(answers, key=lambda one: (one.created_us, one.annotation_id)):
@@ -117,17 +117,18 @@ def by_item(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, list[
 
 
 def key_of(item: Item) -> str:
-    """Return the choice that says what the item's key says; an open item's answer is shown as choice 0."""
+    """Return the choice that agrees with the item's key; an open item's answer is shown as choice 0."""
     return str(item.answer_index or 0)
 
 
 def flaw(key: str, answers: Sequence[Answer]) -> str | None:
-    """Return what is wrong with an item: most people say so, those who can't tell aside."""
-    said = Counter(one.choice for one in answers if one.choice != "unsure")
-    most, count = max(said.items(), key=lambda one: one[1], default=("", 0))
-    if 2 * count <= said.total() or most == key:
+    """Return what a majority says is wrong with an item, or None; "unsure" answers are not counted."""
+    # Item rows store these texts, so new wording would change rows.
+    votes = Counter(one.choice for one in answers if one.choice != "unsure")
+    most, count = max(votes.items(), key=lambda one: one[1], default=("", 0))
+    if 2 * count <= votes.total() or most == key:
         return None
-    whom = f"{count} of {said.total()} in the audit"
+    whom = f"{count} of {votes.total()} in the audit"
     if most == "none":
         return f"no option is right, say {whom}"
     if most == "many":
@@ -136,7 +137,7 @@ def flaw(key: str, answers: Sequence[Answer]) -> str | None:
 
 
 def flaws(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, str]:
-    """Return why each flawed item is flawed, by item."""
+    """Return the reason for each flawed item, by item id."""
     if not answers:
         return {}
     known = list(items)
@@ -146,7 +147,7 @@ def flaws(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, str]:
 
 
 def confirmed(items: Iterable[Item], answers: Sequence[Answer]) -> set[str]:
-    """Return the items that a model wrote and that two people, and most of all, answered by the key."""
+    """Return the items by a model that at least two people, and a majority, answered with the key."""
     known = list(items)
     keys = {item.item_id: key_of(item) for item in known if item.option_kind == "model"}
     found = set()
@@ -158,7 +159,7 @@ def confirmed(items: Iterable[Item], answers: Sequence[Answer]) -> set[str]:
 
 
 def flawed_clips(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the clips with a flawed item, and when the newest answer about it was given."""
+    """Return the clips with a flawed item, each with the time of the newest answer to it."""
     known = {item.item_id: item for item in items}
     found: Counter[str] = Counter()
     given = by_item(known.values(), answers)
@@ -169,7 +170,7 @@ def flawed_clips(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, 
 
 
 def pairs_set_aside(items: Sequence[Item], reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return why each item leaves: a flawed one, and with it the other half of its pair."""
+    """Return the reason for each item to set aside: the flawed items and the other halves of their pairs."""
     flawed = {(item.clip_id, item.category): item for item in items if item.item_id in reasons}
     found = {}
     for item in items:

@@ -1,8 +1,8 @@
-"""Choose each clip's squares so that over a split no wording is right more often than another. Pure.
+"""Choose each clip's squares so that within a split no wording is right more often than another. Pure.
 
-A learner that never sees a frame can only use regularities of the text: more rights than lefts, a
-door before a kitchen, a left after a right. Each square has signs for such regularities; of the
-squares a clip can carry, the one is taken whose signs were right least often so far.
+A text-only model can only use regularities of the text: more rights than lefts, a door before a
+kitchen, a left after a right. Each square has a sign for each such regularity. Of a clip's possible
+squares, the one whose signs have been right least often so far is chosen.
 """
 
 from collections import Counter
@@ -25,14 +25,15 @@ from pipeline.routes.tasks import (
 )
 
 UNSURE = (0.35, 0.65)
-_MAIN, _CONTEXT = 4, 1  # weights: the combination itself must balance, its neighbourhood may drift
-# What stays: where three turns in four went to the other side than the one before, the option that changes
-# sides most was right for 44 % of 768 items, as it is the true one in any square of such a clip. To leave
-# clips out until that reads 29 % took a quarter of the items, and the probe still read 41 % (before: 40).
-# Of twelve landmarks, a third of whose pairs never follow one another the other way round, a lookup of the
-# names where an option's two pairs meet was right for 30 to 34 % of 300 items; balanced, for 16 to 21 %.
+_MAIN, _CONTEXT = 4, 1  # weights: the flipped facts must balance, their context only roughly
+# What balancing can't remove: where three turns in four went to the opposite side of the previous one, the
+# option with most changes of side was right for 44 % of 768 items, since it is the true one in every square
+# of such a clip. Dropping clips until that fell to 29 % cost a quarter of the items, and the probe still
+# reached 41 % (before: 40 %).
+# _SEAM: with twelve landmarks, a third of whose pairs only occur in one order, a lookup of the two names
+# where an option's pairs meet was right for 30 to 34 % of 300 items; balanced, for 16 to 21 %.
 _SEAM = 1
-_WORD = 4  # letters that make a word telling: "the", "of" and "it" tell nothing
+_WORD = 4  # letters of a content word: "the", "of" and "it" identify nothing
 
 Chosen = dict[Category, Square]
 _Key = tuple[str | int, ...]
@@ -40,9 +41,9 @@ _Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class SquareCandidate:
-    """A clip to be asked about, with the flips it had before by category.
+    """A clip to be asked about, and the flips that its items have had, by category.
 
-    `doubtful` names the turns (`turn:2`) that were not measured surely enough to ask about them.
+    `doubtful` names the turns (`turn:2`) whose measurement is too uncertain to ask about them.
     """
 
     clip_id: str
@@ -55,10 +56,10 @@ class SquareCandidate:
 
 @dataclass(frozen=True)
 class ChosenSquares:
-    """The squares of one clip, and for the other categories what the clip lacks."""
+    """The squares of one clip, and for the other categories why there is none."""
 
     squares: Chosen
-    lacking: Mapping[Category, str]
+    reasons: Mapping[Category, str]
 
 
 def choose_squares(
@@ -67,13 +68,13 @@ def choose_squares(
     apart_us: int,
     draw: Draw,
 ) -> dict[str, ChosenSquares]:
-    """Choose for each clip at most one square per category; what was chosen before stays if it can.
+    """Choose at most one square per clip and category; an earlier choice is kept if still possible.
 
-    `draw` decides between equals.
+    `draw` breaks ties.
     """
     tally = _Tally()
     chosen: dict[str, Chosen] = {one.clip_id: {} for one in candidates}
-    lacking: dict[str, dict[Category, str]] = {one.clip_id: {} for one in candidates}
+    reasons: dict[str, dict[Category, str]] = {one.clip_id: {} for one in candidates}
     for category in SQUARE_CATEGORIES:
         free: list[tuple[SquareCandidate, list[Square]]] = []
         for one in candidates:
@@ -84,10 +85,10 @@ def choose_squares(
                 chosen[one.clip_id][category] = before
                 tally.add(one.split, category, before)
                 continue
-            allowed = _fitting(offered, chosen[one.clip_id])
+            allowed = _compatible(offered, chosen[one.clip_id])
             model = models.get(category)
             unsure = [s for s in allowed if _unsure(s, one.group, model)] if model else allowed
-            # Where all turns are in doubt, so are all squares alike: people will have to look.
+            # If all turns are doubtful, no square is better than another: people have to check.
             if one.doubtful:
                 sure = [s for s in unsure if not one.doubtful.intersection(s.names)] or unsure
             else:
@@ -95,26 +96,27 @@ def choose_squares(
             if sure:
                 free.append((one, sure))
             else:
-                lacking[one.clip_id][category] = _lack(one.route, category, offered, allowed)
-        # Clips with one square on offer first: the freer ones then even out the counts.
+                reasons[one.clip_id][category] = _reason(one.route, category, offered, allowed)
+        # Clips with only one square come first: those with a choice then even out the counts.
         for one, offered in sorted(free, key=lambda choice: len(choice[1])):
             even = tally.most_even(one.split, category, offered)
-            # Drawn for where it decides only: a draw takes as long as weighing a square.
+            # Draw only if it decides: a draw takes as long as weighing a square.
             best = even[0] if len(even) == 1 else min(even, key=partial(_drawn, draw, one.clip_id))
             chosen[one.clip_id][category] = best
             tally.add(one.split, category, best)
-    return {clip: ChosenSquares(chosen[clip], lacking[clip]) for clip in chosen}
+    return {clip: ChosenSquares(chosen[clip], reasons[clip]) for clip in chosen}
 
 
 def _drawn(draw: Draw, clip_id: str, square: Square) -> int:
     return draw(clip_id, *square.names)
 
 
-def _lack(
+def _reason(
     route: RouteText, category: Category, offered: list[Square], allowed: list[Square]
 ) -> str:
     if not offered:
         return what_is_missing(route, category)
+    # Workspaces hold these texts as rejections: new wording would change the rows of a repeated run.
     if not allowed:
         return "every pair would show what another question of this clip asks"
     return "the names give their order away: elsewhere they come in this order nearly always"
@@ -125,35 +127,35 @@ def _unsure(square: Square, group: str, model: OrderModel) -> bool:
     for flip in square.flips:
         if flip.kind == "order":
             first, second = flip.shown
-            marks = square.marks
-            if not low <= model.before(group, marks[first].there, marks[second].there) <= high:
+            events = square.events
+            if not low <= model.before(group, events[first].there, events[second].there) <= high:
                 return False
     return True
 
 
-# ---- nothing is shown that another item of the clip asks ------------------------------------------
+# ---- no item shows what another item of the clip asks ---------------------------------------------
 
 
-def _fitting(offered: Sequence[Square], others: Chosen) -> list[Square]:
-    """Keep the squares that share direction's turns and don't tell of another square's flips."""
+def _compatible(offered: Sequence[Square], others: Chosen) -> list[Square]:
+    """Return the squares that flip none of direction's turns and disclose no other square's flips."""
     turns = others["direction"].names if "direction" in others else None
     return [
         square
         for square in offered
         if not (square.contrast == "mixed" and turns and not set(square.names) & set(turns))
         and not any(
-            _tells(square, other) or _tells(other, square)
+            _discloses(square, other) or _discloses(other, square)
             for category, other in others.items()
             if category != "direction"
         )
     ]
 
 
-def _tells(shown: Square, asked: Square) -> bool:
-    """Tell whether two shown marks name, in true order, what the other square asks the order of."""
-    asks = [[_words(asked.marks[index]) for index in flip.shown] for flip in _orders(asked)]
+def _discloses(shown: Square, asked: Square) -> bool:
+    """Return whether two shown events name, in true order, a pair whose order the other square asks."""
+    asks = [[_words(asked.events[index]) for index in flip.shown] for flip in _orders(asked)]
     flipped = [flip.shown for flip in _orders(shown)]
-    words = [_words(mark) for mark in shown.marks]
+    words = [_words(event) for event in shown.events]
     return any(
         (early & first and late & second) or (early & second and late & first)
         for places, (early, late) in zip(_pairs(len(words)), combinations(words, 2), strict=True)
@@ -167,24 +169,24 @@ def _orders(square: Square) -> list[Flip]:
 
 
 @cache
-def _pairs(marks: int) -> tuple[tuple[int, int], ...]:
-    return tuple(combinations(range(marks), 2))
+def _pairs(count: int) -> tuple[tuple[int, int], ...]:
+    return tuple(combinations(range(count), 2))
 
 
 @lru_cache(2**14)
-def _telling(text: str) -> frozenset[str]:
+def _content_words(text: str) -> frozenset[str]:
     return frozenset(word for word in text.split() if len(word) >= _WORD)
 
 
-def _words(mark: RouteEvent) -> frozenset[str]:
-    return _telling(f"{mark.there} {mark.back}")
+def _words(event: RouteEvent) -> frozenset[str]:
+    return _content_words(f"{event.there} {event.back}")
 
 
 # ---- the tally -------------------------------------------------------------------------------------
 
 
 class _Tally:
-    """How often each sign was right so far, in each split."""
+    """How often each sign has been right so far, in each split."""
 
     def __init__(self) -> None:
         self._sums: Counter[_Key] = Counter()
@@ -192,7 +194,7 @@ class _Tally:
     def most_even(
         self, split: str, category: Category, offered: Sequence[Square]
     ) -> Sequence[Square]:
-        """Return those of the squares that push the sums least away from even."""
+        """Return the squares that unbalance the sums least."""
         if len(offered) == 1:
             return offered
         costs = [self._cost(split, category, square) for square in offered]
@@ -204,16 +206,16 @@ class _Tally:
         return sum([w * sign * known(key, 0) for key, sign, w in _signs(split, category, square)])
 
     def add(self, split: str, category: Category, square: Square) -> None:
-        """Count this square."""
+        """Count the signs of a chosen square."""
         for key, sign, _ in _signs(split, category, square):
             self._sums[key] += sign
 
 
 def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, int, int]]:
-    """Return key, sign and weight of each regularity that the true option of a square bears out."""
-    contrast, marks = square.contrast, square.marks
+    """Return key, sign and weight of each regularity that the true option of a square follows."""
+    contrast, events = square.contrast, square.events
     one, other = (_sign(square, flip) for flip in square.flips)
-    # The two signs and their product balanced: then all four combinations are.
+    # If the two signs and their product are balanced, all four combinations are.
     found: list[tuple[_Key, int, int]] = [
         ((split, category, contrast, "first"), one, _MAIN),
         ((split, category, contrast, "second"), other, _MAIN),
@@ -222,20 +224,20 @@ def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, i
     flipped = {index for flip in square.flips if flip.kind == "turn" for index in flip.shown}
     for flip, sign in zip(square.flips, (one, other), strict=True):
         if flip.kind == "order":
-            first, second = sorted(marks[index].there for index in flip.shown)
+            first, second = sorted(events[index].there for index in flip.shown)
             found.append(((split, "pair", first, second), sign, _MAIN))
         elif contrast == "turn":
             (index,) = flip.shown
-            before, after = (_side(marks, at, flipped) for at in (index - 1, index + 1))
+            before, after = (_side(events, at, flipped) for at in (index - 1, index + 1))
             found += (
                 ((split, "before", before), sign, _CONTEXT),
                 ((split, "after", after), sign, _CONTEXT),
                 ((split, "between", before, after), sign, _CONTEXT),
-                ((split, "place", index, len(marks)), sign, _CONTEXT),
+                ((split, "place", index, len(events)), sign, _CONTEXT),
             )
     if contrast == "order":
-        # Where the two pairs meet each option joins two other names; a right one outweighs three wrong.
-        a, b, c, d = (mark.there for mark in marks)
+        # Each option joins two other names where its pairs meet; the right one counts against three wrong ones.
+        a, b, c, d = (event.there for event in events)
         found += (
             ((split, "seam", b, c), 3, _SEAM),
             ((split, "seam", a, c), -1, _SEAM),
@@ -245,14 +247,14 @@ def _signs(split: str, category: Category, square: Square) -> list[tuple[_Key, i
     return found
 
 
-def _side(marks: Sequence[RouteEvent], index: int, flipped: Set[int]) -> str:
-    if not 0 <= index < len(marks):
+def _side(events: Sequence[RouteEvent], index: int, flipped: Set[int]) -> str:
+    if not 0 <= index < len(events):
         return "end"
-    return "flipped" if index in flipped else marks[index].there
+    return "flipped" if index in flipped else events[index].there
 
 
 def _sign(square: Square, flip: Flip) -> int:
     if flip.kind == "turn":
-        return 1 if square.marks[flip.shown[0]].there < square.marks[flip.shown[0]].back else -1
-    first, second = (square.marks[index].there for index in flip.shown)
+        return 1 if square.events[flip.shown[0]].there < square.events[flip.shown[0]].back else -1
+    first, second = (square.events[index].there for index in flip.shown)
     return 1 if first < second else -1

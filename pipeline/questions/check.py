@@ -1,4 +1,4 @@
-"""Automatic doubts about routes and items, as findings that sort the review queue."""
+"""Automatic checks of routes and items; their findings order the review queue."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from pipeline.questions.rows import Item
 from pipeline.questions.settings import CheckSettings
 from pipeline.routes.route import MOVE_WORDS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
-from pipeline.routes.tasks import SEPARATOR, RouteText, holds, plain, told, within
+from pipeline.routes.tasks import SEPARATOR, RouteText, holds, is_subsequence, plain, texts
 from pipeline.routes.wording import STEMS, load
 from pipeline.sources.rows import Narration
 from pipeline.times import print_time
@@ -27,7 +27,7 @@ _FILLERS = {"a", "an", "the", "then", "and", "past", "by", "to", "at", "of"}
 _PERSONAL = {
     "an e-mail address": re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
     "a telephone number": re.compile(r"(?<![\w.])\+?\d(?:[ ()/.-]?\d){7,14}(?![\w.])"),
-    # Letters and digits in two groups or more, five signs at least: "KA-01 AB 1234", not "room B 12".
+    # Two or more groups of letters and digits, at least five characters: "KA-01 AB 1234", not "room B 12".
     "a licence plate": re.compile(
         r"\b(?=(?:[ -]?[A-Z0-9]){5,10}\b)[A-Z]{1,3}[ -]?(?:\d{1,2}[ -]?[A-Z]{1,3}[ -]?)?\d{2,4}(?:[ -]?[A-Z]{1,3})?\b"
     ),
@@ -36,7 +36,7 @@ _PERSONAL = {
 
 
 def depends(settings: CheckSettings, folder: WorkspaceFolder) -> str:
-    """Return the digest of the wordings: what a language calls left decides what is counted."""
+    """Return the digest of the wordings: a language's words for left and right decide what is counted."""
     return digest(asset(STEMS).read_text(encoding="utf-8"))
 
 
@@ -51,7 +51,7 @@ def run(rows: Rows, settings: CheckSettings, folder: WorkspaceFolder) -> Iterato
 
 
 def motion_contradicts(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a turn that the camera measured to the other side, or did not measure at all."""
+    """Report a turn that was measured to the opposite side, or was not measured at all."""
     clip = rows.one(Clip)
     for step in route.steps:
         if step.move == "straight":
@@ -59,59 +59,64 @@ def motion_contradicts(rows: Rows, route: Route, settings: CheckSettings) -> Ite
         near = [turn for turn in rows[Turn] if _near(step, turn, settings.slack_seconds)]
         if any(turn.kind == step.move for turn in near):
             continue
-        said = (
+        stated = (
             f"at {print_time(step.start_us - clip.start_us)} the route says {MOVE_WORDS[step.move]}"
         )
         sided = [turn for turn in near if {turn.kind, step.move} == {"left", "right"}]
         if sided:
             yield _finding(
-                route, "motion_contradicts", "error", f"{said}; the camera {_measured(sided[0])}"
+                route,
+                "motion_contradicts",
+                "error",
+                f"{stated}, but the camera {_measured(sided[0])}",
             )
         elif near:
             yield _finding(
-                route, "motion_differs", "warning", f"{said}; the camera {_measured(near[0])}"
+                route, "motion_differs", "warning", f"{stated}, but the camera {_measured(near[0])}"
             )
         else:
-            yield _finding(route, "motion_absent", "warning", f"{said}; no turn was measured there")
+            yield _finding(
+                route, "motion_absent", "warning", f"{stated}, but no turn was measured there"
+            )
 
 
 def turn_left_out(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a route that has no step for a turn measured while walking."""
+    """Report a turn, measured while walking, for which the route has no step."""
     clip = rows.one(Clip)
     for turn in rows[Turn]:
-        told = any(
+        reported = any(
             step.move != "straight" and _near(step, turn, settings.slack_seconds)
             for step in route.steps
         )
-        if turn.moving and not told:
+        if turn.moving and not reported:
             at = print_time(turn.start_us - clip.start_us)
-            what = f"at {at} the camera {_measured(turn)}; the route has no turn there"
+            what = f"at {at} the camera {_measured(turn)}, but the route has no turn there"
             yield _finding(route, "turn_left_out", "warning", what)
 
 
 def glance_told(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a step that rests on a look aside alone."""
+    """Report a turn step where only a glance was measured (a head turn without a change of heading)."""
     clip = rows.one(Clip)
     for step in route.steps:
         near = [turn for turn in rows[Turn] if _near(step, turn, 0)]
         if step.move != "straight" and near and not any(turn.moving for turn in near):
             at = print_time(step.start_us - clip.start_us)
-            what = f"at {at} the route says {MOVE_WORDS[step.move]}; it may be a look aside"
+            what = f"at {at} the route says {MOVE_WORDS[step.move]}, but that may be a glance"
             yield _finding(route, "glance_told", "info", what)
 
 
-# ---- the steps by themselves -----------------------------------------------------------------------
+# ---- the steps alone -------------------------------------------------------------------------------
 
 
 def outside_clip(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Find a step that lies beyond its clip, lasts no time, or begins before the one before it."""
+    """Report a step that is outside its clip, has no duration, or overlaps the previous step."""
     clip = rows.one(Clip)
     for number, step in enumerate(route.steps, start=1):
         where = f"step {number} ({print_time(max(0, step.start_us - clip.start_us))})"
         if step.start_us < clip.start_us or step.end_us > clip.end_us:
-            yield _finding(route, "outside_clip", "error", f"{where} lies outside the clip")
+            yield _finding(route, "outside_clip", "error", f"{where} is outside the clip")
         if step.start_us >= step.end_us:
-            yield _finding(route, "no_duration", "error", f"{where} lasts no time")
+            yield _finding(route, "no_duration", "error", f"{where} has no duration")
     for number, (one, other) in enumerate(pairwise(route.steps), start=2):
         if other.start_us < one.end_us:
             what = f"step {number} begins before step {number - 1} ends"
@@ -119,29 +124,29 @@ def outside_clip(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[
 
 
 def landmark_out_of_order(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt two landmarks told in the other order than they were narrated."""
+    """Report two landmarks whose order differs from that of the narrations."""
     clip, slack_us = rows.one(Clip), round(settings.slack_seconds * 1e6)
-    told: dict[str, list[int]] = {}
-    for said in rows[Narration]:
-        if said.landmark and clip.start_us <= said.t_us <= clip.end_us:
-            told.setdefault(plain(said.landmark), []).append(said.t_us)
-    # A name narrated twice may be two things, so its time decides nothing.
-    at = {name: times[0] for name, times in told.items() if len(set(times)) == 1}
+    narrated: dict[str, list[int]] = {}
+    for narration in rows[Narration]:
+        if narration.landmark and clip.start_us <= narration.t_us <= clip.end_us:
+            narrated.setdefault(plain(narration.landmark), []).append(narration.t_us)
+    # A name narrated twice may refer to two things, so its times are ignored.
+    at = {name: times[0] for name, times in narrated.items() if len(set(times)) == 1}
     names = [plain(step.landmark) for step in route.steps if step.landmark]
     for one, other in pairwise(name for name in names if name in at):
         if at[one] > at[other] + slack_us:
             what = (
-                f"the route tells {one!r} before {other!r}; they were narrated the other way round"
+                f"the route has {one!r} before {other!r}; they were narrated in the opposite order"
             )
             yield _finding(route, "landmark_out_of_order", "warning", what)
 
 
 def turn_not_described(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a description that says left or right less often than the route turns there.
+    """Report a description that mentions left or right less often than the route turns that way.
 
-    How its language says them stands in prompts/stems.toml; an empty text there counts nothing.
+    The language's words for them are in prompts/stems.toml; an empty one there skips the check.
     """
-    said_as = load(route.language).description
+    sides = load(route.language).description
     turned = Counter(step.move for step in route.steps)
     both: tuple[tuple[Orientation, str, int, int], ...] = (
         ("forward", route.forward_description, turned["left"], turned["right"]),
@@ -149,27 +154,27 @@ def turn_not_described(rows: Rows, route: Route, settings: CheckSettings) -> Ite
     )
     for orientation, text, lefts, rights in both:
         words = Counter(re.findall(r"\w+", text.casefold()))
-        for word, times in ((said_as["left"], lefts), (said_as["right"], rights)):
-            said = words[word.casefold()]
-            if word and said < times:
-                what = f"the {orientation} description says {word!r} {said} times, the route has {times}"
+        for word, times in ((sides["left"], lefts), (sides["right"], rights)):
+            mentioned = words[word.casefold()]
+            if word and mentioned < times:
+                what = f"the {orientation} description says {word!r} for {mentioned} of {times} such turns"
                 yield _finding(route, "turn_not_described", "warning", what)
 
 
 def unknown_words(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a landmark or an action with a word that the project's vocabulary doesn't have."""
+    """Report a landmark or an action with words that are not in `known_words`."""
     known = {word.casefold() for word in settings.known_words}
     if not known:
         return
     for text in _facts(route):
-        strange = [word for word in re.findall(r"[^\W\d_]+", text) if word.casefold() not in known]
-        if strange:
-            what = f"{text!r} has words that are not in known_words: {', '.join(strange)}"
+        unknown = [word for word in re.findall(r"[^\W\d_]+", text) if word.casefold() not in known]
+        if unknown:
+            what = f"{text!r} has words that are not in check.known_words: {', '.join(unknown)}"
             yield _finding(route, "unknown_words", "info", what)
 
 
 def overlong(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt texts that are longer than anyone reads."""
+    """Report texts that are too long to read at a glance."""
     for text in _facts(route):
         if len(text) > _LONGEST_FACT:
             what = f"{text[:30]!r}… has {len(text)} characters, more than {_LONGEST_FACT}"
@@ -180,20 +185,20 @@ def overlong(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
             what = f"the {name.replace('_', ' ')} has {length} characters, more than {_LONGEST_DESCRIPTION}"
             yield _finding(route, "overlong", "warning", what)
     for item in rows[Item]:
-        texts = [("question", item.question, _LONGEST_QUESTION)]
-        texts += [("option", option, _LONGEST_OPTION) for option in item.options]
-        for name, text, most in texts:
+        limits = [("question", item.question, _LONGEST_QUESTION)]
+        limits += [("option", option, _LONGEST_OPTION) for option in item.options]
+        for name, text, most in limits:
             if len(text) > most:
                 what = f"the {name} has {len(text)} characters, more than {most}"
                 yield _of_item(item, "overlong", "warning", what)
 
 
 def personal_data(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Find what may point to a person in the texts: addresses, numbers, plates, names with a title."""
+    """Report text that may identify a person: addresses, numbers, licence plates, names with a title."""
     clip = rows.one(Clip)
-    said = [n.text for n in rows[Narration] if clip.start_us <= n.t_us <= clip.end_us]
-    told = (route.forward_description, route.reverse_description)
-    for text in dict.fromkeys((*_facts(route), *told, *said)):
+    narrated = [n.text for n in rows[Narration] if clip.start_us <= n.t_us <= clip.end_us]
+    described = (route.forward_description, route.reverse_description)
+    for text in dict.fromkeys((*_facts(route), *described, *narrated)):
         for what in _personal(text):
             yield _finding(route, "personal_data", "warning", what)
     for item in rows[Item]:
@@ -218,7 +223,7 @@ def _facts(route: Route) -> Iterator[str]:
 
 
 def options_alike(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Find a multiple-choice item whose options are not four different texts, or hardly differ."""
+    """Report a multiple-choice item without four different options, or with two that hardly differ."""
     for item in rows[Item]:
         if item.format != "mcq":
             continue
@@ -226,7 +231,7 @@ def options_alike(rows: Rows, route: Route, settings: CheckSettings) -> Iterator
             what = "the options are not four different texts"
             yield _of_item(item, "options_alike", "error", what)
         elif len({_core(text) for text in item.options}) != 4:
-            what = "two options differ in filler words or signs alone"
+            what = "two options differ only in filler words or punctuation"
             yield _of_item(item, "options_near", "warning", what)
 
 
@@ -236,43 +241,45 @@ def _core(text: str) -> tuple[str, ...]:
 
 
 def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Find an item of which another option than the answer is true of the route as well.
+    """Report an item whose answer is not true of the route, or of which another option is true, too.
 
-    What a model wrote can be judged where all its options are made of what the route tells.
+    An item that a model wrote is checked only if its options consist of the route's own texts.
     """
     moves = load(route.language).moves
-    telling = RouteText(canonical(route.steps), moves)
+    route_text = RouteText(canonical(route.steps), moves)
     for item in rows[Item]:
         if item.format != "mcq":
             continue
         if item.option_kind == "square":
-            true = [holds(text, telling, item.category, item.orientation) for text in item.options]
+            true = [
+                holds(text, route_text, item.category, item.orientation) for text in item.options
+            ]
         else:
-            happened = told(telling.events, item.orientation)
+            happened = texts(route_text.events, item.orientation)
             parts = [text.split(SEPARATOR) for text in item.options]
             if not {part for option in parts for part in option} <= {*happened, *moves.values()}:
                 continue
-            true = [within(option, happened) for option in parts]
+            true = [is_subsequence(option, happened) for option in parts]
         right = item.answer_index is not None and true[item.answer_index]
         if not right:
-            what = "the route doesn't bear the answer out"
+            what = "the answer is not true of the route"
             yield _of_item(item, "answer_not_borne_out", "error", what)
         if sum(true) - right > 0:
-            yield _of_item(item, "two_true", "error", "another option is true of the route as well")
+            yield _of_item(item, "two_true", "error", "another option is also true of the route")
 
 
 def answer_in_question(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:
-    """Doubt a question that says its answer and none of the distractors."""
+    """Report a question that contains its answer and none of the distractors."""
     for item in rows[Item]:
         question = plain(item.question)
         named = [text for text in item.options if text in question]
         if item.format == "mcq" and named == [item.answer_text]:
-            what = "the question says the answer"
+            what = "the question contains the answer"
             yield _of_item(item, "answer_in_question", "warning", what)
 
 
 CHECKS: tuple[tuple[Severity, Check], ...] = (
-    # The severest that each one tells.
+    # Each with the highest severity that it reports.
     ("error", motion_contradicts),
     ("warning", turn_left_out),
     ("info", glance_told),

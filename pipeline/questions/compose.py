@@ -1,7 +1,7 @@
-"""Turn routes into question-answer items: route descriptions, and squares for the other categories.
+"""Compose question-answer items from routes: route descriptions, and squares for the other categories.
 
-All draws are keyed with the workspace's secret seed and each item's id, so nobody can replay them
-and another clip's items never move; letters and flips are balanced over the items of a split.
+All draws are keyed with the workspace's secret seed and each item's id, so they can't be replayed, and
+adding a clip doesn't change other clips' items. Letters and flips are balanced within a split.
 """
 
 import gc
@@ -33,7 +33,7 @@ from pipeline.routes.tasks import (
     RouteText,
     Square,
     Task,
-    told,
+    texts,
 )
 from pipeline.routes.wording import STEMS, Wording, load
 from pipeline.sources.rows import Split, Video
@@ -57,7 +57,7 @@ def depends(settings: ComposeSettings, folder: WorkspaceFolder) -> str:
 
 @dataclass(frozen=True)
 class _ClipToAsk:
-    """A clip that can be asked about: its best route, in canonical form, and what became of it."""
+    """A clip to ask about: its best route in canonical form, and the reason if people rejected it."""
 
     clip: Clip
     video: Video
@@ -68,7 +68,7 @@ class _ClipToAsk:
     measured: tuple[Turn, ...] = ()
 
     def doubtful(self, least: float) -> frozenset[str]:
-        """Name the turns of a draft that no turn of at least this confidence was measured for."""
+        """Return the turns of a draft for which no turn of at least this confidence was measured."""
         if self.route.origin == "verified":
             return frozenset()
         sided = [step for step in self.steps if step.move != "straight"]
@@ -85,7 +85,7 @@ class _ClipToAsk:
 
     @property
     def facts(self) -> str:
-        """The digest of what the route says; the times of its steps don't count."""
+        """The digest of the route's moves, landmarks and actions, without the times of its steps."""
         return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.steps))
 
     def status(self, task: Task) -> tuple[str, str | None]:
@@ -98,14 +98,14 @@ class _ClipToAsk:
 
 
 def run(rows: Rows, settings: ComposeSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Compose the items of all clips; what can't be asked of a clip is a rejection with the reason."""
-    with _collector_at_rest():
+    """Compose the items of all clips; a category that a clip can't support is a rejection."""
+    with _garbage_collection_paused():
         yield from _items(rows, settings, Draw(folder.secret()))
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep Python from looking for cycles: rows have none, and walking all of them takes a fifth."""
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause garbage collection: rows form no cycles, and traversing them takes a fifth of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -134,7 +134,7 @@ def _chosen(
 ) -> dict[str, ChosenSquares]:
     models = {
         category: OrderModel(
-            (one.group, told(one.route.of(category), "forward")) for one in candidates
+            (one.group, texts(one.route.of(category), "forward")) for one in candidates
         )
         for category in SQUARE_CATEGORIES[1:]
     }
@@ -150,9 +150,9 @@ def _composed(
 ) -> Iterator[Row]:
     for one in asked:
         choice = choices[one.clip.clip_id]
-        held = partial(audited.over, one.clip.clip_id, one.facts)
+        keep = partial(audited.keep, one.clip.clip_id, one.facts)
         yield ComposedFrom.model_construct(clip_id=one.clip.clip_id, facts=one.facts)
-        yield from held("route", [composer.open_item(one, task) for task in ROUTE], one.status)
+        yield from keep("route", [composer.open_item(one, task) for task in ROUTE], one.status)
         for category in SQUARE_CATEGORIES:
             made: list[Row] = []
             if category in choice.squares:
@@ -160,15 +160,15 @@ def _composed(
                     task = Task(category, orientation)
                     made.append(composer.square_item(one, task, choice.squares[category]))
             else:
-                made.append(_rejection(one, category, choice.lacking[category]))
-            yield from held(category, made, one.status)
+                made.append(_rejection(one, category, choice.reasons[category]))
+            yield from keep(category, made, one.status)
         for row in written.get(one.clip.clip_id, ()):
             yield composer.written_item(one, row)
 
 
 def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
     videos = {video.video_id: video for video in rows[Video]}
-    # "draft" sorts before "verified", so people's route replaces the drafted one.
+    # "draft" sorts before "verified", so a verified route replaces the draft.
     best = {route.clip_id: route for route in sorted(rows[Route], key=lambda route: route.origin)}
     refused = {row.unit: row.what for row in rows[Rejection] if row.stage == "review"}
     measured: dict[str, list[Turn]] = {}
@@ -188,25 +188,25 @@ def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
             )
 
 
-def _rejection(one: _ClipToAsk, category: Category, lacking: str) -> Rejection:
+def _rejection(one: _ClipToAsk, category: Category, reason: str) -> Rejection:
     return Rejection(
         stage="compose",
         unit=one.clip.clip_id,
-        what=f"no {category} items: {lacking}",
+        what=f"no {category} items: {reason}",
         fix="longer clips (frames.max_clip_seconds), richer narrations, or correct the route in review",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _EarlierItem:
-    """What an item that was made before keeps."""
+    """What a recomposed item keeps of its earlier version."""
 
     flips: Sequence[str]
     answer_index: int | None
 
 
 class _Composer:
-    """Makes items; letters and flips of items that were there before stay."""
+    """Composes items; items that existed before keep their letters and flips."""
 
     def __init__(self, draw: Draw, earlier: Iterable[Item]) -> None:
         self._draw = draw
@@ -216,9 +216,9 @@ class _Composer:
         self._used: Counter[tuple[str, Split, int]] = Counter()
 
     def candidate(self, one: _ClipToAsk, min_confidence: float) -> SquareCandidate:
-        """Say what a clip's squares are chosen from, and which flips its items had."""
+        """Return what a clip's squares are chosen from, and the flips that its items have had."""
         kept: dict[Category, Sequence[str]] = {}
-        # The first time there is nothing to look up, and a digest for each name would take a tenth of all.
+        # Skipped in the first run: there is nothing to look up, and the digests would take a tenth of the time.
         for category in SQUARE_CATEGORIES if self._earlier else ():
             before = self._earlier.get(one.item_id(Task(category, "forward")))
             if before:
@@ -238,7 +238,7 @@ class _Composer:
         choices: Mapping[str, ChosenSquares],
         written: Mapping[str, Iterable[Written]],
     ) -> None:
-        """Count the letters that are taken by items which stay."""
+        """Count the letters of the items that existed before, which keep them."""
         for one in asked if self._earlier else ():
             staying = [
                 (one.item_id(task), task.name)
@@ -252,28 +252,28 @@ class _Composer:
                     self._used[task_name, one.video.split, before.answer_index] += 1
 
     def open_item(self, one: _ClipToAsk, task: Task) -> Item:
-        """Ask for a description; the reference lists moves and landmarks for a scorer."""
+        """Return an item that asks for a description, with moves and landmarks as references for scoring."""
         moves = [step.move for step in one.steps]
         landmarks = [step.landmark for step in one.steps if step.landmark]
-        told = one.route.forward_description
+        description = one.route.forward_description
         if task.orientation == "reverse":
-            # What route.reverse gives, without validating all its steps: that was a tenth of all.
+            # As route.reverse, without validating its steps, which took a tenth of the time.
             moves = [OPPOSITE[move] for move in reversed(moves)]
             landmarks.reverse()
-            told = one.route.reverse_description
+            description = one.route.reverse_description
         return self._item(
             one,
             task,
             one.item_id(task),
             task.name,
             format="open",
-            answer_text=told,
+            answer_text=description,
             reference_moves=moves,
             reference_landmarks=landmarks,
         )
 
     def square_item(self, one: _ClipToAsk, task: Task, square: Square) -> Item:
-        """Ask with a square's four options."""
+        """Return an item with a square's four options."""
         name = one.item_id(task)
         truth, *distractors = square.options(task.orientation)
         return self._item(
@@ -288,7 +288,7 @@ class _Composer:
         )
 
     def written_item(self, one: _ClipToAsk, row: Written) -> Item:
-        """Ask what a model wrote; it rests on the clip, not on the route, so no verdict verifies it."""
+        """Return an item that a model wrote; it isn't based on the route, so no verdict on it verifies it."""
         asked: dict[str, Any] = {**_NO_OPTIONS, "answer_text": row.answer}
         if row.format == "mcq":
             asked |= self._lettered(one, row.item_id, row.task, row.answer, row.distractors)
@@ -311,7 +311,7 @@ class _Composer:
     def _lettered(
         self, one: _ClipToAsk, item_id: str, task_name: str, truth: str, distractors: Iterable[str]
     ) -> dict[str, Any]:
-        # Keyed by their texts: the order in which options are made must not show through.
+        # Keyed by their texts, so that the order of generation leaves no trace.
         options = sorted(distractors, key=lambda text: self._draw(item_id, "option", text))
         index = self._letter(item_id, task_name, one.video.split)
         options.insert(index, truth)
@@ -338,8 +338,8 @@ class _Composer:
         question = wordings[self._draw(name, "stem") % len(wordings)]
         status, reason = one.status(task)
         asked: dict[str, Any] = {**_NO_OPTIONS, **fields}
-        # Checked by construction: validating 800,000 items again, each with a set of its own of
-        # its field names, took 1.4 GB and a quarter of the time.
+        # Valid by construction: validating 800,000 items, each with its own set of field names, took
+        # 1.4 GB and a quarter of the time.
         return Item.model_construct(
             _fields_set=_FIELDS,
             item_id=name,

@@ -1,7 +1,7 @@
-"""How well the order of two names can be guessed from the names alone, measured out of fold. Pure.
+"""How well the order of two names can be predicted from the names alone, out of fold. Pure.
 
-A walk passes the door before the kitchen more often than not; an item that flips such a pair is
-answered without looking. So an order is flipped only where this model is unsure.
+Walks usually pass the door before the kitchen, so an item that flips such a pair can be answered
+blind. An order is flipped only if this model can't predict it.
 """
 
 import math
@@ -11,16 +11,18 @@ from collections.abc import Iterable, Sequence
 from pipeline.engine.rows import digest
 
 FOLDS = 5
-_SHRINK = 3.0  # names seen fewer times than this say little about where in a route they stand
-_PRIOR = 4.0  # pairs seen fewer times than this are judged by their names' usual positions
+_SHRINK = 3.0  # names seen fewer times than this have little weight in predicting a position
+_PRIOR = (
+    4.0  # pairs seen fewer times than this are predicted mostly from the names' usual positions
+)
 _STEEPNESS = 2.0
 
 
 class OrderModel:
-    """P(first comes before second), from the routes of all other folds; folds go by group."""
+    """P(first comes before second), from the routes of all other folds; a group is in one fold."""
 
     def __init__(self, routes: Iterable[tuple[str, Sequence[str]]]) -> None:
-        """Count pairs and positions in `routes`, each a split group with the names in its order."""
+        """Count pairs and positions in `routes`: split groups, each with a route's names in order."""
         self._pairs: Counter[tuple[str, str]] = Counter()
         self._positions: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
@@ -34,7 +36,7 @@ class OrderModel:
 
     def _count(self, fold: int, names: Sequence[str]) -> None:
         for at, name in enumerate(names):
-            # From -100 at the beginning of a route to +100 at its end: integers add up exactly.
+            # From -100 at the start of a route to +100 at its end: sums of integers are exact.
             position = round(200 * at / (len(names) - 1)) - 100 if len(names) > 1 else 0
             for token in _tokens(name):
                 self._positions[token] += position
@@ -61,7 +63,7 @@ class OrderModel:
         return (forth + _PRIOR * prior) / (forth + back + _PRIOR)
 
     def _position(self, fold: int, name: str) -> float:
-        """Return where in a route this name usually stands, -1 to 1, over the name and its words."""
+        """Return the usual position of a name in a route, -1 to 1: the mean over the name and its words."""
         known = self._position_of.get((fold, name))
         if known is None:
             positions = []

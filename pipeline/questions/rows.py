@@ -1,4 +1,4 @@
-"""The rows of questions: items as released, as a model wrote them, and what they were composed from."""
+"""The rows of questions: items, items as a model wrote them, and what items were composed from."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pipeline.sources.rows import Split
 
 
 def item_id(clip_id: str, task: str, ordinal: int = 0) -> str:
-    """Return the id of an item; its answer is no part of it."""
+    """Return the id of an item, which doesn't depend on its answer."""
     return "i_" + digest("item", clip_id, task, ordinal)
 
 
@@ -40,9 +40,9 @@ class Item(Row):
 
 
 class Written(Row):
-    """One item as a model wrote it for a task of `prompts/tasks/`, and what it says it rests on.
+    """One item as a model wrote it for a task of `prompts/tasks/`, with the evidence that it cites.
 
-    `cost_usd` is that of its reply, which its items share; None where the server counts no tokens.
+    `cost_usd` is the cost of the whole reply, shared by its items; None if the server reports no tokens.
     """
 
     table = "written"
@@ -65,14 +65,14 @@ class Written(Row):
 
     @property
     def item_id(self) -> str:
-        """The id of the item that it becomes: by clip, task and ordinal, never by its answer."""
+        """The id of the item composed from it: by clip, task and ordinal, never by its answer."""
         return item_id(self.clip_id, self.task, self.ordinal)
 
 
 class ComposedFrom(Row):
     """What a clip's items were composed from: a digest of the moves, landmarks and actions of its route.
 
-    Kept in done.sqlite only, not as a table: it shows whether an audited item still describes its route.
+    Stored only in done.sqlite, not as a table. It shows whether an audited item still fits its route.
     """
 
     table = "composed_from"

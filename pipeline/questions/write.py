@@ -1,29 +1,25 @@
-"""write: a model writes items of a user's own tasks, `prompts/tasks/<name>.j2`, for a clip.
+"""write: a model writes a clip's items for the user's own tasks, `prompts/tasks/<name>.j2`.
 
-What is written here is raw: compose gives it letters and the form that all options have.
+These are raw texts: compose draws the letters of the answers and orders the options.
 """
 
 import asyncio
-import hashlib
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
-from pipeline.errors import RowError, UserError
-from pipeline.models.chat import json_schema
+from pipeline.errors import RowError
 from pipeline.models.estimate import Estimate
-from pipeline.models.estimate import estimate as estimated
-from pipeline.models.llm import NO_MODEL, ModelClient, ModelRequest, ParsedReply, connect
+from pipeline.models.llm import ModelClient, ModelRequest, ParsedReply, connect
 from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Written
-from pipeline.routes import templates
-from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text
+from pipeline.routes import asking, templates
 from pipeline.routes.settings import DraftSettings
 from pipeline.routes.tasks import SEPARATOR, plain_option
 from pipeline.routes.wording import load as wording_of
@@ -31,9 +27,10 @@ from pipeline.sources.rows import Video
 
 _OPTIONS = 4
 _MAX_QUESTION, _MAX_OPTION, _MAX_ANSWER, _MAX_EVIDENCE = 300, 200, 1_500, 500  # characters
-_LABEL = re.compile(r"^\(?[a-d][).:]\s", re.IGNORECASE)  # "B) turn left": letters are ours to give
+_LABEL = re.compile(r"^\(?[a-d][).:]\s", re.IGNORECASE)  # "B) turn left": compose draws the letters
 
 
+# The docstrings of both replies are part of the schema that is sent: rewording them changes request keys.
 class ItemReply(BaseModel):
     """One item as a model writes it; times are seconds since the clip began."""
 
@@ -54,48 +51,47 @@ class ItemsReply(BaseModel):
 
 @dataclass(frozen=True)
 class WriteService:
-    """What writing needs besides rows."""
+    """What writing needs besides rows: the tasks' templates, the one for repairs, and the client."""
 
     folder: WorkspaceFolder
     tasks: tuple[templates.Prompt, ...]
     repair: templates.Prompt
     client: ModelClient | None
-    room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
+    slots: asyncio.Semaphore  # bounds the number of clips whose keyframes are in memory
 
 
 @asynccontextmanager
 async def opens(
     settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[WriteService]:
-    """Load the tasks' templates, open the journal and the way to the server."""
+    """Load the tasks' templates, open the journal and the connection to the server."""
     service = _service(settings, folder)
     async with connect(settings, folder, wire) as client:
-        yield WriteService(folder, service.tasks, service.repair, client, service.room)
+        yield replace(service, client=client)
 
 
 def _service(settings: DraftSettings, folder: WorkspaceFolder) -> WriteService:
     tasks = tuple(templates.load_task(name) for name in dict.fromkeys(settings.tasks))
-    room = asyncio.Semaphore(settings.in_flight)
-    return WriteService(folder, tasks, templates.load("repair.j2"), None, room)
+    slots = asyncio.Semaphore(settings.in_flight)
+    return WriteService(folder, tasks, templates.load("repair.j2"), None, slots)
 
 
 def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
-    """Return the digest of the tasks in use: a changed or further one asks again."""
+    """Return the digest of the tasks in use: changing or adding one asks the model again."""
     service = _service(settings, folder)
     shas = [prompt.sha256 for prompt in (*service.tasks, service.repair)]
-    shas.append(wording_of(settings.language).name)
-    return hashlib.sha256(" ".join(shas).encode()).hexdigest()
+    return asking.digest_of([*shas, wording_of(settings.language).name])
 
 
 async def run(rows: Rows, settings: DraftSettings, service: WriteService) -> list[Row]:
-    """Have the model write one clip's items, task by task; a task that fails leaves the others be."""
-    refuse_to_send(rows.one(Video), settings)
+    """Have the model write one clip's items, task by task; a failed task doesn't affect the others."""
+    asking.refuse_to_send(rows.one(Video), settings)
     clip, client = rows.one(Clip), service.client
     assert client is not None
     found: list[Row] = []
     failures: list[Rejection] = []
     for prompt in service.tasks:
-        async with service.room:
+        async with service.slots:
             try:
                 answer = await client.ask(question(rows, settings, service, prompt))
             except RowError as error:
@@ -106,7 +102,7 @@ async def run(rows: Rows, settings: DraftSettings, service: WriteService) -> lis
         written = list(_written(answer, clip, prompt, settings.model))
         found += written
         if not written:
-            fix = "leave it so, or change the task's rules"
+            fix = "ignore this, or change the rules in the task's template"
             failures.append(_refused(clip, prompt, "the model found nothing to ask", fix))
     if not found:
         raise RowError("; ".join(row.what for row in failures), failures[0].fix)
@@ -118,39 +114,37 @@ def _refused(clip: Clip, prompt: templates.Prompt, what: str, fix: str) -> Rejec
 
 
 def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFolder) -> Estimate:
-    """Return what writing for these clips would take; nothing is sent."""
+    """Return what writing these clips' items would take; nothing is sent."""
     if not settings.tasks:
         return Estimate("")
-    if not settings.model:
-        raise UserError(*NO_MODEL)
-    units = list(units)
-    allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
     service = _service(settings, folder)
-    questions = (
-        question(rows, settings, service, prompt) for rows in allowed for prompt in service.tasks
+    return asking.estimate(
+        units,
+        settings,
+        folder,
+        lambda rows: [question(rows, settings, service, prompt) for prompt in service.tasks],
     )
-    return estimated(questions, settings, folder, withheld=len(units) - len(allowed))
 
 
 def question(
     rows: Rows, settings: DraftSettings, service: WriteService, prompt: templates.Prompt
 ) -> ModelRequest[ItemsReply]:
-    """Return what is asked about a clip for one task."""
-    clip = rows.one(Clip)
-    schema = templates.show_schema(json_schema(ItemsReply))
-    language = wording_of(settings.language).name
-    more = {"schema": schema, "count": prompt.front.count, "language": language}
-    return ModelRequest(
-        messages=messages(rows, settings.frames, service.folder, prompt, more),
-        answer=ItemsReply,
+    """Return the request for one task's items about a clip."""
+    clip, language = rows.one(Clip), wording_of(settings.language).name
+    return asking.request(
+        rows,
+        settings,
+        service.folder,
+        prompt,
+        service.repair,
+        ItemsReply,
         problems=lambda reply: problems_of(reply, clip, prompt.front),
-        repair=lambda problems: repair_text(service.repair, problems, schema),
-        template=prompt.path,
+        more={"count": prompt.front.count, "language": language},
     )
 
 
 def problems_of(reply: ItemsReply, clip: Clip, front: templates.FrontMatter) -> list[str]:
-    """Return what is wrong with items of the right form, in words that the model can act on."""
+    """Return what is wrong with well-formed items, in words that the model can act on."""
     found = []
     if len(reply.items) > (front.count or 1):
         found.append(f"items: {len(reply.items)}, expected at most {front.count}")
@@ -182,7 +176,7 @@ def _problems(item: ItemReply, clip: Clip, front: templates.FrontMatter) -> Iter
         if item.distractors:
             yield "distractors: expected none for an open question"
         return
-    options = [shown(text) for text in (item.answer, *item.distractors)]
+    options = [normalized(text) for text in (item.answer, *item.distractors)]
     if len(options) != _OPTIONS:
         yield f"distractors: {len(options) - 1}, expected {_OPTIONS - 1}"
     elif len(set(options)) != _OPTIONS:
@@ -194,9 +188,9 @@ def _problems(item: ItemReply, clip: Clip, front: templates.FrontMatter) -> Iter
             yield f"distractors: no letters before an option ({text[:20]!r})"
 
 
-def shown(text: str) -> str:
-    """Return an option in the form in which it will stand in an item."""
-    # Cleaned part by part: an arrow's tip is an angle bracket, which cleaning would change.
+def normalized(text: str) -> str:
+    """Return an option in the form in which an item will show it."""
+    # Cleaned part by part: the tip of an arrow is an angle bracket, which `clean` would replace.
     return plain_option(SEPARATOR.join(templates.clean(part) for part in text.split("->")))
 
 
@@ -215,8 +209,8 @@ def _written(
                 "orientation": front.orientation,
                 "format": front.format,
                 "question": templates.clean(item.question),
-                "answer": shown(item.answer) if mcq else templates.clean(item.answer),
-                "distractors": [shown(text) for text in item.distractors],
+                "answer": normalized(item.answer) if mcq else templates.clean(item.answer),
+                "distractors": [normalized(text) for text in item.distractors],
                 "evidence": templates.clean(item.evidence),
                 "evidence_us": _moments(item.evidence_seconds, clip),
                 "model": model,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.blind.items import tolerant
+from pipeline.blind.files import read_rows
 from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
@@ -43,7 +43,7 @@ def read(path: Path) -> Foreign:
     Raises UserError for a file that can't be read at all; a row that can't be read is told by row.
     """
     items, unread, opened = [], {}, 0
-    for where, found in tolerant(path):
+    for where, found in read_rows(path):
         if isinstance(found, ProbeItem):
             items.append(found)
         elif found is None:

@@ -1,69 +1,126 @@
-"""What a model may be told about a clip, and how: keyframes with times, measured turns, narrations."""
+"""What a model is sent about a clip: keyframes with their times, measured turns, narrations."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
-from pipeline.errors import RowError
-from pipeline.models.chat import Message, PromptImage
+from pipeline.errors import RowError, UserError
+from pipeline.models.chat import Message, PromptImage, json_schema
+from pipeline.models.estimate import Estimate
+from pipeline.models.estimate import estimate as estimated
+from pipeline.models.llm import NO_MODEL, ModelRequest
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.routes import templates
+from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Narration, Video
 
+Reply = TypeVar("Reply", bound=BaseModel)
 
-def told(rows: Rows) -> tuple[Narration, ...]:
-    """Return the narrations that fall into the clip; one at the very end of the video counts, too.
 
-    Two copies of a video bring the same narrations twice; each is told once.
+def narrations_of(rows: Rows) -> tuple[Narration, ...]:
+    """Return the narrations within the clip, including one at the very end of the video.
+
+    Two copies of a video have the same narrations twice; duplicates are dropped.
     """
     clip, video = rows.one(Clip), rows.one(Video)
     end_us = clip.end_us + (clip.end_us >= video.duration_us)
-    said = {
+    distinct = {
         (n.t_us, n.text, n.landmark, n.action, n.undo): n
         for n in rows[Narration]
         if clip.start_us <= n.t_us < end_us
     }
-    return tuple(said.values())
+    return tuple(distinct.values())
 
 
-def may_leave(video: Video, settings: ModelSettings) -> bool:
-    """Tell whether a video's pictures may go to this server."""
+def may_send(video: Video, settings: ModelSettings) -> bool:
+    """Return whether a video's frames may be sent to this server."""
     return video.consent != "local" or on_loopback(settings.base_url)
 
 
 def refuse_to_send(video: Video, settings: ModelSettings) -> None:
-    """Raise RowError for a video that has to stay on this machine."""
-    if not may_leave(video, settings):
+    """Raise RowError for a video that must stay on this machine."""
+    if not may_send(video, settings):
         raise RowError(
-            f"{video.path} must stay on this machine (consent = local), and {settings.base_url} is elsewhere",
-            "where the people shown agree: consent = model in the video's line of manifest.csv,"
+            f"{video.path} must stay on this machine (consent = local), and {settings.base_url} is another machine",
+            "if the people shown agree, set consent = model in the video's line of manifest.csv,"
             ' or consent = "model" under [ingest] in egost.toml',
         )
 
 
+def estimate(
+    units: Iterable[Rows],
+    settings: DraftSettings,
+    folder: WorkspaceFolder,
+    requests: Callable[[Rows], Iterable[ModelRequest[Any]]],
+) -> Estimate:
+    """Return what asking `requests` about these clips would take; nothing is sent.
+
+    Videos that must stay on this machine are counted only. Raises UserError if no model is set.
+    """
+    if not settings.model:
+        raise UserError(*NO_MODEL)
+    units = list(units)
+    allowed = [rows for rows in units if may_send(rows.one(Video), settings)]
+    asked = (request for rows in allowed for request in requests(rows))
+    return estimated(asked, settings, folder, withheld=len(units) - len(allowed))
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """Return the digest of the templates and words that a stage's unit keys include."""
+    return hashlib.sha256(" ".join(texts).encode()).hexdigest()
+
+
+def request(
+    rows: Rows,
+    settings: DraftSettings,
+    folder: WorkspaceFolder,
+    prompt: templates.Prompt,
+    repair: templates.Prompt,
+    answer: type[Reply],
+    problems: Callable[[Reply], list[str]],
+    more: Mapping[str, Any],
+) -> ModelRequest[Reply]:
+    """Return a request about a clip, worded by `prompt` with the variables in `more` and those of the clip."""
+    schema = templates.show_schema(json_schema(answer))
+    return ModelRequest(
+        messages=messages(rows, settings.frames, folder, prompt, {**more, "schema": schema}),
+        answer=answer,
+        problems=problems,
+        repair=lambda found: repair_text(repair, found, schema),
+        template=prompt.path,
+    )
+
+
 def messages(
-    rows: Rows, count: int, folder: WorkspaceFolder, ask: templates.Prompt, more: Mapping[str, Any]
+    rows: Rows,
+    count: int,
+    folder: WorkspaceFolder,
+    prompt: templates.Prompt,
+    more: Mapping[str, Any],
 ) -> tuple[Message, ...]:
-    """Return what is sent about a clip: the rules, `count` keyframes with their times, the question last."""
+    """Return the messages about a clip: the rules, `count` keyframes with their times, the question last."""
     clip = rows.one(Clip)
     variables = {**_variables(rows), **more}
     parts: list[str | PromptImage] = []
     for number, frame in enumerate(choose(rows[Frame], rows[Turn], count), start=1):
         moment = {"number": number, "seconds": (frame.t_us - clip.start_us) / 1e6}
-        parts += [ask.render("frame", **variables, frame=moment), _picture(folder, frame)]
-    parts.append(ask.render("question", **variables))
+        parts += [prompt.render("frame", **variables, frame=moment), _image(folder, frame)]
+    parts.append(prompt.render("question", **variables))
     return (
-        Message("system", (ask.render("system", **variables),)),
+        Message("system", (prompt.render("system", **variables),)),
         Message("user", tuple(parts)),
     )
 
 
 def repair_text(repair: templates.Prompt, problems: Sequence[str], schema: str) -> str:
-    """Return the second try: what was wrong with the first answer."""
+    """Return the message of the second attempt: what was wrong with the first answer."""
     return repair.render(
         "question", problems=[templates.clean(text)[:300] for text in problems], schema=schema
     )
@@ -89,14 +146,14 @@ def _variables(rows: Rows) -> dict[str, object]:
         ],
         "narrations": [
             {
-                "seconds": (said.t_us - clip.start_us) / 1e6,
-                "text": templates.clean(said.text)[:500],
+                "seconds": (narration.t_us - clip.start_us) / 1e6,
+                "text": templates.clean(narration.text)[:500],
                 **{
-                    name: templates.fact(getattr(said, name))
+                    name: templates.fact(getattr(narration, name))
                     for name in ("landmark", "action", "undo")
                 },
             }
-            for said in told(rows)
+            for narration in narrations_of(rows)
         ],
     }
 
@@ -118,12 +175,12 @@ def choose(frames: Sequence[Frame], turns: Sequence[Turn], count: int) -> list[F
     return sorted(chosen, key=lambda frame: frame.t_us)
 
 
-def _picture(folder: WorkspaceFolder, frame: Frame) -> PromptImage:
+def _image(folder: WorkspaceFolder, frame: Frame) -> PromptImage:
     try:
         jpeg = folder.media_path(frame.media).read_bytes()
     except OSError as error:
         raise RowError(
             f"the keyframe {frame.media} can't be read: {error.strerror}",
-            "run egost frames again: it makes lost keyframes anew",
+            "run egost frames again: it restores lost keyframes",
         ) from error
     return PromptImage(jpeg, frame.width, frame.height)

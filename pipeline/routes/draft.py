@@ -1,39 +1,36 @@
 """draft: a clip's keyframes, turns and narrations become a route, by a model or by the measured motion.
 
-What is drafted is a proposal: the motion drafter tells the camera's heading, the model what it
-believes to see. People correct both.
+A draft is a proposal for people to correct: the motion drafter reports the camera's heading, a model
+what it believes it sees.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
-from pipeline.errors import UserError
-from pipeline.models.chat import json_schema
 from pipeline.models.estimate import Estimate
-from pipeline.models.estimate import estimate as estimated
-from pipeline.models.llm import NO_MODEL, ModelClient, ModelRequest, connect
+from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.wire import Wire
 from pipeline.motion.rows import Clip, Turn
-from pipeline.routes import motion_draft, route, templates, wording
-from pipeline.routes.asking import may_leave, messages, refuse_to_send, repair_text, told
+from pipeline.routes import asking, motion_draft, route, templates
+from pipeline.routes import wording as languages
 from pipeline.routes.rows import Move, Route, Step
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video
 
-_LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this has a straight before it
+_LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this is preceded by a straight
 _MAX_STEPS = 60
-_MAX_FACT = 80  # characters; longer ones are sentences and belong into the description
+_MAX_FACT = 80  # characters; anything longer is a sentence and belongs in the description
 _MAX_DESCRIPTION = 1_500
 _TEMPLATES = {"motion": ("describe.j2",), "openai": ("route.j2", "repair.j2")}
 
 
+# The docstrings of both replies are part of the schema that is sent: rewording them changes request keys.
 class StepReply(BaseModel):
     """One step as a model reports it; times are seconds since the clip began."""
 
@@ -57,38 +54,44 @@ class RouteReply(BaseModel):
 
 @dataclass(frozen=True)
 class DraftService:
-    """What drafting needs besides rows: templates by name, a language, and for a model the way to it."""
+    """What drafting needs besides rows: templates by name, a language and, to ask a model, its client."""
 
     folder: WorkspaceFolder
     prompts: dict[str, templates.Prompt]
-    said: wording.Wording
+    wording: languages.Wording
     client: ModelClient | None
-    room: asyncio.Semaphore  # bounds the clips whose pictures are in memory
+    slots: asyncio.Semaphore  # bounds the number of clips whose keyframes are in memory
 
 
 @asynccontextmanager
 async def opens(
     settings: DraftSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[DraftService]:
-    """Load the templates and, for a model, open the journal and the way to the server."""
-    prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    said, room = wording.load(settings.language), asyncio.Semaphore(settings.in_flight)
+    """Load the templates and, to ask a model, open the journal and the connection to the server."""
+    service = _service(settings, folder)
     if settings.provider == "motion":
-        yield DraftService(folder, prompts, said, None, room)
+        yield service
     else:
         async with connect(settings, folder, wire) as client:
-            yield DraftService(folder, prompts, said, client, room)
+            yield replace(service, client=client)
+
+
+def _service(settings: DraftSettings, folder: WorkspaceFolder) -> DraftService:
+    prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
+    slots = asyncio.Semaphore(settings.in_flight)
+    return DraftService(folder, prompts, languages.load(settings.language), None, slots)
 
 
 def depends(settings: DraftSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the templates and words in use: a changed prompt redoes the drafts."""
-    parts = [templates.load(name).sha256 for name in _TEMPLATES[settings.provider]]
-    said = wording.load(settings.language)
-    # A model is told the language's name alone; our own description is made of its words.
-    parts += (
-        [said.name] if settings.provider == "openai" else [str(said.moves), str(said.description)]
-    )
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    service = _service(settings, folder)
+    texts, wording = [prompt.sha256 for prompt in service.prompts.values()], service.wording
+    # A model gets only the language's name; our own descriptions consist of its words.
+    if settings.provider == "openai":
+        texts.append(wording.name)
+    else:
+        texts += [str(wording.moves), str(wording.description)]
+    return asking.digest_of(texts)
 
 
 async def run(rows: Rows, settings: DraftSettings, service: DraftService) -> list[Row]:
@@ -96,8 +99,9 @@ async def run(rows: Rows, settings: DraftSettings, service: DraftService) -> lis
     clip = rows.one(Clip)
     if service.client is None:
         describe = service.prompts["describe.j2"]
-        return [motion_draft.draft(clip, rows[Turn], told(rows), describe, service.said)]
-    async with service.room:
+        narrations = asking.narrations_of(rows)
+        return [motion_draft.draft(clip, rows[Turn], narrations, describe, service.wording)]
+    async with service.slots:
         return [await _by_model(rows, settings, service, service.client)]
 
 
@@ -105,23 +109,17 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFo
     """Return what drafting these clips would take; nothing is sent."""
     if settings.provider == "motion":
         return Estimate("")
-    if not settings.model:
-        raise UserError(*NO_MODEL)
-    units = list(units)
-    allowed = [rows for rows in units if may_leave(rows.one(Video), settings)]
-    prompts = {name: templates.load(name) for name in _TEMPLATES[settings.provider]}
-    service = DraftService(
-        folder, prompts, wording.load(settings.language), None, asyncio.Semaphore()
+    service = _service(settings, folder)
+    return asking.estimate(
+        units, settings, folder, lambda rows: [question(rows, settings, service)]
     )
-    questions = (question(rows, settings, service) for rows in allowed)
-    return estimated(questions, settings, folder, withheld=len(units) - len(allowed))
 
 
 async def _by_model(
     rows: Rows, settings: DraftSettings, service: DraftService, client: ModelClient
 ) -> Route:
     clip = rows.one(Clip)
-    refuse_to_send(rows.one(Video), settings)
+    asking.refuse_to_send(rows.one(Video), settings)
     answer = await client.ask(question(rows, settings, service))
     steps = steps_of(answer.value, clip)
     forward = templates.clean(answer.value.forward_description)
@@ -149,26 +147,27 @@ async def _by_model(
 def question(
     rows: Rows, settings: DraftSettings, service: DraftService
 ) -> ModelRequest[RouteReply]:
-    """Return what is asked about a clip."""
+    """Return the request for a clip's route."""
     clip = rows.one(Clip)
-    schema = templates.show_schema(json_schema(RouteReply))
-    ask, repair = service.prompts["route.j2"], service.prompts["repair.j2"]
-    more = {"schema": schema, "language": service.said.name}
-    return ModelRequest(
-        messages=messages(rows, settings.frames, service.folder, ask, more),
-        answer=RouteReply,
+    return asking.request(
+        rows,
+        settings,
+        service.folder,
+        service.prompts["route.j2"],
+        service.prompts["repair.j2"],
+        RouteReply,
         problems=lambda reply: problems_of(reply, clip),
-        repair=lambda problems: repair_text(repair, problems, schema),
+        more={"language": service.wording.name},
     )
 
 
 def problems_of(reply: RouteReply, clip: Clip) -> list[str]:
-    """Return what is wrong with a route of the right form, in words that the model can act on."""
+    """Return what is wrong with a well-formed route, in words that the model can act on."""
     length_us = clip.end_us - clip.start_us
     found = []
     for number, step in enumerate(reply.steps):
         where, start = f"steps[{number}]", step.start_seconds
-        # Compared as they are kept: 19.9999999 s would be a step of no length at the end of 20 s.
+        # Compare the microseconds that are stored: 19.9999999 s would be an empty step at the end of 20 s.
         if _us(start) >= length_us:
             found.append(
                 f"{where}.start_seconds: {start:g} is not before the clip ends ({length_us / 1e6:g})"
@@ -188,9 +187,9 @@ def problems_of(reply: RouteReply, clip: Clip) -> list[str]:
 
 
 def steps_of(reply: RouteReply, clip: Clip) -> tuple[Step, ...]:
-    """Turn a checked reply into steps in video time that fill the clip.
+    """Return a checked reply as steps in video time that fill the clip.
 
-    A first turn well inside the clip means that the way to it was straight.
+    If the first turn comes well after the clip's start, the walk up to it was straight.
     """
     begins = [clip.start_us + _us(step.start_seconds) for step in reply.steps]
     steps = list(reply.steps)

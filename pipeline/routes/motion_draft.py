@@ -1,4 +1,4 @@
-"""A route from measured turns and narrated facts, without any model: pure but for its template."""
+"""Draft routes from measured turns and narrated facts, without a model: pure but for its template."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,9 +10,7 @@ from pipeline.routes.wording import Wording
 from pipeline.sources.rows import Narration
 
 _LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them
-_UNMEASURED = (
-    0.5  # confidence of a motion draft without a single turn: nothing spoke for or against
-)
+_UNMEASURED = 0.5  # confidence of a draft without any turn: no measurement for or against it
 
 
 def draft(
@@ -20,7 +18,7 @@ def draft(
     turns: Sequence[Turn],
     narrations: Sequence[Narration],
     describe: templates.Prompt,
-    said: Wording,
+    wording: Wording,
 ) -> Route:
     """Draft a route from measured turns; landmarks and actions come from the narrations' columns."""
     moves = [turn for turn in sorted(turns, key=lambda t: t.start_us) if turn.moving]
@@ -29,10 +27,10 @@ def draft(
     steps = route.canonical(
         step
         for span in spans
-        for step in furnish(span, [n for n in facts if span is _nearest(spans, n.t_us)])
+        for step in with_facts(span, [n for n in facts if span is _nearest(spans, n.t_us)])
     )
     forward, reverse = (
-        describe_steps(describe, steps, way, said) for way in ("forward", "reverse")
+        describe_steps(describe, steps, way, wording) for way in ("forward", "reverse")
     )
     return Route(
         clip_id=clip.clip_id,
@@ -50,18 +48,18 @@ def draft(
         forward_description=forward,
         reverse_description=reverse,
         confidence=min((turn.confidence for turn in moves), default=_UNMEASURED),
-        language=said.language,
+        language=wording.language,
     )
 
 
 def spread(clip: Clip, turns: Sequence[Turn]) -> list[Step]:
-    """Fill the clip with steps: the turns in time order, and a straight wherever there is room."""
+    """Return steps that fill the clip: the turns in time order, with straights in the gaps."""
     begins: list[tuple[int, Move]] = []
     free_us = clip.start_us
     for turn in turns:
         start_us = max(turn.start_us, free_us)
         if start_us >= clip.end_us:
-            break  # a step there would last no time: the turn belongs to the next clip
+            break  # a step there would have no duration: the turn belongs to the next clip
         if start_us - free_us >= _LEAST_STRAIGHT_US:
             begins.append((free_us, "straight"))
         elif not begins:
@@ -83,8 +81,8 @@ def _nearest(spans: Sequence[Step], t_us: int) -> Step:
     return next((span for span in reversed(spans) if span.start_us <= t_us), spans[0])
 
 
-def furnish(span: Step, facts: Sequence[Narration]) -> list[Step]:
-    """Give a span its facts in time order; it is cut halfway between two that need a step each."""
+def with_facts(span: Step, facts: Sequence[Narration]) -> list[Step]:
+    """Return a span with its facts in time order, cut halfway between facts that need a step each."""
     groups: list[Narration] = []
     for fact in facts:
         last = groups[-1] if groups else None
@@ -104,7 +102,7 @@ def furnish(span: Step, facts: Sequence[Narration]) -> list[Step]:
     for before, after in pairwise(groups):
         cuts.append(max(cuts[-1] + 1, (before.t_us + after.t_us) // 2))
     cuts.append(span.end_us)
-    if len(groups) < 2 or cuts[-2] >= cuts[-1]:  # or more facts at one moment than microseconds
+    if len(groups) < 2 or cuts[-2] >= cuts[-1]:  # the span is too short to cut
         cuts, groups = [span.start_us, span.end_us], groups[:1]
     if not groups:
         return [span]
@@ -113,28 +111,28 @@ def furnish(span: Step, facts: Sequence[Narration]) -> list[Step]:
             start_us=start_us,
             end_us=end_us,
             move=span.move if number == 0 else "straight",
-            landmark=templates.fact(said.landmark),
-            action=templates.fact(said.action),
-            undo=templates.fact(said.undo) if templates.fact(said.action) else None,
+            landmark=templates.fact(narration.landmark),
+            action=templates.fact(narration.action),
+            undo=templates.fact(narration.undo) if templates.fact(narration.action) else None,
         )
-        for number, ((start_us, end_us), said) in enumerate(
+        for number, ((start_us, end_us), narration) in enumerate(
             zip(pairwise(cuts), groups, strict=True)
         )
     ]
 
 
 def describe_steps(
-    describe: templates.Prompt, steps: Sequence[Step], orientation: Orientation, said: Wording
+    describe: templates.Prompt, steps: Sequence[Step], orientation: Orientation, wording: Wording
 ) -> str:
     """Render the description of a route in one orientation."""
     shown = route.reverse(steps) if orientation == "reverse" else steps
-    told = [
+    rendered = [
         {
             "move": step.move,
-            "words": said.moves[step.move],
+            "words": wording.moves[step.move],
             "landmark": step.landmark,
             "action": step.action,
         }
         for step in shown
     ]
-    return describe.render("text", steps=told, orientation=orientation, say=said.description)
+    return describe.render("text", steps=rendered, orientation=orientation, say=wording.description)

@@ -4,7 +4,8 @@ A step line is `time move | landmark | action | undo`, for example
 
     0:12.4 turn left | past the red door | opens it | closes it
 
-with clip time; a step ends where the next one begins. A backslash escapes `|` and itself.
+with times since the start of the clip; a step ends where the next one begins. A backslash escapes
+`|` and itself.
 """
 
 import re
@@ -29,14 +30,14 @@ OPPOSITE: dict[Move, Move] = {
 }
 _MOVES = {text: move for move, words in MOVE_WORDS.items() for text in (words, move)}
 _TIME = re.compile(r"(?:(\d+):)?(\d+):([0-5]?\d(?:\.\d{1,6})?)$")
-# Not str.splitlines: that would also break a line at the separators that a pasted text may hold.
+# Not str.splitlines, which also splits at other separators that pasted text may contain.
 _NEWLINE = re.compile(r"\r\n?|\n")
 _FACTS = ("landmark", "action", "undo")
 
 
 @dataclass
 class LineError(ValueError):
-    """A step line that can't be read; line and column count from 1."""
+    """A step line that can't be parsed; line and column count from 1."""
 
     line: int
     column: int
@@ -47,7 +48,7 @@ class LineError(ValueError):
 
 
 def canonical(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Merge bare straights into the straight beside them; drop steps that last and say nothing."""
+    """Merge straights without facts into adjacent straights; drop such steps of no duration."""
     merged: list[Step] = []
     for step in steps:
         if step.start_us == step.end_us and step.move == "straight" and _bare(step):
@@ -66,10 +67,10 @@ def _bare(step: Step) -> bool:
 
 
 def reverse(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Return the way back: backwards, left and right swapped, actions undone.
+    """Return the reverse route: opposite order, left and right swapped, actions undone.
 
-    Spans are mirrored within the route. Reversing twice gives the canonical route. Whoever walks
-    back has to turn around first: that is said when a route is rendered, it is not a step.
+    Spans are mirrored within the route. Reversing twice gives the canonical route. Turning around
+    before walking back is not a step; the rendered description mentions it.
     """
     forward = canonical(steps)
     if not forward:
@@ -116,10 +117,10 @@ def _print_line(step: Step, start_us: int) -> str:
 def parse_lines(
     text: str, start_us: int, end_us: int, known: Sequence[Step] = ()
 ) -> tuple[Step, ...]:
-    """Read step lines of the clip `start_us`..`end_us`; raise LineError with line and column.
+    """Parse the step lines of the clip `start_us`..`end_us`; raise LineError with line and column.
 
-    A printed time is rounded to tenths, so a time that still reads like one of the `known` steps
-    keeps that step's microseconds.
+    Printed times are rounded to tenths, so a time that prints like one of the `known` steps keeps
+    that step's microseconds.
     """
     exact: dict[str, list[int]] = {}
     for step in reversed(known):
@@ -132,13 +133,15 @@ def parse_lines(
         if not found and begins < start_us:
             raise LineError(number, 1, "this step begins before the clip")
         if found and begins <= found[-1][0]:
-            raise LineError(number, 1, "a step has to begin after the one before it")
+            raise LineError(number, 1, "a step must begin after the previous one")
         if begins >= end_us:
             clip = print_time(end_us - start_us)
             raise LineError(number, 1, f"this step begins after the clip ends ({clip})")
         found.append((begins, fields))
     if not found:
-        raise LineError(1, 1, "there are no steps; a walk without turns is `0:00.0 go straight`")
+        raise LineError(
+            1, 1, "there are no steps; for a walk without turns write `0:00.0 go straight`"
+        )
     ends = [begins for begins, _ in found[1:]] + [end_us]
     return tuple(
         Step.model_validate({"start_us": begins, "end_us": end, **fields})
@@ -171,12 +174,12 @@ def _parse_line(
     texts = [text or None for text, _ in cells[1:]]
     fields: dict[str, str | None] = dict(zip(_FACTS, texts, strict=False))
     fields["move"] = move
-    unchanged = exact.get(time_text)  # two steps may print alike: each is used once, in order
+    unchanged = exact.get(time_text)  # two steps may print the same time: use each once, in order
     return unchanged.pop() if unchanged else start_us + time_us, fields
 
 
 def _split(line: str) -> list[tuple[str, int]]:
-    """Cut at unescaped bars; return each cell's clean text with the column where it begins."""
+    """Split at unescaped bars; return each cell's text with the column where it begins."""
     cells: list[tuple[str, int]] = []
     raw, begin = "", 0
     for match in re.finditer(r"\\.|\||[^\\|]+|\\$", line):

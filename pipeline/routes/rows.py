@@ -14,7 +14,7 @@ Orientation = Literal["forward", "reverse"]
 
 
 class Step(Record):
-    """One step of a route: a span, a move, and what is passed or done there."""
+    """One step of a route: a time span, a move, and the landmark passed or action done there."""
 
     start_us: int
     end_us: int
@@ -27,7 +27,7 @@ class Step(Record):
 class Route(Row):
     """A clip's steps in time order with both descriptions: drafted, or verified by people.
 
-    `language` is the section of prompts/stems.toml that it is told in; its questions are asked in it.
+    `language` is the section of prompts/stems.toml that words its descriptions and questions.
     """
 
     table = "routes"

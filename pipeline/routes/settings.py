@@ -8,21 +8,21 @@ from pipeline.models.settings import ModelSettings
 
 
 class DraftSettings(ModelSettings):
-    """How routes are drafted, and which items a model writes besides."""
+    """How routes are drafted, and which further items a model writes."""
 
     provider: Literal["motion", "openai"] = Field(
         "motion",
-        description="motion = from measured turns, no model; openai = any OpenAI-compatible server",
+        description="motion = from measured turns, without a model; openai = by any OpenAI-compatible server",
     )
     language: str = Field(
         "en",
-        description="The section of prompts/stems.toml that routes are told and questions asked in",
+        description="language of descriptions, questions and options: a section of prompts/stems.toml",
     )
     frames: int = Field(8, ge=1, le=64, description="keyframes sent to the model for one clip")
-    # Out of the unit keys: to name one more task must not draft every route again.
+    # Excluded from the unit keys: adding a task must not draft every route again.
     tasks: list[str] = Field(
         [],
         exclude=True,
-        description='tasks of prompts/tasks/ whose items the model writes, such as ["direction"];'
+        description='tasks of prompts/tasks/ for which the model writes items, such as ["direction"];'
         " one request per clip and task",
     )

@@ -1,8 +1,8 @@
-"""The prompt templates: found, read, rendered and checked; what they are told is data, never code.
+"""The prompt templates: finding, reading, rendering and checking them; variables are data, never code.
 
 A template is front matter (TOML between two `+++` lines) and Jinja blocks. Templates are rendered in
-a sandbox, and a name that isn't there is an error, not an empty word. `prompts/README.md` documents
-the variables of each.
+a sandbox, and an undefined variable is an error. `prompts/README.md` documents each template's
+variables.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _NOTHING = {"", "null", "none", "n/a", "nothing"}
 
 
 class FrontMatter(BaseModel):
-    """What a template says about itself."""
+    """The metadata at the top of a template."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -63,14 +63,14 @@ class TemplateError(UserError):
     def __init__(self, problem: Problem) -> None:
         where = f"{problem.path}:{problem.line}"
         super().__init__(
-            where, problem.what, "mend the template (`egost prompts check` renders them all)"
+            where, problem.what, "fix the template (`egost prompts check` renders all of them)"
         )
         self.problem = problem
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One template, ready to render block by block."""
+    """One template, rendered block by block."""
 
     path: str
     front: FrontMatter
@@ -78,7 +78,7 @@ class Prompt:
     _template: jinja2.Template
 
     def render(self, block: str, **variables: object) -> str:
-        """Return one block's text without the white space around it; raise TemplateError."""
+        """Return one block's text, stripped; raise TemplateError."""
         blocks = self._template.blocks
         if block not in blocks:
             raise TemplateError(
@@ -101,12 +101,12 @@ class Prompt:
 
 
 def load(name: str) -> Prompt:
-    """Read `prompts/<name>`; raise UserError with file and line where it is wrong."""
+    """Read `prompts/<name>`; raise UserError with the file and line of a mistake."""
     return read(asset(f"prompts/{name}"), f"prompts/{name}")
 
 
 def load_task(name: str) -> Prompt:
-    """Read `prompts/tasks/<name>.j2`; raise UserError where there is none, or it doesn't say what it asks."""
+    """Read `prompts/tasks/<name>.j2`; raise UserError if it is missing or its front matter is incomplete."""
     known = {path.stem: path for path in _task_files()}
     if name not in known:
         raise UserError(
@@ -161,7 +161,7 @@ def read(path: Path, shown: str) -> Prompt:
 
 
 def _check_whole(tree: nodes.Template, shown: str) -> None:
-    """Raise TemplateError for what rendering alone would not show, in branches that are rarely taken too."""
+    """Raise TemplateError for mistakes that rendering may miss, since it doesn't take every branch."""
     for node in tree.body:
         if isinstance(node, nodes.Block):
             continue
@@ -170,7 +170,9 @@ def _check_whole(tree: nodes.Template, shown: str) -> None:
             if text.strip():
                 line = part.lineno + text[: len(text) - len(text.lstrip())].count("\n")
                 raise TemplateError(
-                    Problem(shown, line, "outside of every block: no model would ever see it")
+                    Problem(
+                        shown, line, "this text is outside all blocks, so no model would see it"
+                    )
                 )
     unknown = meta.find_undeclared_variables(tree) - SAMPLE.keys()
     for name in tree.find_all(nodes.Name):
@@ -185,10 +187,12 @@ def _split(text: str, shown: str) -> tuple[FrontMatter, str]:
             Problem(shown, 1, "front matter is missing: begin with TOML between two `+++` lines")
         )
     end = next(number for number, line in enumerate(lines[1:], start=1) if line.strip() == "+++")
+    toml = "\n".join(["", *lines[1:end], ""])
     try:
-        front = FrontMatter.model_validate(tomllib.loads("\n".join(["", *lines[1:end], ""])))
+        front = FrontMatter.model_validate(tomllib.loads(toml))
     except tomllib.TOMLDecodeError as error:
-        raise TemplateError(Problem(shown, _toml_line(error), f"front matter: {error}")) from error
+        line = wording.toml_line(error, toml)
+        raise TemplateError(Problem(shown, line, f"front matter: {error}")) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -198,27 +202,21 @@ def _split(text: str, shown: str) -> tuple[FrontMatter, str]:
         raise TemplateError(
             Problem(shown, line, f"front matter: {name}: {first['msg']}")
         ) from error
-    return front, "\n" * (end + 1) + "\n".join(lines[end + 1 :])  # line numbers stay the file's own
-
-
-def _toml_line(error: tomllib.TOMLDecodeError) -> int:
-    _, _, rest = str(error).partition("at line ")
-    digits = rest.split(",")[0]
-    return int(digits) if digits.isdigit() else 1
+    return front, "\n" * (end + 1) + "\n".join(lines[end + 1 :])  # keeps the file's line numbers
 
 
 def _line(error: BaseException, template: jinja2.Template) -> int:
-    """Return the line of the template where rendering failed, from the compiled code's traceback."""
+    """Return the template line where rendering failed, from the traceback of the compiled code."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == template.filename]
     return template.get_corresponding_lineno(lines[-1]) if lines and lines[-1] else 1
 
 
 def clean(text: str) -> str:
-    """Return one line of text: composed characters, single spaces, nothing that can't be seen.
+    """Return one line of text: NFC, single spaces, no invisible characters.
 
-    Control, private and unpaired characters go, and so do angle brackets: text with none of them
-    can't close the tags that fence it off inside a prompt.
+    Control, private-use and surrogate characters are removed. Angle brackets are replaced, so that
+    the text can't close the tags that enclose it in a prompt.
     """
     kept = (
         " " if character.isspace() else character
@@ -231,7 +229,7 @@ def clean(text: str) -> str:
 
 
 def fact(text: str | None) -> str | None:
-    """Return a landmark or action cleaned, None where it says that there is none."""
+    """Return a landmark or action cleaned, or None if the text means that there is none."""
     cleaned = clean(text or "")
     return None if cleaned.lower() in _NOTHING else cleaned
 
@@ -285,7 +283,7 @@ SAMPLE: Mapping[str, Any] = {
         "right": "right",
     },
 }
-"""One value for every variable that a template may use; `prompts/README.md` says which is given where."""
+"""A sample value of every template variable; `prompts/README.md` lists which template gets which."""
 
 _BLOCKS = {
     "route.j2": ("system", "frame", "question"),
@@ -295,10 +293,10 @@ _BLOCKS = {
 
 
 def check_prompts() -> list[Problem]:
-    """Render every template with sample data in every language; return the mistakes by file and line."""
+    """Render every template with sample data in every language; return the mistakes with file and line."""
     languages, wrong = wording.check()
     problems = [_problem(error) for error in wrong]
-    said = [{"say": one.description, "language": one.name} for one in languages.values()]
+    wordings = [{"say": one.description, "language": one.name} for one in languages.values()]
     for path, shown, blocks in _all():
         try:
             prompt = _read_task(path) if "/tasks/" in shown else read(path, shown)
@@ -306,9 +304,9 @@ def check_prompts() -> list[Problem]:
             problems.append(error.problem)
             continue
         for block in blocks:
-            for orientation, told in product(("forward", "reverse"), said or [{}]):
+            for orientation, words in product(("forward", "reverse"), wordings or [{}]):
                 try:
-                    text = prompt.render(block, **{**SAMPLE, "orientation": orientation, **told})
+                    text = prompt.render(block, **{**SAMPLE, "orientation": orientation, **words})
                 except TemplateError as error:
                     problems.append(error.problem)
                 else:
@@ -332,5 +330,5 @@ def _all() -> Iterator[tuple[Path, str, tuple[str, ...]]]:
 
 
 def show_schema(schema: Mapping[str, Any]) -> str:
-    """Return a JSON schema as the text that a prompt shows."""
+    """Return a JSON schema as prompt text."""
     return json.dumps(schema, ensure_ascii=False, separators=(",", ": "))

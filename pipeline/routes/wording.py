@@ -1,8 +1,7 @@
-"""The languages of `prompts/stems.toml`: question stems, how a move is said, how a description is joined.
+"""The languages of `prompts/stems.toml`: question stems, the words of moves, the parts of descriptions.
 
-A language is one section of that file. Everything that a question, an option or a drafted
-description says comes from there, so that one is added without Python; what is scored (moves,
-orders, letters) knows no language.
+A language is one section of that file. It words all questions, options and drafted descriptions, so
+adding a language takes no Python. What is scored (moves, orders, letters) is language-independent.
 """
 
 import re
@@ -24,13 +23,13 @@ _STEM_NAMES = (
     *(task.name for task in TASKS),
     *(f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")),
 )
-_JOINS = ("back", "then", "past", "left", "right")  # and `prepositions`, a list
+_DESCRIPTION = ("back", "then", "past", "left", "right")  # and `prepositions`, a list
 _PLACE = "{landmark}"
 
 
 @dataclass(frozen=True)
 class Wording:
-    """One language: its name, stems by task, words of moves, and what a description is joined with."""
+    """One language: its name, stems by task, the words of moves, and the parts of descriptions."""
 
     language: str
     name: str
@@ -40,17 +39,17 @@ class Wording:
 
 
 def load(language: str) -> Wording:
-    """Return a language of the project's own `prompts/stems.toml`; raise UserError for a gap."""
+    """Return a language of the project's own `prompts/stems.toml`; raise UserError if it is incomplete."""
     return _read(_text(asset(STEMS), STEMS), STEMS, language)
 
 
 def read(path: Path, language: str) -> Wording:
-    """Return a language of the file at `path`; raise UserError for a gap."""
+    """Return a language of the file at `path`; raise UserError if it is incomplete."""
     return _read(_text(path, str(path)), str(path), language)
 
 
 def check() -> tuple[dict[str, Wording], list[UserError]]:
-    """Return the languages of the project's own `prompts/stems.toml`, and what is wrong with the others."""
+    """Return the valid languages of the project's own `prompts/stems.toml`, and the errors in the others."""
     found: dict[str, Wording] = {}
     wrong: list[UserError] = []
     try:
@@ -78,12 +77,17 @@ def _sections(text: str, shown: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        where = f"{shown}:{line[1] if line else max(1, text.count(chr(10)))}"
-        raise UserError(where, f"not valid TOML: {error}", "mend that line") from error
+        where = f"{shown}:{toml_line(error, text)}"
+        raise UserError(where, f"not valid TOML: {error}", "fix that line") from error
 
 
-@lru_cache(maxsize=8)  # one clip after the other asks for the same language
+def toml_line(error: tomllib.TOMLDecodeError, text: str) -> int:
+    """Return the line of a mistake in TOML; the last line if the error names none."""
+    line = re.search(r"at line (\d+)", str(error))
+    return int(line[1]) if line else max(1, text.count("\n"))
+
+
+@lru_cache(maxsize=8)  # consecutive clips use the same language
 def _read(text: str, shown: str, language: str) -> Wording:
     sections = _sections(text, shown)
     if not isinstance(sections.get(language), dict):
@@ -91,14 +95,14 @@ def _read(text: str, shown: str, language: str) -> Wording:
         raise UserError(
             f"{shown}:1",
             f"no section [{language}]",
-            f"add one, or change draft.language (there is: {known or 'none'})",
+            f"add it, or change draft.language (available: {known or 'none'})",
         )
     return _Section(text, shown, language, sections[language]).wording()
 
 
 @dataclass(frozen=True)
 class _Section:
-    """One language as it stands in the file, and where that is."""
+    """One language as written in the file, with the file's text and name for error messages."""
 
     text: str
     shown: str
@@ -114,7 +118,7 @@ class _Section:
         name = self.found.get("name")
         if not isinstance(name, str) or not name.strip():
             raise self._gap(
-                "", "has no name", 'say how a model is told to write it, such as name = "English"'
+                "", "has no name", 'add the name that a model is given, such as name = "English"'
             )
         return Wording(
             self.language,
@@ -128,34 +132,38 @@ class _Section:
         given = self._table("moves")
         words: dict[Move, str] = {}
         for move, english in MOVE_WORDS.items():
-            said = given.get(move)
-            if not isinstance(said, str) or not plain(said) or SEPARATOR.strip() in said:
+            text = given.get(move)
+            if not isinstance(text, str) or not plain(text) or SEPARATOR.strip() in text:
                 raise self._gap(
                     ".moves",
                     f"has no words for {move}",
-                    f'add {move} = "...": what {english!r} is in English',
+                    f'add {move} = "..." (in English: {english!r})',
                 )
-            words[move] = plain(said)
+            words[move] = plain(text)
         if len(set(words.values())) < len(words):
             raise self._gap(
                 ".moves",
-                "says two moves alike",
-                "give each its own words: options show nothing else",
+                "has the same words for two moves",
+                "give each move its own words: options show nothing else",
             )
         return words
 
     def _description(self) -> Mapping[str, Any]:
         given = self._table("description")
-        missing = [name for name in _JOINS if not isinstance(given.get(name), str)]
+        missing = [name for name in _DESCRIPTION if not isinstance(given.get(name), str)]
         words = given.get("prepositions")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             missing.append("prepositions")
         if missing:
             raise self._gap(
-                ".description", f"has no {', '.join(missing)}", "[en.description] shows what for"
+                ".description",
+                f"has no {', '.join(missing)}",
+                "see [en.description] for what they mean",
             )
         if _PLACE not in given["past"]:
-            raise self._gap(".description", f"past has no {_PLACE}", f'such as "past {_PLACE}"')
+            raise self._gap(
+                ".description", f"past has no {_PLACE}", f'write for example "past {_PLACE}"'
+            )
         return given
 
     def _table(self, name: str) -> Mapping[str, Any]:

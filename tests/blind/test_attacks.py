@@ -1,4 +1,4 @@
-"""Each structural attack catches the leak it's for, and reads chance where that leak isn't."""
+"""Each structural attack catches its leak, and stays at chance without it."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ def clean() -> list[ProbeItem]:
 
 
 def by_letters(draw: Callable[[int, ProbeItem], int]) -> Plant:
-    """Move each answer to the letter that a public recipe says."""
+    """Move each answer to the letter that a public recipe draws."""
 
     def plant(items: list[ProbeItem]) -> list[ProbeItem]:
         return made.with_letters(items, [draw(row, item) for row, item in enumerate(items)])
@@ -52,7 +52,7 @@ def balanced_under_a_seed(items: list[ProbeItem]) -> list[ProbeItem]:
 
 
 def balanced_within_a_task(items: list[ProbeItem]) -> list[ProbeItem]:
-    """One task alone made with a seed that people know, its letters balanced within each split."""
+    """Draw the letters of one task with a common seed, balanced within each split."""
     known: dict[int, int] = {}
     for split in sorted({item.split for item in items}):
         rows = [
@@ -74,14 +74,14 @@ def named(items: list[ProbeItem]) -> list[ProbeItem]:
     return [replace(item, columns={**item.columns, "dataset": "walks"}) for item in items]
 
 
-def ids_that_tell(items: list[ProbeItem]) -> list[ProbeItem]:
+def ids_with_answer(items: list[ProbeItem]) -> list[ProbeItem]:
     return [
         replace(item, id="i_" + digest(item.clip, item.task, item.options[item.answer]))
         for item in items
     ]
 
 
-def ids_that_tell_in_sha1(items: list[ProbeItem]) -> list[ProbeItem]:
+def ids_with_answer_in_sha1(items: list[ProbeItem]) -> list[ProbeItem]:
     found = []
     for item in items:
         text = f"{item.question}|{item.options[item.answer]}"
@@ -90,7 +90,7 @@ def ids_that_tell_in_sha1(items: list[ProbeItem]) -> list[ProbeItem]:
 
 
 def among_sorted(items: list[ProbeItem]) -> list[ProbeItem]:
-    """Distractors left in sorted order, the answer put in anywhere."""
+    """Sort the distractors and insert the answer at a random position."""
     rng = random.Random(1)
     tidy = []
     for item in items:
@@ -102,7 +102,7 @@ def among_sorted(items: list[ProbeItem]) -> list[ProbeItem]:
 
 
 def that_change_sides(items: list[ProbeItem]) -> list[ProbeItem]:
-    """A world in which each turn goes to the other side than the one before."""
+    """Return items of routes whose turns alternate between the sides."""
     turns = [item for item in items if item.task.startswith("direction")]
     changes = [[_changes(sides(text)) for text in item.options] for item in turns]
     return [
@@ -112,12 +112,12 @@ def that_change_sides(items: list[ProbeItem]) -> list[ProbeItem]:
     ]
 
 
-def _changes(told: list[str]) -> int:
-    return sum(one != other for one, other in pairwise(told))
+def _changes(sides_in_order: list[str]) -> int:
+    return sum(one != other for one, other in pairwise(sides_in_order))
 
 
 def two_columns(items: list[ProbeItem]) -> list[ProbeItem]:
-    """Neither column says a thing, both together say the letter."""
+    """Add two columns that only together determine the letter."""
     rng = random.Random(2)
     found = []
     for item in items:
@@ -158,13 +158,13 @@ PLANTS: dict[str, tuple[str, Plant, float]] = {
         by_letters(lambda _, item: int(item.id.split("_")[1], 16) % 4),
         0.99,
     ),
-    "id digests the answer": ("replay", ids_that_tell, 0.99),
-    "id digests the answer in SHA-1": ("replay", ids_that_tell_in_sha1, 0.99),
+    "id digests the answer": ("replay", ids_with_answer, 0.99),
+    "id digests the answer in SHA-1": ("replay", ids_with_answer_in_sha1, 0.99),
 }
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_made_leak_is_caught(name: str) -> None:
+def test_a_synthetic_leak_is_caught(name: str) -> None:
     attack, make, least = MADE[name]
     assert attack_figure(make(), attack).overall.accuracy > least
 
@@ -178,27 +178,27 @@ def test_a_planted_leak_is_caught(clean: list[ProbeItem], name: str) -> None:
 @pytest.mark.parametrize(
     "attack", sorted({attack for attack, *_ in (*MADE.values(), *PLANTS.values())})
 )
-def test_squares_give_nothing_away(clean: list[ProbeItem], attack: str) -> None:
+def test_squares_do_not_leak(clean: list[ProbeItem], attack: str) -> None:
     figure = attack_figure(clean, attack).overall
     # 1,100 items of 250 clips: three standard errors are 8 points.
     assert figure.items > 1000
     assert figure.accuracy < 0.33
 
 
-def test_a_leak_in_one_task_alone_shows_there(clean: list[ProbeItem]) -> None:
+def test_a_leak_in_a_single_task_shows_there(clean: list[ProbeItem]) -> None:
     moved = by_letters(lambda row, item: row % 4 if item.task != "action_reverse" else 0)(clean)
     figures = attack_figure(moved, "letters").within
     assert figures["task=action_reverse"].accuracy > 0.95
 
 
-def test_a_draw_that_was_repeated_in_one_task_shows_there(clean: list[ProbeItem]) -> None:
+def test_a_replayed_draw_in_one_task_shows_there(clean: list[ProbeItem]) -> None:
     figures = attack_figure(balanced_within_a_task(clean), "replay").within
     assert figures["task=action_reverse"].accuracy > 0.99
     assert figures["task=action_forward"].accuracy < 0.4
 
 
-def test_the_way_is_chosen_on_the_other_half(clean: list[ProbeItem]) -> None:
-    """With 24 items and hundreds of ways the luckiest one reads far above chance; this doesn't."""
+def test_the_strategy_is_chosen_on_the_other_half(clean: list[ProbeItem]) -> None:
+    """With 24 items and hundreds of strategies the luckiest is far above chance; this figure isn't."""
     figures = [attack_figure(clean[at : at + 24], "columns") for at in range(0, 480, 24)]
     assert min(one.tried for one in figures) > 100
     mean = sum(one.overall.accuracy for one in figures) / len(figures)
@@ -213,7 +213,7 @@ def test_joint_assignment_adds_to_the_intersection() -> None:
 
 
 def test_foreign_items_may_repeat_an_option_and_crowd_one_clip() -> None:
-    """Numpy's warnings of a division by nothing are errors here."""
+    """Numpy's warnings about divisions by zero are errors here."""
     rng = random.Random(3)
     pairs = [("turn left", ["turn right", "turn right"]), ("turn right", ["turn left", "straight"])]
     items = [

@@ -1,4 +1,4 @@
-"""Items are read from other people's files, and what can't be read is told with file and line."""
+"""Reading items from other people's files; rows that can't be read are reported with file and line."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import blind_items as made
 import polars as pl
 import pytest
 
-from pipeline.blind.items import blind_report, read_items
+from pipeline.blind.files import read_items
+from pipeline.blind.items import blind_report
 from pipeline.errors import UserError
 
 TEXT = "Which way?\nOptions:\nA. left\nB. right\nC. straight on"
@@ -37,7 +38,7 @@ def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path: Path, answer: object
 @pytest.mark.parametrize(
     "answer", ["D", "E. right", "A. right", 3, -1, "back", True, 0.5, "left or right", {"a": 1}]
 )
-def test_an_answer_that_is_none_of_the_options_is_told(tmp_path: Path, answer: object) -> None:
+def test_an_answer_that_is_none_of_the_options_is_reported(tmp_path: Path, answer: object) -> None:
     path = tmp_path / "items.jsonl"
     path.write_text(json.dumps(ROW) + "\n\n" + json.dumps(ROW | {"answer": answer}) + "\n")
     with pytest.raises(UserError) as caught:
@@ -76,7 +77,7 @@ def test_options_come_in_many_forms(tmp_path: Path, options: object, answer: str
         ("Option C", "Option B", "Option A"),
     ],
 )
-def test_options_have_a_column_each(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_options_may_have_columns_of_their_own(tmp_path: Path, names: tuple[str, ...]) -> None:
     texts = dict(zip(sorted(names), ("left", "right", "straight on"), strict=True))
     row = {
         "question": "Which way?",
@@ -89,7 +90,7 @@ def test_options_have_a_column_each(tmp_path: Path, names: tuple[str, ...]) -> N
     assert item.columns == {"room": 3}
 
 
-def test_columns_with_a_gap_are_no_options(tmp_path: Path) -> None:
+def test_columns_with_a_gap_are_not_options(tmp_path: Path) -> None:
     item = one(tmp_path, ROW | {"a": 1, "b": 2})
     assert item.columns == {"a": 1, "b": 2}
     with pytest.raises(UserError, match="no options"):
@@ -106,7 +107,7 @@ def test_columns_with_a_gap_are_no_options(tmp_path: Path) -> None:
         "Which way? Choices: A: left; B: right; C: straight on",
     ],
 )
-def test_options_stand_inside_the_question(tmp_path: Path, text: str) -> None:
+def test_options_may_be_inside_the_question(tmp_path: Path, text: str) -> None:
     item = one(tmp_path, {"problem": text, "solution": "<answer>C</answer>", "process": "so C"})
     assert item.question == "Which way?"
     assert item.options == ("left", "right", "straight on")
@@ -114,7 +115,7 @@ def test_options_stand_inside_the_question(tmp_path: Path, text: str) -> None:
     assert dict(item.columns) == {}
 
 
-def test_what_holds_the_answer_is_no_column(tmp_path: Path) -> None:
+def test_what_contains_the_answer_is_not_a_column(tmp_path: Path) -> None:
     row = ROW | {
         "answer_text": "right",
         "reasoning": "so",
@@ -145,7 +146,7 @@ def test_json_and_parquet_and_folders_read_alike(tmp_path: Path) -> None:
     assert len(read_items(lines)) == 4
 
 
-def test_open_questions_are_passed_over(tmp_path: Path) -> None:
+def test_open_questions_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     opened = {"question": "Describe it.", "options": [], "answer_text": "It goes on."}
     path.write_text(json.dumps(opened) + "\n" + json.dumps(ROW))
@@ -161,14 +162,19 @@ def test_open_questions_are_passed_over(tmp_path: Path) -> None:
         ("a.jsonl", "[1]", ", line 1", "not an object"),
         ("a.jsonl", '{"options": ["a", "b"]}', ", line 1", "no question"),
         ("a.jsonl", '{"question": "Where?"}', ", line 1", "no options"),
-        ("a.jsonl", '{"question": "x", "options": ["a"], "answer": 0}', ", line 1", "single"),
+        (
+            "a.jsonl",
+            '{"question": "x", "options": ["a"], "answer": 0}',
+            ", line 1",
+            "only one option",
+        ),
         ("a.jsonl", '{"question": "x", "options": ["a", "b"]}', ", line 1", "no answer"),
         ("a.jsonl", "", "", "no multiple-choice item"),
         ("a.parquet", "text", "", "not readable as Parquet"),
-        ("a.txt", "x", "", "not a known kind of file"),
+        ("a.txt", "x", "", "unknown file type"),
     ],
 )
-def test_what_can_not_be_read_is_told(
+def test_what_can_not_be_read_is_reported(
     tmp_path: Path, name: str, text: str, where: str, what: str
 ) -> None:
     path = tmp_path / name
@@ -180,13 +186,13 @@ def test_what_can_not_be_read_is_told(
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "folder"])
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match=r"no such file|no \.jsonl"):
         read_items(tmp_path / name)
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"question": "\xff\xfe"}')
     with pytest.raises(UserError, match="not UTF-8"):
@@ -206,13 +212,13 @@ def test_the_report_of_a_file_needs_no_workspace(tmp_path: Path) -> None:
                 "path": item.group,
             }
             file.write(json.dumps(row) + "\n")
-    told = json.loads(blind_report(path, None, as_json=True))
-    assert told["items"] == 120
-    assert told["accuracy"] > 0.45
-    assert {"low", "high", "chance"} <= set(told)
-    assert blind_report(path, None, as_json=False).splitlines()[-1] == told["verdict"]
+    report = json.loads(blind_report(path, None, as_json=True))
+    assert report["items"] == 120
+    assert report["accuracy"] > 0.45
+    assert {"low", "high", "chance"} <= set(report)
+    assert blind_report(path, None, as_json=False).splitlines()[-1] == report["verdict"]
 
 
-def test_neither_file_nor_workspace_is_told() -> None:
-    with pytest.raises(UserError, match="neither"):
+def test_neither_file_nor_workspace_is_an_error() -> None:
+    with pytest.raises(UserError, match="no file and no workspace"):
         blind_report(None, None, as_json=False)

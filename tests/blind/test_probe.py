@@ -1,4 +1,4 @@
-"""The blind probe on items that leak, on squares, and on what its figures rest on."""
+"""The blind probe on items that leak and on squares, and how its figures are computed."""
 
 import json
 import random
@@ -22,7 +22,7 @@ def two(number: int, options: tuple[str, ...], group: str, answer: int = 0) -> P
     return ProbeItem(str(number), "Which?", options, answer, group, f"c{number}")
 
 
-def test_it_finds_the_leak_in_items_of_the_style_that_leaks(leaky: ProbeReport) -> None:
+def test_it_finds_the_leak_in_items_that_leak(leaky: ProbeReport) -> None:
     figure = leaky.learned.overall
     assert figure.items == 600
     assert figure.low > 0.6
@@ -34,7 +34,7 @@ def test_it_finds_the_leak_in_items_of_the_style_that_leaks(leaky: ProbeReport) 
     assert untrained["shortest"] < 0.2
 
 
-def test_its_control_reads_chance_where_the_probe_reads_a_leak(leaky: ProbeReport) -> None:
+def test_its_control_is_at_chance_where_the_probe_finds_a_leak(leaky: ProbeReport) -> None:
     assert len(leaky.control) == 5
     assert abs(np.mean(leaky.control) - 0.25) < 0.04
 
@@ -46,13 +46,13 @@ def test_the_most_guessable_items_are_named(leaky: ProbeReport) -> None:
     assert margins[-1] > 0
 
 
-def test_a_biased_world_shows_in_turns_that_are_not_balanced() -> None:
-    """Sides 80/20: where flips aren't chosen so that they even out, the probe has to find it."""
+def test_unbalanced_turns_of_a_biased_world_leak() -> None:
+    """Sides are 80/20: if flips aren't balanced, the probe has to find it."""
     rng = random.Random(1)
     items = []
     for number in range(300):
         moves = rng.choices(("right", "left"), (8, 2), k=7)
-        items.append(made.placed(number, made.told(moves), made.square(moves, 0, 1), rng))
+        items.append(made.placed(number, made.as_text(moves), made.square(moves, 0, 1), rng))
     assert run_probe(items).learned.overall.accuracy > 0.5
 
 
@@ -62,18 +62,18 @@ def test_the_same_items_give_the_same_report() -> None:
 
 
 def test_json_has_the_figure_on_top(leaky: ProbeReport) -> None:
-    told = json.loads(json.dumps(leaky.to_json()))
-    assert told["accuracy"] == pytest.approx(leaky.learned.overall.accuracy, abs=1e-4)
-    assert told["low"] < told["accuracy"] < told["high"]
-    assert (told["chance"], told["items"]) == (0.25, 600)
-    assert set(told["attacks"]) >= {"centrality", "replay", "columns"}
+    report = json.loads(json.dumps(leaky.to_json()))
+    assert report["accuracy"] == pytest.approx(leaky.learned.overall.accuracy, abs=1e-4)
+    assert report["low"] < report["accuracy"] < report["high"]
+    assert (report["chance"], report["items"]) == (0.25, 600)
+    assert set(report["attacks"]) >= {"centrality", "replay", "columns"}
 
 
-def test_few_items_are_said_to_be_noisy(leaky: ProbeReport) -> None:
+def test_few_items_are_reported_as_noisy(leaky: ProbeReport) -> None:
     few = run_probe(made.composed(12))
     assert few.learned.overall.items < 100
     assert "under 600" in few.verdict
-    points = int(few.verdict.split("(under 600) ")[1].split(" points more or less are noise")[0])
+    points = int(few.verdict.split("(under 600), ")[1].split(" points either way are noise")[0])
     assert 5 <= points <= 25
     assert "noise" not in leaky.verdict
     assert str(few).splitlines()[-1] == few.verdict
@@ -113,7 +113,7 @@ def test_an_item_without_a_choice_is_refused(item: ProbeItem) -> None:
         run_probe([item])
 
 
-def test_nothing_is_refused() -> None:
+def test_an_empty_test_is_refused() -> None:
     with pytest.raises(ValueError, match="no items"):
         run_probe([])
 
@@ -191,7 +191,7 @@ def test_chance_is_the_mean_over_items() -> None:
 
 
 def test_the_interval_counts_groups_not_items() -> None:
-    """Forty copies of one item in a group weigh as one: the interval must not shrink by them."""
+    """Forty copies of one item in a group count as one: they must not narrow the interval."""
     few = [two(n, ("a", "b"), f"g{n}", answer=n % 2) for n in range(20)]
     many = [replace(item, id=f"{item.id}.{k}") for item in few for k in range(40)]
     widths = []

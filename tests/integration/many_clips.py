@@ -12,7 +12,7 @@ from pipeline.engine.store import Store, opened
 from pipeline.flow import STAGES
 from pipeline.motion.rows import Clip
 from pipeline.routes.settings import DraftSettings
-from tests.clip_rows import clip, frames, said, turn, video
+from tests.clip_rows import clip, frames, narration, turn, video
 
 STAGE = next(stage for stage in STAGES if stage.name == "draft")
 
@@ -30,7 +30,7 @@ def fill(store: Store, count: int, videos: int = 1) -> None:
         span = clip(f"c{number:04d}", 20 * number, 20 * number + 20)
         of = {"video_id": f"v{number % videos + 1}"}
         moved = {"clip_id": span.clip_id}
-        told = said(20 * number + 1, f"walk {number}")
+        told = narration(20 * number + 1, f"walk {number}")
         rows += [span.model_copy(update=of), told.model_copy(update=of)]
         rows += [f.model_copy(update={**moved, "t_us": f.t_us + span.start_us}) for f in shown]
         begin = turn(20 * number + 5, 20 * number + 7)

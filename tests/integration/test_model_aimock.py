@@ -27,7 +27,7 @@ from pipeline.questions.rows import Written
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from tests.clip_rows import clip, rows, said, turn, workspace
+from tests.clip_rows import clip, narration, rows, turn, workspace
 from tests.integration.test_model_server import free_port
 
 pytestmark = pytest.mark.integration
@@ -169,7 +169,7 @@ def test_a_route_with_its_tokens_is_bought_once(server: str, folder: WorkspaceFo
 
 def test_a_wrong_answer_is_repaired(server: str, folder: WorkspaceFolder) -> None:
     before = answered(server)
-    odd = rows(folder, narrations=(said(1, "this clip needs a repair"),))
+    odd = rows(folder, narrations=(narration(1, "this clip needs a repair"),))
     (found,) = run(draft, folder, [odd], settings(server))
     assert isinstance(found, Route)
     assert (found.input_tokens, found.output_tokens) == (1400, 180)

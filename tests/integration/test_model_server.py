@@ -18,7 +18,7 @@ from pipeline.engine.rows import Rows
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from tests.clip_rows import rows, said, workspace
+from tests.clip_rows import narration, rows, workspace
 
 pytestmark = pytest.mark.integration
 
@@ -89,7 +89,7 @@ def run(folder: Any, seen: Rows, chosen: DraftSettings) -> Route:
 
 def test_one_clip_end_to_end_and_a_second_run_buys_nothing(fresh: str, tmp_path: Path) -> None:
     folder = workspace(tmp_path / "w")
-    seen = rows(folder, narrations=(said(3, "I pass the sink", landmark="sink"),))
+    seen = rows(folder, narrations=(narration(3, "I pass the sink", landmark="sink"),))
     first = run(folder, seen, settings(fresh))
     assert [step.move for step in first.steps] == ["straight"]
     assert first.steps[0].landmark == "mock-landmark"

@@ -89,7 +89,7 @@ def test_the_bill_and_the_leak_are_told_and_nothing_is_bought_twice(
     assert (int(bill[1]), int(bill[4])) == (2 * CLIPS, CLIPS)
     assert float(bill[2]) == pytest.approx(2 * CLIPS * each, abs=1e-4)
     assert float(bill[3]) == pytest.approx(2 * each, abs=1e-4)
-    assert f"the {2 * CLIPS} items that it wrote LEAK" in first.output
+    assert f"its {2 * CLIPS} multiple-choice items LEAK" in first.output
     assert "prompts/tasks/{direction}.j2" in first.output
 
     with open_workspace(root) as space:
@@ -131,7 +131,7 @@ def test_the_cap_stops_writing_and_the_bill_is_still_told(
 ) -> None:
     with pytest.raises(Exception, match="max_cost_usd"):
         egost(root, server, max_cost_usd=0.15)
-    assert any("USD per clip" in line or "spent in all" in line for line in caplog.messages)
+    assert any("USD per clip" in line or "spent in total" in line for line in caplog.messages)
 
 
 def test_an_unknown_task_stops_before_anything_is_sent(root: Path, server: FaultServer) -> None:

@@ -19,7 +19,7 @@ MOVES = st.sampled_from(get_args(Move))
 
 @st.composite
 def routes(draw: st.DrawFn, shortest_us: int = 0) -> list[Step]:
-    """Steps in time order, each beginning where the one before ends, as short as a microsecond."""
+    """Return steps in time order without gaps, some as short as a microsecond."""
     at = draw(st.integers(0, 10**9))
     found = []
     for _ in range(draw(st.integers(1, 7))):
@@ -49,14 +49,14 @@ def test_canonical_is_final_and_says_the_same(steps: list[Step]) -> None:
     assert canonical(once) == once
     assert turns(once) == turns(steps)
 
-    def said(found: object) -> list[object]:
+    def content(found: object) -> list[object]:
         return [
             (step.landmark, step.action, step.undo)
             for step in found  # type: ignore[attr-defined]
             if step.landmark or step.action or step.undo
         ]
 
-    assert said(once) == said(steps)
+    assert content(once) == content(steps)
 
 
 @given(routes())

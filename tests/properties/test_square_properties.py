@@ -1,4 +1,4 @@
-"""Squares against brute force: every option is told apart from the code under test."""
+"""Squares compared with brute force, computed independently of the code under test."""
 
 from itertools import product
 
@@ -11,7 +11,7 @@ from pipeline.routes.tasks import SEPARATOR, RouteText, holds, squares
 MOVES = st.lists(st.sampled_from(["straight", "left", "right", "around"]), max_size=8)
 NAMES = st.sampled_from(["door", "plant", "lift", "stairs", "sign", "red door"])
 ACTIONS = st.sampled_from(
-    # The last ones are told like landmarks, and undone like others.
+    # The last ones have the words of landmarks, and are undone like the others.
     [("opens it", "closes it"), ("takes it", "puts it back"), ("up", "down"), ("door", "lift")]
 )
 STEPS = st.lists(
@@ -26,7 +26,7 @@ WORDS = {"left": "turn left", "right": "turn right", "around": "turn around"}
 OTHER = {"turn left": "turn right", "turn right": "turn left"}
 
 
-def as_steps(told: list[tuple[str, str | None, tuple[str, str] | None]]) -> list[Step]:
+def as_steps(walk: list[tuple[str, str | None, tuple[str, str] | None]]) -> list[Step]:
     return [
         Step.model_validate(
             {
@@ -38,12 +38,12 @@ def as_steps(told: list[tuple[str, str | None, tuple[str, str] | None]]) -> list
                 "undo": action and action[1],
             }
         )
-        for number, (move, name, action) in enumerate(told)
+        for number, (move, name, action) in enumerate(walk)
     ]
 
 
 def events(steps: list[Step]) -> list[tuple[str, str]]:
-    """Every event of a route as it is told there and back, in order."""
+    """Return every event of a route in order, with its forward and reverse words."""
     found = []
     for step in steps:
         if step.landmark:
@@ -56,27 +56,29 @@ def events(steps: list[Step]) -> list[tuple[str, str]]:
     return found
 
 
-def happens(parts: list[str], told: list[str]) -> bool:
-    """Whether the parts happen in this order, by trying every place for the first of them."""
+def happens(parts: list[str], happened: list[str]) -> bool:
+    """Return whether the parts happen in this order, by trying every position of the first."""
     if not parts:
         return True
     return any(
-        happens(parts[1:], told[at + 1 :]) for at, word in enumerate(told) if word == parts[0]
+        happens(parts[1:], happened[at + 1 :])
+        for at, word in enumerate(happened)
+        if word == parts[0]
     )
 
 
 @given(MOVES)
-def test_a_direction_square_is_the_truth_and_all_ways_to_flip_it(moves: list[str]) -> None:
+def test_a_direction_square_is_the_truth_and_its_flips(moves: list[str]) -> None:
     steps = as_steps([(move, None, None) for move in moves])
-    told = [WORDS[move] for move in moves if move != "straight"]
+    shown = [WORDS[move] for move in moves if move != "straight"]
     offered = squares(RouteText(steps), "direction", 0)
-    sided = sum(word in OTHER for word in told)
+    sided = sum(word in OTHER for word in shown)
     assert len(offered) == sided * (sided - 1) // 2
     for square in offered:
         places = [int(name.removeprefix("turn:")) for name in square.names]
         every = []
         for words in product(("turn left", "turn right"), repeat=2):
-            changed = list(told)
+            changed = list(shown)
             for place, word in zip(places, words, strict=True):
                 changed[place] = word
             every.append(changed)
@@ -87,14 +89,14 @@ def test_a_direction_square_is_the_truth_and_all_ways_to_flip_it(moves: list[str
         }
         assert set(forward) == set(back)
         assert [back[text] for text in forward] == reverse
-        assert forward[0] == SEPARATOR.join(told)
+        assert forward[0] == SEPARATOR.join(shown)
 
 
 @given(STEPS, st.sampled_from(["landmark", "action"]))
 def test_of_four_different_options_exactly_the_first_happens(
-    told: list[tuple[str, str | None, tuple[str, str] | None]], category: str
+    walk: list[tuple[str, str | None, tuple[str, str] | None]], category: str
 ) -> None:
-    steps = as_steps(told)
+    steps = as_steps(walk)
     there = [event[0] for event in events(steps)]
     back = [event[1] for event in reversed(events(steps))]
     for square in squares(RouteText(steps), category, 0):  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Composed items of 800 random routes: nothing in their text or columns tells the answer."""
+"""Composed items of 800 random routes: nothing in their text or columns predicts the answer."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ OVERALL, WITHIN = 0.05, 0.08
 
 @cache
 def made(seed: int = 0) -> tuple[tuple[Item, ...], dict[str, Route], ProbeReport]:
-    """The items of 800 random clips, their routes, and what the probe says of them."""
+    """Return the items of 800 random clips, their routes, and the probe's report on them."""
     videos, clips, routes = draw_rows(CLIPS, seed)
     given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
     rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
@@ -59,7 +59,7 @@ def test_eight_hundred_clips_make_enough_items() -> None:
     }
 
 
-def test_no_way_to_answer_blind_is_more_than_five_points_above_chance() -> None:
+def test_no_blind_method_is_more_than_five_points_above_chance() -> None:
     _, _, report = made()
     assert len(report.measured) >= 12
     assert {one.name for one in report.attacks} >= {
@@ -68,7 +68,7 @@ def test_no_way_to_answer_blind_is_more_than_five_points_above_chance() -> None:
     above = {one.name: round(one.overall.excess, 3) for one in report.measured}
     assert {name: excess for name, excess in above.items() if excess > OVERALL} == {}
     assert report.leaks(OVERALL, WITHIN) == report.leaks() == []
-    assert report.verdict.startswith("no leak found: the best of 15 ways")
+    assert report.verdict.startswith("no leak found: the best of 15 blind methods")
 
 
 def test_no_task_or_contrast_is_more_than_eight_points_above_chance() -> None:
@@ -102,7 +102,7 @@ BACK = {"left": "turn right", "right": "turn left", "around": "turn around"}
 
 
 def happenings(steps: Sequence[Step], orientation: str, category: str) -> list[str]:
-    """All that happens on the way, in order, in the words that options use."""
+    """Return all events of a route in order, in the words that options use."""
     order = steps if orientation == "forward" else list(reversed(steps))
     return [text for step in order for text in _of(step, orientation, category)]
 

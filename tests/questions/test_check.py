@@ -1,4 +1,4 @@
-"""Automatic doubts: what each one finds, and what it lets pass."""
+"""Automatic checks: what each one reports, and what passes."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def turn(start: float, kind: str = "left", moving: bool = True) -> Turn:
     )
 
 
-def said(at: float, landmark: str | None = None, text: str = "said") -> Narration:
+def narration(at: float, landmark: str | None = None, text: str = "prose") -> Narration:
     return Narration(video_id="v_a", t_us=round(at * SECOND), text=text, landmark=landmark)
 
 
@@ -77,9 +77,9 @@ LEFT = [step(0, 10), step(10, 14, "left"), step(14, 60)]
 
 
 def test_a_route_that_agrees_with_all_evidence_has_no_finding() -> None:
-    told = [step(0, 10, landmark="Red Door"), step(10, 60, "left", landmark="sink")]
-    narrations = (said(3, "red door"), said(12, "sink"))
-    assert found(told, (turn(11),), narrations) == []
+    route_steps = [step(0, 10, landmark="Red Door"), step(10, 60, "left", landmark="sink")]
+    narrations = (narration(3, "red door"), narration(12, "sink"))
+    assert found(route_steps, (turn(11),), narrations) == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_route_that_agrees_with_all_evidence_has_no_finding() -> None:
         ((turn(15.4),), []),  # within the slack of 1.5 s
     ],
 )
-def test_moves_are_held_against_the_measured_turns(
+def test_moves_are_compared_with_the_measured_turns(
     turns: tuple[Turn, ...], expected: list[tuple[str, str]]
 ) -> None:
     assert kinds(LEFT, turns) == expected
@@ -110,18 +110,20 @@ def test_moves_are_held_against_the_measured_turns(
         ([step(0, 5), step(5, 60)], []),
     ],
 )
-def test_times_are_held_against_the_clip(
+def test_times_are_compared_with_the_clip(
     steps: list[Step], expected: list[tuple[str, str]]
 ) -> None:
     assert kinds(steps) == expected
 
 
-def test_landmarks_told_against_the_narration_are_doubted() -> None:
-    told = [step(0, 10, landmark="sink"), step(10, 60, landmark="red door")]
-    wrong = (said(3, "red door"), said(12, "sink"))
-    assert kinds(told, narrations=wrong) == [("landmark_out_of_order", "warning")]
-    assert kinds(told, narrations=(said(11.9, "sink"), said(11, "red door"))) == []
-    assert kinds(told, narrations=(*wrong, said(40, "red door"))) == []  # there may be two of them
+def test_landmarks_in_another_order_than_narrated_are_reported() -> None:
+    route_steps = [step(0, 10, landmark="sink"), step(10, 60, landmark="red door")]
+    wrong = (narration(3, "red door"), narration(12, "sink"))
+    assert kinds(route_steps, narrations=wrong) == [("landmark_out_of_order", "warning")]
+    assert kinds(route_steps, narrations=(narration(11.9, "sink"), narration(11, "red door"))) == []
+    assert (
+        kinds(route_steps, narrations=(*wrong, narration(40, "red door"))) == []
+    )  # there may be two of them
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,9 @@ def test_landmarks_told_against_the_narration_are_doubted() -> None:
         ("A leftover bottle.", "Bright light.", 2),
     ],
 )
-def test_a_description_without_a_turn_is_doubted(forward: str, reverse: str, expected: int) -> None:
+def test_a_description_without_a_turn_is_reported(
+    forward: str, reverse: str, expected: int
+) -> None:
     got = kinds(LEFT, (turn(11),), forward=forward, reverse=reverse)
     assert got == [("turn_not_described", "warning")] * expected
 
@@ -144,18 +148,18 @@ def test_descriptions_may_be_in_another_language() -> None:
     assert len(found(LEFT, (turn(11),), **german)) == 2
     assert found(LEFT, (turn(11),), language="de", **german) == []
     (one,) = found(LEFT, (turn(11),), language="de", forward="links", reverse="left")
-    assert "'rechts' 0 times" in one.message
+    assert "'rechts' for 0 of 1 such turns" in one.message
 
 
-def test_unknown_words_are_doubted_only_where_known_ones_are_given() -> None:
-    told = [step(0, 60, landmark="Red doro 7")]
-    assert found(told) == []
-    (one,) = found(told, known_words=["red", "door"])
+def test_unknown_words_are_reported_only_if_known_ones_are_given() -> None:
+    route_steps = [step(0, 60, landmark="Red doro 7")]
+    assert found(route_steps) == []
+    (one,) = found(route_steps, known_words=["red", "door"])
     assert (one.kind, one.severity) == ("unknown_words", "info")
     assert one.message.endswith(": doro")
 
 
-def test_overlong_texts_are_doubted() -> None:
+def test_overlong_texts_are_reported() -> None:
     long_fact = [step(0, 60, landmark="x" * 81)]
     assert kinds(long_fact) == [("overlong", "warning")]
     assert kinds(forward="left right " * 200) == [("overlong", "warning")]
@@ -175,19 +179,19 @@ def test_overlong_texts_are_doubted() -> None:
         ("the desk of Dr. Miller", "name"),
     ],
 )
-def test_personal_data_is_found_in_what_was_told_or_narrated(text: str, what: str) -> None:
+def test_personal_data_is_found_in_routes_and_narrations(text: str, what: str) -> None:
     (one,) = found([step(0, 60, landmark=text)])
     assert (one.kind, one.severity) == ("personal_data", "warning")
     assert what in one.message
-    assert [f.message for f in found(narrations=(said(5, text=text),))] == [one.message]
-    assert found(narrations=(said(61, text=text),)) == []  # beyond the clip
+    assert [f.message for f in found(narrations=(narration(5, text=text),))] == [one.message]
+    assert found(narrations=(narration(61, text=text),)) == []  # beyond the clip
 
 
 @pytest.mark.parametrize(
     "text",
     ["room B 12", "exit 3 of 4", "the EXIT sign", "a 1999 poster", "platform 10", "the DVD shelf"],
 )
-def test_ordinary_landmarks_are_no_personal_data(text: str) -> None:
+def test_ordinary_landmarks_are_not_personal_data(text: str) -> None:
     assert found([step(0, 60, landmark=text)]) == []
 
 
@@ -205,7 +209,7 @@ TWO = [step(0, 5, "left"), step(5, 10, "right")]
 SEEN = (turn(2), turn(7, "right"))
 
 
-def test_a_square_whose_answer_is_not_alone_true_is_found() -> None:
+def test_a_square_with_a_second_true_option_is_found() -> None:
     assert kinds(TWO, SEEN, items=(item(),)) == []
     wrong = item(answer_index=1, answer_text="turn right -> turn right")
     assert kinds(TWO, SEEN, items=(wrong,)) == [
@@ -214,22 +218,22 @@ def test_a_square_whose_answer_is_not_alone_true_is_found() -> None:
     ]
 
 
-def test_what_a_model_wrote_is_judged_where_the_route_can_tell() -> None:
-    told = [step(0, 5, "left", landmark="sink"), step(5, 60, "right", landmark="door")]
+def test_items_by_a_model_are_checked_if_the_route_decides() -> None:
+    route_steps = [step(0, 5, "left", landmark="sink"), step(5, 60, "right", landmark="door")]
     good = ["sink -> door", "door -> sink", "turn right -> sink", "door -> turn left"]
     model = {"option_kind": "model", "category": "landmark", "flips": []}
     fine = item(options=good, answer_text=good[0], **model)
-    assert kinds(told, SEEN, items=(fine,)) == []
+    assert kinds(route_steps, SEEN, items=(fine,)) == []
     both = [*good[:3], "sink -> turn right"]
     twice = item(options=both, answer_text=good[0], **model)
-    assert kinds(told, SEEN, items=(twice,)) == [("two_true", "error")]
+    assert kinds(route_steps, SEEN, items=(twice,)) == [("two_true", "error")]
     unknown = item(
         options=[*good[:3], "sink -> lamp"], answer_text=good[0], answer_index=1, **model
     )
-    assert kinds(told, SEEN, items=(unknown,)) == []
+    assert kinds(route_steps, SEEN, items=(unknown,)) == []
 
 
-def test_a_question_that_says_its_answer_is_doubted() -> None:
+def test_a_question_that_contains_its_answer_is_reported() -> None:
     options = ["the red door", "the sink", "the lamp", "the stairs"]
     given = {"options": options, "answer_text": options[0], "option_kind": "model"}
     leaks = item(question="What comes after THE red door?", **given)
@@ -238,7 +242,7 @@ def test_a_question_that_says_its_answer_is_doubted() -> None:
     assert kinds(items=(both,)) == []
 
 
-def test_people_s_route_is_doubted_rather_than_the_draft() -> None:
+def test_the_verified_route_is_checked_rather_than_the_draft() -> None:
     draft = factories.route("a", ["left"])
     verified = factories.route("a", ["straight"], origin="verified")
     seen: dict[type[Row], tuple[Row, ...]] = {

@@ -1,4 +1,4 @@
-"""Composing whole workspaces of made-up routes: what is balanced, and what never moves."""
+"""Composing whole workspaces of synthetic routes: what is balanced, and what never changes."""
 
 import random
 from collections import Counter
@@ -25,7 +25,7 @@ World = dict[str, dict[str, Any]]
 
 
 def world(count: int, seed: int = 1, right: float = 0.6) -> World:
-    """Clips of three to six turns, more of them to the right, as if the town were built so."""
+    """Return clips of three to six turns, most of them to the right."""
     draw = random.Random(seed)
     found: World = {}
     for number in range(count):
@@ -76,11 +76,11 @@ def rows_of(
 
 
 def moved(before: dict[str, Item], after: dict[str, Item]) -> set[str]:
-    """Return the clips that have an item that was there before and is another now."""
+    """Return the clips with an item that existed before and has changed."""
     return {row.clip_id for name, row in before.items() if after.get(name) != row}
 
 
-def test_each_item_holds_its_truth_once_among_four(folder: WorkspaceFolder) -> None:
+def test_each_item_has_four_options_one_of_them_true(folder: WorkspaceFolder) -> None:
     clips = world(40)
     for item in composed(folder, clips).values():
         if item.format == "mcq":
@@ -110,7 +110,7 @@ def test_letters_are_even_in_each_task_and_split(folder: WorkspaceFolder) -> Non
         assert max(letters[i] for i in range(4)) - min(letters[i] for i in range(4)) <= 1
 
 
-def test_sides_are_even_in_each_split_though_the_world_turns_right(folder: WorkspaceFolder) -> None:
+def test_sides_are_even_in_each_split_though_most_turns_are_right(folder: WorkspaceFolder) -> None:
     clips = world(120)
     true: dict[str, Counter[tuple[str, str]]] = {}
     for item in composed(folder, clips).values():
@@ -145,7 +145,7 @@ def test_another_secret_draws_other_letters(folder: WorkspaceFolder, tmp_path: P
     assert depends(ComposeSettings(), folder) != depends(ComposeSettings(), other)
 
 
-def test_no_other_item_moves_when_a_clip_is_added(folder: WorkspaceFolder) -> None:
+def test_no_other_item_changes_when_a_clip_is_added(folder: WorkspaceFolder) -> None:
     before = composed(folder, world(20))
     clips = world(20) | {"more": {"moves": ["left", "left", "right"], "split": "test"}}
     after = composed(folder, clips, before.values())
@@ -153,7 +153,7 @@ def test_no_other_item_moves_when_a_clip_is_added(folder: WorkspaceFolder) -> No
     assert {item.clip_id for name, item in after.items() if name not in before} == {"c_more"}
 
 
-def test_no_other_item_moves_when_a_clip_is_taken_away(folder: WorkspaceFolder) -> None:
+def test_no_other_item_changes_when_a_clip_is_taken_away(folder: WorkspaceFolder) -> None:
     before = composed(folder, world(20))
     clips = world(20)
     del clips["007"]
@@ -161,9 +161,7 @@ def test_no_other_item_moves_when_a_clip_is_taken_away(folder: WorkspaceFolder) 
 
 
 @pytest.mark.parametrize("moves", [["left", "right"], ["around"], ["right"] * 6])
-def test_a_correction_touches_its_own_clip_alone(
-    folder: WorkspaceFolder, moves: list[Move]
-) -> None:
+def test_a_correction_changes_only_its_own_clip(folder: WorkspaceFolder, moves: list[Move]) -> None:
     before = composed(folder, world(20))
     clips = world(20)
     clips["007"]["moves"] = moves
@@ -173,7 +171,7 @@ def test_a_correction_touches_its_own_clip_alone(
     assert after.keys() <= before.keys()
 
 
-def test_a_verdict_that_changes_no_step_moves_no_letter(folder: WorkspaceFolder) -> None:
+def test_a_verdict_that_changes_no_step_changes_no_letter(folder: WorkspaceFolder) -> None:
     before = composed(folder, world(20))
     verified = factories.route("007", world(20)["007"]["moves"], "verified", ["direction"])
     after = composed(folder, world(20), before.values(), [verified])
@@ -195,7 +193,7 @@ def test_composing_again_gives_the_same(folder: WorkspaceFolder) -> None:
     assert composed(folder, world(30), before.values()) == before
 
 
-def test_a_poor_clip_is_a_rejection_that_says_what_it_lacks(folder: WorkspaceFolder) -> None:
+def test_a_clip_without_a_square_is_a_rejection_with_the_reason(folder: WorkspaceFolder) -> None:
     clips: World = {"a": {"moves": ["straight", "left"], "split": "test"}}
     rows = rows_of(folder, clips)
     refused = [row for row in rows if isinstance(row, Rejection)]
@@ -207,7 +205,7 @@ def test_a_poor_clip_is_a_rejection_that_says_what_it_lacks(folder: WorkspaceFol
     assert {row.task for row in rows if isinstance(row, Item)} == {"route_forward", "route_reverse"}
 
 
-def test_what_people_refused_is_set_aside_with_their_reason(folder: WorkspaceFolder) -> None:
+def test_what_people_rejected_is_set_aside_with_their_reason(folder: WorkspaceFolder) -> None:
     refused = Rejection(stage="review", unit="c_001", what="too dark", fix="film again")
     found = composed(folder, world(3), more=[refused])
     aside = {row.clip_id: row.status_reason for row in found.values() if row.status == "set_aside"}
@@ -255,7 +253,7 @@ def test_what_a_model_wrote_becomes_items_with_even_letters(folder: WorkspaceFol
         assert max(used.values()) - min(used[index] for index in range(4)) <= 1
 
 
-def test_written_items_keep_letters_and_ids_and_move_no_composed_item(
+def test_written_items_keep_letters_and_ids_and_change_no_composed_item(
     folder: WorkspaceFolder,
 ) -> None:
     clips = world(20)
@@ -308,7 +306,7 @@ def test_a_turn_that_was_hardly_measured_is_not_asked_about(folder: WorkspaceFol
         flips = {tuple(item.flips) for item in asked.values() if item.category == "direction"}
         assert flips == {("turn:0", "turn:2")}
         (folder.root / "secret").unlink()
-    # With none measured surely all are in doubt alike, and people will have to look.
+    # If all turns are doubtful, a square is composed anyway: people have to check.
     faint = [turn.model_copy(update={"confidence": 0.1}) for turn in turns]
     assert any(
         item.category == "direction" for item in composed(folder, clips, more=faint).values()
@@ -316,7 +314,7 @@ def test_a_turn_that_was_hardly_measured_is_not_asked_about(folder: WorkspaceFol
 
 
 def looked_up(items: Sequence[Item]) -> float:
-    """How often the names where an option's pairs meet tell it, by all other items."""
+    """Return how often the names where an option's pairs meet predict the answer, from all other items."""
     right: Counter[tuple[str, ...]] = Counter()
     seen: Counter[tuple[str, ...]] = Counter()
     met = [[tuple(text.split(" -> ")[1:3]) for text in item.options] for item in items]
@@ -336,10 +334,10 @@ def looked_up(items: Sequence[Item]) -> float:
 
 
 @pytest.mark.parametrize(("weight", "leaks"), [(0, True), (balance._SEAM, False)])
-def test_few_names_do_not_tell_by_which_of_them_meet(
+def test_names_that_meet_do_not_predict_the_answer_in_a_small_vocabulary(
     folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch, weight: int, leaks: bool
 ) -> None:
-    """In a small vocabulary some names never follow one another: that is balanced, or it tells."""
+    """With few names, some never follow one another, which would predict the answer if not balanced."""
     monkeypatch.setattr(balance, "_SEAM", weight)
     monkeypatch.setattr(grammar, "LANDMARKS", grammar.LANDMARKS[:12])
     (folder.root / "secret").write_bytes(b"drawn for this test alone")

@@ -103,10 +103,10 @@ def change_description_word(prompts: Path) -> None:
 
 
 def change_stems(prompts: Path) -> None:
-    """Word every English question otherwise."""
-    said = wording.load("en")
+    """Change the wording of every English question."""
+    english = wording.load("en")
     text = (prompts / "stems.toml").read_text(encoding="utf-8")
-    for stems in said.stems.values():
+    for stems in english.stems.values():
         for stem in stems:
             text = text.replace(json.dumps(stem, ensure_ascii=False)[1:-1], f"Say: {stem}")
     (prompts / "stems.toml").write_text(text, encoding="utf-8")
@@ -132,19 +132,19 @@ def test_a_changed_description_word_keeps_judged_routes_until_redraft(
 
     change_description_word(prompts)
     dry = desk.dry_run()
-    assert "2 would stay as they are because people have judged them" in dry
+    assert "2 would be kept because people have judged them" in dry
     assert all(f"draft: clip {verdict.clip_id}" in dry for verdict in before[0])
     assert judged(desk) == before
 
-    told = desk.generate()
-    assert "draft: 3 clips: 1 new, 2 kept" in told
-    assert "2 of the kept clips are out of date but have been judged" in told
-    assert "--redraft" in told
+    printed = desk.generate()
+    assert "draft: 3 clips: 1 new, 2 kept" in printed
+    assert "2 of the kept clips are out of date but have been judged" in printed
+    assert "--redraft" in printed
     assert judged(desk) == before
     assert "2 of the kept clips" in desk.generate(), "a second run reports it as well"
     assert judged(desk) == before
 
-    assert "stay as they are" not in desk.dry_run("--redraft")
+    assert "would be kept" not in desk.dry_run("--redraft")
     assert "2 of the kept" not in desk.generate("--redraft")
     assert judged(desk)[1:] == ([], [])
     with desk.open() as workspace:
@@ -189,7 +189,7 @@ def test_another_model_is_another_drafter(desk: Desk) -> None:
     assert "nothing new" in desk.generate(), "the drafts are by motion, and it is noted again"
 
 
-def test_a_workspace_without_a_single_draft_is_nobodys(tmp_path: Path) -> None:
+def test_a_workspace_without_drafts_has_no_drafter(tmp_path: Path) -> None:
     make_workspace(tmp_path / "w")
     with open_workspace(tmp_path / "w", []) as workspace:
         list(generate.generate(workspace))
@@ -197,7 +197,7 @@ def test_a_workspace_without_a_single_draft_is_nobodys(tmp_path: Path) -> None:
 
 
 def audit(desk: Desk) -> list[Item]:
-    """Have somebody answer all items with options of all clips rightly; return them."""
+    """Answer all multiple-choice items of all clips correctly; return them."""
     for task in (1, 2, 3):
         desk.judge(task)
     with desk.open() as workspace:
@@ -225,28 +225,28 @@ def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: P
     before = items_of(desk)
     change_stems(prompts)
     dry = desk.dry_run()
-    assert f"{len(audited)} items would stay as they are because people have audited them" in dry
+    assert f"{len(audited)} items would be kept because people have audited them" in dry
     assert all(f"compose: item {one.item_id}" in dry for one in audited)
     assert items_of(desk) == before
 
-    told = desk.generate()
-    assert f"{len(audited)} of the kept items are out of date" in told
-    assert "--recompose" in told
+    printed = desk.generate()
+    assert f"{len(audited)} of the kept items are out of date" in printed
+    assert "--recompose" in printed
     after = items_of(desk)
     assert {one.item_id: after[one.item_id] for one in audited} == {
         one.item_id: before[one.item_id] for one in audited
     }
     open_items = [one for one in after.values() if one.format == "open"]
     assert open_items
-    assert all(one.question.startswith("Say: ") for one in open_items), "nobody audited them"
+    assert all(one.question.startswith("Say: ") for one in open_items), "they were not audited"
     assert f"{len(audited)} of the kept items" in desk.generate()
-    assert f"{len(audited)} items would stay" in desk.dry_run()
+    assert f"{len(audited)} items would be kept" in desk.dry_run()
 
-    told = desk.generate("--recompose")
-    assert "out of date" not in told
+    printed = desk.generate("--recompose")
+    assert "out of date" not in printed
     assert all(one.question.startswith("Say: ") for one in items_of(desk).values())
     assert "nothing new" in desk.generate("--recompose")
-    assert "would stay" not in desk.dry_run()
+    assert "would be kept" not in desk.dry_run()
 
 
 def test_the_words_of_moves_and_a_stricter_setting_keep_audited_pairs_whole(
@@ -278,12 +278,12 @@ def test_a_corrected_route_replaces_its_audited_items(desk: Desk, prompts: Path)
 
 
 def without_basis(desk: Desk) -> None:
-    """Take away what earlier versions didn't record: what the items were composed from."""
+    """Delete what earlier versions didn't record: what the items were composed from."""
     with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
         assert db.execute("DELETE FROM rows WHERE name = 'composed_from'").rowcount
 
 
-def test_an_older_workspace_keeps_audited_items_of_unchanged_routes_alone(
+def test_an_older_workspace_keeps_only_audited_items_of_unchanged_routes(
     desk: Desk, prompts: Path
 ) -> None:
     audited = audit(desk)

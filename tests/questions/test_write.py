@@ -97,14 +97,14 @@ def test_the_question_shows_rules_frames_turns_and_how_many(folder: WorkspaceFol
         ({"evidence_seconds": ["soon"]}, "evidence_seconds"),
     ],
 )
-def test_a_wrong_item_is_told_and_repaired_once(
+def test_a_wrong_item_is_repaired_once(
     folder: WorkspaceFolder, changes: dict[str, Any], says: str
 ) -> None:
     model = ScriptedModel(answer(item(**changes)), answer(item()))
     assert len(wrote(folder, model, rows(folder))) == 1
-    told = model.asked[1]["messages"][-1]["content"]
-    assert "items[0]" in told
-    assert says in told
+    repair = model.asked[1]["messages"][-1]["content"]
+    assert "items[0]" in repair
+    assert says in repair
 
 
 def test_more_items_than_asked_for_are_refused(folder: WorkspaceFolder) -> None:
@@ -121,7 +121,7 @@ def test_the_same_question_twice_is_refused(folder: WorkspaceFolder) -> None:
     assert "two ask the same" in model.asked[1]["messages"][-1]["content"]
 
 
-def test_one_task_that_fails_leaves_the_other_and_is_on_record(folder: WorkspaceFolder) -> None:
+def test_one_failed_task_does_not_affect_the_other_and_is_recorded(folder: WorkspaceFolder) -> None:
     both = MODEL.model_copy(update={"tasks": ["direction", "order"]})
     found = wrote(folder, ScriptedModel(answer(item()), "no", "still no"), rows(folder), both)
     kinds = {type(row): row for row in found}
@@ -132,7 +132,7 @@ def test_one_task_that_fails_leaves_the_other_and_is_on_record(folder: Workspace
     assert "prompts/tasks/order.j2" in refused.fix
 
 
-def test_kept_replies_are_not_bought_again(folder: WorkspaceFolder) -> None:
+def test_stored_replies_are_not_paid_for_again(folder: WorkspaceFolder) -> None:
     first = wrote(folder, ScriptedModel(answer(item())), rows(folder))
     nothing = ScriptedModel()
     assert wrote(folder, nothing, rows(folder)) == first
@@ -159,7 +159,7 @@ def test_the_cap_holds_for_items_too(folder: WorkspaceFolder) -> None:
     assert not model.asked
 
 
-def test_only_named_tasks_are_wanted_and_name_the_key(folder: WorkspaceFolder) -> None:
+def test_only_named_tasks_are_asked_and_enter_the_key(folder: WorkspaceFolder) -> None:
     (stage,) = [one for one in STAGES if one.name == "write"]
     assert stage.wanted is not None
     assert not stage.wanted(DraftSettings(provider="openai", model="m"))
@@ -168,7 +168,7 @@ def test_only_named_tasks_are_wanted_and_name_the_key(folder: WorkspaceFolder) -
     assert write.depends(MODEL, folder) != write.depends(both, folder)
 
 
-def test_an_unknown_task_is_told_with_those_that_are_there(folder: WorkspaceFolder) -> None:
+def test_an_unknown_task_is_reported_with_those_that_exist(folder: WorkspaceFolder) -> None:
     with pytest.raises(UserError, match="poem") as caught:
         wrote(folder, ScriptedModel(), rows(folder), MODEL.model_copy(update={"tasks": ["poem"]}))
     assert "direction, order" in caught.value.fix

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_release import release, small_space
 
-from pipeline.blind.items import read_items
+from pipeline.blind.files import read_items
 from pipeline.errors import UserError
 from pipeline.releases.foreign import audit, faults_by_row, read, write
 from pipeline.releases.gates import Gate

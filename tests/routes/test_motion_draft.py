@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
-from tests.clip_rows import clip, said, turn, us
+from tests.clip_rows import clip, narration, turn, us
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_turns_become_moves_with_straights_where_there_is_room(describe) -> None
     assert drafted.steps[-1].end_us == us(20)
 
 
-def test_a_glance_is_no_move(describe) -> None:
+def test_a_glance_is_not_a_move(describe) -> None:
     aside = (turn(5, 6, "left", moving=False), turn(7, 8, "right", moving=False))
     drafted = draft(describe, (*aside, turn(12, 14, "around")))
     assert route.turns(drafted.steps) == ("around",)
@@ -55,14 +55,14 @@ def test_overlapping_turns_stay_in_order_and_fill_the_clip(describe) -> None:
     assert [step.end_us for step in drafted.steps[:-1]] == starts[1:]
 
 
-def test_facts_go_to_the_step_they_were_said_in_and_cut_a_straight(describe) -> None:
-    told = (
-        said(1, landmark="red door"),
-        said(3, action="opens it", undo="closes it"),
-        said(6, landmark="stairs"),
-        said(9, "just prose"),
+def test_facts_go_to_the_step_of_their_time_and_cut_a_straight(describe) -> None:
+    narrations = (
+        narration(1, landmark="red door"),
+        narration(3, action="opens it", undo="closes it"),
+        narration(6, landmark="stairs"),
+        narration(9, "just prose"),
     )
-    drafted = draft(describe, (turn(5, 7),), told)
+    drafted = draft(describe, (turn(5, 7),), narrations)
     assert lines(drafted) == [
         "0:00.0 go straight | red door",
         "0:02.0 go straight |  | opens it | closes it",
@@ -72,29 +72,38 @@ def test_facts_go_to_the_step_they_were_said_in_and_cut_a_straight(describe) -> 
 
 
 def test_two_facts_of_one_moment_share_a_step_only_if_they_differ_in_kind(describe) -> None:
-    both = draft(describe, (), (said(3, "a", landmark="sink"), said(3, "b", action="washes")))
+    both = draft(
+        describe, (), (narration(3, "a", landmark="sink"), narration(3, "b", action="washes"))
+    )
     assert lines(both) == ["0:00.0 go straight | sink | washes"]
-    same = draft(describe, (), (said(3, "a", landmark="sink"), said(3, "b", landmark="stove")))
+    same = draft(
+        describe, (), (narration(3, "a", landmark="sink"), narration(3, "b", landmark="stove"))
+    )
     assert [step.landmark for step in same.steps] == ["sink", "stove"]
 
 
 def test_more_facts_than_microseconds_keep_the_first(describe) -> None:
     tiny = clip(end_s=0.000002)
-    told = [said(0, str(number), landmark=f"door {number}") for number in range(4)]
-    drafted = draft(describe, (), told, tiny)
+    narrations = [narration(0, str(number), landmark=f"door {number}") for number in range(4)]
+    drafted = draft(describe, (), narrations, tiny)
     assert [step.landmark for step in drafted.steps] == ["door 0"]
 
 
 def test_times_are_video_time_in_a_clip_that_begins_later(describe) -> None:
     later = clip(start_s=100, end_s=120)
-    drafted = draft(describe, (turn(105, 107),), (said(106, landmark="gate"),), later)
+    drafted = draft(describe, (turn(105, 107),), (narration(106, landmark="gate"),), later)
     assert lines(drafted, 100)[1] == "0:05.0 turn left | gate"
     assert drafted.steps[0].start_us == us(100)
 
 
-def test_descriptions_tell_both_ways_and_the_way_back_turns_around_first(describe) -> None:
-    told = (said(1, landmark="red door"), said(10, action="opens it", undo="closes it"))
-    drafted = draft(describe, (turn(5, 7, "left"),), told)
+def test_descriptions_cover_both_directions_and_the_reverse_one_turns_around_first(
+    describe,
+) -> None:
+    narrations = (
+        narration(1, landmark="red door"),
+        narration(10, action="opens it", undo="closes it"),
+    )
+    drafted = draft(describe, (turn(5, 7, "left"),), narrations)
     assert drafted.forward_description == (
         "Go straight past red door, then turn left, then go straight (opens it)."
     )
@@ -104,11 +113,11 @@ def test_descriptions_tell_both_ways_and_the_way_back_turns_around_first(describ
 
 
 def test_a_landmark_with_its_own_preposition_keeps_it(describe) -> None:
-    drafted = draft(describe, (), (said(1, landmark="Through the gate"),))
+    drafted = draft(describe, (), (narration(1, landmark="Through the gate"),))
     assert drafted.forward_description == "Go straight Through the gate."
 
 
-def test_confidence_is_that_of_the_least_sure_move_and_says_when_nothing_was_measured(
+def test_confidence_is_that_of_the_least_certain_move_or_shows_that_nothing_was_measured(
     describe,
 ) -> None:
     pair = (turn(5, 7, confidence=0.9), turn(10, 12, confidence=0.4))
@@ -123,11 +132,13 @@ def test_the_fingerprint_is_that_of_what_people_judge(describe) -> None:
     )
 
 
-def test_no_step_lasts_no_time_whatever_the_turns(describe) -> None:
+def test_every_step_has_a_duration_whatever_the_turns(describe) -> None:
     late = turn(20, 21)  # begins where the clip ends
     same = (turn(5, 7, "left"), turn(5, 6, "right"), turn(6.9999999, 7, "left"))
     for given in ((late,), (turn(5, 7), late), same, (turn(19.9, 20), late)):
-        drafted = draft(describe, given, (said(5, landmark="sink"), said(5, "b", landmark="stove")))
+        drafted = draft(
+            describe, given, (narration(5, landmark="sink"), narration(5, "b", landmark="stove"))
+        )
         assert all(step.start_us < step.end_us for step in drafted.steps), given
         starts = [step.start_us for step in drafted.steps]
         assert starts == sorted(set(starts))

@@ -33,8 +33,8 @@ def test_the_example_reads_as_meant() -> None:
         ("left", 1, 1, "clip time"),
         ("0:00.0 go straight\n  x turn left", 2, 3, "clip time"),
         ("0:00.0 go straight\n\n0:02.0 go left", 3, 8, "turn around"),
-        ("0:02.0 turn left\n0:01.0 turn right", 2, 1, "after the one before"),
-        ("0:02.0 turn left\n0:02.0 turn right", 2, 1, "after the one before"),
+        ("0:02.0 turn left\n0:01.0 turn right", 2, 1, "after the previous one"),
+        ("0:02.0 turn left\n0:02.0 turn right", 2, 1, "after the previous one"),
         ("0:00.0 go straight\n1:00.0 turn left", 2, 1, "after the clip ends (0:20.0)"),
         ("0:00.0 go straight | a | b | c | d", 1, 34, "too many parts"),
         ("0:61.0 go straight", 1, 1, "clip time"),
@@ -43,10 +43,10 @@ def test_the_example_reads_as_meant() -> None:
 def test_a_line_that_can_not_be_read_says_where(
     text: str, line: int, column: int, what: str
 ) -> None:
-    with pytest.raises(LineError) as told:
+    with pytest.raises(LineError) as caught:
         parse_lines(text, 0, 20 * SECOND)
-    assert (told.value.line, told.value.column) == (line, column)
-    assert what in told.value.what
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert what in caught.value.what
 
 
 def test_unchanged_times_keep_their_microseconds_and_changed_ones_do_not() -> None:
@@ -71,17 +71,17 @@ def test_two_steps_that_print_alike_keep_their_own_times() -> None:
     assert parse_lines(text, 0, 20 * SECOND, known) == tuple(known)
 
 
-def test_a_bare_straight_melts_into_the_straight_beside_it() -> None:
+def test_a_bare_straight_merges_with_an_adjacent_straight() -> None:
     one, two, three = steps(["straight", "straight", "straight"])
     door = two.model_copy(update={"landmark": "a door"})
     (merged,) = canonical([one, door, three])
     assert (merged.start_us, merged.end_us, merged.landmark) == (0, three.end_us, "a door")
 
 
-def test_two_straights_that_both_say_something_stay_apart() -> None:
+def test_two_straights_with_facts_stay_separate() -> None:
     one, two = steps(["straight", "straight"])
-    told = [one.model_copy(update={"landmark": "a"}), two.model_copy(update={"landmark": "b"})]
-    assert canonical(told) == tuple(told)
+    both = [one.model_copy(update={"landmark": "a"}), two.model_copy(update={"landmark": "b"})]
+    assert canonical(both) == tuple(both)
 
 
 def test_actions_are_undone_on_the_way_back() -> None:

@@ -5,10 +5,10 @@ from pipeline.routes.rows import Step
 from pipeline.routes.tasks import RouteText, holds, plain, squares, what_is_missing
 
 
-def walk(*told: str) -> RouteText:
-    """A route of steps of two seconds: `left`, `@red door` (a landmark), `!opens it/closes it` (an action)."""
+def walk(*words: str) -> RouteText:
+    """Return a route with steps of two seconds: `left`, `@red door` (a landmark), `!opens it/closes it` (an action)."""
     found = []
-    for number, word in enumerate(told):
+    for number, word in enumerate(words):
         fields: dict[str, object] = {"move": "straight"}
         if word[0] == "@":
             fields["landmark"] = word[1:]
@@ -33,7 +33,7 @@ def test_the_square_of_a_left_and_a_right() -> None:
     ]
 
 
-def test_the_way_back_is_told_backwards_with_sides_swapped() -> None:
+def test_the_reverse_order_is_backwards_with_sides_swapped() -> None:
     (square,) = squares(RouteText(steps(["left", "around", "left"])), "direction", 0)
     assert square.options("reverse") == [
         "turn right -> turn around -> turn right",
@@ -80,7 +80,7 @@ def test_no_square_has_a_second_true_option() -> None:
     assert squares(walk("@door", "@plant", "@door", "left"), "landmark", 0) == []
 
 
-def test_what_is_flipped_lies_apart_in_time() -> None:
+def test_flipped_events_are_apart_in_time() -> None:
     clip = steps(["left", "right"])
     apart = clip[1].start_us - clip[0].start_us
     assert squares(RouteText(clip), "direction", apart)
@@ -115,7 +115,7 @@ def test_options_have_one_case_and_no_full_stop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clip", "category", "said"),
+    ("clip", "category", "reason"),
     [
         (["left", "around"], "direction", "1 turn to the left or right"),
         ([], "direction", "0 turns"),
@@ -124,7 +124,9 @@ def test_options_have_one_case_and_no_full_stop() -> None:
         (["!opens it/closes it"], "action", "1 action that can be undone and 0 turns"),
     ],
 )
-def test_a_poor_clip_says_what_it_lacks(clip: list[str], category: str, said: str) -> None:
-    told = walk(*clip)
-    assert squares(told, category, 0) == []  # type: ignore[arg-type]
-    assert what_is_missing(told, category).startswith(said)  # type: ignore[arg-type]
+def test_what_is_missing_for_a_square_is_reported(
+    clip: list[str], category: str, reason: str
+) -> None:
+    route = walk(*clip)
+    assert squares(route, category, 0) == []  # type: ignore[arg-type]
+    assert what_is_missing(route, category).startswith(reason)  # type: ignore[arg-type]

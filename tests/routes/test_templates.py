@@ -30,8 +30,8 @@ def test_all_templates_that_ship_render() -> None:
         ("{% block text %}{{ ''.__class__.__mro__ }}{% endblock %}", 6, "unsafe"),
         ("{% block text %}\n{% include 'x' %}{% endblock %}", 7, "no loader"),
         ("", 1, "has no block 'text'"),
-        ("just text", 6, "outside of every block"),
-        ("{% block text %}a{% endblock %}\n\n{{ turns }}", 8, "outside of every block"),
+        ("just text", 6, "outside all blocks"),
+        ("{% block text %}a{% endblock %}\n\n{{ turns }}", 8, "outside all blocks"),
         (
             "{% block text %}\n{% if not turns %}{{ turn }}{% endif %}b{% endblock %}",
             7,
@@ -39,7 +39,7 @@ def test_all_templates_that_ship_render() -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_and_line(
+def test_a_mistake_is_reported_with_file_and_line(
     tmp_path: Path, body: str, line: int, says: str
 ) -> None:
     path = written(tmp_path, FRONT + body)
@@ -61,7 +61,7 @@ def test_a_mistake_is_told_with_file_and_line(
         (b"+++\nname = 1\n\xff\n+++", 3, "UTF-8"),
     ],
 )
-def test_broken_front_matter_is_told_with_its_line(
+def test_broken_front_matter_is_reported_with_its_line(
     tmp_path: Path, text: str | bytes, line: int, says: str
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -107,5 +107,5 @@ def test_clean_leaves_one_visible_line(text: str, cleaned: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "None", "null", "N/A"])
-def test_words_for_nothing_are_no_fact(text: str | None) -> None:
+def test_words_for_nothing_are_not_facts(text: str | None) -> None:
     assert templates.fact(text) is None

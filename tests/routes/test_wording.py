@@ -1,4 +1,4 @@
-"""Languages: what a section of stems.toml has to hold, and that all of an item follows it."""
+"""Languages: what a section of stems.toml must contain, and that a whole item follows it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -70,12 +70,12 @@ def test_no_two_languages_of_ours_share_a_wording() -> None:
         (lambda text: text.replace('name = "English"', ""), "[en]", "has no name"),
         (lambda text: text.replace("[en.moves]", "[en.moved]"), "[en]", "no words for straight"),
         (lambda text: text.replace('"turn left"', '"turn -> left"'), "[en.moves]", "no words for left"),
-        (lambda text: text.replace('"turn left"', '"Turn right."'), "[en.moves]", "says two moves alike"),
+        (lambda text: text.replace('"turn left"', '"Turn right."'), "[en.moves]", "has the same words for two moves"),
         (lambda text: text.replace("[en.description]", "[en.describing]"), "[en]", "has no back, then"),
         (lambda text: text.replace('"past {landmark}"', '"past"'), "[en.description]", "past has no {landmark}"),
     ],
 )  # fmt: skip
-def test_a_gap_is_told_with_its_line(
+def test_a_gap_is_reported_with_its_line(
     tmp_path: Path, change: Callable[[str], str], header: str, what: str
 ) -> None:
     path = written(tmp_path, change(OWN))
@@ -87,7 +87,7 @@ def test_a_gap_is_told_with_its_line(
     assert caught.value.fix
 
 
-def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "stems.toml"
     path.write_bytes(b"[en]\nname = '\xff'\n")
     with pytest.raises(UserError, match="UTF-8") as caught:
@@ -139,9 +139,9 @@ def test_questions_and_options_follow_the_routes_language_and_what_is_scored_doe
 
 def test_checks_hold_german_items_against_german_words(tmp_path: Path) -> None:
     items, route = composed(tmp_path, "de")
-    told = describe_steps(templates.load("describe.j2"), WALK, "forward", wording.load("de"))
+    forward = describe_steps(templates.load("describe.j2"), WALK, "forward", wording.load("de"))
     back = describe_steps(templates.load("describe.j2"), WALK, "reverse", wording.load("de"))
-    route = route.model_copy(update={"forward_description": told, "reverse_description": back})
+    route = route.model_copy(update={"forward_description": forward, "reverse_description": back})
     turns = tuple(
         Turn(clip_id="c_a", start_us=step.start_us, end_us=step.end_us, kind=step.move,
              yaw_degrees=90.0 if step.move == "left" else -90.0, moving=True, confidence=0.9)
@@ -157,12 +157,12 @@ def test_checks_hold_german_items_against_german_words(tmp_path: Path) -> None:
     assert list(check(Rows(seen), CheckSettings(), WorkspaceFolder(tmp_path))) == []
 
 
-def test_the_description_is_joined_in_its_language() -> None:
+def test_a_description_is_worded_in_its_language() -> None:
     describe = templates.load("describe.j2")
-    told = [
+    descriptions = [
         describe_steps(describe, WALK, way, wording.load("de")) for way in ("forward", "reverse")
     ]
-    assert told == [
+    assert descriptions == [
         "Links abbiegen (Wegmarke: rote Tür), dann geradeaus gehen (Wegmarke: Fenster), "
         "dann rechts abbiegen (Wegmarke: Regal), dann geradeaus gehen (öffnet es).",
         "Umdrehen, dann geradeaus gehen (schließt es), dann links abbiegen (Wegmarke: Regal), "
@@ -175,11 +175,11 @@ def test_a_language_that_somebody_adds_needs_no_python(
 ) -> None:
     english = OWN[OWN.index("\n[en]\n") : OWN.index("\n[de]\n")]
     french = english.replace("[en", "[fr").replace('"English"', '"French"')
-    for move, said in {
+    for move, words in {
         "go straight": "continuer tout droit", "turn left": "tourner à gauche",
         "turn right": "tourner à droite", "turn around": "faire demi-tour",
     }.items():  # fmt: skip
-        french = french.replace(f'"{move}"', f'"{said}"')
+        french = french.replace(f'"{move}"', f'"{words}"')
     path = written(tmp_path, OWN + french)
     monkeypatch.setattr(
         wording, "asset", lambda name: path if name == wording.STEMS else asset(name)
@@ -190,4 +190,4 @@ def test_a_language_that_somebody_adds_needs_no_python(
     path.write_text(OWN + french.replace("tourner à droite", "tourner à gauche"), encoding="utf-8")
     (problem,) = templates.check_prompts()
     assert str(problem).startswith("prompts/stems.toml:")
-    assert "[fr.moves] says two moves alike" in problem.what
+    assert "[fr.moves] has the same words for two moves" in problem.what
