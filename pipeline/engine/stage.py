@@ -77,7 +77,7 @@ class Stage:
     def key_head(self, settings: Settings, folder: WorkspaceFolder) -> str:
         """Return the digest of what all units of this stage depend on."""
         extra = self.depends(settings, folder) if self.depends else ""
-        return digest(self.name, self.version, settings.model_dump_json(), extra)
+        return digest(self.name, self.version, settings.for_keys(), extra)
 
     def key(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> str:
         """Return the digest of all that one unit's rows follow from."""

@@ -1,4 +1,4 @@
-"""The caps on money and requests, reserved before anything is sent, so that they can't be overrun."""
+"""The cost cap: money is reserved before a request is sent, so that the cap can't be exceeded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,12 +17,11 @@ class Reservation:
 
 
 class Budget:
-    """The caps on money and requests, over all runs of a workspace."""
+    """The cap on the cost of all requests of a workspace, over all runs."""
 
     def __init__(self, settings: ModelSettings, journal: Journal) -> None:
         totals = journal.totals()
         self._settings = settings
-        self._requests = totals.requests
         self._spent = totals.cost_usd + totals.unknown_usd
         self._held = 0.0
         self._under_way = 0
@@ -56,12 +55,6 @@ class Budget:
         cap = self._settings.max_cost_usd
         await self._changed.wait_for(lambda: self._fits(usd) or not self._under_way)
         most = usd * self._factor
-        if self._requests >= self._settings.max_requests:
-            raise UserError(
-                "draft.max_requests",
-                f"the cap of {self._settings.max_requests} requests is reached",
-                "raise it, then run this again: nothing is bought twice",
-            )
         if not self._fits(usd):
             raise UserError(
                 "draft.max_cost_usd",
@@ -69,12 +62,10 @@ class Budget:
                 " are spent or may have been",
                 "raise it, then run this again: nothing is bought twice",
             )
-        self._requests += 1
         self._held += most
         self._under_way += 1
         return Reservation(most)
 
     def _fits(self, usd: float) -> bool:
         most = usd * self._factor
-        room = most == 0 or self._spent + self._held + most <= self._settings.max_cost_usd
-        return room and self._requests < self._settings.max_requests
+        return most == 0 or self._spent + self._held + most <= self._settings.max_cost_usd

@@ -1,6 +1,7 @@
 """The settings of every request to a model."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -11,6 +12,7 @@ from pipeline.engine.settings import Settings
 class ModelSettings(Settings):
     """Which model is asked, how, and what it may cost."""
 
+    retired: ClassVar[Mapping[str, object]] = {"max_requests": None}
     model: str = Field("", description="model that drafts, as the server calls it")
     base_url: str = Field(
         "https://api.openai.com/v1", description="OpenAI-compatible server, up to /v1"
@@ -36,12 +38,6 @@ class ModelSettings(Settings):
         ge=0,
         exclude=True,
         description="most US dollars that this workspace may spend on the model, all runs together",
-    )
-    max_requests: int = Field(
-        100_000,
-        ge=0,
-        exclude=True,
-        description="most requests that this workspace may send, all runs together",
     )
     input_usd_per_million: float | None = Field(
         None,

@@ -210,13 +210,6 @@ def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(folder: Workspace
         ask(folder, ScriptedModel(), settings=tight)
 
 
-def test_the_cap_on_requests_counts_every_try(folder: WorkspaceFolder) -> None:
-    model = ScriptedModel(*(PassingError("500", unknown=False) for _ in range(9)))
-    with pytest.raises(UserError, match=r"draft\.max_requests"):
-        ask(folder, model, settings=SETTINGS.model_copy(update={"max_requests": 3}))
-    assert len(model.asked) == 3
-
-
 def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(
     folder: WorkspaceFolder,
 ) -> None:
