@@ -1,10 +1,9 @@
-"""The workspace on disk: where things lie, which units are done, media by digest, typed tables.
+"""The workspace on disk: which units are done, their rows, and the tables built from them.
 
-`done.sqlite` is the truth: a unit's rows and its done mark are one transaction there. The Parquet
-files under `tables/` are rebuilt from it in key order, so any kill ends in the same tables.
+`done.sqlite` is authoritative: a unit's rows and its done mark are one transaction there. The Parquet
+files under `tables/` are rebuilt from it in key order, so that a killed run leaves the same tables.
 """
 
-import fcntl
 import hashlib
 import heapq
 from collections import defaultdict
@@ -12,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
+
+from filelock import FileLock, Timeout
 
 from pipeline.engine.database import open_database
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
@@ -160,16 +161,18 @@ def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
 
 @contextmanager
 def opened(folder: WorkspaceFolder) -> Iterator[Store]:
-    """Open a workspace for writing; a second run at the same time stops with a clear error."""
-    with (folder.root / ".lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                str(folder.root),
-                "another egost command is at work here",
-                "wait until it has ended, then run this again",
-            ) from error
+    """Open a workspace for writing; raise UserError if another command has it open."""
+    # No fallback to a lock file that only has to exist: a killed command would leave it locked.
+    lock = FileLock(folder.root / ".lock", blocking=False, fallback_to_soft=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            str(folder.root),
+            "another egost command is running in this workspace",
+            "wait until it has ended, then run this again",
+        ) from error
+    with held:
         for left in folder.unfinished.glob("*"):
             left.unlink()
         store = Store(folder)

@@ -167,7 +167,7 @@ def test_options_may_stand_before_or_after_the_command(workspace: Path) -> None:
 def test_two_commands_at_once_are_told(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with opened(WorkspaceFolder(workspace)):
         assert egost("-w", workspace, "status") == 2
-    assert "another egost command is at work here" in capsys.readouterr().err
+    assert "another egost command is running in this workspace" in capsys.readouterr().err
 
 
 def test_an_unmet_gate_ends_with_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,11 @@
 import errno
+import fcntl
 import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +202,34 @@ def test_two_commands_at_once_in_one_workspace(store: Store) -> None:
     with pytest.raises(UserError, match="another egost command") as told, opened(store.folder):
         pass
     assert told.value.exit_code == 2
+
+
+def test_the_lock_is_the_one_that_older_versions_take(store: Store) -> None:
+    with (store.folder.root / ".lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store.close()
+
+
+def test_a_lock_that_an_older_version_holds_is_respected(folder: WorkspaceFolder) -> None:
+    with (folder.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(UserError, match="another egost command"), opened(folder):
+            pass
+    with opened(folder):
+        pass
+
+
+def test_a_killed_command_leaves_no_lock(folder: WorkspaceFolder) -> None:
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from pipeline.engine.folder import WorkspaceFolder; from pipeline.engine.store import opened\n"
+        "with opened(WorkspaceFolder(Path(sys.argv[1]))): os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", script, str(folder.root)]
+    assert subprocess.run(command, check=False).returncode == -9
+    with opened(folder):
+        pass
 
 
 def test_the_lock_ends_with_the_command(folder: WorkspaceFolder) -> None:

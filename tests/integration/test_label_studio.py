@@ -50,7 +50,7 @@ def test_wrong_token_and_stranger_ports_are_told_apart(server: Server):
 
 def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
     port = int(server.url.rsplit(":", 1)[1])
-    with pytest.raises(UserError, match="another program listens there"):
+    with pytest.raises(UserError, match="another program is listening there"):
         labelstudio_server.start(WorkspaceFolder(tmp_path), port)
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_a_port_that_somebody_listens_on_is_refused():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(UserError, match="another program listens there"):
+        with pytest.raises(UserError, match="another program is listening there"):
             server._free_port(other.getsockname()[1])
 
 
@@ -122,6 +123,15 @@ def test_a_workspace_without_a_server_has_none(tmp_path):
     assert server.stop(WorkspaceFolder(tmp_path)) is False
 
 
+def test_the_cache_is_where_the_platform_keeps_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert labelstudio_install.cache() == tmp_path / "egost"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    assert labelstudio_install.cache() == tmp_path / folder / "egost"
+
+
 @pytest.mark.parametrize("uv", ["/somewhere/uv", None])
 def test_the_environment_is_made_with_uv_or_without(monkeypatch, uv):
     monkeypatch.setattr(labelstudio_install.shutil, "which", lambda name: uv)
@@ -135,7 +145,7 @@ def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     broken = [["sh", "-c", "echo no such thing on the index; exit 3"]]
     monkeypatch.setattr(labelstudio_install, "_install_commands", lambda home, pins: broken)
-    with pytest.raises(UserError, match=r"ended with 3:\n +no such thing"):
+    with pytest.raises(UserError, match=r"exited with 3:\n +no such thing"):
         labelstudio_install.environment()
     assert not list(tmp_path.rglob("egost-ready"))
 

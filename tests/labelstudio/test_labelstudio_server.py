@@ -77,11 +77,22 @@ def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
         assert labelstudio_server.start(folder).pid == pid
         assert labelstudio_server.status(folder) == labelstudio_server.start(folder)
         assert labelstudio_server.stop(folder)
-        assert labelstudio_server._birth(pid) is None
+        assert not labelstudio_server._is_alive(pid)
         assert labelstudio_server.status(folder) is None
     finally:
-        if labelstudio_server._birth(pid):
+        if labelstudio_server._is_alive(pid):
             os.kill(pid, 9)
+
+
+def test_a_server_that_an_older_version_started_is_found(tmp_path: Path, installed: Path) -> None:
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    server = labelstudio_server.start(folder)
+    record = labelstudio_server.server_folder(folder) / "server.mark"
+    stat = f"{server.pid} (label-studio) S {' '.join('1' * 30)}"  # as /proc showed it
+    record.write_text(f"{record.read_text()}{stat}\n")
+    assert labelstudio_server.status(folder) == server
+    assert labelstudio_server.stop(folder)
+    assert not labelstudio_server._is_alive(server.pid)
 
 
 def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
@@ -108,7 +119,7 @@ def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
         assert server.url != f"http://127.0.0.1:{taken}"
         assert labelstudio_server.stop(folder)
         found = [taken]
-        with pytest.raises(UserError, match="doesn't know this workspace's key"):
+        with pytest.raises(UserError, match="doesn't accept this workspace's key"):
             labelstudio_server.start(folder, taken)
         assert labelstudio_server.status(folder) is None
         stranger.shutdown()
@@ -118,7 +129,7 @@ def test_a_server_that_cant_say_who_it_is_does_not_run(tmp_path: Path, installed
     folder = WorkspaceFolder(tmp_path / "workspace")
     home = labelstudio_server.server_folder(folder)
     (home / "server.mark.new").mkdir(parents=True)
-    with pytest.raises(UserError, match="it ended while starting"):
+    with pytest.raises(UserError, match="it exited during startup"):
         labelstudio_server.start(folder)
     (home / "server.mark.new").rmdir()
     assert labelstudio_server.start(folder).pid
@@ -132,9 +143,9 @@ def test_an_ended_process_that_nobody_reaps_counts_as_ended() -> None:
         try:
             assert parent.stdout is not None
             child = int(parent.stdout.readline())
-            assert labelstudio_server._birth(child)
+            assert labelstudio_server._is_alive(child)
             deadline = time.monotonic() + 60
-            while labelstudio_server._birth(child):
+            while labelstudio_server._is_alive(child):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             stat = Path(f"/proc/{child}/stat")
