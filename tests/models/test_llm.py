@@ -175,7 +175,7 @@ def test_a_damaged_journal_is_the_users_to_mend(folder: WorkspaceFolder) -> None
     )
     with pytest.raises(UserError, match=r"llm\.sqlite") as caught:
         ask(folder, ScriptedModel(GOOD))
-    assert "don't delete it" in caught.value.fix
+    assert "don't delete the file" in caught.value.fix
 
 
 # ---- caps -----------------------------------------------------------------------------------------
@@ -276,11 +276,11 @@ def test_a_dearer_model_of_the_same_name_is_not_taken_for_a_known_one(dearer: st
 
 def test_pictures_count_by_the_models_rule() -> None:
     tiles = Price(name="t", input=1, output=1, pictures="tiles")
-    assert tiles.picture_tokens(640, 360, "low") == 85
-    assert tiles.picture_tokens(640, 360, "high") == 85 + 2 * 170
+    assert tiles.image_tokens(640, 360, "low") == 85
+    assert tiles.image_tokens(640, 360, "high") == 85 + 2 * 170
     patches = Price(name="p", input=1, output=1, pictures="patches", factor=1.62)
-    assert patches.picture_tokens(640, 360, "low") == 389  # 20 x 12 patches
-    assert patches.picture_tokens(6400, 3600, "low") == 2489  # 1536 at most
+    assert patches.image_tokens(640, 360, "low") == 389  # 20 x 12 patches
+    assert patches.image_tokens(6400, 3600, "low") == 2489  # 1536 at most
 
 
 # ---- failures -------------------------------------------------------------------------------------
@@ -291,7 +291,9 @@ def test_passing_failures_are_tried_a_bounded_number_of_times(folder: WorkspaceF
     model = ScriptedModel(
         *(PassingError("the server answered 500", unknown=False) for _ in range(6))
     )
-    with pytest.raises(RowError, match="failed 6 times, last: the server answered 500") as caught:
+    with pytest.raises(
+        RowError, match="failed 6 times, the last time: the server answered 500"
+    ) as caught:
         ask(folder, model, clock=clock)
     assert caught.value.again
     waits = [seconds for seconds in clock.slept if seconds > 0]
@@ -325,7 +327,7 @@ def test_a_long_wait_is_said_aloud(
             folder,
             ScriptedModel(PassingError("429", unknown=False, overload=True, closed_for=600), GOOD),
         )
-    assert "asks to wait 600 s" in caplog.text
+    assert "asked to wait 600 s" in caplog.text
 
 
 def test_a_final_error_stops_the_others_before_they_send(folder: WorkspaceFolder) -> None:
@@ -506,7 +508,7 @@ def test_no_server_is_the_users_to_mend(folder: WorkspaceFolder) -> None:
         async with connect(SETTINGS, folder) as client:
             await client.ask(question())
 
-    with pytest.raises(UserError, match="no server answers there") as caught:
+    with pytest.raises(UserError, match="no server answers") as caught:
         asyncio.run(work())
     assert caught.value.where == SETTINGS.base_url
 
