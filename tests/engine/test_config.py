@@ -40,7 +40,7 @@ def test_an_absent_file_means_all_defaults(tmp_path: Path) -> None:
     assert config.settings("frames", FramesSettings) == FramesSettings()
 
 
-def test_an_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path) -> None:
+def test_an_override_replaces_the_file_and_the_last_override_wins(tmp_path: Path) -> None:
     text = "[frames]\nbudget = 8\nsparse = true"
     found = load(tmp_path, text, "frames.budget=9", "frames.budget = 10")
     assert (found.budget, found.sparse) == (10, True)
@@ -58,7 +58,7 @@ def test_an_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Pa
         ("frames.lens=8\nsparse = true", "lens", "8\nsparse = true"),
     ],
 )
-def test_an_override_is_toml_or_else_a_text(
+def test_an_override_is_toml_or_else_a_string(
     tmp_path: Path, override: str, name: str, value: object
 ) -> None:
     assert getattr(load(tmp_path, "", override), name) == value
@@ -137,12 +137,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         Config.load(path, KNOWN)
 
 
-def test_a_new_settings_file_shows_all_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_new_settings_file_lists_all_settings_and_changes_none(tmp_path: Path) -> None:
     text = commented({"frames": FramesSettings}, {})
     assert tomllib.loads(text) == {"frames": {}}
     assert "# How many keyframes a clip gets.\n# budget = 16\n" in text
-    shown = text.replace("\n# limit =\n", "\n")  # no default: there is nothing to show
-    lines = [line.removeprefix("# ") for line in shown.split("\n") if " = " in line or "[" in line]
+    listed = text.replace("\n# limit =\n", "\n")  # has no default to list
+    lines = [line.removeprefix("# ") for line in listed.split("\n") if " = " in line or "[" in line]
     assert load(tmp_path, "\n".join(lines)) == FramesSettings()
 
 
