@@ -299,7 +299,7 @@ def _secrets(home: Path) -> _Secrets:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that has ended is a zombie until its parent asks for it."""
+    """Return whether a process runs; one that has ended is a zombie until its parent reaps it."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
