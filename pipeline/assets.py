@@ -1,4 +1,4 @@
-"""Where templates, stems, label configs and guidelines are found: a checkout's own come first."""
+"""The paths of templates, stems, label configs and guidelines; a checkout's own files come first."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ _PACKAGE = Path(__file__).parent
 
 
 def asset(name: str) -> Path:
-    """Return the file or folder `prompts/…` or `annotations/…`: the checkout's, else the wheel's."""
+    """Return the path of `prompts/…` or `annotations/…`, in the checkout or else in the wheel."""
     for folder in (_PACKAGE.parent, _PACKAGE):
         path = folder / name
         if path.exists():
             return path
     raise UserError(
-        name, "no such file in the checkout or in the package", "restore it, or install egost again"
+        name, "no such file in the checkout or the package", "restore it, or reinstall egost"
     )

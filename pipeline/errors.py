@@ -1,12 +1,12 @@
-"""The two errors that are nobody's bug: one the user can mend, one that concerns a single unit.
+"""The two kinds of expected errors: one that the user has to fix, one that concerns a single unit.
 
     EgostError
     ├── UserError     the command stops, exit code 2: something must change first
-    │   ├── MistakesError  several of them at once, such as all wrong lines of a manifest
+    │   ├── MistakesError  several at once, such as all wrong lines of a manifest
     │   └── GateError      exit code 3: a condition that a release must meet is not met
     └── RowError      this unit only: it becomes a row in `rejections`, the run goes on
 
-Anything else that is raised is a bug and ends in a traceback and exit code 1.
+Any other exception is a bug and ends in a traceback and exit code 1.
 """
 
 import logging
@@ -14,18 +14,18 @@ from collections.abc import Iterable
 
 
 def plain(text: str) -> str:
-    """Return a text on one line: a file's name may hold line breaks, or steer the terminal."""
+    """Return a text with control characters escaped: a file name may contain line breaks or escape codes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class EgostError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The base class of every error that this package raises on purpose."""
 
 
 class UserError(EgostError):
-    """Something that the user has to change: where it is, what is wrong, what mends it.
+    """Something that the user has to change: where it is, what is wrong, how to fix it.
 
-    `log` are another program's last lines, shown below what is wrong.
+    `log` holds another program's last lines, which are shown below.
     """
 
     exit_code = 2
@@ -40,9 +40,9 @@ class UserError(EgostError):
 
 
 class MistakesError(UserError):
-    """Several things to change; the first stands for all where only one can be told."""
+    """Several errors at once; `where`, `what` and `fix` are those of the first."""
 
-    _SHOWN = 20  # what a person mends in one go
+    _SHOWN = 20  # as many as a person fixes in one go
 
     def __init__(self, errors: Iterable[UserError]) -> None:
         self.errors = tuple(errors)
@@ -56,7 +56,7 @@ class MistakesError(UserError):
 
 
 class GateError(UserError):
-    """A gate is not met, or too many units of a stage failed."""
+    """A gate failed, or too many units of a stage failed."""
 
     exit_code = 3
 
@@ -64,9 +64,9 @@ class GateError(UserError):
 class RowError(EgostError):
     """One unit can't be used or could not be finished.
 
-    `again=False` says something about the input (a text file called x.mp4): it counts as rejected,
-    and the unit is not tried again until it changes. `again=True` says that the attempt failed
-    (a server stalled): it counts as failed, and the next run tries again.
+    With `again=False` the input is at fault (a text file called x.mp4): the unit counts as rejected
+    and is not retried until its input changes. With `again=True` the attempt failed (a server
+    stalled): the unit counts as failed and the next run retries it.
     """
 
     def __init__(self, what: str, fix: str, *, again: bool = False) -> None:
@@ -74,7 +74,7 @@ class RowError(EgostError):
         self.what, self.fix, self.again = what, fix, again
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Cross a process boundary whole: the default would lose the keyword."""
+        """Pickle the error with its keyword argument, which the default would lose."""
         return _row_error, (self.what, self.fix, self.again)
 
     def __str__(self) -> str:
@@ -86,6 +86,6 @@ def _row_error(what: str, fix: str, again: bool) -> RowError:
 
 
 def warnings_to_stderr() -> None:
-    """Send this process's log to stderr, from warnings on."""
+    """Log warnings and errors of this process to stderr."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.addLevelName(logging.WARNING, "warning")

@@ -1,11 +1,11 @@
-"""The architecture on one screen: the stages in order, the commands that run them, an open workspace.
+"""The architecture on one screen: the stages in order, and the command that runs each.
 
     files ─ ingest ─ split ─ frames ─ draft ─ review ─ compose ─ check ─ export ─ a release
                                         │       ▲
                             Label Studio: push, people, pull
 
-A stage sees the rows of the stages before it, and what came from outside: files that a scan found,
-verdicts that a pull brought. How units are mapped is in engine.py, where rows lie in store.py.
+A stage sees the rows of earlier stages and external rows: files found by a scan, verdicts fetched
+by a pull. Units are run by engine/run.py and engine/local.py; rows are stored by engine/store.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="split",
         command="frames",
-        does="admit each content once and assign its split group, for good",
+        does="remove duplicate videos; assign each its split group, permanently",
         reads=(Probe,),
         writes=(Video, SplitLabel),
         settings=SplitSettings,
@@ -57,7 +57,7 @@ STAGES: tuple[Stage, ...] = (
         name="frames",
         command="frames",
         version=4,
-        does="decode once: heading, turns, clips, keyframes",
+        does="decode each video once: heading, turns, clips, keyframes",
         reads=(Video,),
         writes=(Clip, Heading, Turn, Frame),
         settings=FramesSettings,
@@ -84,7 +84,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="write",
         command="generate-qa",
-        does="have a model write items of the tasks in prompts/tasks/ that are named",
+        does="let a model write the items of the tasks named in the settings",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Written,),
         settings=DraftSettings,
@@ -101,7 +101,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="review",
         command="generate-qa",
-        does="turn verdicts on exactly these drafts into verified routes",
+        does="turn verdicts on the current drafts into verified routes",
         reads=(Route, Verdict),
         writes=(Route, Finding),
         settings=ReviewSettings,
@@ -127,7 +127,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="check",
         command="generate-qa",
-        does="doubt routes and items automatically",
+        does="check routes and items automatically",
         reads=(Clip, Turn, Narration, Route, Item),
         writes=(Finding,),
         settings=CheckSettings,
@@ -139,7 +139,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="faces",
         command="generate-qa",
-        does="look for faces on the keyframes",
+        does="search the keyframes for faces",
         reads=(Clip, Frame),
         writes=(Finding,),
         settings=FacesSettings,
@@ -150,7 +150,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="stills",
         command="export",
-        does="cut the equally distant frames that models are scored with",
+        does="extract evenly spaced frames, on which models are scored",
         reads=(Video, Clip),
         writes=(Still,),
         settings=StillsSettings,
@@ -169,7 +169,7 @@ SECTIONS: Sections = {
 
 
 def stages_of(command: str) -> tuple[str, ...]:
-    """Name the stages that a command runs, in order."""
+    """Return the names of the stages that a command runs, in order."""
     return tuple(stage.name for stage in STAGES if stage.command == command)
 
 
@@ -179,5 +179,5 @@ def open_workspace(root: Path, overrides: Iterable[str] = ()) -> AbstractContext
 
 
 def make_workspace(root: Path, values: Mapping[str, Mapping[str, Any]] | None = None) -> str | None:
-    """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
+    """Create a workspace with these settings; return a message, or None if there already is one."""
     return workspace.make_workspace(root, SECTIONS, values)

@@ -1,4 +1,4 @@
-"""How a moment of a clip is written. Pure."""
+"""How times of a clip are printed. Pure."""
 
 from functools import lru_cache
 
@@ -8,6 +8,6 @@ def print_time(time_us: int) -> str:
     return _print_tenths((time_us + 50_000) // 100_000)
 
 
-@lru_cache(2**12)  # clips are minutes long: their times are the same few hundred
+@lru_cache(2**12)  # clips are minutes long, so there are only a few hundred different times
 def _print_tenths(tenths: int) -> str:
     return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"

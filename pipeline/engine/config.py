@@ -1,6 +1,7 @@
 """The settings of a workspace: `egost.toml`, a section per stage, each parsed by that stage's class."""
 
 import json
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,40 +12,54 @@ from pydantic import ValidationError
 from pipeline.engine.settings import AnySettings, Settings
 from pipeline.errors import UserError
 
+log = logging.getLogger(__name__)
+
 CONFIG_NAME = "egost.toml"
 
 
 class Config:
-    """The parsed `egost.toml` of one workspace with the `--set` overrides on top."""
+    """The parsed `egost.toml` of one workspace with the `--set` overrides applied."""
 
     def __init__(self, path: Path, sections: dict[str, dict[str, Any]]) -> None:
         self.path = path
         self._sections = sections
 
     @classmethod
-    def load(cls, path: Path, known: Iterable[str], overrides: Iterable[str] = ()) -> "Config":
-        """Read `path` (absent means all defaults) and apply overrides such as `frames.budget=8`."""
-        known = sorted(known)
+    def load(
+        cls, path: Path, known: Mapping[str, type[Settings]], overrides: Iterable[str] = ()
+    ) -> "Config":
+        """Read `path` (absent means all defaults) and apply overrides such as `frames.budget=8`.
+
+        Settings that have been retired are dropped with a warning. Raises UserError for a file that
+        isn't TOML, a malformed override or an unknown section.
+        """
         sections: dict[str, dict[str, Any]] = {}
         if path.exists():
             try:
                 sections = tomllib.loads(path.read_text(encoding="utf-8"))
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise UserError(str(path), f"not valid TOML: {error}", "mend that line") from error
+                raise UserError(str(path), f"not valid TOML: {error}", "fix that line") from error
+        changed: dict[str, dict[str, Any]] = {}
         for override in overrides:
             section, name, value = _split_override(override)
+            changed.setdefault(section, {})[name] = value
+        _drop_retired(sections, known, path.name, "delete the line")
+        _drop_retired(changed, known, "--set", "leave it out")
+        for section, new in changed.items():
             values = sections.setdefault(section, {})
             if isinstance(values, dict):
-                values[name] = value
+                values |= new
         for section, values in sections.items():
             if section not in known or not isinstance(values, dict):
                 raise UserError(
-                    str(path), f"unknown section [{section}]", f"use one of: {', '.join(known)}"
+                    str(path),
+                    f"unknown section [{section}]",
+                    f"use one of: {', '.join(sorted(known))}",
                 )
         return cls(path, sections)
 
     def settings(self, section: str, kind: type[AnySettings]) -> AnySettings:
-        """Return the settings of one section, checked; raise UserError that names the setting."""
+        """Return the validated settings of one section; raise UserError that names a wrong one."""
         try:
             return kind.model_validate(self._sections.get(section, {}))
         except ValidationError as error:
@@ -58,6 +73,23 @@ class Config:
             ) from error
 
 
+def _drop_retired(
+    sections: Mapping[str, dict[str, Any]],
+    known: Mapping[str, type[Settings]],
+    where: str,
+    fix: str,
+) -> None:
+    """Remove settings that no longer exist, with a warning for each."""
+    for section, kind in known.items():
+        values = sections.get(section)
+        if isinstance(values, dict):
+            for name in kind.retired.keys() & values.keys():
+                del values[name]
+                log.warning(
+                    f"{where}: {section}.{name} is no longer a setting and is ignored; {fix}"
+                )
+
+
 def _split_override(override: str) -> tuple[str, str, Any]:
     head, equals, value = override.partition("=")
     section, dot, name = head.strip().partition(".")
@@ -65,7 +97,7 @@ def _split_override(override: str) -> tuple[str, str, Any]:
         raise UserError(
             f"--set {override}",
             "not of the form stage.name=value",
-            "write e.g. --set frames.budget=8",
+            "write, for example, --set frames.budget=8",
         )
     try:
         parsed = tomllib.loads(f"value = {value}")
@@ -77,15 +109,15 @@ def _split_override(override: str) -> tuple[str, str, Any]:
 def commented(
     sections: Mapping[str, type[Settings]], values: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Return an `egost.toml` that shows every setting with its meaning, defaults commented out."""
-    lines = ["# Every setting with its default. Take away the `#` of a line to change it.", ""]
+    """Return an `egost.toml` that lists every setting with its description, defaults commented out."""
+    lines = ["# Every setting with its default. To change one, remove the `#` from its line.", ""]
     for section, kind in sections.items():
         lines.append(f"[{section}]")
         for name, info in kind.model_fields.items():
             given = values.get(section, {}).get(name)
             default = info.get_default(call_default_factory=True)
-            meaning = f"{info.description or name}"
-            lines.append(f"# {meaning[0].upper()}{meaning[1:].rstrip('.')}.")
+            description = info.description or name
+            lines.append(f"# {description[0].upper()}{description[1:].rstrip('.')}.")
             if given is not None:
                 lines.append(f"{name} = {_toml(given)}")
             else:
@@ -101,5 +133,5 @@ def _toml(value: object) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
-    # A JSON string is a TOML string, but that TOML wants DEL escaped as well.
+    # A JSON string is a valid TOML string, except that TOML requires DEL to be escaped too.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

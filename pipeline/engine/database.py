@@ -1,4 +1,4 @@
-"""The database of a workspace, `done.sqlite`: opened, refused where it is newer, migrated where it is older."""
+"""The database of a workspace, `done.sqlite`: open it, refuse newer formats, migrate older ones."""
 
 import errno
 import json
@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_LEAST_ROOM = 64 * 1024  # bytes: with less, SQLite can't even open a database
+_LEAST_SPACE = 64 * 1024  # bytes: with less, SQLite can't open a database
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS units (
   stage TEXT, unit TEXT, key TEXT, outcome TEXT, PRIMARY KEY (stage, unit)
@@ -29,13 +29,13 @@ CREATE TABLE IF NOT EXISTS changes (name TEXT PRIMARY KEY, stamp INTEGER) WITHOU
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 FORMAT = 1
-"""The format of done.sqlite (its `user_version`): raise it with every change that older code would misread."""
+"""The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""
 
-_WRITTEN_BY = "written_by"  # the note that names the version of the toolkit that made the format
+_WRITTEN_BY = "written_by"  # the note with the version of the toolkit that wrote this format
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open a database and bring it to this format; raise UserError for a newer or a damaged one."""
+    """Open a database and migrate it to this format; raise UserError for a newer or damaged one."""
     db = None
     try:
         db = sqlite3.connect(path, timeout=5)
@@ -50,13 +50,13 @@ def open_database(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
-        # SQLite says no more of a full disk than "I/O error".
-        if shutil.disk_usage(path.parent).free < _LEAST_ROOM:
+        # On a full disk, SQLite reports no more than "I/O error".
+        if shutil.disk_usage(path.parent).free < _LEAST_SPACE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(
             str(path),
             f"can't be opened: {error}",
-            "check the disk and the folder's rights; a damaged file can be moved away and is made again",
+            "check the disk and the folder's permissions; if the file is damaged, move it away: it is rebuilt",
         ) from error
     return db
 
@@ -71,19 +71,19 @@ def _refuse_newer(db: sqlite3.Connection, path: Path) -> None:
         return
     try:
         note = db.execute("SELECT value FROM notes WHERE name = ?", (_WRITTEN_BY,)).fetchone()
-    except sqlite3.OperationalError:  # a later format may keep its notes elsewhere
+    except sqlite3.OperationalError:  # a later format may store its notes elsewhere
         note = None
     needed = f"egost {note[0]}" if note else "the version of egost that wrote it"
     raise UserError(
         str(path),
-        f"has format {number}, which {needed} wrote; this is egost {__version__}, which reads "
+        f"has format {number}, written by {needed}; this is egost {__version__}, which reads "
         f"formats up to {FORMAT}",
         f"install {needed} or later",
     )
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring the database to this format, in one transaction, after copying what it was before."""
+    """Migrate the database to this format in one transaction; copy the old file first."""
     number = _format_of(db)
     if number == FORMAT:
         return
@@ -105,7 +105,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _copy(db: sqlite3.Connection, target: Path) -> None:
-    """Copy a whole database, with what its write-ahead log holds; the copy appears whole or not at all."""
+    """Copy a database, including its write-ahead log, atomically."""
     unfinished = target.with_name(f".tmp-{target.name}")
     unfinished.unlink(missing_ok=True)
     try:
@@ -117,7 +117,7 @@ def _copy(db: sqlite3.Connection, target: Path) -> None:
 
 
 def _drafted_by(db: sqlite3.Connection) -> str | None:
-    """Return what most drafts of a workspace of format 0, which did not note it, were made by."""
+    """Return provider and model of most drafts in a workspace of format 0, which didn't record them."""
     makers: Counter[str] = Counter()
     for (body,) in db.execute("SELECT body FROM rows WHERE stage = 'draft' AND name = 'routes'"):
         for line in lines_of(body):

@@ -1,4 +1,4 @@
-"""Where a workspace keeps its files, media by digest, and how a file is written whole or not at all."""
+"""The folder of a workspace: the paths of its files, media named by digest, atomic writes."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class WorkspaceFolder:
-    """Where one workspace keeps its files. Cheap to copy into another process."""
+    """The paths of one workspace. Cheap to copy into another process."""
 
     root: Path
 
@@ -23,7 +23,7 @@ class WorkspaceFolder:
 
     @property
     def media(self) -> Path:
-        """Keyframes and review clips by digest; the only folder that is ever served."""
+        """Keyframes and review clips, named by digest; the only folder that is served."""
         return self.root / "media"
 
     @property
@@ -38,7 +38,7 @@ class WorkspaceFolder:
 
     @property
     def unfinished(self) -> Path:
-        """Files that are being written; what a killed run left there is cleared away by the next."""
+        """Files being written; the next run deletes what a killed run left here."""
         return self.root / ".unfinished"
 
     def media_path(self, name: str) -> Path:
@@ -46,7 +46,7 @@ class WorkspaceFolder:
         return self.media / name
 
     def keep(self, data: bytes, suffix: str) -> str:
-        """Store bytes by their digest and return the media name; known bytes are not written again."""
+        """Store bytes under their digest and return the media name; bytes stored before aren't rewritten."""
         name = media_name(data, suffix)
         target = self.media_path(name)
         if not (target.exists() and target.stat().st_size == len(data)):
@@ -54,7 +54,7 @@ class WorkspaceFolder:
         return name
 
     def secret(self) -> bytes:
-        """Return the secret seed for composing; drawn once, kept in a 0600 file, never released."""
+        """Return the secret seed for composing: drawn once, stored with mode 0600, never released."""
         path = self.root / "secret"
         if not path.exists():
             write_atomic(path, secrets.token_hex(32).encode(), mode=0o600)
@@ -62,15 +62,15 @@ class WorkspaceFolder:
 
 
 def media_name(data: bytes, suffix: str) -> str:
-    """Return the name of these bytes among the media: it begins with their sha256."""
+    """Return the media name of these bytes, which contains the start of their sha256."""
     hexdigest = hashlib.sha256(data).hexdigest()
     return f"{hexdigest[:2]}/{hexdigest[:32]}{suffix}"
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None = None) -> None:
-    """Write a file whole or not at all: elsewhere, flushed to disk, renamed into place.
+    """Write a file atomically: to a temporary file, flushed to disk, then renamed.
 
-    `via` is the folder to write it in, on the same disk; without it, beside `path`.
+    `via` is the folder of the temporary file, on the same disk; by default that of `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     via = via or path.parent
@@ -85,12 +85,12 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
         Path(temporary).replace(path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say where
+            error.filename = str(path)  # the error of a full disk names no file
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
 def append_run(folder: WorkspaceFolder, entry: Mapping[str, object]) -> None:
-    """Add one line to runs.jsonl, the workspace's diary."""
+    """Append one line to runs.jsonl, the workspace's log of runs."""
     with (folder.root / "runs.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry, ensure_ascii=False) + "\n")

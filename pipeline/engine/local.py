@@ -1,6 +1,6 @@
-"""Mapping a stage's function over its units on this machine: a process pool, or one event loop.
+"""Run a stage's function on its units on this machine: in a process pool or an event loop.
 
-`mapped` is the seam: another engine (a cluster) would map the same functions over the same units.
+Another engine (a cluster) would implement `mapped` for the same functions and units.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from pipeline.errors import RowError, UserError
 def mapped(
     stage: Stage, todo: list[Unit], settings: Settings, folder: WorkspaceFolder, how: RunSettings
 ) -> Iterator[tuple[Unit, Outcome]]:
-    """Yield each unit with what it came to, as they end."""
+    """Yield each unit with its outcome, in order of completion."""
     if not todo:
         return iter(())
     run = stage.run.function if isinstance(stage.run, LazyFunction) else stage.run
@@ -53,13 +53,13 @@ def _attempt(
 
 # ---- the event loop ----------------------------------------------------------------------------
 
-_AT_ONCE = 256  # bounds memory only: a service limits its own requests in flight
+_AT_ONCE = 256  # only bounds memory: a service limits its own requests in flight
 
 
 def _in_loop(
     stage: Stage, todo: list[Unit], settings: Settings, folder: WorkspaceFolder
 ) -> Iterator[tuple[Unit, Outcome]]:
-    """Drive an asyncio loop from a plain generator, handing over each unit as it ends."""
+    """Run an asyncio loop from a plain generator; yield each unit as it is completed."""
     with asyncio.Runner() as runner:
         results: asyncio.Queue[tuple[Unit, Outcome] | None] = asyncio.Queue()
         main = runner.get_loop().create_task(_all_units(stage, todo, settings, folder, results))
@@ -72,7 +72,7 @@ def _in_loop(
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return the first error of a group, out of any groups inside it."""
+    """Return the first error of a group, also from nested groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,17 +1,17 @@
-"""Rows of one unit as one value of the database: lines of JSON, compressed where they are many. Pure."""
+"""The rows of one unit as one database value: lines of JSON, compressed if large. Pure."""
 
 import gzip
 import io
 import zlib
 from collections.abc import Iterable, Sequence
 
-_LARGE = 2**20  # bytes of JSON of one unit from which on they are compressed
+_LARGE = 2**20  # bytes of JSON; larger values are compressed
 
 
 def pack(lines: Sequence[bytes]) -> bytes:
-    """Return lines of JSON as one value; many of them compressed, to an eighth.
+    """Return lines of JSON as one value, compressed (to an eighth) if large.
 
-    The items of 100,000 clips are 575 MB of JSON: SQLite would copy them twice, and takes 1 GB at most.
+    The items of 100,000 clips are 575 MB of JSON: SQLite would copy them twice, and its limit is 1 GB.
     """
     if sum(map(len, lines)) < _LARGE:
         return b"\n".join(lines)

@@ -1,4 +1,4 @@
-"""A process pool in which a task whose process dies fails alone, and which ends with its parent."""
+"""A process pool in which a crash fails only the task that caused it; its processes end with the parent."""
 
 import multiprocessing
 import os
@@ -20,9 +20,9 @@ Made = TypeVar("Made")
 def in_pool(
     work: Callable[[Given], Made], given: Sequence[Given], workers: int
 ) -> Iterator[tuple[int, Made | RowError]]:
-    """Map over a pool; yield each result with the place of what it was made of, as they end.
+    """Map over a pool; yield each result with the index of its input, in order of completion.
 
-    A task whose process dies (memory, a decoder's crash) yields a RowError.
+    A task whose process dies (out of memory, a crash in a decoder) yields a RowError.
     """
     waiting = list(reversed(range(len(given))))
     while waiting:
@@ -30,7 +30,7 @@ def in_pool(
         with _pool(workers) as pool:
             running: dict[Future[Made], int] = {}
             while running or (waiting and not suspects):
-                # A short queue: when the pool breaks, few tasks have to be tried again one by one.
+                # A short queue: after a crash, few tasks have to be retried one by one.
                 while waiting and len(running) < 2 * workers and not suspects:
                     position = waiting.pop()
                     try:
@@ -53,8 +53,8 @@ def _alone(work: Callable[[Given], Made], given: Given) -> Made | RowError:
             return pool.submit(work, given).result()
         except BrokenProcessPool:
             return RowError(
-                "the process that worked on this died (out of memory, or a crash in a decoder)",
-                "free memory or set run.workers = 1; if it dies again, convert the file with ffmpeg",
+                "its process died (out of memory, or a crash in a decoder)",
+                "free memory or set run.workers = 1; if that fails too, convert the file with ffmpeg",
                 again=True,
             )
 
@@ -67,7 +67,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        # Ctrl-C or a full disk: don't wait for the minutes that a long video may still take.
+        # After Ctrl-C or on a full disk, don't wait for a long video, which may take minutes.
         for child in multiprocessing.active_children():
             child.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -76,7 +76,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _child() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings_to_stderr()
     parent = multiprocessing.parent_process()

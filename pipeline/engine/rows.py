@@ -1,4 +1,4 @@
-"""The base of every row type, how ids are made, and the rows that any stage may write."""
+"""The base class of every row type, the digests used for ids, and the rows that any stage may write."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 def digest(*parts: object) -> str:
-    """Return 16 hex digits that stand for these parts; parts can't run into one another."""
+    """Return a digest of 16 hex digits; each part is prefixed with its length, so ("ab", "c") != ("a", "bc")."""
     return digest_of(parts)
 
 
 def digest_of(parts: Iterable[object]) -> str:
-    """Return the digest of these parts, taken one after the other."""
+    """Return the digest of these parts, which are read one at a time."""
     hasher = hashlib.sha256()
     for part in parts:
         text = str(part).encode()
@@ -23,13 +23,13 @@ def digest_of(parts: Iterable[object]) -> str:
 
 
 class Record(BaseModel):
-    """A frozen value with no unknown fields."""
+    """A frozen value that accepts no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Row(Record):
-    """One row of the table named `table`, sorted and told apart by the `key` fields."""
+    """One row of the table named `table`, identified and sorted by the `key` fields."""
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
@@ -39,7 +39,7 @@ class Row(Record):
         return tuple(getattr(self, name) for name in self.key)
 
     def shown(self) -> str:
-        """Return what people call this unit."""
+        """Return the name of this unit in messages."""
         return str(self.identity()[0])
 
 
@@ -48,9 +48,9 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 @dataclass(frozen=True)
 class Rows(Mapping[type[Row], tuple[Row, ...]]):
-    """The rows that one unit may see, by type. `earlier` holds what the stage itself wrote last time.
+    """The rows that one unit may see, by type. `earlier` holds the stage's own rows of the last run.
 
-    `redo` is set when the user asked to replace what people have judged (`--recompose`).
+    `redo` is set if the user asked to replace what people have judged (`--recompose`).
     """
 
     seen: Mapping[type[Row], tuple[Row, ...]]
@@ -73,12 +73,12 @@ class Rows(Mapping[type[Row], tuple[Row, ...]]):
         return row
 
     def before(self, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
-        """Return what this stage wrote of this type in its last run, or people judged: it never moves."""
+        """Return this type's rows from the stage's last run or from people; a stage must not change them."""
         return self.earlier.get(kind, ())  # type: ignore[return-value]
 
 
 class Finding(Row):
-    """An automatic check's remark about one unit; findings sort the review queue."""
+    """The result of an automatic check of one unit; findings determine the order of review."""
 
     table = "findings"
     key = ("unit_kind", "unit", "kind", "message")
@@ -90,7 +90,7 @@ class Finding(Row):
 
 
 class Rejection(Row):
-    """An input or a unit that was refused or failed, with the reason and what mends it."""
+    """An input or a unit that was rejected or failed, with the reason and the fix."""
 
     table = "rejections"
     key = ("stage", "unit", "what")
@@ -101,9 +101,9 @@ class Rejection(Row):
 
 
 class Held(Row):
-    """An item that was kept because people have audited it, though composing it now gives another.
+    """An item that was kept because people have audited it, although composing now gives a different one.
 
-    Kept in done.sqlite only, not as a table.
+    Stored in done.sqlite only, not as a table.
     """
 
     table = "held"

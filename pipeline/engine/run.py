@@ -1,4 +1,4 @@
-"""Run a stage: which units are new or changed, what became of them, the summary."""
+"""Run a stage: find new and changed units, run them, store the outcomes, summarise."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from pipeline.engine.stage import PULL, SCAN, Outcome, Stage, Summary, Unit
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, RowError
 
-_LINKS = ("source_id", "clip_id", "video_id")  # the finest first: how a row belongs to a unit
+_LINKS = ("source_id", "clip_id", "video_id")  # fields that assign a row to a unit, finest first
 _ALL = "all"
 
 
@@ -27,11 +27,11 @@ def run_stage(
     *,
     redo: bool = False,
 ) -> Summary:
-    """Run the units of a stage that are new or changed, drop those that are gone, rebuild its tables.
+    """Run the new and changed units of a stage, delete units that no longer exist, rebuild the tables.
 
-    `upstream` names the stages whose rows this one may see; `redo` replaces what people have judged,
-    too. Raises UserError when the user has to act, GateError when more than `max_failed` of the
-    units failed.
+    `upstream` names the stages whose rows this one may see; with `redo`, judged rows are replaced
+    too. Raises UserError if the user has to act, GateError if more than `max_failed` of the units
+    failed.
     """
     units = list(_units(stage, store, settings, upstream, redo=redo))
     known = store.keys(stage.name)
@@ -50,7 +50,7 @@ def run_stage(
                 tried.remove(unit.id)
                 failed += error.again
     finally:
-        # What the units saw may be as much as the tables that are written now.
+        # Free the units' rows first: they may be as large as the tables.
         units.clear()
         todo.clear()
         judged.clear()
@@ -62,7 +62,7 @@ def run_stage(
         raise GateError(
             stage.name,
             f"{failed} of {summary.total} {summary.noun} failed, more than max_failed = {how.max_failed:g}",
-            "egost rejections tells why; mend that and run again: what is done is kept",
+            "see egost rejections for the reasons; then run this again: finished units are kept",
         )
     return summary
 
@@ -80,7 +80,7 @@ def _outcomes(
 
 @dataclass(frozen=True)
 class Pending:
-    """The units that a run would work on, and those that it would leave because people judged them."""
+    """The units that a run would work on, and those that it would keep because people judged them."""
 
     todo: list[Unit]
     held: list[Unit]
@@ -89,7 +89,7 @@ class Pending:
 def pending(
     stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool = False
 ) -> Pending:
-    """Return what a run with these settings would work on; nothing is run."""
+    """Return the units that a run with these settings would work on, without running them."""
     units = _units(stage, store, settings, upstream, redo=redo)
     return Pending(*_changed(stage, store, units, store.keys(stage.name), redo=redo))
 
@@ -97,7 +97,7 @@ def pending(
 def _changed(
     stage: Stage, store: Store, units: Iterable[Unit], known: Mapping[str, str], *, redo: bool
 ) -> tuple[list[Unit], list[Unit]]:
-    """Return the new and changed units, and apart from them those that people's judgements hold."""
+    """Return the units to run, and separately the changed units that are kept because they were judged."""
     if redo and stage.per is None and store.rows(Held, [stage.name]):
         return list(units), []
     changed = [unit for unit in units if known.get(unit.id) != unit.key]
@@ -136,7 +136,7 @@ def _units(
 
 @dataclass(frozen=True)
 class _Earlier(Mapping[type[Row], tuple[Row, ...]]):
-    """What a stage wrote of what it remembers, read when it is asked for: if nothing changed, never."""
+    """The rows that a stage remembers, read on demand: if nothing changed, never."""
 
     stage: Stage
     store: Store
@@ -174,7 +174,7 @@ def _finish(
     if not isinstance(outcome, RowError):
         try:
             store.finish(stage.name, unit.id, unit.key, "done", outcome)
-        except RowError as error:  # of a function that makes its rows while they are stored
+        except RowError as error:  # raised by a function that yields its rows while they are stored
             outcome = error
         else:
             return None
@@ -182,7 +182,7 @@ def _finish(
     if keep:
         store.fail_keeping(stage.name, unit.id, rejection)
         return outcome
-    # A failed unit gets no key, so the next run tries it again.
+    # A failed unit gets no key, so the next run retries it.
     key, name = ("", "failed") if outcome.again else (unit.key, "rejected")
     store.finish(stage.name, unit.id, key, name, [rejection])
     return outcome

@@ -1,4 +1,4 @@
-"""What a stage is: a named plain function from rows to rows, its units, their keys, what a run of it did."""
+"""What a stage is: a named plain function from rows to rows, with its units, their keys and its summary."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,14 +12,14 @@ from pipeline.engine.settings import Settings
 from pipeline.engine.store import Store
 from pipeline.errors import RowError
 
-SCAN, PULL = "scan", "pull"  # rows that come from outside: files found on disk, people's verdicts
+SCAN, PULL = "scan", "pull"  # external rows: files found on disk, people's verdicts
 
 
 @dataclass(frozen=True)
 class LazyFunction:
-    """A function of a module that is imported when it has something to do.
+    """A function whose module is imported when it is first called.
 
-    Decoders and clients of servers take longer to import than a run with nothing to do may take.
+    Importing decoders and HTTP clients would take longer than a whole run with nothing to do.
     """
 
     module: str
@@ -27,7 +27,7 @@ class LazyFunction:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function itself; the first time, this imports its module."""
+        """The function itself; imports its module."""
         return getattr(import_module(self.module), self.name)  # type: ignore[no-any-return]
 
     def __call__(self, *given: Any) -> Any:
@@ -39,19 +39,20 @@ class LazyFunction:
 class Stage:
     """A named plain function from rows to rows.
 
-    `per` names the row type that makes a unit (None: all rows at once). `remembers` lists types
-    whose earlier rows, of this very stage or from people, the function may see without being redone
-    for them: a draw never moves, and what people judged stays. An `async` function runs in the
-    event loop with what `opens(settings, folder)` yields; any other runs in a process pool with the
-    WorkspaceFolder. `depends` adds to the key what is neither row nor setting, such as a template; `key_fields`
-    narrows a type's part of the key to the fields that matter (new wording of a licence must not
-    decode a video again). A `light` function runs in this process: handing its rows over would take
-    longer. `section` names another stage whose settings it shares; a stage that its settings don't
-    want (`wanted`) has no units. Raise `version` when the same input should give others.
+    `per` is the row type of which each row makes a unit (None: one unit for all rows). `remembers`
+    lists types whose earlier rows, written by this stage or by people, the function may see although
+    they are not part of the key: assignments never change, and what people judged is kept. An
+    `async` function runs in the event loop and receives what `opens(settings, folder)` yields; any
+    other runs in a process pool and receives the WorkspaceFolder. `depends` adds to the key what is
+    neither row nor setting, such as a template. `key_fields` limits a type's part of the key to the
+    fields that matter (a reworded licence must not decode a video again). A `light` function runs in
+    this process, because sending its rows to another would take longer. `section` names another
+    stage whose settings it shares. A stage has no units if `wanted(settings)` is false. Increase
+    `version` when the same input should give different rows.
 
-    What people have judged is replaced only when the user asks for it: `judged(store)` names the
-    units that keep their rows even though their key has changed; a stage with one unit for all rows
-    decides that row by row instead, from `Rows.redo`. `redo` is the flag with which the user asks;
+    What people have judged is replaced only if the user asks for it: `judged(store)` returns the
+    units that keep their rows although their key has changed; a stage with one unit for all rows
+    decides row by row instead, from `Rows.redo`. `redo` is the flag by which the user asks;
     `command` is the command that runs the stage.
     """
 
@@ -75,26 +76,26 @@ class Stage:
     redo: str = ""
 
     def key_head(self, settings: Settings, folder: WorkspaceFolder) -> str:
-        """Return the digest of what all units of this stage depend on."""
+        """Return the digest of everything that all units of this stage depend on."""
         extra = self.depends(settings, folder) if self.depends else ""
-        return digest(self.name, self.version, settings.model_dump_json(), extra)
+        return digest(self.name, self.version, settings.for_keys(), extra)
 
     def key(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> str:
-        """Return the digest of all that one unit's rows follow from."""
+        """Return the digest of everything that one unit's rows depend on."""
         return digest_of(self._parts(head, seen))
 
     def _parts(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> Iterator[str]:
         yield head
         for kind, rows in seen.items():
-            heeded = self.key_fields.get(kind)
+            fields = self.key_fields.get(kind)
             yield kind.table
             for row in rows:
-                yield row.model_dump_json(include=heeded)
+                yield row.model_dump_json(include=fields)
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One piece of a stage's work: its id, its name for people, its key and the rows it sees."""
+    """One unit of a stage's work: its id, its name in messages, its key and the rows it sees."""
 
     id: str
     label: str
@@ -104,7 +105,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Summary:
-    """What one run of a stage did."""
+    """The result of one run of a stage."""
 
     stage: str
     noun: str
@@ -112,15 +113,13 @@ class Summary:
     kept: int
     rejected: int = 0
     failed: int = 0
-    other_rejections: int = (
-        0  # rejections of something else than a unit: a sidecar, a pair of flips
-    )
-    held: int = 0  # of the kept ones: those that would be replaced if nobody had judged them
+    other_rejections: int = 0  # not of units, but of a sidecar file or a pair of items
+    held: int = 0  # how many of the kept units would be replaced if nobody had judged them
     redo: str = ""  # the flag that replaces them
 
     @property
     def total(self) -> int:
-        """How many units there are."""
+        """The number of units."""
         return self.new + self.kept + self.rejected + self.failed
 
     def __str__(self) -> str:
@@ -146,4 +145,4 @@ class Summary:
 
 
 Outcome = Iterable[Row] | RowError
-"""What a unit came to: its rows, or why there are none."""
+"""A unit's rows, or the reason why there are none."""

@@ -1,10 +1,9 @@
-"""The workspace on disk: where things lie, which units are done, media by digest, typed tables.
+"""The workspace on disk: which units are done, their rows, and the tables built from them.
 
-`done.sqlite` is the truth: a unit's rows and its done mark are one transaction there. The Parquet
-files under `tables/` are rebuilt from it in key order, so any kill ends in the same tables.
+`done.sqlite` is authoritative: a unit's rows and its done mark are one transaction there. The Parquet
+files under `tables/` are rebuilt from it in key order, so that a killed run leaves the same tables.
 """
 
-import fcntl
 import hashlib
 import heapq
 from collections import defaultdict
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 
+from filelock import FileLock, Timeout
+
 from pipeline.engine.database import open_database
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.packing import lines_of, pack
@@ -20,11 +21,11 @@ from pipeline.engine.rows import AnyRow, Rejection, Row
 from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
 
-_AT_ONCE = 20_000  # rows that are held while a table is written: some 100 MB
+_AT_ONCE = 20_000  # rows in memory while a table is written: about 100 MB
 
 
 class Store:
-    """The one writer of a workspace: finished units with their rows, and the tables they make."""
+    """The only writer of a workspace: finished units with their rows, and the tables built from them."""
 
     def __init__(self, folder: WorkspaceFolder) -> None:
         self.folder = folder
@@ -45,9 +46,9 @@ class Store:
     def finish(self, stage: str, unit: str, key: str, outcome: str, rows: Iterable[Row]) -> None:
         """Replace a unit's rows and set its done mark, in one transaction.
 
-        What `rows` raises while it is read comes out before anything is changed.
+        If iterating over `rows` raises, nothing is changed.
         """
-        # Written down as they come: the rows of 100,000 clips need not all be there at once.
+        # Serialised one by one: the rows of 100,000 clips need not be in memory together.
         lines: dict[str, list[tuple[tuple[str | int, ...], bytes]]] = defaultdict(list)
         for row in rows:
             lines[row.table].append((row.identity(), row.model_dump_json().encode()))
@@ -74,23 +75,23 @@ class Store:
             self._touch(Rejection.table)
 
     def forget(self, stage: str, units: Iterable[str]) -> None:
-        """Drop units that are no longer there, with their rows, in one transaction."""
+        """Delete units and their rows, in one transaction."""
         with self._db:
             for unit in units:
                 self._forget(stage, unit)
 
     def note(self, name: str) -> str | None:
-        """Return what was noted under this name about the whole workspace."""
+        """Return the workspace's note of this name."""
         found = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return found[0] if found else None
 
     def set_note(self, name: str, value: str) -> None:
-        """Note something about the whole workspace, such as which model drafted it."""
+        """Set a note about the whole workspace, such as which model drafted it."""
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def outdate(self, stage: str, unit: str) -> None:
-        """Let the stage do a unit again when it next runs; its rows stay until then."""
+        """Mark a unit to be redone by the next run; its rows stay until then."""
         with self._db:
             self._db.execute(
                 "UPDATE units SET key = '' WHERE stage = ? AND unit = ?", (stage, unit)
@@ -111,7 +112,7 @@ class Store:
         )
 
     def rows(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> list[AnyRow]:
-        """Return all rows of a type in key order, of these stages only if any are named."""
+        """Return all rows of a type in key order; if stages are given, only theirs."""
         found = [
             kind.model_validate_json(line)
             for body in self._bodies(kind, stages)
@@ -121,7 +122,7 @@ class Store:
         return found
 
     def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
-        """Return a digest of each row of a type, of these stages: what tells new from kept."""
+        """Return the digests of these stages' rows of a type, by which new and kept rows are counted."""
         return {
             hashlib.sha256(line.rstrip(b"\n")).digest()
             for body in self._bodies(kind, stages)
@@ -129,7 +130,7 @@ class Store:
         }
 
     def _bodies(self, kind: type[Row], stages: Iterable[str] | None) -> Iterator[bytes]:
-        """Yield the rows of each unit in key order, as they were packed."""
+        """Yield each unit's packed rows, in key order."""
         query, values = "SELECT body FROM rows WHERE name = ?", [kind.table]
         if stages is not None:
             names = list(stages)
@@ -139,12 +140,12 @@ class Store:
             yield body
 
     def _in_order(self, kind: type[AnyRow]) -> Iterator[AnyRow]:
-        """Yield all rows of a type in key order, without holding them all."""
+        """Yield all rows of a type in key order, without loading them all."""
         units = [map(kind.model_validate_json, lines_of(body)) for body in self._bodies(kind, None)]
         return heapq.merge(*units, key=Row.identity)
 
     def rebuild(self, names: Iterable[str] = TABLES) -> None:
-        """Write the Parquet files of the tables whose rows changed since they were last written."""
+        """Write the Parquet files of the tables whose rows have changed since the last time."""
         stamps = dict(self._db.execute("SELECT name, stamp FROM changes"))
         built = dict(self._db.execute("SELECT name, stamp FROM built"))
         for name in names:
@@ -173,16 +174,18 @@ def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
 
 @contextmanager
 def opened(folder: WorkspaceFolder) -> Iterator[Store]:
-    """Open a workspace for writing; a second run at the same time stops with a clear error."""
-    with (folder.root / ".lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                str(folder.root),
-                "another egost command is at work here",
-                "wait until it has ended, then run this again",
-            ) from error
+    """Open a workspace for writing; raise UserError if another command has it open."""
+    # No fallback to a lock file that only has to exist: a killed command would leave it locked.
+    lock = FileLock(folder.root / ".lock", blocking=False, fallback_to_soft=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            str(folder.root),
+            "another egost command is running in this workspace",
+            "wait until it has ended, then run this again",
+        ) from error
+    with held:
         for left in folder.unfinished.glob("*"):
             left.unlink()
         store = Store(folder)

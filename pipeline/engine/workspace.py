@@ -20,7 +20,7 @@ Sections = Mapping[str, type[Settings]]
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace that this process has opened, alone."""
+    """A workspace that this process has opened and locked."""
 
     folder: WorkspaceFolder
     store: Store
@@ -33,9 +33,9 @@ class Workspace:
         return self.config.settings(section, kind)
 
     def run(self, names: Iterable[str], redo: Container[str] = ()) -> Iterator[Summary]:
-        """Run these stages in order; each yields what it did.
+        """Run these stages in order; yield the summary of each.
 
-        `redo` holds the flags (`--redraft`, `--recompose`) that let judged work be replaced.
+        `redo` holds the flags (`--redraft`, `--recompose`) that allow judged work to be replaced.
         """
         how = self.settings("run", RunSettings)
         wanted = set(names)
@@ -43,7 +43,7 @@ class Workspace:
             if stage.name in wanted:
                 settings = self.settings(stage.section or stage.name, stage.settings)
                 if stage.wanted and not (stage.wanted(settings) or self.store.keys(stage.name)):
-                    continue  # not asked for, and nothing of it to clear away
+                    continue  # turned off, and no earlier units to delete
                 upstream = [earlier.name for earlier in self.stages[:index]]
                 yield run_stage(stage, self.store, settings, how, upstream, redo=stage.redo in redo)
 
@@ -85,22 +85,22 @@ def open_workspace(
 def make_workspace(
     root: Path, sections: Sections, values: Mapping[str, Mapping[str, Any]] | None = None
 ) -> str | None:
-    """Make a workspace where there is none, with these settings in its egost.toml, and say so."""
+    """Create a workspace with these settings; return a message, or None if there already is one."""
     folder = WorkspaceFolder(root)
     if folder.config.exists():
         return None
     if root.exists() and not (root.is_dir() and _is_begun(folder)):
-        raise UserError(str(root), "exists and is not a workspace", "name a new or empty folder")
+        raise UserError(str(root), "exists and is not a workspace", "choose a new or empty folder")
     folder.media.mkdir(parents=True, exist_ok=True)
     folder.tables.mkdir(exist_ok=True)
     folder.secret()
-    # The settings file comes last: a folder that has one is a whole workspace.
+    # The settings file is written last: a folder that has one is a complete workspace.
     write_atomic(folder.config, commented(sections, values or {}).encode())
-    return f"made the workspace {root}; its settings are in {folder.config}"
+    return f"created the workspace {root}; its settings are in {folder.config}"
 
 
 def _is_begun(folder: WorkspaceFolder) -> bool:
-    """Tell whether a folder holds nothing, or only what a run that was killed made of a workspace."""
+    """Return whether a folder is empty or holds only the start of a workspace, left by a killed run."""
     made = {folder.media.name, folder.tables.name, "secret"}
     names = {path.name for path in folder.root.iterdir()}
     begun = all(name in made or name.startswith(".tmp-") for name in names)

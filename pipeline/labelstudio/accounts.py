@@ -1,4 +1,4 @@
-"""People's accounts on a Label Studio server: made behind an invitation, as a browser would."""
+"""People's accounts on a Label Studio server, created through an invitation link as a browser would."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ from pipeline.labelstudio.client import LabelStudioClient, unreachable
 
 
 def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> None:
-    """Make an account behind an invitation, as a person would; an account that is there stays.
+    """Create an account through an invitation link; an existing account stays as it is.
 
-    (`users.create` of the API makes users that can't work.)
+    The API's `users.create` creates users without access to any project.
     """
     with session(url) as browser:
         browser.get(invitation)
@@ -27,7 +27,7 @@ def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> 
         }
         made = browser.post(invitation, data=form | csrf(browser))
         if made.status_code != 302:
-            return  # the address is taken: `log_in` says whether by this password
+            return  # the account exists: `log_in` checks the password
         me = browser.get("/api/current-user/whoami").json()["id"]
         browser.patch(
             f"/api/users/{me}/",
@@ -46,7 +46,7 @@ def log_in(url: str, email: str, password: str) -> str:
         if done.status_code != 302:
             raise UserError(
                 f"{url}: {email}",
-                "the server refuses this log-in",
+                "the server refuses this login",
                 "check the address and the password",
             )
         return str(browser.get("/api/current-user/token").json()["token"])
@@ -54,7 +54,7 @@ def log_in(url: str, email: str, password: str) -> str:
 
 @dataclass(frozen=True)
 class LogIn:
-    """What an invited person needs to begin; the password is known nowhere else."""
+    """The login of an invited person; the password is stored nowhere else."""
 
     name: str
     email: str
@@ -62,9 +62,9 @@ class LogIn:
 
 
 def invite(client: LabelStudioClient, names: Sequence[str]) -> list[LogIn]:
-    """Make an account for each name (or e-mail address) and return each one's log-in, once.
+    """Create an account for each name (or e-mail address); return the logins.
 
-    Raises UserError for a name whose account is already there: its password can't be told again.
+    Raises UserError for a name that has an account already: its password can't be shown again.
     """
     invited = []
     for name in names:
@@ -78,7 +78,7 @@ def invite(client: LabelStudioClient, names: Sequence[str]) -> list[LogIn]:
 
 @contextmanager
 def session(url: str) -> Iterator[httpx.Client]:
-    """Yield what a browser is to the server: cookies, and where its forms come from."""
+    """Yield an HTTP client that keeps cookies and sends a Referer, as the server's forms require."""
     try:
         with httpx.Client(base_url=url, timeout=60, headers={"Referer": url}) as browser:
             yield browser
@@ -87,5 +87,5 @@ def session(url: str) -> Iterator[httpx.Client]:
 
 
 def csrf(browser: httpx.Client) -> dict[str, str]:
-    """Return the field that every form needs."""
+    """Return the CSRF field that every form needs."""
     return {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}

@@ -1,6 +1,6 @@
-"""What we ask of a Label Studio server. `labelstudio_scripted` answers the same without one.
+"""A client of a Label Studio server; `ScriptedClient` is its fake for tests.
 
-Every write is sent once: the kit's own retries turned 60 posted annotations into 64 rows.
+Writes are never retried: the SDK's own retries turned 60 posted annotations into 64 rows.
 """
 
 import json
@@ -18,14 +18,14 @@ import httpx
 from pipeline.errors import UserError
 
 OLDEST, TOO_NEW = (1, 23), (2, 0)
-_PAGE = 500  # tasks a request; 5,000 ids with data took 12.8 s at 1,000 and no less beyond
-_IMPORT_SECONDS = 600  # 5,000 tasks take 2 s on a quiet machine; a team server may be neither
-_FILES = 50  # in one post; the server takes 100 at most
+_PAGE = 500  # tasks per request; 5,000 tasks with data took 12.8 s at 1,000 and no less with more
+_IMPORT_SECONDS = 600  # 5,000 tasks take 2 s on a quiet machine; a team server may be slower
+_FILES = 50  # per request; the server accepts 100 at most
 
 
 @dataclass(frozen=True)
 class AnnotationTask:
-    """One task: what its page shows (`data`) and how many people finished or skipped it."""
+    """One task: its page's `data`, and how many people finished or skipped it."""
 
     id: int
     data: dict[str, Any]
@@ -35,7 +35,7 @@ class AnnotationTask:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What one person did with one task. Times are microseconds since 1970, by the server's clock."""
+    """One person's annotation of one task; times are in microseconds since 1970, by the server's clock."""
 
     id: int
     task: AnnotationTask
@@ -47,7 +47,7 @@ class Annotation:
 
 
 class AnnotationServer(Protocol):
-    """What review and audit ask of a server."""
+    """The server operations that review and audit use."""
 
     url: str
 
@@ -55,71 +55,71 @@ class AnnotationServer(Protocol):
         """Return the id of the project with this title."""
 
     def project(self, title: str, config: str, overlap: int) -> int:
-        """Return the id of the project with this title; make it, or bring it up to date."""
+        """Return the id of the project with this title; create or update it."""
 
     def serve(self, project: int, folder: Path) -> None:
-        """Let the people of a project see the files below a folder of the server's machine."""
+        """Serve the files in a folder of the server's machine to the members of a project."""
 
     def tasks(self, project: int) -> Iterable[AnnotationTask]:
-        """Yield all tasks, in any order; they are not held together, as their pages are large."""
+        """Yield all tasks in any order, one at a time: their pages are large."""
 
     def add(self, project: int, pages: Sequence[bytes]) -> None:
-        """Make one task of each page, given as JSON; the server never looks for what is there already."""
+        """Create one task per page, given as JSON; the server doesn't check for duplicates."""
 
     def change(self, task: int, data: dict[str, Any]) -> None:
-        """Replace what a task's page shows."""
+        """Replace the data of a task's page."""
 
     def remove(self, task: int) -> None:
-        """Take a task away."""
+        """Delete a task."""
 
     def uploads(self, project: int) -> dict[str, str]:
-        """Return by file name where the files that were uploaded into a project are."""
+        """Return the URL of each file uploaded to a project, by file name."""
 
     def upload(self, project: int, paths: Sequence[Path]) -> None:
-        """Send files for pages to show; the server never looks for ones that are already there."""
+        """Upload files for pages; the server doesn't check for duplicates."""
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
-        """Return annotations, skips included, of tasks touched since; the newest per task and person."""
+        """Return annotations (including skips) of tasks changed since; the newest per task and person."""
 
 
 class LabelStudioClient:
-    """A Client that talks to a real server through the kit."""
+    """An AnnotationServer that uses the Label Studio SDK."""
 
     def __init__(self, url: str, key: str) -> None:
         from label_studio_sdk.client import LabelStudio  # takes 2 s to import
 
         self.url = url
-        kit: Any = LabelStudio  # its constructor has no types
-        # A connection a request: nothing is left open, and none goes stale while people think.
+        sdk: Any = LabelStudio  # its constructor has no types
+        # One connection per request: connections would go stale between a person's commands.
         self._once = httpx.Client(
             timeout=120, follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
         )
-        self._api = kit(
+        self._api = sdk(
             base_url=url, api_key=key, max_retries=0, timeout=120, httpx_client=self._once
         )
         self._emails: dict[int, str] = {}
-        # Projects that were made here and hold nothing yet: nobody has to ask what is in them.
-        self._without_tasks: set[int] = set()
-        self._without_media: set[int] = set()
+        # Projects created by this client that are still empty: their content needs no request.
+        self._no_tasks: set[int] = set()
+        self._no_media: set[int] = set()
 
     def whoami(self) -> str:
-        """Return the e-mail address that the key belongs to."""
-        with self._asking("the key"):
+        """Return the e-mail address of the key's account."""
+        with self._requesting("the key"):
             return str(self._api.users.whoami().email)
 
     def invitation(self) -> str:
-        """Return the link behind which people make an account of their own."""
-        with self._asking("an invitation"):
+        """Return the link through which people create their own accounts."""
+        with self._requesting("an invitation"):
             return self.url + str(self._api.organizations.invites.get_invite_link().invite_url)
 
     def find(self, title: str) -> int | None:
         """Return the id of the project with this title."""
-        with self._asking(f"project {title!r}"):
+        with self._requesting(f"project {title!r}"):
             found = [p.id for p in self._api.projects.list(title=title) if p.title == title]
         return min(found) if found else None
 
     def project(self, title: str, config: str, overlap: int) -> int:
-        """Return the id of the project with this title; make it, or bring it up to date."""
+        """Return the id of the project with this title; create or update it."""
         wanted: dict[str, Any] = {
             "label_config": config,
             "maximum_annotations": overlap,
@@ -131,11 +131,11 @@ class LabelStudioClient:
             "reveal_preannotations_interactively": False,
         }
         number = self.find(title)
-        with self._asking(f"project {title!r}"):
+        with self._requesting(f"project {title!r}"):
             if number is None:
                 number = int(self._api.projects.create(title=title, **wanted).id)
-                self._without_tasks.add(number)
-                self._without_media.add(number)
+                self._no_tasks.add(number)
+                self._no_media.add(number)
                 return number
             now = self._api.projects.get(id=number)
             if any(getattr(now, name, None) != value for name, value in wanted.items()):
@@ -143,22 +143,22 @@ class LabelStudioClient:
         return number
 
     def serve(self, project: int, folder: Path) -> None:
-        """Let the people of a project see the files below a folder of the server's machine."""
-        with self._asking("media storage"):
-            new = project in self._without_media
+        """Serve the files in a folder of the server's machine to the members of a project."""
+        with self._requesting("media storage"):
+            new = project in self._no_media
             rows = [] if new else self._api.import_storage.local.list(project=project)
             if all(row.path != str(folder) for row in rows):
-                self._without_media.discard(project)
+                self._no_media.discard(project)
                 self._api.import_storage.local.create(
                     project=project, path=str(folder), title="egost media", use_blob_urls=True
                 )
 
     def tasks(self, project: int) -> Iterator[AnnotationTask]:
-        """Yield all tasks, in any order; they are not held together, as their pages are large."""
-        if project in self._without_tasks:
+        """Yield all tasks in any order, one at a time: their pages are large."""
+        if project in self._no_tasks:
             return
         what = f"tasks of project {project}"
-        with self._asking(what):
+        with self._requesting(what):
             found = iter(
                 self._api.tasks.list(
                     project=project,
@@ -168,29 +168,29 @@ class LabelStudioClient:
                 )
             )
         while True:
-            with self._asking(what):
+            with self._requesting(what):
                 some = [_task(one) for one in islice(found, _PAGE)]
             if not some:
                 return
             yield from some
 
     def add(self, project: int, pages: Sequence[bytes]) -> None:
-        """Make one task of each page, given as JSON; the server never looks for what is there already."""
-        self._without_tasks.discard(project)
-        # Past the kit, which walks through every value in Python: a third of the whole time.
+        """Create one task per page, given as JSON; the server doesn't check for duplicates."""
+        self._no_tasks.discard(project)
+        # Without the SDK, which visits every value in Python: a third of the total time.
         body = _Body(pages)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         self._post(project, "return_task_ids=false", content=body, headers=headers)
 
     def uploads(self, project: int) -> dict[str, str]:
-        """Return by file name where the files that were uploaded into a project are."""
-        with self._asking(f"files of project {project}"):
+        """Return the URL of each file uploaded to a project, by file name."""
+        with self._requesting(f"files of project {project}"):
             found = [str(one.file) for one in self._api.files.list(project, all_=True)]
-        # The server puts eight digits before a name.
+        # The server prefixes each name with eight digits.
         return {name.rpartition("/")[2].partition("-")[2]: _file_url(name) for name in found}
 
     def upload(self, project: int, paths: Sequence[Path]) -> None:
-        """Send files for pages to show; the server never looks for ones that are already there."""
+        """Upload files for pages; the server doesn't check for duplicates."""
         for begin in range(0, len(paths), _FILES):
             files = {
                 path.name: (path.name, path.read_bytes()) for path in paths[begin : begin + _FILES]
@@ -199,33 +199,33 @@ class LabelStudioClient:
 
     def _post(self, project: int, query: str, **what: Any) -> None:
         url = f"{self.url}/api/projects/{project}/import?{query}"
-        with self._asking(f"import into project {project}"):
+        with self._requesting(f"import into project {project}"):
             headers = self._api._client_wrapper.get_headers() | what.pop("headers", {})
             done = self._once.post(url, headers=headers, timeout=_IMPORT_SECONDS, **what)
         if done.is_error:
             raise self._refusal(f"import into project {project}", done.status_code, done.text)
 
     def change(self, task: int, data: dict[str, Any]) -> None:
-        """Replace what a task's page shows."""
-        with self._asking(f"task {task}"):
+        """Replace the data of a task's page."""
+        with self._requesting(f"task {task}"):
             self._api.tasks.update(id=str(task), data=data)
 
     def remove(self, task: int) -> None:
-        """Take a task away."""
-        with self._asking(f"task {task}"):
+        """Delete a task."""
+        with self._requesting(f"task {task}"):
             self._api.tasks.delete(id=str(task))
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
-        """Return annotations, skips included, of tasks touched since; the newest per task and person."""
+        """Return annotations (including skips) of tasks changed since; the newest per task and person."""
         since = datetime.fromtimestamp(since_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         newest: dict[tuple[int, int], Annotation] = {}
-        # A task that was only skipped has no total_annotations: it has to be asked for apart.
+        # A task that was only skipped has no total_annotations, so it needs a query of its own.
         for counter in ("total_annotations", "cancelled_annotations"):
             query = _all_of(
                 ("tasks:updated_at", "greater", "Datetime", since),
                 (f"tasks:{counter}", "greater", "Number", 0),
             )
-            with self._asking(f"annotations of project {project}"):
+            with self._requesting(f"annotations of project {project}"):
                 for found in self._api.tasks.list(
                     project=project, page_size=_PAGE, fields="all", query=json.dumps(query)
                 ):
@@ -254,12 +254,12 @@ class LabelStudioClient:
         return self._emails.get(person, f"user-{person}@deleted.invalid")
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _requesting(self, what: str) -> Iterator[None]:
         from label_studio_sdk.core.api_error import ApiError
 
         try:
             with warnings.catch_warnings():
-                # To renew a personal token the kit calls what pydantic has deprecated.
+                # To renew a personal token, the SDK calls a deprecated function of pydantic.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 yield
         except ApiError as error:
@@ -271,20 +271,20 @@ class LabelStudioClient:
         if code == 401:
             return UserError(
                 self.url,
-                "the server doesn't know this key",
+                "the server rejects this key",
                 "set LABEL_STUDIO_API_KEY to a token from its account page",
             )
         if code == 403:
             return UserError(
                 f"{self.url}: {what}",
-                "this key may not do that",
-                "use the key of an account that may: its administrator's, say",
+                "this key has no permission for that",
+                "use the key of an account that has, such as the administrator's",
             )
         if code == 404:
             return UserError(
                 f"{self.url}: {what}",
-                "not there (any more)",
-                "run `egost review push`, which makes what is missing",
+                "doesn't exist (any more)",
+                "run `egost review push`, which creates what is missing",
             )
         detail = body
         if isinstance(body, dict):
@@ -297,7 +297,7 @@ class LabelStudioClient:
 
 
 class _Body:
-    """Pages as one JSON list, block by block: whole, it would lie in memory four times while it is sent."""
+    """Pages as one JSON list, in blocks: as one string, it would be in memory four times during sending."""
 
     _BEGIN, _BETWEEN, _END = b'[{"data": ', b'}, {"data": ', b"}]"
     _BLOCK = 50  # pages
@@ -318,7 +318,7 @@ class _Body:
 
 
 def connect(url: str, key: str) -> LabelStudioClient:
-    """Return a client, or raise UserError: no server, another server, its version, the key."""
+    """Return a client; raise UserError for no server, another program, its version or the key."""
     url = url.rstrip("/")
     check_server(url)
     client = LabelStudioClient(url, key)
@@ -337,23 +337,23 @@ def check_server(url: str) -> str:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             url,
-            "something answers there, but it is not Label Studio",
-            "mend [review] url, or stop that program",
+            "another program answers; it is not Label Studio",
+            "change [review] url, or stop that program",
         ) from error
     if not OLDEST <= numbers < TOO_NEW:
         wanted = ".".join(map(str, OLDEST))
         raise UserError(
-            url, f"this is Label Studio {release}, not {wanted} or a later 1.x", "use 1.23.2"
+            url, f"this is Label Studio {release}, not {wanted} or a later 1.x", "install 1.23.2"
         )
     return str(release)
 
 
 def unreachable(url: str, error: httpx.HTTPError) -> UserError:
-    """Return what to say when no answer came."""
+    """Return the error for a server that didn't answer."""
     return UserError(
         url,
-        f"no Label Studio answers ({type(error).__name__})",
-        "start it with `egost label-studio start`, or mend [review] url",
+        f"no Label Studio server answers ({type(error).__name__})",
+        "start it with `egost label-studio start`, or change [review] url",
     )
 
 
@@ -371,7 +371,7 @@ def _task(found: Any) -> AnnotationTask:
 
 
 def _person(completed_by: object) -> int:
-    """Return a user's id: a number in lists of tasks, a dict in a single task."""
+    """Return a user's id, which is a number in lists of tasks and a dict in single tasks."""
     return int(completed_by["id"] if isinstance(completed_by, dict) else str(completed_by))
 
 

@@ -1,18 +1,18 @@
-"""The environment that the embedded Label Studio server runs in: made once per machine, in the user's cache.
+"""The Python environment of the embedded Label Studio server: installed once, in the user's cache.
 
-The server needs one of its own (it pins openai < 2).
+The server needs its own environment because it pins openai < 2.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
@@ -21,14 +21,15 @@ logger = logging.getLogger(__name__)
 
 VERSION = "1.23.2"
 _LOG_TAIL_LINES = 15
-# Django reads its settings bare (PORT, HOST, DEBUG, USERNAME ...): only these names are passed on.
+# Django reads settings from variables without a prefix (PORT, HOST, DEBUG, USERNAME ...), so only
+# these are passed on.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
 
 def environment() -> Path:
-    """Return the server's own environment, made on first use with exact versions.
+    """Return the folder of the server's environment; install it first if it is missing.
 
-    Its name holds the versions' digest, so that new versions never change one in use.
+    Its name contains a digest of the pinned versions, so that an environment in use never changes.
     """
     pins = asset("constraints-label-studio.txt")
     stamp = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
@@ -38,10 +39,10 @@ def environment() -> Path:
     if ready.exists():
         return home
     cache().mkdir(parents=True, exist_ok=True)
-    with locked(cache() / f".{home.name}.lock"):
+    with FileLock(cache() / f".{home.name}.lock", fallback_to_soft=False):
         if ready.exists():
             return home
-        shutil.rmtree(home, ignore_errors=True)  # what a killed installation left
+        shutil.rmtree(home, ignore_errors=True)  # left by an installation that was killed
         logger.info(
             "installing Label Studio %s into %s (1 GB, 1 to 3 minutes, once)", VERSION, home
         )
@@ -49,7 +50,7 @@ def environment() -> Path:
         for command in _install_commands(home, pins):
             _command(command, log, "installing Label Studio", dict(os.environ))
         logger.info("preparing its empty database (half a minute, once)")
-        # `version` as a command migrates and ends; `--version` would start a server on 0.0.0.0.
+        # The command `version` migrates and exits; `--version` would start a server on 0.0.0.0.
         template = {"LABEL_STUDIO_BASE_DATA_DIR": str(home / "template")}
         _command(
             [str(home / "bin" / "label-studio"), "version"],
@@ -62,9 +63,8 @@ def environment() -> Path:
 
 
 def cache() -> Path:
-    """Return the folder for what can be made again, shared by all workspaces."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "egost"
+    """Return the user's cache folder for this program, shared by all workspaces."""
+    return user_cache_path("egost", appauthor=False).absolute()
 
 
 def _install_commands(home: Path, pins: Path) -> list[list[str]]:
@@ -82,9 +82,9 @@ def _install_commands(home: Path, pins: Path) -> list[list[str]]:
 
 
 def _command(command: list[str], log: Path, what: str, env: dict[str, str]) -> None:
-    """Run a command; its progress goes to a terminal if there is one, else into the log."""
+    """Run a command; its output goes to the terminal if there is one, otherwise to the log."""
     with log.open("ab") as out:
-        # A virtual environment around us must not decide where the server is installed.
+        # An active virtual environment must not change where the server is installed.
         env = {
             name: value for name, value in env.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
         }
@@ -95,14 +95,14 @@ def _command(command: list[str], log: Path, what: str, env: dict[str, str]) -> N
     if done.returncode:
         raise UserError(
             what,
-            f"{' '.join(command[:3])} ... ended with {done.returncode}:",
-            f"see {log}, check network and disk, then run this again",
+            f"{' '.join(command[:3])} ... exited with {done.returncode}:",
+            f"see {log}; check the network and the disk, then run this again",
             tail(log),
         )
 
 
 def clean(home: Path) -> dict[str, str]:
-    """Return the variables of the server's process: nothing of ours, no telemetry, `home` as its home."""
+    """Return the server's environment variables: none of the user's own, no telemetry, HOME = `home`."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return passed | {
         "HOME": str(home),
@@ -116,11 +116,3 @@ def clean(home: Path) -> dict[str, str]:
 def tail(log: Path) -> list[str]:
     """Return the last lines of a log."""
     return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[int]:
-    """Wait until nobody else is in here; yield the handle of the lock."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock.fileno()

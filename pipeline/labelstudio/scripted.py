@@ -1,4 +1,4 @@
-"""A Label Studio client without a server: it remembers what it was sent and plays the people."""
+"""A fake Label Studio client for tests and the demo: it stores tasks and simulates annotators."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pipeline.labelstudio.client import Annotation, AnnotationTask
 
 @dataclass
 class ScriptedClient:
-    """A Client without a server: remembers what it was sent; `answer` plays a person."""
+    """An AnnotationServer without a server: it stores what it is sent; `answer` simulates a person."""
 
     url: str = "http://scripted.invalid"
     made: dict[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class ScriptedClient:
         return self.made.setdefault(title, len(self.made) + 1)
 
     def serve(self, project: int, folder: Path) -> None:
-        """Remember that it was asked for."""
+        """Record the call."""
         self.calls.append("serve")
 
     def tasks(self, project: int) -> list[AnnotationTask]:
@@ -40,7 +40,7 @@ class ScriptedClient:
         return [task for number, task in self.kept.items() if self.home[number] == project]
 
     def add(self, project: int, pages: Sequence[bytes]) -> None:
-        """Make one task of each page."""
+        """Create one task per page."""
         self.calls.append(f"add {len(pages)}")
         for one in pages:
             number = len(self.home) + 1
@@ -48,28 +48,28 @@ class ScriptedClient:
             self.home[number] = project
 
     def change(self, task: int, data: dict[str, Any]) -> None:
-        """Replace what a task's page shows."""
+        """Replace the data of a task's page."""
         self.calls.append(f"change {task}")
         old = self.kept[task]
         self.kept[task] = AnnotationTask(task, dict(data), old.finished, old.skipped)
 
     def remove(self, task: int) -> None:
-        """Take a task away."""
+        """Delete a task."""
         self.calls.append(f"remove {task}")
         del self.kept[task]
 
     def uploads(self, project: int) -> dict[str, str]:
-        """Return where uploaded files are."""
+        """Return the URL of each uploaded file."""
         return {name: f"/data/upload/{project}/{name}" for name in self.files.get(project, [])}
 
     def upload(self, project: int, paths: Sequence[Path]) -> None:
-        """Remember the files' names; one that isn't there can't be sent."""
+        """Record the files' names; a missing file is an error."""
         self.calls.append(f"upload {len(paths)}")
         assert all(path.stat().st_size for path in paths)
         self.files.setdefault(project, []).extend(path.name for path in paths)
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
-        """Return what was answered since."""
+        """Return the annotations since then."""
         return [
             one
             for one in self.given.values()
@@ -85,7 +85,7 @@ class ScriptedClient:
         skipped: bool = False,
         seconds: float = 30.0,
     ) -> Annotation:
-        """Play a person who submits, edits (a second answer by the same one) or skips a task."""
+        """Simulate a person who submits, edits (a second answer) or skips a task."""
         old = self.kept[task]
         earlier = [n for n, one in self.given.items() if (one.task.id, one.email) == (task, email)]
         if not earlier:

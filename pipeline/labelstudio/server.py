@@ -1,43 +1,43 @@
-"""The embedded Label Studio server: starting, stopping, and who it is.
+"""The embedded Label Studio server of a workspace: start it, stop it, recognise its process.
 
-Data, secrets and log of a workspace's server lie in `<workspace>/label-studio/`.
+Its data, secrets and log are in `<workspace>/label-studio/`.
 """
 
 import fcntl
 import os
 import secrets
-import signal
 import socket
-import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.errors import UserError
-from pipeline.labelstudio.install import clean, environment, locked, tail
+from pipeline.labelstudio.install import clean, environment, tail
 
 USER = "admin@localhost.local"
 PORT = 8080
-_MARK = "server.mark"
+_RECORD = "server.mark"  # port and pid, a line each; older versions added a line
+_TOKEN = "LABEL_STUDIO_USER_TOKEN"
 _HEALTH_SECONDS = 300  # a first start took 28 s on a quiet machine and 187 s on a busy one
 _STOP_SECONDS = 20
-# The server's process says who it is before it becomes the server, and holds this command's lock
-# (as 9) until then: a kill in between can't leave a server that the next start doesn't know.
-_ANNOUNCED_START = """
-{ echo "$2" && echo $$ && { cat /proc/$$/stat 2>/dev/null || ps -o state=,lstart= -p $$; } } >"$1.new" &&
-mv "$1.new" "$1" && shift 2 && exec "$@" 9>&-
+# The new process records its pid before it becomes the server, and holds this command's lock (as
+# descriptor 9) until then: if the command is killed, the next start still finds the server.
+_RECORD_AND_START = """
+{ echo "$2" && echo $$; } >"$1.new" && mv "$1.new" "$1" && shift 2 && exec "$@" 9>&-
 """
-_LOCK_HANDLE = 9
+_LOCK_DESCRIPTOR = 9
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running embedded server and how to log in to it."""
+    """A running server and how to log in to it."""
 
     url: str
     pid: int
@@ -52,11 +52,8 @@ class _Secrets(BaseModel):
 
 
 @dataclass(frozen=True)
-class _ServerProcess:
-    """What `server.mark` says; `born` tells our process from a later one with the same pid."""
-
-    pid: int
-    born: str
+class _Recorded:
+    process: psutil.Process
     port: int
 
 
@@ -66,25 +63,25 @@ def server_folder(folder: WorkspaceFolder) -> Path:
 
 
 def media_folder(folder: WorkspaceFolder) -> Path:
-    """Return the media folder as the server sees it.
+    """Return the media folder under the server's document root.
 
-    A storage must be a strict subfolder of the document root, and the root is to hold nothing
-    but media: so the root is a folder with a single link in it.
+    A storage must be a strict subfolder of the document root, and only media may be served: the
+    root is a folder that holds a single link, to the media.
     """
     return server_folder(folder) / "served" / "media"
 
 
 def start(folder: WorkspaceFolder, port: int = 0) -> Server:
-    """Return this workspace's server, started if need be; port 0 means 8080 or else a free one.
+    """Return this workspace's server; start it if it isn't running. Port 0 means 8080 or a free one.
 
-    The first start on a machine makes the server's environment (1 GB, minutes). Raises UserError
-    for a taken port, a failed installation, or a server that doesn't come up (with its log's tail).
+    The first start on a machine installs the server (1 GB, some minutes). Raises UserError for a
+    port in use, a failed installation, or a server that doesn't start (with the end of its log).
     """
     home = server_folder(folder)
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
-    with locked(home / ".lock") as lock:
-        running = _alive(home)
+    with _locked(home / ".lock") as lock:
+        running = _running(home)
         if running:
             if port not in (0, int(running.url.rsplit(":", 1)[1])):
                 raise UserError(
@@ -92,26 +89,34 @@ def start(folder: WorkspaceFolder, port: int = 0) -> Server:
                     "this workspace's server is running there",
                     "stop it first: egost label-studio stop",
                 )
-            try:  # two servers on one database would fight
+            try:  # two servers must never share a database
                 _await_health(running, home / "server.log")
                 return running
             except UserError:
-                if _alive(home):
-                    raise  # else it was just ending
+                if _running(home):
+                    raise  # otherwise it was shutting down
         program = environment() / "bin" / "label-studio"
         first = _free_port(port) if port else _free_port(PORT, 0)
         _prepare(folder, home, program)
         try:
             return _launch(program, home, first, lock)
-        except _StrangerError:
+        except _OtherServerError:
             if port:
                 raise
-            # Another server took that port while ours was starting, and ours the next one in silence.
+            # Another server took the port during startup; Label Studio then uses the next one silently.
             return _launch(program, home, _free_port(0), lock)
 
 
-class _StrangerError(UserError):
-    """Somebody else's server answers on the port."""
+class _OtherServerError(UserError):
+    """Another server answers on the port."""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Wait for the lock; yield its descriptor, which a child can inherit (filelock offers no such way)."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
 
 
 def _launch(program: Path, home: Path, port: int, lock: int) -> Server:
@@ -121,27 +126,30 @@ def _launch(program: Path, home: Path, port: int, lock: int) -> Server:
     try:
         _await_health(server, home / "server.log")
     except BaseException:
-        _end(_ServerProcess(pid, _birth(pid) or "", port))
-        (home / _MARK).unlink(missing_ok=True)
+        with suppress(psutil.NoSuchProcess):
+            _end(psutil.Process(pid))
+        (home / _RECORD).unlink(missing_ok=True)
         raise
     return server
 
 
 def stop(folder: WorkspaceFolder) -> bool:
-    """Stop this workspace's server and say whether there was one."""
+    """Stop this workspace's server; return whether it was running."""
     home = server_folder(folder)
     if not home.exists():
         return False
-    with locked(home / ".lock"):
-        mark = _read_mark(home)
-        (home / _MARK).unlink(missing_ok=True)
-        return mark is not None and _end(mark)
+    with _locked(home / ".lock"):
+        recorded = _recorded(home)
+        (home / _RECORD).unlink(missing_ok=True)
+        if recorded:
+            _end(recorded.process)
+        return recorded is not None
 
 
 def status(folder: WorkspaceFolder) -> Server | None:
-    """Return this workspace's server if it is running, answering and really ours."""
-    server = _alive(server_folder(folder))
-    return server if server and _is_ours(server) else None
+    """Return this workspace's server if it is running and accepts this workspace's key."""
+    server = _running(server_folder(folder))
+    return server if server and _accepts_key(server) else None
 
 
 def _prepare(folder: WorkspaceFolder, home: Path, program: Path) -> None:
@@ -149,7 +157,7 @@ def _prepare(folder: WorkspaceFolder, home: Path, program: Path) -> None:
     data.mkdir(exist_ok=True)
     database = data / "label_studio.sqlite3"
     if not database.exists():
-        # Migrated but without users: the server makes its user and its own secret key on start.
+        # Migrated, but without users: the server creates its user and secret key when it starts.
         template = program.parent.parent / "template" / database.name
         write_atomic(database, template.read_bytes(), mode=0o600)
     folder.media.mkdir(parents=True, exist_ok=True)
@@ -165,7 +173,7 @@ def _spawn(program: Path, home: Path, known: _Secrets, port: int, lock: int) -> 
         "LABEL_STUDIO_BASE_DATA_DIR": str(home / "data"),
         "LABEL_STUDIO_USERNAME": USER,
         "LABEL_STUDIO_PASSWORD": known.password,
-        "LABEL_STUDIO_USER_TOKEN": known.token,
+        _TOKEN: known.token,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(home / "served"),
@@ -180,33 +188,33 @@ def _spawn(program: Path, home: Path, known: _Secrets, port: int, lock: int) -> 
         "--log-level",
         "INFO",
     ]
-    (home / _MARK).unlink(missing_ok=True)
+    (home / _RECORD).unlink(missing_ok=True)
     log = os.open(home / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
-    held = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _LOCK_HANDLE + 1)
-    arguments = [str(home / _MARK), str(port), str(program), "start", *options]
+    held = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _LOCK_DESCRIPTOR + 1)
+    arguments = [str(home / _RECORD), str(port), str(program), "start", *options]
     try:
-        # A session of its own, so that the server outlives this command and its terminal.
+        # In a new session, so that the server outlives this command and its terminal.
         return os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", _ANNOUNCED_START, "sh", *arguments],
+            ["sh", "-c", _RECORD_AND_START, "sh", *arguments],
             env,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, source, target)
-                for source, target in ((null, 0), (log, 1), (log, 2), (held, _LOCK_HANDLE))
+                for source, target in ((null, 0), (log, 1), (log, 2), (held, _LOCK_DESCRIPTOR))
             ],
             setsid=True,
         )
     finally:
-        for handle in (log, null, held):
-            os.close(handle)
+        for descriptor in (log, null, held):
+            os.close(descriptor)
 
 
 def _await_health(server: Server, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _HEALTH_SECONDS:
-        if _birth(server.pid) is None:
-            raise UserError("Label Studio", "it ended while starting:", f"see {log}", tail(log))
+        if not _is_alive(server.pid):
+            raise UserError("Label Studio", "it exited during startup:", f"see {log}", tail(log))
         try:
             if httpx.get(f"{server.url}/health", timeout=5).json().get("status") == "UP":
                 break
@@ -216,27 +224,44 @@ def _await_health(server: Server, log: Path) -> None:
     else:
         raise UserError(
             "Label Studio",
-            f"not up after {_HEALTH_SECONDS} s:",
-            f"see {log}; a busy machine may only need a second try",
+            f"not ready after {_HEALTH_SECONDS} s:",
+            f"see {log}; if the machine was busy, try again",
             tail(log),
         )
-    if not _is_ours(server):
-        raise _StrangerError(
+    if not _accepts_key(server):
+        raise _OtherServerError(
             server.url,
-            "the server there doesn't know this workspace's key",
-            f"choose another --port; delete {log.parent / 'data'} if it came from elsewhere",
+            "the server there doesn't accept this workspace's key",
+            f"choose another --port; delete {log.parent / 'data'} if it came from another workspace",
         )
 
 
-def _alive(home: Path) -> Server | None:
-    mark = _read_mark(home)
-    if mark is None or not mark.born or _birth(mark.pid) != mark.born:
+def _recorded(home: Path) -> _Recorded | None:
+    """Return the process and port on record if that process is this workspace's server.
+
+    A later process may have the same pid, so it must have been started with this workspace's token.
+    The start time is no substitute: psutil computes it from the clock, and once the clock has been
+    set, a second server would be started on the same database.
+    """
+    try:
+        port, pid, *_ = (home / _RECORD).read_text(encoding="utf-8").splitlines()
+        process = psutil.Process(int(pid))
+        if process.environ().get(_TOKEN) == _secrets(home).token:
+            return _Recorded(process, int(port))
+    except (OSError, ValueError, psutil.Error):
+        pass
+    return None
+
+
+def _running(home: Path) -> Server | None:
+    recorded = _recorded(home)
+    if recorded is None:
         return None
-    known = _secrets(home)
-    return Server(f"http://127.0.0.1:{mark.port}", mark.pid, USER, known.password, known.token)
+    known, url = _secrets(home), f"http://127.0.0.1:{recorded.port}"
+    return Server(url, recorded.process.pid, USER, known.password, known.token)
 
 
-def _is_ours(server: Server) -> bool:
+def _accepts_key(server: Server) -> bool:
     try:
         answer = httpx.get(
             f"{server.url}/api/current-user/whoami",
@@ -249,7 +274,7 @@ def _is_ours(server: Server) -> bool:
 
 
 def _free_port(*candidates: int) -> int:
-    """Return a port that nobody listens on: Label Studio itself would take the next one in silence."""
+    """Return the first free port: Label Studio itself would silently use the next one."""
     for candidate in candidates:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -260,7 +285,7 @@ def _free_port(*candidates: int) -> int:
             return int(probe.getsockname()[1])
     raise UserError(
         f"port {candidates[0]}",
-        "another program listens there",
+        "another program is listening there",
         "choose another --port, or leave it out",
     )
 
@@ -273,51 +298,25 @@ def _secrets(home: Path) -> _Secrets:
     return _Secrets.model_validate_json(path.read_bytes())
 
 
-def _read_mark(home: Path) -> _ServerProcess | None:
+def _is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended is a zombie until its parent reaps it."""
     try:
-        port, pid, shown = (home / _MARK).read_text(encoding="utf-8").splitlines()
-        return _ServerProcess(int(pid), _born(shown) or "", int(port))
-    except (OSError, ValueError):
-        return None
-
-
-def _birth(pid: int) -> str | None:
-    """Return when a process began, or None if it has ended: pids are used again."""
-    with suppress(ChildProcessError):  # a child that has ended stays a zombie until asked for
-        os.waitpid(pid, os.WNOHANG)
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.parent.parent.joinpath("self").exists():
-        try:
-            return _born(stat.read_text())
-        except OSError:
-            return None
-    shown = subprocess.run(
-        ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return _born(shown.stdout)
-
-
-def _born(shown: str) -> str | None:
-    """Read when a process began out of its line in /proc or from ps; None if that says it has ended."""
-    if ")" in shown:
-        state, *numbers = shown.rpartition(")")[2].split()
-        # In a container whose process 1 reaps nobody, what has ended stays a zombie for good.
-        return None if state in "ZX" else numbers[18]
-    state, _, born = shown.strip().partition(" ")
-    return None if state.startswith("Z") else born.strip() or None
-
-
-def _end(mark: _ServerProcess) -> bool:
-    if not mark.born or _birth(mark.pid) != mark.born:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    for order in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.kill(mark.pid, order)
+
+
+def _end(process: psutil.Process) -> None:
+    for signal in (process.terminate, process.kill):
+        with suppress(psutil.NoSuchProcess):
+            signal()
         deadline = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < deadline:
-            if _birth(mark.pid) != mark.born:
-                return True
+            if not _is_alive(process.pid):
+                return
             time.sleep(0.05)
     raise UserError(
-        f"process {mark.pid}", "Label Studio can't be ended", "it hangs in the system: see its disk"
+        f"process {process.pid}",
+        "Label Studio can't be stopped",
+        "the process hangs in the system: check its disk",
     )

@@ -1,4 +1,4 @@
-"""The caps on money and requests, reserved before anything is sent, so that they can't be overrun."""
+"""The cost cap: money is reserved before a request is sent, so that the cap can't be exceeded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,28 +10,27 @@ from pipeline.models.settings import ModelSettings
 
 
 class Reservation:
-    """Money set aside for one request; `cost` is what it turned out to be (all of it, if never set)."""
+    """Money reserved for one request; `cost` is its actual cost (the whole reservation, if never set)."""
 
     def __init__(self, usd: float) -> None:
         self.usd = self.cost = usd
 
 
 class Budget:
-    """The caps on money and requests, over all runs of a workspace."""
+    """The cap on the cost of all requests of a workspace, over all runs."""
 
     def __init__(self, settings: ModelSettings, journal: Journal) -> None:
         totals = journal.totals()
         self._settings = settings
-        self._requests = totals.requests
         self._spent = totals.cost_usd + totals.unknown_usd
         self._held = 0.0
-        self._under_way = 0
+        self._in_flight = 0
         self._changed = asyncio.Condition()
         self._factor = 1.0
 
     @asynccontextmanager
     async def reserved(self, usd: float) -> AsyncIterator[Reservation]:
-        """Set the most that a request can cost aside; wait for others to settle; raise at a cap."""
+        """Reserve the most that a request can cost, once there is room; raise UserError at the cap."""
         async with self._changed:
             reservation = await self._reserve(usd)
         try:
@@ -39,42 +38,33 @@ class Budget:
         finally:
             async with self._changed:
                 self._held -= reservation.usd
-                self._under_way -= 1
+                self._in_flight -= 1
                 self._spent += reservation.cost
-                if (
-                    reservation.cost > reservation.usd > 0
-                ):  # the server counts more than our rule does
+                # The server counted more tokens than our rule.
+                if reservation.cost > reservation.usd > 0:
                     self._factor *= reservation.cost / reservation.usd
                 self._changed.notify_all()
 
     async def idle(self) -> None:
-        """Wait until no request is under way: what they bring is paid for."""
+        """Wait until no request is in flight: their replies are paid for."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._under_way)
+            await self._changed.wait_for(lambda: not self._in_flight)
 
     async def _reserve(self, usd: float) -> Reservation:
         cap = self._settings.max_cost_usd
-        await self._changed.wait_for(lambda: self._fits(usd) or not self._under_way)
+        await self._changed.wait_for(lambda: self._fits(usd) or not self._in_flight)
         most = usd * self._factor
-        if self._requests >= self._settings.max_requests:
-            raise UserError(
-                "draft.max_requests",
-                f"the cap of {self._settings.max_requests} requests is reached",
-                "raise it, then run this again: nothing is bought twice",
-            )
         if not self._fits(usd):
             raise UserError(
                 "draft.max_cost_usd",
                 f"the next request may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
                 " are spent or may have been",
-                "raise it, then run this again: nothing is bought twice",
+                "increase it, then run this again: nothing is paid for twice",
             )
-        self._requests += 1
         self._held += most
-        self._under_way += 1
+        self._in_flight += 1
         return Reservation(most)
 
     def _fits(self, usd: float) -> bool:
         most = usd * self._factor
-        room = most == 0 or self._spent + self._held + most <= self._settings.max_cost_usd
-        return room and self._requests < self._settings.max_requests
+        return most == 0 or self._spent + self._held + most <= self._settings.max_cost_usd

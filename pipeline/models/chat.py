@@ -1,4 +1,4 @@
-"""What is sent to a model: its settings, messages, the request's body, its key, its size, its schema."""
+"""The requests to a model: messages, body, key, size and schema."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ class PromptImage:
 
 @dataclass(frozen=True)
 class Message:
-    """One message: text and pictures in the order in which they are sent."""
+    """One message: text and images in the order in which they are sent."""
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[str | PromptImage, ...]
@@ -32,7 +32,7 @@ class Message:
 
 @dataclass(frozen=True)
 class RequestKey:
-    """A request without its pictures' bytes, and the sha256 that its reply is kept by."""
+    """A request without the bytes of its images, and the sha256 under which its reply is stored."""
 
     key: str
     request: str
@@ -41,7 +41,7 @@ class RequestKey:
 def request_key(
     settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
 ) -> RequestKey:
-    """Return what makes two requests the same: the server and the body, pictures by digest."""
+    """Return the key of a request: the digest of server and body, with images replaced by digests."""
     body = _body(
         settings, messages, schema, lambda p: "sha256:" + hashlib.sha256(p.jpeg).hexdigest()
     )
@@ -52,7 +52,7 @@ def request_key(
 def request_body(
     settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the body of a chat completion request, pictures as data URLs."""
+    """Return the body of a chat completion request, with images as data URLs."""
     return _body(
         settings,
         messages,
@@ -94,28 +94,29 @@ def _body(
 
 
 def size_of(messages: tuple[Message, ...], price: Price, detail: str) -> Size:
-    """Measure a request."""
+    """Return the size of a request."""
     parts = [part for message in messages for part in message.parts]
     texts = [part for part in parts if isinstance(part, str)]
-    pictures = [part for part in parts if isinstance(part, PromptImage)]
+    images = [part for part in parts if isinstance(part, PromptImage)]
     return Size(
         len(messages),
         sum(len(text.encode()) for text in texts),
         sum(len(text) for text in texts),
-        sum(price.picture_tokens(picture.width, picture.height, detail) for picture in pictures),
+        sum(price.image_tokens(image.width, image.height, detail) for image in images),
     )
 
 
 def prompt_sha256(messages: tuple[Message, ...]) -> str:
-    """Return the digest of the rendered text of a prompt, without its pictures."""
+    """Return the digest of the rendered text of a prompt, without its images."""
     texts = [[part for part in message.parts if isinstance(part, str)] for message in messages]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def json_schema(kind: type[BaseModel]) -> dict[str, Any]:
-    """Return a strict schema: every property required, none beyond; bounds are checked here, not there.
+    """Return a strict schema: every property is required, no others are allowed, and bounds are omitted.
 
-    Strict mode refuses unknown keywords, and servers differ in which bounds they know.
+    Strict mode refuses unknown keywords, and servers differ in the bounds that they support, so the
+    bounds are checked on our side.
     """
     schema: dict[str, Any] = _strict(kind.model_json_schema())
     return schema

@@ -1,4 +1,4 @@
-"""What asking would take, before anything is sent: requests, tokens, dollars with a band."""
+"""The estimated requests, tokens and cost of a run, before anything is sent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
 
 _GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions
-_ENOUGH = 3  # replies from which their own token counts beat the guess
+_ENOUGH = 3  # replies, from which on their mean token counts replace the guess
 _MEASURED_BAND, _GUESSED_BAND = (0.85, 1.25), (0.6, 1.8)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The requests still to send; `kept` are answered already, `withheld` may not be sent at all.
+    """The requests still to send; `kept` have a stored reply, `withheld` may not be sent.
 
-    `measured` tells whether the token counts come from replies of this model in this workspace.
+    `measured` is true if the token counts come from replies of this model in this workspace.
     """
 
     model: str
@@ -39,7 +39,7 @@ class Estimate:
     basis: str = ""  # of the prices
 
     def __add__(self, other: "Estimate") -> "Estimate":
-        """Return both together; what is spent and the cap are the workspace's, so they don't add up."""
+        """Return the sum of both; spending and cap belong to the workspace and are not added."""
         if not (self.model and other.model):
             return self if self.model else other
         return Estimate(
@@ -60,21 +60,25 @@ class Estimate:
 
     def __str__(self) -> str:
         if not self.model:
-            return "model: none is asked (provider = motion): 0 requests, 0.00 USD"
+            return "model: not used (provider = motion): 0 requests, 0.00 USD"
         basis = (
-            "as replies so far" if self.measured else "a guess; a pilot of a few clips sharpens it"
+            "from the replies so far"
+            if self.measured
+            else "a guess; draft a few clips first for a better one"
         )
         lines = [
-            f"model: {self.requests} requests to {self.model}, {self.kept} answers kept from before",
+            f"model: {self.requests} requests to {self.model}, {self.kept} replies already stored",
             f"  about {self.input_tokens:,} tokens in and {self.output_tokens:,} out ({basis})",
             f"  {self.likely_usd:.2f} USD, between {self.low_usd:.2f} and {self.high_usd:.2f};"
-            f" {self.spent_usd:.2f} of max_cost_usd = {self.cap_usd:.2f} are spent or may have been",
+            f" up to {self.spent_usd:.2f} of max_cost_usd = {self.cap_usd:.2f} already spent",
             f"  {self.basis}",
         ]
         if self.withheld:
             lines.append(f"  {self.withheld} clips may not leave this machine (consent = local)")
         if self.spent_usd + self.likely_usd > self.cap_usd:
-            lines.append("  the cap would stop this before its end: raise draft.max_cost_usd")
+            lines.append(
+                "  the run would reach the cap before its end: increase draft.max_cost_usd"
+            )
         return "\n".join(lines)
 
 
@@ -84,7 +88,7 @@ def estimate(
     folder: WorkspaceFolder,
     withheld: int = 0,
 ) -> Estimate:
-    """Count what these questions would take; send nothing. Raise UserError for an unknown price."""
+    """Return the estimate for these questions; nothing is sent. Raises UserError for an unknown price."""
     local = on_loopback(settings.base_url)
     price = price_of(
         settings.model,

@@ -1,8 +1,8 @@
-"""The diary of paid requests, `llm.sqlite`: written down before they are sent, replies kept before use.
+"""The journal of paid requests, `llm.sqlite`: requests are recorded before they are sent, replies before use.
 
-A request that was sent and never settled (a kill, a cut connection) may have been billed, so it
-counts against the caps with all that was reserved for it. One thread writes; what 64 callers hand
-in while it flushes to disk goes into one transaction, so they wait for one flush together.
+A request that was sent and never settled (a killed run, a lost connection) may have been billed, so
+its whole reservation counts against the cap. One thread writes; writes that arrive while it flushes
+to disk share the next transaction, so that 64 callers wait for one flush.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ State = Literal["kept", "failed", "unknown"]
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server said, with the tokens it counted (None where it doesn't say)."""
+    """A server's reply, with its token counts (None where it reports none)."""
 
     text: str
     refusal: str | None
@@ -43,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Totals:
-    """What a workspace has spent: settled cost, what unsettled requests may have cost, all requests."""
+    """The requests of a workspace, their settled cost, and the most that unsettled ones may have cost."""
 
     requests: int
     cost_usd: float
@@ -52,7 +52,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class MeanUsage:
-    """Tokens that replies of one model took so far."""
+    """The mean token counts of one model's replies so far."""
 
     replies: int
     input_tokens: float
@@ -67,7 +67,7 @@ class _Write:
 
 
 class Journal:
-    """One open `llm.sqlite`; use it from one event loop and close it."""
+    """An open `llm.sqlite`; use it from one event loop and close it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -93,14 +93,14 @@ class Journal:
         self._thread.start()
 
     def close(self) -> None:
-        """Flush what is waiting and close."""
+        """Finish pending writes and close."""
         self._writes.put(None)
         self._thread.join()
         self._reader.close()
         self._db.close()
 
     def reply(self, key: str) -> tuple[Reply, float | None] | None:
-        """Return the kept reply to a request with its cost, or None."""
+        """Return the stored reply to a request with its cost, or None."""
         row = self._reader.execute(
             "SELECT reply, (SELECT cost_usd FROM requests WHERE requests.key = replies.key AND state = 'kept')"
             " FROM replies WHERE key = ?",
@@ -109,7 +109,7 @@ class Journal:
         return (Reply(**json.loads(row[0])), row[1]) if row else None
 
     def totals(self) -> Totals:
-        """Return what was spent in this workspace so far."""
+        """Return what this workspace has spent so far."""
         requests, cost, unknown = self._reader.execute(
             "SELECT count(*), coalesce(sum(CASE WHEN state = 'kept' THEN cost_usd END), 0),"
             " coalesce(sum(CASE WHEN state IN ('sent', 'unknown')"
@@ -118,7 +118,7 @@ class Journal:
         return Totals(requests, cost, unknown)
 
     def usage(self, model: str) -> MeanUsage:
-        """Return the mean tokens of a model's kept replies."""
+        """Return the mean token counts of a model's stored replies."""
         row = self._reader.execute(
             "SELECT count(*), coalesce(avg(input_tokens), 0), coalesce(avg(output_tokens), 0)"
             " FROM requests WHERE state = 'kept' AND model = ? AND output_tokens IS NOT NULL",
@@ -127,7 +127,7 @@ class Journal:
         return MeanUsage(*row)
 
     async def sending(self, key: str, model: str, reserved_usd: float) -> int:
-        """Write down that a request is about to be sent; return its number once that is on disk."""
+        """Record that a request is about to be sent; return its number once the record is on disk."""
         number, self._next = self._next, self._next + 1
         values = (number, key, model, time.time_ns() // 1000, reserved_usd)
         insert = "INSERT INTO requests (id, key, model, sent_us, reserved_usd, state) VALUES (?, ?, ?, ?, ?, 'sent')"
@@ -137,7 +137,7 @@ class Journal:
     async def keep(
         self, number: int, key: str, request: str, reply: Reply, cost_usd: float | None
     ) -> None:
-        """Keep a reply and settle its request, in one transaction that is on disk on return."""
+        """Store a reply and settle its request, in one transaction that is on disk on return."""
         update = (
             "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
             (cost_usd, reply.input_tokens, reply.output_tokens, number),
@@ -148,7 +148,7 @@ class Journal:
         )
 
     async def settle(self, number: int, state: State, note: str) -> None:
-        """Write down that a request brought no reply: `failed` was not billed, `unknown` may have been."""
+        """Record that a request got no reply: `failed` was not billed, `unknown` may have been."""
         await self._write(
             ("UPDATE requests SET state = ?, note = ? WHERE id = ?", (state, note, number))
         )
@@ -205,5 +205,5 @@ def _broken(path: Path, error: sqlite3.Error) -> UserError:
     return UserError(
         path.name,
         f"the journal of paid requests can't be used: {error}",
-        "check the disk and the folder's rights; the file holds replies that were paid for, so don't delete it",
+        "check the disk and the folder's permissions; don't delete the file: it holds replies that were paid for",
     )

@@ -1,10 +1,11 @@
-"""Ask a model for one structured answer: kept replies first, caps before money, one repair, bounded patience.
+"""Ask a model for one structured answer: from stored replies if possible, with a cost cap, retries, one repair.
 
-Client.ask      question -> validated answer with its provenance
-  journal.py    llm.sqlite: every request before it is sent, every reply before it is used
-  pace.py       requests in flight, rate limits, Retry-After
-  prices.py     the most that a request can cost, and what it did cost
-  wire.py       one HTTP request and the meaning of its failure; ScriptedModel for tests
+ModelClient.ask  question -> validated answer with its provenance
+  journal.py     llm.sqlite: every request before it is sent, every reply before it is used
+  budget.py      the cost cap
+  pace.py        requests in flight, rate limits, Retry-After
+  prices.py      the most that a request can cost, and its actual cost
+  wire.py        one HTTP request and the meaning of its failure; ScriptedModel for tests
 """
 
 import asyncio
@@ -43,19 +44,19 @@ T = TypeVar("T", bound=BaseModel)
 
 NO_MODEL = (
     "draft.model",
-    "no model is named",
-    "set draft.model in egost.toml, or --set draft.model=...",
+    "is not set",
+    "set draft.model in egost.toml, or use --set draft.model=...",
 )
-_MAX_REPLY = 100_000  # characters that are looked at; a route takes 2,000
+_MAX_REPLY = 100_000  # characters of a reply that are parsed; a route takes 2,000
 _MAX_BACK_OFF = 60.0  # seconds
-_LONG = 120.0  # seconds of Retry-After from which a person should hear about it
+_LONG = 120.0  # seconds of Retry-After; longer waits are reported
 
 
 @dataclass(frozen=True)
 class ModelRequest(Generic[T]):
-    """What to ask, the form of the answer, what else must hold, and how to ask for a repair.
+    """A question: its messages, the type of the answer, further checks, and how to ask for a repair.
 
-    `problems` returns what is wrong with an answer of the right form, nothing if it can be used.
+    `problems` returns what is wrong with an answer of the right type; an empty list if it is usable.
     """
 
     messages: tuple[Message, ...]
@@ -67,7 +68,7 @@ class ModelRequest(Generic[T]):
 
 @dataclass(frozen=True)
 class ParsedReply(Generic[T]):
-    """A usable answer and what it rests on; costs and tokens are None where the server doesn't count."""
+    """A usable answer with its provenance; costs and tokens are None if the server doesn't report them."""
 
     value: T
     prompt_sha256: str
@@ -85,7 +86,7 @@ class _Call:
 
 
 class ModelClient:
-    """The way to one model: `ask` is safe to call many times at once."""
+    """A client of one model; `ask` may be called concurrently."""
 
     def __init__(
         self,
@@ -107,14 +108,14 @@ class ModelClient:
         self._sleep = sleep
         self._budget = Budget(settings, journal)
         self._structured = settings.structured
-        self._buying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._requesting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._final: UserError | None = None
 
     async def ask(self, question: ModelRequest[T]) -> ParsedReply[T]:
-        """Return a validated answer, from kept replies where there are; raise RowError or UserError.
+        """Return a validated answer, from stored replies if there are any.
 
-        A UserError waits until all requests under way have ended: the caller will stop, and their
-        replies are paid for.
+        Raises RowError or UserError. Before a UserError is raised, all requests in flight are
+        awaited: the caller will stop, and their replies are paid for.
         """
         try:
             return await self._ask(question)
@@ -130,8 +131,8 @@ class ModelClient:
         for _ in range(2):
             call = await self._call(messages, schema)
             calls.append(call)
-            _refuse(call.reply)
-            value, problems = _judge(call.reply.text, question)
+            _check_complete(call.reply)
+            value, problems = _parse(call.reply.text, question)
             if value is not None:
                 return ParsedReply(
                     value,
@@ -144,36 +145,34 @@ class ModelClient:
             wrong = Message("assistant", (call.reply.text[:4000],))
             messages = (*question.messages, wrong, Message("user", (question.repair(problems),)))
         raise RowError(
-            f"the model's answer can't be used, even after it was told why: {'; '.join(problems[:3])}",
+            f"the model's answer is unusable, also after one repair: {'; '.join(problems[:3])}",
             f"change the prompt ({question.template}), draft.model or draft.max_completion_tokens",
         )
 
     async def _call(self, messages: tuple[Message, ...], schema: Mapping[str, Any]) -> _Call:
-        """Return the kept reply to these messages, with or without a schema, or buy one."""
+        """Return the stored reply to these messages, with or without a schema, or request one."""
         forms = (schema, None) if self._settings.structured else (None,)
         keys = [request_key(self._settings, messages, form) for form in forms]
-        lock = self._buying.setdefault(keys[0].key, asyncio.Lock())
-        async with lock:  # two clips that ask the same thing buy it once
+        lock = self._requesting.setdefault(keys[0].key, asyncio.Lock())
+        async with lock:  # two clips with the same request pay for it once
             for known in keys:
                 if kept := self._journal.reply(known.key):
                     return _Call(known.key, *kept)
             if self._structured:
                 try:
-                    return await self._buy(keys[0], messages, schema)
+                    return await self._request(keys[0], messages, schema)
                 except UnsupportedError as error:
                     if self._structured:
-                        log.warning(
-                            "the server refuses schemas (%s): asking without from now on", error
-                        )
+                        log.warning("the server refuses schemas (%s): continuing without", error)
                     self._structured = False
             try:
-                return await self._buy(keys[-1], messages, None)
+                return await self._request(keys[-1], messages, None)
             except UnsupportedError as error:
                 raise RowError(
                     f"the server refused the request: {error}", "use another server or model"
                 ) from error
 
-    async def _buy(
+    async def _request(
         self, known: RequestKey, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
     ) -> _Call:
         size = size_of(messages, self._price, self._settings.detail)
@@ -200,7 +199,7 @@ class ModelClient:
                         self._pace.pushed_back(sent)
                     self._pace.close_for(error.closed_for)
                     if error.closed_for > _LONG:
-                        log.warning("the server asks to wait %.0f s: waiting", error.closed_for)
+                        log.warning("the server asked to wait %.0f s: waiting", error.closed_for)
                 except (UnsupportedError, RowError, UserError) as error:
                     reserved.cost = 0.0
                     await self._journal.settle(number, "failed", str(error))
@@ -215,8 +214,8 @@ class ModelClient:
                     return _Call(known.key, reply, cost)
             back_off = min(_MAX_BACK_OFF, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
         raise RowError(
-            f"the model server failed {self._settings.attempts} times, last: {failure}",
-            "run this again later; replies that came are kept",
+            f"the model server failed {self._settings.attempts} times, the last time: {failure}",
+            "run this again later; the replies so far are stored",
             again=True,
         )
 
@@ -235,7 +234,7 @@ class ModelClient:
 async def connect(
     settings: ModelSettings, folder: WorkspaceFolder, wire: Wire | None = None
 ) -> AsyncIterator[ModelClient]:
-    """Open the workspace's journal and the way to its model; `wire` replaces the server in tests."""
+    """Open the workspace's journal and a client of its model; `wire` replaces the server in tests."""
     if not settings.model:
         raise UserError(*NO_MODEL)
     local = on_loopback(settings.base_url)
@@ -252,14 +251,14 @@ async def connect(
 
 
 def _wire(settings: ModelSettings) -> Wire:
-    # Imported where it is used: openai costs every other command half a second.
+    # Imported here: importing openai would cost every other command half a second.
     from pipeline.models.openai_wire import OpenAIWire
 
     return OpenAIWire(settings.base_url, settings.model, settings.timeout_seconds)
 
 
-def _refuse(reply: Reply) -> None:
-    """Raise RowError for a reply that no repair can mend."""
+def _check_complete(reply: Reply) -> None:
+    """Raise RowError for a reply that can't be repaired."""
     if reply.refusal:
         raise RowError(
             f"the model refused: {reply.refusal[:200]}",
@@ -267,14 +266,17 @@ def _refuse(reply: Reply) -> None:
         )
     if reply.finish == "content_filter":
         raise RowError(
-            "the server's content filter cut the answer",
+            "the server's content filter cut off the answer",
             "leave the clip out, or draft it with another model",
         )
     if reply.finish == "length":
-        raise RowError("the answer was cut off at its longest", "raise draft.max_completion_tokens")
+        raise RowError(
+            "the answer reached max_completion_tokens and was cut off",
+            "increase draft.max_completion_tokens",
+        )
 
 
-def _judge(text: str, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
+def _parse(text: str, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
     try:
         found = json.loads(_object(text[:_MAX_REPLY]))
     except (ValueError, RecursionError):
@@ -288,7 +290,7 @@ def _judge(text: str, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
 
 
 def _object(text: str) -> str:
-    """Cut away what stands around a JSON object: code fences, a sentence before or after."""
+    """Return the JSON object in a text, without code fences or sentences around it."""
     begin, end = text.find("{"), text.rfind("}")
     return text[begin : end + 1] if 0 <= begin < end else text
 

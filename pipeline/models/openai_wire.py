@@ -1,6 +1,6 @@
-"""Requests through the openai client, and what each of its errors means.
+"""Requests through the openai client, and the meaning of each of its errors.
 
-The key comes from OPENAI_API_KEY alone and is cut out of every message.
+The key is read from OPENAI_API_KEY only, and removed from every message.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _OVERLOAD_STATUS = {429, 503, 529}
 
 
 class OpenAIWire:
-    """Requests to one server through the openai client, whose own retries are off."""
+    """Requests to one server through the openai client, with the client's own retries turned off."""
 
     def __init__(self, base_url: str, model: str, timeout_seconds: float) -> None:
         local = on_loopback(base_url)
@@ -47,8 +47,8 @@ class OpenAIWire:
         self._base_url, self._model, self._key = base_url, model, key
         self._seconds = timeout_seconds
         self._reached = False
-        # A loopback server is reached without a proxy, and no redirect is followed: pictures
-        # (and the key) go to the host that the user named or nowhere.
+        # No proxy for a loopback server, and no redirects: frames and the key are sent only to the
+        # host that the user named.
         http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(timeout_seconds, connect=10),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256),
@@ -64,9 +64,9 @@ class OpenAIWire:
         await self._client.close()
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
-        """Send one chat completion request; see the module for what is raised."""
+        """Send one chat completion request; wire.py lists the errors."""
         try:
-            # The client's timeout bounds the gap between two bytes; a slow drip needs a bound on the whole.
+            # The client's timeout limits the gap between two bytes; a slow stream needs a total limit.
             async with asyncio.timeout(self._seconds):
                 response = await self._client.post(
                     "/chat/completions", body=body, cast_to=httpx2.Response
@@ -75,15 +75,15 @@ class OpenAIWire:
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
                 raise self._unreached("does not answer") from error
             raise PassingError(
-                f"no whole answer within {self._seconds:g} s", unknown=True
+                f"no complete answer within {self._seconds:g} s", unknown=True
             ) from error
         except openai.APIStatusError as error:
             self._reached = True
             raise self._meaning(error) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
-                raise self._unreached("no server answers there") from error
-            raise PassingError("the connection was cut", unknown=True) from error
+                raise self._unreached("no server answers") from error
+            raise PassingError("the connection was lost", unknown=True) from error
         return self._read(response)
 
     def _unreached(self, what: str) -> Exception:
@@ -100,78 +100,78 @@ class OpenAIWire:
             if not self._reached and "json" not in response.headers.get("content-type", ""):
                 raise UserError(
                     self._base_url,
-                    "answers, but not as an OpenAI-compatible server",
+                    "is not an OpenAI-compatible server",
                     "draft.base_url usually ends in /v1",
                 ) from error
-            raise PassingError("the reply is not whole JSON", unknown=True) from error
+            raise PassingError("the reply is not complete JSON", unknown=True) from error
         reply = read_completion(found)
         self._reached = True
         refusal = reply.refusal and self._without_key(reply.refusal)
         return replace(reply, text=self._without_key(reply.text), refusal=refusal)
 
     def _meaning(self, error: openai.APIStatusError) -> Exception:
-        status, said = error.status_code, self._said(error.body)
+        status, reason = error.status_code, self._reason(error.body)
         code, kind, parameter = (_word(error.body, name) for name in ("code", "type", "param"))
         if status in (401, 403):
             return UserError(
                 self._base_url,
-                f"refused the key ({status}): {said}",
+                f"refused the key ({status}): {reason}",
                 f"set {KEY_NAME} to a key that may use {self._model}",
             )
         if status == 402 or {code, kind} & _FINAL_CODES:
             return UserError(
                 self._base_url,
-                f"the account has no quota left: {said}",
-                "top it up or raise its limit, then run this again: nothing is bought twice",
+                f"the account has no quota left: {reason}",
+                "add credit or increase its limit, then run this again: nothing is paid for twice",
             )
         if status == 404:
             return UserError(
                 self._base_url,
-                f"knows no model {self._model!r} ({said})",
+                f"has no model {self._model!r} ({reason})",
                 "change draft.model, or draft.base_url (it usually ends in /v1)",
             )
         if 300 <= status < 400:
             return UserError(
                 self._base_url,
-                f"sends us elsewhere ({status})",
-                "set draft.base_url to the final address",
+                f"redirects to another address ({status})",
+                "set draft.base_url to the address that it redirects to",
             )
         if status in _PASSING_STATUS or (status >= 500 and status != 501):
             return PassingError(
-                f"the server answered {status}: {said}",
+                f"the server answered {status}: {reason}",
                 unknown=False,
                 overload=status in _OVERLOAD_STATUS,
                 closed_for=retry_after(error.response.headers),
             )
         if {code, kind} & _FILTER_CODES:
             return RowError(
-                f"the server's content filter refused the clip: {said}",
+                f"the server's content filter refused the clip: {reason}",
                 "leave the clip out, or draft it with another model",
             )
         if status == 413:
             return RowError(
-                f"the request is too large for the server: {said}", "lower draft.frames"
+                f"the request is too large for the server: {reason}", "lower draft.frames"
             )
-        if any(word in f"{said} {parameter}".lower() for word in _SCHEMA_WORDS):
-            return UnsupportedError(said)
+        if any(word in f"{reason} {parameter}".lower() for word in _SCHEMA_WORDS):
+            return UnsupportedError(reason)
         if parameter in ("temperature", "max_completion_tokens", "model"):
             return UserError(
                 self._base_url,
-                f"refuses the parameter {parameter}: {said}",
+                f"refuses the parameter {parameter}: {reason}",
                 f"change draft.{parameter}",
             )
         return RowError(
-            f"the server refused the request ({status}): {said}",
+            f"the server refused the request ({status}): {reason}",
             "see the server's message; fewer frames or another model may help",
         )
 
-    def _said(self, body: object) -> str:
+    def _reason(self, body: object) -> str:
         text = _word(body, "message") or (body if isinstance(body, str) else "")
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return self._without_key(text)[:200] or "no message"
 
     def _without_key(self, text: str) -> str:
-        """Cut the key out of what a server says, whole or shortened: replies are kept, errors are shown."""
+        """Remove the key, whole or shortened, from a server's text: replies are stored and errors are shown."""
         return re.sub(rf"{re.escape(self._key[:8])}\S*", "[key]", text) if self._key else text
 
 

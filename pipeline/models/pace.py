@@ -1,4 +1,4 @@
-"""How many requests go out at once and how fast: adaptive, and patient when a server asks for it."""
+"""The number and rate of requests in flight: adaptive, and observing Retry-After."""
 
 import asyncio
 import time
@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 
 class Pace:
-    """A bounded number of slots that shrinks when the server pushes back and grows with success.
+    """A limited number of slots that shrinks when the server is overloaded and grows with success.
 
-    `requests_per_minute` and `tokens_per_minute` space the requests evenly; 0 means no such limit.
+    `requests_per_minute` and `tokens_per_minute` space the requests evenly; 0 means no limit.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class Pace:
         self._request_gap = 60 / requests_per_minute if requests_per_minute else 0.0
         self._token_gap = 60 / tokens_per_minute if tokens_per_minute else 0.0
         self._next_request = self._next_tokens = 0.0
-        self._closed_until = self._last_cut = 0.0
+        self._closed_until = self._last_halved = 0.0
         self._sleep, self._now = sleep, now
 
     @asynccontextmanager
     async def slot(self, tokens: int) -> AsyncIterator[float]:
-        """Wait for a slot, the rate limits and the end of a Retry-After; give the moment of sending."""
+        """Wait for a slot, the rate limits and the end of a Retry-After; yield the time of sending."""
         async with self._freed:
             await self._freed.wait_for(lambda: self._active < max(1, int(self.limit)))
             self._active += 1
@@ -53,15 +53,15 @@ class Pace:
             await self._sleep(left)
 
     def went_well(self) -> None:
-        """Open up by one slot for every round of requests that went well."""
+        """Add one slot for every round of successful requests."""
         self.limit = min(self._most, self.limit + 1 / self.limit)
 
     def pushed_back(self, sent: float) -> None:
-        """Halve the flow, once per round: what was sent before the last cut says nothing new."""
-        if sent >= self._last_cut:
+        """Halve the slots, once per round: requests sent before the last halving don't count."""
+        if sent >= self._last_halved:
             self.limit = max(1.0, self.limit / 2)
-            self._last_cut = self._now()
+            self._last_halved = self._now()
 
     def close_for(self, seconds: float) -> None:
-        """Let nothing out for this many seconds."""
+        """Send nothing for this many seconds."""
         self._closed_until = max(self._closed_until, self._now() + seconds)

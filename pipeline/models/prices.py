@@ -1,4 +1,4 @@
-"""What a request may cost at most, and what a reply did cost: token counts and the price table."""
+"""Prices: the most that a request can cost, and the cost of a reply."""
 
 import fnmatch
 import math
@@ -13,12 +13,12 @@ from pipeline.errors import UserError
 
 TABLE = "prompts/prices.toml"
 _MAX_PATCHES = 1536
-_MESSAGE_TOKENS = 16  # role and separators of one message; 3 to 7 where it was measured
+_MESSAGE_TOKENS = 16  # role and separators of one message; 3 to 7 where measured
 _CHARACTERS_PER_TOKEN = 3.5  # English prose 4.2, JSON and numbers 2.5 to 3
 
 
 class Price(BaseModel):
-    """One model's prices in US dollars per million tokens, and its rule for pictures."""
+    """One model's prices in US dollars per million tokens, and how it counts images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -28,14 +28,14 @@ class Price(BaseModel):
     base: int = 85
     tile: int = 170
     factor: float = 2.46
-    basis: str = ""  # where the prices come from, for whoever reads an estimate
+    basis: str = ""  # where the prices come from, shown in estimates
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the US dollars of this many tokens."""
+        """Return the cost of this many tokens in US dollars."""
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
-    def picture_tokens(self, width: int, height: int, detail: str) -> int:
-        """Return the tokens of one picture; for an unknown model the larger of both rules."""
+    def image_tokens(self, width: int, height: int, detail: str) -> int:
+        """Return the tokens of one image; for an unknown model, the larger count of both rules."""
         patches = min(math.ceil(width / 32) * math.ceil(height / 32), _MAX_PATCHES)
         tiles = 0 if detail == "low" else math.ceil(width / 512) * math.ceil(height / 512)
         by_tiles, by_patches = self.base + self.tile * tiles, math.ceil(patches * self.factor)
@@ -46,43 +46,43 @@ class Price(BaseModel):
 
 @dataclass(frozen=True)
 class Size:
-    """What a request holds: messages, bytes and characters of text, tokens of pictures."""
+    """The size of a request: messages, bytes and characters of text, tokens of images."""
 
     messages: int
     text_bytes: int
     characters: int
-    picture_tokens: int
+    image_tokens: int
 
     @property
     def most_tokens(self) -> int:
-        """The most input tokens that it can be: a token is at least one byte."""
-        return self.text_bytes + self.messages * _MESSAGE_TOKENS + self.picture_tokens
+        """The upper bound on input tokens: a token is at least one byte."""
+        return self.text_bytes + self.messages * _MESSAGE_TOKENS + self.image_tokens
 
     @property
     def likely_tokens(self) -> int:
-        """The input tokens that it probably is."""
+        """The expected number of input tokens."""
         text = math.ceil(self.characters / _CHARACTERS_PER_TOKEN)
-        return text + self.messages * _MESSAGE_TOKENS // 3 + self.picture_tokens
+        return text + self.messages * _MESSAGE_TOKENS // 3 + self.image_tokens
 
 
 def price_of(
     model: str, input_usd: float | None, output_usd: float | None, *, local: bool
 ) -> Price:
-    """Return what a model costs: as set, else as in the table, else nothing for a local server.
+    """Return the prices of a model: from the settings, else the table, else zero for a local server.
 
-    Raise UserError for a model of unknown price elsewhere: its spending couldn't be capped.
+    Raises UserError if the price of a remote model is unknown: its cost couldn't be capped.
     """
     known = next((price for price in table() if _fits(model, price.name)), None)
     if input_usd is not None or output_usd is not None:
         start = known or Price(name=model, input=0, output=0, pictures="unknown")
-        said = {
+        given = {
             "input": input_usd or 0.0,
             "output": output_usd or 0.0,
-            "basis": "prices as set in [draft]",
+            "basis": "prices set in [draft]",
         }
-        return start.model_copy(update=said)
+        return start.model_copy(update=given)
     if local:
-        free = "a server on this machine is taken to cost nothing"
+        free = "a server on this machine is assumed to cost nothing"
         return Price(name=model, input=0, output=0, pictures="unknown", basis=free)
     if known is None:
         raise UserError(
@@ -94,13 +94,13 @@ def price_of(
 
 
 def _fits(model: str, name: str) -> bool:
-    """Tell whether a name of the table stands for a model: itself, or a dated snapshot of it."""
+    """Return whether a name in the table matches a model or a dated snapshot of it."""
     dated = f"{name}-20[0-9][0-9]-[01][0-9]-[0-3][0-9]"
     return fnmatch.fnmatchcase(model, name) or fnmatch.fnmatchcase(model, dated)
 
 
 def table() -> list[Price]:
-    """Return the price table; raise UserError where it can't be read."""
+    """Return the price table; raise UserError if it can't be read."""
     path = asset(TABLE)
     try:
         found = tomllib.loads(path.read_text("utf-8"))
@@ -116,5 +116,5 @@ def table() -> list[Price]:
         raise UserError(
             TABLE,
             f"can't be read: {error}",
-            "mend the table: checked = when and against what, [[model]] entries with name, input, output, pictures",
+            "fix the table: `checked` (date and source) and [[model]] entries with name, input, output, pictures",
         ) from error

@@ -1,6 +1,7 @@
 """The settings of every request to a model."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -9,21 +10,22 @@ from pipeline.engine.settings import Settings
 
 
 class ModelSettings(Settings):
-    """Which model is asked, how, and what it may cost."""
+    """Which model is used, how, and what it may cost."""
 
-    model: str = Field("", description="model that drafts, as the server calls it")
+    retired: ClassVar[Mapping[str, object]] = {"max_requests": None}
+    model: str = Field("", description="model that drafts, by the server's name for it")
     base_url: str = Field(
         "https://api.openai.com/v1", description="OpenAI-compatible server, up to /v1"
     )
     structured: bool = Field(
         True,
-        description="let the server enforce the reply's schema (falls back by itself where it refuses)",
+        description="let the server enforce the reply's schema (turned off automatically if it refuses)",
     )
     detail: Literal["low", "high", "auto"] = Field(
-        "low", description="how closely the model looks at pictures; auto leaves it to the server"
+        "low", description="resolution at which the model sees frames; auto leaves it to the server"
     )
     max_completion_tokens: int = Field(
-        4000, ge=100, le=200_000, description="most tokens of one reply; bounds its cost"
+        4000, ge=100, le=200_000, description="maximum tokens of one reply; limits its cost"
     )
     temperature: float | None = Field(
         None,
@@ -35,13 +37,7 @@ class ModelSettings(Settings):
         10.0,
         ge=0,
         exclude=True,
-        description="most US dollars that this workspace may spend on the model, all runs together",
-    )
-    max_requests: int = Field(
-        100_000,
-        ge=0,
-        exclude=True,
-        description="most requests that this workspace may send, all runs together",
+        description="maximum US dollars that this workspace may spend on the model, over all runs",
     )
     input_usd_per_million: float | None = Field(
         None,
@@ -60,7 +56,7 @@ class ModelSettings(Settings):
         ge=1,
         le=1024,
         exclude=True,
-        description="most requests under way at once; fewer by themselves when the server pushes back",
+        description="maximum requests in flight; reduced automatically when the server is overloaded",
     )
     requests_per_minute: float = Field(0, ge=0, exclude=True, description="rate limit; 0 = none")
     tokens_per_minute: float = Field(
@@ -71,10 +67,10 @@ class ModelSettings(Settings):
         ge=1,
         le=50,
         exclude=True,
-        description="tries of one request before its clip counts as failed",
+        description="attempts at one request before its clip counts as failed",
     )
     timeout_seconds: float = Field(
-        180, gt=0, exclude=True, description="longest wait for one whole reply"
+        180, gt=0, exclude=True, description="maximum wait for one complete reply"
     )
 
     @field_validator(
@@ -82,7 +78,7 @@ class ModelSettings(Settings):
     )
     @classmethod
     def _unset(cls, value: object) -> object:
-        return None if value == "" else value  # TOML has no null: an empty text is "not set"
+        return None if value == "" else value  # TOML has no null: an empty string means "not set"
 
     @field_validator("base_url")
     @classmethod

@@ -1,11 +1,11 @@
-"""One request to an OpenAI-compatible server, and what each way of failing means.
+"""One request to an OpenAI-compatible server, and the kinds of failure.
 
-    PassingError      try again: rate limits, 5xx, stalls, cut connections, broken replies
-    UnsupportedError  the server refuses to enforce a schema: ask without
-    RowError          this request will never work (too large, refused by a filter)
-    UserError         no request will work: wrong key, wrong model, no quota, no server
+    PassingError      retry: rate limits, 5xx, stalls, lost connections, broken replies
+    UnsupportedError  the server refuses schemas: send the request without
+    RowError          this request can never work (too large, refused by a filter)
+    UserError         no request can work: wrong key, wrong model, no quota, no server
 
-The real one, `OpenAIWire`, is in openai_wire.py: importing that costs half a second.
+`OpenAIWire` is in openai_wire.py, because importing openai takes half a second.
 """
 
 import email.utils
@@ -21,10 +21,10 @@ from pipeline.models.journal import Reply
 
 
 class PassingError(Exception):
-    """A failure that may be over the next time.
+    """A temporary failure.
 
-    `unknown`: the server may have done (and billed) the work; `overload`: it has too much to do;
-    `closed_for`: the seconds that it asked everyone to stay away.
+    `unknown`: the server may have done (and billed) the work; `overload`: the server is overloaded;
+    `closed_for`: the seconds for which it asked clients to wait.
     """
 
     def __init__(
@@ -40,17 +40,17 @@ class UnsupportedError(Exception):
 
 
 class Wire(Protocol):
-    """Whatever takes a request body and brings a reply."""
+    """Sends request bodies and returns replies."""
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """Return the reply, or raise PassingError, UnsupportedError, RowError or UserError."""
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
 
 class ScriptedModel:
-    """A stand-in server for tests: answers from a list (or a function), remembers what it was asked."""
+    """A fake server for tests: replies from a list or a function, and records the requests."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class ScriptedModel:
         self._answer = answer
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
-        """Return or raise the next line of the script; text becomes a whole reply."""
+        """Return or raise the next entry of the script; a string becomes a complete reply."""
         self.asked.append(body)
         if not self._script and self._answer is None:
-            raise AssertionError("the script is at its end, and yet there is one more request")
+            raise AssertionError("there are more requests than replies in the script")
         line = self._script.pop(0) if self._script or self._answer is None else self._answer(body)
         if isinstance(line, BaseException):
             raise line
@@ -76,7 +76,7 @@ class ScriptedModel:
 
 
 def on_loopback(base_url: str) -> bool:
-    """Tell whether a server is on this machine."""
+    """Return whether a server is on this machine."""
     host = urlsplit(base_url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -108,13 +108,13 @@ class _Completion(BaseModel):
 
 
 def read_completion(found: object) -> Reply:
-    """Read a chat completion; raise PassingError for what isn't one or holds no choice."""
+    """Parse a chat completion; raise PassingError if it isn't one or has no choice."""
     try:
         completion = _Completion.model_validate(found)
     except ValueError as error:
         raise PassingError("the reply is not a chat completion", unknown=True) from error
     if not completion.choices:
-        raise PassingError("the reply holds no choice", unknown=True)
+        raise PassingError("the reply has no choice", unknown=True)
     choice = completion.choices[0]
     content = choice.message.content or ""
     if isinstance(content, list):
@@ -131,7 +131,7 @@ def read_completion(found: object) -> Reply:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float:
-    """Return the seconds that a server asks to wait: as milliseconds, seconds or a date; else 0."""
+    """Return the seconds that a server asks to wait, given as milliseconds, seconds or a date; else 0."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         try:

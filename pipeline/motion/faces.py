@@ -15,7 +15,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.rows import Clip, Frame
-from pipeline.motion.settings import FacesSettings
+from pipeline.motion.settings import LEAST_HITS, FacesSettings
 from pipeline.times import print_time
 
 _HEIGHT = 360  # lines that are looked at: a 1080p keyframe takes 30 ms instead of 300
@@ -53,7 +53,7 @@ def count_faces(jpeg: bytes, settings: FacesSettings) -> int:
     least = max(20, round(settings.smallest * height))
     cv2.setNumThreads(1)  # the pool has a process per core already
     found = _cascade().detectMultiScale(
-        small, scaleFactor=1.15, minNeighbors=settings.sureness, minSize=(least, least)
+        small, scaleFactor=1.15, minNeighbors=LEAST_HITS, minSize=(least, least)
     )
     return len(found)
 

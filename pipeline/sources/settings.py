@@ -1,9 +1,14 @@
 """The settings of ingest and split."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
 from pipeline.engine.settings import Settings
 from pipeline.sources.rows import Consent, Split
+
+SALT = "egost"  # shuffles groups of the same length before they are assigned
 
 
 class IngestSettings(Settings):
@@ -22,9 +27,7 @@ class SplitSettings(Settings):
     train: float = Field(0.15, ge=0, le=1, description="Share of the train split.")
     validation: float = Field(0.05, ge=0, le=1, description="Share of the validation split.")
     test: float = Field(0.80, ge=0, le=1, description="Share of the test split.")
-    salt: str = Field(
-        "egost", description="Draws another assignment; only for groups that have none."
-    )
+    retired: ClassVar[Mapping[str, object]] = {"salt": SALT}
 
     @model_validator(mode="after")
     def _whole(self) -> "SplitSettings":

@@ -12,7 +12,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError, plain
 from pipeline.sources.rows import Probe, Split, SplitLabel, Video
-from pipeline.sources.settings import SplitSettings
+from pipeline.sources.settings import SALT, SplitSettings
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def _assign(groups: _Groups, probes: list[Probe], settings: SplitSettings) -> di
     missing = {split: share * length.total() for split, share in settings.shares().items()}
     result = dict(groups.assigned)
     # Long groups first: the short ones can still even out what they leave.
-    for root in sorted(labels_of, key=lambda r: (-length[r], digest(settings.salt, name[r]))):
+    for root in sorted(labels_of, key=lambda r: (-length[r], digest(SALT, name[r]))):
         label = groups.assignment(root)
         split = groups.wanted(root) or _emptiest(missing, filled)
         if label is None:

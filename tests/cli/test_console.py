@@ -169,7 +169,7 @@ def test_a_second_command_at_the_same_time_is_refused(
 ) -> None:
     with opened(WorkspaceFolder(workspace)):
         assert egost("-w", workspace, "status") == 2
-    assert "another egost command is at work here" in capsys.readouterr().err
+    assert "another egost command is running in this workspace" in capsys.readouterr().err
 
 
 def test_an_unmet_gate_exits_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,8 @@
+import logging
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -7,8 +10,10 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from pipeline.engine.config import Config, commented
-from pipeline.engine.settings import Settings
+from pipeline.engine.folder import WorkspaceFolder
+from pipeline.engine.settings import RunSettings, Settings
 from pipeline.errors import UserError
+from pipeline.flow import STAGES
 
 
 class FramesSettings(Settings):
@@ -18,6 +23,7 @@ class FramesSettings(Settings):
     names: list[str] = Field(["a", "b"])
     sparse: bool = Field(False)
     limit: float | None = Field(None, description="None means no limit")
+    retired: ClassVar[Mapping[str, object]] = {"salt": "ab", "order": None}
 
 
 KNOWN = {"frames": FramesSettings, "run": Settings}
@@ -34,7 +40,7 @@ def test_an_absent_file_means_all_defaults(tmp_path: Path) -> None:
     assert config.settings("frames", FramesSettings) == FramesSettings()
 
 
-def test_an_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path) -> None:
+def test_an_override_replaces_the_file_and_the_last_override_wins(tmp_path: Path) -> None:
     text = "[frames]\nbudget = 8\nsparse = true"
     found = load(tmp_path, text, "frames.budget=9", "frames.budget = 10")
     assert (found.budget, found.sparse) == (10, True)
@@ -52,7 +58,7 @@ def test_an_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Pa
         ("frames.lens=8\nsparse = true", "lens", "8\nsparse = true"),
     ],
 )
-def test_an_override_is_toml_or_else_a_text(
+def test_an_override_is_toml_or_else_a_string(
     tmp_path: Path, override: str, name: str, value: object
 ) -> None:
     assert getattr(load(tmp_path, "", override), name) == value
@@ -61,7 +67,7 @@ def test_an_override_is_toml_or_else_a_text(
 @pytest.mark.parametrize(
     ("text", "override", "what", "fix"),
     [
-        ("[frames", "", "not valid TOML", "mend"),
+        ("[frames", "", "not valid TOML", "fix that line"),
         ("[frame]\nbudget = 3", "", "unknown section [frame]", "frames, run"),
         ("frames = 3", "", "unknown section [frames]", "frames"),
         ("[frames]\nbudgett = 3", "", "unknown setting frames.budgett", "budget, lens"),
@@ -76,29 +82,67 @@ def test_an_override_is_toml_or_else_a_text(
         ("", "frames.=3", "not of the form", "--set frames.budget=8"),
     ],
 )
-def test_a_mistake_is_told_with_its_remedy(
+def test_an_error_names_the_setting_and_the_fix(
     tmp_path: Path, text: str, override: str, what: str, fix: str
 ) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load(tmp_path, text, *([override] if override else []))
-    assert what in told.value.what
-    assert fix in told.value.fix
-    assert told.value.exit_code == 2
+    assert what in caught.value.what
+    assert fix in caught.value.fix
+    assert caught.value.exit_code == 2
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+def test_a_retired_setting_is_ignored_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = load(tmp_path, "[frames]\nsalt = 'other'\nbudget = 8", "frames.order=3")
+    assert found == FramesSettings(budget=8)
+    assert sorted(caplog.messages) == [
+        "--set: frames.order is no longer a setting and is ignored; leave it out",
+        "egost.toml: frames.salt is no longer a setting and is ignored; delete the line",
+    ]
+    with pytest.raises(UserError, match=r"unknown section \[frames\]"):
+        load(tmp_path, "frames = 3", "frames.salt=3")
+
+
+def test_retired_settings_stay_in_the_unit_keys_with_their_old_default() -> None:
+    text = FramesSettings(names=[]).for_keys()
+    assert text.endswith('"names":[],"sparse":false,"limit":null,"salt":"ab"}')
+    assert RunSettings().for_keys() == "{}"
+
+
+# Computed by the code of commit bd52d40, in which split.salt and faces.sureness were settings.
+@pytest.mark.parametrize(
+    ("name", "changed", "head"),
+    [
+        ("split", {}, "5ee93d1b5daef6bc"),
+        ("split", {"train": 0.5, "validation": 0.25, "test": 0.25}, "ef537e45bacee167"),
+        ("faces", {}, "81aebc8e86872ad5"),
+        ("faces", {"smallest": 0.2, "look": False}, "90a5b4328255c116"),
+        ("draft", {}, "352583969a0b8e63"),
+    ],
+)
+def test_the_keys_are_those_of_older_versions(
+    tmp_path: Path, name: str, changed: dict[str, object], head: str
+) -> None:
+    stage = next(stage for stage in STAGES if stage.name == name)
+    assert stage.key_head(stage.settings(**changed), WorkspaceFolder(tmp_path)) == head
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "egost.toml"
     path.write_bytes(b"[frames]\nlens = '\xff'")
     with pytest.raises(UserError, match="not valid TOML"):
         Config.load(path, KNOWN)
 
 
-def test_a_new_settings_file_shows_all_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_new_settings_file_lists_all_settings_and_changes_none(tmp_path: Path) -> None:
     text = commented({"frames": FramesSettings}, {})
     assert tomllib.loads(text) == {"frames": {}}
     assert "# How many keyframes a clip gets.\n# budget = 16\n" in text
-    shown = text.replace("\n# limit =\n", "\n")  # no default: there is nothing to show
-    lines = [line.removeprefix("# ") for line in shown.split("\n") if " = " in line or "[" in line]
+    listed = text.replace("\n# limit =\n", "\n")  # has no default to list
+    lines = [line.removeprefix("# ") for line in listed.split("\n") if " = " in line or "[" in line]
     assert load(tmp_path, "\n".join(lines)) == FramesSettings()
 
 

@@ -38,7 +38,7 @@ def remark(unit: str, message: str) -> Finding:
 
 
 def one_remark(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Behave as the clip's id says."""
+    """Reject, fail, die, stop or raise, as the clip's id requests."""
     name = rows.one(Clip).clip_id
     if "reject" in name:
         raise RowError("not usable", "use another")
@@ -47,7 +47,7 @@ def one_remark(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> I
     if "die" in name:
         os.kill(os.getpid(), signal.SIGKILL)
     if "stop" in name:
-        raise UserError("there", "can't go on", "mend it")
+        raise UserError("there", "can't go on", "fix it")
     if "bug" in name:
         raise KeyError(name)
     with (folder.root / "calls").open("a", encoding="utf-8") as calls:
@@ -67,7 +67,7 @@ STAGE = Stage(
 
 
 def given(store: Store, *names: str, **fields: Any) -> None:
-    """Put clips, each with its video, where a scan would have."""
+    """Store clips with their videos, as a scan would."""
     for name in names:
         rows = [clip(name), video(name, **fields)]
         store.finish(SCAN, name, repr(rows), "done", rows)
@@ -84,7 +84,7 @@ def go(
 
 
 def called(store: Store) -> list[str]:
-    """Return the clips that were worked on since the last time this was asked."""
+    """Return the clips that were worked on since the last call."""
     path = store.folder.root / "calls"
     names = path.read_text(encoding="utf-8").split() if path.exists() else []
     path.unlink(missing_ok=True)
@@ -105,7 +105,7 @@ def test_an_unchanged_unit_is_not_done_again(store: Store) -> None:
     assert table(store) == [("c_a", "doubt"), ("c_b", "doubt")]
 
 
-def test_a_new_unit_alone_is_done(store: Store) -> None:
+def test_only_a_new_unit_is_done(store: Store) -> None:
     given(store, "a")
     go(store)
     called(store)
@@ -114,7 +114,7 @@ def test_a_new_unit_alone_is_done(store: Store) -> None:
     assert called(store) == ["c_b"]
 
 
-def test_a_changed_row_redoes_its_unit_alone(store: Store) -> None:
+def test_a_changed_row_redoes_only_its_unit(store: Store) -> None:
     given(store, "a", "b")
     go(store)
     called(store)
@@ -123,7 +123,7 @@ def test_a_changed_row_redoes_its_unit_alone(store: Store) -> None:
     assert called(store) == ["c_a"]
 
 
-def test_a_changed_setting_redoes_all_and_replaces_what_was(store: Store) -> None:
+def test_a_changed_setting_redoes_all_units_and_replaces_their_rows(store: Store) -> None:
     given(store, "a", "b")
     go(store)
     go(store, settings=WordSettings(word="praise"))
@@ -149,7 +149,7 @@ def test_a_new_version_or_another_template_redoes_all(store: Store, change: dict
     assert called(store) == ["c_a"]
 
 
-def test_a_field_that_is_not_heeded_redoes_nothing(store: Store) -> None:
+def test_a_field_outside_the_key_redoes_nothing(store: Store) -> None:
     stage = replace(STAGE, key_fields={Video: {"video_id", "lens"}})
     given(store, "a")
     go(store, stage)
@@ -194,7 +194,7 @@ def test_a_stage_sees_no_rows_of_later_stages(store: Store) -> None:
     assert seen == [1]
 
 
-def test_rows_of_a_unit_that_is_gone_are_dropped(store: Store) -> None:
+def test_rows_of_a_removed_unit_are_deleted(store: Store) -> None:
     given(store, "a", "b")
     go(store)
     store.forget(SCAN, ["a"])
@@ -202,7 +202,7 @@ def test_rows_of_a_unit_that_is_gone_are_dropped(store: Store) -> None:
     assert table(store) == [("c_b", "doubt")]
 
 
-def test_refused_units_are_told_and_not_tried_again(store: Store) -> None:
+def test_rejected_units_are_reported_and_not_retried(store: Store) -> None:
     given(store, "a", "reject")
     summary = go(store)
     assert str(summary) == "remark: 2 clips: 1 new, 0 kept, 1 rejected (egost rejections)"
@@ -218,7 +218,7 @@ def test_refused_units_are_told_and_not_tried_again(store: Store) -> None:
     assert calls == []
 
 
-def test_failed_units_are_tried_again(store: Store) -> None:
+def test_failed_units_are_retried(store: Store) -> None:
     given(store, "fail")
     assert go(store).failed == 1
 
@@ -230,11 +230,11 @@ def test_failed_units_are_tried_again(store: Store) -> None:
     assert table(store) == [("c_fail", "at last")]
 
 
-def test_too_many_failures_stop_the_run_and_keep_what_is_done(store: Store) -> None:
+def test_too_many_failures_stop_the_run_and_finished_units_are_kept(store: Store) -> None:
     given(store, "a", "b", "fail1", "fail2")
-    with pytest.raises(GateError, match="2 of 4 clips failed") as told:
+    with pytest.raises(GateError, match="2 of 4 clips failed") as caught:
         go(store, how=RunSettings(workers=1, max_failed=0.4))
-    assert told.value.exit_code == 3
+    assert caught.value.exit_code == 3
     assert table(store) == [("c_a", "doubt"), ("c_b", "doubt")]
     go(store, how=RunSettings(workers=1, max_failed=0.5))
 
@@ -293,7 +293,7 @@ def test_a_run_with_nothing_to_do_reads_none_of_its_last_rows(
     assert Finding in read
 
 
-def test_a_row_error_after_some_rows_is_a_rejection_without_them(store: Store) -> None:
+def test_a_row_error_after_some_rows_discards_them(store: Store) -> None:
     def some(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> Iterator[Row]:
         yield remark("c_a", "first")
         raise RowError("not usable", "use another")
@@ -304,7 +304,7 @@ def test_a_row_error_after_some_rows_is_a_rejection_without_them(store: Store) -
         assert store.rows(Finding) == []
 
 
-def test_a_stage_that_forgets_sees_nothing_of_its_last_rows(store: Store) -> None:
+def test_a_stage_that_remembers_nothing_sees_none_of_its_last_rows(store: Store) -> None:
     def look(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Row]:
         assert rows.before(Finding) == ()
         return [remark("c_a", settings.word)]
@@ -314,7 +314,7 @@ def test_a_stage_that_forgets_sees_nothing_of_its_last_rows(store: Store) -> Non
     go(store, replace(STAGE, run=look, per=None), WordSettings(word="second"))
 
 
-def test_a_bug_stops_the_run_and_keeps_what_is_done(store: Store) -> None:
+def test_a_bug_stops_the_run_and_finished_units_are_kept(store: Store) -> None:
     given(store, "a", "bug")
     with pytest.raises(KeyError):
         go(store)
@@ -324,7 +324,7 @@ def test_a_bug_stops_the_run_and_keeps_what_is_done(store: Store) -> None:
 # ---- the process pool
 
 
-def test_a_unit_whose_process_dies_fails_alone(store: Store) -> None:
+def test_only_the_unit_whose_process_dies_fails(store: Store) -> None:
     given(store, *"abcdef", "die", "reject", "fail")
     summary = go(store, how=POOL)
     assert (summary.new, summary.rejected, summary.failed) == (6, 1, 2)
@@ -334,14 +334,14 @@ def test_a_unit_whose_process_dies_fails_alone(store: Store) -> None:
     assert store.outcomes("remark")["c_die"] == "failed"
 
 
-def test_an_error_for_the_user_crosses_the_process_boundary_whole(store: Store) -> None:
+def test_a_user_error_crosses_the_process_boundary_unchanged(store: Store) -> None:
     given(store, "stop", "a")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         go(store, how=POOL)
-    assert (told.value.where, told.value.what, told.value.fix) == (
+    assert (caught.value.where, caught.value.what, caught.value.fix) == (
         "there",
         "can't go on",
-        "mend it",
+        "fix it",
     )
 
 
@@ -352,7 +352,7 @@ async def async_remark(rows: Rows, settings: WordSettings, service: Any) -> list
     await asyncio.sleep(0)
     name = rows.one(Clip).clip_id
     if "stop" in name:
-        raise UserError("there", "can't go on", "mend it")
+        raise UserError("there", "can't go on", "fix it")
     if "fail" in name:
         raise RowError("did not work", "try again", again=True)
     return [remark(name, f"{service}")]
@@ -378,7 +378,7 @@ def test_an_async_stage_uses_what_it_opens(store: Store) -> None:
     assert (store.folder.root / "shut").exists()
 
 
-def test_nothing_is_opened_when_nothing_is_to_do(store: Store) -> None:
+def test_nothing_is_opened_when_there_is_nothing_to_do(store: Store) -> None:
     given(store, "a")
     go(store, ASYNC)
     (store.folder.root / "opened").unlink()
@@ -386,14 +386,14 @@ def test_nothing_is_opened_when_nothing_is_to_do(store: Store) -> None:
     assert not (store.folder.root / "opened").exists()
 
 
-def test_an_async_stage_without_a_service_gets_the_place(store: Store) -> None:
+def test_an_async_stage_without_a_service_gets_the_folder(store: Store) -> None:
     given(store, "a")
     go(store, replace(ASYNC, opens=None))
     ((_, message),) = table(store)
     assert str(store.folder.root) in message
 
 
-def test_an_error_for_the_user_comes_bare_out_of_the_event_loop(store: Store) -> None:
+def test_a_user_error_leaves_the_event_loop_ungrouped(store: Store) -> None:
     given(store, "a", "stop1", "stop2")
     with pytest.raises(UserError, match="can't go on"):
         go(store, ASYNC)
@@ -406,7 +406,7 @@ async def service_with_tasks(settings: WordSettings, folder: WorkspaceFolder) ->
         yield "served"
 
 
-def test_it_comes_bare_through_a_service_that_has_tasks_of_its_own(store: Store) -> None:
+def test_a_user_error_is_ungrouped_although_the_service_has_its_own_tasks(store: Store) -> None:
     given(store, "stop")
     with pytest.raises(UserError, match="can't go on"):
         go(store, replace(ASYNC, opens=service_with_tasks))
@@ -418,14 +418,14 @@ async def no_service(settings: WordSettings, folder: WorkspaceFolder) -> AsyncIt
     yield ""
 
 
-def test_a_service_that_can_not_be_opened_is_told(store: Store) -> None:
+def test_a_service_that_cannot_be_opened_raises_its_error(store: Store) -> None:
     given(store, "a")
     with pytest.raises(UserError, match="no key"):
         go(store, replace(ASYNC, opens=no_service))
     assert store.keys("remark") == {}
 
 
-def test_more_units_than_run_at_once_all_end(store: Store) -> None:
+def test_more_units_than_run_at_once_are_all_finished(store: Store) -> None:
     given(store, *(f"{number:03}" for number in range(300)))
     assert go(store, ASYNC).new == 300
 
@@ -455,7 +455,7 @@ def warn(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> list[Ro
     return []
 
 
-def test_a_unit_remembers_its_own_rows_alone_and_is_not_redone_for_what_people_judged(
+def test_a_unit_remembers_only_its_own_rows_and_is_not_redone_after_a_judgement(
     store: Store,
 ) -> None:
     seen: list[list[str]] = []

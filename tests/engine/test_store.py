@@ -1,8 +1,11 @@
 import errno
+import fcntl
 import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ def finding(unit: str, message: str = "doubt") -> Finding:
     return Finding(unit_kind="clip", unit=unit, kind="k", severity="info", message=message)
 
 
-def test_tables_are_sorted_by_key_whatever_the_order_of_finishing(tmp_path: Path) -> None:
+def test_tables_are_sorted_by_key_in_any_order_of_completion(tmp_path: Path) -> None:
     made = []
     for number, order in enumerate((["a", "b", "c"], ["c", "a", "b"])):
         folder = WorkspaceFolder(tmp_path / str(number))
@@ -39,27 +42,27 @@ def test_tables_are_sorted_by_key_whatever_the_order_of_finishing(tmp_path: Path
     assert set(made[0]) == {f"{name}.parquet" for name in TABLES}
 
 
-def test_a_unit_s_rows_are_replaced_whole(store: Store) -> None:
+def test_all_rows_of_a_unit_are_replaced(store: Store) -> None:
     store.finish("check", "c_a", "1", "done", [finding("c_a", "one"), finding("c_a", "two")])
     store.finish("check", "c_a", "2", "done", [finding("c_a", "three")])
     assert [row.message for row in store.rows(Finding)] == ["three"]
     assert store.keys("check") == {"c_a": "2"}
 
 
-def test_rows_that_break_off_change_nothing(store: Store) -> None:
+def test_rows_that_raise_change_nothing(store: Store) -> None:
     store.finish("check", "c_a", "1", "done", [finding("c_a", "old")])
 
-    def breaking_off() -> Iterator[Finding]:
+    def interrupted() -> Iterator[Finding]:
         yield finding("c_a", "new")
         raise ValueError("in the middle")
 
     with pytest.raises(ValueError, match="in the middle"):
-        store.finish("check", "c_a", "2", "done", breaking_off())
+        store.finish("check", "c_a", "2", "done", interrupted())
     assert store.keys("check") == {"c_a": "1"}
     assert [row.message for row in store.rows(Finding)] == ["old"]
 
 
-def test_many_rows_of_one_unit_come_back_as_they_were(store: Store) -> None:
+def test_many_rows_of_one_unit_round_trip(store: Store) -> None:
     rows = [finding("c_a", f"doubt {number:06d}, in \n two lines") for number in range(12_000)]
     store.finish("check", "all", "1", "done", reversed(rows))
     assert store.rows(Finding) == rows
@@ -68,12 +71,12 @@ def test_many_rows_of_one_unit_come_back_as_they_were(store: Store) -> None:
     assert table["message"].to_list() == [row.message for row in rows]
     marks = store.marks(Finding, ["check"])
     assert len(marks) == len(rows)
-    # A mark is the row's alone, however the rows beside it are kept.
+    # A mark depends only on its row, not on how the other rows are packed.
     store.finish("check", "all", "2", "done", rows[:3])
     assert store.marks(Finding, ["check"]) < marks
 
 
-def test_a_table_is_written_in_parts_whatever_the_units(
+def test_a_table_is_written_in_batches_across_units(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.engine.store._AT_ONCE", 3)
@@ -100,7 +103,7 @@ def test_rows_and_done_mark_are_one_transaction(
     assert [row.message for row in store.rows(Finding)] == ["old"]
 
 
-def test_forgetting_takes_the_rows_along_and_the_table_follows(store: Store) -> None:
+def test_a_forgotten_unit_loses_its_rows_and_the_table_is_rebuilt(store: Store) -> None:
     store.finish("check", "c_a", "1", "done", [finding("c_a")])
     store.finish("check", "c_b", "1", "done", [finding("c_b")])
     store.rebuild()
@@ -111,7 +114,7 @@ def test_forgetting_takes_the_rows_along_and_the_table_follows(store: Store) -> 
     assert store.keys("check") == {"c_b": "1"}
 
 
-def test_only_tables_that_changed_are_written_again(store: Store) -> None:
+def test_only_changed_tables_are_rewritten(store: Store) -> None:
     store.finish("frames", "v_a", "1", "done", [factories.clip()])
     store.rebuild()
     before = {path.name: path.stat().st_ino for path in store.folder.tables.iterdir()}
@@ -121,7 +124,7 @@ def test_only_tables_that_changed_are_written_again(store: Store) -> None:
     assert {name for name in after if after[name] != before[name]} == {"findings.parquet"}
 
 
-def test_a_table_that_was_deleted_comes_back(store: Store) -> None:
+def test_a_deleted_table_is_rebuilt(store: Store) -> None:
     store.finish("frames", "v_a", "1", "done", [factories.clip()])
     store.rebuild()
     path = store.folder.tables / "clips.parquet"
@@ -131,7 +134,7 @@ def test_a_table_that_was_deleted_comes_back(store: Store) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_table_has_the_schema_of_its_rows_even_when_it_is_empty(store: Store) -> None:
+def test_an_empty_table_has_the_schema_of_its_rows(store: Store) -> None:
     store.rebuild()
     for name, kind in TABLES.items():
         found = pq.read_schema(store.folder.tables / f"{name}.parquet")
@@ -147,7 +150,7 @@ def test_rows_of_named_stages_only(store: Store) -> None:
     assert store.rows(kind, []) == []
 
 
-def test_odd_texts_come_back_as_they_were(store: Store) -> None:
+def test_unusual_texts_round_trip(store: Store) -> None:
     texts = ["a\nb", "q\"uo'te", "\u2028\x85", "bell \a nul \0", "日本 🧭", ""]
     store.finish("check", "c_a", "1", "done", [finding("c_a", text) for text in texts])
     assert sorted(row.message for row in store.rows(Finding)) == sorted(texts)
@@ -156,18 +159,18 @@ def test_odd_texts_come_back_as_they_were(store: Store) -> None:
     assert sorted(table["message"].to_list()) == sorted(texts)
 
 
-def test_media_are_kept_once_by_content(folder: WorkspaceFolder) -> None:
-    name = folder.keep(b"picture", ".jpg")
+def test_equal_media_are_stored_once(folder: WorkspaceFolder) -> None:
+    name = folder.keep(b"image", ".jpg")
     first = folder.media_path(name).stat()
-    assert folder.keep(b"picture", ".jpg") == name
+    assert folder.keep(b"image", ".jpg") == name
     assert folder.media_path(name).stat().st_mtime_ns == first.st_mtime_ns
     assert folder.keep(b"another", ".jpg") != name
-    folder.media_path(name).write_bytes(b"pic")  # torn by a crash of the machine
-    folder.keep(b"picture", ".jpg")
-    assert folder.media_path(name).read_bytes() == b"picture"
+    folder.media_path(name).write_bytes(b"im")  # truncated by a crash of the machine
+    folder.keep(b"image", ".jpg")
+    assert folder.media_path(name).read_bytes() == b"image"
 
 
-def test_the_secret_is_drawn_once_and_for_the_owner_alone(
+def test_the_secret_is_drawn_once_and_readable_only_by_its_owner(
     folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
     secret = folder.secret()
@@ -178,7 +181,7 @@ def test_the_secret_is_drawn_once_and_for_the_owner_alone(
     assert WorkspaceFolder(tmp_path / "other").secret() != secret
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
+def test_a_failed_write_leaves_only_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "table"
@@ -188,32 +191,60 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space") as told:
+    with pytest.raises(OSError, match="No space") as caught:
         write_atomic(path, b"new")
-    assert told.value.filename == str(path)
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_commands_at_once_in_one_workspace(store: Store) -> None:
-    with pytest.raises(UserError, match="another egost command") as told, opened(store.folder):
+def test_a_second_command_in_one_workspace_is_refused(store: Store) -> None:
+    with pytest.raises(UserError, match="another egost command") as caught, opened(store.folder):
         pass
-    assert told.value.exit_code == 2
+    assert caught.value.exit_code == 2
 
 
-def test_the_lock_ends_with_the_command(folder: WorkspaceFolder) -> None:
+def test_older_versions_respect_the_lock(store: Store) -> None:
+    with (store.folder.root / ".lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store.close()
+
+
+def test_the_lock_of_an_older_version_is_respected(folder: WorkspaceFolder) -> None:
+    with (folder.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(UserError, match="another egost command"), opened(folder):
+            pass
+    with opened(folder):
+        pass
+
+
+def test_a_killed_command_leaves_no_lock(folder: WorkspaceFolder) -> None:
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from pipeline.engine.folder import WorkspaceFolder; from pipeline.engine.store import opened\n"
+        "with opened(WorkspaceFolder(Path(sys.argv[1]))): os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", script, str(folder.root)]
+    assert subprocess.run(command, check=False).returncode == -9
+    with opened(folder):
+        pass
+
+
+def test_the_lock_is_released_with_the_command(folder: WorkspaceFolder) -> None:
     for _ in range(2):
         with opened(folder):
             pass
 
 
-def test_a_damaged_database_is_told(folder: WorkspaceFolder) -> None:
+def test_a_damaged_database_is_reported(folder: WorkspaceFolder) -> None:
     (folder.root / "done.sqlite").write_bytes(b"not a database, certainly" * 100)
     with pytest.raises(UserError, match=r"done\.sqlite"), opened(folder):
         pass
 
 
-def test_the_database_is_written_ahead(store: Store) -> None:
+def test_the_database_uses_a_write_ahead_log(store: Store) -> None:
     with sqlite3.connect(store.folder.root / "done.sqlite") as reader:
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     reader.close()
@@ -228,17 +259,17 @@ def test_a_reader_sees_either_the_old_table_or_the_new_one(
     seen = []
     replace = Path.replace
 
-    def look_first(self: Path, target: Any) -> Any:
+    def read_first(self: Path, target: Any) -> Any:
         seen.append(pl.read_parquet(path).height)
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", look_first)
+    monkeypatch.setattr(Path, "replace", read_first)
     store.finish("frames", "v_b", "1", "done", [factories.clip("b")])
     store.rebuild([Clip.table])
     assert [*seen, pl.read_parquet(path).height] == [1, 2]
 
 
-def test_a_database_that_a_full_disk_shuts_is_not_called_damaged(
+def test_a_full_disk_is_not_reported_as_a_damaged_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "done.sqlite").mkdir()  # SQLite can't open that either

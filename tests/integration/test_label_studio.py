@@ -42,15 +42,15 @@ def test_starting_again_finds_the_same_server(server: Server, server_place: Work
 
 
 def test_a_wrong_token_and_a_wrong_port_have_different_errors(server: Server):
-    with pytest.raises(UserError, match="doesn't know this key"):
+    with pytest.raises(UserError, match="rejects this key"):
         labelstudio.connect(server.url, "0" * 40)
-    with pytest.raises(UserError, match="no Label Studio answers"):
+    with pytest.raises(UserError, match="no Label Studio server answers"):
         labelstudio.connect("http://127.0.0.1:9", "0" * 40)
 
 
 def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
     port = int(server.url.rsplit(":", 1)[1])
-    with pytest.raises(UserError, match="another program listens there"):
+    with pytest.raises(UserError, match="another program is listening there"):
         labelstudio_server.start(WorkspaceFolder(tmp_path), port)
 
 
@@ -157,7 +157,7 @@ def test_invited_people_can_log_in_and_are_invited_once(client: LabelStudioClien
     assert ann.password not in repr(ann)
     key = accounts.log_in(server.url, ann.email, ann.password)
     assert labelstudio.connect(server.url, key).whoami() == ann.email
-    with pytest.raises(UserError, match="refuses this log-in"):
+    with pytest.raises(UserError, match="refuses this login"):
         accounts.invite(client, ["Ann Example"])
 
 
@@ -222,7 +222,7 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
             if done < total:
                 os.kill(server.pid, signal.SIGKILL)
 
-        with pytest.raises(UserError, match="no Label Studio answers"):
+        with pytest.raises(UserError, match="no Label Studio server answers"):
             review.push(client, seen, settings, folder, kill)
         again = labelstudio_server.start(folder)
         client = labelstudio.connect(again.url, again.token)
@@ -252,7 +252,7 @@ def test_a_server_killed_during_pull_leaves_each_annotation_one_row(tmp_path: Pa
         found = review.pull(client, (), settings, folder)
         first = next(found)
         os.kill(server.pid, signal.SIGKILL)
-        with pytest.raises(UserError, match="no Label Studio answers"):
+        with pytest.raises(UserError, match="no Label Studio server answers"):
             list(review.pull(client, [first.verdict], settings, folder))
         again = labelstudio_server.start(folder)
         client = labelstudio.connect(again.url, again.token)

@@ -121,7 +121,7 @@ def test_a_server_that_refuses_schemas_is_asked_without(folder: WorkspaceFolder)
         ("filtered_input", "content filter"),
         ("cut_off", "cut off"),
         ("too_large", "too large"),
-        ("prose", "even after it was told why"),
+        ("prose", "unusable, also after one repair"),
         ("invalid", "forward_description: Field required"),
     ],
 )
@@ -140,11 +140,11 @@ def test_what_will_not_get_better_rejects_the_clip_with_a_remedy(
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("wrong_model", "knows no model 'm'"),
+        ("wrong_model", "has no model 'm'"),
         ("wrong_key", "refused the key"),
         ("no_quota", "no quota left"),
-        ("web_page", "not as an OpenAI-compatible server"),
-        ("elsewhere", "sends us elsewhere"),
+        ("web_page", "is not an OpenAI-compatible server"),
+        ("elsewhere", "redirects to another address"),
         ("no_temperature", "refuses the parameter temperature"),
     ],
 )

@@ -3,6 +3,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.labelstudio import install as labelstudio_install
 
 @pytest.fixture
 def web() -> Iterator[tuple[str, dict[str, tuple[int, Any]]]]:
-    """A server on loopback that answers what a test tells it to, by path."""
+    """A server on loopback with the answers of a test, by path."""
     answers: dict[str, tuple[int, Any]] = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,7 +57,7 @@ def test_another_program_is_not_label_studio(web, answer):
 
 
 @pytest.mark.parametrize("number", ["1.22.9", "0.9", "2.0.0"])
-def test_a_version_that_was_never_tried_is_refused(web, number):
+def test_an_untested_version_is_refused(web, number):
     url, answers = web
     answers["/api/version"] = version(number)
     with pytest.raises(UserError, match=f"this is Label Studio {number}"):
@@ -64,13 +65,13 @@ def test_a_version_that_was_never_tried_is_refused(web, number):
 
 
 @pytest.mark.parametrize("number", ["1.23.2", "1.24.0.post1"])
-def test_a_known_version_is_taken(web, number):
+def test_a_supported_version_is_accepted(web, number):
     url, answers = web
     answers["/api/version"] = version(number)
     assert client.check_server(url) == number
 
 
-def test_a_failing_server_is_quoted_and_not_asked_twice(web):
+def test_a_servers_error_is_quoted(web):
     url, answers = web
     answers["/api/version"] = version("1.23.2")
     answers["/api/current-user/whoami"] = (503, {"detail": "database is locked"})
@@ -85,15 +86,15 @@ def test_no_server_names_the_address_and_the_command():
     assert "egost label-studio start" in caught.value.fix
 
 
-def test_a_port_that_somebody_listens_on_is_refused():
+def test_a_port_in_use_is_refused():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(UserError, match="another program listens there"):
+        with pytest.raises(UserError, match="another program is listening there"):
             server._free_port(other.getsockname()[1])
 
 
-def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
+def test_the_servers_environment_has_none_of_the_users_variables(monkeypatch, tmp_path):
     for name in ("PORT", "HOST", "DEBUG", "USERNAME", "OPENAI_API_KEY", "LABEL_STUDIO_API_KEY"):
         monkeypatch.setenv(name, "ours")
     clean = labelstudio_install.clean(tmp_path)
@@ -101,18 +102,18 @@ def test_the_servers_environment_holds_nothing_of_ours(monkeypatch, tmp_path):
     assert clean["HOME"] == str(tmp_path)
 
 
-def test_secrets_are_drawn_once_and_are_for_the_owner_alone(tmp_path):
+def test_secrets_are_drawn_once_and_readable_only_by_their_owner(tmp_path):
     first = server._secrets(tmp_path)
     assert server._secrets(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     assert first != server._secrets(Path(tmp_path, "other"))
 
 
-def test_a_pid_that_is_used_again_is_not_ours(tmp_path):
+def test_another_process_with_the_recorded_pid_is_left_alone(tmp_path):
     home = server.server_folder(WorkspaceFolder(tmp_path))
     home.mkdir()
-    shown = f"{os.getpid()} (another) S {' '.join('1' * 30)}"
-    (home / "server.mark").write_text(f"9\n{os.getpid()}\n{shown}\n")
+    stat_line = f"{os.getpid()} (another) S {' '.join('1' * 30)}"
+    (home / "server.mark").write_text(f"9\n{os.getpid()}\n{stat_line}\n")
     assert server.status(WorkspaceFolder(tmp_path)) is None
     assert server.stop(WorkspaceFolder(tmp_path)) is False
 
@@ -122,8 +123,17 @@ def test_a_workspace_without_a_server_has_none(tmp_path):
     assert server.stop(WorkspaceFolder(tmp_path)) is False
 
 
+def test_the_cache_is_where_the_platform_keeps_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert labelstudio_install.cache() == tmp_path / "egost"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    assert labelstudio_install.cache() == tmp_path / folder / "egost"
+
+
 @pytest.mark.parametrize("uv", ["/somewhere/uv", None])
-def test_the_environment_is_made_with_uv_or_without(monkeypatch, uv):
+def test_the_environment_is_installed_with_uv_or_pip(monkeypatch, uv):
     monkeypatch.setattr(labelstudio_install.shutil, "which", lambda name: uv)
     make, install = labelstudio_install._install_commands(Path("/home"), Path("/pins.txt"))
     assert make[-1] == "/home"
@@ -135,7 +145,7 @@ def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     broken = [["sh", "-c", "echo no such thing on the index; exit 3"]]
     monkeypatch.setattr(labelstudio_install, "_install_commands", lambda home, pins: broken)
-    with pytest.raises(UserError, match=r"ended with 3:\n +no such thing"):
+    with pytest.raises(UserError, match=r"exited with 3:\n +no such thing"):
         labelstudio_install.environment()
     assert not list(tmp_path.rglob("egost-ready"))
 

@@ -1,4 +1,4 @@
-"""The embedded server's bookkeeping of processes; the server itself: integration/test_label_studio.py."""
+"""How the embedded server's process is tracked; integration/test_label_studio.py tests the server."""
 
 import os
 import subprocess
@@ -14,11 +14,11 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.labelstudio import server as labelstudio_server
 
-# Answers what `start` asks of a server, and nothing else.
-PLAYED = """
+# Answers only the requests that `start` makes.
+FAKE = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
-class Played(BaseHTTPRequestHandler):
+class Fake(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
@@ -28,13 +28,13 @@ class Played(BaseHTTPRequestHandler):
         pass
 port = int(sys.argv[sys.argv.index("--port") + 1])
 try:
-    server = HTTPServer(("127.0.0.1", port), Played)
-except OSError:  # in silence, as Label Studio does
-    server = HTTPServer(("127.0.0.1", 0), Played)
+    server = HTTPServer(("127.0.0.1", port), Fake)
+except OSError:  # silently, as Label Studio does
+    server = HTTPServer(("127.0.0.1", 0), Fake)
 server.serve_forever()
 """
 
-# Starts the server of a workspace and is killed at once after the spawn.
+# Starts the server of a workspace and is killed right after the spawn.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -59,13 +59,13 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "template").mkdir()
     (home / "template" / "label_studio.sqlite3").touch()
     program = home / "bin" / "label-studio"
-    program.write_text(f"#!{sys.executable}\n{PLAYED}")
+    program.write_text(f"#!{sys.executable}\n{FAKE}")
     program.chmod(0o755)
     monkeypatch.setattr(labelstudio_server, "environment", lambda: home)
     return home
 
 
-def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
+def test_a_start_that_was_killed_after_the_spawn_leaves_a_known_server(
     tmp_path: Path, installed: Path
 ) -> None:
     folder = WorkspaceFolder(tmp_path / "workspace")
@@ -77,19 +77,30 @@ def test_a_start_that_was_killed_after_the_spawn_leaves_no_unknown_server(
         assert labelstudio_server.start(folder).pid == pid
         assert labelstudio_server.status(folder) == labelstudio_server.start(folder)
         assert labelstudio_server.stop(folder)
-        assert labelstudio_server._birth(pid) is None
+        assert not labelstudio_server._is_alive(pid)
         assert labelstudio_server.status(folder) is None
     finally:
-        if labelstudio_server._birth(pid):
+        if labelstudio_server._is_alive(pid):
             os.kill(pid, 9)
 
 
-def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
+def test_a_server_that_an_older_version_started_is_found(tmp_path: Path, installed: Path) -> None:
+    folder = WorkspaceFolder(tmp_path / "workspace")
+    server = labelstudio_server.start(folder)
+    record = labelstudio_server.server_folder(folder) / "server.mark"
+    stat = f"{server.pid} (label-studio) S {' '.join('1' * 30)}"  # as /proc showed it
+    record.write_text(f"{record.read_text()}{stat}\n")
+    assert labelstudio_server.status(folder) == server
+    assert labelstudio_server.stop(folder)
+    assert not labelstudio_server._is_alive(server.pid)
+
+
+def test_another_server_that_took_the_port_during_startup_is_not_used(
     tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, port_of = WorkspaceFolder(tmp_path / "workspace"), labelstudio_server._free_port
 
-    class Stranger(BaseHTTPRequestHandler):
+    class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -98,9 +109,9 @@ def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
         def log_message(self, *words: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
-        Thread(target=stranger.serve_forever, daemon=True).start()
-        taken = stranger.server_address[1]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        taken = other.server_address[1]
         # As if it had been free a moment ago.
         found = [taken, port_of(0)]
         monkeypatch.setattr(labelstudio_server, "_free_port", lambda *_: found.pop(0))
@@ -108,38 +119,38 @@ def test_a_port_that_is_lost_while_starting_is_not_the_strangers_server(
         assert server.url != f"http://127.0.0.1:{taken}"
         assert labelstudio_server.stop(folder)
         found = [taken]
-        with pytest.raises(UserError, match="doesn't know this workspace's key"):
+        with pytest.raises(UserError, match="doesn't accept this workspace's key"):
             labelstudio_server.start(folder, taken)
         assert labelstudio_server.status(folder) is None
-        stranger.shutdown()
+        other.shutdown()
 
 
-def test_a_server_that_cant_say_who_it_is_does_not_run(tmp_path: Path, installed: Path) -> None:
+def test_a_server_that_cannot_record_its_pid_does_not_run(tmp_path: Path, installed: Path) -> None:
     folder = WorkspaceFolder(tmp_path / "workspace")
     home = labelstudio_server.server_folder(folder)
     (home / "server.mark.new").mkdir(parents=True)
-    with pytest.raises(UserError, match="it ended while starting"):
+    with pytest.raises(UserError, match="it exited during startup"):
         labelstudio_server.start(folder)
     (home / "server.mark.new").rmdir()
     assert labelstudio_server.start(folder).pid
     assert labelstudio_server.stop(folder)
 
 
-def test_an_ended_process_that_nobody_reaps_counts_as_ended() -> None:
-    # `exec` leaves a parent that never asks for its child, as process 1 of many containers.
+def test_a_zombie_counts_as_ended() -> None:
+    # `exec` leaves a parent that never reaps its child, like process 1 of many containers.
     shell = ["sh", "-c", "sleep 0.5 & echo $!; exec sleep 60"]
     with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True) as parent:
         try:
             assert parent.stdout is not None
             child = int(parent.stdout.readline())
-            assert labelstudio_server._birth(child)
+            assert labelstudio_server._is_alive(child)
             deadline = time.monotonic() + 60
-            while labelstudio_server._birth(child):
+            while labelstudio_server._is_alive(child):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             stat = Path(f"/proc/{child}/stat")
             if not stat.exists():
-                pytest.skip("needs /proc to see that the child is a zombie still")
+                pytest.skip("needs /proc to check that the child is still a zombie")
             assert stat.read_text().rpartition(")")[2].split()[0] == "Z"
         finally:
             parent.kill()

@@ -1,4 +1,4 @@
-"""The model client: keeps, caps, retries, and what each failure means."""
+"""The model client: stored replies, the cost cap, retries, and the meaning of each failure."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from pipeline.models.wire import (
 )
 from tests.clip_rows import workspace
 
-PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 a token
+PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 per token
 SETTINGS = ModelSettings(
     model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, max_cost_usd=1000
 )
@@ -46,7 +46,7 @@ def question(text: str = "which word?") -> ModelRequest[Word]:
         (Message("system", ("rules",)), Message("user", (text,))),
         Word,
         lambda found: [] if found.word.isalpha() else ["not a word"],
-        lambda problems: "mend: " + "; ".join(problems),
+        lambda problems: "fix: " + "; ".join(problems),
     )
 
 
@@ -54,7 +54,7 @@ GOOD = '{"word": "door"}'
 
 
 class Clock:
-    """Time that passes only when someone sleeps."""
+    """A clock that advances only during sleep."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -108,10 +108,10 @@ def folder(tmp_path: Path) -> WorkspaceFolder:
     return workspace(tmp_path / "w")
 
 
-# ---- kept replies ---------------------------------------------------------------------------------
+# ---- stored replies --------------------------------------------------------------------------------
 
 
-def test_a_kept_reply_is_not_bought_twice(folder: WorkspaceFolder) -> None:
+def test_a_stored_reply_is_not_requested_again(folder: WorkspaceFolder) -> None:
     first = ask(folder, ScriptedModel(GOOD))
     assert ask(folder, ScriptedModel()) == first
     assert first.value == Word(word="door")
@@ -119,7 +119,7 @@ def test_a_kept_reply_is_not_bought_twice(folder: WorkspaceFolder) -> None:
     assert first.cost_usd == pytest.approx(0.2)
 
 
-def test_two_callers_with_the_same_request_buy_it_once(folder: WorkspaceFolder) -> None:
+def test_callers_with_the_same_request_share_one_reply(folder: WorkspaceFolder) -> None:
     model = ScriptedModel(GOOD)
 
     async def work(client: ModelClient) -> Any:
@@ -139,7 +139,9 @@ def test_two_callers_with_the_same_request_buy_it_once(folder: WorkspaceFolder) 
         {"max_completion_tokens": 101},
     ],
 )
-def test_another_request_is_another_reply(folder: WorkspaceFolder, change: dict[str, Any]) -> None:
+def test_a_different_request_gets_its_own_reply(
+    folder: WorkspaceFolder, change: dict[str, Any]
+) -> None:
     ask(folder, ScriptedModel(GOOD))
     model = ScriptedModel(GOOD)
     ask(folder, model, settings=SETTINGS.model_copy(update=change))
@@ -158,9 +160,7 @@ def test_a_request_is_on_disk_before_it_is_sent(folder: WorkspaceFolder) -> None
     assert table(folder, "SELECT state FROM requests") == [("kept",)]
 
 
-def test_no_picture_and_no_key_is_written_down(
-    folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_is_not_stored(folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     ask(folder, ScriptedModel(GOOD))
     whole = (folder.root / "llm.sqlite").read_bytes() + b"".join(
@@ -169,19 +169,17 @@ def test_no_picture_and_no_key_is_written_down(
     assert b"very-secret" not in whole
 
 
-def test_a_damaged_journal_is_the_users_to_mend(folder: WorkspaceFolder) -> None:
-    (folder.root / "llm.sqlite").write_bytes(
-        b"not a database, but long enough to be looked at" * 100
-    )
+def test_a_damaged_journal_is_a_user_error(folder: WorkspaceFolder) -> None:
+    (folder.root / "llm.sqlite").write_bytes(b"not a database, but long enough to be read" * 100)
     with pytest.raises(UserError, match=r"llm\.sqlite") as caught:
         ask(folder, ScriptedModel(GOOD))
-    assert "don't delete it" in caught.value.fix
+    assert "don't delete the file" in caught.value.fix
 
 
 # ---- caps -----------------------------------------------------------------------------------------
 
 
-def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(
+def test_the_cap_holds_for_concurrent_requests_and_is_never_exceeded(
     folder: WorkspaceFolder,
 ) -> None:
     settings = SETTINGS.model_copy(update={"max_cost_usd": 1.0})
@@ -200,7 +198,7 @@ def test_the_cap_holds_with_many_at_once_and_stops_before_it_is_passed(
     assert len(model.asked) == len(found) - len(stopped)
 
 
-def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(folder: WorkspaceFolder) -> None:
+def test_the_cap_counts_earlier_runs_and_unsettled_requests(folder: WorkspaceFolder) -> None:
     ask(folder, ScriptedModel(GOOD))
     with sqlite3.connect(folder.root / "llm.sqlite") as db:
         db.execute("UPDATE requests SET state = 'sent', cost_usd = NULL, reserved_usd = 5.0")
@@ -210,14 +208,7 @@ def test_the_cap_counts_earlier_runs_and_what_a_kill_left_open(folder: Workspace
         ask(folder, ScriptedModel(), settings=tight)
 
 
-def test_the_cap_on_requests_counts_every_try(folder: WorkspaceFolder) -> None:
-    model = ScriptedModel(*(PassingError("500", unknown=False) for _ in range(9)))
-    with pytest.raises(UserError, match=r"draft\.max_requests"):
-        ask(folder, model, settings=SETTINGS.model_copy(update={"max_requests": 3}))
-    assert len(model.asked) == 3
-
-
-def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(
+def test_failed_requests_are_free_and_possibly_billed_ones_are_not(
     folder: WorkspaceFolder,
 ) -> None:
     model = ScriptedModel(
@@ -240,7 +231,7 @@ def test_what_failed_for_sure_is_free_and_what_may_have_been_billed_is_not(
     )
 
 
-def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(
+def test_a_server_that_counts_more_tokens_increases_later_reservations(
     folder: WorkspaceFolder,
 ) -> None:
     heavy = Reply(GOOD, None, "stop", "m", 10_000, 50)
@@ -257,7 +248,7 @@ def test_a_server_that_counts_more_than_we_do_raises_what_is_set_aside(
     assert second >= 10.0 > first
 
 
-def test_without_token_counts_the_cost_is_unknown_and_counts_in_full(
+def test_without_token_counts_the_whole_reservation_counts(
     folder: WorkspaceFolder,
 ) -> None:
     answer = ask(folder, ScriptedModel(Reply(GOOD, None, "stop", "m", None, None)))
@@ -267,7 +258,7 @@ def test_without_token_counts_the_cost_is_unknown_and_counts_in_full(
     journal.close()
 
 
-def test_a_model_of_unknown_price_is_not_sent_to_elsewhere() -> None:
+def test_a_remote_model_of_unknown_price_is_refused() -> None:
     with pytest.raises(UserError, match="no price is known"):
         price_of("house-model", None, None, local=False)
     assert price_of("house-model", None, None, local=True).cost(10**6, 10**6) == 0
@@ -275,30 +266,34 @@ def test_a_model_of_unknown_price_is_not_sent_to_elsewhere() -> None:
     assert price_of("gpt-4o-mini-2024-07-18", None, None, local=False).input == 0.15
 
 
-@pytest.mark.parametrize("dearer", ["gpt-5-pro", "o3-pro", "gpt-4o-audio-preview", "gpt-5.4-pro"])
-def test_a_dearer_model_of_the_same_name_is_not_taken_for_a_known_one(dearer: str) -> None:
+@pytest.mark.parametrize(
+    "expensive", ["gpt-5-pro", "o3-pro", "gpt-4o-audio-preview", "gpt-5.4-pro"]
+)
+def test_a_more_expensive_model_with_a_similar_name_is_not_matched(expensive: str) -> None:
     with pytest.raises(UserError, match="can't be capped"):
-        price_of(dearer, None, None, local=False)
+        price_of(expensive, None, None, local=False)
 
 
-def test_pictures_count_by_the_models_rule() -> None:
+def test_images_count_by_the_models_rule() -> None:
     tiles = Price(name="t", input=1, output=1, pictures="tiles")
-    assert tiles.picture_tokens(640, 360, "low") == 85
-    assert tiles.picture_tokens(640, 360, "high") == 85 + 2 * 170
+    assert tiles.image_tokens(640, 360, "low") == 85
+    assert tiles.image_tokens(640, 360, "high") == 85 + 2 * 170
     patches = Price(name="p", input=1, output=1, pictures="patches", factor=1.62)
-    assert patches.picture_tokens(640, 360, "low") == 389  # 20 x 12 patches
-    assert patches.picture_tokens(6400, 3600, "low") == 2489  # 1536 at most
+    assert patches.image_tokens(640, 360, "low") == 389  # 20 x 12 patches
+    assert patches.image_tokens(6400, 3600, "low") == 2489  # 1536 at most
 
 
 # ---- failures -------------------------------------------------------------------------------------
 
 
-def test_passing_failures_are_tried_a_bounded_number_of_times(folder: WorkspaceFolder) -> None:
+def test_temporary_failures_are_retried_a_limited_number_of_times(folder: WorkspaceFolder) -> None:
     clock = Clock()
     model = ScriptedModel(
         *(PassingError("the server answered 500", unknown=False) for _ in range(6))
     )
-    with pytest.raises(RowError, match="failed 6 times, last: the server answered 500") as caught:
+    with pytest.raises(
+        RowError, match="failed 6 times, the last time: the server answered 500"
+    ) as caught:
         ask(folder, model, clock=clock)
     assert caught.value.again
     waits = [seconds for seconds in clock.slept if seconds > 0]
@@ -307,9 +302,7 @@ def test_passing_failures_are_tried_a_bounded_number_of_times(folder: WorkspaceF
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7200.0])
-def test_retry_after_holds_everyone_back_for_as_long_as_asked(
-    folder: WorkspaceFolder, seconds: float
-) -> None:
+def test_retry_after_delays_all_requests(folder: WorkspaceFolder, seconds: float) -> None:
     clock = Clock()
     model = ScriptedModel(
         PassingError("429", unknown=False, overload=True, closed_for=seconds), answer=lambda _: GOOD
@@ -324,18 +317,16 @@ def test_retry_after_holds_everyone_back_for_as_long_as_asked(
     assert moments[0] - 1000.0 >= seconds
 
 
-def test_a_long_wait_is_said_aloud(
-    folder: WorkspaceFolder, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_long_wait_is_reported(folder: WorkspaceFolder, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         ask(
             folder,
             ScriptedModel(PassingError("429", unknown=False, overload=True, closed_for=600), GOOD),
         )
-    assert "asks to wait 600 s" in caplog.text
+    assert "asked to wait 600 s" in caplog.text
 
 
-def test_a_final_error_stops_the_others_before_they_send(folder: WorkspaceFolder) -> None:
+def test_a_final_error_stops_other_requests_before_they_are_sent(folder: WorkspaceFolder) -> None:
     final = UserError("server", "refused the key", "another key")
     model = ScriptedModel(final)
 
@@ -348,7 +339,7 @@ def test_a_final_error_stops_the_others_before_they_send(folder: WorkspaceFolder
     assert len(model.asked) == 1
 
 
-def test_a_final_error_waits_for_what_is_under_way(folder: WorkspaceFolder) -> None:
+def test_a_final_error_waits_for_requests_in_flight(folder: WorkspaceFolder) -> None:
     class Slow(ScriptedModel):
         async def send(self, body: Any) -> Reply:
             if "slow" in json.dumps(body):
@@ -367,25 +358,25 @@ def test_a_final_error_waits_for_what_is_under_way(folder: WorkspaceFolder) -> N
 
 
 @pytest.mark.parametrize(
-    ("reply", "says"),
+    ("reply", "message"),
     [
         (Reply("", "I can't help with that", "stop", "m", 1, 1), "refused"),
         (Reply("", None, "content_filter", "m", 1, 1), "content filter"),
         (Reply('{"word": "do', None, "length", "m", 1, 100), "cut off"),
     ],
 )
-def test_what_no_repair_can_mend_rejects_the_clip(
-    folder: WorkspaceFolder, reply: Reply, says: str
+def test_an_unrepairable_reply_rejects_the_clip(
+    folder: WorkspaceFolder, reply: Reply, message: str
 ) -> None:
     model = ScriptedModel(reply)
-    with pytest.raises(RowError, match=says) as caught:
+    with pytest.raises(RowError, match=message) as caught:
         ask(folder, model)
     assert not caught.value.again
-    with pytest.raises(RowError, match=says):
-        ask(folder, ScriptedModel())  # the reply was paid for, and kept
+    with pytest.raises(RowError, match=message):
+        ask(folder, ScriptedModel())  # the reply was paid for and stored
 
 
-def test_a_server_that_refuses_schemas_is_asked_without_from_then_on(
+def test_later_requests_to_a_server_that_refuses_schemas_have_none(
     folder: WorkspaceFolder,
 ) -> None:
     model = ScriptedModel(UnsupportedError("no response_format"), answer=lambda _: GOOD)
@@ -407,7 +398,7 @@ def test_structured_false_never_sends_a_schema(folder: WorkspaceFolder) -> None:
     assert "response_format" not in model.asked[0]
 
 
-def test_a_strict_schema_holds_no_bounds() -> None:
+def test_a_strict_schema_has_no_bounds() -> None:
     from pipeline.routes.draft import RouteReply
 
     text = json.dumps(json_schema(RouteReply))
@@ -418,7 +409,7 @@ def test_a_strict_schema_holds_no_bounds() -> None:
 # ---- pace -----------------------------------------------------------------------------------------
 
 
-def test_the_flow_halves_once_per_round_and_grows_back() -> None:
+def test_the_limit_halves_once_per_round_and_recovers() -> None:
     clock = Clock()
     pace = Pace(64, sleep=clock.sleep, now=clock.now)
     first_round = clock.time
@@ -426,7 +417,7 @@ def test_the_flow_halves_once_per_round_and_grows_back() -> None:
     for _ in range(20):
         pace.pushed_back(sent=first_round)
     assert pace.limit == 32
-    pace.pushed_back(sent=clock.time)  # sent after the cut: half was still too much
+    pace.pushed_back(sent=clock.time)  # sent after the halving: half was still too much
     assert pace.limit == 16
     for _ in range(5000):
         pace.went_well()
@@ -481,7 +472,7 @@ def test_never_more_than_the_limit_at_once() -> None:
         ({"retry-after": "inf"}, 0.0),
     ],
 )
-def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float) -> None:
+def test_retry_after_is_parsed_in_all_its_forms(headers: dict[str, str], seconds: float) -> None:
     assert retry_after(headers, now=lambda: 100.0) == seconds
 
 
@@ -498,40 +489,40 @@ def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: 
         ("https://api.openai.com/v1", False),
     ],
 )
-def test_loopback_is_told_from_elsewhere(address: str, local: bool) -> None:
+def test_loopback_addresses_are_recognised(address: str, local: bool) -> None:
     assert on_loopback(address) is local
 
 
-def test_a_server_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_server_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UserError, match="OPENAI_API_KEY"):
         OpenAIWire("https://models.example/v1", "m", 5)
 
 
-def test_no_server_is_the_users_to_mend(folder: WorkspaceFolder) -> None:
+def test_no_server_is_a_user_error(folder: WorkspaceFolder) -> None:
     async def work() -> None:
         async with connect(SETTINGS, folder) as client:
             await client.ask(question())
 
-    with pytest.raises(UserError, match="no server answers there") as caught:
+    with pytest.raises(UserError, match="no server answers") as caught:
         asyncio.run(work())
     assert caught.value.where == SETTINGS.base_url
 
 
-@pytest.mark.parametrize("said", ["{key}", "Bearer {key}.", "{short}***", '"{key}"'])
-def test_a_key_that_a_server_repeats_is_cut_out_whole_or_shortened(
-    monkeypatch: pytest.MonkeyPatch, said: str
+@pytest.mark.parametrize("pattern", ["{key}", "Bearer {key}.", "{short}***", '"{key}"'])
+def test_a_key_in_a_servers_text_is_removed_whole_or_shortened(
+    monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
     key = "sk-very-secret-0123456789"
     monkeypatch.setenv("OPENAI_API_KEY", key)
     wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
-    told = said.format(key=key, short=key[:12])
-    body = {"choices": [{"message": {"content": f"a {told} b", "refusal": told}}]}
+    text = pattern.format(key=key, short=key[:12])
+    body = {"choices": [{"message": {"content": f"a {text} b", "refusal": text}}]}
     reply = wire._read(httpx2.Response(200, json=body))
     assert "secret" not in reply.text
     assert reply.text.startswith("a ")
     assert "[key]" in str(reply.refusal)
     refused = httpx2.Response(400, request=httpx2.Request("POST", "http://127.0.0.1:9/v1"))
-    error = wire._meaning(openai.APIStatusError("no", response=refused, body={"message": told}))
+    error = wire._meaning(openai.APIStatusError("no", response=refused, body={"message": text}))
     assert "secret" not in str(error)
     assert "[key]" in str(error)

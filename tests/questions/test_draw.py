@@ -1,15 +1,23 @@
-import hmac
-
 import pytest
 
 from pipeline.questions.draw import Draw
 
 
-@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
-def test_a_draw_is_an_hmac_of_its_parts(length: int) -> None:
+# The wordings and letters of existing workspaces depend on these numbers.
+@pytest.mark.parametrize(
+    ("length", "number"),
+    [
+        (0, 9898894878272264417),
+        (1, 9898894878272264417),
+        (63, 18053845143807505027),
+        (64, 12442527521618182574),
+        (65, 9912748852324231014),
+        (200, 3369357167485340966),
+    ],
+)
+def test_a_draw_never_changes(length: int, number: int) -> None:
     secret = bytes(range(256))[:length]
-    expected = hmac.digest(secret, "3:i_16:option7:grüne\n ".encode(), "sha256")[:8]
-    assert Draw(secret)("i_1", "option", "grüne\n ") == int.from_bytes(expected, "big")
+    assert Draw(secret)("i_1", "option", "grüne\n ") == number
 
 
 def test_parts_do_not_run_into_one_another() -> None:

@@ -181,7 +181,7 @@ def test_two_wrong_answers_reject_the_clip_and_are_not_paid_for_again(
 ) -> None:
     for script in (("no", "still no"), ()):
         model = ScriptedModel(*script)
-        with pytest.raises(RowError, match="even after it was told why") as caught:
+        with pytest.raises(RowError, match="unusable, also after one repair") as caught:
             drafted(folder, model, rows(folder))
         assert not caught.value.again
         assert len(model.asked) == len(script)
@@ -337,7 +337,7 @@ def test_an_estimate_counts_what_is_kept_withheld_and_measured(folder: Workspace
 
 
 def test_an_estimate_says_when_the_cap_is_too_low(folder: WorkspaceFolder) -> None:
-    assert "the cap would stop this" in str(
+    assert "the run would reach the cap" in str(
         draft.estimate(clips(folder, 3), away(max_cost_usd=0), folder)
     )
 
