@@ -1,6 +1,5 @@
 """Which pictures to keep of a clip: a budget spent on its ends, its turns, then its widest gaps."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,11 +41,6 @@ class ChosenFrame:
 
     index: int
     reason: str
-
-
-def briefly(reason: str) -> str:
-    """Return a reason without its figures: `between turn 3 and look 4`."""
-    return re.sub(r" \([^)]*\)", "", reason)
 
 
 def choose(

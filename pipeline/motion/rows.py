@@ -3,6 +3,7 @@
 Every `*_us` is video time in integer microseconds: 0 is the first picture shown. Angles are degrees,
 positive to the left (counter-clockwise from above)."""
 
+import re
 from typing import Literal
 
 from pipeline.engine.rows import Row, digest
@@ -70,3 +71,8 @@ class Frame(Row):
     sharpness: float
     reason: str
     suspect: bool
+
+    @property
+    def brief_reason(self) -> str:
+        """Return the reason without its figures: `between turn 3 and look 4`."""
+        return re.sub(r" \([^)]*\)", "", self.reason)

@@ -9,7 +9,6 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
-from pipeline.motion.keyframes import briefly
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases.gates import judged_by
@@ -153,7 +152,7 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
                     Thumbnail(
                         folder.media_path(frame.media),
                         frame.t_us - clip.start_us,
-                        briefly(frame.reason),
+                        frame.brief_reason,
                     )
                     for frame in frames[clip.clip_id]
                 ],

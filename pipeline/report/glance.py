@@ -13,6 +13,8 @@ from pipeline.errors import UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item
+from pipeline.report import clip_picture
+from pipeline.report.clip_picture import ClipPicture
 from pipeline.review.rows import Verdict
 from pipeline.sources.intake import few
 from pipeline.sources.manifest import MANIFEST_NAME
@@ -42,7 +44,7 @@ def status(store: Store) -> Iterator[str]:
 def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -> Iterator[str]:
     """Yield the turns of the clips that were measured since `before`, the keys of frames then.
 
-    The first of them are drawn as well: matplotlib takes half a second for each.
+    The first of them are drawn as well.
     """
     new = {unit for unit, key in store.keys("frames").items() if before.get(unit) != key}
     if not new:
@@ -140,16 +142,28 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
 
 
 def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
-    """Draw one clip's keyframes along its heading, turns shaded; return the PNG's path."""
-    from pipeline.report.pictures import ContactSheet, draw_sheet
-
+    """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
     (clip,) = (clip for clip in store.rows(Clip) if clip.clip_id == clip_id)
     (video,) = (video for video in store.rows(Video) if video.video_id == clip.video_id)
-    sheet = ContactSheet(
-        title=f"{video.path}  {clip.start_us / 1e6:.1f} s to {clip.end_us / 1e6:.1f} s  ({clip_id})",
-        clip=clip,
-        frames=[frame for frame in store.rows(Frame) if frame.clip_id == clip_id],
-        heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
-        turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
+    frames = [frame for frame in store.rows(Frame) if frame.clip_id == clip_id]
+    drawn = clip_picture.draw(
+        ClipPicture(
+            title=f"{_named(video, clip)} ({clip_id})",
+            clip=clip,
+            frames=frames,
+            jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
+            heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
+            turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
+        )
     )
-    return draw_sheet(sheet, folder, folder.root / "pictures" / f"{clip_id}.png")
+    path = folder.root / "pictures" / f"{clip_id}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(drawn, encoding="utf-8")
+    return path
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
