@@ -140,7 +140,7 @@ def test_a_search_finds_words_by_their_beginning(
     expect(page.locator("output")).to_contain_text(f"{len(found)} of 6 clips")
     shown = page.locator(".clip:not([hidden])")
     assert [
-        int(folder) for folder in shown.evaluate_all("all => all.map(one => one.dataset.folder)")
+        int(folder) for folder in shown.evaluate_all("all => all.map(one => one.dataset.index)")
     ] == found
 
 
@@ -212,7 +212,7 @@ def test_every_rejection_is_counted(gallery: Gallery, tmp_path: Path) -> None:
     lost = [loss for level in gallery.funnel for loss in level.losses]
     assert sum(loss.count for loss in lost) == sum(len(loss.units) for loss in lost) > 0
     text = write_report(gallery, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert re.search(r"\d+ lost on the way here", text)
+    assert re.search(r"\d+ dropped before this step", text)
 
 
 def test_it_prints_all_that_is_shown(

@@ -33,7 +33,7 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     drawn = [Path(line.removeprefix("  picture: ")) for line in told if "picture:" in line]
     assert len(drawn) == 2
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
-    assert "field of view: not known of 2 of 2 videos" in told[-1]
+    assert "field of view: unknown for 2 of 2 videos" in told[-1]
 
     assert exit_code(cli, words) == 0
     again = capsys.readouterr().out
@@ -49,7 +49,7 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     assert "a.mp4 0:00.0 to 0:00.7: motion not measured" in capsys.readouterr().out
 
     assert exit_code(cli, ["-w", str(folder / "workspace"), "status"]) == 0
-    assert "rejections: 1 (egost rejections tells why)" in capsys.readouterr().out
+    assert "rejections: 1 (egost rejections lists the reasons)" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
     assert "ingest: e\\x1b[31m.mp4: zero bytes\n  fix: " in capsys.readouterr().out
 
