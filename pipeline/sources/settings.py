@@ -7,12 +7,12 @@ from pipeline.sources.rows import Consent, Split
 
 
 class IngestSettings(Settings):
-    """What holds for videos of which no manifest line says otherwise."""
+    """Defaults for videos without a value in a manifest."""
 
     consent: Consent = Field(
         "local",
-        exclude=True,  # it travels on each Source, so a change touches only the videos it concerns
-        description='How far pictures may go: "local", "model" (a model server), "release" (both).',
+        exclude=True,  # stored on each Source, so a change affects only the videos that it applies to
+        description='Where frames may be sent: "local" (nowhere), "model" (a model server), "release" (both).',
     )
 
 
@@ -23,7 +23,7 @@ class SplitSettings(Settings):
     validation: float = Field(0.05, ge=0, le=1, description="Share of the validation split.")
     test: float = Field(0.80, ge=0, le=1, description="Share of the test split.")
     salt: str = Field(
-        "egost", description="Draws another assignment; only for groups that have none."
+        "egost", description="Changes the random assignment, only for groups that have none."
     )
 
     @model_validator(mode="after")

@@ -315,7 +315,7 @@ def test_two_sidecars_that_say_the_same_say_it_once(
 @pytest.mark.parametrize(
     ("how", "what"),
     [
-        ({"count": 5}, "too short to ask about"),
+        ({"count": 5}, "too short for a question"),
         ({"size": (640, 64)}, "640 x 64 pixels"),
         ({"times_ms": [0, 8000, 16000, 24000]}, "one picture in"),
     ],

@@ -46,15 +46,15 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("scene\noffice\n", "line 1", "no column named path"),
         ("path,scenes\na.mp4,x\n", "line 1", "unknown column 'scenes'"),
         ("path,scene,scene\na.mp4,x,y\n", "line 1", "column 'scene' twice"),
-        ("path,scene\na.mp4,x\nb.mp4,x\n", "line 3", "b.mp4 is not there"),
-        ("path,scene\na.mp4\n", "line 2", "not as many cells"),
-        ("path,scene\na.mp4,x,y\n", "line 2", "not as many cells"),
-        ("path\na.mp4\n./a.mp4\n", "line 3", "a.mp4 is named twice"),
-        ("path\n/etc/passwd\n", "line 2", "not a path below this folder"),
-        ("path\nsub/../../x\n", "line 2", "not a path below this folder"),
-        ('path\n"a\0.mp4"\n', "line 2", "not a path below this folder"),
+        ("path,scene\na.mp4,x\nb.mp4,x\n", "line 3", "b.mp4 doesn't exist"),
+        ("path,scene\na.mp4\n", "line 2", "the number of cells differs"),
+        ("path,scene\na.mp4,x,y\n", "line 2", "the number of cells differs"),
+        ("path\na.mp4\n./a.mp4\n", "line 3", "a.mp4 is listed twice"),
+        ("path\n/etc/passwd\n", "line 2", "not a path inside this folder"),
+        ("path\nsub/../../x\n", "line 2", "not a path inside this folder"),
+        ('path\n"a\0.mp4"\n', "line 2", "not a path inside this folder"),
         ('path\n" "\n', "line 2", "no path in it"),
-        (f"path\n{'x' * 5000}\n", "line 2", "not a path below this folder"),
+        (f"path\n{'x' * 5000}\n", "line 2", "not a path inside this folder"),
         ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
         ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
         ("path,consent\na.mp4,yes\n", "line 2", "consent 'yes'"),
@@ -62,8 +62,8 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
         ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
         ("path,hfov_degrees,lens\na.mp4,170,rectilinear\n", "line 2", "with a rectilinear lens"),
-        ("path;scene\na.mp4;x\n", "line 1", "parted by semicolons"),
-        ("path\tscene\na.mp4\tx\n", "line 1", "parted by tabs"),
+        ("path;scene\na.mp4;x\n", "line 1", "separated by semicolons"),
+        ("path\tscene\na.mp4\tx\n", "line 1", "separated by tabs"),
         ('path,scene\na.mp4,"x\n', "line 2", "not CSV"),
         (b"path,scene\na.mp4,\xff\n", "line 2", "not UTF-8"),
     ],
@@ -84,7 +84,7 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     outside.touch()
     (folder / "link.mp4").symlink_to(outside)
     write(folder, "path\nlink.mp4\n")
-    with pytest.raises(UserError, match="not a path below"):
+    with pytest.raises(UserError, match="not a path inside"):
         read_manifest(folder)
 
 

@@ -82,11 +82,11 @@ def test_an_empty_sidecar_is_told_or_says_nothing(suffix: str) -> None:
         (".csv", "time,text\n1,a\n2,b,c\n", 3, "more cells than columns"),
         (".csv", "time,words\n1,a\n", 2, "unknown column words"),
         (".csv", "text\na\n", 1, "no column named time"),
-        (".csv", "time,text\n1,\n", 2, "nothing is said"),
+        (".csv", "time,text\n1,\n", 2, "are all empty"),
         (".csv", 'time,text\n1,"a\n', 1, "not CSV"),
         (".vtt", "WEBVTT\n\n00:01 --> 00:02\nx", 3, "not a cue time"),
         (".srt", "hello", 1, "no cue"),
-        (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "nothing is said"),
+        (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "are all empty"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(suffix: str, text: str, line: int, what: str) -> None:

@@ -96,7 +96,7 @@ def test_wishes_that_contradict_are_refused(folder: WorkspaceFolder) -> None:
         ],
     )
     assert splits(rows) == {"a.mp4": "train"}
-    assert "wants it in test" in refusals(rows)["b.mp4"]
+    assert "requests test" in refusals(rows)["b.mp4"]
 
 
 def test_a_video_that_would_join_two_wishes_is_refused(folder: WorkspaceFolder) -> None:
@@ -116,7 +116,7 @@ def test_a_video_that_would_join_two_wishes_is_refused(folder: WorkspaceFolder) 
 def test_a_wish_against_an_assignment_is_refused(folder: WorkspaceFolder) -> None:
     first = split(folder, [probe("a", wanted_split="train")])
     rows = split(folder, [probe("a", wanted_split="test")], first)
-    assert "wants it in test, but its split group is in train" in refusals(rows)["a.mp4"]
+    assert "requests test, but its split group is in train" in refusals(rows)["a.mp4"]
 
 
 def test_footage_is_shared_out_as_the_settings_say(folder: WorkspaceFolder) -> None:
@@ -144,7 +144,7 @@ def test_the_same_content_is_admitted_once_and_the_first_stays(folder: Workspace
     first = split(folder, [later])
     rows = split(folder, [later, probe("z", path="a copy.mp4")], first)
     assert list(splits(rows)) == ["z.mp4"]
-    assert refusals(rows) == {"a copy.mp4": "the same content as z.mp4"}
+    assert refusals(rows) == {"a copy.mp4": "same content as z.mp4"}
 
 
 def test_a_folder_that_moved_takes_its_videos_along(
