@@ -81,7 +81,7 @@ def probe(path: Path) -> VideoInfo:
         duration_us = _duration_us(container, stream) or _scanned_us(path)
         if duration_us <= 0:
             raise RowError(
-                "it has neither a duration nor timestamps",
+                "it has no duration and no timestamps",
                 f"add timestamps: ffmpeg -i IN -c copy OUT.mkv (container {container.format.name})",
             )
         width, height = shown_size(first, stream)

@@ -153,7 +153,7 @@ def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
     )
     (told,) = of(rows, Rejection)
     assert (told.stage, told.unit) == ("frames", "a.mkv")
-    assert "hold no picture" in told.what
+    assert "contain no frame" in told.what
     assert of(rows, Clip)[-1].end_us < 7_000_000
 
 
@@ -186,7 +186,7 @@ def test_a_span_without_pictures_is_no_clip_and_is_told(tmp_path: Path, motion: 
     rows = made(WorkspaceFolder(tmp_path / "workspace"), path, motion=motion, max_clip_seconds=10)
     shown = {row.clip_id for row in of(rows, Frame)}
     assert {clip.clip_id for clip in of(rows, Clip)} == shown
-    assert "no picture between" in of(rows, Rejection)[0].what
+    assert "no frame between" in of(rows, Rejection)[0].what
 
 
 @pytest.mark.parametrize("motion", [True, False])
@@ -201,7 +201,7 @@ def test_damage_is_told_and_its_keyframes_are_suspect(tmp_path: Path, motion: bo
     settings = FramesSettings(motion=motion, budget=64)
     rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
     (told,) = of(rows, Rejection)
-    assert told.what.startswith("damaged from ")
+    assert told.what.startswith("damaged at ")
     suspect = [frame.t_us for frame in of(rows, Frame) if frame.suspect]
     assert suspect or motion, "with motion there are sound pictures enough to choose from"
     assert all(3_000_000 < t_us < 7_000_000 for t_us in suspect)
@@ -214,4 +214,4 @@ def test_sparse_mode_says_that_the_end_is_missing(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     settings = FramesSettings(motion=False)
     rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
-    assert "hold no picture" in of(rows, Rejection)[0].what
+    assert "contain no frame" in of(rows, Rejection)[0].what

@@ -164,8 +164,8 @@ def test_a_large_group_is_said_aloud(
     folder: WorkspaceFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     split(folder, [probe("a", scene="office", duration_us=90 * SECOND), probe("b"), probe("c")])
-    assert "(scene office) holds 82 % of the footage" in caplog.text
-    assert caplog.text.count("holds") == 1
+    assert "(scene office) contains 82 % of the footage" in caplog.text
+    assert caplog.text.count("contains") == 1
 
 
 def test_shares_that_do_not_add_up_are_refused() -> None:

@@ -360,7 +360,7 @@ def test_videos_that_cannot_be_used_are_refused_with_the_reason(tmp_path: Path) 
     assert "moov" in refusal(short).what
 
     one, _ = written(tmp_path, "one.mp4", count=1)
-    assert "one picture" in refusal(one).what
+    assert "only one frame" in refusal(one).what
 
     with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
         sound.setnchannels(1)
