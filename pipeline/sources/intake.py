@@ -43,10 +43,10 @@ def _messages(found: Scan, known: Sequence[Source]) -> Iterator[str]:
     gone = [s for s in known if s.source_id in found.gone and Path(s.root, s.path) not in there]
     if gone:
         yield f"{_counted(len(gone), 'file')} no longer found, removed: {few(s.path for s in gone)}"
-    if found.passed_over:
-        kinds = Counter(path.suffix.lower() or "no suffix" for path in found.passed_over)
+    if found.skipped:
+        kinds = Counter(path.suffix.lower() or "no suffix" for path in found.skipped)
         shown = few(f"{count} {kind}" for kind, count in kinds.most_common())
-        yield f"{_counted(len(found.passed_over), 'other file')} skipped: {shown}"
+        yield f"{_counted(len(found.skipped), 'other file')} skipped: {shown}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -35,7 +35,7 @@ VIDEO_SUFFIXES = frozenset(
     ]
 )
 
-_MADE = {"label-studio", "media", "pictures", "releases", "tables"}
+_WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "tables"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Scan:
 
     sources: dict[str, Source]
     gone: tuple[str, ...] = ()
-    passed_over: tuple[Path, ...] = ()
+    skipped: tuple[Path, ...] = ()
 
 
 def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Scan:
@@ -61,12 +61,12 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
         again = [(Path(source.root), Path(source.root, source.path)) for source in there]
         kept = {source.source_id: source for source in known}
         return Scan(kept | _sources(again, (), consent))
-    looked = [_resolved(path) for path in paths]
+    scanned = [_resolved(path) for path in paths]
     roots = {Path(source.root) for source in known}
-    roots |= {path if path.is_dir() else path.parent for path in looked}
+    roots |= {path if path.is_dir() else path.parent for path in scanned}
     located: list[tuple[Path, Path]] = []
-    passed_over: set[Path] = set()
-    for path in looked:
+    skipped: set[Path] = set()
+    for path in scanned:
         root = min((one for one in roots if path.is_relative_to(one)), key=lambda r: len(r.parts))
         names = list(_walk(path)) if path.is_dir() else [path]
         videos = [name for name in names if name == path or _wanted(name)]
@@ -83,9 +83,9 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
             if name.name == MANIFEST_NAME
             or (name.suffix.lower() in SIDECAR_SUFFIXES and name.with_suffix("") in stems)
         }
-        passed_over |= set(names) - set(videos) - beside
+        skipped |= set(names) - set(videos) - beside
         located += [(root, name) for name in videos]
-    folders = tuple(path for path in looked if path.is_dir())
+    folders = tuple(path for path in scanned if path.is_dir())
     sources = _sources(located, folders, consent)
     gone = tuple(
         source.source_id
@@ -93,7 +93,7 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
         if source.source_id not in sources
         and any(Path(source.root, source.path).is_relative_to(folder) for folder in folders)
     )
-    return Scan(sources, gone, tuple(sorted(passed_over)))
+    return Scan(sources, gone, tuple(sorted(skipped)))
 
 
 def _resolved(path: Path) -> Path:
@@ -114,7 +114,9 @@ def _walk(root: Path) -> Iterator[Path]:
     ):
         here = Path(folder)
         if CONFIG_NAME in files:  # a workspace: its review clips are not input videos
-            folders[:] = [name for name in folders if here == root and name not in _MADE]
+            folders[:] = [
+                name for name in folders if here == root and name not in _WORKSPACE_FOLDERS
+            ]
             files = files if here == root else []
         folders.sort()
         # A folder named x.mp4, a link to a folder (possibly circular) and a folder that can't be

@@ -39,7 +39,7 @@ from pipeline.video.stream import (
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
-__all__ = ["DecodedFrame", "Image", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
+__all__ = ["DecodedFrame", "Image", "VideoInfo", "frames", "frames_at", "probe", "shrunk"]
 
 _MOST_RESCUES = 8  # each reads the file again up to that point, so heavy damage needs a limit
 _PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unreadable
@@ -77,7 +77,7 @@ def probe(path: Path) -> VideoInfo:
     sniff.refuse_by_bytes(path)
     with open_video(path) as container:
         stream = main_stream(container)
-        first = _first_picture(container, stream)
+        first = _first_frame(container, stream)
         duration_us = _duration_us(container, stream) or _scanned_us(path)
         if duration_us <= 0:
             raise RowError(
@@ -102,7 +102,7 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
+def frames(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
     """Decode a video once and yield its frames in display order.
 
     With `apart_us`, skip frames as long as the yielded ones are at most this far apart (as far as the
@@ -112,7 +112,7 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
     Frames are suspect from any sign of damage (a decoding error, a log message, a packet marked as
     corrupt) to the next keyframe after it. Raises RowError if nothing can be decoded.
     """
-    thinned = Thinned.of(path, next(pictures(path)).pts) if apart_us else None
+    thinned = Thinned.of(path, next(frames(path)).pts) if apart_us else None
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
         clock = Clock(stream, container.format.name)
@@ -145,7 +145,7 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
         yield waiting
 
 
-def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
+def frames_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
     """Yield the frame displayed at each of these times (the last at or before it), each frame once.
 
     Decodes only the wanted frames and those that they depend on; exact for variable rates, B-frames
@@ -153,21 +153,21 @@ def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
     if nothing can be decoded.
     """
     times = sorted(times_us)
-    first = next(pictures(path))
+    first = next(frames(path))
     plan = _plan(path, first.pts, times)
     if plan is None:
-        yield from _shown_at(pictures(path), times)
+        yield from _shown_at(frames(path), times)
         return
     rescues = _MOST_RESCUES
     with open_video(path) as container, listening() as complaints:
         runs = _Runs(container, first.pts, complaints)
         for start, end in plan.runs:
             waiting = plan.wanted_in(start, end)
-            for picture in runs.decode(start, end, frozenset(waiting)):
-                if start and rescues and (picture.suspect or picture.pts != waiting[0]):
+            for frame in runs.decode(start, end, frozenset(waiting)):
+                if start and rescues and (frame.suspect or frame.pts != waiting[0]):
                     break
-                waiting = [pts for pts in waiting if pts > picture.pts]
-                yield picture
+                waiting = [pts for pts in waiting if pts > frame.pts]
+                yield frame
             if start and rescues and waiting:
                 # With intra refresh, frames are complete only one group after a "keyframe", so start
                 # from the previous one.
@@ -286,19 +286,19 @@ def _shown_at(shown: Iterator[DecodedFrame], times: list[int]) -> Iterator[Decod
     wanted = iter(times)
     time_us = next(wanted, None)
     last: DecodedFrame | None = None
-    for picture in shown:
+    for frame in shown:
         taken = False
-        while last is not None and time_us is not None and time_us < picture.t_us:
+        while last is not None and time_us is not None and time_us < frame.t_us:
             if not taken:
                 yield last
             taken = True
             time_us = next(wanted, None)
-        last = picture
+        last = frame
     if last is not None and time_us is not None:
         yield last
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
     """Return the first frame; raise RowError for a stream with none or only one."""
     first: av.VideoFrame | None = None
     for number, packet in enumerate(packets(container, stream)):

@@ -65,7 +65,7 @@ def test_keyframes_are_the_frames_of_their_timestamps(
     frames = of(made(folder, path, motion=motion), Frame)
     assert len(frames) >= 4
     assert [times[number_of(folder, frame)] for frame in frames] == [frame.t_us for frame in frames]
-    exact = {frame.t_us: frame.pts for frame in reader.pictures(path)}
+    exact = {frame.t_us: frame.pts for frame in reader.frames(path)}
     assert all(exact[frame.t_us] == frame.pts for frame in frames)
     assert all(frame.reason for frame in frames)
 

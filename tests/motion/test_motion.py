@@ -301,7 +301,7 @@ def clip(name: str) -> Path:
 
 def real_swings(folder: Path, hfov_degrees: float, *, mirror: bool) -> list[Swing]:
     tracker = Tracker(Lens(hfov_degrees))
-    for frame in reader.pictures(folder / "video.mp4", lambda: tracker.apart_us):
+    for frame in reader.frames(folder / "video.mp4", lambda: tracker.apart_us):
         grey = frame.grey(320)
         tracker.add(frame.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
     return swings(course(0, tracker.steps))

@@ -66,7 +66,7 @@ def test_a_folder_is_searched_recursively(
     (videos / "stray.srt").touch()
     seen = found(videos)
     assert names(seen) == {"a.mp4", "deep/er/B.MP4"}
-    assert {path.name for path in seen.passed_over} == {"notes.txt", "stray.srt"}
+    assert {path.name for path in seen.skipped} == {"notes.txt", "stray.srt"}
     sources = {source.path: source for source in seen.sources.values()}
     assert sources["a.mp4"].scene == "office"
     probe, narration = ingested(sources["a.mp4"], folder)

@@ -50,18 +50,18 @@ def ffmpeg(*arguments: str | Path) -> None:
     subprocess.run([binary, "-y", "-loglevel", "error", *map(str, arguments)], check=True)
 
 
-def upright(picture: reader.DecodedFrame) -> int:
+def upright(frame: reader.DecodedFrame) -> int:
     """Read the number, after undoing the rotation of a rotated stream."""
-    return numbered.read(np.rot90(picture.bgr(640), -(picture.rotation // 90)))
+    return numbered.read(np.rot90(frame.bgr(640), -(frame.rotation // 90)))
 
 
 @pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
 def test_every_frame_has_its_own_time(tmp_path: Path, how: dict[str, object]) -> None:
     path, times = written(tmp_path, **how)  # type: ignore[arg-type]
-    shown = list(reader.pictures(path))
-    assert [upright(picture) for picture in shown] == list(range(90))
-    assert [picture.t_us for picture in shown] == times
-    assert not any(picture.suspect for picture in shown)
+    shown = list(reader.frames(path))
+    assert [upright(frame) for frame in shown] == list(range(90))
+    assert [frame.t_us for frame in shown] == times
+    assert not any(frame.suspect for frame in shown)
 
 
 @pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
@@ -76,9 +76,9 @@ def test_seeking_finds_the_displayed_frame(tmp_path: Path, how: dict[str, object
         expected = {
             max(n for n, t_us in enumerate(times) if t_us <= time_us) for time_us in times_us
         }
-        found = list(reader.pictures_at(path, times_us))
-        assert [upright(picture) for picture in found] == sorted(expected)
-        assert [picture.t_us for picture in found] == [times[number] for number in sorted(expected)]
+        found = list(reader.frames_at(path, times_us))
+        assert [upright(frame) for frame in found] == sorted(expected)
+        assert [frame.t_us for frame in found] == [times[number] for number in sorted(expected)]
 
 
 def test_an_edit_list_hides_frames_and_moves_time_zero(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_an_edit_list_hides_frames_and_moves_time_zero(tmp_path: Path) -> None:
     ffmpeg("-ss", "1.4", "-i", whole, "-c", "copy", cut)
     with av.open(str(cut)) as container:
         assert container.streams.video[0].frames == 60, "the hidden frames are in the file"
-    shown = list(reader.pictures(cut))
-    assert [numbered.read(picture.bgr(640)) for picture in shown] == list(range(42, 90))
+    shown = list(reader.frames(cut))
+    assert [numbered.read(frame.bgr(640)) for frame in shown] == list(range(42, 90))
     assert shown[0].t_us == 0
-    (sought,) = reader.pictures_at(cut, [0])
+    (sought,) = reader.frames_at(cut, [0])
     assert numbered.read(sought.bgr(640)) == 42
 
 
@@ -99,7 +99,7 @@ def test_rotation_is_applied_as_in_players(tmp_path: Path) -> None:
     info = reader.probe(path)
     assert (info.rotation, info.width, info.height) == (90, 180, 320)
     ffmpeg("-i", path, "-frames:v", "1", tmp_path / "a.png")
-    ours = next(reader.pictures(path)).bgr(640)
+    ours = next(reader.frames(path)).bgr(640)
     assert np.abs(cv2.imread(str(tmp_path / "a.png")).astype(int) - ours).mean() < 2
 
 
@@ -113,7 +113,7 @@ def test_colours_match_ffmpeg(tmp_path: Path, layout: str, tags: tuple[str, ...]
     bars = "smptehdbars=size=640x360:rate=5:duration=1"
     ffmpeg("-f", "lavfi", "-i", bars, "-pix_fmt", layout, *tags, path)
     ffmpeg("-i", path, "-frames:v", "1", "-vf", "scale=320:180:flags=area", shown)
-    ours = next(reader.pictures(path)).bgr(320)
+    ours = next(reader.frames(path)).bgr(320)
     assert np.abs(cv2.imread(str(shown)).astype(int) - ours).mean() < 2
 
 
@@ -122,7 +122,7 @@ def test_anamorphic_pixels_become_square(tmp_path: Path) -> None:
     ffmpeg("-i", path, "-vf", "setsar=4/3", tmp_path / "wide.mp4")
     info = reader.probe(tmp_path / "wide.mp4")
     assert (info.width, info.height) == (427, 180)
-    assert next(reader.pictures(tmp_path / "wide.mp4")).bgr(640).shape == (180, 427, 3)
+    assert next(reader.frames(tmp_path / "wide.mp4")).bgr(640).shape == (180, 427, 3)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_thinning_gives_a_fairly_even_spacing(
 ) -> None:
     path = tmp_path / "a.mp4"
     times = numbered.write(path, times_ms=[number * apart_ms for number in range(40)])
-    thin = [picture.t_us for picture in reader.pictures(path, lambda: 105_000)]
+    thin = [frame.t_us for frame in reader.frames(path, lambda: 105_000)]
     assert thin[0] == 0
     assert thin[-1] == times[-1]
     assert set(np.diff(thin[:-1]).tolist()) <= {step * 1000 for step in steps_ms}
@@ -148,8 +148,8 @@ def test_thinning_follows_a_changing_spacing(tmp_path: Path, codec: str) -> None
     def apart_us() -> int:
         return 45_000 if shown and 1_500_000 < shown[-1] < 3_000_000 else 130_000
 
-    for picture in reader.pictures(path, apart_us):
-        shown.append(picture.t_us)  # noqa: PERF401 (`apart_us` reads it meanwhile)
+    for frame in reader.frames(path, apart_us):
+        shown.append(frame.t_us)  # noqa: PERF401 (`apart_us` reads it meanwhile)
     steps = dict(zip(shown[1:], np.diff(shown).tolist(), strict=True))
     late = 400_000  # the decoder already holds some frames when the spacing changes
     assert {step for t, step in steps.items() if t < 1_500_000} <= {80_000, 120_000}
@@ -190,16 +190,14 @@ def damaged(path: Path, *, at: float, size: int) -> Path:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_damage_is_always_marked(tmp_path: Path, name: str) -> None:
     path, _ = written(tmp_path, name, options={"g": "15", "bf": "2"})
-    sound = {p.t_us: p.bgr(320).astype(int) for p in reader.pictures(path)}
+    sound = {p.t_us: p.bgr(320).astype(int) for p in reader.frames(path)}
     wrong = suspects = 0
     for part in (0.3, 0.4, 0.5, 0.6):
-        shown = list(reader.pictures(damaged(path, at=part, size=1500)))
-        suspects += sum(picture.suspect for picture in shown)
-        for picture in shown:
-            other = sound.get(picture.t_us)
-            if not picture.suspect and (
-                other is None or np.abs(other - picture.bgr(320)).mean() > 2
-            ):
+        shown = list(reader.frames(damaged(path, at=part, size=1500)))
+        suspects += sum(frame.suspect for frame in shown)
+        for frame in shown:
+            other = sound.get(frame.t_us)
+            if not frame.suspect and (other is None or np.abs(other - frame.bgr(320)).mean() > 2):
                 wrong += 1
         assert not shown[0].suspect
         assert not shown[-1].suspect, "a sound keyframe ends it"
@@ -210,24 +208,24 @@ def test_damage_is_always_marked(tmp_path: Path, name: str) -> None:
 def test_damage_is_marked_in_every_pass_over_a_file(tmp_path: Path) -> None:
     whole, _ = written(tmp_path, "whole.mp4", options={"g": "30", "bf": "0"})
     path = damaged(whole, at=0.5, size=400)
-    first = [picture.t_us for picture in reader.pictures(path) if picture.suspect]
-    assert first == [picture.t_us for picture in reader.pictures(path) if picture.suspect]
-    thinned = [(p.t_us, p.suspect) for p in reader.pictures(path, lambda: 100_000)]
+    first = [frame.t_us for frame in reader.frames(path) if frame.suspect]
+    assert first == [frame.t_us for frame in reader.frames(path) if frame.suspect]
+    thinned = [(p.t_us, p.suspect) for p in reader.frames(path, lambda: 100_000)]
     assert any(suspect for _, suspect in thinned)
     assert all(suspect == (t_us in first) for t_us, suspect in thinned)
 
 
 def test_lost_packets_of_a_transport_stream_make_frames_suspect(tmp_path: Path) -> None:
     path, _ = written(tmp_path, "a.ts", options={"g": "30"})
-    sound = {picture.t_us: picture.grey(320) for picture in reader.pictures(path)}
+    sound = {frame.t_us: frame.grey(320) for frame in reader.frames(path)}
     data = path.read_bytes()
     at = len(data) // 188 // 2 * 188
     path.write_bytes(data[:at] + data[at + 188 * 6 :])
-    shown = list(reader.pictures(path))
-    assert any(picture.suspect for picture in shown)
-    for picture in shown:
-        apart = np.abs(picture.grey(320).astype(int) - sound[picture.t_us]).max()
-        assert picture.suspect or apart < 8
+    shown = list(reader.frames(path))
+    assert any(frame.suspect for frame in shown)
+    for frame in shown:
+        apart = np.abs(frame.grey(320).astype(int) - sound[frame.t_us]).max()
+        assert frame.suspect or apart < 8
     assert not shown[0].suspect
     assert not shown[-1].suspect, "a keyframe has come since"
 
@@ -237,20 +235,20 @@ def test_time_continues_in_concatenated_transport_streams(tmp_path: Path) -> Non
     joined = tmp_path / "joined.ts"
     joined.write_bytes(path.read_bytes() * 2)
     assert reader.probe(joined).duration_us == pytest.approx(6_000_000, abs=40_000)
-    shown = list(reader.pictures(joined))
-    assert [numbered.read(picture.bgr(320)) for picture in shown] == [*range(90), *range(90)]
+    shown = list(reader.frames(joined))
+    assert [numbered.read(frame.bgr(320)) for frame in shown] == [*range(90), *range(90)]
     assert [p.t_us for p in shown[90:]] == pytest.approx([t + 3_000_000 for t in times], abs=1001)
-    sought = reader.pictures_at(joined, [1_000_000, 4_010_000])
-    assert [numbered.read(picture.bgr(320)) for picture in sought] == [30, 30]
+    sought = reader.frames_at(joined, [1_000_000, 4_010_000])
+    assert [numbered.read(frame.bgr(320)) for frame in sought] == [30, 30]
 
 
 def test_intra_refresh_keyframes_are_handled(tmp_path: Path) -> None:
     how = {"options": {"x264-params": "intra-refresh=1:keyint=30:min-keyint=30:bframes=0"}}
     path, times = written(tmp_path, "a.mp4", **how)
     times_us = [times[number] for number in (10, 33, 40, 66, 89)]
-    sought = list(reader.pictures_at(path, times_us))
-    assert [numbered.read(picture.bgr(320)) for picture in sought] == [10, 33, 40, 66, 89]
-    assert not any(picture.suspect for picture in sought)
+    sought = list(reader.frames_at(path, times_us))
+    assert [numbered.read(frame.bgr(320)) for frame in sought] == [10, 33, 40, 66, 89]
+    assert not any(frame.suspect for frame in sought)
 
 
 def test_a_late_first_timestamp_does_not_lengthen_a_recording(tmp_path: Path) -> None:
