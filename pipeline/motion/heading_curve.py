@@ -6,7 +6,7 @@ from functools import lru_cache
 from pipeline.motion.rows import Heading, Turn
 from pipeline.times import print_time
 
-# Tenths of a pixel, so that whole numbers are enough: one push draws thousands of curves.
+# Tenths of a pixel, so that integers suffice: one push draws thousands of curves.
 LEFT, RIGHT, TOP, BOTTOM = 480, 200, 40, 180  # margins of the plot
 _LANE = 120  # height of a row of turn labels
 _LETTER = 60  # width of a character in a turn label, at most
@@ -31,27 +31,26 @@ def heading_curve(
 ) -> str:
     """Return the curve as an SVG element as wide as its container; sizes are tenths of a pixel.
 
-    If `leaders` is not 0, the top of the element, this high, holds a line from each keyframe's cell in
-    a strip of equal cells above the element to the keyframe's time.
+    If `leaders` is not 0, lines at the top, in a zone of this height, connect each keyframe's time with
+    its cell in a strip of equal cells above the element.
     """
-    lines = "".join(
-        [
-            f"M{(2 * number + 1) * width // (2 * len(keyframes_us))} 0"
-            f"L{time_x(time_us, start_us, end_us, width)} {leaders}"
-            for number, time_us in enumerate(keyframes_us)
-        ]
-        if leaders
-        else ()
-    )
     drawn = plot(start_us, end_us, heading, turns, keyframes_us, width, height)
     if leaders:
+        lines = "".join(
+            [
+                f"M{(2 * number + 1) * width // (2 * len(keyframes_us))} 0"
+                f"L{time_x(time_us, start_us, end_us, width)} {leaders}"
+                for number, time_us in enumerate(keyframes_us)
+            ]
+        )
         drawn = (
             f"<path class='leader' d='{lines}' fill='none' stroke='currentColor' stroke-opacity='.35' "
             f"stroke-width='10'/><g transform='translate(0 {leaders - TOP})'>{drawn}</g>"
         )
+        height += leaders - TOP
     # Attributes instead of a style: the report's content security policy forbids inline styles.
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height + max(leaders - TOP, 0)}' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' "
         f"width='100%' display='block'>{drawn}</svg>"
     )
 

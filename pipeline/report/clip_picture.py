@@ -11,17 +11,17 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.times import print_time
 
 # Tenths of a pixel, as in the heading curve.
-_WIDTH = 14000  # up to 16 keyframes; the picture grows with more
+_WIDTH = 14000  # wider for more than 16 keyframes
 _MARGIN, _GAP = 100, 60
 _LEAST_CELL, _MOST_CELL = 1600, 2400  # width of a keyframe
 _TITLE, _CAPTION, _LEADERS, _PLOT = 420, 210, 320, 2600
 _FONT, _LETTER = 130, 70  # of captions: size, and the width of a character, at most
-_ZOOM = 1.3  # of the plot, so that its labels are as large as the captions
+_ZOOM = 1.3  # of the plot, to make its labels as large as the captions
 
 
 @dataclass(frozen=True)
 class ClipPicture:
-    """What a clip's picture shows; `jpegs` are the bytes of each frame, or None where the file is lost."""
+    """The contents of one clip's picture; `jpegs` are the frames' files, None for a missing one."""
 
     title: str
     clip: Clip

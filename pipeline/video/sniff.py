@@ -44,14 +44,14 @@ def refuse_by_bytes(path: Path) -> None:
     for magic, name in _IMAGE_STARTS.items():
         if start.startswith(magic):
             raise RowError(
-                f"an image ({name}) with a video's suffix", "use the video, or remove the image"
+                f"an image ({name}) with a video's name", "use the video, or remove the image"
             )
     if (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or (
         start[4:8] == b"ftyp" and start[8:12] in _IMAGE_BRANDS
     ):
-        raise RowError("an image with a video's suffix", "use the video, or remove the image")
+        raise RowError("an image with a video's name", "use the video, or remove the image")
     if _is_text(start):
-        raise RowError("a text file with a video's suffix", "copy or download the video again")
+        raise RowError("a text file with a video's name", "copy or download the video again")
 
 
 def _is_text(start: bytes) -> bool:
