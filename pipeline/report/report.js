@@ -156,7 +156,7 @@
   const haystacks = [];
   const words = (clip) => [clip.video, clip.scene, ...clip.descriptions, ...clip.steps.flatMap((step) => [step[2], step[3]]), ...clip.items.flatMap((item) => [item.question, item.answer, item.why, ...item.options]), ...clip.findings.flatMap((one) => [one[1], one[2]]), ...clip.verdicts.flatMap((one) => [one.who, one.verdict, ...one.reasons])].join("\n").toLowerCase();
   const ids = (clip) => [clip.id, ...clip.items.map((item) => item.id)].join("\n").toLowerCase();
-  // A search term matches the beginning of a word, or any index in scripts without spaces between words.
+  // A search term matches the beginning of a word, or any position in scripts without spaces between words.
   // Ids are digests, and any two characters occur in nearly every one, so a term needs at least four.
   const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
   function wanted(text) {
