@@ -23,7 +23,6 @@ import factories
 import numbered
 import pyarrow
 import pyarrow.parquet
-from matplotlib import figure
 from small_release import LENIENT, stills_of
 
 from pipeline.cli.console import exit_code
@@ -36,7 +35,6 @@ from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.releases.export import export
 from pipeline.releases.settings import ExportSettings
-from pipeline.report import pictures  # noqa: F401 (so that no child imports it)
 
 MOVES = ("left", "right", "right", "left")
 
@@ -191,7 +189,6 @@ def load_all() -> None:
         if isinstance(stage.run, LazyFunction):
             assert stage.run.function
     pyarrow.array([1])  # looks for pandas, and imports it
-    figure.Figure().savefig(io.BytesIO())
 
 
 if __name__ == "__main__":

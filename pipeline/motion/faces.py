@@ -1,7 +1,7 @@
-"""faces: look for faces on the keyframes, so that a person looks before pictures are published.
+"""faces: search the keyframes for faces, as a hint to check them before publication.
 
-OpenCV's own frontal cascade finds most faces that look at the camera, few in profile, and takes some
-patterns for faces: it is a hint, never a clearance.
+OpenCV's frontal-face cascade detects most faces that look at the camera, few in profile, and mistakes
+some patterns for faces. That it finds none doesn't mean that there are none.
 """
 
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from pipeline.motion.rows import Clip, Frame
 from pipeline.motion.settings import LEAST_HITS, FacesSettings
 from pipeline.times import print_time
 
-_HEIGHT = 360  # lines that are looked at: a 1080p keyframe takes 30 ms instead of 300
+_HEIGHT = 360  # keyframes are scaled to this height: 30 ms instead of 300 ms for 1080p
 _CASCADE = "haarcascade_frontalface_default.xml"
 _SHOWN = 3
 
 
 def run(rows: Rows, settings: FacesSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Look at one clip's keyframes; one finding tells when faces may be seen."""
+    """Search one clip's keyframes; yield one finding with the times of possible faces."""
     clip = rows.one(Clip)
     times = [
         print_time(frame.t_us - clip.start_us)
         for frame in rows[Frame]
-        if count_faces(_picture(folder, frame), settings)
+        if count_faces(_jpeg(folder, frame), settings)
     ]
     if times:
         more = f" and {len(times) - _SHOWN} more" if len(times) > _SHOWN else ""
@@ -43,15 +43,15 @@ def run(rows: Rows, settings: FacesSettings, folder: WorkspaceFolder) -> Iterato
 
 
 def count_faces(jpeg: bytes, settings: FacesSettings) -> int:
-    """Return how many faces the cascade sees in a JPEG; raise RowError for a broken one."""
+    """Return the number of faces detected in a JPEG; raise RowError if it can't be decoded."""
     grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     if grey is None:
-        raise RowError("a keyframe is no picture", "run egost frames again")
+        raise RowError("a keyframe is not a valid image", "run egost frames again")
     height = min(grey.shape[0], _HEIGHT)
     width = max(1, round(grey.shape[1] * height / grey.shape[0]))
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     least = max(20, round(settings.smallest * height))
-    cv2.setNumThreads(1)  # the pool has a process per core already
+    cv2.setNumThreads(1)  # the pool already has a process per core
     found = _cascade().detectMultiScale(
         small, scaleFactor=1.15, minNeighbors=LEAST_HITS, minSize=(least, least)
     )
@@ -64,17 +64,17 @@ def _cascade() -> cv2.CascadeClassifier:
     cascade = cv2.CascadeClassifier(str(path)) if path.exists() else None
     if cascade is None or cascade.empty():
         raise RowError(
-            f"this OpenCV brings no {_CASCADE}",
-            "install the wheel of constraints.txt, or faces.look = false",
+            f"this OpenCV doesn't include {_CASCADE}",
+            "install the version in constraints.txt, or set faces.look = false",
         )
     return cascade
 
 
-def _picture(folder: WorkspaceFolder, frame: Frame) -> bytes:
+def _jpeg(folder: WorkspaceFolder, frame: Frame) -> bytes:
     try:
         return folder.media_path(frame.media).read_bytes()
     except OSError as error:
         raise RowError(
             f"the keyframe {frame.media} can't be read: {error.strerror}",
-            "run egost frames again: it makes lost keyframes anew",
+            "run egost frames again: it recreates missing keyframes",
         ) from error

@@ -1,6 +1,5 @@
-"""Which pictures to keep of a clip: a budget spent on its ends, its turns, then its widest gaps."""
+"""Choosing the keyframes of a clip: a budget spent on its ends, its turns, then its widest gaps."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_WINDOW_US = 500_000  # how far a sharper picture may be fetched from
-_BESIDE_US = 500_000  # how far before and after a turn its two sides are shown best
-_SIDE_US = 2_000_000  # a picture this near shows that side, too
-_LEAST_GAP_US = 1_000_000  # no picture is worth its place between two that are nearer than this
-_DUPLICATE_LEVELS = 3.0  # mean difference of grey levels; noise and compression alone make 1 to 2
+_WINDOW_US = 500_000  # how far from the ideal time a sharper frame may be
+_OFFSET_US = 500_000  # ideal distance of the frames before and after a turn
+_SIDE_US = 2_000_000  # a frame this close also shows that side
+_LEAST_GAP_US = 1_000_000  # no frame is added between two that are closer than this
+_DUPLICATE_LEVELS = 3.0  # mean difference of grey levels; noise and compression alone give 1 to 2
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateFrame:
-    """A picture that may be kept. `look` is a small grey copy, the same size for all."""
+    """A frame that may be kept. `look` is a small grey copy, the same size for all candidates."""
 
     t_us: int
     sharpness: float
@@ -28,7 +27,7 @@ class CandidateFrame:
 
 @dataclass(frozen=True)
 class TurnEvent:
-    """A span that pictures should show: within, before and after. Heavier events come first."""
+    """A span to show by frames before, within and after it. Events with more weight come first."""
 
     start_us: int
     end_us: int
@@ -38,15 +37,10 @@ class TurnEvent:
 
 @dataclass(frozen=True)
 class ChosenFrame:
-    """The number of a kept candidate, and why it was kept."""
+    """The index of a kept candidate, and why it was kept."""
 
     index: int
     reason: str
-
-
-def briefly(reason: str) -> str:
-    """Return a reason without its figures: `between turn 3 and look 4`."""
-    return re.sub(r" \([^)]*\)", "", reason)
 
 
 def choose(
@@ -54,14 +48,14 @@ def choose(
 ) -> list[ChosenFrame]:
     """Return at most `budget` choices in time order; candidates must be in time order.
 
-    First and last come first, then the middle of every event, then their two sides, heavier
-    events before lighter ones, then the middle of the widest gap as long as that shows something
-    new. One picture between two events that are close is a side of both. Damaged pictures are taken
-    only where there is no other.
+    The order is: first and last frame; the middle of each event; the frames before and after each
+    event; the middle of the widest gap, as long as that shows something new. Events with more weight
+    come first. One frame between two close events counts for both. Suspect frames are used only if
+    there is no other.
     """
     if not candidates:
         return []
-    kept = _KeptFrame(candidates, budget)
+    kept = _Selection(candidates, budget)
     first_us, last_us = candidates[0].t_us, candidates[-1].t_us
     kept.take(first_us, (first_us, first_us + _WINDOW_US), "start of the clip")
     kept.take(last_us, (last_us - _WINDOW_US, last_us), "end of the clip")
@@ -72,13 +66,13 @@ def choose(
     for event in ranked:
         for side in _sides(event, in_time, first_us, last_us):
             if not kept.shows(side.near):
-                kept.take(side.wish_us, side.best, side.reason)
+                kept.take(side.ideal_us, side.best, side.reason)
     kept.fill_gaps()
     return kept.in_time()
 
 
 def _core(event: TurnEvent) -> tuple[int, int]:
-    """Return the middle half of an event, at most the window to either side."""
+    """Return the middle half of an event, limited to the window on either side of its middle."""
     middle = (event.start_us + event.end_us) // 2
     reach = min((event.end_us - event.start_us) // 4, _WINDOW_US)
     return middle - reach, middle + reach
@@ -86,11 +80,11 @@ def _core(event: TurnEvent) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Side:
-    """One side of an event: where a picture shows it, where best, and what to say of that one."""
+    """One side of an event: the spans in which a frame shows it (near) and shows it best, and the reason."""
 
     near: tuple[int, int]
     best: tuple[int, int]
-    wish_us: int
+    ideal_us: int
     reason: str
 
 
@@ -107,14 +101,14 @@ def _sides(
         yield _between(earlier[-1], event)
     else:
         near = max(since_us, start_us - _SIDE_US), start_us
-        best = max(since_us, start_us - 2 * _BESIDE_US), start_us
-        yield _Side(near, best, start_us - _BESIDE_US, f"before {event.name}")
+        best = max(since_us, start_us - 2 * _OFFSET_US), start_us
+        yield _Side(near, best, start_us - _OFFSET_US, f"before {event.name}")
     if later and until_us - end_us <= _SIDE_US:
         yield _between(event, later[0])
     else:
         near = end_us, min(until_us, end_us + _SIDE_US)
-        best = end_us, min(until_us, end_us + 2 * _BESIDE_US)
-        yield _Side(near, best, end_us + _BESIDE_US, f"after {event.name}")
+        best = end_us, min(until_us, end_us + 2 * _OFFSET_US)
+        yield _Side(near, best, end_us + _OFFSET_US, f"after {event.name}")
 
 
 def _between(one: TurnEvent, other: TurnEvent) -> _Side:
@@ -122,8 +116,8 @@ def _between(one: TurnEvent, other: TurnEvent) -> _Side:
     return _Side(span, span, sum(span) // 2, f"between {one.name} and {other.name}")
 
 
-class _KeptFrame:
-    """The choices so far."""
+class _Selection:
+    """The frames chosen so far."""
 
     def __init__(self, candidates: Sequence[CandidateFrame], budget: int) -> None:
         self._candidates = candidates
@@ -135,28 +129,28 @@ class _KeptFrame:
         return [ChosenFrame(index, self._reasons[index]) for index in sorted(self._reasons)]
 
     def shows(self, span: tuple[int, int]) -> bool:
-        """Tell whether a picture in this span is kept."""
+        """Return whether a frame in this span is kept."""
         return any(span[0] <= self._times[index] <= span[1] for index in self._reasons)
 
-    def take(self, wish_us: int, span: tuple[int, int], reason: str) -> bool:
-        """Keep the sharpest candidate in the span, else the nearest; not what is there already."""
+    def take(self, ideal_us: int, span: tuple[int, int], reason: str) -> bool:
+        """Keep the sharpest candidate in the span, else the nearest, unless it is kept or a repeat."""
         if len(self._reasons) >= self._budget:
             return False
         inside = np.flatnonzero((self._times >= span[0]) & (self._times <= span[1]))
         if len(inside):
-            index = min(inside.tolist(), key=lambda one: self._rank(one, wish_us))
+            index = min(inside.tolist(), key=lambda one: self._rank(one, ideal_us))
         else:
-            index = int(np.abs(self._times - wish_us).argmin())
+            index = int(np.abs(self._times - ideal_us).argmin())
         if index in self._reasons or self._is_repeat(index):
             return False
         self._reasons[index] = reason
         return True
 
     def fill_gaps(self) -> None:
-        """Halve the widest gap until the budget is spent or nothing new is left to see."""
-        dull: set[tuple[int, int]] = set()
+        """Halve the widest gap until the budget is spent or nothing new can be shown."""
+        exhausted: set[tuple[int, int]] = set()
         while len(self._reasons) < self._budget:
-            gaps = [gap for gap in pairwise(sorted(self._reasons)) if gap not in dull]
+            gaps = [gap for gap in pairwise(sorted(self._reasons)) if gap not in exhausted]
             widest = max(gaps, key=self._width, default=None)
             if widest is None or self._width(widest) < _LEAST_GAP_US:
                 return
@@ -165,17 +159,17 @@ class _KeptFrame:
             reach = min(_WINDOW_US, (end_us - start_us) // 6)
             reason = f"widest gap ({self._width(widest) / 1e6:.1f} s)"
             if not self.take(middle_us, (middle_us - reach, middle_us + reach), reason):
-                dull.add(widest)
+                exhausted.add(widest)
 
     def _width(self, gap: tuple[int, int]) -> int:
         return int(self._times[gap[1]] - self._times[gap[0]])
 
-    def _rank(self, index: int, wish_us: int) -> tuple[bool, float, int]:
+    def _rank(self, index: int, ideal_us: int) -> tuple[bool, float, int]:
         candidate = self._candidates[index]
-        return candidate.suspect, -candidate.sharpness, abs(candidate.t_us - wish_us)
+        return candidate.suspect, -candidate.sharpness, abs(candidate.t_us - ideal_us)
 
     def _is_repeat(self, index: int) -> bool:
-        """Tell whether a kept neighbour in time looks the same."""
+        """Return whether a kept neighbour in time looks the same."""
         earlier = max((one for one in self._reasons if one < index), default=None)
         later = min((one for one in self._reasons if one > index), default=None)
         look = self._candidates[index].look.astype(np.float64)

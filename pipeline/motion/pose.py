@@ -1,11 +1,12 @@
-"""How a camera turned and which way it went between two pictures, from corners seen in both.
+"""Camera rotation and direction of travel between two frames, from corners tracked between them.
 
-A corner at rest lies, once the rotation is undone, on the arc that leads away from the direction of
-travel: at its start if it is far, farther along if it is near. Being off the arc or behind its start
-costs in full; being far along costs little, as much as the parallax of the last seconds makes it
-unlikely. So neither a near wall walked past nor sidestepping reads as a turn. Travelling backwards
-is unlikely, and so is travelling to the side that one turns to: the head turns first, and the body
-goes on where it went. So a fast turn close to a wall doesn't read as sidestepping.
+Once the rotation is undone, a static corner is on the arc that leads away from the direction of
+travel: at its start if it is far away, farther along if it is near. Deviations from the arc and
+positions before its start have full cost; positions along the arc have a low cost that depends on the
+parallax of the last seconds. So neither walking past a near wall nor sidestepping is measured as a
+turn. Travelling backwards is unlikely, and so is travelling towards the side of a turn: the head turns
+first, while the body continues in its old direction. So a fast turn close to a wall isn't measured as
+sidestepping.
 """
 
 import math
@@ -20,39 +21,41 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _HYPOTHESES = 60
-_PLAIN_SHARE = 0.6  # of the tracks agree with one rotation: no need to look far for another
+_PLAIN_SHARE = (
+    0.6  # if more tracks than this agree with one rotation, fewer starting points are tried
+)
 _SEARCH_TRACKS = 50
-# The noise of each round as a multiple of the true one: wide first, to get past the nearest valley.
+# Noise of each iteration as a multiple of the true one: wide first, to avoid local minima.
 _SEARCH = (4.0, 1.5)
 _FINISH = (1.5, 1.0, 1.0, 1.0)
-_ENOUGH = 0.2  # of the noise: a rotation changed by less changes no more
-_LEAST_NOISE = 0.25  # of the noise told, however well the tracks fit
+_ENOUGH = 0.2  # of the noise: converged if the rotation changes by less
+_LEAST_NOISE = 0.25  # of the given noise, however well the tracks fit
 _MEDIAN_TO_NOISE = 1.5
-_AHEAD_COST = 0.3  # per track, of travelling backwards; people rarely do
-_CONTRARY_COST = 0.6  # per track, of travelling to the side that the head turns to
-_TURNING = 0.05  # radians in a step that count as turning in full
-_LEAST_TURNING = 0.1  # of that; less is none
-_LEAST_SINE = 0.05  # of the angle to the direction of travel, within which arcs say nothing
-_LONGEST_BEND = 0.7  # radians by which one round may change the direction of travel
+_AHEAD_COST = 0.3  # per track, of travelling backwards, which people rarely do
+_CONTRARY_COST = 0.6  # per track, of travelling towards the side that the head turns to
+_TURNING = 0.05  # radians per step from which the contrary cost is full
+_LEAST_TURNING = 0.1  # of that; below it there is no contrary cost
+_LEAST_SINE = 0.05  # of the angle to the direction of travel, below which arcs are undefined
+_LONGEST_BEND = 0.7  # radians by which one iteration may change the direction of travel
 
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """Directions (n, 3) of the same corners in two pictures, and the share of corners that they are."""
+    """Directions (n, 3) of the same corners in two frames, and the share of corners that were tracked."""
 
     before: Array
     after: Array
     kept: float
 
     def thinned(self, count: int) -> "Tracks":
-        """Return about `count` of them, evenly drawn: they lie in order of their place."""
+        """Return about `count` of them, evenly spaced; they are ordered by position."""
         some = slice(None, None, max(1, len(self.before) // count))
         return Tracks(self.before[some], self.after[some], self.kept)
 
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """A rotation matrix, the unit direction of travel, and how the tracks bear them out.
+    """A rotation matrix, the unit direction of travel, and their support by the tracks.
 
     `parallax` is the median angle along the arcs in radians, `agreement` 0 to 1.
     """
@@ -78,7 +81,7 @@ def fitted(tracks: Tracks, last: Pose, noise: float, parallax: float) -> Pose:
         ways = np.vstack([ways, _WAYS[0], last.ahead, _WAYS[0]])
     coarse = _refined(few, rotations, ways, noise, noise / parallax, _SEARCH)
     best = int(coarse.costs.argmin())
-    # Where tracks are better than expected, they outweigh what is only likely about the parallax.
+    # If the tracks are more precise than expected, they outweigh the prior on parallax.
     misfit = math.sqrt(_median(coarse.squares[best]))
     real = noise * min(1.0, max(_LEAST_NOISE, _MEDIAN_TO_NOISE * misfit))
     some = slice(best, best + 1)
@@ -100,19 +103,21 @@ def vector(rotation: Array) -> Array:
 
 
 def unit(vectors: Array) -> Array:
-    """Return vectors (..., n) made 1 long."""
-    lengths = np.sqrt(np.einsum("...i,...i", vectors, vectors))  # a fifth of what linalg.norm takes
+    """Return vectors (..., n) scaled to unit length."""
+    lengths = np.sqrt(
+        np.einsum("...i,...i", vectors, vectors)
+    )  # a fifth of the time of linalg.norm
     return np.asarray(vectors / np.maximum(lengths, 1e-9)[..., None])
 
 
 def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
-    """Return the rotation from two corners that most corners agree with, and its score."""
+    """Return the rotation, computed from two corners, that most corners agree with, and its score."""
     before, after = tracks.before, tracks.after
     first, second = _pairs(len(before))
     both = np.array([before, after])
     source, target = _frames(both[:, first], both[:, second])
     rotations = target @ source.transpose(0, 2, 1)
-    # Of unit vectors the squared gap is 2 - 2 cosine, and all cosines are one product of matrices.
+    # For unit vectors the squared distance is 2 - 2 cosine; one matrix product gives all cosines.
     products = after[:, :, None] * before[:, None]
     cosines = rotations.reshape(-1, 9) @ products.reshape(-1, 9).T
     scores = np.maximum(0, (2 / noise**2) * cosines + (1 - 2 / noise**2)).sum(axis=1)
@@ -122,7 +127,7 @@ def _consensus(tracks: Tracks, noise: float) -> tuple[Array, float]:
 
 @lru_cache(maxsize=256)
 def _pairs(count: int) -> tuple[Array, Array]:
-    """Return random pairs of different numbers below a count; the same ones every time it is asked."""
+    """Return random pairs of different numbers below `count`, always the same ones."""
     random = np.random.default_rng(0)
     first = random.integers(0, count, _HYPOTHESES)
     return first, (first + random.integers(1, count, _HYPOTHESES)) % count
@@ -130,7 +135,7 @@ def _pairs(count: int) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class _Fits:
-    """k poses tried: rotations (k, 3, 3), ways (k, 3), costs (k,), and (k, n) per track."""
+    """k candidate poses: rotations (k, 3, 3), directions of travel (k, 3), costs (k,), and (k, n) per track."""
 
     rotations: Array
     ways: Array
@@ -142,12 +147,12 @@ class _Fits:
 def _refined(
     tracks: Tracks, rotations: Array, ways: Array, noise: float, ease: float, schedule: tuple[float, ...]
 ) -> _Fits:  # fmt: skip
-    """Refine rotations (k, 3, 3) and ways (k, 3) together, by reweighted least squares.
+    """Refine rotations (k, 3, 3) and directions of travel `ways` (k, 3) by reweighted least squares.
 
-    What is said of each fit held before the last change, which is small: to look again costs as much
-    as half a round, and chooses no better.
+    The returned costs are those before the last, small change: evaluating once more takes half an
+    iteration and doesn't improve the choice.
     """
-    # Components before tracks, (3, n): numpy works along the last axis.
+    # (3, n), since numpy is fastest along the last axis.
     before, after = np.ascontiguousarray(tracks.before.T), np.ascontiguousarray(tracks.after.T)
     count = before.shape[1]
     stiffness = noise**2 * _STIFFNESS
@@ -161,7 +166,7 @@ def _refined(
         cosines = (ways[:, None] @ seen)[:, 0]
         sines = np.sqrt(np.maximum(1 - cosines * cosines, _LEAST_SINE**2))
         outwards = (cosines[:, None] * seen - ways[:, :, None]) / sines[:, None]
-        # The gap after - seen, along the arc outwards from the way and across it.
+        # The difference after - seen, along the arc away from the direction of travel and across it.
         along = np.einsum("kin,in->kn", outwards, after)
         across = (_crossing(ways) @ seen) / sines[:, None]
         aside = np.einsum("kin,in->kn", across, after)
@@ -170,13 +175,13 @@ def _refined(
         squares = ((ease * outward) ** 2 + inward * inward + aside * aside) / noise**2
         weights = 1 / (1 + squares / wider**2)
         slopes[:, :3] = outwards
-        # Bending the way swings the arc's end sideways by as much as it is long.
+        # Changing the direction of travel moves the end of the arc sideways in proportion to its length.
         slopes[:, 3:] = (outward / sines)[:, None] * across
         weighed = slopes * weights[:, None]
         eased = across * np.where(along > 0, ease**2 * weights, weights)[:, None]
         normal = weighed @ slopes.transpose(0, 2, 1)
         normal[:, :3, :3] += eased @ across.transpose(0, 2, 1)
-        # Without parallax the way stays as it is.
+        # Without parallax the direction of travel doesn't change.
         normal += stiffness
         pull = weighed @ aside[..., None]
         pull[:, :3] -= eased @ along[..., None]
@@ -184,7 +189,7 @@ def _refined(
             contrary = np.minimum(0, ways[:, 0] * turning)
             contrariness = (noise**2 * count * _CONTRARY_COST) * (contrary < 0) * turning**2
             normal[:, 3, 3] += contrariness
-            # The way must not give in by becoming shorter.
+            # Keeps the direction of travel at unit length.
             normal[:, 3:, 3:] += count * ways[:, :, None] * ways[:, None]
             pull[:, 3, 0] += contrariness * ways[:, 0]
         change = np.linalg.solve(normal, pull)[..., 0]
@@ -199,9 +204,9 @@ def _refined(
 
 
 def _frames(first: Array, second: Array) -> Array:
-    """Return orthonormal axes (..., 3, 3), in columns, spanned by pairs of directions (..., 3)."""
+    """Return orthonormal axes (..., 3, 3), as columns, spanned by pairs of directions (..., 3)."""
     axes = np.empty((*first.shape, 3))
-    # Of two unit vectors, the sum and the difference are at right angles.
+    # The sum and the difference of two unit vectors are orthogonal.
     middle, apart = axes[..., 0], axes[..., 1]
     middle[:] = unit(first + second)
     apart[:] = unit(first - second)
@@ -210,14 +215,14 @@ def _frames(first: Array, second: Array) -> Array:
 
 
 def _cross(a: Array, b: Array) -> Array:
-    """Return cross products along the last axis; numpy's own takes three times as long."""
+    """Return cross products along the last axis; numpy.cross takes three times as long."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
 
 
 def _small(turns: Array) -> Array:
-    """Return the rotations (k, 3, 3) of rotation vectors (k, 3) of up to a few degrees (Cayley's form)."""
+    """Return the rotations (k, 3, 3) of rotation vectors (k, 3) of up to a few degrees (Cayley transform)."""
     turns = turns / 2
     half = _crossing(turns)
     share = 2 / (1 + (turns * turns).sum(axis=1))
@@ -225,18 +230,18 @@ def _small(turns: Array) -> Array:
 
 
 def _median(values: Array) -> float:
-    """Return the median (of an even number, the upper one); numpy's own takes five times as long."""
+    """Return the median (the upper one of an even number); numpy.median takes five times as long."""
     middle = len(values) // 2
     return float(np.partition(values, middle)[middle])
 
 
 def _crossing(vectors: Array) -> Array:
-    """Return the matrices (k, 3, 3) whose products with x are the cross products of (k, 3) with x."""
+    """Return the cross-product matrices (k, 3, 3) of vectors (k, 3)."""
     return np.asarray((vectors @ _CROSSING).reshape(-1, 3, 3))
 
 
 _EYE = np.eye(3)
-# A vector times this is the matrix, flat, that takes the cross product with the vector from the left.
+# A vector times this is its cross-product matrix, flattened.
 _CROSSING = np.array([(0, 0, 0, 0, 0, -1, 0, 1, 0), (0, 0, 1, 0, 0, 0, -1, 0, 0), (0, -1, 0, 1, 0, 0, 0, 0, 0)])  # fmt: skip
 _STIFFNESS = np.diag([1e-3, 1e-3, 1e-3, 1.0, 1.0, 1.0])
 _WAYS = np.array([(0, 0, 1), (1, 0, 0), (-1, 0, 0), (0, 0, -1)], dtype=np.float64)

@@ -1,8 +1,10 @@
-"""The rows that one decode of a video gives: clips, headings, turns, keyframes.
+"""The rows from decoding a video: clips, headings, turns, keyframes.
 
-Every `*_us` is video time in integer microseconds: 0 is the first picture shown. Angles are degrees,
-positive to the left (counter-clockwise from above)."""
+Every `*_us` is video time in integer microseconds; 0 is the first displayed frame. Angles are in
+degrees, positive to the left (counter-clockwise seen from above).
+"""
 
+import re
 from typing import Literal
 
 from pipeline.engine.rows import Row, digest
@@ -11,12 +13,12 @@ TurnKind = Literal["left", "right", "around"]
 
 
 def clip_id(video_id: str, start_us: int, end_us: int) -> str:
-    """Return the id of a clip: another span is another clip."""
+    """Return the id of the clip with this span."""
     return "c_" + digest("clip", video_id, start_us, end_us)
 
 
 class Clip(Row):
-    """One span of a video that is asked about."""
+    """One span of a video, with one route."""
 
     table = "clips"
     key = ("clip_id",)
@@ -27,7 +29,7 @@ class Clip(Row):
 
 
 class JudgedClip(Clip):
-    """A span that people have judged: it stays a clip, whatever the settings say now."""
+    """A span that people have judged; it remains a clip even if the settings change."""
 
     table = "judged_clips"
 
@@ -43,7 +45,7 @@ class Heading(Row):
 
 
 class Turn(Row):
-    """One measured heading change; `moving` is false for a look aside without walking on."""
+    """One measured heading change; `moving` is false for a glance, without a change of course."""
 
     table = "turns"
     key = ("clip_id", "start_us")
@@ -57,7 +59,7 @@ class Turn(Row):
 
 
 class Frame(Row):
-    """One keyframe, with the exact presentation timestamp and why it was kept."""
+    """One keyframe, with its exact presentation timestamp and the reason it was kept."""
 
     table = "frames"
     key = ("clip_id", "t_us")
@@ -70,3 +72,8 @@ class Frame(Row):
     sharpness: float
     reason: str
     suspect: bool
+
+    @property
+    def brief_reason(self) -> str:
+        """Return the reason without its figures: `between turn 3 and look 4`."""
+        return re.sub(r" \([^)]*\)", "", self.reason)

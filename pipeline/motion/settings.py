@@ -14,35 +14,38 @@ LEAST_HITS = 10
 
 
 class FramesSettings(Settings):
-    """How keyframes, clips and motion are made."""
+    """How clips, keyframes and motion are computed."""
 
     motion: bool = Field(
         True,
-        description="Measure heading and turns (one full decode); false: keyframes alone, by seeking.",
+        description="Measure heading and turns (one full decode); false: only keyframes, by seeking.",
     )
-    budget: int = Field(16, ge=2, le=256, description="Keyframes per clip, at most.")
-    width: int = Field(640, ge=64, le=4096, description="Width of a keyframe in pixels, at most.")
+    budget: int = Field(16, ge=2, le=256, description="Maximum number of keyframes per clip.")
+    width: int = Field(640, ge=64, le=4096, description="Maximum width of a keyframe in pixels.")
     quality: int = Field(90, ge=30, le=100, description="JPEG quality of the keyframes.")
     max_clip_seconds: float = Field(
-        120.0, ge=10, le=3600, description="Longer videos are cut into clips at calm moments."
+        120.0,
+        ge=10,
+        le=3600,
+        description="Longer videos are cut into clips where the heading is steady.",
     )
     default_hfov_degrees: float = Field(
         70.0,
         ge=20,
         le=200,
-        description="Horizontal field of view of videos that don't say theirs; angles scale with it.",
+        description="Horizontal field of view of videos that don't specify it; angles scale with it.",
     )
     lens: Lens = Field(
         "rectilinear",
-        description='Lens of videos that don\'t say theirs: "rectilinear", or "fisheye" (equidistant, as Aria\'s).',
+        description='Lens of videos that don\'t specify it: "rectilinear", or "fisheye" (equidistant, such as Aria\'s).',
     )
 
 
 class FacesSettings(Settings):
-    """Whether keyframes are searched for faces."""
+    """Whether and how keyframes are searched for faces."""
 
     look: bool = Field(True, description="Search the keyframes for faces.")
     smallest: float = Field(
-        0.08, ge=0.05, le=0.9, description="Height of the smallest face, as a share of the picture."
+        0.08, ge=0.05, le=0.9, description="Height of the smallest face, as a share of the frame."
     )
     retired: ClassVar[Mapping[str, object]] = {"sureness": LEAST_HITS}

@@ -1,7 +1,7 @@
-"""How the camera turned from each small grey picture to the next, from tracked corners.
+"""The camera's rotation from each small grey frame to the next, from tracked corners.
 
-Camera axes are x right, y down, z forward. A rotation takes directions as the earlier picture saw
-them to directions as the later one sees them, so turning left is positive about y.
+Camera axes are x right, y down, z forward. A rotation maps directions in the earlier frame to
+directions in the later one, so turning left is positive about y.
 """
 
 import math
@@ -17,41 +17,43 @@ from pipeline.motion.pose import Pose, Tracks, fitted, matrix, unit, vector
 
 Array = NDArray[Any]
 
-_CELL_PX = 11  # of the halved picture; one corner of each cell: 112 of a 16:9 picture
+_CELL_PX = 11  # of the frame at half size; one corner per cell: 112 in a 16:9 frame
 _LEAST_QUALITY = 0.003  # of the strongest corner
-_WINDOW = (16, 11)  # as wide as two steps of its vector code: in half the time of 13 by 13
-# At 320 px the top level is 20 px wide, so a step of a third of the picture is in reach.
+_WINDOW = (16, 11)  # two steps of the vector code wide: takes half the time of 13 by 13
+# At 320 px the top level is 20 px wide, so a shift by a third of the frame can be tracked.
 _LEVELS = 4
-_NEAR_LEVELS = 2  # where the guess is good
-_BACK_LEVELS = 2  # backwards the answer is known, and only a near one is looked for
-_STRAY_PX = 1.0  # forward and backward tracks that end farther apart are not one corner
+_NEAR_LEVELS = 2  # if the guess is good
+_BACK_LEVELS = 2  # tracking back, the expected position is known
+_STRAY_PX = 1.0  # tracks whose way forward and back ends farther from the start are dropped
 _NOISE_PX = 0.8
-_LEAST = 8  # tracked corners below which a fit says nothing
-_GOOD_SHARE = 0.55  # of the corners could be followed: the first guess was good enough
-_GOOD_AGREEMENT = 0.5  # of those followed
-_TURNING = math.radians(2)  # in a step: going on like that is more likely than standing still
+_LEAST = 8  # minimum of tracked corners for a fit
+_GOOD_SHARE = 0.55  # of the corners tracked: the first guess was good enough
+_GOOD_AGREEMENT = 0.5  # of those tracked
+_TURNING = math.radians(2)  # per step: continuing the turn is more likely than stopping
 _COARSE_WIDTH = 40
-_SAME_LIGHT = 0.02  # change of the mean that LK bears
-_APART_US = 105_000  # 10 pictures per second of 20 or 30; all of 12 or 15, where steps are large
-# While the head turns fast. On walks at twice their speed, angles are off by 3.2 % then instead of
-# 12 % (90th percentile), and 9 of 214 turns are missed instead of 18.
+_SAME_LIGHT = 0.02  # change of the mean brightness that LK tolerates
+_APART_US = (
+    105_000  # 10 frames per second of 20 or 30; all frames at 12 or 15, where steps are large
+)
+# While the head turns fast. On walks played at twice their speed, this reduces the error of angles
+# from 12 % to 3.2 % (90th percentile), and the missed turns from 18 to 9 of 214.
 _CLOSE_US, _FAST_DEGREES_PER_SECOND = 70_000, 40.0
 _CALM_US = 160_000
-_CALM_STEPS = 2  # in a row, before every second picture is enough
+_CALM_STEPS = 2  # in a row, before frames are skipped
 _CALM_SHARE = 0.5
-# At 8, angles are hardly truer (90th percentile 2.0 % off instead of 2.1), for 15 % more steps: what
-# matters is that pictures lie close where the head turns fast.
+# At 8, angles are hardly more accurate (error 2.0 % instead of 2.1, 90th percentile), for 15 % more
+# steps: what matters is a close spacing where the head turns fast.
 _CALM_DEGREES_PER_SECOND = 25.0
 _JERK_DEGREES = 15.0
 _USUAL_PARALLAX = 7.0  # degrees per second of a walk in a corridor
-_PARALLAX_SECONDS = 0.7  # for how long the parallax seen tells what to expect
-_PARALLAX_REACH = 4.0  # times what is expected may well be
+_PARALLAX_SECONDS = 0.7  # time constant of the expected parallax
+_PARALLAX_REACH = 4.0  # times the expected parallax is still likely
 _PARALLAX_LIMITS = (0.5, 8.0)  # degrees
 
 
 @dataclass(frozen=True)
 class Lens:
-    """What a pixel sees: the horizontal field of view and how angles map to pixels.
+    """The camera model: the horizontal field of view and how angles map to pixels.
 
     `rectilinear` keeps straight lines straight; `fisheye` is equidistant (radius = focal x angle).
     """
@@ -60,7 +62,7 @@ class Lens:
     kind: Literal["rectilinear", "fisheye"] = "rectilinear"
 
     def focal(self, width: int) -> float:
-        """Return the focal length in pixels of a picture this wide."""
+        """Return the focal length in pixels for a frame of this width."""
         half = math.radians(self.hfov_degrees) / 2
         return width / 2 / (half if self.kind == "fisheye" else math.tan(half))
 
@@ -77,7 +79,7 @@ class Lens:
         return unit(flat)
 
     def pixels(self, rays: Array, width: int, height: int) -> Array:
-        """Return pixel positions (n, 2) of directions (n, 3); those behind land far outside."""
+        """Return pixel positions (n, 2) of directions (n, 3); those behind the camera are far outside."""
         if self.kind == "fisheye":
             side = np.hypot(rays[:, 0], rays[:, 1])
             stretch = np.arctan2(side, rays[:, 2]) / np.maximum(side, 1e-9)
@@ -89,11 +91,11 @@ class Lens:
 
 @dataclass(frozen=True)
 class RotationStep:
-    """What two neighbouring pictures say.
+    """The measurement from two consecutive frames.
 
-    `rotation` is a rotation vector in degrees (x, y, z). `share` is the part of the earlier
-    picture's corners that follow it, 0 when nothing could be measured. `parallax` is the median
-    angle in degrees that is left along the direction of travel `ahead` (a unit vector).
+    `rotation` is a rotation vector in degrees (x, y, z). `share` is the fraction of the earlier
+    frame's corners that agree with it, 0 if nothing could be measured. `parallax` is the median
+    remaining angle in degrees along the direction of travel `ahead` (a unit vector).
     """
 
     start_us: int
@@ -105,39 +107,39 @@ class RotationStep:
 
 
 class Tracker:
-    """Measures the rotation from each grey picture to the next. Deterministic."""
+    """Measures the rotation from each grey frame to the next. Deterministic."""
 
     def __init__(self, lens: Lens) -> None:
         self.lens = lens
         self.steps: list[RotationStep] = []
-        self._last: _LensView | None = None
+        self._last: _View | None = None
         self._pose = _STILL
         self._parallax = _USUAL_PARALLAX
         self.apart_us = _APART_US
-        """How far apart the next pictures may lie, at most."""
+        """Maximum spacing of the next frames."""
 
     def wants(self, t_us: int) -> bool:
-        """Tell whether the picture at this time is worth adding: every one while the head turns.
+        """Return whether to add the frame at this time: every frame while the head turns.
 
-        In between, longer steps measure better (drift comes from their number, and parallax grows).
+        Otherwise longer steps are more accurate (drift grows with their number, and parallax is larger).
         """
         if self._last is None or t_us - self._last.t_us >= _CALM_US:
             return True
         steps = self.steps[-_CALM_STEPS:]
-        return _quickening(steps) or not all(_is_calm(step) for step in steps)
+        return _accelerates(steps) or not all(_is_calm(step) for step in steps)
 
     def add(
-        self, t_us: int, grey: Array, passed: Callable[[], tuple[int, Array]] | None = None
+        self, t_us: int, grey: Array, skipped: Callable[[], tuple[int, Array]] | None = None
     ) -> None:
-        """Take the next picture (height, width), about 320 px wide, all of one size.
+        """Add the next frame (height, width), about 320 px wide, all of the same size.
 
-        `passed` gives the time and the picture last left out: it counts if the head began to turn.
+        `skipped` returns the time and pixels of the last skipped frame, used if the head began to turn.
         """
-        now = _LensView(t_us, grey)
+        now = _View(t_us, grey)
         if self._last is not None:
             found = self._step(self._last, now)
-            if passed and not _is_calm(found[0]):
-                between = _LensView(*passed())
+            if skipped and not _is_calm(found[0]):
+                between = _View(*skipped())
                 self._take(*self._step(self._last, between))
                 found = self._step(between, now)
             self._take(*found)
@@ -152,8 +154,8 @@ class Tracker:
             self._parallax = memory * self._parallax + (1 - memory) * step.parallax / seconds
             self.apart_us = _CLOSE_US if _speed(step) > _FAST_DEGREES_PER_SECOND else _APART_US
 
-    def _step(self, then: "_LensView", now: "_LensView") -> tuple[RotationStep, Pose]:
-        then, now = _alike(then, now)
+    def _step(self, then: "_View", now: "_View") -> tuple[RotationStep, Pose]:
+        then, now = _same_brightness(then, now)
         corners = _corners(then.grey)
         seconds = (now.t_us - then.t_us) / 1e6
         guess = self._guess(seconds)
@@ -163,7 +165,7 @@ class Tracker:
         last = replace(self._pose, rotation=guess)
         found: list[tuple[float, Pose]] = []
         for start, levels in self._starts(then, now, guess):
-            tracks = self._follow(then, now, corners, start, levels)
+            tracks = self._track(then, now, corners, start, levels)
             if tracks is not None:
                 pose = fitted(tracks, last, noise, math.radians(expected))
                 found.append((tracks.kept * pose.agreement, pose))
@@ -184,29 +186,27 @@ class Tracker:
         )
         return step, pose
 
-    def _starts(
-        self, then: "_LensView", now: "_LensView", guess: Array
-    ) -> Iterator[tuple[Array, int]]:
-        """Yield rotations to start looking for the corners from, and how coarse to look first."""
+    def _starts(self, then: "_View", now: "_View", guess: Array) -> Iterator[tuple[Array, int]]:
+        """Yield initial rotations for tracking the corners, and the number of pyramid levels."""
         yield guess, _LEVELS
-        # On a repeating pattern, the coarse look may have been caught by the neighbour of each corner.
+        # On a repeating pattern, coarse levels may match the neighbour of each corner.
         if np.linalg.norm(vector(guess)) > _TURNING:
             yield guess, _NEAR_LEVELS
         yield self._coarse(then, now), _LEVELS
         yield np.eye(3), _LEVELS
 
     def _guess(self, seconds: float) -> Array:
-        """Return the rotation of a step this long if the head turns on as it did."""
+        """Return the rotation of a step of this length if the head keeps turning at the same rate."""
         if not self.steps:
             return np.eye(3)
         last = self.steps[-1]
         before = (last.end_us - last.start_us) / 1e6
         return matrix(np.radians(last.rotation) * (seconds / before))
 
-    def _follow(
-        self, then: "_LensView", now: "_LensView", corners: Array, guess: Array, levels: int
+    def _track(
+        self, then: "_View", now: "_View", corners: Array, guess: Array, levels: int
     ) -> "Tracks | None":
-        """Track corners from a guessed rotation, forwards and backwards."""
+        """Track corners forwards and backwards, starting from a guessed rotation."""
         if len(corners) < _LEAST:
             return None
         height, width = then.grey.shape
@@ -237,8 +237,8 @@ class Tracker:
         after = self.lens.rays(to[kept], width, height)
         return Tracks(before[kept], after, float(kept.mean()))
 
-    def _coarse(self, then: "_LensView", now: "_LensView") -> Array:
-        """Return the rotation that the best shift of the whole, tiny picture stands for."""
+    def _coarse(self, then: "_View", now: "_View") -> Array:
+        """Return the rotation given by the best shift between the downscaled frames."""
         right, down = _best_shift(_tiny(then.grey), _tiny(now.grey))
         focal = self.lens.focal(_COARSE_WIDTH)
         across = matrix(np.array([0.0, math.atan(right / focal), 0.0]))
@@ -246,7 +246,7 @@ class Tracker:
 
 
 @dataclass(frozen=True, eq=False)
-class _LensView:
+class _View:
     t_us: int
     grey: Array
 
@@ -254,8 +254,8 @@ class _LensView:
 _STILL = Pose(np.eye(3), np.array([0.0, 0.0, 1.0]), 0.0, 0.0)
 
 
-def _alike(then: _LensView, now: _LensView) -> tuple[_LensView, _LensView]:
-    """Return both with the brighter one dimmed to the other: LK takes a changed exposure for motion."""
+def _same_brightness(then: _View, now: _View) -> tuple[_View, _View]:
+    """Return both frames, the brighter one dimmed to match: LK mistakes a changed exposure for motion."""
     bright, brighter = (float(cv2.meanStdDev(one.grey)[0][0, 0]) + 1 for one in (then, now))
     if abs(brighter / bright - 1) < _SAME_LIGHT:
         return then, now
@@ -265,35 +265,35 @@ def _alike(then: _LensView, now: _LensView) -> tuple[_LensView, _LensView]:
 
 
 def _is_calm(step: RotationStep) -> bool:
-    """Tell whether the camera hardly turned and what it saw could be followed."""
+    """Return whether the camera hardly turned and its corners could be tracked."""
     return step.share >= _CALM_SHARE and _speed(step) <= _CALM_DEGREES_PER_SECOND
 
 
-def _quickening(steps: Sequence[RotationStep]) -> bool:
-    """Tell whether the head will turn fast if its speed goes on growing as it just did.
+def _accelerates(steps: Sequence[RotationStep]) -> bool:
+    """Return whether the head will turn fast if its speed keeps growing at the same rate.
 
-    On a repeating pattern, a first long step of a turn may be as long as the pattern's period.
+    On a repeating pattern, a long first step of a turn may be as long as the pattern's period.
     """
     before, last = [0.0, 0.0, *map(_speed, steps)][-2:]
     return 2 * last - before > _CALM_DEGREES_PER_SECOND
 
 
 def _speed(step: RotationStep) -> float:
-    """Return degrees per second."""
+    """Return the speed of rotation in degrees per second."""
     return math.hypot(*step.rotation) / (step.end_us - step.start_us) * 1e6
 
 
 def _likely(rotation: Array, guess: Array) -> float:
-    """Return 0 to 1: how well a rotation goes on from the step before; no head stops at once."""
+    """Return 0 to 1: how well a rotation continues the previous step; heads don't stop abruptly."""
     apart = math.degrees(float(np.linalg.norm(vector(rotation @ guess.T))))
     return 1 / (1 + (apart / _JERK_DEGREES) ** 2)
 
 
 def _corners(grey: Array) -> Array:
-    """Return corners (n, 1, 2), the strongest of every cell of the picture.
+    """Return corners (n, 1, 2), the strongest in each cell of the frame.
 
-    Without the cells, one patterned wall near by outvotes the rest of the room. Looked for at half
-    the size: LK follows what is two pixels wide, and it costs a third.
+    Without cells, a patterned wall nearby would provide most corners. Detected at half size, which
+    takes a third of the time: LK needs features of two pixels.
     """
     strength = cv2.cornerMinEigenVal(cv2.pyrDown(grey), 3)
     rows, columns = (size // _CELL_PX for size in strength.shape)
@@ -318,13 +318,13 @@ def _tiny(grey: Array) -> Array:
 
 
 def _best_shift(then: Array, now: Array) -> tuple[int, int]:
-    """Return by how many pixels (right, down) the content moved: highest normalised correlation."""
+    """Return the shift in pixels (right, down) with the highest normalised correlation."""
     height, width = then.shape
     far, high = width // 2, height // 5
     size = (height + 2 * high, width + 2 * far)
     then, now = then - then.mean(), now - now.mean()
     shown = np.ones_like(then)
-    # Sums over where both overlap: of their product, and of each one's square.
+    # Sums over the overlap: of the product, and of each frame's square.
     of_now = np.fft.rfft2([now, now * now, shown], size)
     of_then = np.fft.rfft2([then, shown, then * then], size)
     product, energy_now, energy_then = np.fft.irfft2(of_now * of_then.conj(), size)

@@ -1,8 +1,8 @@
-"""The heading of a clip, from measured rotations, and the turns that it is made of.
+"""The heading of a clip from measured rotations, and its turns.
 
-A turn is a swing of the heading by 45 degrees or more, 150 or more being `around`. A swing ends
-where the heading comes back by 12 degrees, and is split where it rests (under 4 degrees per second
-for a second, a walker's sway averaged out). Angles are degrees, positive = left; times are microseconds.
+A turn is a heading change of 45 degrees or more, `around` from 150. It ends where the heading
+reverses by 12 degrees, and is split where the heading rests (below 4 degrees per second for a second,
+averaged over a walker's sway). Angles are degrees, positive = left; times are microseconds.
 """
 
 import math
@@ -24,24 +24,24 @@ _HYSTERESIS_DEGREES = 12.0
 _REST_DEGREES_PER_SECOND = 4.0
 _REST_SECONDS = 1.0
 _SMOOTH_SECONDS = 0.3
-# Sway at each step turns the head at up to 15 degrees per second and back: over 0.3 s two lefts with
-# four seconds of walking between them read as one turn around; over a stride they do not.
+# At each step the head sways at up to 15 degrees per second: smoothed over 0.3 s, two left turns with
+# four seconds of walking between them are measured as one turn around; over a stride they are not.
 _STRIDE_SECONDS = 1.0
-_LEAST_SHARE = 0.06  # of the corners, below which a rotation is a guess
-_TILT_SECONDS = 10.0  # how far the search for the vertical looks to either side
-_TILT_PRIOR = 15.0  # degrees of turning that the assumption of a level camera weighs
-_WEIGHTLESS = 9.0  # standard deviations beyond which a weight is lost in rounding
+_LEAST_SHARE = 0.06  # of the corners, below which a rotation is unreliable
+_TILT_SECONDS = 10.0  # width of the window for estimating the vertical
+_TILT_PRIOR = 15.0  # weight of the prior for a level camera, in degrees of turning
+_WEIGHTLESS = 9.0  # standard deviations beyond which weights are negligible
 _BLOCK = 512
 _WALKING_DEGREES_PER_SECOND = 1.5
 _AHEAD_DEGREES = 35.0
 _AFTER_US = 3_000_000
 _GLANCE_US = 5_000_000
-_GLANCE_DEGREES = 120.0  # nobody looks farther aside without turning round
+_GLANCE_DEGREES = 120.0  # nobody looks farther aside without turning
 
 
 @dataclass(frozen=True)
 class HeadingTrack:
-    """The heading over time: unwrapped, 0 at the first picture."""
+    """The heading over time: unwrapped, 0 at the first frame."""
 
     t_us: NDArray[np.int64]
     yaw_degrees: NDArray[np.float64]
@@ -55,7 +55,7 @@ class HeadingTrack:
 
 @dataclass(frozen=True)
 class Swing:
-    """A turn of the heading: its span, its side and by how much."""
+    """A heading change: its span, kind and angle."""
 
     start_us: int
     end_us: int
@@ -64,7 +64,7 @@ class Swing:
 
 
 def course(first_us: int, steps: Sequence[RotationStep]) -> HeadingTrack:
-    """Add up the turning about the vertical, starting with 0 degrees at `first_us`."""
+    """Return the heading: the accumulated rotation about the vertical, 0 at `first_us`."""
     times = np.array([first_us, *(step.end_us for step in steps)], dtype=np.int64)
     if not steps:
         return HeadingTrack(times, np.zeros(1))
@@ -75,24 +75,24 @@ def course(first_us: int, steps: Sequence[RotationStep]) -> HeadingTrack:
 
 
 def _bridged(seconds: Array, steps: Sequence[RotationStep]) -> Array:
-    """Return rotations (n, 3); where next to nothing was seen, turning goes on as around it."""
+    """Return rotations (n, 3), interpolated where too little could be tracked."""
     rotations = np.array([step.rotation for step in steps])
-    seen = np.array([step.share >= _LEAST_SHARE for step in steps])
-    if seen.all() or not seen.any():
-        return rotations if seen.any() else np.zeros_like(rotations)
+    reliable = np.array([step.share >= _LEAST_SHARE for step in steps])
+    if reliable.all() or not reliable.any():
+        return rotations if reliable.any() else np.zeros_like(rotations)
     middles, spans = (seconds[1:] + seconds[:-1]) / 2, np.diff(seconds)
     for axis in rotations.T:
-        rates = axis[seen] / spans[seen]
-        axis[~seen] = np.interp(middles[~seen], middles[seen], rates) * spans[~seen]
+        rates = axis[reliable] / spans[reliable]
+        axis[~reliable] = np.interp(middles[~reliable], middles[reliable], rates) * spans[~reliable]
     return rotations
 
 
 def _verticals(seconds: Array, rotations: Array) -> Array:
     """Return the unit vertical in camera axes (n, 3) per step.
 
-    A head bent down by p degrees sees a turn about the vertical as one about y and z, with z/y =
-    tan p. Nods and sways are not in step with turns, so regressing x and z on y over some seconds
-    gives the tilt; without turns nearby the camera counts as level.
+    For a head tilted down by p degrees, a turn about the vertical is one about y and z, with z/y =
+    tan p. Nodding and swaying don't correlate with turns, so regressing x and z on y over some seconds
+    gives the tilt; without turns nearby the camera is assumed to be level.
     """
     smooth = np.stack([_boxed(column, seconds, 0.7) for column in rotations.T], axis=1)
     together = _summed_nearby(seconds, smooth * smooth[:, 1:2])
@@ -104,9 +104,9 @@ def _verticals(seconds: Array, rotations: Array) -> Array:
 
 
 def _summed_nearby(seconds: Array, columns: Array) -> Array:
-    """Return for each moment the sum of the columns (n, k) around it, weighted by a Gaussian.
+    """Return for each time the sum of the columns (n, k) around it, weighted by a Gaussian.
 
-    In blocks: all pairs of moments of a two-hour video would fill 39 GB.
+    In blocks: all pairs of times of a two-hour video would need 39 GB.
     """
     sums = np.empty_like(columns)
     reach = _TILT_SECONDS * _WEIGHTLESS
@@ -119,7 +119,7 @@ def _summed_nearby(seconds: Array, columns: Array) -> Array:
 
 
 def _boxed(values: Array, seconds: Array, span: float) -> Array:
-    """Return a moving average over `span` seconds, edges held."""
+    """Return a moving average over `span` seconds; edges are padded with their value."""
     apart = float(np.median(np.diff(seconds))) if len(seconds) > 1 else span
     count = max(1, round(span / max(apart, 1e-6)))
     count = min(count, 2 * len(values))
@@ -135,7 +135,7 @@ def swings(course: HeadingTrack) -> list[Swing]:
     seconds = course.t_us / 1e6
     yaw = _boxed(course.yaw_degrees, seconds, _SMOOTH_SECONDS)
     calm = _boxed(course.yaw_degrees, seconds, _STRIDE_SECONDS)
-    # A rest by one of the two: what neither calls a second's rest must not become one by both.
+    # Rests according to either smoothing; their union must not form a rest that neither has.
     resting = _resting(yaw, seconds) | _resting(calm, seconds)
     found: list[Swing] = []
     for start, end in pairwise(_pivots(yaw)):
@@ -156,7 +156,7 @@ def swings(course: HeadingTrack) -> list[Swing]:
 
 
 def _even(course: HeadingTrack) -> HeadingTrack:
-    """Return the course in even steps, as short as its shortest ones: measured steps differ."""
+    """Return the heading resampled at its shortest step: measured steps differ in length."""
     steps = np.diff(course.t_us)
     shortest = int(np.percentile(steps, 5))
     if shortest <= 0 or steps.max() - steps.min() <= shortest // 5:
@@ -166,14 +166,14 @@ def _even(course: HeadingTrack) -> HeadingTrack:
 
 
 def kind_of(degrees: float) -> Literal["left", "right", "around"]:
-    """Name a heading change."""
+    """Return the kind of a heading change."""
     if abs(degrees) >= AROUND_DEGREES:
         return "around"
     return "left" if degrees > 0 else "right"
 
 
 def _pivots(yaw: Array) -> list[int]:
-    """Return where the heading changes its sense for good, with both ends."""
+    """Return where the heading reverses by more than the hysteresis, with both ends."""
     pivots = [0]
     peak = trough = 0
     sense = 0
@@ -190,7 +190,7 @@ def _pivots(yaw: Array) -> list[int]:
 
 
 def _resting(yaw: Array, seconds: Array) -> Array:
-    """Return which moments lie in a rest of a second or more."""
+    """Return which times are within a rest of a second or more."""
     slow = np.abs(np.gradient(yaw, seconds)) < _REST_DEGREES_PER_SECOND
     resting = np.zeros(len(slow), dtype=bool)
     for first, stop in _long_runs(slow, seconds, 0, len(slow) - 1):
@@ -199,7 +199,7 @@ def _resting(yaw: Array, seconds: Array) -> Array:
 
 
 def _without_rests(seconds: Array, resting: Array, start: int, end: int) -> list[tuple[int, int]]:
-    """Return the stretches of start..end between rests of a second or more."""
+    """Return the parts of start..end between rests of a second or more."""
     edges = [start]
     for first, stop in _long_runs(resting, seconds, start, end):
         edges += [first, min(stop, end)]
@@ -209,7 +209,7 @@ def _without_rests(seconds: Array, resting: Array, start: int, end: int) -> list
 
 
 def _long_runs(marked: Array, seconds: Array, start: int, end: int) -> list[tuple[int, int]]:
-    """Return the runs (first, one behind the last) of marked moments in start..end, a second or more."""
+    """Return the runs (first, last + 1) of marked times in start..end that last a second or more."""
     runs: list[tuple[int, int]] = []
     now = start
     while now <= end:
@@ -223,10 +223,10 @@ def _long_runs(marked: Array, seconds: Array, start: int, end: int) -> list[tupl
 
 
 def travelling(swings: Sequence[Swing], steps: Sequence[RotationStep]) -> list[bool]:
-    """Say per turn whether the camera walked on in the new direction, and did not just look there.
+    """Return for each turn whether the wearer continued in the new direction, unlike in a glance.
 
-    A turn that the next one takes back is a look aside unless, between their middles, the camera
-    moved the way it looked. Any other turn counts when the camera moved during it or right after.
+    A turn that the next one reverses is a glance unless, between their middles, the camera moved in
+    the direction of view. Any other turn counts if the camera moved during it or right after.
     """
     moved = [
         _moved(swing.start_us, _after(swings, index), steps) for index, swing in enumerate(swings)
@@ -249,7 +249,7 @@ def _middle(swing: Swing) -> int:
 
 
 def _after(swings: Sequence[Swing], index: int) -> int:
-    """Return until when what follows a turn belongs to it."""
+    """Return the end of the time after a turn that is attributed to it."""
     until = swings[index].end_us + _AFTER_US
     return min(until, swings[index + 1].start_us) if index + 1 < len(swings) else until
 
@@ -257,7 +257,7 @@ def _after(swings: Sequence[Swing], index: int) -> int:
 def _moved(
     start_us: int, end_us: int, steps: Sequence[RotationStep], *, looking_ahead: bool = False
 ) -> bool:
-    """Tell from parallax whether the camera moved in this span, if wanted the way it looked."""
+    """Return whether the camera moved in this span, from parallax; optionally in the direction of view."""
     inside = [
         step for step in steps if step.end_us > start_us and step.start_us < end_us and step.share
     ]
@@ -274,13 +274,13 @@ def _moved(
 
 
 def confidence(swing: Swing, steps: Sequence[RotationStep], *, lens_known: bool) -> float:
-    """Return 0 to 1: how well the pictures held together, and how clear the kind is."""
+    """Return 0 to 1: how well corners were tracked, and how far the angle is from another kind."""
     inside = [
         step for step in steps if step.end_us > swing.start_us and step.start_us < swing.end_us
     ]
     share = float(np.mean([step.share for step in inside])) if inside else 0.0
-    followed = min(1.0, share / 0.5)
+    tracked = min(1.0, share / 0.5)
     angle = abs(swing.yaw_degrees)
     margin = min(angle - LEAST_DEGREES, abs(angle - AROUND_DEGREES))
     clear = 0.5 + 0.5 * min(1.0, max(0.0, margin) / 20.0)
-    return round(followed * clear * (1.0 if lens_known else 0.6), 3)
+    return round(tracked * clear * (1.0 if lens_known else 0.6), 3)

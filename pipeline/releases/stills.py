@@ -85,7 +85,7 @@ def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.Decod
         for clip_id, times in wanted.items()
         for number, at in enumerate(times)
     )
-    yield from _matched(reader.pictures_at(path, [at for at, _, _ in wishes]), wishes)
+    yield from _matched(reader.frames_at(path, [at for at, _, _ in wishes]), wishes)
 
 
 def _matched(

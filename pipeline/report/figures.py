@@ -1,4 +1,4 @@
-"""The plots of a report: what pairs, turns, people, models and the blind probe come to."""
+"""The plots of a report: items, turns, verdicts, agreement, human accuracy and cost."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _LETTERS = "ABCD"
 def item_plots(
     items: Sequence[Mapping[str, Any]], lengths_us: Iterable[int], turns: Iterable[Turn]
 ) -> list[Plot]:
-    """Return the plots that a workspace and a release share, from pairs as the page shows them."""
+    """Return the plots that reports of workspaces and of releases share."""
     kinds = Counter(turn.kind if turn.moving else "glance" for turn in turns)
     tasks = Counter(item["task"] for item in items)
     ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
@@ -34,24 +34,24 @@ def item_plots(
     return [
         bars("Pairs by task", {task: tasks[task] for task in ordered}, kind="plain"),
         grouped(
-            "Letters of the right answers",
+            "Letters of the correct answers",
             letters,
-            note="lines mark equal parts",
+            note="lines mark equal shares",
             chance=CHANCE,
         ),
         bars(
             "Turns by kind",
             {kind: kinds[kind] for kind in ("left", "right", "around", "glance") if kinds[kind]},
-            note="measured from the camera's own motion",
+            note="measured from the video",
         ),
-        histogram("Length of clips", [length / 1e6 for length in lengths_us], unit=" s"),
-        histogram("Words in an option", words),
-        bars("What options flip", dict(contrasts.most_common()), kind="plain"),
+        histogram("Clip length", [length / 1e6 for length in lengths_us], unit=" s"),
+        histogram("Words per option", words),
+        bars("Items by contrast", dict(contrasts.most_common()), kind="plain"),
     ]
 
 
 def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
-    """Return what people said of the routes, how far they agree and how long they looked."""
+    """Return plots of the verdicts on routes, their agreement and the time spent."""
     if not verdicts:
         return []
     people = sorted({one.annotator for one in verdicts})
@@ -67,23 +67,23 @@ def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
 
 
 def agreement_bars(shares: Mapping[str, float]) -> list[Plot]:
-    """Draw how often people agreed on each category, if two ever judged the same."""
-    note = "pairs of people who judged the same clip"
+    """Return a plot of inter-annotator agreement by category, if any clip was judged twice."""
+    note = "pairs of annotators who judged the same clip"
     return percents("Agreement by category", shares, note)
 
 
 def human_bars(accuracy: Mapping[str, Mapping[str, float]]) -> list[Plot]:
-    """Draw how much of each task people answered rightly, as a manifest tells it."""
+    """Return a plot of human accuracy by task, from a manifest's figures."""
     shares = {name: one["right"] / one["answers"] for name, one in accuracy.items()}
-    note = "who did not see the answer; the line marks chance"
-    return percents("Answered rightly by people, by task", shares, note, CHANCE)
+    note = "people who had not seen the answers; the line marks chance"
+    return percents("Human accuracy by task", shares, note, CHANCE)
 
 
 def cost_bars(spent: Iterable[tuple[str, float | None]]) -> list[Plot]:
-    """Draw what each model cost, from one sum per reply, if any was paid."""
+    """Return a plot of the cost by model, from the cost of each reply, if any was charged."""
     cost: dict[str, float] = defaultdict(float)
     for model, usd in spent:
         if usd:
             cost[model] += usd
-    dearest = dict(sorted(cost.items(), key=lambda pair: -pair[1]))
-    return [bars("Cost by model", dearest, unit=" USD", kind="plain")] if dearest else []
+    ranked = dict(sorted(cost.items(), key=lambda pair: -pair[1]))
+    return [bars("Cost by model", ranked, unit=" USD", kind="plain")] if ranked else []

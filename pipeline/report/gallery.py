@@ -1,4 +1,4 @@
-"""What a report shows, gathered from a workspace: the funnel, the plots, and every clip with its pairs."""
+"""The contents of a report, read from a workspace: funnel, plots, and every clip with its pairs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
-from pipeline.motion.keyframes import briefly
+from pipeline.motion.heading_curve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
 from pipeline.releases.gates import judged_by
@@ -22,12 +22,14 @@ from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Source, Video
 
-_POINTS = 90  # of a heading curve: one every 8 pixels where it is drawn widest
+# Of the heading curve, in tenths of a pixel; the page shows it about 1,100 px wide.
+_WIDTH, _LEADERS = 10_000, 200
+_TALL, _FLAT = 1500, 1000  # height with turns, and without
 
 
 @dataclass(frozen=True)
 class Loss:
-    """How many were lost on the way for one reason, which they are, and what mends it."""
+    """The units dropped for one reason, and how to fix it."""
 
     count: int
     why: str
@@ -37,7 +39,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of the funnel: how many got there, and what was lost on the way to it."""
+    """One level of the funnel: how many units reached it, and what was dropped before it."""
 
     name: str
     count: int
@@ -46,13 +48,13 @@ class Level:
 
     @property
     def lost(self) -> int:
-        """Return how many were lost on the way here."""
+        """Return how many units were dropped before this level."""
         return sum(loss.count for loss in self.losses)
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture of a clip: where it lies, when it was seen (clip time), why it was kept."""
+    """One keyframe of a clip: its file, its clip time, and the reason it was kept."""
 
     path: Path
     at_us: int
@@ -61,7 +63,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class ClipCard:
-    """One clip as the gallery shows it; times are clip time, in microseconds until they are shown."""
+    """One clip of the gallery; `start_us` and the rows are in video time."""
 
     clip_id: str
     video: str
@@ -71,7 +73,7 @@ class ClipCard:
     length_us: int
     origin: str
     frames: Sequence[Thumbnail]
-    heading: Sequence[tuple[int, float]]
+    heading: Heading | None
     turns: Sequence[Turn]
     steps: Sequence[Step]
     descriptions: tuple[str, str]
@@ -80,7 +82,7 @@ class ClipCard:
     findings: Sequence[tuple[str, str, str]] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the page's script needs, in seconds and with short names: there may be thousands."""
+        """Return what the page's script needs; times are clip time in seconds."""
         stills = [self.frames[position] for position in chosen(len(self.frames))]
         return {
             "id": self.clip_id,
@@ -90,31 +92,44 @@ class ClipCard:
             "start": self.start_us / 1e6,
             "length": self.length_us / 1e6,
             "origin": self.origin,
-            "stills": [[still.at_us / 1e6, still.reason] for still in stills],
-            "yaw": [[round(at / 1e6, 2), round(degrees, 1)] for at, degrees in self.heading],
-            "turns": [
-                [
-                    (turn.start_us - self.start_us) / 1e6,
-                    (turn.end_us - self.start_us) / 1e6,
-                    turn.kind if turn.moving else "glance",
-                    round(turn.yaw_degrees),
-                ]
-                for turn in self.turns
+            "stills": [
+                [still.at_us / 1e6, still.reason, self._turn_at(still.at_us)] for still in stills
             ],
             "steps": [
                 [(step.start_us - self.start_us) / 1e6, step.move, step.landmark, step.action]
                 for step in self.steps
             ],
-            "told": list(self.descriptions),
+            "descriptions": list(self.descriptions),
             "items": list(self.items),
             "verdicts": list(self.verdicts),
             "findings": [list(finding) for finding in self.findings],
         }
 
+    def curve(self) -> str:
+        """Return the heading curve as SVG; empty if neither heading nor turns are known."""
+        if self.heading is None and not self.turns:
+            return ""
+        return heading_curve(
+            self.start_us,
+            self.start_us + self.length_us,
+            self.heading,
+            self.turns,
+            [self.start_us + self.frames[position].at_us for position in chosen(len(self.frames))],
+            width=_WIDTH,
+            height=_TALL if self.turns else _FLAT,
+            leaders=_LEADERS,
+        )
+
+    def _turn_at(self, clip_us: int) -> str:
+        """Return the kind of the turn during which a frame was seen, or nothing."""
+        time_us = self.start_us + clip_us
+        inside = (t for t in self.turns if t.moving and t.start_us <= time_us <= t.end_us)
+        return next((turn.kind for turn in inside), "")
+
 
 @dataclass(frozen=True)
 class Gallery:
-    """All that one page shows."""
+    """The contents of one page."""
 
     title: str
     subtitle: str
@@ -125,9 +140,11 @@ class Gallery:
 
 
 def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = ()) -> Gallery:
-    """Gather a workspace."""
+    """Return the contents of a workspace's report."""
     videos = {video.video_id: video for video in store.rows(Video)}
-    routes = {route.clip_id: route for route in store.rows(Route)}  # verified ones come last
+    routes = {
+        route.clip_id: route for route in store.rows(Route)
+    }  # verified routes come last and replace drafts
     items, verdicts, turns = store.rows(Item), store.rows(Verdict), store.rows(Turn)
     frames, headings = by_clip(store.rows(Frame)), by_clip(store.rows(Heading))
     turns_by_clip, verdicts_by_clip = by_clip(turns), by_clip(verdicts)
@@ -153,11 +170,11 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
                     Thumbnail(
                         folder.media_path(frame.media),
                         frame.t_us - clip.start_us,
-                        briefly(frame.reason),
+                        frame.brief_reason,
                     )
                     for frame in frames[clip.clip_id]
                 ],
-                heading=_thinned(headings[clip.clip_id], clip),
+                heading=next(iter(headings[clip.clip_id]), None),
                 turns=turns_by_clip[clip.clip_id],
                 steps=route.steps if route else (),
                 descriptions=(route.forward_description, route.reverse_description)
@@ -171,7 +188,7 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
     minutes = sum(video.duration_us for video in videos.values()) / 60e6
     return Gallery(
         title=folder.root.resolve().name,
-        subtitle=f"workspace: {len(videos)} videos, {minutes:.0f} minutes, {len(clips)} clips, {len(items)} pairs",
+        subtitle=f"workspace: {len(videos)} videos, {minutes:.0f} min, {len(clips)} clips, {len(items)} pairs",
         notices=notices,
         funnel=_funnel(store, videos, clips, routes, items),
         plots=[
@@ -191,23 +208,11 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
 
 
 def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
-    """Return rows by the clip they belong to."""
+    """Group rows by clip."""
     groups: defaultdict[str, list[Any]] = defaultdict(list)
     for row in rows:
         groups[row.clip_id].append(row)
     return groups
-
-
-def _thinned(headings: Sequence[Heading], clip: Clip) -> list[tuple[int, float]]:
-    if not headings:
-        return []
-    (heading,) = headings
-    points = list(zip(heading.t_us, heading.yaw_degrees, strict=True))
-    step = max(len(points) / _POINTS, 1.0)
-    kept = [points[int(number * step)] for number in range(int(len(points) / step))]
-    if points and kept[-1] != points[-1]:
-        kept.append(points[-1])
-    return [(at - clip.start_us, degrees) for at, degrees in kept]
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -256,48 +261,50 @@ def _funnel(
     allowed = [item for item in kept if videos[item.video_id].consent == "release"]
     pairs = len({(item.clip_id, item.category) for item in kept})
     levels = [
-        Level("files", len(store.rows(Source)), "found in the folders that were named"),
-        Level("videos", len(videos), "readable, each content once", _told(lost, "ingest", "split")),
-        Level("clips", len(clips), "spans that are asked about", _told(lost, "frames")),
-        Level("routes", len(routes), "drafted", _told(lost, "draft")),
-        Level("verified routes", verified, _judges(store), _told(lost, "push", "review")),
+        Level("files", len(store.rows(Source)), "found in the given folders"),
+        Level(
+            "videos", len(videos), "readable, duplicates removed", _losses(lost, "ingest", "split")
+        ),
+        Level("clips", len(clips), "spans of video, one route each", _losses(lost, "frames")),
+        Level("routes", len(routes), "drafted", _losses(lost, "draft")),
+        Level("verified routes", verified, _judges(store), _losses(lost, "push", "review")),
         Level(
             "pairs",
             len(kept),
-            f"{pairs} times forward and reverse",
+            f"{pairs} questions, forward and reverse",
             (
-                *_told(lost, "compose", "check"),
+                *_losses(lost, "compose", "check"),
                 *(Loss(count, f"set aside: {why}") for why, count in aside.most_common()),
             ),
         ),
         Level(
             "releasable",
             len(allowed),
-            f"consent given; {sum(item.status == 'verified' for item in allowed)} of them verified",
+            f"with consent to release; {sum(item.status == 'verified' for item in allowed)} verified",
             (Loss(len(kept) - len(allowed), "pairs without consent to release"),)
             if len(kept) > len(allowed)
             else (),
         ),
     ]
-    rest = _told(lost, *list(lost))
+    rest = _losses(lost, *list(lost))
     return (
-        [*levels, Level("elsewhere", sum(loss.count for loss in rest), "", rest)]
+        [*levels, Level("other stages", sum(loss.count for loss in rest), "", rest)]
         if rest
         else levels
     )
 
 
 def _judges(store: Store) -> str:
-    """Return who accepted or corrected routes: a script is no person."""
+    """Return how many routes were judged by people, and how many by scripts alone."""
     judged = judged_by(store.rows(Route), store.rows(Verdict)).values()
     people = sum("person" in by for by in judged)
-    told = [f"{people} by people"] if people or not judged else []
-    told += [f"{len(judged) - people} by scripts alone"] if len(judged) > people else []
-    return f"judged: {', '.join(told)}"
+    counts = [f"{people} by people"] if people or not judged else []
+    counts += [f"{len(judged) - people} by scripts alone"] if len(judged) > people else []
+    return f"judged: {', '.join(counts)}"
 
 
-def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
-    """Take the rejections of these stages and group them by reason, the most frequent first."""
+def _losses(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
+    """Remove these stages from `lost` and return their rejections by reason, most frequent first."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for stage in stages:
         for rejection in lost.pop(stage, []):
@@ -309,7 +316,7 @@ def _told(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
 
 
 def _blind_plots(folder: WorkspaceFolder) -> list[Plot]:
-    """Show what the newest release measured: probing anew would take a minute."""
+    """Return the newest release's blind-probe plots: running the probe again would take a minute."""
     known = versions(folder.releases)
     if not known:
         return []

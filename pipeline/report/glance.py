@@ -1,4 +1,4 @@
-"""Looking at a workspace: the funnel at a glance, and all that is known of one video, clip or item."""
+"""The text output of `egost status`, `frames` and `show`: the funnel, measured turns, and rows by id."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,36 +13,38 @@ from pipeline.errors import UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item
+from pipeline.report import clip_picture
+from pipeline.report.clip_picture import ClipPicture
 from pipeline.review.rows import Verdict
 from pipeline.sources.intake import few
 from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Probe, Video
 from pipeline.times import print_time
 
-_DRAWN = 6
+_DRAWN = 6  # clips listed and drawn after a run; `egost show` draws the others
 
 
 def status(store: Store) -> Iterator[str]:
-    """Yield the funnel from videos to items, one line each."""
+    """Yield the counts from videos to items, one line each."""
     videos, clips, items = store.rows(Video), store.rows(Clip), store.rows(Item)
     turns, frames = store.rows(Turn), store.rows(Frame)
     minutes = sum(video.duration_us for video in videos) / 60e6
-    yield f"videos: {len(videos)}, {minutes:.1f} minutes{_shown(video.split for video in videos)}"
+    yield f"videos: {len(videos)}, {minutes:.1f} minutes{_counts(video.split for video in videos)}"
     yield f"clips: {len(clips)}"
-    yield f"turns: {len(turns)}{_shown(map(_kind, turns))}"
+    yield f"turns: {len(turns)}{_counts(map(_kind, turns))}"
     suspect = sum(frame.suspect for frame in frames)
     yield f"keyframes: {len(frames)}" + (f" ({suspect} suspect)" if suspect else "")
     yield f"verdicts: {len(store.rows(Verdict))}"
-    yield f"items: {len(items)}{_shown(item.status for item in items)}"
-    yield f"tasks:{_shown(item.task for item in items) or ' none'}"
+    yield f"items: {len(items)}{_counts(item.status for item in items)}"
+    yield f"tasks:{_counts(item.task for item in items) or ' none'}"
     refused = len(store.rows(Rejection))
-    yield f"rejections: {refused}" + (" (egost rejections tells why)" if refused else "")
+    yield f"rejections: {refused}" + (" (egost rejections lists the reasons)" if refused else "")
 
 
 def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -> Iterator[str]:
-    """Yield the turns of the clips that were measured since `before`, the keys of frames then.
+    """Yield the turns of the clips measured since `before`, and draw the first few of these clips.
 
-    The first of them are drawn as well: matplotlib takes half a second for each.
+    `before` holds the keys of the frames stage before the run.
     """
     new = {unit for unit, key in store.keys("frames").items() if before.get(unit) != key}
     if not new:
@@ -52,31 +54,31 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
     clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.start_us))
     turns = _by_clip(store)
     for clip in clips[:_DRAWN]:
-        yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
+        yield f"{_named(videos[clip.video_id], clip)}: {_turns_line(clip, turns)}"
         yield f"  picture: {picture(store, folder, clip.clip_id)}"
     if len(clips) > _DRAWN:
         rest = clips[_DRAWN]
         yield (
-            f"and {len(clips) - _DRAWN} more clips; egost -w {folder.root} show {rest.clip_id} "
-            f"draws {plain(videos[rest.video_id].path)}, and so any other, by id or path"
+            f"and {len(clips) - _DRAWN} more clips; to draw one, name its id or its video's path: "
+            f"egost -w {folder.root} show {rest.clip_id}"
         )
 
 
 def assumed(workspace: Workspace) -> Iterator[str]:
-    """Say of how many videos the field of view is not known, and what was taken for it."""
+    """Yield a line about videos whose field of view is unknown, and the value assumed for them."""
     settings = workspace.config.settings("frames", FramesSettings)
     videos = workspace.store.rows(Video)
     unknown = [video.path for video in videos if video.hfov_degrees is None]
     if unknown and settings.motion:
         yield (
-            f"field of view: not known of {len(unknown)} of {len(videos)} videos "
-            f"({few(unknown, 2)}), taken as {settings.default_hfov_degrees:g} degrees; measured "
-            f"angles scale with it, so say it: hfov_degrees in {MANIFEST_NAME}"
+            f"field of view: unknown for {len(unknown)} of {len(videos)} videos "
+            f"({few(unknown, 2)}), assumed to be {settings.default_hfov_degrees:g} degrees; measured "
+            f"angles scale with it, so set hfov_degrees in {MANIFEST_NAME} if you know it"
         )
 
 
 def _by_clip(store: Store) -> dict[str, list[Turn]]:
-    """Return the turns of every clip whose motion was measured."""
+    """Return the turns of each clip whose motion was measured."""
     found: dict[str, list[Turn]] = {heading.clip_id: [] for heading in store.rows(Heading)}
     for turn in store.rows(Turn):
         found[turn.clip_id].append(turn)
@@ -87,22 +89,22 @@ def _named(video: Video, clip: Clip) -> str:
     return f"{plain(video.path)} {print_time(clip.start_us)} to {print_time(clip.end_us)}"
 
 
-def _turns_told(clip: Clip, turns: Mapping[str, Sequence[Turn]]) -> str:
-    """Return a clip's turns with their times from its start, or that there are none."""
+def _turns_line(clip: Clip, turns: Mapping[str, Sequence[Turn]]) -> str:
+    """Return a clip's turns with their clip times as one line."""
     if clip.clip_id not in turns:
         return "motion not measured"
-    told = [
+    lines = [
         f"{_kind(turn)} {abs(turn.yaw_degrees):.0f}° at {print_time(turn.start_us - clip.start_us)}"
         for turn in turns[clip.clip_id]
     ]
-    return ", ".join(told) or "no turns"
+    return ", ".join(lines) or "no turns"
 
 
 def _kind(turn: Turn) -> str:
     return turn.kind if turn.moving else f"glance {turn.kind}"
 
 
-def _shown(values: Iterable[str]) -> str:
+def _counts(values: Iterable[str]) -> str:
     counts = Counter(values)
     return (
         f" ({', '.join(f'{count} {name}' for name, count in sorted(counts.items()))})"
@@ -112,14 +114,11 @@ def _shown(values: Iterable[str]) -> str:
 
 
 def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
-    """Yield every row that names this id or a video's path, and the pictures of its clips.
-
-    Raises UserError if there is none.
-    """
+    """Yield every row with this id or video path, and draw its clips; raise UserError if there is none."""
     found = False
     unit = next((video.video_id for video in store.rows(Video) if video.path == unit), unit)
     for name, kind in TABLES.items():
-        if kind is Probe:  # says again what its video says
+        if kind is Probe:  # repeats its video
             continue
         for row in store.rows(kind):
             if unit in row.identity() or unit == getattr(row, "unit", None):
@@ -128,28 +127,40 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
     if not found:
         raise UserError(
             unit,
-            "no video, clip or item has this id, nor a video this path",
-            "egost show PATH names a video's clips; all ids are in tables/*.parquet",
+            "no row has this id, and no video has this path",
+            "egost show PATH lists the clips of a video; all ids are in tables/*.parquet",
         )
     videos = {video.video_id: video for video in store.rows(Video)}
     turns = _by_clip(store)
     for clip in store.rows(Clip):
         if unit in (clip.clip_id, clip.video_id):
-            yield f"{_named(videos[clip.video_id], clip)}: {_turns_told(clip, turns)}"
+            yield f"{_named(videos[clip.video_id], clip)}: {_turns_line(clip, turns)}"
             yield f"picture: {picture(store, folder, clip.clip_id)}"
 
 
 def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
-    """Draw one clip's keyframes along its heading, turns shaded; return the PNG's path."""
-    from pipeline.report.pictures import ContactSheet, draw_sheet
-
+    """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
     (clip,) = (clip for clip in store.rows(Clip) if clip.clip_id == clip_id)
     (video,) = (video for video in store.rows(Video) if video.video_id == clip.video_id)
-    sheet = ContactSheet(
-        title=f"{video.path}  {clip.start_us / 1e6:.1f} s to {clip.end_us / 1e6:.1f} s  ({clip_id})",
-        clip=clip,
-        frames=[frame for frame in store.rows(Frame) if frame.clip_id == clip_id],
-        heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
-        turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
+    frames = [frame for frame in store.rows(Frame) if frame.clip_id == clip_id]
+    drawn = clip_picture.draw(
+        ClipPicture(
+            title=f"{_named(video, clip)} ({clip_id})",
+            clip=clip,
+            frames=frames,
+            jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
+            heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
+            turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
+        )
     )
-    return draw_sheet(sheet, folder, folder.root / "pictures" / f"{clip_id}.png")
+    path = folder.root / "pictures" / f"{clip_id}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(drawn, encoding="utf-8")
+    return path
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,15 +1,15 @@
-"""The report: one HTML file that shows a workspace or a release, pictures first, with nothing to load.
+"""The report: one self-contained HTML file that shows a workspace or a release.
 
-Small pictures are embedded, so that the file can be sent and opened anywhere; a keyframe in full size
-is opened from beside the file where it is still there. Whatever a model or a person wrote reaches the
-page as JSON and is shown as text alone.
+Thumbnails and heading curves are embedded, so that the file can be sent and opened anywhere; full-size
+keyframes are opened from their files if these still exist. Text by models and people is passed as JSON
+and shown as text only.
 """
 
 import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ from pipeline.report.film import chosen, films, width_for
 from pipeline.report.gallery import ClipCard, Gallery
 
 _PAGE = Path(__file__).parent
-_BATCH = 40  # strips in one block of the page: read when the first of its clips comes into view
+_BATCH = 40  # clips whose images are in one block: parsed when the first of them comes into view
 
 
 def write_report(
     gallery: Gallery, target: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """Write the page of a gallery and return its path; raise UserError where it can't be written."""
+    """Write the page of a gallery and return its path; raise UserError if the path is a folder."""
     if target.is_dir():
         raise UserError(str(target), "is a folder", "name a file, such as report.html")
     text = render(gallery, target.parent, progress)
@@ -40,7 +40,7 @@ def write_report(
 def render(
     gallery: Gallery, beside: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> str:
-    """Return the page; paths to full-size pictures are relative to the folder `beside`."""
+    """Return the page; paths of full-size keyframes are relative to the folder `beside`."""
     style = (_PAGE / "report.css").read_text(encoding="utf-8")
     script = (_PAGE / "report.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -66,7 +66,7 @@ def render(
         style_digest=_csp(style),
         clips=Markup(_json(clips)),
         batch=_BATCH,
-        strips=[Markup(_json(part)) for part in _parts(strips)],
+        images=[Markup(_json(block)) for block in _blocks(gallery.clips, strips)],
     )
 
 
@@ -93,15 +93,20 @@ def _full(clip: ClipCard, beside: Path) -> list[str]:
     ]
 
 
-def _parts(strips: Sequence[str | None]) -> Iterable[Sequence[str | None]]:
-    return (strips[start : start + _BATCH] for start in range(0, len(strips), _BATCH))
+def _blocks(
+    clips: Sequence[ClipCard], strips: Sequence[str | None]
+) -> Iterator[list[tuple[str | None, str]]]:
+    """Yield the filmstrips and heading curves, a batch of clips at a time."""
+    for start in range(0, len(clips), _BATCH):
+        curves = [clip.curve() for clip in clips[start : start + _BATCH]]
+        yield list(zip(strips[start : start + _BATCH], curves, strict=True))
 
 
 def _json(value: Any) -> str:
-    """Return JSON that can stand inside a script element: it can neither close it nor open a comment."""
+    """Return JSON for a script element, which it can neither close nor turn into a comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 

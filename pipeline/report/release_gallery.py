@@ -1,10 +1,10 @@
-"""What a report shows, gathered from a release alone: its manifest, its rows, its frames."""
+"""The contents of a report, read from a release alone: its manifest, rows and frames."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline.motion.rows import Turn, TurnKind
+from pipeline.motion.rows import Heading, Turn, TurnKind
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow
 from pipeline.releases.plots import blind_bars
 from pipeline.releases.reading import Released
@@ -19,14 +19,14 @@ from pipeline.report.gallery import ClipCard, Gallery, Level, Loss, Thumbnail
 
 
 def gallery_of_release(released: Released) -> Gallery:
-    """Gather a release; raise GateError where its files can't be read."""
+    """Return the contents of a release's report; raise GateError if its files can't be read."""
     manifest = released.manifest
     evidence = {row.id: row for row in released.evidence()}
-    # A withheld split has no evidence, so a clip is known by its span.
+    # A withheld split has no evidence, so a clip is identified by its span.
     rows: defaultdict[tuple[str, float, float], list[tuple[str, QuestionRow]]] = defaultdict(list)
     for split, question in released.questions():
         rows[question.video_sha256, question.start, question.end].append((split, question))
-    clips = [_shown(released, own, evidence) for _, own in sorted(rows.items())]
+    clips = [_card(released, own, evidence) for _, own in sorted(rows.items())]
     total = sum(manifest["items"].values())
     splits = ", ".join(f"{count} {split}" for split, count in manifest["items"].items())
     left_out = tuple(Loss(count, f"items {why}") for why, count in manifest["left_out"].items())
@@ -34,7 +34,7 @@ def gallery_of_release(released: Released) -> Gallery:
         title=f"{manifest['dataset']} {released.version}",
         subtitle=f"release: {len(clips)} clips, {total} pairs ({splits})",
         notices=[
-            f"Gate not met: {gate['name']}: {gate['figure']}, wanted {gate['limit']}."
+            f"Gate not met: {gate['name']}: {gate['figure']}, required {gate['limit']}."
             for gate in manifest["gates"]
             if not gate["met"]
         ],
@@ -59,56 +59,54 @@ def gallery_of_release(released: Released) -> Gallery:
 
 
 def _spent(evidence: Iterable[Evidence]) -> Iterator[tuple[str, float | None]]:
-    """Yield the model and the cost of each reply once: the items of a clip share it."""
+    """Return the model and cost of each reply once: the items of a clip share one reply."""
     replies = {row.reply_id: row for row in evidence if row.reply_id}
     return ((row.model or row.provider, row.cost_usd) for row in replies.values())
 
 
-def _shown(
+def _card(
     released: Released,
     rows: list[tuple[str, QuestionRow]],
     evidence: dict[str, Evidence],
 ) -> ClipCard:
     split, first = rows[0]
-    behind = evidence.get(first.id)
-    start_us = round(first.start * 1e6)
+    own_evidence = evidence.get(first.id)
+    start_us, end_us = round(first.start * 1e6), round(first.end * 1e6)
     own = sorted(
         (question for _, question in rows), key=lambda row: TASK_ORDER.get(row.question_type, 99)
     )
-    told = {row.orientation: row.answer_text or "" for row in own if row.category == "route"}
-    turns = _turns(behind) if behind else []
+    routes = {row.orientation: row.answer_text or "" for row in own if row.category == "route"}
+    turns = _turns(own_evidence) if own_evidence else []
     return ClipCard(
-        clip_id=behind.clip_id if behind else "",
+        clip_id=own_evidence.clip_id if own_evidence else "",
         video=first.video,
         split=split,
         scene=first.scene_name or "",
         start_us=start_us,
-        length_us=round(first.end * 1e6) - start_us,
-        origin=behind.status if behind else "",
+        length_us=end_us - start_us,
+        origin=own_evidence.status if own_evidence else "",
         frames=[
-            Thumbnail(
-                released.folder / name, round(at * 1e6) - start_us, "one of equally distant frames"
-            )
+            Thumbnail(released.folder / name, round(at * 1e6) - start_us, "evenly spaced frame")
             for name, at in zip(first.frames, first.frame_seconds, strict=True)
         ],
-        heading=_heading(turns, start_us),
+        heading=_heading(turns, start_us, end_us),
         turns=turns,
-        steps=behind.steps if behind else (),
-        descriptions=(told.get("forward", ""), told.get("reverse", "")),
+        steps=own_evidence.steps if own_evidence else (),
+        descriptions=(routes.get("forward", ""), routes.get("reverse", "")),
         items=[_item(row, evidence.get(row.id)) for row in own],
         findings=[
             (severity, "finding", message)
             for severity, _, message in (
-                text.partition(": ") for text in (behind.findings if behind else ())
+                text.partition(": ") for text in (own_evidence.findings if own_evidence else ())
             )
         ],
     )
 
 
-def _turns(behind: Evidence) -> list[Turn]:
+def _turns(evidence: Evidence) -> list[Turn]:
     return [
         Turn(
-            clip_id=behind.clip_id,
+            clip_id=evidence.clip_id,
             start_us=round(start * 1e6),
             end_us=round(end * 1e6),
             kind=_kind(kind, degrees),
@@ -117,7 +115,11 @@ def _turns(behind: Evidence) -> list[Turn]:
             confidence=1.0,
         )
         for kind, start, end, degrees in zip(
-            behind.turn_kinds, behind.turn_start, behind.turn_end, behind.turn_degrees, strict=True
+            evidence.turn_kinds,
+            evidence.turn_start,
+            evidence.turn_end,
+            evidence.turn_degrees,
+            strict=True,
         )
     ]
 
@@ -128,17 +130,18 @@ def _kind(text: str, degrees: float) -> TurnKind:
     return "left" if text == "left" else "right" if text == "right" else "around"
 
 
-def _heading(turns: list[Turn], start_us: int) -> list[tuple[int, float]]:
-    """Return the heading that the turns add up to; a release holds no measured curve."""
-    points, yaw = [(0, 0.0)], 0.0
+def _heading(turns: list[Turn], start_us: int, end_us: int) -> Heading | None:
+    """Return the sum of the turns over time: a release doesn't contain the measured heading."""
+    times, yaws = [start_us], [0.0]
     for turn in turns:
-        points.append((turn.start_us - start_us, yaw))
-        yaw += turn.yaw_degrees
-        points.append((turn.end_us - start_us, yaw))
-    return points if turns else []
+        times += [turn.start_us, turn.end_us]
+        yaws += [yaws[-1], yaws[-1] + turn.yaw_degrees]
+    if not turns:
+        return None
+    return Heading(clip_id=turns[0].clip_id, t_us=[*times, end_us], yaw_degrees=[*yaws, yaws[-1]])
 
 
-def _item(row: QuestionRow, behind: Evidence | None) -> dict[str, Any]:
+def _item(row: QuestionRow, evidence: Evidence | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "task": row.question_type,
@@ -146,7 +149,7 @@ def _item(row: QuestionRow, behind: Evidence | None) -> dict[str, Any]:
         "options": row.options,
         "right": None if row.answer is None else LETTERS.index(row.answer),
         "answer": row.answer_text or "",
-        "status": behind.status if behind else "withheld",
+        "status": evidence.status if evidence else "withheld",
         "why": "",
         "contrast": row.contrast or "",
     }

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from pipeline.assets import asset
 from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
-from pipeline.motion.headingcurve import heading_curve
+from pipeline.motion.heading_curve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.routes import route, tasks, wording
 from pipeline.routes.rows import Route, Step
@@ -92,7 +92,8 @@ def page(
     """
     clip, draft = shown.clip, shown.draft
     start = clip.start_us
-    curve = heading_curve(clip, shown.heading, shown.turns, shown.frames)
+    times = [frame.t_us for frame in shown.frames]
+    curve = heading_curve(start, clip.end_us, shown.heading, shown.turns, times)
     return {
         "clip_id": clip.clip_id,
         "fingerprint": draft.fingerprint,

@@ -1,1 +1,1 @@
-"""What comes in: files on disk, manifests, narrations, splits."""
+"""The input: video files, manifests, narrations, splits."""

@@ -15,18 +15,18 @@ from pipeline.sources.rows import Narration, Probe, Source
 from pipeline.sources.settings import IngestSettings
 from pipeline.video import reader
 
-_LATE_US = 1_000_000  # a last line may be timed to the end of the sound, which is often longer
+_LATE_US = 1_000_000  # the last line may be at the end of the audio, which is often longer
 _LEAST_PIXELS = 32
 _LONGEST_SIDE = 8  # times the other one
 _LEAST_US = 500_000
-_LEAST_RATE = 0.2  # pictures a second
+_LEAST_RATE = 0.2  # frames per second
 _FACTS = ("landmark", "action", "undo")
 
 
 def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Turn one Source into a Probe and its Narrations; a refusal is a RowError.
+    """Yield the Probe and the Narrations of one Source; raise RowError for an unusable file.
 
-    A sidecar that can't be read is a rejection of its own: the video goes on without it.
+    A sidecar that can't be read gets its own rejection, and the video is used without it.
     """
     source = rows.one(Source)
     file = Path(source.root, source.path)
@@ -59,19 +59,19 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
         consent=source.consent,
         wanted_split=source.split,
     )
-    told: dict[tuple[int, str], Line] = {}
+    lines: dict[tuple[int, str], Line] = {}
     for name in source.sidecars:
         sidecar = file.with_name(name)
         try:
-            told = _joined(told, _lines(sidecar, found.duration_us))
+            lines = _joined(lines, _lines(sidecar, found.duration_us))
         except NarrationError as error:
             yield Rejection(
                 stage="ingest",
                 unit=str(Path(source.path).with_name(name)),
                 what=f"narrations can't be read: {error}",
-                fix="mend that line and run again; until then the video goes on without them",
+                fix="fix that line and run again; until then the video is used without narrations",
             )
-    for line in told.values():
+    for line in lines.values():
         yield Narration(
             video_id=video_id,
             t_us=line.t_us,
@@ -83,43 +83,47 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
 
 
 def _refuse_unseen(file: Path, source: Source) -> None:
-    """Raise RowError for a name behind which there is no file that could be opened."""
+    """Raise RowError for a path that can't be opened as a file."""
     if file.is_symlink() and file.is_dir():
         raise RowError(
-            "a link to a folder, which is not followed", "name that folder itself: egost frames DIR"
+            "a symbolic link to a folder, which is not followed",
+            "give that folder itself: egost frames DIR",
         )
     if file.is_dir() and not os.access(file, os.R_OK | os.X_OK):
-        raise RowError("a folder that your account may not open", "chmod u+rx DIR")
+        raise RowError("a folder that you have no permission to open", "chmod u+rx DIR")
     try:
         file.stat()
     except PermissionError as error:
-        raise RowError("permission denied", "let your account read it: chmod u+rx DIR") from error
+        raise RowError("permission denied", "make it readable: chmod u+rx DIR") from error
     except OSError as error:
         if file.is_symlink():
-            raise RowError("a link that leads nowhere", "mend the link, or delete it") from error
-        if "\\x" in source.path:  # how a scan spells such bytes
+            raise RowError("a broken symbolic link", "fix the link, or delete it") from error
+        if "\\x" in source.path:  # how a scan writes such bytes
             raise RowError("a name that is not UTF-8", "rename the file") from error
         raise RowError(
-            "the file is gone", "bring it back, or run egost frames on its new place", again=True
+            "the file is gone",
+            "restore it, or run egost frames on its new location",
+            again=True,
         ) from error
 
 
 def _refuse_useless(found: reader.VideoInfo) -> None:
-    """Raise RowError for what decodes and yet shows nobody's way."""
+    """Raise RowError for a video that decodes but can't show a route."""
     short, long = sorted((found.width, found.height))
     if short < _LEAST_PIXELS or long > _LONGEST_SIDE * short:
         raise RowError(
-            f"its pictures are {found.width} x {found.height} pixels, which show nothing",
-            "give the video as it was recorded",
+            f"its frames are {found.width} x {found.height} pixels, too small or too narrow",
+            "use the original recording",
         )
     if found.duration_us < _LEAST_US:
         raise RowError(
-            f"it lasts {found.duration_us / 1e6:g} s, too short to ask about", "give a longer cut"
+            f"it lasts {found.duration_us / 1e6:g} s, too short for a question",
+            "use a longer video",
         )
     if 0 < found.fps_num < _LEAST_RATE * found.fps_den:
         raise RowError(
-            f"one picture in {found.fps_den / found.fps_num:g} s, so the way between is not seen",
-            "give the video that it was made from, with a picture each second at least",
+            f"one frame every {found.fps_den / found.fps_num:g} s, too few to follow the route",
+            "use the original video, with at least one frame per second",
         )
 
 
@@ -142,21 +146,21 @@ def _lines(sidecar: Path, duration_us: int) -> list[Line]:
     if late:
         raise NarrationError(
             late.number,
-            f"a time of {late.t_us / 1e6:g} s is beyond the video's end at {duration_us / 1e6:g} s",
+            f"{late.t_us / 1e6:g} s is after the end of the video at {duration_us / 1e6:g} s",
         )
     return [replace(line, t_us=min(line.t_us, duration_us)) for line in lines]
 
 
 def _joined(
-    told: Mapping[tuple[int, str], Line], lines: Iterable[Line]
+    earlier: Mapping[tuple[int, str], Line], lines: Iterable[Line]
 ) -> dict[tuple[int, str], Line]:
-    """Join lines of one moment and text: `door` at 0:05 and `opens it` at 0:05 are one line."""
-    joined = dict(told)
+    """Merge lines with the same time and text, such as a landmark and an action at 0:05."""
+    joined = dict(earlier)
     for line in lines:
         other = joined.setdefault((line.t_us, line.text), line)
         both = {name: (getattr(other, name), getattr(line, name)) for name in _FACTS}
         if any(one and two and one != two for one, two in both.values()):
-            what = f"two things at {line.t_us / 1e6:g} s; give each its own time or text"
+            what = f"conflicting lines at {line.t_us / 1e6:g} s; give each its own time or text"
             raise NarrationError(line.number, what)
         joined[line.t_us, line.text] = replace(
             line, **{name: one or two for name, (one, two) in both.items()}

@@ -1,4 +1,4 @@
-"""Take what a scan of the disk found into an open workspace."""
+"""Recording the sources found by a scan in an open workspace."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,17 +14,17 @@ from pipeline.sources.settings import IngestSettings
 
 
 def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
-    """Record the video files in `paths`; return what there is to say about the rest.
+    """Record the video files in `paths`; return messages about removed and skipped files.
 
-    A file that is gone from a folder that was looked at is forgotten, with all that followed from it.
+    A file that no longer exists in a scanned folder is removed, with everything derived from it.
     """
     settings = workspace.config.settings("ingest", IngestSettings)
     known = workspace.store.rows(Source)
     if not paths and not known:
         raise UserError(
             str(workspace.folder.root),
-            "no videos are known yet",
-            "name a file or folder: egost frames PATH",
+            "no videos yet",
+            "give a file or folder: egost frames PATH",
         )
     found = scan(paths, known, settings.consent)
     workspace.store.forget(SCAN, found.gone)
@@ -34,19 +34,19 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
         if keys.get(source.source_id) != key:
             workspace.store.finish(SCAN, source.source_id, key, "done", [source])
     workspace.store.rebuild()
-    return list(_told(found, known))
+    return list(_messages(found, known))
 
 
-def _told(found: Scan, known: Sequence[Source]) -> Iterator[str]:
-    """Yield what a scan left out; a file that another folder's name now covers is not gone."""
+def _messages(found: Scan, known: Sequence[Source]) -> Iterator[str]:
+    """Yield messages about removed and skipped files; a file now found from another folder is kept."""
     there = {Path(source.root, source.path) for source in found.sources.values()}
     gone = [s for s in known if s.source_id in found.gone and Path(s.root, s.path) not in there]
     if gone:
-        yield f"{_counted(len(gone), 'file')} gone and forgotten: {few(s.path for s in gone)}"
-    if found.passed_over:
-        kinds = Counter(path.suffix.lower() or "no suffix" for path in found.passed_over)
+        yield f"{_counted(len(gone), 'file')} no longer found, removed: {few(s.path for s in gone)}"
+    if found.skipped:
+        kinds = Counter(path.suffix.lower() or "no suffix" for path in found.skipped)
         shown = few(f"{count} {kind}" for kind, count in kinds.most_common())
-        yield f"{_counted(len(found.passed_over), 'other file')} passed over: {shown}"
+        yield f"{_counted(len(found.skipped), 'other file')} skipped: {shown}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -54,6 +54,6 @@ def _counted(count: int, noun: str) -> str:
 
 
 def few(texts: Iterable[str], most: int = 5) -> str:
-    """Return the first texts on one line, and how many more there are."""
+    """Return the first texts on one line, and the number of the others."""
     every = [plain(text) for text in texts]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

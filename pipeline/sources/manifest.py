@@ -1,4 +1,4 @@
-"""Reading `manifest.csv`, which says of each video beside it what a container can't. Pure but for the paths."""
+"""Reading `manifest.csv`, which describes the videos in its folder. Pure but for the paths."""
 
 import csv
 import io
@@ -16,22 +16,22 @@ _CHOICES = {
     "consent": ("local", "model", "release"),
 }
 COLUMNS = ("path", "scene", "wearer", "source", "licence", "hfov_degrees", *_CHOICES)
-WIDEST_FLAT = 160.0  # degrees; a flat picture of 180 would be infinitely wide
+WIDEST_FLAT = 160.0  # degrees; a rectilinear image of 180 degrees would be infinitely wide
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """What one line says of a video: the line's number and the fields that are filled in."""
+    """One line about a video: its number and the fields that are filled in."""
 
     line: int
     fields: dict[str, Any]
 
 
 def read_manifest(root: Path) -> dict[str, ManifestEntry]:
-    """Return what `root/manifest.csv` says of each video that it names, by path below root.
+    """Return the entries of `root/manifest.csv` by path relative to root.
 
-    Raises MistakesError with the line number of each: an unknown column, a path that is not there or that
-    leaves the folder, a path named twice, a value out of bounds.
+    Raises MistakesError with the line number of each mistake: an unknown column, a path that doesn't
+    exist or is outside the folder, a repeated path, a value out of bounds.
     """
     path = root / MANIFEST_NAME
     if not path.is_file():
@@ -45,7 +45,7 @@ def read_manifest(root: Path) -> dict[str, ManifestEntry]:
             try:
                 name, fields = _row(root, path, reader.line_num, cells)
                 if name in found:
-                    what = f"{name} is named twice, first on line {found[name].line}"
+                    what = f"{name} is listed twice, first on line {found[name].line}"
                     raise _error(path, reader.line_num, what, "keep one line")
                 found[name] = ManifestEntry(reader.line_num, fields)
             except MistakesError as several:
@@ -53,9 +53,9 @@ def read_manifest(root: Path) -> dict[str, ManifestEntry]:
             except UserError as error:
                 mistakes.append(error)
     except csv.Error as error:
-        # From the line where the row begins: a quote that is never closed ends with the file.
+        # The line where the row begins: an unclosed quote extends to the end of the file.
         line, what = reader.line_num + 1, f"not CSV: {error}"
-        mistakes.append(_error(path, line, what, "mend the quotes of that line"))
+        mistakes.append(_error(path, line, what, "fix the quotes on that line"))
     if mistakes:
         raise MistakesError(mistakes)
     return found
@@ -66,7 +66,7 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(
-            str(path), f"can't be read: {error.strerror}", "check its rights"
+            str(path), f"can't be read: {error.strerror}", "check its permissions"
         ) from error
     try:
         return data.decode("utf-8-sig")
@@ -77,16 +77,17 @@ def _text(path: Path) -> str:
 
 def _header(path: Path, given: list[str]) -> list[str]:
     names = [name.strip() for name in given]
-    for sign, called in ((";", "semicolons"), ("\t", "tabs")):
-        if len(names) == 1 and sign in names[0]:
-            raise _error(path, 1, f"its cells are parted by {called}", "save it with commas")
+    for character, plural in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and character in names[0]:
+            what = f"its cells are separated by {plural}"
+            raise _error(path, 1, what, "save it with commas")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise _error(path, 1, f"column {twice[0]!r} twice", "keep one of them")
+        raise _error(path, 1, f"column {twice[0]!r} occurs twice", "keep one of them")
     wrong = [f"unknown column {name!r}" for name in names if name not in COLUMNS]
     wrong += [] if "path" in names else ["no column named path"]
     if wrong:
-        fix = f"columns are {', '.join(COLUMNS)}"
+        fix = f"the columns are {', '.join(COLUMNS)}"
         raise MistakesError([_error(path, 1, what, fix) for what in wrong])
     return names
 
@@ -95,18 +96,26 @@ def _row(
     root: Path, path: Path, line: int, cells: dict[str, str | None]
 ) -> tuple[str, dict[str, Any]]:
     if None in cells or None in cells.values():
-        raise _error(path, line, "not as many cells as columns", "quote texts that hold a comma")
+        raise _error(
+            path,
+            line,
+            "the number of cells differs from the number of columns",
+            "quote texts that contain a comma",
+        )
     given = (cells.pop("path") or "").strip()
     if not given:
-        raise _error(path, line, "no path in it", "write the video's path, or take the line out")
+        raise _error(path, line, "no path", "write the video's path, or delete the line")
     name = PurePosixPath(given)
     target = root / name
     if name.is_absolute() or ".." in name.parts or not _is_below(root, target):
         raise _error(
-            path, line, f"{given!r} is not a path below this folder", "write it as seen from here"
+            path,
+            line,
+            f"{given!r} is not a path inside this folder",
+            "write it relative to this folder",
         )
     if not target.exists():
-        raise _error(path, line, f"{given} is not there", "mend the path, or take the line out")
+        raise _error(path, line, f"{given} doesn't exist", "fix the path, or delete the line")
     texts = {column: text.strip() for column, text in cells.items() if text and text.strip()}
     values: dict[str, Any] = {}
     wrong: list[UserError] = []
@@ -122,7 +131,7 @@ def _row(
             path,
             line,
             f"hfov_degrees {texts['hfov_degrees']} with a rectilinear lens",
-            "no such lens is that wide: write lens fisheye, or its true angle",
+            "no rectilinear lens is that wide: set lens to fisheye, or correct the angle",
         )
     return str(name), values
 
@@ -131,7 +140,7 @@ def _is_below(root: Path, target: Path) -> bool:
     try:
         target.exists()
         return target.resolve().is_relative_to(root.resolve())
-    except (OSError, ValueError):  # too long for a name, or a NUL inside
+    except (OSError, ValueError):  # a name that is too long or contains a NUL
         return False
 
 
@@ -149,7 +158,7 @@ def _value(path: Path, line: int, column: str, text: str) -> object:
             path,
             line,
             f"hfov_degrees {text!r}",
-            "give the horizontal field of view, 10 to 200, or nothing",
+            "give the horizontal field of view, 10 to 200, or leave it empty",
         )
     return degrees
 

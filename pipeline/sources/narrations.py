@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 SIDECAR_SUFFIXES = (".jsonl", ".csv", ".srt", ".vtt")
 _COLUMNS = ("time", "text", "landmark", "action", "undo")
-# Not str.splitlines: that would also break a line at U+2028, which JSON may hold as it is.
+# Not str.splitlines: it also splits at U+2028, which JSON may contain.
 _NEWLINE = re.compile(r"\r\n?|\n")
 _CUE = re.compile(r"^\s*((?:\d+:)?\d+:\d+[.,]\d+)\s*-->\s*((?:\d+:)?\d+:\d+[.,]\d+)")
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
@@ -17,7 +17,7 @@ _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 
 @dataclass
 class NarrationError(ValueError):
-    """A sidecar that can't be read; lines count from 1 (0: it concerns no single line)."""
+    """A sidecar that can't be read; lines count from 1 (0: no particular line)."""
 
     line: int
     what: str
@@ -28,7 +28,7 @@ class NarrationError(ValueError):
 
 @dataclass(frozen=True)
 class Line:
-    """One narrated moment; `t_us` is video time, `number` the line of its file."""
+    """One narration; `t_us` is video time, `number` its line in the file."""
 
     t_us: int
     text: str
@@ -39,7 +39,7 @@ class Line:
 
 
 def read(text: str, suffix: str) -> list[Line]:
-    """Read the text of a sidecar with this suffix, in time order; raise NarrationError."""
+    """Return the narrations in the text of a sidecar with this suffix, in time order; raise NarrationError."""
     reader = {".jsonl": _jsonl, ".csv": _csv, ".srt": _cues, ".vtt": _cues}[suffix]
     return sorted(reader(text.removeprefix("\ufeff")), key=lambda line: line.t_us)
 
@@ -66,10 +66,10 @@ def _csv(text: str) -> list[Line]:
         names = list(reader.fieldnames or ())
         if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
             raise NarrationError(
-                1, "its cells are parted by semicolons or tabs: save it with commas"
+                1, "its cells are separated by semicolons or tabs: save it with commas"
             )
         if "time" not in names:
-            raise NarrationError(1, f"no column named time; columns are {', '.join(_COLUMNS)}")
+            raise NarrationError(1, f"no column named time; the columns are {', '.join(_COLUMNS)}")
         for fields in reader:
             if None in fields:
                 raise NarrationError(reader.line_num, "more cells than columns")
@@ -83,7 +83,7 @@ def _cues(text: str) -> list[Line]:
     lines, begins, number_of, words = [], -1, 0, list[str]()
     for number, raw in enumerate([*_NEWLINE.split(text), ""], start=1):
         match = _CUE.match(raw)
-        if begins >= 0 and (match or not raw.strip()):  # some writers leave out the blank line
+        if begins >= 0 and (match or not raw.strip()):  # some programs omit the blank line
             lines.append(_line({"time": begins / 1e6, "text": " ".join(words)}, number_of))
             begins = -1
         if match:
@@ -93,7 +93,7 @@ def _cues(text: str) -> list[Line]:
         elif begins >= 0:
             words.append(_MARKUP.sub("", raw).strip())
     if text.strip() and not lines and text.strip() != "WEBVTT":
-        raise NarrationError(1, "no cue such as 00:01.000 --> 00:02.000 in it")
+        raise NarrationError(1, "it contains no cue such as 00:01.000 --> 00:02.000")
     return lines
 
 
@@ -101,11 +101,11 @@ def _line(fields: dict[str, object], number: int) -> Line:
     unknown = sorted(str(name) for name in fields if name not in _COLUMNS)
     if unknown:
         raise NarrationError(
-            number, f"unknown column {', '.join(unknown)}; columns are {', '.join(_COLUMNS)}"
+            number, f"unknown column {', '.join(unknown)}; the columns are {', '.join(_COLUMNS)}"
         )
     text, landmark, action, undo = (_text(fields.get(name), number) for name in _COLUMNS[1:])
     if not (text or landmark or action):
-        raise NarrationError(number, "nothing is said: text, landmark and action are empty")
+        raise NarrationError(number, "text, landmark and action are all empty")
     return Line(_time(fields.get("time"), number), text or "", landmark, action, undo, number)
 
 
@@ -113,7 +113,7 @@ def _text(value: object, number: int) -> str | None:
     if value is None:
         return None
     try:
-        str(value).encode()  # JSON can spell half a character, which no file can hold
+        str(value).encode()  # JSON can encode a lone surrogate, which UTF-8 can't
     except UnicodeEncodeError as error:
         raise NarrationError(number, f"not a text: {value!r}") from error
     if isinstance(value, dict | list):
@@ -122,7 +122,7 @@ def _text(value: object, number: int) -> str | None:
 
 
 def _time(value: object, number: int) -> int:
-    """Read seconds, or hours, minutes and seconds with colons, as microseconds."""
+    """Return microseconds from seconds, or from hours, minutes and seconds with colons."""
     try:
         parts = [float(part) for part in str(value).split(":")]
     except ValueError as error:

@@ -16,7 +16,7 @@ Split = Literal["train", "validation", "test"]
 
 
 class Source(Row):
-    """One file that was found on disk, with what its manifest line and its folder say about it."""
+    """One file found by a scan, with its manifest fields and sidecars."""
 
     table = "sources"
     key = ("source_id",)
@@ -42,7 +42,7 @@ class Source(Row):
 
 
 class Footage(Row):
-    """What the container and the manifest line of one video file say."""
+    """The properties of one video file, from its container and manifest line."""
 
     video_id: str
     root: str
@@ -76,7 +76,7 @@ class Probe(Footage):
 
 
 class Video(Footage):
-    """A video that the benchmark may use: a probe, once per content, with its split."""
+    """A video of the benchmark: one probe per distinct content, with its split."""
 
     table = "videos"
     key = ("video_id",)
@@ -85,7 +85,7 @@ class Video(Footage):
 
 
 class SplitLabel(Row):
-    """What ties videos together (a scene, a wearer, a video alone) and where it was assigned, for good."""
+    """A label that videos share (a scene, a wearer, or one video), and its permanent assignment."""
 
     table = "split_labels"
     key = ("label",)

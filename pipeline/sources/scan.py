@@ -1,4 +1,4 @@
-"""What lies on disk: the video files below the named folders, and what is said of each beside it."""
+"""Scanning folders for video files, their sidecars and their manifests."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,46 +35,46 @@ VIDEO_SUFFIXES = frozenset(
     ]
 )
 
-_MADE = {"label-studio", "media", "pictures", "releases", "tables"}
+_WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "tables"}
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a look at the disk found: sources by id, known ones that are gone, files passed over."""
+    """The result of a scan: sources by id, the ids of known sources that no longer exist, skipped files."""
 
     sources: dict[str, Source]
     gone: tuple[str, ...] = ()
-    passed_over: tuple[Path, ...] = ()
+    skipped: tuple[Path, ...] = ()
 
 
 def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Scan:
-    """Find video files in `paths` (files, or folders with all below), or look again at the known.
+    """Find video files in `paths` (files, or folders and everything below), or rescan the known ones.
 
-    A file belongs to the widest of the folders it was ever found in, so that naming a folder inside
-    another one names the same videos. `consent` is that of videos of which no manifest says it.
-    Raises UserError for a path that is not there, a folder without videos, or a wrong manifest.
+    A file belongs to the outermost folder in which it was ever found, so that scanning a folder inside
+    another gives the same videos. `consent` applies to videos without consent in a manifest.
+    Raises UserError for a path that doesn't exist, a folder without videos, or a wrong manifest.
     """
     known = list(known)
     if not paths:
-        # A root on a disk that is not mounted now keeps what is known of it.
+        # Sources below a root that is not mounted now are kept.
         there = [source for source in known if Path(source.root).is_dir()]
         again = [(Path(source.root), Path(source.root, source.path)) for source in there]
         kept = {source.source_id: source for source in known}
-        return Scan(kept | _described(again, (), consent))
-    looked = [_resolved(path) for path in paths]
+        return Scan(kept | _sources(again, (), consent))
+    scanned = [_resolved(path) for path in paths]
     roots = {Path(source.root) for source in known}
-    roots |= {path if path.is_dir() else path.parent for path in looked}
+    roots |= {path if path.is_dir() else path.parent for path in scanned}
     located: list[tuple[Path, Path]] = []
-    passed_over: set[Path] = set()
-    for path in looked:
+    skipped: set[Path] = set()
+    for path in scanned:
         root = min((one for one in roots if path.is_relative_to(one)), key=lambda r: len(r.parts))
         names = list(_walk(path)) if path.is_dir() else [path]
         videos = [name for name in names if name == path or _wanted(name)]
         if not videos:
             raise UserError(
                 str(path),
-                "no video files in it",
-                f"video files end in {' '.join(sorted(VIDEO_SUFFIXES))}",
+                "contains no video files",
+                f"video files have one of these suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}",
             )
         stems = {name.with_suffix("") for name in videos}
         beside = {
@@ -83,27 +83,27 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
             if name.name == MANIFEST_NAME
             or (name.suffix.lower() in SIDECAR_SUFFIXES and name.with_suffix("") in stems)
         }
-        passed_over |= set(names) - set(videos) - beside
+        skipped |= set(names) - set(videos) - beside
         located += [(root, name) for name in videos]
-    folders = tuple(path for path in looked if path.is_dir())
-    sources = _described(located, folders, consent)
+    folders = tuple(path for path in scanned if path.is_dir())
+    sources = _sources(located, folders, consent)
     gone = tuple(
         source.source_id
         for source in known
         if source.source_id not in sources
         and any(Path(source.root, source.path).is_relative_to(folder) for folder in folders)
     )
-    return Scan(sources, gone, tuple(sorted(passed_over)))
+    return Scan(sources, gone, tuple(sorted(skipped)))
 
 
 def _resolved(path: Path) -> Path:
     if not path.exists():
         raise UserError(readable(path), "no such file or folder", "check the path")
-    # Resolved, or one folder spelled in two ways would hold every video twice.
+    # Resolved, or two spellings of one folder would list every video twice.
     path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
     folder = path if path.is_dir() else path.parent
     if readable(folder) != str(folder):
-        raise UserError(readable(folder), "a folder whose name is not UTF-8", "rename it")
+        raise UserError(readable(folder), "the folder's name is not UTF-8", "rename it")
     return path
 
 
@@ -113,12 +113,14 @@ def _walk(root: Path) -> Iterator[Path]:
         root, onerror=lambda error: unreadable.append(Path(error.filename))
     ):
         here = Path(folder)
-        if CONFIG_NAME in files:  # a workspace: its review clips are no videos of yours
-            folders[:] = [name for name in folders if here == root and name not in _MADE]
+        if CONFIG_NAME in files:  # a workspace: its review clips are not input videos
+            folders[:] = [
+                name for name in folders if here == root and name not in _WORKSPACE_FOLDERS
+            ]
             files = files if here == root else []
         folders.sort()
-        # A folder called x.mp4, a link to a folder (which may lead in a circle) and a folder that
-        # can't be opened are refused by name, later.
+        # A folder named x.mp4, a link to a folder (possibly circular) and a folder that can't be
+        # opened are rejected by name later.
         for name in folders:
             if Path(name).suffix.lower() in VIDEO_SUFFIXES or (here / name).is_symlink():
                 yield here / name
@@ -131,26 +133,32 @@ def _wanted(path: Path) -> bool:
 
 
 def readable(path: Path) -> str:
-    """Return a path as text; what is not UTF-8 in it becomes escapes such as `\\xff`."""
+    """Return a path as text, with escapes such as `\\xff` for bytes that are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _described(
+def _sources(
     located: Sequence[tuple[Path, Path]], folders: Sequence[Path], consent: Consent
 ) -> dict[str, Source]:
-    """Return the sources of these (root, file); `folders` are those that were searched through."""
-    said = _Manifests(located)
-    said.hold_against(folders, {file for _, file in located})
-    beside = cache(_sidecars)  # a folder of a thousand videos is listed once
+    """Return the sources of these (root, file) pairs; `folders` are the scanned folders."""
+    manifests = _Manifests(located)
+    manifests.check(folders, {file for _, file in located})
+    sidecars = cache(_sidecars)  # lists each folder once
     sources = (
-        _source(root, file, beside(file.parent).get(file.stem, ()), said.of(root, file), consent)
+        _source(
+            root,
+            file,
+            sidecars(file.parent).get(file.stem, ()),
+            manifests.fields_of(root, file),
+            consent,
+        )
         for root, file in located
     )
     return {source.source_id: source for source in sources}
 
 
 class _Manifests:
-    """The manifests of the folders in which files lie, and of those above up to their root."""
+    """The manifests of the folders that contain files, and of their parents up to the root."""
 
     def __init__(self, located: Iterable[tuple[Path, Path]]) -> None:
         pairs = {(root, file.parent) for root, file in located}
@@ -167,8 +175,8 @@ class _Manifests:
         if mistakes:
             raise MistakesError(mistakes)
 
-    def hold_against(self, folders: Sequence[Path], files: set[Path]) -> None:
-        """Raise MistakesError for lines that speak of no video, and for videos that two lines speak of."""
+    def check(self, folders: Sequence[Path], files: set[Path]) -> None:
+        """Raise MistakesError for lines that match no video, and for videos with two lines."""
         first: dict[Path, str] = {}
         mistakes = []
         for folder, entries in self._found.items():
@@ -176,17 +184,17 @@ class _Manifests:
                 file = folder / name
                 where = f"{folder / MANIFEST_NAME}, line {entry.line}"
                 if file not in files and any(file.is_relative_to(one) for one in folders):
-                    fix = "name a video file, or take the line out"
-                    mistakes.append(UserError(where, f"{name} is not taken for a video", fix))
+                    fix = "name a video file, or delete the line"
+                    mistakes.append(UserError(where, f"{name} is not a video file", fix))
                 elif file in first:
-                    what = f"{name} is described in {first[file]}, too"
+                    what = f"{name} is also described in {first[file]}"
                     mistakes.append(UserError(where, what, "keep one of the two lines"))
                 first.setdefault(file, where)
         if mistakes:
             raise MistakesError(mistakes)
 
-    def of(self, root: Path, file: Path) -> dict[str, Any]:
-        """Return the fields that a manifest gives this file."""
+    def fields_of(self, root: Path, file: Path) -> dict[str, Any]:
+        """Return the manifest fields of this file."""
         for folder in _between(root, file.parent):
             entries = self._found[folder]
             if entries and (entry := entries.get(readable(file.relative_to(folder)))):
@@ -200,7 +208,7 @@ def _between(root: Path, folder: Path) -> tuple[Path, ...]:
 
 
 def _sidecars(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
-    """Return a folder's narration files by the stem that they share with their video."""
+    """Return a folder's narration files by stem, which is that of their video."""
     found: dict[str, list[os.DirEntry[str]]] = {}
     try:
         with os.scandir(folder) as entries:
@@ -224,7 +232,7 @@ def _source(
     path = readable(file.relative_to(root))
     try:
         status = file.stat()
-        # What can't be read has no size: it is looked at again when its rights have changed.
+        # Unreadable files have no size, so that they are read once their permissions change.
         size = status.st_size if os.access(file, os.R_OK) else -1
         mtime = status.st_mtime_ns
     except OSError:

@@ -12,12 +12,12 @@ SALT = "egost"  # shuffles groups of the same length before they are assigned
 
 
 class IngestSettings(Settings):
-    """What holds for videos of which no manifest line says otherwise."""
+    """Defaults for videos without a value in a manifest."""
 
     consent: Consent = Field(
         "local",
-        exclude=True,  # it travels on each Source, so a change touches only the videos it concerns
-        description='How far pictures may go: "local", "model" (a model server), "release" (both).',
+        exclude=True,  # stored on each Source, so a change affects only the videos that it applies to
+        description='Where frames may be sent: "local" (nowhere), "model" (a model server), "release" (both).',
     )
 
 

@@ -1,6 +1,6 @@
-"""Admit each content once and assign split groups: connected components of scene and wearer.
+"""Remove duplicate videos and assign split groups: connected components of scene and wearer.
 
-An assignment never moves: it is kept per label (`scene:office`), for labels that are gone as well.
+An assignment never changes: it is stored per label (`scene:office`), even for labels no longer in use.
 """
 
 import logging
@@ -16,12 +16,12 @@ from pipeline.sources.settings import SALT, SplitSettings
 
 log = logging.getLogger(__name__)
 
-_LARGE_GROUP = 0.3  # of the footage: above it one scene or wearer decides what a split measures
-_FEW = 3  # of so few videos each is more than that
+_LARGE_GROUP = 0.3  # of the footage: above it, one scene or wearer dominates a split
+_FEW = 3  # with so few videos, each is more than that
 
 
 def run(rows: Rows, settings: SplitSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Turn all Probes into Videos with a split each; duplicates and contradictions are rejections."""
+    """Yield a Video with a split for each Probe; duplicates and contradictions are rejections."""
     assigned = {label.label: label for label in rows.before(SplitLabel)}
     known = {video.video_id: video for video in rows.before(Video)}
     probes, duplicates = _deduplicated(rows[Probe], known)
@@ -48,8 +48,8 @@ def _deduplicated(
 ) -> tuple[list[Probe], list[Rejection]]:
     kept: dict[str, Probe] = {}
     rejected = []
-    # The file that was there first stays, or a copy in a folder sorted earlier would move things;
-    # but one that is there comes before one that is gone: the folder was moved.
+    # The file that was known first is kept, or a copy in a folder sorted earlier would replace it;
+    # but an existing file replaces one that no longer exists, since its folder was moved.
     gone = {id(probe): not Path(probe.root, probe.path).exists() for probe in _copies(probes)}
     for probe in sorted(
         probes,
@@ -58,14 +58,14 @@ def _deduplicated(
         first = kept.setdefault(probe.video_id, probe)
         moved = gone.get(id(probe), False) and not gone[id(first)]
         if first is not probe and not moved:
-            what = f"the same content as {first.path}"
-            fix = "nothing to do; delete one of the two to be rid of this line"
+            what = f"same content as {first.path}"
+            fix = "nothing to do; delete one of the two to remove this line"
             rejected.append(Rejection(stage="ingest", unit=probe.path, what=what, fix=fix))
     return list(kept.values()), rejected
 
 
 def _copies(probes: Sequence[Probe]) -> list[Probe]:
-    """Return the probes whose content another one has, too."""
+    """Return the probes that share their content with another."""
     count = Counter(probe.video_id for probe in probes)
     return [probe for probe in probes if count[probe.video_id] > 1]
 
@@ -76,7 +76,7 @@ def _is_known(probe: Probe, known: dict[str, Video]) -> bool:
 
 
 def _labels(probe: Probe) -> list[str]:
-    """Return what this video shares with others; the video itself first."""
+    """Return the labels of a video: the video itself first, then what it shares with others."""
     return [f"video:{probe.video_id}", *(f"{kind}:{name}" for kind, name in _named(probe))]
 
 
@@ -106,27 +106,27 @@ class _Groups:
         return self._wanted.get(root)
 
     def join(self, labels: list[str], wanted: Split | None) -> None:
-        """Unite the labels' sets; raise RowError where that would move an assignment."""
+        """Merge the labels' sets; raise RowError if that would change an assignment."""
         roots = sorted({self.root(label) for label in labels})
         found = [self._group[root] for root in roots if root in self._group]
         if len(found) > 1:
             names = " and ".join(f"{group.split_group} ({group.split})" for group in found)
             raise RowError(
                 f"{', '.join(labels[1:])} would join two split groups, {names}",
-                "give it another scene or wearer in manifest.csv, or leave it out",
+                "give it another scene or wearer in manifest.csv, or remove the video",
             )
         splits = {group.split for group in found} | {
             self._wanted[r] for r in roots if r in self._wanted
         }
         if len(splits) > 1:
             raise RowError(
-                f"{', '.join(labels[1:])} would join what is wanted in {' and in '.join(sorted(splits))}",
-                "make the lines of that scene and wearer in manifest.csv agree, or leave it out",
+                f"{', '.join(labels[1:])} would join videos requested in {' and in '.join(sorted(splits))}",
+                "make the lines of that scene and wearer in manifest.csv agree, or remove the video",
             )
         if wanted and splits - {wanted}:
             raise RowError(
-                f"manifest.csv wants it in {wanted}, but its split group is in {splits.pop()}",
-                "take `split` out of its line, or make the lines of that scene and wearer agree",
+                f"manifest.csv requests {wanted}, but its split group is in {splits.pop()}",
+                "remove `split` from its line, or make the lines of that scene and wearer agree",
             )
         top = next((root for root in roots if root in self._group), roots[0])
         for root in roots:
@@ -136,7 +136,7 @@ class _Groups:
 
 
 def _assign(groups: _Groups, probes: list[Probe], settings: SplitSettings) -> dict[str, SplitLabel]:
-    """Give every label a group and a split; groups without one go where footage is missing most."""
+    """Return each label's group and split; a new group goes to the split that lacks most footage."""
     labels_of: dict[str, set[str]] = {}
     length: Counter[str] = Counter()
     for probe in probes:
@@ -150,7 +150,7 @@ def _assign(groups: _Groups, probes: list[Probe], settings: SplitSettings) -> di
     name = {root: "g_" + digest("group", min(labels)) for root, labels in labels_of.items()}
     missing = {split: share * length.total() for split, share in settings.shares().items()}
     result = dict(groups.assigned)
-    # Long groups first: the short ones can still even out what they leave.
+    # Long groups first: short ones can then even out the shares.
     for root in sorted(labels_of, key=lambda r: (-length[r], digest(SALT, name[r]))):
         label = groups.assignment(root)
         split = groups.wanted(root) or _emptiest(missing, filled)
@@ -174,10 +174,10 @@ def _warn_of_large(probes: list[Probe], labels: dict[str, SplitLabel]) -> None:
     for group, inside in members.items():
         share = sum(probe.duration_us for probe in inside) / total
         named = sorted({f"{kind} {name}" for p in inside for kind, name in _named(p)})
-        inevitable = not named and len(probes) <= _FEW
-        if share <= _LARGE_GROUP or inevitable:
+        unavoidable = not named and len(probes) <= _FEW
+        if share <= _LARGE_GROUP or unavoidable:
             continue
         log.warning(
-            "split group %s (%s) holds %.0f %% of the footage, so it alone decides what its split measures",
+            "split group %s (%s) contains %.0f %% of the footage, so it dominates its split",
             group, plain(", ".join(named) or inside[0].path), 100 * share,
         )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Reading and cutting video files: one reader decides time, rotation, shape and colour."""
+"""Reading and cutting video files: one reader defines time, rotation, aspect ratio and colour."""

@@ -1,4 +1,4 @@
-"""What a container says about the lens: tags that FFmpeg hands through, and GoPro's own box, which it doesn't."""
+"""The lens according to the container: tags that FFmpeg exposes, and GoPro's own box, which it doesn't."""
 
 import math
 import struct
@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.sources.rows import Lens
 
 _FULL_FRAME_DIAGONAL_MM = 43.27
-# No key is agreed upon; these are what phones, tools and our renderer write, compared in small letters.
+# There is no standard key; phones, tools and our renderer write these. Compared in lower case.
 _HFOV_KEYS = ("hfov_degrees", "horizontal_fov", "horizontal_field_of_view", "hfov")
 _FOCAL_KEYS = (
     "com.apple.quicktime.camera.focal_length.35mm_equivalent",
@@ -23,21 +23,21 @@ _LARGEST_BOX = 64 << 20
 
 @dataclass(frozen=True)
 class LensTags:
-    """Horizontal field of view of the shown picture in degrees, and the lens's kind; None: not told."""
+    """Horizontal field of view of the displayed frame in degrees, and the lens model; None: unknown."""
 
     hfov_degrees: float | None = None
     lens: Lens | None = None
 
 
 def read_lens(path: Path, tags: Mapping[str, str], width: int, height: int) -> LensTags:
-    """Return what tags or boxes tell about the lens of pictures that are shown in this size."""
-    small = {key.lower(): text for key, text in tags.items()}
+    """Return the lens according to tags or boxes, for frames displayed at this size."""
+    lowered = {key.lower(): text for key, text in tags.items()}
     for key in _HFOV_KEYS:
-        degrees = _number(small.get(key))
+        degrees = _number(lowered.get(key))
         if degrees is not None and 10 <= degrees <= 200:
             return LensTags(degrees)
     for key in _FOCAL_KEYS:
-        focal = _number(small.get(key))
+        focal = _number(lowered.get(key))
         if focal is not None and 5 <= focal <= 400:
             # A 35 mm equivalent compares diagonals.
             pixels = focal / _FULL_FRAME_DIAGONAL_MM * math.hypot(width, height)
@@ -46,7 +46,7 @@ def read_lens(path: Path, tags: Mapping[str, str], width: int, height: int) -> L
 
 
 def _number(text: str | None) -> float | None:
-    """Return the number that a tag begins with, such as `24 mm`."""
+    """Return the number at the beginning of a tag, such as `24 mm`."""
     try:
         return float(text.split()[0].rstrip("°")) if text else None
     except (ValueError, IndexError):
@@ -54,10 +54,10 @@ def _number(text: str | None) -> float | None:
 
 
 def _gopro(path: Path, width: int, height: int) -> LensTags:
-    """Read the diagonal field of view that GoPro cameras since 2018 write into moov/udta/GPMF.
+    """Return the lens from the diagonal field of view that GoPro cameras since 2018 write to moov/udta/GPMF.
 
-    Their lenses but for the linear mode map angles evenly: 118 degrees across at 134 on the diagonal
-    is the ratio of the picture's sides (HERO7, wide).
+    Except in linear mode, angles are proportional to pixels: 118 degrees horizontally and 134 degrees
+    diagonally have the ratio of the frame's width and diagonal (HERO7, wide).
     """
     found = dict(_items(_box(path, (b"moov", b"udta", b"GPMF"))))
     try:
@@ -87,7 +87,7 @@ def _items(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _box(path: Path, names: tuple[bytes, ...]) -> bytes:
-    """Return the content of a nested MP4 box, or nothing; boxes beside it are not read."""
+    """Return the content of a nested MP4 box, or nothing; other boxes are not read."""
     with path.open("rb") as file:
         at, end = 0, path.stat().st_size
         for name in names:

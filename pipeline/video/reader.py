@@ -1,7 +1,7 @@
-"""Reading video files: what a file is, its pictures in one pass, and its pictures at given times.
+"""Reading video files: their properties, all frames in one pass, and frames at given times.
 
-Video time is integer microseconds and 0 is the first picture shown. Every function here uses one
-decoder thread: two processes with one thread each beat one process with two (wall 0.80, measured).
+Video time is integer microseconds; 0 is the first displayed frame. Every function here uses one
+decoder thread: two processes with one thread each take 0.80 of the time of one process with two.
 """
 
 from bisect import bisect_right
@@ -39,22 +39,20 @@ from pipeline.video.stream import (
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
-__all__ = ["DecodedFrame", "Image", "VideoInfo", "pictures", "pictures_at", "probe", "shrunk"]
+__all__ = ["DecodedFrame", "Image", "VideoInfo", "frames", "frames_at", "probe", "shrunk"]
 
-_MOST_RESCUES = (
-    8  # each reads the file up to there once more; damage all over must not do so for ever
-)
-_PROBE_PACKETS = 900  # half a minute at 30 fps; a stream that shows nothing by then is unreadable
+_MOST_RESCUES = 8  # each reads the file again up to that point, so heavy damage needs a limit
+_PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unreadable
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a readable video says about itself.
+    """The properties of a readable video.
 
-    `width` and `height` are as shown: rotation applied, pixels made square. `rotation` is what was
-    applied, in degrees counter-clockwise. The rate is the container's average, for people to read;
-    times always come from presentation timestamps. `hfov_degrees` spans the shown width; it and `lens`
-    are None where the container doesn't tell.
+    `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the applied
+    rotation in degrees counter-clockwise. The rate is the container's average, for information only;
+    times always come from presentation timestamps. `hfov_degrees` refers to the displayed width; it
+    and `lens` are None if the container doesn't specify them.
     """
 
     container: str
@@ -71,20 +69,20 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Open a file, decode its first two pictures and say what it is.
+    """Open a file, decode its first two frames and return its properties.
 
-    Raises RowError for whatever can't be used: a folder, no permission, nothing or text inside, an
-    image, no moov, no video stream, no decoder, no picture that decodes, one picture, no duration.
+    Raises RowError for an unusable file: a folder, no permission, an empty file, text, an image, no
+    moov, no video stream, no decoder, no frame that decodes, a single frame, no duration.
     """
     sniff.refuse_by_bytes(path)
     with open_video(path) as container:
         stream = main_stream(container)
-        first = _first_picture(container, stream)
+        first = _first_frame(container, stream)
         duration_us = _duration_us(container, stream) or _scanned_us(path)
         if duration_us <= 0:
             raise RowError(
-                "it says no duration and its pictures have no times",
-                f"give it times: ffmpeg -i IN -c copy OUT.mkv (container {container.format.name})",
+                "it has no duration and no timestamps",
+                f"add timestamps: ffmpeg -i IN -c copy OUT.mkv (container {container.format.name})",
             )
         width, height = shown_size(first, stream)
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
@@ -104,27 +102,27 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
-    """Decode a video once and yield its pictures in the order shown.
+def frames(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
+    """Decode a video once and yield its frames in display order.
 
-    With `apart_us`, leave out what need not be decoded while those yielded lie at most so far apart
-    (where the video itself has them): steps stay fairly even at any rate, and the last is among them.
-    It is asked all the time, so that its answer may change on the way.
+    With `apart_us`, skip frames as long as the yielded ones are at most this far apart (as far as the
+    video has them), at a fairly even spacing; the last frame is always yielded. `apart_us` is called
+    for each packet, so its value may change.
 
-    A picture is suspect from any sign of damage (a decoder's error, a complaint, a packet that its
-    container calls broken) to the next keyframe after it. Raises RowError if nothing can be decoded.
+    Frames are suspect from any sign of damage (a decoding error, a log message, a packet marked as
+    corrupt) to the next keyframe after it. Raises RowError if nothing can be decoded.
     """
-    thinned = Thinned.of(path, next(pictures(path)).pts) if apart_us else None
+    thinned = Thinned.of(path, next(frames(path)).pts) if apart_us else None
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
         clock = Clock(stream, container.format.name)
         damage = Damage(stream, container.format.name)
-        damage.hear(complaints)  # on opening, FFmpeg reads ahead
+        damage.hear(complaints)  # FFmpeg reads ahead when it opens a file
         yielded_us = -1
         waiting: DecodedFrame | None = None
         for packet in packets(container, stream, damage):
             if damage.hear(complaints) and waiting:
-                # What the container complains of may be the packet before, and end in it.
+                # The message may concern the previous packet.
                 waiting = replace(waiting, suspect=True)
             apart = apart_us() if apart_us else 0
             wanted = thinned.to(apart) if thinned else frozenset()
@@ -143,36 +141,36 @@ def pictures(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[
                     yielded_us = waiting.t_us
                 waiting = DecodedFrame.of(frame, stream, pts, t_us, suspect)
         if waiting is None:
-            raise RowError("none of its pictures can be decoded", "copy or download it again")
+            raise RowError("none of its frames can be decoded", "copy or download it again")
         yield waiting
 
 
-def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
-    """Yield the picture on show at each of these times (the last one at or before it), each once.
+def frames_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
+    """Yield the frame displayed at each of these times (the last at or before it), each frame once.
 
-    Decodes only what the wanted pictures rest on; exact for variable rates, B-frames and containers
-    without an index. A wanted picture that damage has destroyed is left out. Raises RowError if the
-    video shows nothing.
+    Decodes only the wanted frames and those that they depend on; exact for variable rates, B-frames
+    and containers without an index. Wanted frames that can't be decoded are omitted. Raises RowError
+    if nothing can be decoded.
     """
     times = sorted(times_us)
-    first = next(pictures(path))
+    first = next(frames(path))
     plan = _plan(path, first.pts, times)
     if plan is None:
-        yield from _shown_at(pictures(path), times)
+        yield from _shown_at(frames(path), times)
         return
     rescues = _MOST_RESCUES
     with open_video(path) as container, listening() as complaints:
         runs = _Runs(container, first.pts, complaints)
         for start, end in plan.runs:
             waiting = plan.wanted_in(start, end)
-            for picture in runs.decode(start, end, frozenset(waiting)):
-                if start and rescues and (picture.suspect or picture.pts != waiting[0]):
+            for frame in runs.decode(start, end, frozenset(waiting)):
+                if start and rescues and (frame.suspect or frame.pts != waiting[0]):
                     break
-                waiting = [pts for pts in waiting if pts > picture.pts]
-                yield picture
+                waiting = [pts for pts in waiting if pts > frame.pts]
+                yield frame
             if start and rescues and waiting:
-                # Some "keyframes" only begin to mend the picture (intra refresh), and what they give
-                # is whole no sooner than a group later: come from the one before.
+                # With intra refresh, frames are complete only one group after a "keyframe", so start
+                # from the previous one.
                 rescues -= 1
                 with open_video(path) as again:
                     earlier = max((key for key in plan.keys if key < start), default=0)
@@ -182,7 +180,7 @@ def pictures_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
 
 
 class _Runs:
-    """Decodes runs of packets of an open container, one after the other."""
+    """Decodes runs of packets of an open container in order."""
 
     def __init__(
         self, container: InputContainer, first_pts: int, complaints: list[Complaint]
@@ -198,17 +196,17 @@ class _Runs:
         self._ahead: list[tuple[int, av.Packet[VideoStream]]] = []
 
     def decode(self, start: int, end: int, wanted: frozenset[int]) -> Iterator[DecodedFrame]:
-        """Yield the wanted pictures that the packets from number `start` to before `end` bring out."""
+        """Yield the wanted frames of the packets from number `start` to before `end`."""
         self._stream.codec_context.flush_buffers()
         waiting: DecodedFrame | None = None
         for number, packet in chain(self._ahead, self._numbered):
-            heard = self._damage.hear(self._complaints)
+            damaged = self._damage.hear(self._complaints)
             if number < start:
                 continue
             if number == start:
                 self._damage.forget()
             if waiting:
-                yield replace(waiting, suspect=True) if heard else waiting
+                yield replace(waiting, suspect=True) if damaged else waiting
                 waiting = None
             skip_unless(packet.pts in wanted, self._stream)
             frames = decoded(self._stream, packet, self._damage, self._complaints)
@@ -224,14 +222,14 @@ class _Runs:
             if number == end - 1:
                 break
         self._ahead = list(islice(self._numbered, 1))
-        heard = self._damage.hear(self._complaints)
+        damaged = self._damage.hear(self._complaints)
         if waiting:
-            yield replace(waiting, suspect=True) if heard else waiting
+            yield replace(waiting, suspect=True) if damaged else waiting
 
 
 @dataclass(frozen=True)
 class _SeekPlan:
-    """Which timestamps are wanted, and the runs of packets (first, end) to decode for them.
+    """The wanted timestamps, and the runs of packets (first, end) to decode for them.
 
     `stamps` are the timestamps of all packets, `keys` the numbers of the keyframes among them.
     """
@@ -242,12 +240,12 @@ class _SeekPlan:
     keys: tuple[int, ...]
 
     def wanted_in(self, start: int, end: int) -> list[int]:
-        """Return the wanted timestamps of a run in the order shown."""
+        """Return the wanted timestamps of a run in display order."""
         return sorted(pts for pts in self.stamps[start:end] if pts in self.wanted)
 
 
 def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
-    """Read all packets without decoding; None where packets say no presentation time."""
+    """Read all packets without decoding; return None if packets lack presentation times."""
     stamps: list[int] = []
     keys: list[int] = []
     shown: set[int] = set()
@@ -256,7 +254,7 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
         tick = tick_us(stream)
         leaps = Leaps(container, tick)
         for packet in packets(container, stream):
-            if not packet.size:  # the closing one
+            if not packet.size:  # the final one
                 continue
             if packet.pts is None or container.format.name == "avi" or leaps.at(packet):
                 return None
@@ -275,7 +273,7 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
             continue
         first_run = start
         if stamps[inside[0]] < stamps[start] or min(stamps[n] for n in inside) < stamps[start]:
-            # Shown before its keyframe: it rests on the group of pictures before, too.
+            # Displayed before its keyframe, so it also depends on the previous group of pictures.
             first_run = max((key for key in keys if key < start), default=start)
         if runs and runs[-1][1] > first_run:
             first_run, _ = runs.pop()
@@ -284,24 +282,24 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
 
 
 def _shown_at(shown: Iterator[DecodedFrame], times: list[int]) -> Iterator[DecodedFrame]:
-    """Yield of all pictures those on show at these times."""
-    wishes = iter(times)
-    wish = next(wishes, None)
+    """Yield the frames that are displayed at these times."""
+    wanted = iter(times)
+    time_us = next(wanted, None)
     last: DecodedFrame | None = None
-    for picture in shown:
+    for frame in shown:
         taken = False
-        while last is not None and wish is not None and wish < picture.t_us:
+        while last is not None and time_us is not None and time_us < frame.t_us:
             if not taken:
                 yield last
             taken = True
-            wish = next(wishes, None)
-        last = picture
-    if last is not None and wish is not None:
+            time_us = next(wanted, None)
+        last = frame
+    if last is not None and time_us is not None:
         yield last
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    """Return the first picture; refuse a stream that shows none, or only one."""
+def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    """Return the first frame; raise RowError for a stream with none or only one."""
     first: av.VideoFrame | None = None
     for number, packet in enumerate(packets(container, stream)):
         for frame in decoded(stream, packet, Damage(stream, container.format.name), []):
@@ -311,24 +309,24 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
         if number > _PROBE_PACKETS:
             break
     if first is None:
-        raise RowError("none of its pictures can be decoded", "copy or download it again")
-    raise RowError(
-        "one picture only, so no time passes in it", "give a video, or take the image away"
-    )
+        raise RowError("none of its frames can be decoded", "copy or download it again")
+    raise RowError("it has only one frame", "use a video, or remove the file")
 
 
 def _duration_us(container: InputContainer, stream: VideoStream) -> int:
-    """Return the declared duration in microseconds, or 0 where none can be relied on."""
+    """Return the declared duration in microseconds, or 0 if it is missing or unreliable."""
     if container.format.name in LEAPING:
-        return 0  # these tell the times at both ends, whatever lies between
+        return (
+            0  # their duration is computed from the first and last timestamp, whatever is between
+        )
     if stream.duration and stream.time_base:
         return in_us(stream.duration, tick_us(stream))
-    # Already microseconds; what a Matroska file has, counted from 0 and not from its first picture.
+    # In microseconds. Matroska counts it from 0 instead of from the first frame.
     return max((container.duration or 0) - max(container.start_time or 0, 0), 0)
 
 
 def _scanned_us(path: Path) -> int:
-    """Return the span of the packets' times: for a recording whose duration was never written."""
+    """Return the span of the packets' times, for a recording without a declared duration."""
     with open_video(path) as container:
         stream = main_stream(container)
         tick = tick_us(stream)

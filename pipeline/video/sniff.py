@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: refuses in words what FFmpeg would open or refuse in riddles."""
+"""Detecting a file's type from its first bytes, to reject non-videos with a clear message."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,9 @@ _IMAGE_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
 
 
 def refuse_by_bytes(path: Path) -> None:
-    """Raise RowError for a folder, nothing, text or an image inside, or no permission.
+    """Raise RowError for a folder, an empty file, text, an image, or missing permissions.
 
-    FFmpeg opens an image as a video of one picture and text as subtitles or a playlist.
+    FFmpeg would open an image as a video of one frame, and text as subtitles or a playlist.
     """
     try:
         if path.is_dir():
@@ -26,14 +26,14 @@ def refuse_by_bytes(path: Path) -> None:
                 "a folder, not a file", "rename the folder, or move the videos out of it"
             )
         if not path.is_file() and path.exists():
-            raise RowError("not a regular file", "give a file")
+            raise RowError("not a regular file", "use a regular file")
         with path.open("rb") as file:
             start = file.read(4096)
     except PermissionError as error:
-        raise RowError("permission denied", "let your account read it: chmod u+r FILE") from error
+        raise RowError("permission denied", "make it readable: chmod u+r FILE") from error
     except FileNotFoundError as error:
         raise RowError(
-            "the file is gone", "bring it back, or take it out of the list", again=True
+            "the file is gone", "restore it, or remove it from the list", again=True
         ) from error
     except OSError as error:
         raise RowError(
@@ -44,12 +44,12 @@ def refuse_by_bytes(path: Path) -> None:
     for magic, name in _IMAGE_STARTS.items():
         if start.startswith(magic):
             raise RowError(
-                f"an image ({name}) with a video's name", "give the video, or take the image away"
+                f"an image ({name}) with a video's name", "use the video, or remove the image"
             )
     if (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or (
         start[4:8] == b"ftyp" and start[8:12] in _IMAGE_BRANDS
     ):
-        raise RowError("an image with a video's name", "give the video, or take the image away")
+        raise RowError("an image with a video's name", "use the video, or remove the image")
     if _is_text(start):
         raise RowError("a text file with a video's name", "copy or download the video again")
 
@@ -65,19 +65,19 @@ def _is_text(start: bytes) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> RowError:
-    """Return the refusal for a file that FFmpeg could not open."""
+    """Return the error for a file that FFmpeg can't open."""
     boxes = _top_boxes(path)
     if b"ftyp" in boxes and b"moov" not in boxes:
         return RowError(
-            "no moov box: the recording or the copy broke off before its index was written",
-            "copy it again from the camera, or mend it there (many cameras do when they start)",
+            "no moov box: the recording or the copy was interrupted before the index was written",
+            "copy it again from the camera, or let the camera repair it (many do when switched on)",
         )
     what = getattr(error, "strerror", None) or str(error)
     return RowError(f"not a video that FFmpeg can read ({what})", "copy or download it again")
 
 
 def _top_boxes(path: Path) -> set[bytes]:
-    """Return the names of the top boxes of an MP4 or MOV file that end before the file does."""
+    """Return the names of the complete top-level boxes of an MP4 or MOV file."""
     names: set[bytes] = set()
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)

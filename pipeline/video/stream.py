@@ -1,6 +1,6 @@
-"""One open video stream: its packets, its clock, signs of damage, and decoded pictures.
+"""One open video stream: its packets, its clock, signs of damage, and decoded frames.
 
-FFmpeg tells neither where video time starts nor that it concealed damage; this module does.
+FFmpeg reports neither where video time starts nor that it concealed damage; this module does.
 """
 
 import re
@@ -25,28 +25,29 @@ from pipeline.errors import RowError
 from pipeline.video import sniff
 
 Image = NDArray[np.uint8]
-Complaint = tuple[int, str, str]  # level, who says it, what
-LEAPING = {"mpegts", "mpeg"}  # recordings are joined in these as they are, each with its own times
-_LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # as far as FFmpeg itself lets times wander
+Complaint = tuple[int, str, str]  # level, source, message
+LEAPING = {"mpegts", "mpeg"}  # may be concatenations of recordings, each with its own timestamps
+_LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # the limits that FFmpeg itself uses
 _LOST_PACKET = re.compile(r"Packet corrupt \(stream = (?P<stream>\d+), dts = (?P<dts>-?\d+|NOPTS)")
 _DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORECASE)
 _DEMUX_FAILURES = 20
-# Each frame's own would set its tables up anew, which takes as long as scaling.
+# Shared: a reformatter per frame would rebuild its tables, which takes as long as scaling.
 _SCALER = VideoReformatter()
-# What OpenCV takes YUV for: BT.601 under both its numbers, and 2, unsaid, which swscale reads so, too.
+# Colour spaces that OpenCV converts correctly: both numbers of BT.601, and 2 (unspecified), which
+# swscale also treats as BT.601.
 _BT601 = {2, 5, 6}
 _PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 
 def open_video(path: Path) -> InputContainer:
-    """Open a container for reading; raise RowError that says why it can't be."""
+    """Open a container for reading; raise RowError with the reason if it can't be opened."""
     try:
         return av.open(str(path.absolute()), metadata_errors="replace")
     except PermissionError as error:
-        raise RowError("permission denied", "let your account read it: chmod u+r FILE") from error
+        raise RowError("permission denied", "make it readable: chmod u+r FILE") from error
     except FileNotFoundError as error:
         raise RowError(
-            "the file is gone", "bring it back, or run egost frames on its new place", again=True
+            "the file is gone", "restore it, or run egost frames on its new location", again=True
         ) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise sniff.unreadable(path, error) from error
@@ -64,7 +65,7 @@ def main_stream(container: InputContainer) -> VideoStream:
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
             return stream
-    raise RowError("no video stream (audio or data only)", "give the file that holds the pictures")
+    raise RowError("no video stream (audio or data only)", "use the file with the video stream")
 
 
 def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
@@ -75,25 +76,25 @@ def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 
 def tick_us(stream: VideoStream) -> Fraction:
-    """Return how many microseconds a timestamp of this stream counts by."""
+    """Return the time base of this stream in microseconds."""
     return (stream.time_base or Fraction(0)) * 1_000_000
 
 
 def in_us(ticks: int, tick: Fraction) -> int:
-    """Return ticks in microseconds, rounded; a Fraction's own product takes six times as long."""
+    """Return ticks in microseconds, rounded; multiplying by the Fraction takes six times as long."""
     return round(ticks * tick.numerator / tick.denominator)
 
 
 def quarter(degrees: float) -> int:
-    """Return the nearest quarter turn, 0 to 270."""
+    """Return the nearest multiple of 90 degrees, 0 to 270."""
     return round(degrees / 90) * 90 % 360
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """One decoded picture: its video time, its container timestamp, and whether damage touched it.
+    """One decoded frame: its video time, its container timestamp, and whether it may be damaged.
 
-    Sizes are as shown: rotated, pixels square.
+    Sizes are as displayed: after rotation, in square pixels.
     """
 
     t_us: int
@@ -113,28 +114,28 @@ class DecodedFrame:
         return cls(t_us, pts, suspect, width, height, frame, quarter(frame.rotation))
 
     def grey(self, width: int) -> Image:
-        """Return (height, width) grey levels, shrunk to this width."""
+        """Return grey levels (height, width), scaled down to this width."""
         if self.frame.format.name not in _PLANAR_8:
             return self._scaled(width, "gray")
-        # The first plane is the picture in grey already: no conversion, and OpenCV shrinks it in a
-        # third of the time that swscale takes.
+        # The first plane is the grey image: no conversion is needed, and OpenCV scales it in a third
+        # of the time that swscale takes.
         return self._upright(shrunk(self._plane(0), self._stored_size(width)))
 
     def bgr(self, width: int) -> Image:
-        """Return (height, width, 3) in OpenCV's channel order, shrunk to this width."""
+        """Return (height, width, 3) in OpenCV's channel order, scaled down to this width."""
         across, down = self._stored_size(width)
         frame = self.frame
         plain = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         if not plain or frame.colorspace not in _BT601 or across % 2 or down % 2:
             return self._scaled(width, "bgr24")
-        # Shrunk before it is converted: a third of the time that swscale takes.
+        # Scaling before converting takes a third of the time of swscale.
         sizes = ((across, down), (across // 2, down // 2), (across // 2, down // 2))
         planes = [shrunk(self._plane(number), size).ravel() for number, size in enumerate(sizes)]
         stacked = np.concatenate(planes).reshape(-1, across)
         return self._upright(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
 
     def _plane(self, number: int) -> Image:
-        """Return one plane of a planar picture, as stored, without copying it."""
+        """Return one plane of a planar frame, as stored, without copying it."""
         plane = self.frame.planes[number]
         pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         return pixels[: plane.height, : plane.width]
@@ -143,7 +144,7 @@ class DecodedFrame:
         return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
 
     def _stored_size(self, width: int) -> tuple[int, int]:
-        """Return width and height, before rotation, of the picture at this width as shown."""
+        """Return width and height before rotation of a frame that is displayed at this width."""
         width = min(width, self.width)
         height = max(2, round(self.height * width / self.width))
         return (height, width) if self.rotation % 180 else (width, height)
@@ -155,10 +156,10 @@ class DecodedFrame:
 
 
 def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Return pixels (height, width) averaged down to a size (width, height), by halves while that goes.
+    """Return pixels (height, width) averaged down to a size (width, height), by halving where possible.
 
-    OpenCV has vector code for halves and for interpolating: 1280 to 320 takes a fifth of the time of
-    one step, 1920 to 640 a quarter. By less than a half, interpolating two pixels is averaging.
+    OpenCV has vector code for halving and for interpolating: 1280 to 320 takes a fifth of the time of
+    one step, 1920 to 640 a quarter. For factors above a half, interpolating two pixels is averaging.
     """
     height, width = pixels.shape
     while width >= 2 * size[0] and width % 2 == height % 2 == 0:
@@ -170,11 +171,11 @@ def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 @contextmanager
 def listening() -> Iterator[list[Complaint]]:
-    """Collect FFmpeg's log: it conceals damage in a picture and says so nowhere else."""
+    """Collect FFmpeg's log: the only place where it reports that it concealed damage."""
     level, skipped = av_logging.get_level(), av_logging.get_skip_repeated()
-    # Warnings and remarks too: a transport stream's lost packets and concealed blocks are no errors.
+    # Includes warnings and infos: lost packets of a transport stream and concealed blocks aren't errors.
     av_logging.set_level(av_logging.INFO)
-    # A second pass over a file says the same again, and has to be heard again.
+    # A second pass over a file repeats its messages, which must not be suppressed.
     av_logging.set_skip_repeated(False)
     try:
         with av_logging.Capture() as complaints:
@@ -185,12 +186,12 @@ def listening() -> Iterator[list[Complaint]]:
 
 
 class Clock:
-    """Turns timestamps into video time; None for a picture without one or out of order."""
+    """Converts timestamps to video time; None for a frame without a timestamp or out of order."""
 
     def __init__(self, stream: VideoStream, container: str) -> None:
         self._tick = tick_us(stream)
-        # AVI stores no presentation times: the decoder hands decoding times through, which run in
-        # the order shown, and guesses `pts` from them out of order.
+        # AVI stores no presentation times: the decoder passes decoding times through, which are in
+        # display order, and the `pts` that it guesses from them are not.
         self._by_dts = container == "avi"
         self._leaps = container in LEAPING
         self._first: int | None = None
@@ -202,12 +203,12 @@ class Clock:
         """Return the timestamp and the video time in microseconds."""
         stamp = frame.dts if self._by_dts else frame.pts
         if stamp is None and self._by_dts and self._last is not None:
-            stamp = self._last + self._apart  # the last pictures come out after the last packet
+            stamp = self._last + self._apart  # the last frames are returned after the last packet
         if stamp is None:
             return None
         if self._last is not None:
             if self._leaps and is_leap(self._last, stamp, self._tick):
-                self._leapt += self._last + self._apart - stamp  # time goes on where it was
+                self._leapt += self._last + self._apart - stamp  # video time continues
             elif stamp <= self._last:
                 return None
             else:
@@ -219,30 +220,29 @@ class Clock:
 
 
 def is_leap(earlier: int, later: int, tick: Fraction) -> bool:
-    """Tell whether a recording begins anew between two timestamps; `tick` is microseconds each."""
+    """Return whether a new recording begins between two timestamps; `tick` is the time base in microseconds."""
     return not -_LEAP_BACK_US < (later - earlier) * tick < _LEAP_US
 
 
 class Damage:
-    """Remembers where damage was seen until a sound keyframe has come after it."""
+    """Tracks whether frames may be damaged: from any sign of damage to the next intact keyframe."""
 
     def __init__(self, stream: VideoStream, container: str) -> None:
         self._stream_index = stream.index
-        # In an AVI the time of a picture is its number: behind a lost one all are too early.
-        self._heals = container != "avi"
+        # In an AVI the time of a frame is its number, so after a lost frame all are too early.
+        self._recovers = container != "avi"
         self._seen = 0
-        self._corrupt: list[
-            int
-        ] = []  # decoding times of packets that were complained of beforehand
+        # Decoding times of packets that were reported as corrupt before they were read.
+        self._corrupt: list[int] = []
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, at a keyframe that doesn't follow what was seen."""
-        self._since: int | None = None  # packets seen when damage happened last
+        """Reset, at a keyframe that doesn't follow the packets seen so far."""
+        self._since: int | None = None  # number of packets seen at the last damage
         self._keys: dict[int, int] = {}  # timestamp of a keyframe's packet -> packets seen by then
 
     def see(self, packet: "av.Packet[VideoStream]") -> None:
-        """Take note of a packet before it is decoded."""
+        """Record a packet before it is decoded."""
         self._seen += 1
         if packet.is_keyframe and packet.pts is not None:
             self._keys[packet.pts] = self._seen
@@ -252,11 +252,11 @@ class Damage:
             self.happened()
 
     def hear(self, complaints: list[Complaint]) -> bool:
-        """Take note of what FFmpeg said, and clear it; tell whether it means damage at this place."""
+        """Evaluate FFmpeg's messages and clear them; return whether they mean damage at this packet."""
         here = False
         for level, _, message in complaints:
             if lost := _LOST_PACKET.search(message):
-                # Said as soon as FFmpeg has read ahead to it, which may be long before it comes.
+                # Logged when FFmpeg reads ahead, possibly long before the packet is returned.
                 if int(lost["stream"]) == self._stream_index and lost["dts"] != "NOPTS":
                     self._corrupt.append(int(lost["dts"]))
             elif level <= av_logging.ERROR or _DAMAGE.search(message):
@@ -267,15 +267,15 @@ class Damage:
         return here
 
     def happened(self) -> None:
-        """Take note of damage here."""
+        """Record damage at this packet."""
         self._since = self._seen
 
     def touches(self, frame: av.VideoFrame) -> bool:
-        """Tell whether damage was seen and no sound keyframe has come since."""
+        """Return whether damage was seen with no intact keyframe since."""
         if frame.is_corrupt:
             self.happened()
         seen = self._keys.pop(frame.pts, None) if frame.pts is not None else None
-        if self._heals and seen is not None and self._since is not None and seen > self._since:
+        if self._recovers and seen is not None and self._since is not None and seen > self._since:
             self._since = None
         return self._since is not None
 
@@ -286,13 +286,13 @@ def decoded(
     damage: Damage,
     complaints: list[Complaint],
 ) -> list[av.VideoFrame]:
-    """Return the pictures that this packet (None: the end) brings out; note signs of damage."""
+    """Return the frames that the decoder returns for this packet (None: the end); record damage."""
     if packet is not None:
         damage.see(packet)
     try:
         frames = stream.codec_context.decode(packet)
     except av.error.EOFError:
-        return []  # the end was decoded before
+        return []  # already flushed
     except av.error.FFmpegError:
         damage.happened()
         frames = []
@@ -303,7 +303,7 @@ def decoded(
 def packets(
     container: InputContainer, stream: VideoStream, damage: "Damage | None" = None
 ) -> Iterator["av.Packet[VideoStream]"]:
-    """Yield packets in decoding order with the closing empty one; go on after what can't be parsed."""
+    """Yield packets in decoding order, with the final empty one; continue after parse errors."""
     failures = 0
     while failures < _DEMUX_FAILURES:
         try:

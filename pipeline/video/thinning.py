@@ -1,4 +1,4 @@
-"""Which pictures of a video need not be decoded, told from its packets alone."""
+"""Choosing which frames of a video need not be decoded, from its packets alone."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,21 +11,21 @@ from av.video.stream import VideoStream
 
 from pipeline.video.stream import LEAPING, in_us, is_leap, main_stream, open_video, packets, tick_us
 
-# Only these decoders leave out single pictures rightly; libdav1d then loses wanted ones, too.
+# Only these decoders skip single frames correctly; libdav1d also loses wanted frames.
 _SKIPS_SINGLE = {"h264", "hevc"}
 
 
 def skip_unless(wanted: bool, stream: VideoStream) -> None:
-    """Have the next packet's picture left undecoded if it isn't wanted and nothing rests on it."""
+    """Skip decoding the next packet's frame if it is neither wanted nor a reference frame."""
     if stream.codec_context.name in _SKIPS_SINGLE:
         stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
 
 
 class Thinned:
-    """Which of a video's pictures are enough, for any distance between them.
+    """Chooses the frames of a video that are sufficient for a given spacing.
 
-    `stamps` are timestamps, and whether each is decoded no earlier than all shown before it; `times`
-    are what the clock makes of them, sorted (a difference of rounded times may be 1 us more than another).
+    `stamps` maps timestamps to whether the frame is decoded after all frames displayed before it;
+    `times` are their sorted video times (rounded, so equal intervals may differ by 1 us).
     """
 
     def __init__(self, stamps: dict[int, bool], times: Sequence[int]) -> None:
@@ -34,9 +34,9 @@ class Thinned:
 
     @classmethod
     def of(cls, path: Path, first: int) -> "Thinned | None":
-        """Read the packets of a video whose first picture shown has the timestamp `first`.
+        """Read the packets of a video whose first displayed frame has the timestamp `first`.
 
-        None where they don't tell which pictures will be shown.
+        Returns None if the packets don't determine which frames are displayed.
         """
         with open_video(path) as container:
             stream = main_stream(container)
@@ -47,7 +47,7 @@ class Thinned:
             furthest = first
             leaps = Leaps(container, tick)
             for packet in packets(container, stream):
-                if not packet.size:  # the closing one
+                if not packet.size:  # the final one
                     continue
                 if packet.pts is None or leaps.at(packet):
                     return None
@@ -57,7 +57,7 @@ class Thinned:
         return cls(stamps, [in_us(pts - first, tick) for pts in sorted(stamps)])
 
     def to(self, apart_us: int) -> frozenset[int]:
-        """Return the timestamps of pictures that lie at most so far apart, where there are such."""
+        """Return the timestamps of frames that are at most this far apart, as far as the video has them."""
         if apart_us not in self._known:
             self._known[apart_us] = frozenset(self._chosen(apart_us))
         return self._known[apart_us]
@@ -67,7 +67,7 @@ class Thinned:
         while at < len(times):
             yield self._in_order[at]
             within = range(at + 1, bisect_right(times, times[at] + apart_us))
-            # Where a picture in order will do, those between rest on it and need not be decoded.
+            # If a frame in order is close enough, the frames before it depend on it and can be skipped.
             far = [
                 number
                 for number in within
@@ -79,7 +79,7 @@ class Thinned:
 
 
 class Leaps:
-    """Finds where another recording was joined on: from there on timestamps name no picture."""
+    """Finds where recordings were concatenated: from there on timestamps are not unique."""
 
     def __init__(self, container: InputContainer, tick: Fraction) -> None:
         self._may = container.format.name in LEAPING
@@ -87,7 +87,7 @@ class Leaps:
         self._last: int | None = None
 
     def at(self, packet: "av.Packet[VideoStream]") -> bool:
-        """Tell whether timestamps leap from the packet before to this one."""
+        """Return whether timestamps jump between the previous packet and this one."""
         last, self._last = self._last, packet.dts
         if not self._may or last is None or packet.dts is None:
             return False

@@ -127,7 +127,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown section": (["status", "--set", "splits.train=1"], "unknown section [splits]"),
     "bad override": (["status", "--set", "train"], "not of the form stage.name=value"),
     "out of bounds": (["status", "--set", "split.train=2"], "split.train: "),
-    "no videos known": (["frames"], "no videos are known yet"),
+    "no videos known": (["frames"], "no videos yet"),
     "no such path": (["frames", "nowhere"], "no such file or folder"),
     "nothing to release": (["export", "1.0.0"], "there is nothing to release"),
 }

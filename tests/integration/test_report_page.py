@@ -1,4 +1,4 @@
-"""The report in a real browser: it shows, it filters, it stays quick, and no text becomes markup."""
+"""The report in a real browser: contents, filters, speed, and no text becomes markup."""
 
 import json
 import re
@@ -48,13 +48,13 @@ def browser(
 
 @pytest.fixture
 def page(browser: BrowserContext) -> Iterator[Page]:
-    """A page whose console has to stay empty."""
-    shown, said = browser.new_page(), list[str]()
-    shown.on("console", lambda message: said.append(message.text))
-    shown.on("pageerror", lambda error: said.append(str(error)))
+    """A page whose console must stay empty."""
+    shown, messages = browser.new_page(), list[str]()
+    shown.on("console", lambda message: messages.append(message.text))
+    shown.on("pageerror", lambda error: messages.append(str(error)))
     yield shown
     shown.close()
-    assert said == []
+    assert messages == []
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
     page.keyboard.press("j")
     page.keyboard.press("o")
     card = page.locator(".clip").first
-    # A pair is filled in when it is opened, after the key has been handled: these wait for it.
+    # Pairs are filled in when they open, after the key was handled, so these wait.
     assert card.locator(".pair").count() > 1
     expect(card.locator(".pair[open]")).to_have_count(card.locator(".pair").count())
     asked = [item for item in gallery.clips[0].items if item["options"]]
@@ -112,9 +112,9 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
 @pytest.mark.parametrize(
     ("searched", "found"),
     [
-        ("7", [1]),  # walk 7, not the clips whose ids hold a seven
-        ("walk 2", [2, 3]),  # a word may be begun
-        ("alk", []),  # but not ended
+        ("7", [1]),  # walk 7, not the clips whose ids contain a seven
+        ("walk 2", [2, 3]),  # a term matches the beginning of a word
+        ("alk", []),  # but not its end
         ("c_0004", [4]),
         ("0004", [4]),
         ('"the green lamp"', [5]),
@@ -126,25 +126,25 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
         ("", [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_a_search_finds_words_by_their_beginning(
+def test_search_terms_match_the_beginning_of_words(
     page: Page, gallery: Gallery, tmp_path: Path, searched: str, found: list[int]
 ) -> None:
     names = ["walk", "walk 7.mp4", "walk 2.mp4", "walk 21.mp4", "walk", "walk"]
-    told = ["red (a+b) \u7ea2\u8272\u7684\u95e8", "", "", "", "", "past the green lamp"]
+    texts = ["red (a+b) \u7ea2\u8272\u7684\u95e8", "", "", "", "", "past the green lamp"]
     clips = [
-        replace(clip, video=names[index], scene="", descriptions=(told[index], ""), items=())
-        for index, clip in enumerate(gallery.clips)
+        replace(clip, video=names[number], scene="", descriptions=(texts[number], ""), items=())
+        for number, clip in enumerate(gallery.clips)
     ]
     page.goto(write_report(replace(gallery, clips=clips), tmp_path / "report.html").as_uri())
     page.fill("input[name=text]", searched)
     expect(page.locator("output")).to_contain_text(f"{len(found)} of 6 clips")
     shown = page.locator(".clip:not([hidden])")
     assert [
-        int(place) for place in shown.evaluate_all("all => all.map(one => one.dataset.place)")
+        int(index) for index in shown.evaluate_all("all => all.map(one => one.dataset.index)")
     ] == found
 
 
-def test_what_models_and_people_wrote_is_shown_as_text(
+def test_text_by_models_and_people_is_shown_as_text(
     page: Page, gallery: Gallery, tmp_path: Path
 ) -> None:
     first = gallery.clips[0]
@@ -185,21 +185,21 @@ def test_what_models_and_people_wrote_is_shown_as_text(
     assert page.locator("main img").count() == 0
 
 
-def test_two_thousand_clips_show_at_once(page: Page, gallery: Gallery, tmp_path: Path) -> None:
+def test_two_thousand_clips_are_shown_quickly(page: Page, gallery: Gallery, tmp_path: Path) -> None:
     clips = [
         replace(gallery.clips[number % 6], clip_id=f"c_{number:06d}", video=f"walk {number}.mp4")
         for number in range(2000)
     ]
     path = write_report(replace(gallery, clips=clips), tmp_path / "report.html")
     shown_ms = float("inf")
-    for _ in range(3):  # the best of three: other tests run beside this one
+    for _ in range(3):  # the best of three: other tests may run at the same time
         page.goto(path.as_uri(), wait_until="commit")
         page.wait_for_selector(".still")
         shown_ms = min(shown_ms, page.evaluate("performance.now()"))
         if shown_ms < 1500:
             break
     assert shown_ms < 1500, f"the first clip was shown after {shown_ms:.0f} ms"
-    # Far from the view cards stay empty, and a jump to the end fills the cards there.
+    # Cards far from the view stay empty; jumping to the end fills the cards there.
     assert page.locator(".clip:not(:empty)").count() < 40
     page.keyboard.press("End")
     expect(page.locator(".clip").last.locator(".still").first).to_be_attached()
@@ -212,10 +212,10 @@ def test_every_rejection_is_counted(gallery: Gallery, tmp_path: Path) -> None:
     lost = [loss for level in gallery.funnel for loss in level.losses]
     assert sum(loss.count for loss in lost) == sum(len(loss.units) for loss in lost) > 0
     text = write_report(gallery, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert re.search(r"\d+ lost on the way here", text)
+    assert re.search(r"\d+ dropped before this step", text)
 
 
-def test_it_prints_all_that_is_shown(
+def test_all_visible_clips_are_printed(
     browser: BrowserContext, gallery: Gallery, tmp_path: Path
 ) -> None:
     shown = browser.new_page()
@@ -226,7 +226,7 @@ def test_it_prints_all_that_is_shown(
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
 
 
-def test_the_page_needs_nothing_but_itself(gallery: Gallery, tmp_path: Path) -> None:
+def test_the_page_is_self_contained(gallery: Gallery, tmp_path: Path) -> None:
     text = write_report(gallery, tmp_path / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"']?https?:", text)
     (data,) = re.findall(r'<script type="application/json" id="data"[^>]*>(.*?)</script>', text)

@@ -1,4 +1,4 @@
-"""Faces on keyframes: a drawn one is found, a room without one is not."""
+"""Faces on keyframes: a drawn face is detected, and none in a room without one."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from tests.clip_rows import clip, frames, jpeg
 
 def portrait(size: int = 150, width: int = 640, height: int = 480) -> bytes:
     """A drawn face: head, hair, sockets with eyes and brows, nose, mouth, chin."""
-    picture = np.full((height, width), 90, np.uint8)
+    image = np.full((height, width), 90, np.uint8)
 
     def oval(x: int, y: int, across: int, down: int, grey: int) -> None:
         scale = size / 200
         centre = (int(width / 2 + x * scale), int(height / 2 + y * scale))
         axes = (int(across * scale), int(down * scale))
-        cv2.ellipse(picture, centre, axes, 0, 0, 360, grey, -1)
+        cv2.ellipse(image, centre, axes, 0, 0, 360, grey, -1)
 
     oval(0, 0, 75, 100, 200)
     oval(0, -75, 78, 35, 50)
@@ -37,45 +37,45 @@ def portrait(size: int = 150, width: int = 640, height: int = 480) -> bytes:
     oval(0, 30, 16, 7, 150)
     oval(0, 58, 30, 8, 110)
     oval(0, 80, 40, 12, 180)
-    return cv2.imencode(".jpg", cv2.GaussianBlur(picture, (0, 0), 3 * size / 200))[1].tobytes()
+    return cv2.imencode(".jpg", cv2.GaussianBlur(image, (0, 0), 3 * size / 200))[1].tobytes()
 
 
-def looked(folder: WorkspaceFolder, pictures: list[bytes]) -> list[Finding]:
-    shown = frames(folder, len(pictures))
+def found(folder: WorkspaceFolder, jpegs: list[bytes]) -> list[Finding]:
+    shown = frames(folder, len(jpegs))
     kept = tuple(
         frame.model_copy(update={"media": folder.keep(data, ".jpg")})
-        for frame, data in zip(shown, pictures, strict=True)
+        for frame, data in zip(shown, jpegs, strict=True)
     )
     rows = run(Rows({Clip: (clip(),), Frame: kept}), FacesSettings(), folder)
     return [row for row in rows if isinstance(row, Finding)]
 
 
 @pytest.mark.parametrize("size", [100, 200, 300])
-def test_a_face_is_seen(size: int) -> None:
+def test_a_face_is_detected(size: int) -> None:
     assert count_faces(portrait(size), FacesSettings()) == 1
 
 
-def test_a_face_is_seen_in_a_large_picture() -> None:
+def test_a_face_is_detected_in_a_large_frame() -> None:
     assert count_faces(portrait(500, 1920, 1080), FacesSettings()) == 1
 
 
-def test_a_small_face_is_passed_over_as_set() -> None:
+def test_faces_below_the_set_size_are_ignored() -> None:
     assert count_faces(portrait(100), FacesSettings(smallest=0.5)) == 0
 
 
 def test_no_face_no_finding(folder: WorkspaceFolder) -> None:
-    assert looked(folder, [jpeg(1, 640, 480), jpeg(2, 320, 240)]) == []
+    assert found(folder, [jpeg(1, 640, 480), jpeg(2, 320, 240)]) == []
 
 
-def test_one_finding_tells_the_times(folder: WorkspaceFolder) -> None:
-    (one,) = looked(folder, [portrait(), jpeg(1, 640, 480), portrait(), portrait(), portrait()])
+def test_one_finding_lists_the_times(folder: WorkspaceFolder) -> None:
+    (one,) = found(folder, [portrait(), jpeg(1, 640, 480), portrait(), portrait(), portrait()])
     assert (one.unit_kind, one.kind, one.severity) == ("clip", "face_seen", "info")
     assert one.message == "there may be a face at 0:00.0, 0:08.0, 0:12.0 and 1 more"
 
 
-def test_a_lost_or_broken_keyframe_is_told(folder: WorkspaceFolder) -> None:
-    with pytest.raises(RowError, match="no picture"):
-        looked(folder, [b"no jpeg"])
+def test_a_missing_or_broken_keyframe_is_an_error(folder: WorkspaceFolder) -> None:
+    with pytest.raises(RowError, match="not a valid image"):
+        found(folder, [b"no jpeg"])
     for path in folder.media.rglob("*.jpg"):
         path.unlink()
     with pytest.raises(RowError, match="can't be read"):
@@ -88,7 +88,7 @@ def _gone(folder: WorkspaceFolder) -> tuple[Frame, ...]:
     return shown
 
 
-def test_looking_can_be_left_out() -> None:
+def test_the_search_can_be_switched_off() -> None:
     (stage,) = [one for one in STAGES if one.name == "faces"]
     assert stage.wanted is not None
     assert stage.wanted(FacesSettings())

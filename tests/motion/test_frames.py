@@ -56,7 +56,7 @@ def number_of(folder: WorkspaceFolder, frame: Frame) -> int:
         ("vfr.ts", {"times_ms": [n * n for n in range(90)], "options": {"bf": "2", "g": "20"}}),
     ],
 )
-def test_keyframes_are_the_pictures_they_say_they_are(
+def test_keyframes_are_the_frames_of_their_timestamps(
     tmp_path: Path, name: str, how: dict[str, object], motion: bool
 ) -> None:
     path = tmp_path / name
@@ -65,7 +65,7 @@ def test_keyframes_are_the_pictures_they_say_they_are(
     frames = of(made(folder, path, motion=motion), Frame)
     assert len(frames) >= 4
     assert [times[number_of(folder, frame)] for frame in frames] == [frame.t_us for frame in frames]
-    exact = {picture.t_us: picture.pts for picture in reader.pictures(path)}
+    exact = {frame.t_us: frame.pts for frame in reader.frames(path)}
     assert all(exact[frame.t_us] == frame.pts for frame in frames)
     assert all(frame.reason for frame in frames)
 
@@ -87,7 +87,7 @@ def test_two_runs_write_the_same_rows_and_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("motion", [True, False])
-def test_what_people_have_judged_stays_a_clip_when_the_longest_clip_changes(
+def test_judged_clips_are_kept_when_the_maximum_length_changes(
     tmp_path: Path, motion: bool
 ) -> None:
     path = tmp_path / "long.mp4"
@@ -133,7 +133,7 @@ def test_portrait_video_keeps_upright_keyframes(tmp_path: Path) -> None:
     assert numbered.read(np.rot90(turned, -1)) == 0 or frames[0].t_us > 0
 
 
-def test_a_vanished_file_is_tried_again(tmp_path: Path) -> None:
+def test_a_missing_file_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, count=5)
     rows = Rows({Video: (row_of(path),)})
@@ -143,7 +143,7 @@ def test_a_vanished_file_is_tried_again(tmp_path: Path) -> None:
     assert caught.value.again
 
 
-def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
+def test_a_truncated_video_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     numbered.write(path, count=300, options={"g": "30"})
     row = row_of(path)
@@ -151,13 +151,13 @@ def test_a_video_cut_short_says_so(tmp_path: Path) -> None:
     rows = list(
         run(Rows({Video: (row,)}), FramesSettings(), WorkspaceFolder(tmp_path / "workspace"))
     )
-    (told,) = of(rows, Rejection)
-    assert (told.stage, told.unit) == ("frames", "a.mkv")
-    assert "hold no picture" in told.what
+    (rejection,) = of(rows, Rejection)
+    assert (rejection.stage, rejection.unit) == ("frames", "a.mkv")
+    assert "contain no frame" in rejection.what
     assert of(rows, Clip)[-1].end_us < 7_000_000
 
 
-def test_an_unknown_lens_costs_confidence(tmp_path: Path) -> None:
+def test_an_unknown_lens_reduces_confidence(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip("the real clips are not beside this checkout (../shared/video)")
     path = REAL / "hololens_indoor" / "video.mp4"
@@ -168,7 +168,7 @@ def test_an_unknown_lens_costs_confidence(tmp_path: Path) -> None:
     assert all(less.confidence < more.confidence for less, more in zip(guessed, known, strict=True))
 
 
-def test_the_lens_is_the_videos_own_else_that_of_the_settings(tmp_path: Path) -> None:
+def test_the_lens_comes_from_the_video_or_the_settings(tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=5)
     row = row_of(tmp_path / "a.mp4").model_copy(update={"lens": None})
     settings = FramesSettings(lens="fisheye", default_hfov_degrees=110)
@@ -180,17 +180,17 @@ def test_the_lens_is_the_videos_own_else_that_of_the_settings(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("motion", [True, False])
-def test_a_span_without_pictures_is_no_clip_and_is_told(tmp_path: Path, motion: bool) -> None:
+def test_a_span_without_frames_is_rejected(tmp_path: Path, motion: bool) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, times_ms=[*range(0, 3000, 100), *range(39_000, 42_000, 100)])
     rows = made(WorkspaceFolder(tmp_path / "workspace"), path, motion=motion, max_clip_seconds=10)
     shown = {row.clip_id for row in of(rows, Frame)}
     assert {clip.clip_id for clip in of(rows, Clip)} == shown
-    assert "no picture between" in of(rows, Rejection)[0].what
+    assert "no frame between" in of(rows, Rejection)[0].what
 
 
 @pytest.mark.parametrize("motion", [True, False])
-def test_damage_is_told_and_its_keyframes_are_suspect(tmp_path: Path, motion: bool) -> None:
+def test_damage_is_reported_and_its_keyframes_are_suspect(tmp_path: Path, motion: bool) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, count=300, options={"g": "60", "bf": "0"})
     row = row_of(path)
@@ -200,18 +200,18 @@ def test_damage_is_told_and_its_keyframes_are_suspect(tmp_path: Path, motion: bo
     path.write_bytes(data)
     settings = FramesSettings(motion=motion, budget=64)
     rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
-    (told,) = of(rows, Rejection)
-    assert told.what.startswith("damaged from ")
+    (rejection,) = of(rows, Rejection)
+    assert rejection.what.startswith("damaged at ")
     suspect = [frame.t_us for frame in of(rows, Frame) if frame.suspect]
-    assert suspect or motion, "with motion there are sound pictures enough to choose from"
+    assert suspect or motion, "with motion there are enough intact frames to choose from"
     assert all(3_000_000 < t_us < 7_000_000 for t_us in suspect)
 
 
-def test_sparse_mode_says_that_the_end_is_missing(tmp_path: Path) -> None:
+def test_a_missing_end_is_reported_without_motion(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     numbered.write(path, count=300, options={"g": "30"})
     row = row_of(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     settings = FramesSettings(motion=False)
     rows = list(run(Rows({Video: (row,)}), settings, WorkspaceFolder(tmp_path / "workspace")))
-    assert "hold no picture" in of(rows, Rejection)[0].what
+    assert "contain no frame" in of(rows, Rejection)[0].what

@@ -33,7 +33,7 @@ def test_both_ends_come_first() -> None:
     )
 
 
-def test_every_turn_is_seen_within_and_on_both_sides() -> None:
+def test_every_turn_is_shown_within_and_on_both_sides() -> None:
     among = candidates(100)
     events = [turn(start, start + 2, 60 + start, f"turn {start}") for start in (10, 20, 30, 70)]
     shown = times(choose(among, events, budget=16), among)
@@ -43,7 +43,7 @@ def test_every_turn_is_seen_within_and_on_both_sides() -> None:
         assert any(event.end_us <= t_us <= event.end_us + 2 * SECOND for t_us in shown)
 
 
-def test_a_small_budget_goes_to_the_middles_then_to_the_heaviest_sides() -> None:
+def test_a_small_budget_is_spent_on_middles_then_on_the_sides_of_most_weight() -> None:
     among = candidates(100)
     events = [turn(20, 22, 50, "light"), turn(60, 62, 100, "heavy")]
     reasons = [choice.reason for choice in choose(among, events, budget=5)]
@@ -56,7 +56,7 @@ def test_a_small_budget_goes_to_the_middles_then_to_the_heaviest_sides() -> None
     ]
 
 
-def test_one_picture_between_two_near_turns_is_a_side_of_both() -> None:
+def test_one_frame_between_two_close_turns_counts_for_both() -> None:
     among = candidates(100)
     near = [turn(20, 22, 90, "turn 1"), turn(23.5, 25, 80, "turn 2")]
     found = choose(among, near, budget=16)
@@ -74,7 +74,7 @@ def test_the_start_of_the_clip_is_the_side_of_a_turn_right_after_it() -> None:
     assert "before turn" not in reasons
 
 
-def test_what_is_left_halves_the_widest_gaps() -> None:
+def test_the_rest_of_the_budget_halves_the_widest_gaps() -> None:
     among = candidates(81)
     found = choose(among, [], budget=5)
     assert all(
@@ -84,7 +84,7 @@ def test_what_is_left_halves_the_widest_gaps() -> None:
     assert "widest gap (" in found[2].reason
 
 
-def test_the_sharpest_nearby_picture_is_taken() -> None:
+def test_the_sharpest_nearby_frame_is_chosen() -> None:
     among = candidates(40)
     for number in (49, 50, 51):
         among[number] = CandidateFrame(among[number].t_us, 50.0 + number, False, among[number].look)
@@ -94,7 +94,7 @@ def test_the_sharpest_nearby_picture_is_taken() -> None:
     assert found[1].index == 49
 
 
-def test_damaged_pictures_are_a_last_resort() -> None:
+def test_suspect_frames_are_a_last_resort() -> None:
     among = candidates(40)
     bad = [
         CandidateFrame(one.t_us, one.sharpness, one.t_us > 20 * SECOND, one.look) for one in among

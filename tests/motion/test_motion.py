@@ -17,7 +17,7 @@ MIRRORED = {"left": "right", "right": "left", "around": "around"}
 
 
 def texture(seed: int = 0) -> np.ndarray:
-    """Return a panorama (360 degrees wide, 120 high, 8 pixels per degree) with edges of all sizes."""
+    """Return a panorama (360 degrees wide, 120 high, 8 pixels per degree) with edges at all scales."""
     random = np.random.default_rng(seed)
     image = np.full((960, 2880), 120, np.uint8)
     for _ in range(900):
@@ -31,7 +31,7 @@ def texture(seed: int = 0) -> np.ndarray:
 def seen(
     image: np.ndarray, yaw: float, lens: Lens, pitch: float = 0.0, blur: int = 0
 ) -> np.ndarray:
-    """Return what a camera in the middle of the panorama sees; yaw is positive to the left."""
+    """Return the view of a camera in the middle of the panorama; yaw is positive to the left."""
     across, down = np.meshgrid(np.arange(320, dtype=np.float32), np.arange(180, dtype=np.float32))
     rays = lens.rays(np.stack([across.ravel(), down.ravel()], axis=1), 320, 180)
     tilt = math.radians(pitch)
@@ -67,13 +67,13 @@ def test_heading_follows_a_turn_on_the_spot(lens: Lens) -> None:
 
 
 @pytest.mark.parametrize("step", [10.0, 14.0, 17.0])
-def test_fast_head_turns_are_followed(step: float) -> None:
+def test_fast_head_turns_are_tracked(step: float) -> None:
     yaws = [0.0, 0.0, *(-step * n for n in range(7)), -6 * step, -6 * step]
     found = measured(yaws, Lens(57), blur=9)
     assert found.yaw_degrees[-1] == pytest.approx(-6 * step, rel=0.03)
 
 
-def test_pictures_are_asked_for_closer_together_while_the_head_turns_fast() -> None:
+def test_frames_are_requested_at_a_closer_spacing_while_the_head_turns_fast() -> None:
     lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
     asked = []
     for number, yaw in enumerate([0, 0, 0, 2, 4, 10, 16, 22, 22, 22]):
@@ -82,13 +82,13 @@ def test_pictures_are_asked_for_closer_together_while_the_head_turns_fast() -> N
     assert asked == [105_000] * 5 + [70_000] * 3 + [105_000] * 2
 
 
-def test_a_bent_head_measures_the_same_turn() -> None:
+def test_a_tilted_head_measures_the_same_turn() -> None:
     yaws = [0.0] * 5 + [float(4 * n) for n in range(26)] + [100.0] * 5
     found = measured(yaws, Lens(70), pitch=-28.0)
     assert found.yaw_degrees[-1] == pytest.approx(100, rel=0.06)
 
 
-def test_a_wider_lens_means_a_larger_angle() -> None:
+def test_a_wider_lens_gives_a_larger_angle() -> None:
     edge = np.array([[0.0, 89.5]])
     for kind in ("rectilinear", "fisheye"):
         narrow, wide = (Lens(hfov, kind).rays(edge, 320, 180)[0] for hfov in (60, 80))
@@ -96,7 +96,7 @@ def test_a_wider_lens_means_a_larger_angle() -> None:
         assert math.degrees(math.atan2(-wide[0], wide[2])) == pytest.approx(40, abs=0.2)
 
 
-def test_blank_pictures_say_nothing() -> None:
+def test_blank_frames_give_no_rotation() -> None:
     tracker = Tracker(Lens())
     for number in range(5):
         tracker.add(number * 100_000, np.full((180, 320), 77, np.uint8))
@@ -105,7 +105,7 @@ def test_blank_pictures_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("share", [0.15, 0.35])
-def test_a_person_who_crosses_the_picture_is_no_turn(share: float) -> None:
+def test_a_person_crossing_the_frame_is_not_a_turn(share: float) -> None:
     lens, wide = Lens(70), round(320 * share)
     room, coat = texture(), texture(1)
     tracker = Tracker(lens)
@@ -122,7 +122,7 @@ def test_a_person_who_crosses_the_picture_is_no_turn(share: float) -> None:
 
 
 @pytest.mark.parametrize("sense", [1.0, -1.0])
-def test_flickering_light_is_no_motion(sense: float) -> None:
+def test_flickering_light_is_not_motion(sense: float) -> None:
     lens, tracker = Lens(80), Tracker(Lens(80))
     yaws = sense * np.interp(np.arange(30), [0, 8, 20, 29], [0, 0, 90, 90])
     for number, yaw in enumerate(yaws):
@@ -149,17 +149,17 @@ def wall_seen(aside: float, depth: float, lens: Lens) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sense", [1, -1])
-def test_stepping_sideways_past_near_things_is_no_turn(sense: int) -> None:
+def test_sidestepping_past_near_objects_is_not_a_turn(sense: int) -> None:
     lens, tracker = Lens(70), Tracker(Lens(70))
     for number in range(25):
         tracker.add(number * 100_000, wall_seen(sense * 0.06 * number, 2.0, lens))
     found = course(0, tracker.steps)
-    # 1.5 m past a wall 2 m away: taken for a rotation it would be 37 degrees.
+    # 1.5 m past a wall 2 m away would be 37 degrees if measured as a rotation.
     assert np.abs(found.yaw_degrees).max() < 10
     assert np.median([step.parallax for step in tracker.steps]) > 0.5
 
 
-def test_only_every_second_picture_is_wanted_while_the_head_is_calm() -> None:
+def test_every_second_frame_is_skipped_while_the_head_is_steady() -> None:
     lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
     yaws = np.interp(np.arange(60), [0, 20, 35, 59], [0, 0, 90, 90])
     added = []
@@ -175,7 +175,7 @@ def test_only_every_second_picture_is_wanted_while_the_head_is_calm() -> None:
 @pytest.mark.parametrize(
     ("before", "last", "wanted"), [(3, 20, True), (20, 20, False), (20, 3, False)]
 )
-def test_every_picture_is_wanted_as_soon_as_the_head_turns_ever_faster(
+def test_no_frame_is_skipped_while_the_head_accelerates(
     before: float, last: float, wanted: bool
 ) -> None:
     tracker = Tracker(Lens(70))
@@ -188,7 +188,7 @@ def test_every_picture_is_wanted_as_soon_as_the_head_turns_ever_faster(
     assert tracker.wants(500_000) == wanted
 
 
-def test_a_picture_left_out_is_looked_at_if_a_turn_begins_there() -> None:
+def test_a_skipped_frame_is_used_if_a_turn_begins_there() -> None:
     lens, tracker, image = Lens(70), Tracker(Lens(70)), texture()
     yaws = np.interp(np.arange(30), [0, 19, 25, 29], [0, 0, 90, 90]).tolist()
     passed, asked = None, []
@@ -205,12 +205,12 @@ def test_a_picture_left_out_is_looked_at_if_a_turn_begins_there() -> None:
         else:
             passed = number
     assert asked
-    assert set(asked) <= {19, 20}  # while calm, what is left out stays out
+    assert set(asked) <= {19, 20}  # while steady, skipped frames are not used
     assert tracker.steps[-1].end_us == 2_900_000
     assert course(0, tracker.steps).yaw_degrees[-1] == pytest.approx(90, abs=2)
 
 
-def test_where_nothing_is_seen_turning_goes_on_as_around_it() -> None:
+def test_rotation_is_interpolated_where_nothing_is_tracked() -> None:
     def step(number: int, degrees: float, share: float) -> RotationStep:
         span = (number * 100_000, (number + 1) * 100_000)
         return RotationStep(*span, (0.0, degrees, 0.0), share, 0.0, (0.0, 0.0, 1.0))
@@ -221,7 +221,7 @@ def test_where_nothing_is_seen_turning_goes_on_as_around_it() -> None:
 
 
 def swings_of(*points: tuple[float, float]) -> list[Swing]:
-    """Return the swings of a heading that runs straight between (second, degrees) points."""
+    """Return the swings of a heading that is linear between (second, degrees) points."""
     t_us = np.arange(0, round(points[-1][0] * 1e6), 100_000)
     yaw = np.interp(t_us / 1e6, *zip(*points, strict=True))
     return swings(HeadingTrack(t_us, yaw))
@@ -239,7 +239,7 @@ def test_kinds_and_thresholds() -> None:
 
 
 @pytest.mark.parametrize(("stretched", "kinds"), [(1, ["around"]), (2, ["left", "left"])])
-def test_half_a_second_still_and_half_a_second_of_sway_are_no_rest(
+def test_half_a_second_still_and_half_a_second_of_sway_are_not_a_rest(
     stretched: int, kinds: list[str]
 ) -> None:
     pause = [0] * 5 * stretched + [8, 8, -8, -8] * 2 * stretched
@@ -249,25 +249,25 @@ def test_half_a_second_still_and_half_a_second_of_sway_are_no_rest(
     assert [swing.kind for swing in found] == kinds
 
 
-def test_a_rest_parts_two_turns_and_a_short_one_does_not() -> None:
+def test_a_rest_separates_two_turns_and_a_short_one_does_not() -> None:
     rest = swings_of((0, 0), (3, 0), (5, 90), (7, 90), (9, 180), (12, 180))
     assert [swing.kind for swing in rest] == ["left", "left"]
     short = swings_of((0, 0), (3, 0), (5, 90), (5.5, 90), (7.5, 180), (10, 180))
     assert [swing.kind for swing in short] == ["around"]
 
 
-def test_a_small_swing_back_does_not_part_a_turn_and_a_large_one_does() -> None:
+def test_a_large_reversal_separates_turns_and_a_small_one_does_not() -> None:
     small = swings_of((0, 0), (3, 60), (3.5, 54), (6, 120), (9, 120))
     assert [swing.kind for swing in small] == ["left"]
     large = swings_of((0, 0), (3, 60), (3.5, 40), (6, 110), (9, 110))
     assert [swing.kind for swing in large] == ["left", "left"]
 
 
-def test_too_short_to_say() -> None:
+def test_a_video_that_is_too_short_has_no_turns() -> None:
     assert swings(HeadingTrack(np.array([0]), np.array([0.0]))) == []
 
 
-def test_turns_are_those_of_the_definition() -> None:
+def test_turns_match_their_definition() -> None:
     path = REAL / "turns_from_yaw.py"
     if not path.is_file():
         pytest.skip("the definition is not beside this checkout (../shared/video)")
@@ -301,14 +301,14 @@ def clip(name: str) -> Path:
 
 def real_swings(folder: Path, hfov_degrees: float, *, mirror: bool) -> list[Swing]:
     tracker = Tracker(Lens(hfov_degrees))
-    for picture in reader.pictures(folder / "video.mp4", lambda: tracker.apart_us):
-        grey = picture.grey(320)
-        tracker.add(picture.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
+    for frame in reader.frames(folder / "video.mp4", lambda: tracker.apart_us):
+        grey = frame.grey(320)
+        tracker.add(frame.t_us, np.ascontiguousarray(grey[:, ::-1]) if mirror else grey)
     return swings(course(0, tracker.steps))
 
 
 def score(found: list[Swing], truth: list[tuple[float, float, str]]) -> float:
-    """Return F1: a turn is found where one of the same kind overlaps it, each counted once."""
+    """Return F1: a turn is found if one of the same kind overlaps it, each counted once."""
     left = list(truth)
     hits = 0
     for swing in found:
@@ -335,13 +335,13 @@ def test_turns_of_a_real_office_walk(mirror: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["gopro_walk", "gopro_karma_drone"])
-def test_no_turn_is_invented(name: str) -> None:
+def test_a_video_without_turns_has_none(name: str) -> None:
     assert real_swings(clip(name), 70, mirror=False) == []
 
 
-def test_hours_of_walking_are_added_up_in_little_memory() -> None:
+def test_hours_of_walking_need_little_memory() -> None:
     rng = np.random.default_rng(3)
-    count = 72_000  # two hours at ten pictures a second
+    count = 72_000  # two hours at ten frames per second
     turning = np.repeat(rng.choice([-3.0, 0.0, 0.0, 3.0], count // 50), 50)
     steps = [
         RotationStep(

@@ -351,9 +351,7 @@ def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space:
     space.store.finish(PULL, "second", "made up", "done", second)
     space.store.finish("audit", "all", "made up", "done", answers(space, 0))
     plots = gallery_of_release(open_release(release(space).folder)).plots
-    assert {"Agreement by category", "Answered rightly by people, by task"} <= {
-        plot.title for plot in plots
-    }
+    assert {"Agreement by category", "Human accuracy by task"} <= {plot.title for plot in plots}
     funnel = {level.name: level for level in gallery_of(space.store, space.folder).funnel}
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 

@@ -1,8 +1,9 @@
-"""What `egost frames`, `show` and `status` tell and draw, as a user types them."""
+"""The output of `egost frames`, `show` and `status`, run as a user would."""
 
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numbered
 import pytest
@@ -13,7 +14,7 @@ from pipeline.cli.main import cli
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two short videos, one of them with a name that would steer a terminal."""
+    """Two short videos, one of them with control characters in its name."""
     root = tmp_path_factory.mktemp("glance")
     (root / "videos").mkdir()
     numbered.write(root / "videos" / "a.mp4", count=20)
@@ -22,18 +23,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_run_tells_what_it_found_and_names_the_pictures(
+def test_a_run_prints_turns_and_the_paths_of_pictures(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]
     assert exit_code(cli, words) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert "a.mp4 0:00.0 to 0:00.7: no turns" in told
-    assert any(line.startswith("b\\n$x^{$日本.mp4 0:00.0 to") for line in told)
-    drawn = [Path(line.removeprefix("  picture: ")) for line in told if "picture:" in line]
+    lines = capsys.readouterr().out.splitlines()
+    assert "a.mp4 0:00.0 to 0:00.7: no turns" in lines
+    assert any(line.startswith("b\\n$x^{$日本.mp4 0:00.0 to") for line in lines)
+    drawn = [Path(line.removeprefix("  picture: ")) for line in lines if "picture:" in line]
     assert len(drawn) == 2
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
-    assert "field of view: not known of 2 of 2 videos" in told[-1]
+    assert all(path.suffix == ".svg" and ElementTree.parse(path) for path in drawn)
+    assert "field of view: unknown for 2 of 2 videos" in lines[-1]
 
     assert exit_code(cli, words) == 0
     again = capsys.readouterr().out
@@ -49,12 +50,12 @@ def test_a_run_tells_what_it_found_and_names_the_pictures(
     assert "a.mp4 0:00.0 to 0:00.7: motion not measured" in capsys.readouterr().out
 
     assert exit_code(cli, ["-w", str(folder / "workspace"), "status"]) == 0
-    assert "rejections: 1 (egost rejections tells why)" in capsys.readouterr().out
+    assert "rejections: 1 (egost rejections lists the reasons)" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
     assert "ingest: e\\x1b[31m.mp4: zero bytes\n  fix: " in capsys.readouterr().out
 
 
-def test_a_run_with_nothing_to_do_loads_nothing_heavy(folder: Path) -> None:
+def test_a_run_with_nothing_to_do_loads_no_large_library(folder: Path) -> None:
     words = ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]
     assert exit_code(cli, words) == 0
     code = (
@@ -63,13 +64,13 @@ def test_a_run_with_nothing_to_do_loads_nothing_heavy(folder: Path) -> None:
         "print(sorted({'av', 'cv2', 'httpx', 'jinja2', 'numpy', 'openai', 'pyarrow'} & sys.modules.keys()))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    told = ran.stdout.splitlines()
-    assert "frames: 2 videos: nothing new, 2 kept" in told
-    assert told[-1] == "[]"
+    lines = ran.stdout.splitlines()
+    assert "frames: 2 videos: nothing new, 2 kept" in lines
+    assert lines[-1] == "[]"
 
 
 @pytest.mark.parametrize("manifest", [b"path,scene\nx.mp4,a\n", b"path;scene\na.mp4;x\n", b"\xff"])
-def test_a_wrong_manifest_is_told_and_leaves_nothing_behind(
+def test_a_wrong_manifest_is_an_error_and_creates_no_workspace(
     tmp_path: Path, manifest: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.mp4").touch()
@@ -82,7 +83,7 @@ def test_a_wrong_manifest_is_told_and_leaves_nothing_behind(
     assert not workspace.exists()
 
 
-def test_a_workspace_that_was_half_made_is_made_whole(tmp_path: Path) -> None:
+def test_an_incomplete_workspace_is_completed(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     numbered.write(tmp_path / "videos" / "a.mp4", count=20)
     (tmp_path / "workspace" / "media").mkdir(parents=True)

@@ -41,20 +41,20 @@ def names(of: Scan) -> set[str]:
 
 
 def ingested(source: Source, folder: WorkspaceFolder) -> list[Row]:
-    # What is stored has to be written as JSON, so a name that can't be is found here.
+    # Rows are stored as JSON, so a name that can't be encoded fails here.
     source = Source.model_validate_json(source.model_dump_json())
     rows = list(run(Rows({Source: (source,)}), SETTINGS, folder))
     return [type(row).model_validate_json(row.model_dump_json()) for row in rows]
 
 
-def refused(source: Source, folder: WorkspaceFolder) -> str:
+def rejected(source: Source, folder: WorkspaceFolder) -> str:
     with pytest.raises(RowError) as told:
         ingested(source, folder)
     assert told.value.fix
     return told.value.what
 
 
-def test_a_folder_is_searched_with_all_below(
+def test_a_folder_is_searched_recursively(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "deep" / "er").mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_a_folder_is_searched_with_all_below(
     (videos / "stray.srt").touch()
     seen = found(videos)
     assert names(seen) == {"a.mp4", "deep/er/B.MP4"}
-    assert {path.name for path in seen.passed_over} == {"notes.txt", "stray.srt"}
+    assert {path.name for path in seen.skipped} == {"notes.txt", "stray.srt"}
     sources = {source.path: source for source in seen.sources.values()}
     assert sources["a.mp4"].scene == "office"
     probe, narration = ingested(sources["a.mp4"], folder)
@@ -79,7 +79,7 @@ def test_a_folder_is_searched_with_all_below(
     )  # fmt: skip
 
 
-def test_an_id_is_of_the_content_not_of_the_name(
+def test_an_id_depends_on_the_content_not_on_the_name(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     for name in ("a.mp4", "b.mp4"):
@@ -107,7 +107,7 @@ def test_odd_names_are_ingested(
     assert isinstance(narration, Narration)
 
 
-def test_a_name_that_is_not_utf_8_is_refused(
+def test_a_name_that_is_not_utf_8_is_rejected(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     raw = os.fsencode(videos) + b"/bad\xff"
@@ -115,10 +115,10 @@ def test_a_name_that_is_not_utf_8_is_refused(
     Path(os.fsdecode(raw + b".vtt")).write_text("WEBVTT\n")
     (source,) = found(videos).sources.values()
     assert source.path == "bad\\xff.mp4"
-    assert "not UTF-8" in refused(source, folder)
+    assert "not UTF-8" in rejected(source, folder)
 
 
-def test_a_folder_whose_name_is_not_utf_8_is_told(videos: Path, walk: bytes) -> None:
+def test_a_folder_whose_name_is_not_utf_8_is_an_error(videos: Path, walk: bytes) -> None:
     odd = Path(os.fsdecode(os.fsencode(videos) + b"/odd\xff"))
     odd.mkdir()
     (odd / "a.mp4").write_bytes(walk)
@@ -126,7 +126,7 @@ def test_a_folder_whose_name_is_not_utf_8_is_told(videos: Path, walk: bytes) -> 
         found(odd)
 
 
-def test_what_is_no_video_is_refused(videos: Path, folder: WorkspaceFolder) -> None:
+def test_files_that_are_not_videos_are_rejected(videos: Path, folder: WorkspaceFolder) -> None:
     (videos / "empty.mp4").touch()
     (videos / "text.mp4").write_text("this is text, not a video\n" * 40)
     (videos / "picture.mp4").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
@@ -134,36 +134,34 @@ def test_what_is_no_video_is_refused(videos: Path, folder: WorkspaceFolder) -> N
     (videos / "folder.mp4").mkdir()
     (videos / "broken.mp4").symlink_to(videos / "nowhere.mp4")
     (videos / "loop.mp4").symlink_to(videos / "loop.mp4")
-    told = {source.path: refused(source, folder) for source in found(videos).sources.values()}
+    told = {source.path: rejected(source, folder) for source in found(videos).sources.values()}
     assert "zero bytes" in told.pop("empty.mp4")
     assert "text file" in told.pop("text.mp4")
     assert "image" in told.pop("picture.mp4")
     assert "folder" in told.pop("folder.mp4")
-    assert "leads nowhere" in told.pop("broken.mp4")
-    assert "leads nowhere" in told.pop("loop.mp4")
+    assert "broken symbolic link" in told.pop("broken.mp4")
+    assert "broken symbolic link" in told.pop("loop.mp4")
     assert told.keys() == {"noise.mp4"}
 
 
-def test_a_linked_folder_is_not_followed_and_not_passed_in_silence(
+def test_a_linked_folder_is_rejected_and_not_followed(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
     (videos / "round").symlink_to(videos)
     sources = {source.path: source for source in found(videos).sources.values()}
     assert sources.keys() == {"a.mp4", "round"}
-    assert "a link to a folder" in refused(sources["round"], folder)
+    assert "a symbolic link to a folder" in rejected(sources["round"], folder)
 
 
-def test_what_may_not_be_read_is_refused(
-    videos: Path, walk: bytes, folder: WorkspaceFolder
-) -> None:
+def test_an_unreadable_file_is_rejected(videos: Path, walk: bytes, folder: WorkspaceFolder) -> None:
     file = videos / "shut.mp4"
     file.write_bytes(walk)
     file.chmod(0)
     if os.access(file, os.R_OK):
-        pytest.skip("this account reads files that are shut to it (root), so nothing can be seen")
+        pytest.skip("root can read all files")
     (source,) = found(videos).sources.values()
-    assert "permission denied" in refused(source, folder)
+    assert "permission denied" in rejected(source, folder)
 
 
 BROKEN = {
@@ -175,7 +173,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_sidecar_is_a_rejection_and_the_video_goes_on(
+def test_a_broken_sidecar_is_rejected_and_the_video_is_kept(
     videos: Path, walk: bytes, folder: WorkspaceFolder, name: str
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
@@ -188,7 +186,7 @@ def test_a_broken_sidecar_is_a_rejection_and_the_video_goes_on(
     assert rejection.what.startswith("narrations can't be read: ")
 
 
-def test_a_sidecar_that_is_not_text_is_a_rejection(
+def test_a_sidecar_that_is_not_text_is_rejected(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
@@ -197,7 +195,7 @@ def test_a_sidecar_that_is_not_text_is_a_rejection(
     assert [type(row) for row in ingested(source, folder)] == [Probe, Rejection]
 
 
-def test_no_two_narrations_have_one_key_and_none_is_lost(
+def test_narrations_have_distinct_keys_and_none_is_lost(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
@@ -211,9 +209,7 @@ def test_no_two_narrations_have_one_key_and_none_is_lost(
     assert {row.action for row in said} == {None, "opens it"}
 
 
-def test_consent_comes_from_the_manifest_or_else_from_the_settings(
-    videos: Path, walk: bytes
-) -> None:
+def test_consent_comes_from_the_manifest_or_the_settings(videos: Path, walk: bytes) -> None:
     for name in ("a.mp4", "b.mp4"):
         (videos / name).write_bytes(walk)
     (videos / "manifest.csv").write_text("path,consent\na.mp4,release\n")
@@ -221,7 +217,7 @@ def test_consent_comes_from_the_manifest_or_else_from_the_settings(
     assert seen == {"a.mp4": "release", "b.mp4": "model"}
 
 
-def test_a_changed_file_or_sidecar_is_seen(videos: Path, walk: bytes) -> None:
+def test_a_changed_file_or_sidecar_is_detected(videos: Path, walk: bytes) -> None:
     (videos / "a.mp4").write_bytes(walk)
     first = found(videos).sources
     assert found(videos).sources == first
@@ -231,9 +227,7 @@ def test_a_changed_file_or_sidecar_is_seen(videos: Path, walk: bytes) -> None:
     assert second != first
 
 
-def test_looking_again_needs_no_path_and_keeps_what_is_not_mounted(
-    videos: Path, walk: bytes
-) -> None:
+def test_a_rescan_needs_no_path_and_keeps_what_is_not_mounted(videos: Path, walk: bytes) -> None:
     (videos / "a.mp4").write_bytes(walk)
     known = found(videos).sources
     assert found(known=known.values()).sources == known
@@ -249,12 +243,12 @@ def test_one_file_and_its_folder_are_one_source(videos: Path, walk: bytes) -> No
 
 
 @pytest.mark.parametrize(("name", "what"), [("none", "no such file"), ("", "no video files")])
-def test_a_path_without_videos_is_told(videos: Path, name: str, what: str) -> None:
+def test_a_path_without_videos_is_an_error(videos: Path, name: str, what: str) -> None:
     with pytest.raises(UserError, match=what):
         found(videos / name)
 
 
-def test_a_folder_inside_a_known_one_is_not_another_one(videos: Path, walk: bytes) -> None:
+def test_a_folder_inside_a_known_one_gives_the_same_videos(videos: Path, walk: bytes) -> None:
     (videos / "sub").mkdir()
     (videos / "sub" / "a.mp4").write_bytes(walk)
     (videos / "manifest.csv").write_text("path,scene\nsub/a.mp4,office\n")
@@ -268,7 +262,7 @@ def test_a_folder_inside_a_known_one_is_not_another_one(videos: Path, walk: byte
     assert (again.sources, again.gone) == (outer.sources, ())
 
 
-def test_a_manifest_speaks_for_its_folder_wherever_that_lies(videos: Path, walk: bytes) -> None:
+def test_a_manifest_applies_to_its_own_folder(videos: Path, walk: bytes) -> None:
     (videos / "sub" / "deep").mkdir(parents=True)
     for name in ("a.mp4", "sub/b.mp4", "sub/deep/c.mp4"):
         (videos / name).write_bytes(walk)
@@ -277,11 +271,11 @@ def test_a_manifest_speaks_for_its_folder_wherever_that_lies(videos: Path, walk:
     seen = {source.path: source.scene for source in found(videos).sources.values()}
     assert seen == {"a.mp4": "one", "sub/b.mp4": "two", "sub/deep/c.mp4": "three"}
     (videos / "sub" / "manifest.csv").write_text("path,scene\nb.mp4,three\n")
-    with pytest.raises(MistakesError, match=r"b\.mp4 is described in"):
+    with pytest.raises(MistakesError, match=r"b\.mp4 is also described in"):
         found(videos)
 
 
-def test_a_manifest_line_about_something_else_is_told(videos: Path, walk: bytes) -> None:
+def test_a_manifest_line_that_matches_no_video_is_an_error(videos: Path, walk: bytes) -> None:
     for name in ("a.mp4", "notes.txt", ".hidden.mp4"):
         (videos / name).write_bytes(walk)
     (videos / "manifest.csv").write_text("path\nnotes.txt\na.mp4\n.hidden.mp4\n")
@@ -302,7 +296,7 @@ def test_the_longest_name_and_capital_suffixes_are_read(
     assert [type(row) for row in ingested(sources["b"], folder)] == [Probe, Narration]
 
 
-def test_two_sidecars_that_say_the_same_say_it_once(
+def test_two_sidecars_with_the_same_narrations_give_each_once(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
@@ -315,14 +309,14 @@ def test_two_sidecars_that_say_the_same_say_it_once(
 @pytest.mark.parametrize(
     ("how", "what"),
     [
-        ({"count": 5}, "too short to ask about"),
+        ({"count": 5}, "too short for a question"),
         ({"size": (640, 64)}, "640 x 64 pixels"),
-        ({"times_ms": [0, 8000, 16000, 24000]}, "one picture in"),
+        ({"times_ms": [0, 8000, 16000, 24000]}, "one frame every"),
     ],
 )
-def test_what_shows_nobodys_way_is_refused(
+def test_videos_that_show_no_route_are_rejected(
     videos: Path, folder: WorkspaceFolder, how: dict[str, Any], what: str
 ) -> None:
     numbered.write(videos / "a.mp4", **{"count": 30, **how})
     (source,) = found(videos).sources.values()
-    assert what in refused(source, folder)
+    assert what in rejected(source, folder)

@@ -15,11 +15,11 @@ def write(folder: Path, text: str | bytes) -> Path:
     return folder
 
 
-def test_no_manifest_says_nothing(tmp_path: Path) -> None:
+def test_no_manifest_gives_no_fields(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == {}
 
 
-def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> None:
+def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
     row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release"
     text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,\r\n'
     found = read_manifest(write(tmp_path, text))
@@ -45,16 +45,16 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("", "line 1", "no column named path"),
         ("scene\noffice\n", "line 1", "no column named path"),
         ("path,scenes\na.mp4,x\n", "line 1", "unknown column 'scenes'"),
-        ("path,scene,scene\na.mp4,x,y\n", "line 1", "column 'scene' twice"),
-        ("path,scene\na.mp4,x\nb.mp4,x\n", "line 3", "b.mp4 is not there"),
-        ("path,scene\na.mp4\n", "line 2", "not as many cells"),
-        ("path,scene\na.mp4,x,y\n", "line 2", "not as many cells"),
-        ("path\na.mp4\n./a.mp4\n", "line 3", "a.mp4 is named twice"),
-        ("path\n/etc/passwd\n", "line 2", "not a path below this folder"),
-        ("path\nsub/../../x\n", "line 2", "not a path below this folder"),
-        ('path\n"a\0.mp4"\n', "line 2", "not a path below this folder"),
-        ('path\n" "\n', "line 2", "no path in it"),
-        (f"path\n{'x' * 5000}\n", "line 2", "not a path below this folder"),
+        ("path,scene,scene\na.mp4,x,y\n", "line 1", "column 'scene' occurs twice"),
+        ("path,scene\na.mp4,x\nb.mp4,x\n", "line 3", "b.mp4 doesn't exist"),
+        ("path,scene\na.mp4\n", "line 2", "the number of cells differs"),
+        ("path,scene\na.mp4,x,y\n", "line 2", "the number of cells differs"),
+        ("path\na.mp4\n./a.mp4\n", "line 3", "a.mp4 is listed twice"),
+        ("path\n/etc/passwd\n", "line 2", "not a path inside this folder"),
+        ("path\nsub/../../x\n", "line 2", "not a path inside this folder"),
+        ('path\n"a\0.mp4"\n', "line 2", "not a path inside this folder"),
+        ('path\n" "\n', "line 2", "no path"),
+        (f"path\n{'x' * 5000}\n", "line 2", "not a path inside this folder"),
         ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
         ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
         ("path,consent\na.mp4,yes\n", "line 2", "consent 'yes'"),
@@ -62,13 +62,13 @@ def test_all_columns_are_read_and_empty_cells_say_nothing(tmp_path: Path) -> Non
         ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
         ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
         ("path,hfov_degrees,lens\na.mp4,170,rectilinear\n", "line 2", "with a rectilinear lens"),
-        ("path;scene\na.mp4;x\n", "line 1", "parted by semicolons"),
-        ("path\tscene\na.mp4\tx\n", "line 1", "parted by tabs"),
+        ("path;scene\na.mp4;x\n", "line 1", "separated by semicolons"),
+        ("path\tscene\na.mp4\tx\n", "line 1", "separated by tabs"),
         ('path,scene\na.mp4,"x\n', "line 2", "not CSV"),
         (b"path,scene\na.mp4,\xff\n", "line 2", "not UTF-8"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     tmp_path: Path, text: str | bytes, where: str, what: str
 ) -> None:
     with pytest.raises(UserError) as told:
@@ -78,17 +78,17 @@ def test_a_mistake_is_told_with_its_line(
     assert told.value.fix
 
 
-def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_an_error(tmp_path: Path) -> None:
     folder, outside = tmp_path / "videos", tmp_path / "secret.mp4"
     folder.mkdir()
     outside.touch()
     (folder / "link.mp4").symlink_to(outside)
     write(folder, "path\nlink.mp4\n")
-    with pytest.raises(UserError, match="not a path below"):
+    with pytest.raises(UserError, match="not a path inside"):
         read_manifest(folder)
 
 
-def test_every_mistake_is_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     lines = ["path,split,lens", "a.mp4,dev,round", "gone.mp4,,", "sub/../a.mp4,,", "sub/b,c.mp4,,"]
     with pytest.raises(MistakesError) as told:
         read_manifest(write(tmp_path, "\n".join(lines)))
@@ -97,7 +97,7 @@ def test_every_mistake_is_told_at_once_each_with_its_line(tmp_path: Path) -> Non
     assert str(told.value).count("error: ") == str(told.value).count("  fix: ") == 5
 
 
-def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+def test_of_very_many_mistakes_the_first_are_reported(tmp_path: Path) -> None:
     text = "path\n" + "".join(f"{number}.mp4\n" for number in range(500))
     with pytest.raises(MistakesError, match="and 480 more"):
         read_manifest(write(tmp_path, text))
