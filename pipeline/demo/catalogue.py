@@ -1,9 +1,6 @@
 """The things that rendered corridors hold: their names, what one can do with them, and undo."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-Mount = Literal["wall", "floor", "across"]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ def door(
             picture[a[1] : b[1], a[0] : b[0]] = (206, 198, 176)
             for k in range(-h, w, 46):
                 cv2.line(picture, (a[0] + k, b[1]), (a[0] + k + 120, a[1]), (226, 220, 202), 5)
-            picture[: a[1], a[0] : b[0]] = picture[: a[1], a[0] : b[0]]
         cv2.rectangle(picture, a, b, dark, 5)
         cv2.line(picture, (a[0], b[1]), b, light, 3)
         cv2.line(picture, (b[0], a[1]), b, light, 3)

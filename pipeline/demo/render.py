@@ -225,7 +225,6 @@ def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
     shares = np.concatenate([surface.polygon for surface in surfaces])
     corners = shares[:, :1] * u + shares[:, 1:] * v + origins
     in_front, points = (corners[:, 2] > _NEAR_M).tolist(), _points(corners, lens)
-    width, height = view.size
     stop = 0
     for number, count in enumerate(counts):
         start, stop = stop, stop + count

@@ -27,10 +27,6 @@ class Film:
     height: int
     data: str
 
-    def as_url(self) -> str:
-        """Return the picture as a data URL."""
-        return f"data:image/webp;base64,{self.data}"
-
 
 def chosen(count: int) -> list[int]:
     """Return which of `count` pictures a strip shows: the first, the last, and evenly between."""
