@@ -1,16 +1,20 @@
 """The same items in the form that each evaluation tool and trainer reads, with one prompt and one parser."""
 
+import ast
 import csv
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
 
+from pipeline.releases import letter, prompt
 from pipeline.releases.layout import LETTERS, QuestionRow, Shards
 from pipeline.releases.reading import Released
 
@@ -33,6 +37,9 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         "name": "".join(word.capitalize() for word in slug.split("_")),
         "splits": splits,
         "scored": scored,
+        "instruction": prompt.INSTRUCTION,
+        "prompt_code": _code(prompt),
+        "letter_code": _code(letter),
     }
     files = {
         "eval.yaml": "eval.yaml.j2",
@@ -56,6 +63,14 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(environment.get_template(template).render(named), encoding="utf-8")
     _write_rows(folder, manifest, splits, f"vlmevalkit/{slug}.tsv", scored)
+
+
+def _code(module: ModuleType) -> str:
+    """Return a module's source after its imports, which every template repeats for itself."""
+    source = inspect.getsource(module)
+    imports = (ast.Import, ast.ImportFrom)
+    last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, imports))
+    return "\n".join(source.splitlines()[last:]).strip()
 
 
 def _write_rows(
