@@ -11,7 +11,7 @@ from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
-from pipeline.releases.gates import OPTIONS, Gate
+from pipeline.releases.gates import OPTIONS, Gate, no_faults
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
@@ -61,8 +61,12 @@ def read(path: Path) -> Foreign:
 def audit(foreign: Foreign) -> list[Gate]:
     """Run every check that needs the rows alone; `rows` name those at fault."""
     return [
-        _gate(
-            "readable", foreign.unread, "rows that can't be read", foreign.rows, "mend these rows"
+        no_faults(
+            "readable",
+            foreign.unread,
+            "rows that can't be read",
+            "fix these rows",
+            total=foreign.rows,
         ),
         *(check(foreign.items) for check in CHECKS),
     ]
@@ -76,12 +80,12 @@ def four_options(items: Sequence[ProbeItem]) -> Gate:
         if len(item.options) != OPTIONS
         or len({text.casefold().strip(" .") for text in item.options}) != OPTIONS
     ]
-    return _gate(
+    return no_faults(
         "four_options",
         faults,
         "items without four different options",
-        len(items),
-        "give each item four options, no two alike",
+        "give each item four different options",
+        total=len(items),
     )
 
 
@@ -110,12 +114,12 @@ def stems(items: Sequence[ProbeItem]) -> Gate:
     for item in items:
         tasks[_stem(item)][item.task] += 1
     faults = [item.id for item in items if tasks[_stem(item)].most_common(1)[0][0] != item.task]
-    return _gate(
+    return no_faults(
         "stems",
         faults,
         "items whose question is that of another task",
-        len(items),
-        "give them the task that they ask for, or its question",
+        "correct their task or their question",
+        total=len(items),
     )
 
 
@@ -128,7 +132,7 @@ def duplicates(items: Sequence[ProbeItem]) -> Gate:
         if marks & seen:
             faults.append(item.id)
         seen |= marks
-    return _gate("duplicates", faults, "items that stand twice", len(items), "keep one of each")
+    return no_faults("duplicates", faults, "duplicate items", "keep one of each", total=len(items))
 
 
 def reverses(items: Sequence[ProbeItem]) -> Gate:
@@ -144,12 +148,12 @@ def reverses(items: Sequence[ProbeItem]) -> Gate:
             pairs += 1
             if back != [_SWAPPED[side] for side in reversed(forth)]:
                 faults.append(item.id)
-    return _gate(
+    return no_faults(
         "reverses",
         faults,
         "reverse answers that don't invert the forward one",
-        pairs,
-        "derive the way back from the way there: backwards, left and right swapped",
+        "derive the reverse answer from the forward one: reverse the order, swap left and right",
+        total=pairs,
     )
 
 
@@ -164,19 +168,6 @@ CHECKS: tuple[Callable[[Sequence[ProbeItem]], Gate], ...] = (
 
 def _stem(item: ProbeItem) -> str:
     return " ".join(item.question.casefold().split())
-
-
-def _gate(name: str, faults: Iterable[str], what: str, total: int, fix: str) -> Gate:
-    rows = tuple(faults)
-    share = f" ({len(rows) / total:.1%})" if total else ""
-    return Gate(
-        name=name,
-        met=not rows,
-        figure=f"{len(rows)} {what}{share}",
-        limit="0",
-        rows=rows,
-        fix=fix if rows else "",
-    )
 
 
 def faults_by_row(foreign: Foreign, gates: Iterable[Gate]) -> Iterator[str]:

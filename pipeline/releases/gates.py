@@ -76,12 +76,16 @@ def check_questions(candidate: ReleaseCandidate) -> list[Gate]:
     return [gate(candidate) for gate in GATES if gate in ASKING]
 
 
-def _faults(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
-    rows = tuple(sorted(faults))
+def no_faults(
+    name: str, faults: Iterable[str], what: str, fix: str, *, total: int | None = None
+) -> Gate:
+    """Return a gate that is met if there are no faults; `total` adds their share to the figure."""
+    rows = tuple(faults)
+    share = f" ({len(rows) / total:.1%})" if total else ""
     return Gate(
         name=name,
         met=not rows,
-        figure=f"{len(rows)} {what}",
+        figure=f"{len(rows)} {what}{share}",
         limit="0",
         rows=rows,
         fix=fix if rows else "",
@@ -102,8 +106,11 @@ def schema(candidate: ReleaseCandidate) -> Gate:
             or not _answer_agrees(item)
         ):
             faults.append(item.item_id)
-    return _faults(
-        "schema", faults, "faulty items", "run `egost generate-qa`; egost show ID shows an item"
+    return no_faults(
+        "schema",
+        sorted(faults),
+        "faulty items",
+        "run `egost generate-qa`; egost show ID shows an item",
     )
 
 
@@ -129,8 +136,8 @@ def four_options(candidate: ReleaseCandidate) -> Gate:
             or len({text.casefold() for text in item.options}) != OPTIONS
         )
     ]
-    return _faults(
-        "four_options", faults, "items without four different options", "compose them again"
+    return no_faults(
+        "four_options", sorted(faults), "items without four different options", "compose them again"
     )
 
 
@@ -184,9 +191,9 @@ def inverse_pairs(candidate: ReleaseCandidate) -> Gate:
             faults += [item.item_id for item in pair.values()]
         elif pair["forward"].option_kind == "square" and not _inverse(pair, candidate):
             faults.append(pair["reverse"].item_id)
-    return _faults(
+    return no_faults(
         "inverse_pairs",
-        faults,
+        sorted(faults),
         "items without their inverse",
         "compose them again: egost generate-qa",
     )
@@ -225,7 +232,9 @@ def no_true_distractor(candidate: ReleaseCandidate) -> Gate:
         if true != [item.answer_index]:
             faults.append(item.item_id)
     fix = "compose them again: egost generate-qa"
-    return _faults("no_true_distractor", faults, "items whose truth is not the answer alone", fix)
+    return no_faults(
+        "no_true_distractor", sorted(faults), "items whose truth is not the answer alone", fix
+    )
 
 
 def split_leak(candidate: ReleaseCandidate) -> Gate:
@@ -247,9 +256,9 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
         )
         >= 2
     ]
-    return _faults(
+    return no_faults(
         "split_leak",
-        faults,
+        sorted(faults),
         "items on two sides of a split",
         "name their common scene in manifest.csv, so that they go to one split",
     )
@@ -275,7 +284,7 @@ def duplicates(candidate: ReleaseCandidate) -> Gate:
             frozenset(item.options),
         ].append(item.item_id)
     faults = [unit for units in asked.values() if len(units) > 1 for unit in sorted(units)[1:]]
-    return _faults("duplicates", faults, "items asked twice", "compose them again")
+    return no_faults("duplicates", sorted(faults), "items asked twice", "compose them again")
 
 
 def verified_by_people(candidate: ReleaseCandidate) -> Gate:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
+from pipeline.releases.croissant import check_croissant
 from pipeline.releases.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
@@ -55,6 +56,7 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
             check_schema(path, kind)
     items = _check_counts(released)
     recomputed, partly = _check_figures(released)
+    check_croissant(folder, NEW_COPY)
     gates = released.manifest["gates"]
     return Verified(
         folder,

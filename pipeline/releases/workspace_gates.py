@@ -1,13 +1,13 @@
 """The conditions of a release that only its workspace can tell: consent, pictures, people, blind figures."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Gate
+from pipeline.releases.gates import Gate, no_faults
 from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
@@ -54,8 +54,11 @@ def consent(checked: Checked) -> Gate:
     ]
     kept = sum(len(one.rows) for one in harvest.left_out if one.why == NO_CONSENT)
     what = "items without consent to release" + (f" ({kept} are left out)" if kept else "")
-    return _zero(
-        "consent", faults, what, "write consent = release into manifest.csv, or leave it out"
+    return no_faults(
+        "consent",
+        sorted(faults),
+        what,
+        "write consent = release into manifest.csv, or leave it out",
     )
 
 
@@ -70,9 +73,9 @@ def media(checked: Checked) -> Gate:
             whole(checked.folder, still) for still in stills
         )
     faults = [item.item_id for item in harvest.candidate.items if not complete[item.clip_id]]
-    return _zero(
+    return no_faults(
         "media",
-        faults,
+        sorted(faults),
         "items whose frames are missing or changed",
         "run egost export: it cuts them again from the video; egost rejections tells where it can't",
     )
@@ -85,9 +88,9 @@ def near_identical_clips(checked: Checked) -> Gate:
     looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
     alike = {clip for pair in near_identical(looks, sides) for clip in pair}
     faults = [item.item_id for item in harvest.candidate.items if item.clip_id in alike]
-    return _zero(
+    return no_faults(
         "near_identical_clips",
-        faults,
+        sorted(faults),
         "items of clips that look alike on two sides of a split",
         "name their common scene in manifest.csv, or leave one of the videos out",
     )
@@ -177,15 +180,3 @@ WORKSPACE_GATES: tuple[Callable[[Checked], Gate], ...] = (
     audit,
     blind,
 )
-
-
-def _zero(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
-    rows = tuple(sorted(faults))
-    return Gate(
-        name=name,
-        met=not rows,
-        figure=f"{len(rows)} {what}",
-        limit="0",
-        rows=rows,
-        fix=fix if rows else "",
-    )

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +133,44 @@ def test_a_prettier_figure_is_caught_by_recomputing(copy: Path) -> None:
     change_manifest(copy, prettier)
     with pytest.raises(GateError, match="verified_by_people: the manifest says 999 of 999"):
         verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"@id": "data-files"', '"@id": "nowhere"', "errors, such as: [Metadata(egost)"),
+        ('"contentUrl"', '"url"', "contentUrl"),
+        ("{", "[", "can't be read as Croissant: JSONDecodeError"),
+    ],
+)
+def test_a_faulty_croissant_description_is_caught(
+    copy: Path, old: str, new: str, what: str
+) -> None:
+    path = copy / "croissant.json"
+    text = path.read_text(encoding="utf-8")
+    head, found, tail = text.rpartition(old) if new == "nowhere" else text.partition(old)
+    assert found
+    path.write_text(head + new + tail, encoding="utf-8")
+    resum(copy)
+    with pytest.raises(GateError, match=re.escape(what)) as caught:
+        verify(copy)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
+def test_a_croissant_file_that_is_no_dataset_is_caught(copy: Path, text: str) -> None:
+    (copy / "croissant.json").write_text(text, encoding="utf-8")
+    resum(copy)
+    with pytest.raises(GateError, match=r"croissant\.json: can't be read as Croissant"):
+        verify(copy)
+
+
+def test_export_does_not_import_mlcroissant() -> None:
+    code = (
+        "import sys, pipeline.releases.export, pipeline.releases.verify; "
+        "sys.exit('mlcroissant' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_wrong_count_is_caught(copy: Path) -> None:
