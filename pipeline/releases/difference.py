@@ -1,16 +1,17 @@
 """What changed between two releases, row by row, and which version number that calls for."""
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.releases.layout import Evidence
+import polars as pl
+
 from pipeline.releases.reading import Released
 
 Version = tuple[int, int, int]
+_Row = Mapping[str, Any]
 _SHOWN = 160  # characters of a value that a person is shown
 
 
@@ -94,59 +95,61 @@ class Difference:
 
 
 def difference(before: Released, after: Released) -> Difference:
-    """Compare two releases by item id; where a row stands in its file does not count.
+    """Compare two releases by item id; the order of rows does not matter.
 
-    Only digests of the rows are held (a million rows take 0.3 GB), and the rows that changed.
+    Holds 64-bit hashes of all rows (0.1 GB for a million) and only the changed rows themselves.
     """
-    old, new = _digests(before), _digests(after)
-    both = old.keys() & new.keys()
-    changed = {unit for unit in both if old[unit][0] != new[unit][0]}
-    was, became = _columns(before, changed), _columns(after, changed)
-    behind = _behind(before, changed), _behind(after, changed)
+    old, new = _hashes(before), _hashes(after)
+    added, removed = new.join(old, "id", "anti"), old.join(new, "id", "anti")
+    both = old.join(new, "id", suffix="_new")
+    is_changed = pl.col("question") != pl.col("question_new")
+    changed = both.filter(is_changed)["id"].sort()
+    same = both.filter(~is_changed)
+    was, became = _rows(before, "data", changed), _rows(after, "data", changed)
+    evidence = [_rows(one, "evidence", changed) for one in (before, after)]
     return Difference(
         before.version,
         after.version,
-        added=tuple(sorted(new.keys() - old.keys())),
-        removed=tuple(sorted(old.keys() - new.keys())),
+        added=tuple(added["id"].sort()),
+        removed=tuple(removed["id"].sort()),
         changed=tuple(
-            _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in behind))
-            for unit in sorted(changed)
+            _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in evidence))
+            for unit in changed
         ),
-        behind=sum(old[unit][1] != new[unit][1] for unit in both - changed),
+        behind=same.filter(pl.col("evidence").ne_missing(pl.col("evidence_new"))).height,
     )
 
 
-def _digests(released: Released) -> dict[str, tuple[bytes, bytes]]:
-    """Return by item id the digest of its question row (its split included) and of its evidence."""
-    evidence = {row.id: _digest(row.model_dump_json()) for row in released.evidence()}
+def _hashes(released: Released) -> pl.DataFrame:
+    """Return by item `id` a hash of its question row, its split included, and of its evidence."""
+    row = pl.struct(pl.all()).struct.json_encode().hash()
+    questions, evidence = (
+        pl.concat(
+            [
+                pl.DataFrame(schema={"id": pl.String, name: pl.UInt64}),
+                *(frame.select("id", row.alias(name)) for frame in released.frames(config)),
+            ]
+        ).unique("id", keep="last")
+        for name, config in (("question", "data"), ("evidence", "evidence"))
+    )
+    return questions.join(evidence, "id", "left")
+
+
+def _rows(released: Released, config: str, wanted: pl.Series) -> dict[str, _Row]:
+    """Return the rows of the wanted ids, by id."""
     return {
-        row.id: (_digest(split, row.model_dump_json()), evidence.get(row.id, b""))
-        for split, row in released.questions()
+        row["id"]: row
+        for frame in released.frames(config)
+        for row in frame.filter(pl.col("id").is_in(wanted.implode())).to_dicts()
     }
-
-
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode()).digest()[:16]
-
-
-def _columns(released: Released, wanted: Container[str]) -> dict[str, dict[str, Any]]:
-    return {
-        row.id: row.model_dump() | {"split": split}
-        for split, row in released.questions()
-        if row.id in wanted
-    }
-
-
-def _behind(released: Released, wanted: Container[str]) -> dict[str, Evidence]:
-    return {row.id: row for row in released.evidence() if row.id in wanted}
 
 
 def _change(
     unit: str,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    before: Evidence | None,
-    after: Evidence | None,
+    old: _Row,
+    new: _Row,
+    before: _Row | None,
+    after: _Row | None,
 ) -> Change:
     columns = {name: (old[name], new[name]) for name in sorted(old) if old[name] != new[name]}
     return Change(
@@ -160,7 +163,7 @@ _PICTURES = {"frames", "frame_seconds"}
 
 
 def _causes(
-    columns: Mapping[str, tuple[Any, Any]], before: Evidence | None, after: Evidence | None
+    columns: Mapping[str, tuple[Any, Any]], before: _Row | None, after: _Row | None
 ) -> Iterator[str]:
     """Yield why a row changed, as far as the rows and what is behind them tell."""
     for name in _MOVED:
@@ -178,22 +181,22 @@ def _causes(
         yield "its frames were cut anew"
 
 
-def _cause(before: Evidence | None, after: Evidence | None) -> str:
+def _cause(before: _Row | None, after: _Row | None) -> str:
     if before is None or after is None:  # withheld: what is behind the row stays at home
         return "composed anew"
-    if before.steps == after.steps:
+    if before["steps"] == after["steps"]:
         return "composed anew from the same route"
     # A route that people corrected still names the draft that it began as.
     if _drafted(before) != _drafted(after):
         return "its route was drafted anew"
-    if after.verified_by:
-        whose = "a person's" if "person" in after.verified_by else "a script's"
+    if after["verified_by"]:
+        whose = "a person's" if "person" in after["verified_by"] else "a script's"
         return f"its route was corrected by {whose} verdict"
     return "its route is another, by nobody's verdict"
 
 
-def _drafted(row: Evidence) -> tuple[str | None, ...]:
-    return row.provider, row.model, row.prompt_sha256, row.reply_id
+def _drafted(row: _Row) -> tuple[str | None, ...]:
+    return row["provider"], row["model"], row["prompt_sha256"], row["reply_id"]
 
 
 def next_versions(previous: str, level: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
@@ -49,6 +50,12 @@ class Released:
             for split in self.splits
             for path in sorted((self.folder / config).glob(f"{split}-*-of-*.parquet"))
         ]
+
+    def frames(self, config: str) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `data` or `evidence` with their `split`, one row group after the other."""
+        for path in self.files(config):
+            for batch in _batches(path, CONFIGS[config]):
+                yield pl.DataFrame(batch).with_columns(split=pl.lit(split_of(path)))
 
     def questions(self) -> Iterator[tuple[str, QuestionRow]]:
         """Yield each question with its split, in file order."""
@@ -170,13 +177,20 @@ def check_schema(path: Path, kind: type[Record]) -> None:
 
 def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
     """Yield the rows of one Parquet file, one row group in memory at a time."""
+    try:
+        for batch in _batches(path, kind):
+            for row in batch.to_pylist():
+                yield kind.model_validate(row)
+    except ValidationError as error:
+        raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
+
+
+def _batches(path: Path, kind: type[Record]) -> Iterator[pa.RecordBatch]:
     check_schema(path, kind)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
-                    yield kind.model_validate(row)
-    except (pa.ArrowException, OSError, ValidationError) as error:
+            yield from file.iter_batches()
+    except (pa.ArrowException, OSError) as error:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
