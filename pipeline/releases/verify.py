@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
 from pipeline.releases.croissant import check_croissant
@@ -136,30 +138,34 @@ def _is_hydrated(folder: Path, name: str) -> bool:
 
 
 def _check_counts(released: Released) -> int:
-    """Hold the manifest's counts against the rows, and both configs against each other."""
-    seen: set[str] = set()
-    counts = dict.fromkeys(released.splits, 0)
-    shown: set[str] = set()
-    for split, row in released.questions():
-        if row.id in seen:
-            raise GateError(row.id, "stands twice in the release", NEW_COPY)
-        seen.add(row.id)
-        counts[split] += 1
-        shown.update(row.frames)
+    """Check the manifest's counts against the rows, and both configs against each other."""
+    folder = str(released.folder)
+    columns: dict[str, pl.DataType] = {
+        "id": pl.String(),
+        "frames": pl.List(pl.String),
+        "split": pl.String(),
+    }
+    found = (frame.select(*columns) for frame in released.frames("data"))
+    rows = pl.concat([pl.DataFrame(schema=columns), *found])
+    repeated = rows.filter(~pl.col("id").is_first_distinct())
+    if len(repeated):
+        raise GateError(repeated["id"][0], "appears twice in the release", NEW_COPY)
+    counts = dict.fromkeys(released.splits, 0) | dict(rows["split"].value_counts().iter_rows())
     if counts != released.manifest["items"]:
         what = f"the manifest counts {released.manifest['items']}, the rows are {counts}"
-        raise GateError(str(released.folder), what, NEW_COPY)
+        raise GateError(folder, what, NEW_COPY)
+    shown = {*rows["frames"].explode()}
     strays = {
         path.relative_to(released.folder).as_posix()
         for path in (released.folder / "frames").glob("*/*")
     } - shown
     if strays:
-        raise GateError(str(released.folder), f"{min(strays)} belongs to no row", NEW_COPY)
-    withheld = released.manifest["withheld"]
-    open_ids = {row.id for split, row in released.questions() if split not in withheld}
-    if open_ids != {row.id for row in released.evidence()}:
-        raise GateError(str(released.folder), "data and evidence hold different ids", NEW_COPY)
-    return len(seen)
+        raise GateError(folder, f"{min(strays)} belongs to no row", NEW_COPY)
+    open_rows = rows.filter(~pl.col("split").is_in(released.manifest["withheld"]))
+    evidence = (frame["id"] for frame in released.frames("evidence"))
+    if {*open_rows["id"]} != {unit for ids in evidence for unit in ids}:
+        raise GateError(folder, "data and evidence hold different ids", NEW_COPY)
+    return len(rows)
 
 
 def _check_figures(released: Released) -> tuple[list[str], list[str]]:
