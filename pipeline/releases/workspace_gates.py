@@ -1,4 +1,4 @@
-"""The conditions of a release that only its workspace can tell: consent, pictures, people, blind figures."""
+"""The gates that need the workspace: consent, frames, near-identical clips, people, blind accuracy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pipeline.review.rows import Answer
 
 @dataclass(frozen=True)
 class Limits:
-    """What a release must meet; shares of 1, but for `audited`, which counts items."""
+    """The limits of these gates, as shares (0 to 1), except `audited`, a number of items."""
 
     agreement: float
     flawed: float
@@ -29,13 +29,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Checked:
-    """What these gates look at."""
+    """The input of these gates."""
 
     harvest: Harvest
     folder: WorkspaceFolder
     limits: Limits
     dataset: str
-    items: tuple[Item, ...]  # all of the workspace: an audit counts those that it made leave
+    items: tuple[
+        Item, ...
+    ]  # all items of the workspace: the audit also counts items that it excluded
     answers: tuple[Answer, ...]
 
 
@@ -45,7 +47,7 @@ def check_workspace(checked: Checked) -> list[Gate]:
 
 
 def consent(checked: Checked) -> Gate:
-    """Every video's owner agreed to its release."""
+    """Require the owner's consent to release every video."""
     harvest = checked.harvest
     faults = [
         item.item_id
@@ -58,12 +60,12 @@ def consent(checked: Checked) -> Gate:
         "consent",
         sorted(faults),
         what,
-        "write consent = release into manifest.csv, or leave it out",
+        "set consent to release in manifest.csv, or leave the video out",
     )
 
 
 def media(checked: Checked) -> Gate:
-    """Every clip has its equally distant frames, as many as any other, and their bytes are as cut."""
+    """Require the same number of stills for every clip, with their original bytes."""
     harvest, complete = checked.harvest, dict[str, bool]()
     clips = {item.clip_id for item in harvest.candidate.items}
     most = max((len(harvest.stills.get(clip, ())) for clip in clips), default=0)
@@ -77,12 +79,12 @@ def media(checked: Checked) -> Gate:
         "media",
         sorted(faults),
         "items whose frames are missing or changed",
-        "run egost export: it cuts them again from the video; egost rejections tells where it can't",
+        "run egost export, which extracts them again; egost rejections lists the videos where it can't",
     )
 
 
 def near_identical_clips(checked: Checked) -> Gate:
-    """No two clips on different sides of a split show the same, even if re-encoded."""
+    """Require that no two clips of different splits show the same footage, even re-encoded."""
     harvest = checked.harvest
     sides = {item.clip_id: item.split for item in harvest.candidate.items}
     looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
@@ -91,13 +93,13 @@ def near_identical_clips(checked: Checked) -> Gate:
     return no_faults(
         "near_identical_clips",
         sorted(faults),
-        "items of clips that look alike on two sides of a split",
-        "name their common scene in manifest.csv, or leave one of the videos out",
+        "items of clips that are near-identical to a clip of another split",
+        "give their videos the same scene in manifest.csv, or leave one of the videos out",
     )
 
 
 def agreement_of_people(checked: Checked) -> Gate:
-    """Where two people judged a clip, they agree in every category; the rows are clips."""
+    """Require inter-annotator agreement in every category; `rows` are clips, not items."""
     found = agreement(checked.harvest.verdicts)
     worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
     limit = checked.limits.agreement
@@ -117,12 +119,12 @@ def agreement_of_people(checked: Checked) -> Gate:
         rows=() if met else tuple(rows),
         fix=""
         if met
-        else "have a second person review some clips, settle differences with egost review adjudicate",
+        else "have a second person review some clips, and settle disagreements with egost review adjudicate",
     )
 
 
 def audit(checked: Checked) -> Gate:
-    """Of the items that people answered without seeing the answer, few are flawed."""
+    """Require enough audited items, of which few are flawed."""
     found = judged(checked.items, checked.answers)
     limits = checked.limits
     enough, share = (
@@ -138,14 +140,14 @@ def audit(checked: Checked) -> Gate:
         rows=() if met else tuple(sorted(found.reasons)),
         fix=""
         if met
-        else "mend what the audit found, egost show ID tells it"
+        else "fix the flaws that the audit found: egost show ID lists them"
         if enough
         else "audit more items: egost audit push, pull",
     )
 
 
 def blind(checked: Checked) -> Gate:
-    """Nobody answers the multiple-choice items much better than by chance without seeing the video."""
+    """Require near-chance accuracy on the multiple-choice items without the video."""
     if checked.limits.blind >= 1:
         return Gate(
             name="blind", met=True, figure="not measured", limit="none: export.blind_points = 100"
@@ -168,7 +170,9 @@ def blind(checked: Checked) -> Gate:
             if where.startswith("task=")
         },
         rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
-        fix="egost blind shows which way, and the items it answers most surely" if leaks else "",
+        fix="run egost blind, which reports the leak and the items answered most confidently"
+        if leaks
+        else "",
     )
 
 

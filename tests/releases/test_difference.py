@@ -41,7 +41,7 @@ def reworded(items: list[Item]) -> list[Item]:
 
 def test_nothing_changed_is_a_patch(space: Workspace) -> None:
     found = against_first(space, "1.0.1")
-    assert (found.added, found.removed, found.changed, found.behind) == ((), (), (), 0)
+    assert (found.added, found.removed, found.changed, found.evidence_only) == ((), (), (), 0)
     assert list(found.lines()) == []
 
 
@@ -74,7 +74,7 @@ def test_another_split_is_a_changed_row(space: Workspace) -> None:
 def test_other_evidence_alone_is_a_patch(space: Workspace) -> None:
     edit(space, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
     found = against_first(space, "1.0.1")
-    assert (found.level, found.behind) == ("patch", len(space.store.rows(Item)))
+    assert (found.level, found.evidence_only) == ("patch", len(space.store.rows(Item)))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_changed_rows_say_why(space: Workspace) -> None:
     space.store.finish("review", "all", "edited", "done", rows)
     made = release(space, "2.0.0")
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
-    assert f"- `{reworded_one.item_id}`: question: composed anew from the same route\n" in text
+    assert f"- `{reworded_one.item_id}`: question: composed again from the same route\n" in text
     assert f"- `{moved.item_id}`: split: moved from split {moved.split} to validation\n" in text
     why = "its route was corrected by a person's verdict"
     assert f"- `{other_clip.item_id}`: question: {why}\n" in text
@@ -159,7 +159,9 @@ def test_changed_rows_say_why(space: Workspace) -> None:
 def test_withheld_answers_are_the_reason_of_their_change(space: Workspace) -> None:
     folder = release(space, "2.0.0", withhold=["test"]).folder
     found = difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
-    assert {change.reason for change in found.changed} == {"its answer is withheld from here on"}
+    assert {change.reason for change in found.changed} == {
+        "its answer is withheld from this version on"
+    }
 
 
 def test_the_first_version_may_have_any_number(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_allowed_to_fail_card_and_manifest_say_so_first(store: Store) -> None:
     assert head(made.folder).count("No person verified this release.") == 2
     assert "# Gates not met: verified_by_people." in head(made.folder)
     assert "**Gate not met: verified_by_people:**" in head(made.folder)
-    assert "a script is no person" in head(made.folder)
+    assert "A scripted reviewer, not a person, judged" in head(made.folder)
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
     met = {gate["name"]: gate["met"] for gate in manifest["gates"]}
     assert not met.pop("verified_by_people")

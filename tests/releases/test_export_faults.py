@@ -294,5 +294,5 @@ def test_answers_of_another_export_are_neither_taken_nor_lost(tmp_path: Path) ->
 
         shutil.rmtree(second.sealed)
         beside.rename(second.sealed)
-        with pytest.raises(UserError, match=r"not the withheld answers of 1\.0\.0"):
+        with pytest.raises(UserError, match=r"the withheld answers of 1\.0\.0"):
             take_video_down(space.folder, space.store.rows(Video)[0].path)

@@ -214,7 +214,9 @@ def test_a_failed_gate_names_rows_and_remedy() -> None:
     (gate,) = (gate for gate in check_gates(candidate(item())) if not gate.met)
     assert gate.rows == ("i_f",)
     assert gate.fix
-    assert str(gate) == "inverse_pairs: NOT MET: 1 items without their inverse, wanted 0 (i_f)"
+    assert (
+        str(gate) == "inverse_pairs: NOT MET: 1 items without a matching inverse, required 0 (i_f)"
+    )
 
 
 def test_the_share_that_people_verify_is_measured_against_the_setting() -> None:

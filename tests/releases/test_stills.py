@@ -73,7 +73,7 @@ def test_a_video_that_is_gone_fails_alone(folder: WorkspaceFolder, tmp_path: Pat
     numbered.write(tmp_path / "a.mp4", count=3)
     row = video_of(tmp_path / "a.mp4")
     (tmp_path / "a.mp4").unlink()
-    with pytest.raises(RowError, match="the file is gone") as told:
+    with pytest.raises(RowError, match="the file is missing") as told:
         list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), folder))
     assert told.value.again
 
@@ -111,10 +111,10 @@ def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path)
     path.unlink()
     (tmp_path / "walks" / "other.txt").write_text("not it", encoding="utf-8")
     done = hydrate(open_release(folder), [tmp_path / "walks"])
-    assert (done.pictures, done.missing, done.differing) == (8, (), ())
+    assert (done.restored, done.missing, done.differing) == (8, (), ())
     assert all((folder / name).is_file() for row in rows for name in row.frames)
     assert verify(folder).root_digest == before.root_digest
-    assert hydrate(open_release(folder), [tmp_path / "walks"]).pictures == 0
+    assert hydrate(open_release(folder), [tmp_path / "walks"]).restored == 0
 
     (folder / rows[0].frames[0]).write_bytes(b"another picture")
     with pytest.raises(GateError, match="is not part of the release"):
@@ -173,7 +173,7 @@ def test_a_damaged_still_of_a_video_that_is_gone_is_told(
     assert command(root, "export", "0.1.1") == 3
     assert "egost rejections tells why" in capsys.readouterr().err
     command(root, "rejections")
-    assert "the file is gone: a.mp4" in capsys.readouterr().out
+    assert "the file is missing: a.mp4" in capsys.readouterr().out
     assert not (root / "releases" / "v0.1.1").exists()
 
 

@@ -75,14 +75,14 @@ def test_no_later_export_holds_it(tmp_path: Path) -> None:
 def test_a_video_that_no_release_holds_is_said(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
-        with pytest.raises(UserError, match="holds this video"):
+        with pytest.raises(UserError, match="contains this video"):
             take_video_down(space.folder, "elsewhere.mp4")
 
 
 def test_a_release_of_one_video_is_withdrawn_not_replaced(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
-        with pytest.raises(UserError, match="nothing would be left"):
+        with pytest.raises(UserError, match="no item of this release would remain"):
             take_video_down(space.folder, first_video(space)[0].path)
         assert [path.name for path in space.folder.releases.iterdir()] == ["v1.0.0"]
         with pytest.raises(UserError, match="there is nothing to release"):

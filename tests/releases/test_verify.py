@@ -181,7 +181,7 @@ def test_a_wrong_count_is_caught(copy: Path) -> None:
 
 def test_a_gate_left_out_of_the_manifest_is_caught(copy: Path) -> None:
     change_manifest(copy, lambda manifest: manifest["gates"].pop(0))
-    with pytest.raises(GateError, match="does not tell of this gate"):
+    with pytest.raises(GateError, match="lacks this gate"):
         verify(copy)
 
 
@@ -219,7 +219,7 @@ def test_withheld_answers_leave_every_gate_some_rows_to_be_recomputed_on(withhel
     found = verify(withheld)
     assert set(found.recomputed) == {"four_options", "split_leak", "duplicates"}
     assert {*found.recomputed, *found.partly} == {gate.__name__ for gate in GATES}
-    assert "3 gates recomputed, 5 more on the rows whose answers are not withheld" in str(found)
+    assert "3 gates recomputed, 5 more on rows with published answers" in str(found)
 
 
 def change_rows(
@@ -277,7 +277,7 @@ def test_a_group_on_two_sides_is_caught_where_answers_are_withheld(withheld: Pat
 
 def test_rows_of_one_clip_that_contradict_each_other_are_caught(withheld: Path) -> None:
     change_rows(withheld, "test-*", lambda row: row.update(split_group="g_other"))
-    with pytest.raises(GateError, match=r"says otherwise of its clip"):
+    with pytest.raises(GateError, match=r"contradicts earlier rows of the same clip"):
         verify(withheld)
 
 

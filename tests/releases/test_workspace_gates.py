@@ -429,7 +429,7 @@ def test_export_refuses_and_allowed_to_fail_says_so(space: Workspace) -> None:
 def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
     tmp_path: Path, space: Workspace
 ) -> None:
-    title = "Answered without seeing, by task"
+    title = "Blind accuracy by task"
     assert title not in render(gallery_of(space.store, space.folder), tmp_path)
     unmeasured = release(space, "0.1.0")
     assert not (unmeasured.folder / "plots" / "blind.svg").exists()
