@@ -1,16 +1,16 @@
-"""The things that rendered corridors hold: their names, what one can do with them, and undo."""
+"""The objects in rendered corridors: their names, and the actions on them with their undo."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Deed:
-    """Something the wearer does with a thing that can be undone."""
+    """An action of the wearer on an object, which can be undone."""
 
     thing: str
     action: str
     undo: str
-    said: str
+    narration: str
 
 
 DOOR_COLOURS: dict[str, tuple[int, int, int]] = {  # BGR
@@ -33,7 +33,7 @@ LANDMARKS: tuple[str, ...] = (
     *("potted plant", "stairs", "lift", "vending machine", "bookshelf", "clock"),
     *("fire extinguisher", "window", "water cooler", "bench"),
 )
-# What may hang on the wall that closes the way ahead: flat, and known from afar.
+# Objects for the wall at the end of a corridor: flat and recognisable from a distance.
 AHEAD: tuple[str, ...] = (
     *(f"poster of a {what}" for what in POSTERS),
     *(f"{colour} door" for colour in DOOR_COLOURS),
@@ -84,5 +84,5 @@ ACROSS = frozenset({"glass door", "wooden door"})
 
 
 def article(name: str) -> str:
-    """Return the name with `the` before it, as a narrator says it."""
+    """Return the name with `the` in front, as in a narration."""
     return name if name == "stairs" else f"the {name}"

@@ -1,4 +1,4 @@
-"""Plan a walk from a seed: turns, corridors, things passed and done, and what the wearer says."""
+"""Plan a walk from a seed: turns, corridors, landmarks, actions and narrations."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -43,10 +43,10 @@ def plan_walk(
     shake: float | None = None,
     mirror: bool = False,
 ) -> Walk:
-    """Plan the walk of a seed; every argument but the seed replaces what the seed would draw.
+    """Plan the walk of a seed; every other argument replaces the value drawn from the seed.
 
-    `sides` spells the turns, such as "LRL". `around` makes the first or last turn a turn-about.
-    `mirror` flips every picture left to right (words on signs, too) and the whole truth with it.
+    `sides` gives the turns, such as "LRL". `around` makes the first or last turn a U-turn.
+    `mirror` flips every frame left to right (including words on signs) and the ground truth with it.
     """
     rng = np.random.default_rng([seed, 1])
     if sides is not None:
@@ -100,10 +100,10 @@ def plan_walk(
 
 
 def _steady(moved: Course, t: Floats, amount: float, seed: int) -> Camera:
-    """Shake the camera as much as the truth bears.
+    """Shake the camera as much as possible without changing the true turns.
 
-    A heading that never rests for a second joins two left turns into one, by the definition of a
-    turn; the sway is lowered until a walk with 1.6 times as much still has its own turns.
+    By the definition of a turn, two left turns are one if the heading never rests for a second in
+    between. The sway is reduced until even 1.6 times as much gives the planned turns.
     """
     wanted = sorted(
         [*_true_turns(moved, "turn"), *_true_turns(moved, "glance")], key=lambda turn: turn.start_us
@@ -119,7 +119,7 @@ def _steady(moved: Course, t: Floats, amount: float, seed: int) -> Camera:
 
 
 def mirrored(walk: Walk) -> Walk:
-    """Return the truth of the same pictures flipped left to right."""
+    """Return the ground truth of the same frames flipped left to right."""
     swap = {"left": "right", "right": "left"}
 
     def flip(turn: TrueTurn) -> TrueTurn:
@@ -154,7 +154,7 @@ def _attempt(
     deeds: int,
     rng: np.random.Generator,
 ) -> tuple[Course, Layout, list[Event]]:
-    """Draw until the corridors can be built and enough things fit; the sides stay as they are."""
+    """Draw until the corridors can be built and enough objects fit; the turns' sides are kept."""
     wanted = min(4, len(sides) + 1), min(deeds, len(sides))
     best: tuple[int, Course, Layout, list[Event]] | None = None
     for attempt in range(_ATTEMPTS):
@@ -182,7 +182,7 @@ def _attempt(
 
 
 def _near(moved: Course, around: str | None, t_us: list[int]) -> list[tuple[int, int]]:
-    """Return the corridors that can be seen at each picture; they change in the middle of turns."""
+    """Return the range of visible corridors per frame, which changes in the middle of turns."""
     spans = zip(moved.phases, moved.starts, strict=True)
     middles = [s + p.seconds / 2 for p, s in spans if p.kind == "turn"]
     legs = np.searchsorted(middles, np.array(t_us) / 1e6).tolist()
@@ -195,7 +195,7 @@ def _near(moved: Course, around: str | None, t_us: list[int]) -> list[tuple[int,
 
 def _true_turns(moved: Course, kind: Literal["turn", "glance"]) -> list[TrueTurn]:
     found = []
-    edge = 0.1857  # where the minimum-jerk path has come 5 % of its way
+    edge = 0.1857  # time share at which the minimum-jerk path has covered 5 %
     for phase, start in zip(moved.phases, moved.starts, strict=True):
         if phase.kind != kind:
             continue
@@ -217,7 +217,7 @@ def _true_turns(moved: Course, kind: Literal["turn", "glance"]) -> list[TrueTurn
 
 
 def _steps(moved: Course, events: list[Event], duration_us: int) -> list[Step]:
-    """Return the route: a straight step per leg and a step per turn, without gaps."""
+    """Return the route: one straight step per leg and one step per turn, without gaps."""
     spans: list[tuple[int, int, Move]] = []
     clock = 0
     for turn in _true_turns(moved, "turn"):
@@ -225,11 +225,11 @@ def _steps(moved: Course, events: list[Event], duration_us: int) -> list[Step]:
         spans.append((turn.start_us, turn.end_us, turn.kind))
         clock = turn.end_us
     spans.append((clock, duration_us, "straight"))
-    return [step for span in spans for step in _told(*span, events)]
+    return [step for span in spans for step in _split(*span, events)]
 
 
-def _told(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
-    """Return a span as one step, or as one per event, cut halfway between two of them."""
+def _split(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
+    """Return a span as one step, or as one step per event, divided halfway between events."""
     inside = [e for e in events if start <= e.t_us < end]
     if not inside:
         return [Step(start_us=start, end_us=end, move=move)]
@@ -254,7 +254,9 @@ def _narrations(
     for event in events:
         if event.deed is not None:
             lines.append(
-                TrueNarration(event.t_us, event.deed.said, None, event.deed.action, event.deed.undo)
+                TrueNarration(
+                    event.t_us, event.deed.narration, None, event.deed.action, event.deed.undo
+                )
             )
             continue
         name = catalogue.article(event.placement.thing)

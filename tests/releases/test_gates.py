@@ -93,8 +93,8 @@ def two_clips(**same: Any) -> ReleaseCandidate:
         "c_a": replace(Origin("g_a", "v_a", 0, 60, ("a", "b")), **same),
         "c_b": replace(Origin("g_b", "v_b", 60, 120, ("c", "d")), **same),
     }
-    if "pictures" in same and "other" in same["pictures"]:
-        origins["c_b"] = replace(origins["c_b"], pictures=("p", "another"))
+    if "frames" in same and "other" in same["frames"]:
+        origins["c_b"] = replace(origins["c_b"], frames=("p", "another"))
     return candidate(
         *(item(), item(**BACK), *second),
         routes={"c_a": route(moves=moves), "c_b": route("b", moves)},
@@ -185,8 +185,8 @@ FAULTS = {
     ),
     "a split group on two sides": (two_clips(split_group="g"), {"split_leak"}),
     "a video on two sides": (two_clips(video="v"), {"split_leak"}),
-    "pictures on two sides": (two_clips(pictures=("p", "q")), {"split_leak"}),
-    "one black picture on two sides": (two_clips(pictures=("p", "other")), set()),
+    "equal frames in two splits": (two_clips(frames=("p", "q")), {"split_leak"}),
+    "one black frame in two splits": (two_clips(frames=("p", "other")), set()),
     "nobody judged": (candidate(judged_by={}), {"verified_by_people"}),
     "a script alone judged": (
         candidate(judged_by={"c_a": frozenset(["script"])}),
