@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Deed:
+class Action:
     """An action of the wearer on an object, which can be undone."""
 
     thing: str
-    action: str
+    text: str
     undo: str
     narration: str
 
@@ -40,9 +40,9 @@ AHEAD: tuple[str, ...] = (
     *("window", "clock", "lift"),
 )
 
-DEEDS: tuple[Deed, ...] = (
+ACTIONS: tuple[Action, ...] = (
     *(
-        Deed(
+        Action(
             f"table with a {what}",
             f"picks up the {what}",
             f"puts the {what} back",
@@ -51,7 +51,7 @@ DEEDS: tuple[Deed, ...] = (
         for what in PICKED_UP
     ),
     *(
-        Deed(
+        Action(
             f"hook with a {what}",
             f"takes the {what} off its hook",
             f"hangs the {what} back on its hook",
@@ -60,7 +60,7 @@ DEEDS: tuple[Deed, ...] = (
         for what in HUNG_UP
     ),
     *(
-        Deed(
+        Action(
             f"{colour} locker",
             f"opens the {colour} locker",
             f"closes the {colour} locker",
@@ -68,17 +68,17 @@ DEEDS: tuple[Deed, ...] = (
         )
         for colour in ("orange", "grey")
     ),
-    Deed("glass door", "opens the glass door", "closes the glass door", "I open the glass door"),
-    Deed(
+    Action("glass door", "opens the glass door", "closes the glass door", "I open the glass door"),
+    Action(
         "wooden door", "opens the wooden door", "closes the wooden door", "I open the wooden door"
     ),
-    Deed(
+    Action(
         "wall lamp",
         "switches the wall lamp on",
         "switches the wall lamp off",
         "I switch the wall lamp on",
     ),
-    Deed("fuse box", "opens the fuse box", "closes the fuse box", "I open the fuse box"),
+    Action("fuse box", "opens the fuse box", "closes the fuse box", "I open the fuse box"),
 )
 ACROSS = frozenset({"glass door", "wooden door"})
 

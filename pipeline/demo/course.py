@@ -122,7 +122,7 @@ def draw_phases(
     *,
     pace: float,
     glances: int,
-    deeds: int,
+    actions: int,
     around: Literal["first", "last"] | None,
 ) -> list[Phase]:
     """Draw a walk's phases, with one more leg than turns; `sides` is +1 (left) or -1 (right) per turn.
@@ -137,7 +137,7 @@ def draw_phases(
     turning = [float(np.clip(a / rng.uniform(42.0, 68.0), 1.1, 3.2)) for a in angles]
     dead_end = {"first": 0, "last": turns}.get(around or "")
     open_legs = [i for i in range(turns + 1) if i != dead_end]
-    acting = set(rng.permutation(open_legs)[:deeds].tolist())
+    acting = set(rng.permutation(open_legs)[:actions].tolist())
     looking = set(rng.permutation(open_legs)[:glances].tolist())
     spare = seconds - sum(turning) - 1.8 * len(acting) - 3.4 * len(looking)
     walking = max(spare / (turns + 1), 3.6)

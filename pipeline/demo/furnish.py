@@ -20,7 +20,7 @@ class Event:
 
     t: float
     placement: Placement
-    deed: catalogue.Deed | None
+    action: catalogue.Action | None
     seen: Literal["left", "right", "ahead"]
 
     @property
@@ -61,13 +61,13 @@ def furnish(
 ) -> list[Event]:
     """Place landmarks and actions along the course; return them as events in time order."""
     furniture = _Furniture(plan, [], _walked_twice(moved, plan, around))
-    deeds = [catalogue.DEEDS[i] for i in rng.permutation(len(catalogue.DEEDS))]
+    actions = [catalogue.ACTIONS[i] for i in rng.permutation(len(catalogue.ACTIONS))]
     names = [catalogue.LANDMARKS[i] for i in rng.permutation(len(catalogue.LANDMARKS))]
     events: list[Event] = []
     spans = list(zip(moved.phases, moved.starts, strict=True))
     for phase, start in spans:
         if phase.kind == "act":
-            event = _place_deed(moved, furniture, around, phase, start, deeds, rng)
+            event = _place_action(moved, furniture, around, phase, start, actions, rng)
         elif phase.kind == "turn":
             event = _place_ahead(moved, furniture, around, phase, start, names, rng)
         else:
@@ -114,24 +114,24 @@ def _ahead(moved: Course, t: float, metres: float) -> Floats:
     return np.array([moved.x[i] + metres * np.cos(angle), moved.y[i] + metres * np.sin(angle)])
 
 
-def _place_deed(
+def _place_action(
     moved: Course,
     furniture: _Furniture,
     around: str | None,
     phase: Phase,
     start: float,
-    deeds: list[catalogue.Deed],
+    actions: list[catalogue.Action],
     rng: np.random.Generator,
 ) -> Event | None:
     corridor, sense = corridor_of(phase.leg, around, moved.turns)
     along = furniture.plan.along(corridor, _ahead(moved, start + 0.3, _AHEAD_M["act"]))
-    for deed in deeds:
+    for action in actions:
         flank: list[Side] = ["left", "right"] if rng.random() < 0.5 else ["right", "left"]
-        for side in ["across"] if deed.thing in catalogue.ACROSS else flank:
+        for side in ["across"] if action.thing in catalogue.ACROSS else flank:
             if furniture.fits(corridor, along, side):  # type: ignore[arg-type]
-                deeds.remove(deed)
-                thing = Placement(deed.thing, corridor, along, side, round((start + 0.3) * 1e6))  # type: ignore[arg-type]
-                return Event(start + 0.45, thing, deed, _seen(side, sense))
+                actions.remove(action)
+                thing = Placement(action.thing, corridor, along, side, round((start + 0.3) * 1e6))  # type: ignore[arg-type]
+                return Event(start + 0.45, thing, action, _seen(side, sense))
     return None
 
 

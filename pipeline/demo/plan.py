@@ -35,7 +35,7 @@ def plan_walk(
     sides: str | None = None,
     around: bool | None = None,
     glances: int | None = None,
-    deeds: int | None = None,
+    actions: int | None = None,
     seconds: float | None = None,
     hfov_degrees: float | None = None,
     fps: Fraction | int | None = None,
@@ -59,7 +59,7 @@ def plan_walk(
     about = about if wants and count >= 2 else None
     drawn_looks = int(rng.choice([0, 0, 1, 1, 2])) if count < 5 else int(rng.random() < 0.4)
     looks = glances if glances is not None else drawn_looks
-    acts = deeds if deeds is not None else int(rng.integers(2, 4 if count > 4 else 5))
+    acts = actions if actions is not None else int(rng.integers(2, 4 if count > 4 else 5))
     length = seconds if seconds is not None else float(rng.uniform(22.0, 46.0))
     lens = hfov_degrees if hfov_degrees is not None else round(float(rng.uniform(55.0, 100.0)), 1)
     rate = Fraction(fps) if fps is not None else _RATES[int(rng.integers(len(_RATES)))]
@@ -151,17 +151,23 @@ def _attempt(
     around: Literal["first", "last"] | None,
     seconds: float,
     glances: int,
-    deeds: int,
+    actions: int,
     rng: np.random.Generator,
 ) -> tuple[Course, Layout, list[Event]]:
     """Draw until the corridors can be built and enough objects fit; the turns' sides are kept."""
-    wanted = min(4, len(sides) + 1), min(deeds, len(sides))
+    wanted = min(4, len(sides) + 1), min(actions, len(sides))
     best: tuple[int, Course, Layout, list[Event]] | None = None
     for attempt in range(_ATTEMPTS):
         pace = float(rng.uniform(0.95, 1.45))
         stretch = 1.0 + 0.05 * (attempt // 40)
         phases = course.draw_phases(
-            sides, rng, seconds * stretch, pace=pace, glances=glances, deeds=deeds, around=around
+            sides,
+            rng,
+            seconds * stretch,
+            pace=pace,
+            glances=glances,
+            actions=actions,
+            around=around,
         )
         moved = course.run_phases(phases, pace)
         corners = layout.corners_of(moved, around)
@@ -170,7 +176,7 @@ def _attempt(
         if not layout.buildable(plan):
             continue
         events = furnish(moved, plan, around, rng)
-        landmarks = sum(event.deed is None for event in events)
+        landmarks = sum(event.action is None for event in events)
         score = min(landmarks - wanted[0], 0) + min(len(events) - landmarks - wanted[1], 0)
         if best is None or score > best[0]:
             best = (score, moved, plan, events)
@@ -239,9 +245,9 @@ def _split(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
             start_us=begin,
             end_us=until,
             move=move if number == 0 else "straight",
-            landmark=event.placement.thing if event.deed is None else None,
-            action=event.deed.action if event.deed else None,
-            undo=event.deed.undo if event.deed else None,
+            landmark=event.placement.thing if event.action is None else None,
+            action=event.action.text if event.action else None,
+            undo=event.action.undo if event.action else None,
         )
         for number, (event, (begin, until)) in enumerate(zip(inside, pairwise(cuts), strict=True))
     ]
@@ -252,10 +258,10 @@ def _narrations(
 ) -> list[TrueNarration]:
     lines = []
     for event in events:
-        if event.deed is not None:
+        if event.action is not None:
             lines.append(
                 TrueNarration(
-                    event.t_us, event.deed.narration, None, event.deed.action, event.deed.undo
+                    event.t_us, event.action.narration, None, event.action.text, event.action.undo
                 )
             )
             continue

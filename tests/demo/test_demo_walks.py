@@ -101,7 +101,7 @@ def test_what_is_spoken_of_stands_a_little_ahead() -> None:
     for seed in SEEDS:
         walk = plan_walk(seed)
         plan = layout.build(walk.corners, walk.half_widths)
-        used = {deed.action: deed.thing for deed in catalogue.DEEDS}
+        used = {action.text: action.thing for action in catalogue.ACTIONS}
         for line in walk.narrations:
             name = line.landmark or used[line.action or ""]
             (placed,) = [p for p in walk.placements if p.thing == name]
@@ -154,7 +154,7 @@ def test_a_mirrored_walk_is_the_flipped_picture_with_the_flipped_truth() -> None
 
 def test_a_thing_that_is_picked_up_is_gone_afterwards() -> None:
     """The corridor before and after differs only where the walker acts on something."""
-    walk = plan_walk(5, sides="LRL", deeds=3)
+    walk = plan_walk(5, sides="LRL", actions=3)
     world = build_world(walk)
     acted = [placement for placement in walk.placements if placement.act_us is not None]
     assert len(acted) == len(world.changing) >= 2
@@ -189,7 +189,9 @@ def test_a_nearer_surface_hides_a_farther_one_and_lands_where_the_lens_says() ->
     assert (row[:20] == 90).all()
 
 
-@pytest.mark.parametrize("name", [*catalogue.LANDMARKS, *(deed.thing for deed in catalogue.DEEDS)])
+@pytest.mark.parametrize(
+    "name", [*catalogue.LANDMARKS, *(action.thing for action in catalogue.ACTIONS)]
+)
 def test_everything_in_the_catalogue_can_be_built(name: str) -> None:
     from pipeline.demo.things import Stand, make
 
