@@ -64,7 +64,7 @@ def check_croissant(folder: Path, fix: str) -> None:
     import mlcroissant
 
     path = folder / "croissant.json"
-    # mlcroissant has no single error for a file that is no dataset: of `[]` it asks `.get`.
+    # mlcroissant has no error class for a file that is not a dataset; `[]` raises AttributeError.
     unreadable = (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
     try:
         with warnings.catch_warnings():

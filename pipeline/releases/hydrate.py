@@ -69,8 +69,8 @@ def _restore(
         expected[clip.clip_id] = spans[start_us, end_us]
     written, same = 0, True
     try:
-        for picture, clip_id, number in cut(path, times):
-            data = encode(picture, settings)[0]
+        for frame, clip_id, number in cut(path, times):
+            data = encode(frame, settings)[0]
             name = f"frames/{media_name(data, '.jpg')}"
             if name != expected[clip_id][number]:
                 same = False
