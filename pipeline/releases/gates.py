@@ -160,7 +160,7 @@ def letters(candidate: ReleaseCandidate) -> Gate:
         # Two of a few dozen items are not a skew: a review that rejects items causes as much.
         skewed = off > max(_SKEWED_ITEMS, _SKEWED_SHARE * len(items))
         what = (
-            f"{'ABCD'[index]} is right in {counts[index]} of {len(items)} {split} items of {task}"
+            f"{'ABCD'[index]} is correct in {counts[index]} of {len(items)} {split} items of {task}"
         )
         found.append((skewed, len(items), what))
         if skewed:

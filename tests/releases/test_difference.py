@@ -103,7 +103,7 @@ def test_export_refuses_a_version_that_does_not_follow(
     made = release(space, right)
     before = verify(space.folder.releases / "v1.0.0").root_digest
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
-    assert f"Against 1.0.0, whose root digest is `{before}`" in text
+    assert f"Compared with 1.0.0, whose root digest is `{before}`" in text
     assert sorted(path.name for path in space.folder.releases.iterdir()) == ["v1.0.0", f"v{right}"]
 
 

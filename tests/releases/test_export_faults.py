@@ -214,7 +214,7 @@ def test_a_file_in_place_of_a_folder_is_reported(
     assert command(workspace) == 2
     told = capsys.readouterr().err
     assert told == (
-        f"error: {workspace / folder}: is a file where a folder must be\n  fix: move that file away\n"
+        f"error: {workspace / folder}: is a file, but must be a folder\n  fix: move that file away\n"
     )
     assert (workspace / folder).read_text(encoding="utf-8") == "not a folder"
 

@@ -104,7 +104,7 @@ def test_every_failed_check_has_a_fix(tmp_path: Path) -> None:
 def test_a_skewed_letter_is_reported(tmp_path: Path) -> None:
     rows = [row(4 * number, question_id=f"q{number}", video=f"v{number}") for number in range(12)]
     found = audited(tmp_path, rows)
-    assert found["letters"].figure == "A is right in 12 of 12 (100.0%)"
+    assert found["letters"].figure == "A is correct in 12 of 12 (100.0%)"
     assert len(found["letters"].rows) == 12
 
 

@@ -151,7 +151,7 @@ def test_a_damaged_still_is_named_by_its_gate_and_fixed_as_printed(
     rows = f"({', '.join(sorted(item.item_id for item in asked)[:3])}"
     assert f"media: NOT MET: {len(asked)} items whose frames are missing or changed" in shown.out
     assert rows in shown.out
-    assert "fix: run egost export: it cuts them again" in shown.err
+    assert "fix: run egost export, which extracts them again" in shown.err
 
     assert command(root, "export", "0.1.1") == 0
     assert "stills: 1 missing or changed, cut again" in capsys.readouterr().out

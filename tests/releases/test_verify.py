@@ -295,7 +295,7 @@ def test_rows_of_a_failed_gate_are_compared_with_those_found(tmp_path: Path) -> 
         gate["rows"].remove(min(train))
 
     change_manifest(folder, fewer)
-    with pytest.raises(GateError, match="verified_by_people: the manifest names"):
+    with pytest.raises(GateError, match="verified_by_people: the manifest lists"):
         verify(folder)
 
 

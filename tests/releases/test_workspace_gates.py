@@ -124,7 +124,7 @@ def test_a_skewed_letter_is_caught(space: Workspace) -> None:
     edit(space, Item, "compose", first)
     found = failed(space)
     assert set(found) == {"letters"}
-    assert "A is right in" in found["letters"].figure
+    assert "A is correct in" in found["letters"].figure
 
 
 def test_a_true_distractor_is_caught(space: Workspace) -> None:
