@@ -135,7 +135,7 @@ def audit(checked: Checked) -> Gate:
     return Gate(
         name="audit",
         met=met,
-        figure=f"flawed as sampled: {found.flawed}",
+        figure=f"flawed items in the sample: {found.flawed}",
         limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
         rows=() if met else tuple(sorted(found.reasons)),
         fix=""

@@ -316,7 +316,7 @@ def test_too_many_flaws_and_too_few_audited_items_are_reported(space: Workspace)
     space.store.finish(PULL, "audit", "made up", "done", flawed)
     gate = failed(space, min_audited=10)["audit"]
     assert gate.rows == tuple(sorted(one.item_id for one in flawed[:4]))
-    assert gate.figure.startswith("flawed as sampled: 4 of ")
+    assert gate.figure.startswith("flawed items in the sample: 4 of ")
     assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
 
 
@@ -423,7 +423,7 @@ def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspac
     assert told.value.exit_code == 3
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
-    assert "> **Gate not met: audit:** flawed as sampled: none of none" in card
+    assert "> **Gate not met: audit:** flawed items in the sample: none of none" in card
 
 
 def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Workspace) -> None:
