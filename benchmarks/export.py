@@ -1,7 +1,7 @@
-"""How fast a release is written, and in how much memory: `python benchmarks/export.py [ROWS ...]`.
+"""Time and peak memory of writing a release: `python benchmarks/export.py [ROWS ...]`.
 
-Rows are scaled from one made-up clip; pictures and gates are left out. Each size runs in a process of
-its own, whose peak memory is told. Targets: 5,000 rows in 3 s; 1,000,000 rows within 1.5 GB.
+Rows are scaled from one synthetic clip, without frames and gates. Each size runs in its own process.
+Targets: 5,000 rows in 3 s; 1,000,000 rows within 1.5 GB.
 """
 
 import resource
@@ -22,7 +22,7 @@ _SHA256 = "0" * 64
 
 
 def entries(count: int) -> Iterator[ReleaseItem]:
-    """Yield so many items, eight to a clip, four fifths of them for the test split."""
+    """Yield `count` items, eight per clip, four fifths of them in the test split."""
     for number in range(count):
         clip, task = divmod(number, 8)
         options = [
@@ -57,7 +57,7 @@ def entries(count: int) -> Iterator[ReleaseItem]:
 
 
 def one(count: int) -> None:
-    """Write one release and tell what it took."""
+    """Write one release and print its time and memory."""
     source = {"path": "walks/0.mp4", "sha256": _SHA256, "source": None, "licence": "CC0-1.0"}
     with tempfile.TemporaryDirectory() as folder:
         issue = Issue(
@@ -74,7 +74,7 @@ def one(count: int) -> None:
 
 
 def main() -> None:
-    """Run each size in a process of its own."""
+    """Run each size in its own process."""
     sizes = [int(text) for text in sys.argv[1:]] or [5_000, 1_000_000]
     if len(sizes) == 1:
         one(sizes[0])

@@ -1,7 +1,7 @@
-"""What decoding costs: CPU seconds per stream divided by a full single-thread FFmpeg decode of it.
+"""The cost of decoding: CPU seconds per stream, relative to a full single-threaded FFmpeg decode.
 
 Run: python benchmarks/frames.py [--seconds 120]. It makes its own streams. Lower is better; 1.0 is
-what `ffmpeg -threads 1 -i IN -f null -` takes. Exact says whether the pictures were the right ones.
+the time of `ffmpeg -threads 1 -i IN -f null -`. `exact` means that the right frames were returned.
 """
 
 import argparse
@@ -34,7 +34,7 @@ PEERS = Path(__file__).resolve().parents[1] / ".peers" / "bin" / "python"
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COUNT = 32
 TURNS = 3
-TARGETS = {  # for 32 pictures of 2 minutes, 720p, GOP 60
+TARGETS = {  # for 32 frames of 2 minutes, 720p, GOP 60
     "sparse: ours": ", target 0.30",
     "one pass: ours (motion, keyframes)": ", target 1.2",
 }
@@ -48,19 +48,19 @@ STREAMS = {
 
 @dataclass(frozen=True)
 class Stream:
-    """A file with the times of its pictures."""
+    """A file with the times of its frames."""
 
     path: Path
     times_us: list[int]
 
-    def wishes(self) -> list[int]:
-        """Return evenly spread times, each a little after a picture's own."""
+    def requests(self) -> list[int]:
+        """Return evenly spaced times, each slightly after a frame's presentation time."""
         picks = np.linspace(0, len(self.times_us) - 1, COUNT).astype(int)
         return [self.times_us[index] + 1000 for index in picks]
 
 
 def make(folder: Path, name: str, seconds: int) -> Stream:
-    """Write a stream with moving detail and grain, as a camera gives."""
+    """Write a stream with moving detail and noise, like a camera's."""
     size, codec = STREAMS[name]
     path = folder / f"{name.replace(' ', '_')}.mp4"
     source = f"testsrc2=size={size}:rate=30:duration={seconds},noise=alls=6:allf=t,format=yuv420p"
@@ -74,7 +74,7 @@ def make(folder: Path, name: str, seconds: int) -> Stream:
 
 
 def cpu(work: Callable[[], object], *, child: bool = False) -> tuple[float, object]:
-    """Return the CPU seconds of this process, or of the children it waits for, and the result."""
+    """Return the CPU seconds of this process or of its child processes, and the result."""
     who = resource.RUSAGE_CHILDREN if child else resource.RUSAGE_SELF
     before = resource.getrusage(who)
     result = work()
@@ -83,7 +83,7 @@ def cpu(work: Callable[[], object], *, child: bool = False) -> tuple[float, obje
 
 
 def full_decode(stream: Stream) -> None:
-    """Decode everything with FFmpeg on one thread."""
+    """Decode the whole stream with FFmpeg on one thread."""
     subprocess.run(
         [FFMPEG, "-loglevel", "error", "-threads", "1", "-i", str(stream.path), "-f", "null", "-"],
         check=True,
@@ -91,14 +91,14 @@ def full_decode(stream: Stream) -> None:
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
-    """Encode as the stage does."""
+    """Encode as in the frames stage."""
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
 def sparse(stream: Stream) -> list[int]:
-    """Seek as planned from the packets."""
+    """Seek according to a plan made from the packets."""
     found = []
-    for picture in reader.pictures_at(stream.path, stream.wishes()):
+    for picture in reader.pictures_at(stream.path, stream.requests()):
         jpeg(picture.bgr(640))
         found.append(picture.t_us)
     return found
@@ -111,15 +111,15 @@ def sparse_naive(stream: Stream) -> list[int]:
         track = container.streams.video[0]
         track.codec_context.thread_count = 1
         start = track.start_time or 0
-        for wish in stream.wishes():
-            target = int(wish / 1_000_000 / track.time_base) + start
+        for wanted_us in stream.requests():
+            target = int(wanted_us / 1_000_000 / track.time_base) + start
             container.seek(target, stream=track)
             last = None
             for frame in container.decode(track):
                 if last is not None and (frame.pts is None or frame.pts > target):
                     break
                 last = frame
-            if last is None:  # HEVC: a seek may land behind the last keyframe's pictures
+            if last is None:  # HEVC: a seek may end after the frames of the last keyframe
                 continue
             height = round(last.height * 640 / last.width)
             jpeg(last.reformat(640, height, "bgr24", interpolation="AREA").to_ndarray())
@@ -128,12 +128,12 @@ def sparse_naive(stream: Stream) -> list[int]:
 
 
 def sparse_opencv(stream: Stream) -> list[int]:
-    """Set the frame number from the average rate."""
+    """Seek to the frame number computed from the average frame rate."""
     capture = cv2.VideoCapture(str(stream.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     rate = capture.get(cv2.CAP_PROP_FPS)
     found = []
-    for wish in stream.wishes():
-        capture.set(cv2.CAP_PROP_POS_FRAMES, int(wish / 1_000_000 * rate))
+    for wanted_us in stream.requests():
+        capture.set(cv2.CAP_PROP_POS_FRAMES, int(wanted_us / 1_000_000 * rate))
         number = int(capture.get(cv2.CAP_PROP_POS_FRAMES))
         done, pixels = capture.read()
         if done:
@@ -143,21 +143,21 @@ def sparse_opencv(stream: Stream) -> list[int]:
 
 
 class NotComparedError(Exception):
-    """A peer can't be run here; says why."""
+    """A peer can't be run here, for the given reason."""
 
 
 def peer(name: str, stream: Stream) -> tuple[float, list[int]]:
-    """Return the CPU seconds of a peer in its own environment, imports aside, and what it found."""
+    """Return the CPU seconds of a peer in its own environment without imports, and its result."""
     if not PEERS.exists():
-        raise NotComparedError("make bench installs it")
+        raise NotComparedError("not installed (make bench installs it)")
     asked = {"peer": name, "path": str(stream.path)}
-    asked |= {"wishes_us": stream.wishes(), "times_us": stream.times_us}
+    asked |= {"wishes_us": stream.requests(), "times_us": stream.times_us}
     done = subprocess.run(
         [PEERS, Path(__file__).parent / "peers" / "decode.py"],
         input=json.dumps(asked), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise NotComparedError((done.stderr.splitlines() or ["it died"])[-1])
+        raise NotComparedError((done.stderr.splitlines() or ["it failed without a message"])[-1])
     answer = json.loads(done.stdout)
     return answer["seconds"], answer["found_us"]
 
@@ -177,7 +177,7 @@ def dense_stage(stream: Stream, folder: Path) -> None:
 
 
 def dense_opencv(stream: Stream) -> None:
-    """Read and shrink every third picture with OpenCV, and measure nothing."""
+    """Decode the stream and downscale every third frame with OpenCV, without measuring motion."""
     capture = cv2.VideoCapture(str(stream.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     number = 0
     while capture.grab():
@@ -187,17 +187,17 @@ def dense_opencv(stream: Stream) -> None:
 
 
 def report(name: str, seconds: float, whole: float, note: str = "") -> None:
-    """Print one line."""
+    """Print one result."""
     print(f"  {name:<34}{seconds:8.2f} s{seconds / whole:8.3f}  {note}", flush=True)
 
 
 def measure(stream: Stream, folder: Path) -> None:
-    """Print the ratios of every method on one stream."""
+    """Print the cost of every method on one stream."""
     whole, _ = cpu(lambda: full_decode(stream), child=True)
-    report("ffmpeg, every picture, one thread", whole, whole)
+    report("ffmpeg, every frame, one thread", whole, whole)
     wanted = [
-        stream.times_us[int(np.searchsorted(stream.times_us, wish, side="right")) - 1]
-        for wish in stream.wishes()
+        stream.times_us[int(np.searchsorted(stream.times_us, wanted_us, side="right")) - 1]
+        for wanted_us in stream.requests()
     ]
     for name, work in (
         ("sparse: ours", lambda: cpu(lambda: sparse(stream))),
@@ -210,17 +210,17 @@ def measure(stream: Stream, folder: Path) -> None:
         except NotComparedError as error:
             print(f"  {name:<34}NOT COMPARED: {error}")
             continue
-        # decord tells times as single-precision seconds.
+        # decord returns times as single-precision seconds.
         right = len(found) == len(wanted) and np.allclose(found, wanted, atol=1000)
         exact = "exact" if right else "NOT exact"
         report(name, seconds, whole, f"{exact}{TARGETS.get(name, '')}")
-    # In turns: another load of the machine, a minute later, is another ratio.
+    # Alternating, because the load of the machine changes within minutes.
     turns = []
     for _ in range(TURNS):
         whole, _ = cpu(lambda: full_decode(stream), child=True)
         turns.append((whole, cpu(lambda: dense_stage(stream, folder))[0]))
     whole = statistics.median(whole for whole, _ in turns)
-    report("ffmpeg, every picture, one thread", whole, whole, f"median of {TURNS}, in turns with")
+    report("ffmpeg, every frame, one thread", whole, whole, f"median of {TURNS}, alternating with")
     ratios = sorted(ours / whole for whole, ours in turns)
     name = "one pass: ours (motion, keyframes)"
     report(
@@ -228,7 +228,7 @@ def measure(stream: Stream, folder: Path) -> None:
         f"median of {TURNS}: {ratios[0]:.2f} to {ratios[-1]:.2f}{TARGETS[name]}",
     )  # fmt: skip
     for name, work in (
-        ("one pass: OpenCV, shrink only", lambda: cpu(lambda: dense_opencv(stream))),
+        ("one pass: OpenCV, downscale only", lambda: cpu(lambda: dense_opencv(stream))),
         ("one pass: PySceneDetect", lambda: peer("scenedetect", stream)),
     ):
         try:
@@ -240,7 +240,7 @@ def measure(stream: Stream, folder: Path) -> None:
 
 
 def recall(shown: Iterable[int], events: Iterable[TurnEvent]) -> float:
-    """Return the share of turns with a picture within and one within 2 s on each side."""
+    """Return the share of turns with a frame during the turn and one within 2 s on each side."""
     times = sorted(shown)
     seen = [
         any(event.start_us <= t <= event.end_us for t in times)
@@ -252,7 +252,7 @@ def recall(shown: Iterable[int], events: Iterable[TurnEvent]) -> float:
 
 
 def turns_kept() -> None:
-    """Print how many of 200 random clips' turns 16 pictures show, chosen and evenly spread."""
+    """Print the share of turns in 200 random clips that 16 frames show, if chosen and if evenly spaced."""
     random = np.random.default_rng(5)
     ours, even = [], []
     for _ in range(200):
@@ -270,12 +270,12 @@ def turns_kept() -> None:
         ours.append(recall([among[one.index].t_us for one in choose(among, events, 16)], events))
         even.append(recall(np.linspace(0, 119_600_000, 16).astype(int).tolist(), events))
     print(
-        f"turns shown within and on both sides, 16 of 2 min: chosen {np.mean(ours):.3f}, evenly spread {np.mean(even):.3f}"
+        f"turns shown within and on both sides by 16 frames of 2 min: chosen {np.mean(ours):.3f}, evenly spaced {np.mean(even):.3f}"
     )
 
 
 def motion_alone() -> None:
-    """Print what one motion step costs."""
+    """Print the cost of one motion step."""
     random = np.random.default_rng(2)
     wall = cv2.GaussianBlur(random.integers(0, 255, (400, 900), dtype=np.uint8), (0, 0), 3)
     tracker = Tracker(Lens())
@@ -284,11 +284,11 @@ def motion_alone() -> None:
         tracker.add(
             number * 100_000, np.ascontiguousarray(wall[100:280, 5 * number : 5 * number + 320])
         )
-    print(f"motion: {(time.process_time() - started) / 59 * 1000:.1f} ms per picture of 320 x 180")
+    print(f"motion: {(time.process_time() - started) / 59 * 1000:.1f} ms per frame of 320 x 180")
 
 
 def main() -> None:
-    """Make the streams and measure."""
+    """Create the streams and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--only", default="", help="part of a stream's name")
@@ -306,7 +306,7 @@ def main() -> None:
                 )
                 measure(stream, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"most memory: {peak:.0f} MB")
+    print(f"peak memory: {peak:.0f} MB")
 
 
 if __name__ == "__main__":

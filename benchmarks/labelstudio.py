@@ -1,12 +1,12 @@
-"""First push of many tasks against the server's own bulk import of the same bytes; second push; pull; memory.
+"""Time of a first push compared with the server's bulk import of the same bytes; second push; pull; memory.
 
     python benchmarks/labelstudio.py [TASKS [ROUNDS]]
 
-Starts a Label Studio of its own in a temporary workspace and stops it again. Review clips are
-taken as cut (that is ffmpeg's time, spent once per clip); everything else is what a user waits for.
-Bulk import and push take turns, as on a busy machine a minute changes more than any code. The ratio
-of CPU (ours and the server's together) is what waiting would come to if the two had to share a core.
-Memory is what a push adds to a process of its own that holds nothing but the rows.
+Starts a Label Studio in a temporary workspace and stops it afterwards. Cutting review clips is not
+included (ffmpeg does it once per clip); everything else that a user waits for is. Bulk import and push
+alternate, because the load of a busy machine changes within minutes. The ratio of CPU time (client and
+server together) estimates the ratio on a single core. Memory is the growth during a push in a process
+that holds only the rows.
 """
 
 import gc
@@ -51,14 +51,14 @@ WORDS = "Go straight along the corridor, turn left past the red door, then turn 
 
 @dataclass(frozen=True)
 class Spent:
-    """What something took: seconds on the clock, and of CPU, ours and the server's together."""
+    """Seconds of wall-clock time, and of CPU time of client and server together."""
 
     wall: float
     cpu: float
 
 
 def winding(heading: Heading) -> Heading:
-    """Return a heading of half a minute at ten a second that no other clip has."""
+    """Return a unique heading curve of 30 s at 10 Hz."""
     seed = int(heading.clip_id, 16) % 997
     times = [round(heading.t_us[-1] * n / 300) for n in range(300)]
     yaws = [90 * math.sin(n / 40 + seed) for n in range(300)]
@@ -66,7 +66,7 @@ def winding(heading: Heading) -> Heading:
 
 
 def rows(home: WorkspaceFolder, folder: Path, tasks: int) -> Rows:
-    """Return what a push of so many walks wants to see; their clips count as cut."""
+    """Return the input of a push of `tasks` walks, whose review clips count as cut."""
     sending.cut_all = lambda clips, home, form, stage: []
     names = [f"walk {number}" for number in range(tasks)]
     drafts = [walked.draft(walked.clip(name), WALK, WORDS, WORDS) for name in names]
@@ -75,18 +75,18 @@ def rows(home: WorkspaceFolder, folder: Path, tasks: int) -> Rows:
 
 
 def settings(project: str) -> ReviewSettings:
-    """Return settings by which one person judges each clip once."""
+    """Return settings with one annotator per clip."""
     return ReviewSettings(project=project, agree=1, overlap=1, planted=0)
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds of a process so far."""
+    """Return the CPU seconds that a process has used."""
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(what: str) -> float:
-    """Return a figure of this process's memory (`VmRSS`: now, `VmHWM`: the most so far) in MB."""
+    """Return this process's memory in MB (`VmRSS`: current, `VmHWM`: peak)."""
     found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found.group(1)) / 1024
@@ -94,14 +94,14 @@ def memory(what: str) -> float:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print how long the block took."""
+    """Print the duration of the block."""
     began = time.monotonic()
     yield
     print(f"{what:<44} {time.monotonic() - began:7.2f} s", flush=True)
 
 
 def main(tasks: int, rounds: int) -> None:
-    """Measure against a server of our own."""
+    """Measure on a temporary server."""
     with tempfile.TemporaryDirectory() as folder:
         home = WorkspaceFolder(Path(folder) / "workspace")
         home.media.mkdir(parents=True)
@@ -113,7 +113,7 @@ def main(tasks: int, rounds: int) -> None:
             afterwards(client, server, home, seen)
             del seen
             for count in (tasks // 5, tasks, 2 * tasks):
-                in_a_process_of_its_own(server, home, count)
+                in_fresh_processes(server, home, count)
         finally:
             labelstudio_server.stop(home)
 
@@ -121,12 +121,12 @@ def main(tasks: int, rounds: int) -> None:
 def against_bulk(
     client: LabelStudioClient, server: Server, home: WorkspaceFolder, seen: Rows, rounds: int
 ) -> None:
-    """Let a bulk import and a first push of the same take turns; print their ratios."""
+    """Alternate bulk imports and first pushes of the same tasks; print their ratios."""
     tasks = len(seen[Route])
-    played = ScriptedClient()
-    review.push(played, seen, settings("played"), home)
-    body = json.dumps([{"data": task.data} for task in played.kept.values()]).encode()
-    del played
+    scripted = ScriptedClient()
+    review.push(scripted, seen, settings("scripted"), home)
+    body = json.dumps([{"data": task.data} for task in scripted.kept.values()]).encode()
+    del scripted
     headers = {"Authorization": f"Token {server.token}", "Content-Type": "application/json"}
 
     def spent(work: Callable[[], object]) -> Spent:
@@ -147,31 +147,31 @@ def against_bulk(
         return spent(lambda: review.push(client, seen, one, home))
 
     bulks, walls, cpus = [bulk(0)], [], []
-    print(f"{tasks} tasks, {len(body) / 1e6:.1f} MB; wall clock, CPU of us and the server")
+    print(f"{tasks} tasks, {len(body) / 1e6:.1f} MB; wall clock, CPU of client and server")
     print(f"  bulk import 0   {bulks[0].wall:6.2f} s {bulks[0].cpu:6.2f} s", flush=True)
     for number in range(1, rounds + 1):
         ours = push(number)
         bulks.append(bulk(number))
-        beside = bulks[-2:]
-        walls.append(ours.wall / mean(one.wall for one in beside))
-        cpus.append(ours.cpu / mean(one.cpu for one in beside))
+        adjacent = bulks[-2:]
+        walls.append(ours.wall / mean(one.wall for one in adjacent))
+        cpus.append(ours.cpu / mean(one.cpu for one in adjacent))
         print(
             f"  first push {number}    {ours.wall:6.2f} s {ours.cpu:6.2f} s"
-            f"   ratios to the imports around it: {walls[-1]:.2f} {cpus[-1]:.2f}"
+            f"   ratios to the adjacent imports: {walls[-1]:.2f} {cpus[-1]:.2f}"
         )
         print(
             f"  bulk import {number}   {bulks[-1].wall:6.2f} s {bulks[-1].cpu:6.2f} s", flush=True
         )
     print(
-        f"first push / bulk import = {median(walls):.2f} by the clock (median of {rounds}; "
-        f"{min(walls):.2f} to {max(walls):.2f}; target: 1.5 at most), {median(cpus):.2f} by CPU"
+        f"first push / bulk import = {median(walls):.2f} in wall-clock time (median of {rounds}; "
+        f"{min(walls):.2f} to {max(walls):.2f}; target: at most 1.5), {median(cpus):.2f} in CPU time"
     )
 
 
 def afterwards(
     client: LabelStudioClient, server: Server, home: WorkspaceFolder, seen: Rows
 ) -> None:
-    """Push again, answer a few, pull, push."""
+    """Time a second push, a pull of a few new answers, and a push after it."""
     one, tasks = settings("push 1"), len(seen[Route])
     with timed("second push, nothing to do"):
         assert review.push(client, seen, one, home).kept == tasks
@@ -179,7 +179,7 @@ def afterwards(
     truths = {draft.clip_id: reviewers.Truth(WALK) for draft in seen[Route]}
     reviewers.work(person, one.project, truths, limit=NEW)
     known = [found.verdict for found in review.pull(client, (), one, home)]
-    time.sleep(61)  # the last minute is asked for again: let it hold nothing
+    time.sleep(61)  # a pull requests the last minute again: let it be empty
     reviewers.work(person, one.project, truths, limit=NEW)
     with timed(f"pull of {NEW} new among {tasks} (target: 3 s)"):
         fresh = list(review.pull(client, known, one, home))
@@ -189,26 +189,26 @@ def afterwards(
         assert review.push(client, again, one, home).kept == tasks
 
 
-def in_a_process_of_its_own(server: Server, home: WorkspaceFolder, tasks: int) -> None:
-    """Print what a first and a second push each add to a fresh process."""
+def in_fresh_processes(server: Server, home: WorkspaceFolder, tasks: int) -> None:
+    """Print the memory growth of a first and a second push in a fresh process."""
     for expected in ("new", "kept"):
         given = ("--memory", str(tasks), expected, server.url, server.token, str(home.root))
         subprocess.run([sys.executable, __file__, *given], check=True)
 
 
 def grow(tasks: int, expected: str, url: str, token: str, root: Path) -> None:
-    """Push, and print how much memory that took beyond what the rows hold."""
+    """Push, and print the memory growth beyond the rows themselves."""
     home = WorkspaceFolder(root)
     seen = rows(home, root.parent, tasks)
     client = labelstudio.connect(url, token)
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the most so far counts from here
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory("VmRSS")
     pushed = review.push(client, seen, settings(f"memory {tasks}"), home)
     assert getattr(pushed, expected) == tasks
     grown = memory("VmHWM") - before
     print(
-        f"push of {tasks} clips, all {expected}: {grown:.0f} MB beside {before:.0f} MB before",
+        f"push of {tasks} clips, all {expected}: {grown:.0f} MB in addition to {before:.0f} MB",
         flush=True,
     )
 

@@ -1,7 +1,7 @@
-"""Kill `egost frames` at random moments, many times over, and hold its tables against an undisturbed run.
+"""Kill `egost frames` at random moments, many times, and compare its tables with an undisturbed run.
 
 Run: python benchmarks/torture.py [--kills 50] [--seed 1]. It renders its own walks. Exits with 1 if a
-byte differs or a run fails by itself.
+byte differs or a run fails on its own.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def walks(folder: Path, count: int) -> None:
 
 @contextmanager
 def running(workspace: Path, videos: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `egost frames` in a process group of its own, so that its workers die with it."""
+    """Start `egost frames` in its own process group, so that its workers are killed with it."""
     command = [sys.executable, "-m", "pipeline", "-w", str(workspace), "frames", str(videos)]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -42,16 +42,16 @@ def running(workspace: Path, videos: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def whole(workspace: Path, videos: Path) -> float:
-    """Run to the end; return the seconds it took."""
+    """Run to the end; return the duration in seconds."""
     started = time.monotonic()
     with running(workspace, videos) as process:
         if process.wait():
-            raise SystemExit(f"egost frames ended with {process.returncode} by itself")
+            raise SystemExit(f"egost frames ended with {process.returncode} on its own")
     return time.monotonic() - started
 
 
 def fresh(workspace: Path) -> Path:
-    """Make a workspace with a known secret, for splits are salted with it."""
+    """Create a workspace with a known secret, with which splits are salted."""
     command = [sys.executable, "-m", "pipeline", "-w", str(workspace), "init"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (workspace / "secret").write_bytes(b"the same for all of them")
@@ -69,11 +69,11 @@ def digests(workspace: Path) -> dict[str, str]:
 
 
 def torture(folder: Path, kills: int, seed: int, count: int) -> list[str]:
-    """Return the files that differ after these many kills; empty is what is wanted."""
+    """Return the files that differ after this many kills; none should."""
     videos = folder / "videos"
     walks(videos, count)
-    calm, killed = fresh(folder / "calm"), fresh(folder / "killed")
-    seconds = whole(calm, videos)
+    undisturbed, killed = fresh(folder / "undisturbed"), fresh(folder / "killed")
+    seconds = whole(undisturbed, videos)
     moment = random.Random(seed)
     died = 0
     while died < kills:
@@ -87,12 +87,12 @@ def torture(folder: Path, kills: int, seed: int, count: int) -> list[str]:
                 continue
         if process.returncode:
             raise SystemExit(f"egost frames ended with {process.returncode} after {died} kills")
-        # It got through: begin again with nothing, so that kills meet work.
+        # The run finished: start again from an empty workspace, so that there is work to interrupt.
         killed = fresh(folder / f"killed{died}-{moment.randrange(10**9)}")
     whole(killed, videos)
-    one, other = digests(calm), digests(killed)
+    one, other = digests(undisturbed), digests(killed)
     if len(one) < 5:
-        raise SystemExit("the undisturbed run made nothing to compare")
+        raise SystemExit("the undisturbed run made too few files to compare")
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 

@@ -1,10 +1,10 @@
-"""Run work in forked children that are killed at one of their commit points, one child per point.
+"""Run work in forked children, each killed at one of its commit points.
 
     python tests/killed.py WORK FOLDER
 
-WORK is a function below. A commit point is just before and just after each write that others can
-see: a transaction of the store, a file or folder renamed into place. Prints one JSON object with the
-digests of the files after: an undisturbed run, and for each point a kill and a second run.
+WORK is a function below. Commit points are just before and just after each visible write: a
+transaction of the store, or a file or folder renamed into place. Prints one JSON object with file
+digests after an undisturbed run and, for each point, after a kill and a second run.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ MOVES = ("left", "right", "right", "left")
 
 
 class Fuse:
-    """Counts commit points, and kills this process at the one that was chosen."""
+    """Counts commit points, and kills this process at the chosen one."""
 
     def __init__(self, at: int | None) -> None:
         self.at, self.count = at, 0
@@ -61,7 +61,7 @@ class Fuse:
 
 
 def fill(store: Store) -> None:
-    """Put what earlier stages made: two probes, their clips and their drafts."""
+    """Add the rows of earlier stages: two probes, their clips and their drafts."""
     for name in "ab":
         store.finish("ingest", name, "1", "done", [factories.probe(name, scene=f"room {name}")])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
@@ -80,7 +80,7 @@ def stages(workspace: WorkspaceFolder) -> None:
 
 
 def release(workspace: WorkspaceFolder) -> None:
-    """Export version 1.0.0 unless it is there."""
+    """Export version 1.0.0 unless it exists."""
     recorded = {name: kind().model_dump() for name, kind in SECTIONS.items()}
     with opened(workspace) as store:
         if not (workspace.releases / "v1.0.0").exists():
@@ -89,15 +89,15 @@ def release(workspace: WorkspaceFolder) -> None:
 
 
 def frames(workspace: WorkspaceFolder) -> None:
-    """Take in a video and measure it, as one types it, in this one process."""
+    """Run `egost frames` on a video, in this process alone."""
     videos = str(workspace.root.parent / "videos")
     words = ["-w", str(workspace.root), "frames", videos, "--set", "run.workers=1"]
-    told = io.StringIO()
-    with redirect_stdout(told):
-        assert exit_code(cli, words) == 0, told.getvalue()
+    output = io.StringIO()
+    with redirect_stdout(output):
+        assert exit_code(cli, words) == 0, output.getvalue()
 
 
-def shoot(folder: Path) -> None:
+def write_video(folder: Path) -> None:
     """Write a short video with a sidecar and a manifest."""
     folder.mkdir()
     numbered.write(folder / "a.mp4", count=18, options={"preset": "ultrafast"})
@@ -108,7 +108,7 @@ def shoot(folder: Path) -> None:
 def in_child(
     work: Callable[[WorkspaceFolder], None], workspace: WorkspaceFolder, at: int | None = None
 ) -> int:
-    """Run in a fork; return its exit status, or the number of points if it was not to be killed."""
+    """Run in a fork; return its exit status, or the number of points if `at` is None."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -130,12 +130,12 @@ def in_child(
     os.close(reading)
     if at is not None:
         return status
-    assert status == 0, "a run that nobody killed failed"
+    assert status == 0, "an undisturbed run failed"
     return int(count)
 
 
 def digests(workspace: WorkspaceFolder) -> dict[str, str]:
-    """Return the digest of every file that a run leaves for others."""
+    """Return the digest of every file that a run leaves."""
     parts = (workspace.tables, workspace.releases, workspace.media, workspace.unfinished)
     files = [path for part in parts for path in part.rglob("*")]
     return {
@@ -150,13 +150,13 @@ def main(work: Callable[[WorkspaceFolder], None], folder: Path) -> None:
         workspace = WorkspaceFolder(folder / name)
         workspace.root.mkdir()
         if work is frames:
-            return workspace  # it begins with an empty folder
+            return workspace  # starts from an empty folder
         write_atomic(workspace.root / "secret", b"the same for all")
         in_child(lambda at: _filled(at, work), workspace)
         return workspace
 
     if work is frames:
-        shoot(folder / "videos")
+        write_video(folder / "videos")
     whole = fresh("whole")
     points = in_child(work, whole)
     report: dict[str, Any] = {"points": points, "whole": digests(whole), "after": []}
@@ -184,7 +184,7 @@ def _filled(workspace: WorkspaceFolder, work: Callable[[WorkspaceFolder], None])
 
 
 def load_all() -> None:
-    """Import what the work needs here, once: each of a hundred children would do it again."""
+    """Import everything in the parent, so that a hundred children don't each do it."""
     for stage in STAGES:
         if isinstance(stage.run, LazyFunction):
             assert stage.run.function

@@ -1,4 +1,4 @@
-"""A made-up workspace whose items can be released: real rows, real composing, small real pictures."""
+"""A synthetic workspace with releasable items: real rows, real composing, small real images."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ THINGS = ("red door", "printer", "stairs", "lift", "plant", "window", "sofa", "n
 
 
 def steps(moves: Sequence[Move], shift: int = 0) -> list[Step]:
-    """One step per move, 5 s each, a landmark in every one."""
+    """One step per move, 5 s each, with a landmark in every step."""
     return [
         Step(
             start_us=number * 5 * SECOND,
@@ -58,7 +58,7 @@ def drafted(name: str, number: int, **fields: Any) -> Route:
 
 
 def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
-    """Put videos, clips, pictures and verified routes in, then compose; `fields` go to every video."""
+    """Add videos, clips, frames and verified routes, then compose; `fields` go to every video."""
     videos, routes, verdicts = [], [], []
     rows: list[Clip | Frame | Heading | Turn] = []
     for number in range(clips):
@@ -110,7 +110,7 @@ def _turn(step: Step, clip_id: str) -> Turn:
 
 
 def stills_of(folder: WorkspaceFolder, clip_id: str, count: int = 2) -> list[Still]:
-    """Small real pictures of a clip, different for every clip."""
+    """Return small real images as stills of a clip, different for every clip."""
     data = [
         jpeg(int(hashlib.sha256(f"{clip_id} {number}".encode()).hexdigest()[:8], 16))
         for number in range(count)
@@ -159,7 +159,7 @@ def _frame(space: Workspace, name: str, number: int, index: int) -> Frame:
 
 @contextmanager
 def small_space(root: Path, clips: int = 4, **fields: Any) -> Iterator[Workspace]:
-    """Make and open a filled workspace."""
+    """Create and open a filled workspace."""
     root.mkdir(parents=True)
     (root / "egost.toml").write_text(commented(SECTIONS, {}), encoding="utf-8")
     # A fixed seed: the same workspace composes the same items in every test.
@@ -170,12 +170,12 @@ def small_space(root: Path, clips: int = 4, **fields: Any) -> Iterator[Workspace
         yield space
 
 
-# Gates that ask for more people than a test has, and for a minute of learning, ask for nothing here.
+# Turns off the gates that need people or a minute of training.
 LENIENT = {"min_agreement": 0.0, "min_audited": 0, "blind_points": 100.0}
 
 
 def release(space: Workspace, version: str = "0.1.0", **fields: Any) -> Release:
-    """Export what the workspace holds; `fields` go to the settings."""
+    """Export the workspace; `fields` go to the settings."""
     return export(
         space.store,
         space.folder,

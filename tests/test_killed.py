@@ -1,4 +1,4 @@
-"""Killed at every commit point and run again: the same tables, the same release."""
+"""A run killed at any commit point and repeated gives the same tables and the same release."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def killed_everywhere(work: str, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("work", "fewest"), [("frames", 40), ("stages", 20), ("release", 2)])
-def test_killed_anywhere_and_run_again_gives_the_same_bytes(
+def test_a_second_run_after_any_kill_gives_the_same_bytes(
     tmp_path: Path, work: str, fewest: int
 ) -> None:
     report = killed_everywhere(work, tmp_path)
@@ -37,7 +37,7 @@ def test_killed_anywhere_and_run_again_gives_the_same_bytes(
         assert after["files"] == report["whole"], f"killed at commit point {at}"
 
 
-def test_a_killed_export_leaves_no_version_or_a_whole_one(tmp_path: Path) -> None:
+def test_a_killed_export_leaves_no_version_or_a_complete_one(tmp_path: Path) -> None:
     report = killed_everywhere("release", tmp_path)
     whole = {"v1.0.0": len(list((tmp_path / "whole" / "releases" / "v1.0.0").rglob("*")))}
     assert whole["v1.0.0"] > 5

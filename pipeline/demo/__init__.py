@@ -1,1 +1,1 @@
-"""Rendered walks with exact truth, and the demo that is made of them: see walks.py and story.py."""
+"""Rendered walks with exact ground truth, and the demo that uses them: see walks.py and story.py."""

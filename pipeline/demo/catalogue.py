@@ -1,19 +1,16 @@
-"""The things that rendered corridors hold: their names, what one can do with them, and undo."""
+"""The objects in rendered corridors: their names, and the actions on them with their undo."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-Mount = Literal["wall", "floor", "across"]
 
 
 @dataclass(frozen=True)
-class Deed:
-    """Something the wearer does with a thing that can be undone."""
+class Action:
+    """An action of the wearer on an object, which can be undone."""
 
     thing: str
-    action: str
+    text: str
     undo: str
-    said: str
+    narration: str
 
 
 DOOR_COLOURS: dict[str, tuple[int, int, int]] = {  # BGR
@@ -36,16 +33,16 @@ LANDMARKS: tuple[str, ...] = (
     *("potted plant", "stairs", "lift", "vending machine", "bookshelf", "clock"),
     *("fire extinguisher", "window", "water cooler", "bench"),
 )
-# What may hang on the wall that closes the way ahead: flat, and known from afar.
+# Objects for the wall at the end of a corridor: flat and recognisable from a distance.
 AHEAD: tuple[str, ...] = (
     *(f"poster of a {what}" for what in POSTERS),
     *(f"{colour} door" for colour in DOOR_COLOURS),
     *("window", "clock", "lift"),
 )
 
-DEEDS: tuple[Deed, ...] = (
+ACTIONS: tuple[Action, ...] = (
     *(
-        Deed(
+        Action(
             f"table with a {what}",
             f"picks up the {what}",
             f"puts the {what} back",
@@ -54,7 +51,7 @@ DEEDS: tuple[Deed, ...] = (
         for what in PICKED_UP
     ),
     *(
-        Deed(
+        Action(
             f"hook with a {what}",
             f"takes the {what} off its hook",
             f"hangs the {what} back on its hook",
@@ -63,7 +60,7 @@ DEEDS: tuple[Deed, ...] = (
         for what in HUNG_UP
     ),
     *(
-        Deed(
+        Action(
             f"{colour} locker",
             f"opens the {colour} locker",
             f"closes the {colour} locker",
@@ -71,21 +68,21 @@ DEEDS: tuple[Deed, ...] = (
         )
         for colour in ("orange", "grey")
     ),
-    Deed("glass door", "opens the glass door", "closes the glass door", "I open the glass door"),
-    Deed(
+    Action("glass door", "opens the glass door", "closes the glass door", "I open the glass door"),
+    Action(
         "wooden door", "opens the wooden door", "closes the wooden door", "I open the wooden door"
     ),
-    Deed(
+    Action(
         "wall lamp",
         "switches the wall lamp on",
         "switches the wall lamp off",
         "I switch the wall lamp on",
     ),
-    Deed("fuse box", "opens the fuse box", "closes the fuse box", "I open the fuse box"),
+    Action("fuse box", "opens the fuse box", "closes the fuse box", "I open the fuse box"),
 )
 ACROSS = frozenset({"glass door", "wooden door"})
 
 
 def article(name: str) -> str:
-    """Return the name with `the` before it, as a narrator says it."""
+    """Return the name with `the` in front, as in a narration."""
     return name if name == "stairs" else f"the {name}"

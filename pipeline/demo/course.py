@@ -1,4 +1,4 @@
-"""How the wearer moves: legs, turns, slow-downs and glances on a fine clock, then each picture's pose."""
+"""The wearer's movement: legs, turns, slow-downs and glances on a 5 ms clock, and each frame's pose."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,12 @@ from pipeline.demo.walk import Camera, Floats
 
 TICK_S = 0.005
 EYE_HEIGHT_M = 1.6
-_SLOW = 0.3  # pace while something is done, as a share of the walking pace
+_SLOW = 0.3  # pace during an action, as a share of the walking pace
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of time with one intent; `angle` is the body's turn or the head's look aside."""
+    """A period of one kind of movement; `angle` is the body's turn or the head's during a glance."""
 
     kind: Literal["walk", "turn", "act", "glance"]
     leg: int  # the leg it belongs to, or follows
@@ -25,39 +25,39 @@ class Phase:
 
 @dataclass(frozen=True)
 class Course:
-    """The fine clock's tracks (one entry per 5 ms) and where each phase lies on it."""
+    """The movement on a 5 ms clock (one entry per tick), and the start of each phase."""
 
     phases: list[Phase]
     starts: list[float]  # seconds, one per phase
     speed: Floats  # metres per second
-    body: Floats  # degrees, the way the wearer walks
+    body: Floats  # degrees, the walking direction
     head: Floats  # degrees, relative to the body
     x: Floats
     y: Floats
 
     @property
     def seconds(self) -> float:
-        """How long the walk lasts."""
+        """The duration of the walk."""
         return self.starts[-1] + self.phases[-1].seconds
 
     @property
     def turns(self) -> int:
-        """How many turns the wearer makes."""
+        """The number of turns."""
         return sum(phase.kind == "turn" for phase in self.phases)
 
     def at(self, t: float) -> int:
-        """Return the index of time `t` on the fine clock."""
+        """Return the index of time `t` on the 5 ms clock."""
         return min(max(round(t / TICK_S), 0), len(self.x) - 1)
 
 
 def ease(share: Floats) -> Floats:
-    """Return the minimum-jerk path from 0 to 1: how people turn their heads and bodies."""
+    """Return the minimum-jerk path from 0 to 1, which models how people turn their heads and bodies."""
     s = np.clip(share, 0.0, 1.0)
     return np.asarray(s * s * s * (10.0 + s * (6.0 * s - 15.0)))
 
 
 def run_phases(phases: list[Phase], pace: float) -> Course:
-    """Return the course that these phases make at a walking pace in metres per second."""
+    """Return the course of these phases at a walking pace in metres per second."""
     starts = [0.0, *np.cumsum([p.seconds for p in phases])[:-1].tolist()]
     total = starts[-1] + phases[-1].seconds
     clock = np.arange(round(total / TICK_S) + 1) * TICK_S
@@ -85,8 +85,8 @@ def shake(
 ) -> Camera:
     """Return the camera's pose at times `t`: the course plus gait, sway and tremor.
 
-    `amount` 1 is a brisk walker with a loose head strap: a degree of sway and of roll, 4 cm of
-    bob. `sway` scales the part of it that is heading.
+    `amount` 1 is a brisk walk with a loose head strap: one degree of sway and roll, 4 cm of bob.
+    `sway` scales the heading component.
     """
     clock = np.arange(len(course.x)) * TICK_S
     vigour = course.speed / max(float(course.speed.max()), 1e-6)
@@ -108,7 +108,7 @@ def shake(
 
 
 def _tremor(count: int, rng: np.random.Generator) -> Floats:
-    """Return slow noise of about half a degree: nobody's head is still."""
+    """Return slow noise of about half a degree, since no head is perfectly still."""
     knots = np.arange(0, count + 80, 80)  # 0.4 s
     values = rng.normal(0.0, 0.5, len(knots))
     smooth = np.convolve(values, [0.25, 0.5, 0.25], "same")
@@ -122,12 +122,12 @@ def draw_phases(
     *,
     pace: float,
     glances: int,
-    deeds: int,
+    actions: int,
     around: Literal["first", "last"] | None,
 ) -> list[Phase]:
-    """Draw a walk's phases: one leg more than turns; `sides` is +1 (left) or -1 per turn.
+    """Draw a walk's phases, with one more leg than turns; `sides` is +1 (left) or -1 (right) per turn.
 
-    `around` makes the `first` or the `last` turn a turn-about at a dead end.
+    `around` makes the `first` or the `last` turn a U-turn at a dead end.
     """
     turns = len(sides)
     back = {"first": 0, "last": turns - 1}.get(around or "")
@@ -137,7 +137,7 @@ def draw_phases(
     turning = [float(np.clip(a / rng.uniform(42.0, 68.0), 1.1, 3.2)) for a in angles]
     dead_end = {"first": 0, "last": turns}.get(around or "")
     open_legs = [i for i in range(turns + 1) if i != dead_end]
-    acting = set(rng.permutation(open_legs)[:deeds].tolist())
+    acting = set(rng.permutation(open_legs)[:actions].tolist())
     looking = set(rng.permutation(open_legs)[:glances].tolist())
     spare = seconds - sum(turning) - 1.8 * len(acting) - 3.4 * len(looking)
     walking = max(spare / (turns + 1), 3.6)
@@ -147,7 +147,7 @@ def draw_phases(
         if leg == dead_end:
             length = max(0.55 * length, 2.6)
         if leg in acting:
-            # early: what is acted on lies 2 m ahead and must stand well before the next corner
+            # early: the object is 2 m ahead and must be well before the next corner
             begin = rng.uniform(0.9, max(1.0, min(2.2, length - 3.4 / pace)))
             phases += [Phase("walk", leg, begin), Phase("act", leg, 1.8, _SLOW)]
             length -= begin

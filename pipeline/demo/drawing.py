@@ -1,4 +1,4 @@
-"""Pictures of what is flat: sheets, doors, signs, posters, lifts; BGR(A), 8 bit."""
+"""Images of flat objects: sheets, doors, signs, posters, lifts; BGR(A), 8 bit."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def plain(width_m: float, height_m: float, colour: Colour, rng: np.random.Genera
 
 
 def sheet(width_m: float, height_m: float, colour: Colour, rng: np.random.Generator) -> Picture:
-    """Return a slightly mottled sheet as a picture."""
+    """Return a slightly mottled sheet as an 8-bit image."""
     return finish(plain(width_m, height_m, colour, rng))
 
 
@@ -37,7 +37,6 @@ def door(
             picture[a[1] : b[1], a[0] : b[0]] = (206, 198, 176)
             for k in range(-h, w, 46):
                 cv2.line(picture, (a[0] + k, b[1]), (a[0] + k + 120, a[1]), (226, 220, 202), 5)
-            picture[: a[1], a[0] : b[0]] = picture[: a[1], a[0] : b[0]]
         cv2.rectangle(picture, a, b, dark, 5)
         cv2.line(picture, (a[0], b[1]), b, light, 3)
         cv2.line(picture, (b[0], a[1]), b, light, 3)
@@ -78,7 +77,7 @@ def write(
     colour: Colour,
     thick: int = 2,
 ) -> None:
-    """Write a word around a point."""
+    """Write a word centred on a point."""
     (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
     at = centre[0] - w // 2, centre[1] + h // 2
     cv2.putText(picture, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, colour, thick, cv2.LINE_AA)
@@ -98,7 +97,7 @@ def sign(word: str, rng: np.random.Generator) -> Picture:
 
 
 def poster(what: str, rng: np.random.Generator) -> Picture:
-    """Return a framed poster of 0.85 m x 1.1 m that shows one thing, with its name below."""
+    """Return a framed poster of 0.85 m x 1.1 m that shows one thing and its name."""
     sky = {"moon": (70, 40, 30), "fish": (190, 140, 60), "heart": (225, 225, 240)}.get(
         what, (240, 214, 176)
     )
@@ -301,5 +300,5 @@ def stairs(rng: np.random.Generator) -> Picture:
 
 
 def cutout(width_m: float, height_m: float) -> Floats:
-    """Return an empty transparent picture."""
+    """Return an empty transparent image."""
     return np.zeros((round(height_m * PPM), round(width_m * PPM), 4))

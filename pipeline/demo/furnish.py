@@ -1,4 +1,4 @@
-"""Furnish the corridors of a course: which things are passed or used, where they stand, when."""
+"""Furnish the corridors of a course: the objects that are passed or used, where, and when."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,35 +10,37 @@ from pipeline.demo.course import Course, Phase
 from pipeline.demo.layout import Layout
 from pipeline.demo.walk import Floats, Placement, Side
 
-_AHEAD_M = {"landmark": 1.3, "act": 2.1}  # how far ahead a thing is when it is spoken of
-_APART_M = 1.7  # between the middles of two things on one corridor
+_AHEAD_M = {"landmark": 1.3, "act": 2.1}  # distance to an object when it is narrated
+_APART_M = 1.7  # between the centres of two objects in one corridor
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something to narrate, at `t` seconds."""
+    """An event to narrate, at `t` seconds."""
 
     t: float
     placement: Placement
-    deed: catalogue.Deed | None
+    action: catalogue.Action | None
     seen: Literal["left", "right", "ahead"]
 
     @property
     def t_us(self) -> int:
-        """The moment in microseconds."""
+        """The time in microseconds."""
         return round(self.t * 1e6)
 
 
 @dataclass
 class _Furniture:
-    """What is already placed, so that nothing stands in the way of something else."""
+    """The objects placed so far, used to keep objects apart."""
 
     plan: Layout
     placed: list[Placement]
-    twice: tuple[int, float, float]  # the corridor and the part of it that is walked both ways
+    twice: tuple[
+        int, float, float
+    ]  # the corridor, and the part of it that is walked in both directions
 
     def fits(self, corridor: int, along: float, side: Side) -> bool:
-        """Say whether a thing may stand there."""
+        """Return whether there is room for an object."""
         if corridor == self.twice[0] and self.twice[1] <= along <= self.twice[2]:
             return False
         sides = ("left", "right") if side == "across" else (side,)
@@ -57,15 +59,15 @@ class _Furniture:
 def furnish(
     moved: Course, plan: Layout, around: str | None, rng: np.random.Generator
 ) -> list[Event]:
-    """WorkspaceFolder landmarks and deeds where the course passes them; return them in time order."""
+    """Place landmarks and actions along the course; return them as events in time order."""
     furniture = _Furniture(plan, [], _walked_twice(moved, plan, around))
-    deeds = [catalogue.DEEDS[i] for i in rng.permutation(len(catalogue.DEEDS))]
+    actions = [catalogue.ACTIONS[i] for i in rng.permutation(len(catalogue.ACTIONS))]
     names = [catalogue.LANDMARKS[i] for i in rng.permutation(len(catalogue.LANDMARKS))]
     events: list[Event] = []
     spans = list(zip(moved.phases, moved.starts, strict=True))
     for phase, start in spans:
         if phase.kind == "act":
-            event = _place_deed(moved, furniture, around, phase, start, deeds, rng)
+            event = _place_action(moved, furniture, around, phase, start, actions, rng)
         elif phase.kind == "turn":
             event = _place_ahead(moved, furniture, around, phase, start, names, rng)
         else:
@@ -87,7 +89,7 @@ def furnish(
 
 
 def _walked_twice(moved: Course, plan: Layout, around: str | None) -> tuple[int, float, float]:
-    """Return the stretch before a dead end: what stood there would be passed a second time, untold."""
+    """Return the part before a dead end: objects there would be passed twice but narrated once."""
     if around == "first":
         start = np.array([moved.x[0], moved.y[0]])
         return 0, -np.inf, plan.along(0, start) + 0.9
@@ -98,7 +100,7 @@ def _walked_twice(moved: Course, plan: Layout, around: str | None) -> tuple[int,
 
 
 def corridor_of(leg: int, around: str | None, turns: int) -> tuple[int, int]:
-    """Return a leg's corridor, and 1 if it is walked from its first corner on, else -1."""
+    """Return a leg's corridor, and 1 if it is walked from its first corner, else -1."""
     if around == "first":
         return (0, -1) if leg == 0 else (leg - 1, 1)
     if around == "last" and leg == turns:
@@ -112,24 +114,24 @@ def _ahead(moved: Course, t: float, metres: float) -> Floats:
     return np.array([moved.x[i] + metres * np.cos(angle), moved.y[i] + metres * np.sin(angle)])
 
 
-def _place_deed(
+def _place_action(
     moved: Course,
     furniture: _Furniture,
     around: str | None,
     phase: Phase,
     start: float,
-    deeds: list[catalogue.Deed],
+    actions: list[catalogue.Action],
     rng: np.random.Generator,
 ) -> Event | None:
     corridor, sense = corridor_of(phase.leg, around, moved.turns)
     along = furniture.plan.along(corridor, _ahead(moved, start + 0.3, _AHEAD_M["act"]))
-    for deed in deeds:
+    for action in actions:
         flank: list[Side] = ["left", "right"] if rng.random() < 0.5 else ["right", "left"]
-        for side in ["across"] if deed.thing in catalogue.ACROSS else flank:
+        for side in ["across"] if action.thing in catalogue.ACROSS else flank:
             if furniture.fits(corridor, along, side):  # type: ignore[arg-type]
-                deeds.remove(deed)
-                thing = Placement(deed.thing, corridor, along, side, round((start + 0.3) * 1e6))  # type: ignore[arg-type]
-                return Event(start + 0.45, thing, deed, _seen(side, sense))
+                actions.remove(action)
+                thing = Placement(action.thing, corridor, along, side, round((start + 0.3) * 1e6))  # type: ignore[arg-type]
+                return Event(start + 0.45, thing, action, _seen(side, sense))
     return None
 
 
@@ -163,7 +165,7 @@ def _place_ahead(
     names: list[str],
     rng: np.random.Generator,
 ) -> Event | None:
-    """Hang something on the wall that the walker faces before a turn; not before every turn."""
+    """Place an object on the wall that the wearer faces before some of the turns."""
     if rng.random() < 0.45:
         return None
     choices = [name for name in names if name in catalogue.AHEAD]

@@ -1,7 +1,7 @@
-"""Routes drawn at random from a grammar: what composing and the blind probe are measured on.
+"""Random routes from a grammar, on which composing and the blind probe are measured.
 
-Means of 4 turns, 5 landmarks, 4 actions; turns 55/45 to the right; a third of the pairs of names
-come in a fixed order, the rest in any.
+On average 4 turns, 5 landmarks and 4 actions; 55 % of turns go right. A third of all pairs of names
+occur in a fixed order, the rest in either order.
 """
 
 import itertools
@@ -27,7 +27,7 @@ FixedOrders = dict[frozenset[str], tuple[str, str]]
 
 
 def fix_orders(rng: random.Random) -> FixedOrders:
-    """Fix the order of a third of the name pairs, by one hidden rank of all names."""
+    """Fix the order of a third of the name pairs, by one hidden ranking of all names."""
     rank = [*LANDMARKS, *(name for name, _ in ACTIONS)]
     rng.shuffle(rank)
     pairs = itertools.combinations(rank, 2)
@@ -35,7 +35,7 @@ def fix_orders(rng: random.Random) -> FixedOrders:
 
 
 def draw_steps(rng: random.Random, fixed: FixedOrders) -> list[Step]:
-    """Draw one route's steps, two to four seconds each."""
+    """Draw the steps of one route, two to four seconds each."""
     turns = rng.choices(("right", "left", "around"), (52, 43, 5), k=_about(rng, 4))
     landmarks = _ordered(rng, rng.sample(LANDMARKS, _about(rng, 5)), fixed)
     undo = dict(rng.sample(ACTIONS, _about(rng, 4)))
@@ -62,7 +62,7 @@ def _about(rng: random.Random, mean: int) -> int:
 
 
 def _ordered(rng: random.Random, names: Sequence[str], fixed: FixedOrders) -> list[str]:
-    """Shuffle names, then bring neighbours that have a fixed order into it."""
+    """Shuffle names, then swap neighbours that violate a fixed order."""
     result = rng.sample(list(names), len(names))
     for _ in names:
         for position in range(len(result) - 1):

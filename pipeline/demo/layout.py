@@ -1,4 +1,4 @@
-"""The corridors around a course: their centre line, their walls, and whether they can be built."""
+"""The corridors along a course: centre line, walls, and a check that they don't overlap."""
 
 import itertools
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class Layout:
         return np.asarray(step / np.hypot(*step))
 
     def along(self, corridor: int, point: Floats) -> float:
-        """Return how far a ground point lies along a corridor, in metres from its first corner."""
+        """Return the position of a ground point along a corridor, in metres from its first corner."""
         return float(np.dot(point - self.corners[corridor], self.direction(corridor)))
 
     def span(self, corridor: int, side: str) -> tuple[float, float]:
-        """Return where the wall of one side begins and ends along a corridor."""
+        """Return the start and end of one wall along a corridor."""
         wall = self.left if side == "left" else self.right
         return self.along(corridor, wall[corridor]), self.along(corridor, wall[corridor + 1])
 
@@ -43,7 +43,7 @@ def cross(a: Floats, b: Floats) -> float:
 
 
 def meet(p: Floats, d: Floats, q: Floats, e: Floats) -> Floats:
-    """Return where the line p + s d meets the line q + t e; they must not be parallel."""
+    """Return the intersection of the lines p + s d and q + t e, which must not be parallel."""
     return np.asarray(p + d * (cross(q - p, e) / cross(d, e)))
 
 
@@ -60,14 +60,14 @@ def build(corners: Floats, half_widths: list[float]) -> Layout:
             meet(corners[i] + offset[i], along[i], corners[i + 1] + offset[i + 1], along[i + 1])
             for i in range(len(along) - 1)
         ]
-        # meet() of corridor i's line with corridor i + 1's, both taken through any of their points
+        # meet() intersects the walls of corridors i and i + 1
         joints.append(corners[-1] + offset[-1])
         walls.append(np.array(joints))
     return Layout(corners, half_widths, walls[0], walls[1])
 
 
 def corners_of(course: Course, around: str | None) -> Floats:
-    """Return the centre line whose straight parts are the course's legs; a turn-about shares one."""
+    """Return the centre line along the course's legs; the two legs at a U-turn share a corridor."""
     lines: list[tuple[Floats, Floats]] = []
     turns = [(p, s) for p, s in zip(course.phases, course.starts, strict=True) if p.kind == "turn"]
     edges = [0.0, *(s + p.seconds for p, s in turns)]
@@ -94,9 +94,10 @@ def corners_of(course: Course, around: str | None) -> Floats:
 
 
 def buildable(layout: Layout) -> bool:
-    """Say whether every wall has a length and no two corridors that are drawn together overlap.
+    """Return whether every wall has a length and no two corridors that are drawn together overlap.
 
-    At most four in a row are drawn: five left turns in a row fit no plane, but fit a walk.
+    At most four consecutive corridors are drawn. Others may overlap: a walk with five left turns in
+    a row does not fit in a plane.
     """
     count = len(layout.half_widths)
     for i in range(count):

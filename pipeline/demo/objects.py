@@ -1,4 +1,4 @@
-"""Pictures of what stands about: machines, shelves, plants, and things to pick up; BGR(A), 8 bit."""
+"""Images of free-standing objects: machines, shelves, plants, things to pick up; BGR(A), 8 bit."""
 
 import cv2
 import numpy as np
@@ -87,7 +87,7 @@ def window(rng: np.random.Generator) -> Picture:
 
 
 def plant(rng: np.random.Generator) -> Picture:
-    """Return a potted plant, 1.0 m x 1.5 m, transparent around it."""
+    """Return a potted plant, 1.0 m x 1.5 m, on a transparent background."""
     picture = cutout(1.0, 1.5)
     h, w = picture.shape[:2]
     root = (w // 2, round(0.72 * h))
@@ -126,7 +126,7 @@ def plant(rng: np.random.Generator) -> Picture:
 
 
 def clock(rng: np.random.Generator) -> Picture:
-    """Return a wall clock, 0.6 m across, transparent around it."""
+    """Return a wall clock, 0.6 m across, on a transparent background."""
     picture = cutout(0.6, 0.6)
     c = picture.shape[0] // 2
     cv2.circle(picture, (c, c), c - 2, (40, 40, 46, 255), -1, cv2.LINE_AA)
@@ -142,7 +142,7 @@ def clock(rng: np.random.Generator) -> Picture:
 
 
 def extinguisher(rng: np.random.Generator) -> Picture:
-    """Return a fire extinguisher, 0.3 m x 0.75 m, transparent around it."""
+    """Return a fire extinguisher, 0.3 m x 0.75 m, on a transparent background."""
     picture = cutout(0.3, 0.75)
     h, w = picture.shape[:2]
     cv2.rectangle(
@@ -190,7 +190,7 @@ def extinguisher(rng: np.random.Generator) -> Picture:
 
 
 def cooler(rng: np.random.Generator) -> Picture:
-    """Return the front of a water cooler with its bottle, 0.4 m x 1.35 m, transparent around it."""
+    """Return the front of a water cooler with its bottle, 0.4 m x 1.35 m, on a transparent background."""
     picture = cutout(0.4, 1.35)
     h, w = picture.shape[:2]
     cv2.rectangle(picture, (0, round(0.34 * h)), (w - 1, h - 1), (226, 228, 230, 255), -1)
@@ -225,9 +225,9 @@ _SHAPES: dict[str, Colour] = {
 
 
 def small_thing(name: str, rng: np.random.Generator) -> Picture:
-    """Return something one can carry, such as `red cup`; transparent around it.
+    """Return a portable object, such as `red cup`, on a transparent background.
 
-    What stands on tables is 0.34 m x 0.34 m; coats, bags and umbrellas are 0.5 m x 0.95 m.
+    Objects on tables are 0.34 m x 0.34 m; coats, bags and umbrellas are 0.5 m x 0.95 m.
     """
     word, kind = name.split(" ", 1)
     b, g, r = _SHAPES[word]

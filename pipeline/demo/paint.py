@@ -26,17 +26,17 @@ def cloud(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Floa
 
 
 def tint(colour: tuple[int, int, int], value: Floats) -> Floats:
-    """Return a picture in one colour whose brightness follows `value` (1 = the colour itself)."""
+    """Return an image in one colour with brightness `value` (1 = the colour itself)."""
     return np.asarray(value[:, :, None] * np.array(colour, float))
 
 
 def finish(picture: Floats) -> Picture:
-    """Return the picture as 8 bit."""
+    """Return the image as 8 bit."""
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def grain(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Return the fine and coarse mottling that every surface has, around 1."""
+    """Return the fine and coarse mottling of a surface, with mean 1."""
     return (
         1
         + 0.03 * cloud(shape, 2, rng)
@@ -46,7 +46,7 @@ def grain(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 
 
 def wall(kind: str, width_m: float, height_m: float, ppm: int, rng: np.random.Generator) -> Floats:
-    """Return a wall's picture, `ppm` pixels per metre, unlit."""
+    """Return a wall's unlit texture, `ppm` pixels per metre."""
     h, w = round(height_m * ppm), max(round(width_m * ppm), 2)
     colour = _WALL_TINTS[int(rng.integers(len(_WALL_TINTS)))]
     value = grain((h, w), rng)
@@ -79,7 +79,7 @@ def wall(kind: str, width_m: float, height_m: float, ppm: int, rng: np.random.Ge
 
 
 def floor(kind: str, width_m: float, depth_m: float, ppm: int, rng: np.random.Generator) -> Floats:
-    """Return a floor's picture, x along the corridor, unlit."""
+    """Return a floor's unlit texture, x along the corridor."""
     h, w = round(depth_m * ppm), max(round(width_m * ppm), 2)
     colour = _FLOOR_TINTS[int(rng.integers(len(_FLOOR_TINTS)))]
     if kind == "planks":
@@ -112,7 +112,7 @@ def floor(kind: str, width_m: float, depth_m: float, ppm: int, rng: np.random.Ge
 
 
 def ceiling(width_m: float, depth_m: float, ppm: int, rng: np.random.Generator) -> Floats:
-    """Return a ceiling of acoustic boards, x along the corridor, unlit."""
+    """Return the unlit texture of a ceiling of acoustic tiles, x along the corridor."""
     h, w = round(depth_m * ppm), max(round(width_m * ppm), 2)
     picture = tint((216, 220, 222), grain((h, w), rng))
     step = round(0.6 * ppm)
@@ -221,7 +221,7 @@ def _wainscot(picture: Floats, ppm: int, rng: np.random.Generator) -> None:
 
 
 def _specks(picture: Floats, rng: np.random.Generator) -> None:
-    """Leave the marks of use: what lets the eye, and a tracker, hold on to a plain wall."""
+    """Add marks of wear, which give a tracker features on a plain wall."""
     h, w = picture.shape[:2]
     for _ in range(int(h * w / 2600)):
         x, y = int(rng.integers(w)), int(rng.integers(h))

@@ -1,4 +1,4 @@
-"""Plan a walk from a seed: turns, corridors, things passed and done, and what the wearer says."""
+"""Plan a walk from a seed: turns, corridors, landmarks, actions and narrations."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -35,7 +35,7 @@ def plan_walk(
     sides: str | None = None,
     around: bool | None = None,
     glances: int | None = None,
-    deeds: int | None = None,
+    actions: int | None = None,
     seconds: float | None = None,
     hfov_degrees: float | None = None,
     fps: Fraction | int | None = None,
@@ -43,10 +43,10 @@ def plan_walk(
     shake: float | None = None,
     mirror: bool = False,
 ) -> Walk:
-    """Plan the walk of a seed; every argument but the seed replaces what the seed would draw.
+    """Plan the walk of a seed; every other argument replaces the value drawn from the seed.
 
-    `sides` spells the turns, such as "LRL". `around` makes the first or last turn a turn-about.
-    `mirror` flips every picture left to right (words on signs, too) and the whole truth with it.
+    `sides` gives the turns, such as "LRL". `around` makes the first or last turn a U-turn.
+    `mirror` flips every frame left to right (including words on signs) and the ground truth with it.
     """
     rng = np.random.default_rng([seed, 1])
     if sides is not None:
@@ -59,7 +59,7 @@ def plan_walk(
     about = about if wants and count >= 2 else None
     drawn_looks = int(rng.choice([0, 0, 1, 1, 2])) if count < 5 else int(rng.random() < 0.4)
     looks = glances if glances is not None else drawn_looks
-    acts = deeds if deeds is not None else int(rng.integers(2, 4 if count > 4 else 5))
+    acts = actions if actions is not None else int(rng.integers(2, 4 if count > 4 else 5))
     length = seconds if seconds is not None else float(rng.uniform(22.0, 46.0))
     lens = hfov_degrees if hfov_degrees is not None else round(float(rng.uniform(55.0, 100.0)), 1)
     rate = Fraction(fps) if fps is not None else _RATES[int(rng.integers(len(_RATES)))]
@@ -100,10 +100,10 @@ def plan_walk(
 
 
 def _steady(moved: Course, t: Floats, amount: float, seed: int) -> Camera:
-    """Shake the camera as much as the truth bears.
+    """Shake the camera as much as possible without changing the true turns.
 
-    A heading that never rests for a second joins two left turns into one, by the definition of a
-    turn; the sway is lowered until a walk with 1.6 times as much still has its own turns.
+    By the definition of a turn, two left turns are one if the heading never rests for a second in
+    between. The sway is reduced until even 1.6 times as much gives the planned turns.
     """
     wanted = sorted(
         [*_true_turns(moved, "turn"), *_true_turns(moved, "glance")], key=lambda turn: turn.start_us
@@ -119,7 +119,7 @@ def _steady(moved: Course, t: Floats, amount: float, seed: int) -> Camera:
 
 
 def mirrored(walk: Walk) -> Walk:
-    """Return the truth of the same pictures flipped left to right."""
+    """Return the ground truth of the same frames flipped left to right."""
     swap = {"left": "right", "right": "left"}
 
     def flip(turn: TrueTurn) -> TrueTurn:
@@ -151,17 +151,23 @@ def _attempt(
     around: Literal["first", "last"] | None,
     seconds: float,
     glances: int,
-    deeds: int,
+    actions: int,
     rng: np.random.Generator,
 ) -> tuple[Course, Layout, list[Event]]:
-    """Draw until the corridors can be built and enough things fit; the sides stay as they are."""
-    wanted = min(4, len(sides) + 1), min(deeds, len(sides))
+    """Draw until the corridors can be built and enough objects fit; the turns' sides are kept."""
+    wanted = min(4, len(sides) + 1), min(actions, len(sides))
     best: tuple[int, Course, Layout, list[Event]] | None = None
     for attempt in range(_ATTEMPTS):
         pace = float(rng.uniform(0.95, 1.45))
         stretch = 1.0 + 0.05 * (attempt // 40)
         phases = course.draw_phases(
-            sides, rng, seconds * stretch, pace=pace, glances=glances, deeds=deeds, around=around
+            sides,
+            rng,
+            seconds * stretch,
+            pace=pace,
+            glances=glances,
+            actions=actions,
+            around=around,
         )
         moved = course.run_phases(phases, pace)
         corners = layout.corners_of(moved, around)
@@ -170,7 +176,7 @@ def _attempt(
         if not layout.buildable(plan):
             continue
         events = furnish(moved, plan, around, rng)
-        landmarks = sum(event.deed is None for event in events)
+        landmarks = sum(event.action is None for event in events)
         score = min(landmarks - wanted[0], 0) + min(len(events) - landmarks - wanted[1], 0)
         if best is None or score > best[0]:
             best = (score, moved, plan, events)
@@ -182,7 +188,7 @@ def _attempt(
 
 
 def _near(moved: Course, around: str | None, t_us: list[int]) -> list[tuple[int, int]]:
-    """Return the corridors that can be seen at each picture; they change in the middle of turns."""
+    """Return the range of visible corridors per frame, which changes in the middle of turns."""
     spans = zip(moved.phases, moved.starts, strict=True)
     middles = [s + p.seconds / 2 for p, s in spans if p.kind == "turn"]
     legs = np.searchsorted(middles, np.array(t_us) / 1e6).tolist()
@@ -195,7 +201,7 @@ def _near(moved: Course, around: str | None, t_us: list[int]) -> list[tuple[int,
 
 def _true_turns(moved: Course, kind: Literal["turn", "glance"]) -> list[TrueTurn]:
     found = []
-    edge = 0.1857  # where the minimum-jerk path has come 5 % of its way
+    edge = 0.1857  # time share at which the minimum-jerk path has covered 5 %
     for phase, start in zip(moved.phases, moved.starts, strict=True):
         if phase.kind != kind:
             continue
@@ -217,7 +223,7 @@ def _true_turns(moved: Course, kind: Literal["turn", "glance"]) -> list[TrueTurn
 
 
 def _steps(moved: Course, events: list[Event], duration_us: int) -> list[Step]:
-    """Return the route: a straight step per leg and a step per turn, without gaps."""
+    """Return the route: one straight step per leg and one step per turn, without gaps."""
     spans: list[tuple[int, int, Move]] = []
     clock = 0
     for turn in _true_turns(moved, "turn"):
@@ -225,11 +231,11 @@ def _steps(moved: Course, events: list[Event], duration_us: int) -> list[Step]:
         spans.append((turn.start_us, turn.end_us, turn.kind))
         clock = turn.end_us
     spans.append((clock, duration_us, "straight"))
-    return [step for span in spans for step in _told(*span, events)]
+    return [step for span in spans for step in _split(*span, events)]
 
 
-def _told(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
-    """Return a span as one step, or as one per event, cut halfway between two of them."""
+def _split(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
+    """Return a span as one step, or as one step per event, divided halfway between events."""
     inside = [e for e in events if start <= e.t_us < end]
     if not inside:
         return [Step(start_us=start, end_us=end, move=move)]
@@ -239,9 +245,9 @@ def _told(start: int, end: int, move: Move, events: list[Event]) -> list[Step]:
             start_us=begin,
             end_us=until,
             move=move if number == 0 else "straight",
-            landmark=event.placement.thing if event.deed is None else None,
-            action=event.deed.action if event.deed else None,
-            undo=event.deed.undo if event.deed else None,
+            landmark=event.placement.thing if event.action is None else None,
+            action=event.action.text if event.action else None,
+            undo=event.action.undo if event.action else None,
         )
         for number, (event, (begin, until)) in enumerate(zip(inside, pairwise(cuts), strict=True))
     ]
@@ -252,9 +258,11 @@ def _narrations(
 ) -> list[TrueNarration]:
     lines = []
     for event in events:
-        if event.deed is not None:
+        if event.action is not None:
             lines.append(
-                TrueNarration(event.t_us, event.deed.said, None, event.deed.action, event.deed.undo)
+                TrueNarration(
+                    event.t_us, event.action.narration, None, event.action.text, event.action.undo
+                )
             )
             continue
         name = catalogue.article(event.placement.thing)

@@ -1,4 +1,4 @@
-"""Draw textured planar polygons as a pinhole camera sees them: exact homographies and a depth buffer.
+"""Render textured planar polygons with a pinhole camera: exact homographies and a depth buffer.
 
 World coordinates: metres, x and y on the ground, z up. Camera coordinates: x right, y down, z ahead.
 """
@@ -21,7 +21,7 @@ _SHIFT = 4  # sub-pixel bits of polygon corners
 
 @dataclass
 class Texture:
-    """A picture with smaller copies, each made when first asked for: `(x halvings, y halvings)`."""
+    """An image with downscaled copies, made on first use and indexed by (x halvings, y halvings)."""
 
     base: Picture  # (h, w, 3), or (h, w, 4) with transparency
     copies: dict[tuple[int, int], Picture] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Surface:
     """A textured convex polygon: `origin` is the texture's upper left corner, `u` and `v` its metres
     along the texture's x and y, `polygon` (n, 2) its outline in texture shares 0..1.
 
-    It is seen from the side that `u x v` points away from, and from both if `double`.
+    It is visible from the side that `u x v` points away from, or from both sides if `double`.
     """
 
     texture: Texture
@@ -53,7 +53,7 @@ class Surface:
     v: Floats
     polygon: Floats = field(default_factory=lambda: np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
     double: bool = False
-    glow: bool = False  # lit by itself: distance does not dim it
+    glow: bool = False  # emits light: distance does not dim it
 
     @property
     def corners(self) -> Floats:
@@ -62,14 +62,14 @@ class Surface:
 
     @property
     def normal(self) -> Floats:
-        """The unit vector towards those who see it."""
+        """The unit vector towards the visible side."""
         n = -np.cross(self.u, self.v)
         return np.asarray(n / np.linalg.norm(n))
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera: its place (3,), the rows right, down and ahead of its rotation (3, 3), its lens."""
+    """A camera: its position (3,), its rotation (3, 3) with rows right, down and ahead, its focal length."""
 
     place: Floats
     rotation: Floats
@@ -78,7 +78,7 @@ class View:
 
     @property
     def lens(self) -> Floats:
-        """The camera matrix (3, 3); pixel centres are whole numbers."""
+        """The camera matrix (3, 3); pixel centres have integer coordinates."""
         w, h = self.size
         return np.array([[self.focal, 0, (w - 1) / 2], [0, self.focal, (h - 1) / 2], [0, 0, 1.0]])
 
@@ -95,7 +95,7 @@ def aim(yaw: float, pitch: float, roll: float) -> Floats:
 
 
 class Scene:
-    """Fixed surfaces, indexed so that a picture looks only at those it can show."""
+    """Fixed surfaces, indexed so that rendering a frame only considers visible ones."""
 
     def __init__(self, surfaces: list[Surface], corridors: list[int]) -> None:
         self.surfaces = surfaces
@@ -112,7 +112,7 @@ class Scene:
         self._double = np.array([s.double for s in surfaces])
 
     def seen(self, view: View, low: int, high: int) -> list[Surface]:
-        """Return what faces the camera inside its view in corridors `low` to `high`, nearest first."""
+        """Return the surfaces in view that face the camera in corridors `low` to `high`, nearest first."""
         offset = self._middles - view.place
         facing = (np.einsum("ij,ij->i", offset, self._normals) < 0) | self._double
         x, y, z = (offset @ view.rotation.T).T
@@ -133,7 +133,7 @@ class Scene:
 
 
 class Canvas:
-    """A picture being drawn: colours and, per pixel, one over the distance ahead."""
+    """A frame being rendered: colours and, per pixel, the inverse depth."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         w, h = size
@@ -168,7 +168,7 @@ class Canvas:
         x, y, w, h = cv2.boundingRect(mask)
         if not w:
             return
-        # Most of what stands behind something peeks out in a corner alone.
+        # Most partly hidden surfaces are visible only in a corner.
         part = np.s_[y : y + h, x : x + w]
         mask, near, behind = mask[part], near[part], behind[part]
         left, top, right, bottom = left + x, top + y, left + x + w, top + y + h
@@ -191,10 +191,10 @@ class Canvas:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A surface as a camera sees it: its outline in pixels, in a box (left, top, right, bottom).
+    """A projected surface: its outline in pixels, in a box (left, top, right, bottom).
 
-    One over the distance ahead is a x + b y + c with `plane` (a, b, c); `back` (3, 3) takes pixels to
-    shares of the texture.
+    The inverse depth is a x + b y + c with `plane` (a, b, c); `back` (3, 3) maps pixels to texture
+    coordinates.
     """
 
     surface: Surface
@@ -205,11 +205,11 @@ class _Seen:
 
 
 def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
-    """Yield what of the surfaces lies in the picture, all computed at once."""
+    """Yield the projections of the surfaces that are in the frame, computed in one batch."""
     if not surfaces:
         return
     lens = view.lens
-    # Of each surface, in rows and camera coordinates: u, v, origin.
+    # Per surface, in camera coordinates: rows u, v, origin.
     frames = np.array([(s.u, s.v, s.origin - view.place) for s in surfaces]) @ view.rotation.T
     # n . p = n . origin on the plane and p = z * ray, so 1 / z is linear in the pixel
     normals = np.cross(frames[:, 0], frames[:, 1])
@@ -225,7 +225,6 @@ def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
     shares = np.concatenate([surface.polygon for surface in surfaces])
     corners = shares[:, :1] * u + shares[:, 1:] * v + origins
     in_front, points = (corners[:, 2] > _NEAR_M).tolist(), _points(corners, lens)
-    width, height = view.size
     stop = 0
     for number, count in enumerate(counts):
         start, stop = stop, stop + count
@@ -243,19 +242,19 @@ def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
 
 
 def _points(corners: Floats, lens: Floats) -> list[list[float]]:
-    """Return where corners (n, 3) in camera coordinates are in the picture, in pixels."""
+    """Return the pixel coordinates of corners (n, 3) given in camera coordinates."""
     flat = corners.reshape(-1, 3) @ lens.T
     points: list[list[float]] = (flat[:, :2] / np.maximum(flat[:, 2:], _NEAR_M)).tolist()
     return points
 
 
 def _fixed(pixels: float) -> int:
-    """Return a length as OpenCV wants it: in fractions of a pixel, and not beyond its reach."""
+    """Return a length in OpenCV's fixed-point fractions of a pixel, clamped to its range."""
     return round(min(max(pixels * (1 << _SHIFT), -1e7), 1e7))
 
 
 def _warp(seen: _Seen, box: tuple[int, int, int, int]) -> Picture:
-    """Return the texture as it lies in a box of the picture, from the copy that fits its middle."""
+    """Return the texture warped into a box of the frame, from the copy with the best scale at its centre."""
     left, top, right, bottom = box
     texture = seen.surface.texture
     height, width = texture.base.shape[:2]
@@ -272,7 +271,7 @@ def _warp(seen: _Seen, box: tuple[int, int, int, int]) -> Picture:
     )
     nx, ny = (min(max(math.floor(math.log2(max(step, 1e-9)) + 0.35), 0), 9) for step in steps)
     picture, sx, sy = texture.level(nx, ny)
-    # picture pixel -> texture share -> texel; texel centres are whole numbers, so half a texel off
+    # frame pixel -> texture coordinate -> texel; texel centres are integers, hence the half-texel shift
     texels = np.array([[width * sx, 0, -0.5], [0, height * sy, -0.5], [0, 0, 1.0]])
     shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
     return np.asarray(
@@ -288,7 +287,7 @@ def _warp(seen: _Seen, box: tuple[int, int, int, int]) -> Picture:
 
 
 def clip_near(corners: Floats) -> Floats:
-    """Return a polygon's part in front of the camera; corners (n, 3) in camera coordinates."""
+    """Return the part of a polygon in front of the camera; corners (n, 3) in camera coordinates."""
     depth = corners[:, 2] - _NEAR_M
     if (depth > 0).all():
         return corners

@@ -1,7 +1,7 @@
-"""Scripted reviewers: accounts of their own that work through the real server, and say what they are.
+"""Scripted reviewers with their own accounts on the real server, marked as scripts.
 
-No person stands behind their verdicts. Their addresses end in `@scripted.invalid`, so every verdict
-that is pulled from them says `by = "script"`.
+Their addresses end in `@scripted.invalid`, so every verdict pulled from them has `by = "script"` and
+never counts as a person's.
 """
 
 from collections import Counter
@@ -22,12 +22,14 @@ from pipeline.routes import route
 from pipeline.routes.rows import Step
 
 _OPTIONS = 4
-_SLACK_US = 1_500_000  # a careful person lets a turn begin this much before or after its line says
+_SLACK_US = (
+    1_500_000  # a careful person accepts a turn that starts this much before or after its line
+)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What really happened in a clip; an empty description means that the drafted one will do."""
+    """The ground truth of a clip; an empty description stands for the drafted one."""
 
     steps: Sequence[Step]
     forward_description: str = ""
@@ -36,7 +38,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """An account that a script works under."""
+    """A script's account."""
 
     name: str
     email: str
@@ -46,7 +48,7 @@ class Reviewer:
 
 @dataclass(frozen=True)
 class AskedQuestion:
-    """What an audit task shows that tells items apart: the clip's media name, question, options."""
+    """The parts of an audit task that identify its item: the clip's media name, question, options."""
 
     movie: str
     question: str
@@ -58,7 +60,7 @@ Habit = Callable[[Mapping[str, Any], Truth], Answer]
 
 
 def join(server: Server, client: labelstudio.LabelStudioClient, name: str) -> Reviewer:
-    """Return the scripted reviewer of this name, with an account made by invitation if need be."""
+    """Return the scripted reviewer of this name, signing up by invitation if necessary."""
     email = f"{name}{SCRIPTED}"
     password = digest("scripted reviewer", server.token, name)
     accounts.sign_up(server.url, client.invitation(), email, password, f"{name} (a script)")
@@ -66,7 +68,7 @@ def join(server: Server, client: labelstudio.LabelStudioClient, name: str) -> Re
 
 
 def careful(data: Mapping[str, Any], truth: Truth) -> Answer:
-    """Accept what is true, correct what is not."""
+    """Accept correct drafts, correct the others."""
     drafted = [Step.model_validate(step) for step in data["draft_steps"]]
     forward = truth.forward_description or data["forward"]
     back = truth.reverse_description or data["reverse"]
@@ -84,7 +86,7 @@ def careful(data: Mapping[str, Any], truth: Truth) -> Answer:
 
 
 def hasty(data: Mapping[str, Any], truth: Truth) -> Answer:
-    """Accept whatever the page shows; in every other clip, lose its last landmark in passing."""
+    """Accept every draft; in half of the clips, accidentally remove the last landmark."""
     shown = {name: str(data[name]) for name in ("steps", "forward", "reverse")}
     steps = [Step.model_validate(step) for step in data["draft_steps"]]
     named = [place for place, step in enumerate(steps) if step.landmark]
@@ -99,7 +101,7 @@ def hasty(data: Mapping[str, Any], truth: Truth) -> Answer:
 
 
 def adjudicate(data: Mapping[str, Any], truth: Truth) -> Answer:
-    """Choose the version that is true, or write what is."""
+    """Choose the correct version, or write it."""
     for letter, version in data["versions"].items():
         steps = [Step.model_validate(step) for step in version["steps"]]
         if version["verdict"] != "reject" and _alike(steps, truth.steps):
@@ -115,9 +117,10 @@ def work(
     seconds: float = 20.0,
     limit: int | None = None,
 ) -> Counter[str]:
-    """Answer the tasks that the server serves this reviewer; return how often each verdict fell.
+    """Answer the tasks that the server assigns to this reviewer; return the count of each verdict.
 
-    `limit` ends the work after so many. Tasks of clips without a truth are skipped. `seconds` is what is reported as time spent.
+    `limit` is the greatest number of tasks. Tasks of clips without ground truth are skipped.
+    `seconds` is the reported lead time.
     """
 
     def respond(data: Mapping[str, Any]) -> Answer | None:
@@ -130,7 +133,7 @@ def work(
 def answer(
     reviewer: Reviewer, project: str, known: Mapping[AskedQuestion, str], seconds: float = 15.0
 ) -> Counter[str]:
-    """Answer the audit's tasks by what is known to be right; return how often each choice fell."""
+    """Answer the audit tasks with the known answers; return the count of each choice."""
 
     def respond(data: Mapping[str, Any]) -> Answer:
         options = tuple(unescape(one["html"]) for one in data["choices"])
@@ -149,14 +152,14 @@ def _serve(
     seconds: float,
     limit: int | None,
 ) -> Counter[str]:
-    said: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     headers = {"Authorization": f"Token {reviewer.key}"}
     with httpx.Client(base_url=reviewer.url, headers=headers, timeout=60) as session:
         found = session.get("/api/projects/", params={"title": project}).json()["results"]
         number = next((one["id"] for one in found if one["title"] == project), None)
         if number is None:
             raise UserError(reviewer.url, f"there is no project {project!r}", "push first")
-        while limit is None or said.total() < limit:
+        while limit is None or counted.total() < limit:
             served = session.get(f"/api/projects/{number}/next/")
             if served.status_code == 404:  # nothing left
                 break
@@ -170,8 +173,8 @@ def _serve(
                     "lead_time": seconds,
                 },
             ).raise_for_status()
-            said[given[counts] if given else "skip"] += 1
-    return said
+            counted[given[counts] if given else "skip"] += 1
+    return counted
 
 
 def _control(name: str, text: str) -> dict[str, Any]:
@@ -185,7 +188,7 @@ def _control(name: str, text: str) -> dict[str, Any]:
 
 
 def _alike(one: Sequence[Step], other: Sequence[Step]) -> bool:
-    first, second = ([step for step in steps if _says(step)] for steps in (one, other))
+    first, second = ([step for step in steps if _has_content(step)] for steps in (one, other))
     return len(first) == len(second) and all(
         (a.move, a.landmark, a.action, a.undo) == (b.move, b.landmark, b.action, b.undo)
         and abs(a.start_us - b.start_us) <= _SLACK_US
@@ -193,5 +196,5 @@ def _alike(one: Sequence[Step], other: Sequence[Step]) -> bool:
     )
 
 
-def _says(step: Step) -> bool:
+def _has_content(step: Step) -> bool:
     return step.move != "straight" or bool(step.landmark or step.action)

@@ -1,6 +1,7 @@
-"""The demo: every stage on rendered walks, told line by line, with scripted reviewers in Label Studio.
+"""The demo: every stage on rendered walks, with scripted reviewers in Label Studio.
 
-They are scripts that know the truth; no person takes part, and the release says so first.
+The reviewers are scripts that know the ground truth. No person takes part, which the release reports
+at the top.
 """
 
 import json
@@ -38,23 +39,23 @@ from pipeline.video import reviewclip
 
 VERSION = "0.1.0"
 SETTINGS: dict[str, dict[str, Any]] = {
-    # Four walks are few: plant an error in each.
+    # With only four walks, plant an error in each.
     "review": {"agree": 2, "overlap": 2, "planted": 1.0, "log": "verdicts"},
     "audit": {"sample": 12},
 }
-"""What a demo's workspace has in its egost.toml."""
+"""The settings in a demo workspace's egost.toml."""
 
 _SEED = 7
 
 
 def tell(workspace: Workspace, walks: int) -> Iterator[str]:
-    """Run the whole job and yield what there is to say; a second run goes on or finds it done."""
+    """Run every stage and yield the lines to print; a second run resumes or finds everything done."""
     root = workspace.folder.root
     folder = root / "videos"
     if not (folder / "manifest.csv").exists():
         with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
             write_walks(folder, walks, _SEED, lambda _: bar.update())
-    yield f"render: {walks} first-person walks with exact truth in {folder}"
+    yield f"render: {walks} first-person walks with exact ground truth in {folder}"
     before = workspace.store.keys("frames")
     yield from take_in(workspace, [folder])
     yield from map(str, workspace.run_command("frames"))
@@ -62,23 +63,23 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield _measured_against_truth(workspace, folder)
     yield from map(str, workspace.run_command("generate-qa"))
     yield _drafted_against_truth(workspace, folder)
-    asked = from_rows(
+    items = from_rows(
         workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
     )
-    yield f"blind: {run_probe(asked).verdict}"
+    yield f"blind: {run_probe(items).verdict}"
     yield from _reviewed(workspace, folder)
     yield from _released(workspace)
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
     yield f"picture: {glance.picture(workspace.store, workspace.folder, richest)}"
     page = root / "report.html"
     write_report(gallery_of(workspace.store, workspace.folder), page)
-    yield f"report: every clip with its pairs, in {page}"
-    yield f"look at the pages yourself: egost -w {root} label-studio start"
+    yield f"report: every clip with its question-answer pairs, in {page}"
+    yield f"to see the review pages: egost -w {root} label-studio start"
 
 
 def _reviewed(workspace: Workspace, folder: Path) -> Iterator[str]:
     server = labelstudio_server.start(workspace.folder)
-    yield f"label-studio: a real server, {server.url}"
+    yield f"label-studio: server started at {server.url}"
     try:
         client = people.connect(workspace)
         names = ("careful", "hasty", "adjudicator", "auditor", "second-auditor")
@@ -92,25 +93,25 @@ def _reviewed(workspace: Workspace, folder: Path) -> Iterator[str]:
 def _judged(
     workspace: Workspace, folder: Path, scripts: dict[str, reviewers.Reviewer]
 ) -> Iterator[str]:
-    """Two scripts of different habits judge every clip; a third one rules where they differ."""
+    """Let two different scripts judge every clip, and a third adjudicate where they disagree."""
     settings = workspace.config.settings("review", ReviewSettings)
     truths = {
         clip: reviewers.Truth(true) for clip, (_, true) in _by_clip(workspace, folder).items()
     }
     pushed = people.push(workspace)
-    yield f"review push: {pushed.new} new tasks, {pushed.kept} kept; planted wrong drafts among them"
+    yield f"review push: {pushed.new} new tasks, {pushed.kept} kept; these include drafts with planted errors"
     for name, habit, seconds in (("careful", reviewers.careful, 20), ("hasty", reviewers.hasty, 3)):
-        said = reviewers.work(scripts[name], settings.project, truths, habit, seconds)
-        yield f"{name} (a script, no person): {_counted(said)}"
+        counted = reviewers.work(scripts[name], settings.project, truths, habit, seconds)
+        yield f"{name} (a script, not a person): {_listed(counted)}"
     pulled = people.pull(workspace)
     yield from map(str, (*pulled.stages, pulled))
     disputed = people.adjudicate(workspace)
     if disputed.new + disputed.reopened + disputed.updated + disputed.kept:
-        yield f"review adjudicate: {disputed.new} clips on which they differ, {disputed.kept} kept"
-        said = reviewers.work(
+        yield f"review adjudicate: {disputed.new} clips on which they disagree, {disputed.kept} kept"
+        counted = reviewers.work(
             scripts["adjudicator"], settings.adjudication_project, truths, reviewers.adjudicate
         )
-        yield f"adjudicator (a script, no person): {_counted(said)}"
+        yield f"adjudicator (a script, not a person): {_listed(counted)}"
         pulled = people.pull(workspace)
         yield from map(str, (*pulled.stages, pulled))
     for name, one in sorted(people.status(workspace).people.items()):
@@ -119,31 +120,31 @@ def _judged(
     spent = sum(one.seconds for one in workspace.store.rows(Verdict) if one.kind != "planted")
     yield (
         f"one viewing verifies all pairs of a clip: {len(truths)} clips, {verified} verified pairs, "
-        f"{spent / max(verified, 1):.0f} scripted seconds a pair"
+        f"{spent / max(verified, 1):.0f} s per pair (as reported by the scripts)"
     )
 
 
 def _audited(
     workspace: Workspace, folder: Path, scripts: dict[str, reviewers.Reviewer]
 ) -> Iterator[str]:
-    """Two other scripts answer items without seeing the answer."""
+    """Let two other scripts answer items without seeing the answer."""
     pushed = people.audit_push(workspace)
     yield f"audit push: {pushed.new} new tasks, {pushed.kept} kept; answers hidden"
     known = _known_answers(workspace, folder)
     project = workspace.config.settings("audit", AuditSettings).project
     for name in ("auditor", "second-auditor"):
-        said = reviewers.answer(scripts[name], project, known)
-        yield f"{name} (a script, no person): {said.total()} answers"
+        counted = reviewers.answer(scripts[name], project, known)
+        yield f"{name} (a script, not a person): {counted.total()} answers"
     pulled = people.audit_pull(workspace)
     yield from map(str, (*pulled.stages, pulled))
     found = people.audit_status(workspace).audit
     for task, share in found.accuracy.items():
-        yield f"audit status: right on {task}: {share}"
-    yield f"audit status: flawed items, as sampled: {found.flawed}"
+        yield f"audit status: correct on {task}: {share}"
+    yield f"audit status: flawed items in the sample: {found.flawed}"
 
 
 def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQuestion, str]:
-    """Return the right choice for every item, by the walks' exact truth."""
+    """Return the correct choice for every item, from the walks' ground truth."""
     form = clip_form(workspace.config.settings("review", ReviewSettings))
     clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
     truth = _by_clip(workspace, folder)
@@ -161,15 +162,15 @@ def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQu
     return found
 
 
-def _counted(said: Counter[str]) -> str:
-    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
-    return told or "nothing left to judge"
+def _listed(verdicts: Counter[str]) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    return counts or "nothing left to judge"
 
 
 def _released(workspace: Workspace) -> Iterator[str]:
     folder = workspace.folder.releases / f"v{VERSION}"
     if folder.exists():
-        yield f"export: {folder} is there already, and a release never changes"
+        yield f"export: {folder} exists already, and a release never changes"
     else:
         yield from map(str, workspace.run_command("export"))
         settings = workspace.config.settings("export", ExportSettings)
@@ -183,7 +184,7 @@ def _released(workspace: Workspace) -> Iterator[str]:
         )
         yield from (str(gate) for gate in release.gates if not gate.met)
         yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"
-    yield "read it:"
+    yield "read it with:"
     yield "  import polars as pl"
     yield f'  questions = pl.read_parquet("{folder}/data/*.parquet")'
     yield '  print(questions.group_by("question_type").len())'
@@ -198,7 +199,7 @@ def _truth(folder: Path, video: Video) -> dict[str, Any]:
 def _by_clip(
     workspace: Workspace, folder: Path
 ) -> dict[str, tuple[dict[str, Any], tuple[Step, ...]]]:
-    """Return each clip's truth and true steps; rendered walks are short, so a video is one clip."""
+    """Return each clip's ground truth and steps; rendered walks are short, so each is one clip."""
     videos = {video.video_id: video for video in workspace.store.rows(Video)}
     found = {}
     for clip in workspace.store.rows(Clip):
@@ -212,7 +213,7 @@ def _measured_against_truth(workspace: Workspace, folder: Path) -> str:
     measured: dict[str, list[Turn]] = {}
     for turn in workspace.store.rows(Turn):
         measured.setdefault(turn.clip_id, []).append(turn)
-    found = missed = invented = 0
+    found = missed = false = 0
     for clip, (truth, _) in _by_clip(workspace, folder).items():
         rest = list(measured.get(clip, ()))
         for turn in (*truth["turns"], *truth["glances"]):
@@ -222,8 +223,8 @@ def _measured_against_truth(workspace: Workspace, folder: Path) -> str:
                 found += 1
             else:
                 missed += 1
-        invented += len(rest)
-    return f"against the truth: {found} turns and looks aside found, {missed} missed, {invented} invented"
+        false += len(rest)
+    return f"compared with ground truth: {found} turns and glances found, {missed} missed, {false} false"
 
 
 def _same(turn: Turn, true: dict[str, Any]) -> bool:
@@ -235,4 +236,4 @@ def _drafted_against_truth(workspace: Workspace, folder: Path) -> str:
     truth = _by_clip(workspace, folder)
     drafts = [route for route in workspace.store.rows(Route) if route.origin == "draft"]
     right = sum(turns(route.steps) == turns(truth[route.clip_id][1]) for route in drafts)
-    return f"against the truth: {right} of {len(drafts)} drafted routes have every turn right"
+    return f"compared with ground truth: every turn is correct in {right} of {len(drafts)} drafted routes"

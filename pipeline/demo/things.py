@@ -1,4 +1,4 @@
-"""Things as surfaces: how each name of the catalogue stands, hangs, and changes when it is used."""
+"""The catalogue's objects as surfaces, including how they change when used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a thing is: `foot` on the floor, `out` towards those who face it; `hall` is the corridor's
-    half width and `height` its ceiling."""
+    """The position of an object: `foot` on the floor, `out` its facing direction; `hall` is half the
+    corridor's width and `height` its ceiling."""
 
     foot: Floats
     out: Floats
@@ -25,16 +25,16 @@ class Stand:
 
     @property
     def right(self) -> Floats:
-        """The way to the right for those who face the thing."""
+        """The direction to the right for a viewer who faces the object."""
         return np.asarray(np.cross(-self.out, _UP))
 
     def moved(self, right: float = 0.0, out: float = 0.0, up: float = 0.0) -> "Stand":
-        """Return a stand some metres away."""
+        """Return a stand displaced by some metres."""
         foot = self.foot + right * self.right + out * self.out + up * _UP
         return Stand(foot, self.out, self.hall, self.height)
 
     def faced(self, degrees: float) -> "Stand":
-        """Return a stand that faces another way, counter-clockwise from above."""
+        """Return a stand rotated by an angle, counter-clockwise from above."""
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         x, y = self.out[0], self.out[1]
         return Stand(
@@ -44,7 +44,7 @@ class Stand:
 
 @dataclass(frozen=True)
 class Thing:
-    """What is always there, and what changes when the wearer acts."""
+    """An object's fixed surfaces, and the surfaces that change when the wearer uses it."""
 
     fixed: list[Surface] = field(default_factory=list)
     change: Change | None = None
@@ -60,14 +60,14 @@ def quad(
     double: bool = False,
     glow: bool = False,
 ) -> Surface:
-    """Return an upright picture `wide` metres wide, centred on its stand, from `low` to `high`."""
+    """Return an upright image `wide` metres wide, centred on its stand, from `low` to `high`."""
     texture = picture if isinstance(picture, Texture) else Texture(picture)
     origin = at.foot - at.right * wide / 2 + _UP * high
     return Surface(texture, origin, at.right * wide, -_UP * (high - low), double=double, glow=glow)
 
 
 def crossed(at: Stand, picture: Picture, wide: float, low: float, high: float) -> list[Surface]:
-    """Return two upright cut-outs that cross: something round, seen from anywhere."""
+    """Return two crossing upright cut-outs, which represent a round object from all directions."""
     texture = Texture(picture)
     return [quad(at.faced(turn), texture, wide, low, high, double=True) for turn in (40, -50)]
 
@@ -75,7 +75,7 @@ def crossed(at: Stand, picture: Picture, wide: float, low: float, high: float) -
 def box(
     at: Stand, front: Picture, side: Picture, wide: float, deep: float, low: float, high: float
 ) -> list[Surface]:
-    """Return a box that stands with its back at the wall."""
+    """Return a box with its back against the wall."""
     face = at.moved(out=deep)
     sides = Texture(side)
     middle = at.moved(out=deep / 2)
@@ -96,13 +96,13 @@ def box(
 def hinged(
     hinge: Stand, texture: Texture, wide: float, low: float, high: float, degrees: float
 ) -> Surface:
-    """Return a leaf whose left edge is at the hinge, swung open towards those who face it."""
+    """Return a door leaf whose left edge is at the hinge, opened towards the viewer."""
     turned = hinge.faced(-degrees)
     return quad(turned.moved(right=wide / 2), texture, wide, low, high, double=True)
 
 
 def make(name: str, at: Stand, rng: np.random.Generator) -> Thing:
-    """Return the thing of that name; `KeyError` for a name that the catalogue lacks."""
+    """Return the object of that name; raise KeyError for a name that is not in the catalogue."""
     words = name.split(" ")
     if words[0] in ("table", "hook"):
         return _taken(words[0], " ".join(words[3:]), at, rng)
@@ -191,7 +191,7 @@ _FIXED: dict[str, Callable[[Stand, np.random.Generator], list[Surface]]] = {
 
 
 def _taken(holder: str, what: str, at: Stand, rng: np.random.Generator) -> Thing:
-    """Return a table or a hook whose thing comes towards the wearer and is gone."""
+    """Return a table or a hook with an object that moves towards the wearer and disappears."""
     picture = objects.small_thing(what, rng)
     if holder == "table":
         wood = drawing.sheet(0.7, 0.7, (60, 96, 140), rng)
@@ -214,7 +214,7 @@ def _taken(holder: str, what: str, at: Stand, rng: np.random.Generator) -> Thing
 
 
 def _cupboard(name: str, at: Stand, rng: np.random.Generator) -> Thing:
-    """Return a locker or a fuse box whose leaf swings open."""
+    """Return a locker or a fuse box whose door opens."""
     colour = {"orange": (40, 130, 235), "grey": (140, 140, 136)}.get(
         name.split(" ")[0], (190, 196, 198)
     )
@@ -255,7 +255,7 @@ def _cupboard(name: str, at: Stand, rng: np.random.Generator) -> Thing:
 
 
 def _doorway(name: str, at: Stand, rng: np.random.Generator) -> Thing:
-    """Return a partition across the corridor with a door that swings away from the wearer."""
+    """Return a partition across the corridor with a door that opens away from the wearer."""
     glass = name == "glass door"
     tone = (150, 140, 120) if glass else (60, 92, 140)
     wall = (178, 186, 190)
@@ -284,7 +284,7 @@ def _doorway(name: str, at: Stand, rng: np.random.Generator) -> Thing:
 
 
 def _lamp(at: Stand, rng: np.random.Generator) -> Thing:
-    """Return a wall lamp that lights up, with its switch below."""
+    """Return a wall lamp that switches on, with its switch below."""
     off, lit = (
         drawing.sheet(0.34, 0.4, (120, 128, 134), rng),
         drawing.sheet(0.34, 0.4, (170, 240, 255), rng),

@@ -1,6 +1,6 @@
-"""A planned walk: where the camera is at every picture, and everything that is true about it.
+"""A planned walk: the camera's pose in every frame, and the ground truth.
 
-Ground coordinates are metres, angles degrees; yaw is 0 along +x and grows to the left.
+Ground coordinates are metres, angles degrees; yaw is 0 along +x and positive to the left.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Side = Literal["left", "right", "across", "start", "end"]
 
 @dataclass(frozen=True)
 class TrueTurn:
-    """One heading change: the span from 5 % to 95 % of it, and its whole signed angle."""
+    """One heading change: the span from 5 % to 95 % of it, and its full signed angle."""
 
     start_us: int
     end_us: int
@@ -29,7 +29,7 @@ class TrueTurn:
 
 @dataclass(frozen=True)
 class TrueNarration:
-    """What the wearer says at `t_us`; `action` is always followed by its `undo`."""
+    """A narration of the wearer at `t_us`; an `action` always has an `undo`."""
 
     t_us: int
     text: str
@@ -40,10 +40,10 @@ class TrueNarration:
 
 @dataclass(frozen=True)
 class Placement:
-    """A named thing in corridor `corridor`, `along` metres from its first corner.
+    """A named object in corridor `corridor`, `along` metres from its first corner.
 
-    `left` and `right` stand at that wall, `across` spans the corridor, `start` and `end` hang on
-    the wall that closes the way ahead. A thing that is acted on changes from `act_us` on.
+    `left` and `right` are at that wall, `across` spans the corridor, `start` and `end` are on the wall
+    at that end of the corridor. An object that is used changes from `act_us` on.
     """
 
     thing: str
@@ -55,7 +55,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Camera:
-    """The camera's pose per picture: metres and degrees, one entry per picture."""
+    """The camera's pose in metres and degrees, one entry per frame."""
 
     x: Floats
     y: Floats
@@ -67,21 +67,21 @@ class Camera:
 
 @dataclass(frozen=True)
 class Look:
-    """What makes one walk look unlike another."""
+    """The appearance of a walk, which varies between walks."""
 
     brightness: float  # 1 = neutral
     warmth: float  # -1 cold .. 1 warm
     noise: float  # standard deviation in grey levels
-    exposure_s: float  # shutter time; what turns faster than this is blurred
+    exposure_s: float  # exposure time, which sets the motion blur
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One walk and its truth; lists have one entry per picture where they say so.
+    """One walk and its ground truth; `t_us` and `yaw_degrees` have one entry per frame.
 
-    `yaw_degrees` is the camera's heading, shake and glances included: unwrapped, positive to the
-    left, 0 at the first picture. `turns` are the walker's; looks aside and back, which are two
-    opposite heading changes each, are in `glances`.
+    `yaw_degrees` is the camera's heading including shake and glances: unwrapped, positive to the
+    left, 0 in the first frame. `turns` are the wearer's; each glance is two opposite heading changes
+    in `glances`.
     """
 
     seed: int
@@ -101,5 +101,5 @@ class Walk:
     corners: Floats = field(repr=False)  # (corridors + 1, 2): the corridors' centre line
     half_widths: list[float] = field(repr=False)
     placements: list[Placement] = field(repr=False)
-    near: list[tuple[int, int]] = field(repr=False)  # per picture: first and last corridor to draw
+    near: list[tuple[int, int]] = field(repr=False)  # per frame: first and last corridor to draw
     look: Look = field(repr=False)

@@ -1,4 +1,4 @@
-"""Rendered first-person walks with exact truth: plan one, draw its pictures, write it as video.
+"""Rendered first-person walks with exact ground truth: plan a walk, render its frames, write a video.
 
 walk = plan_walk(7)
 for picture in pictures(walk): ...            # (h, w, 3) uint8, BGR
@@ -43,7 +43,7 @@ MANIFEST_COLUMNS = (
 
 
 def pictures(walk: Walk) -> Iterator[Picture]:
-    """Draw a walk's pictures in order, each (h, w, 3) uint8 BGR; the same walk, the same bytes."""
+    """Render a walk's frames in order, each (h, w, 3) uint8 BGR; the same walk gives the same bytes."""
     world = build_world(walk)
     scene = Scene(world.fixed, world.corridors)
     finishing = _Finish(walk)
@@ -62,7 +62,7 @@ def pictures(walk: Walk) -> Iterator[Picture]:
 
 
 class _Finish:
-    """What the camera does to the light: distance, exposure, colour, vignette, blur and noise."""
+    """The camera model: dimming by distance, exposure, colour, vignette, motion blur and noise."""
 
     def __init__(self, walk: Walk) -> None:
         w, h = walk.size
@@ -106,7 +106,7 @@ def write_walk(walk: Walk, folder: Path) -> Path:
     part = folder / f"{walk.name}.part.mp4"
     _encode(walk, part)
     lines = [
-        json.dumps({k: v for k, v in _said(line).items() if v is not None}, ensure_ascii=False)
+        json.dumps({k: v for k, v in _narration(line).items() if v is not None}, ensure_ascii=False)
         for line in walk.narrations
     ]
     (folder / f"{walk.name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
@@ -115,7 +115,7 @@ def write_walk(walk: Walk, folder: Path) -> Path:
     return path
 
 
-def _said(line: TrueNarration) -> dict[str, float | str | None]:
+def _narration(line: TrueNarration) -> dict[str, float | str | None]:
     return {
         "time": line.t_us / 1e6,
         "text": line.text,
@@ -126,7 +126,7 @@ def _said(line: TrueNarration) -> dict[str, float | str | None]:
 
 
 def truth(walk: Walk) -> dict[str, object]:
-    """Return what is true about a walk, ready for JSON."""
+    """Return a walk's ground truth, ready for JSON."""
     return {
         "seed": walk.seed,
         "name": walk.name,
@@ -145,14 +145,14 @@ def truth(walk: Walk) -> dict[str, object]:
 
 
 def _encode(walk: Walk, path: Path) -> None:
-    """Encode on one thread with fixed options: the same pictures give the same bytes."""
+    """Encode on one thread with fixed options, so that the same frames give the same bytes."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=walk.fps)
         stream.width, stream.height = walk.size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.gop_size = 48
-        # mbtree=0: with it libx264 gave one of several files, by what memory held before
+        # mbtree=0: with mbtree, libx264's output varied with earlier contents of memory
         params = "threads=1:mbtree=0"
         stream.options = {"preset": "veryfast", "crf": "24", "x264-params": params}
         for index, picture in enumerate(pictures(walk)):
@@ -173,11 +173,11 @@ def write_walks(
 ) -> list[Path]:
     """Write `count` walks and their `manifest.csv`; walks in pairs share a scene and a wearer.
 
-    15 pictures a second keep four walks under 40 s on one core; `None` draws a rate per walk.
+    At 15 frames per second, four walks take under 40 s on one core; `None` draws a rate per walk.
     """
     walks = [plan_walk(1000 * seed + index, fps=fps) for index in range(count)]
     paths = []
-    # Walks don't depend on each other, and drawing them is most of the demo's time.
+    # Walks are independent, and rendering them takes most of the demo's time.
     with multiprocessing.get_context("spawn").Pool(min(count, os.cpu_count() or 1)) as pool:
         for path in pool.imap(partial(write_walk, folder=folder), walks):
             paths.append(path)

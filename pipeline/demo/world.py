@@ -1,4 +1,4 @@
-"""Build a walk's corridors and things as surfaces, with the lamps' light painted into them."""
+"""Build a walk's corridors and objects as surfaces, with the light of the lamps in their textures."""
 
 import itertools
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from pipeline.demo.things import Stand, Thing
 from pipeline.demo.walk import Floats, Placement, Walk
 
 _WALL_PPM, _FLOOR_PPM = 150, 110
-_PANEL_M = 1.6  # long panels would be blurred near their near end or shimmer at their far one
+_PANEL_M = 1.6  # longer panels would be blurred at their near end or alias at their far end
 _ACT_US = 1_200_000
 
 
 @dataclass(frozen=True)
 class World:
-    """What stands still, with the corridor of each, and the things that change when used."""
+    """The fixed surfaces with the corridor of each, and the objects that change when used."""
 
     fixed: list[Surface]
     corridors: list[int]
     changing: list[tuple[Placement, Thing]]
 
     def now(self, t_us: int, low: int, high: int) -> list[Surface]:
-        """Return the surfaces of the changing things in corridors `low` to `high` at a time."""
+        """Return the surfaces of the changing objects in corridors `low` to `high` at a time."""
         found: list[Surface] = []
         for placement, thing in self.changing:
             if thing.change is not None and low <= placement.corridor <= high:
@@ -57,7 +57,7 @@ def build_world(walk: Walk) -> World:
 
 
 def stand_of(plan: Layout, placement: Placement, height: float) -> Stand:
-    """Return where a placement's thing stands."""
+    """Return the position of a placed object."""
     i = placement.corridor
     ahead = plan.direction(i)
     aside = np.array([-ahead[1], ahead[0]])
@@ -99,7 +99,7 @@ def _corridor(plan: Layout, i: int, height: float, rng: np.random.Generator) -> 
         near, far = ground(begin, sign * half, height), ground(end, sign * half, height)
         if side == "left":
             found += _panels(paint.finish(picture), near, far, height)
-        else:  # seen from inside, the right wall runs backwards
+        else:  # the right wall is mirrored when seen from inside
             found += _panels(paint.finish(picture[:, ::-1]), far, near, height)
     for end_wall, (left, right) in (
         (i == 0, (0.0, 0)),
@@ -123,7 +123,7 @@ def _corridor(plan: Layout, i: int, height: float, rng: np.random.Generator) -> 
 
 
 def _panels(picture: Picture, start: Floats, end: Floats, height: float) -> list[Surface]:
-    """Cut a wall's picture into panels from its upper left to its upper right corner."""
+    """Divide a wall's texture into panels from its upper left to its upper right corner."""
     length = float(np.linalg.norm(end - start))
     count = max(round(length / _PANEL_M), 1)
     edges = np.linspace(0, picture.shape[1], count + 1).round().astype(int)
@@ -143,7 +143,7 @@ def _panels(picture: Picture, start: Floats, end: Floats, height: float) -> list
 def _level(
     plan: Layout, i: int, height: float, lamps: Floats, rng: np.random.Generator
 ) -> list[Surface]:
-    """Return floor and ceiling of a corridor, cut to strips between its mitred ends."""
+    """Return the floor and ceiling of a corridor, in strips between its mitred ends."""
     ahead = plan.direction(i)
     aside = np.array([-ahead[1], ahead[0]])
     half = plan.half_widths[i]
@@ -184,7 +184,7 @@ def _level(
         found.append(
             Surface(Texture(paint.finish(ground[:, a:b])), np.array([*corner, 0.0]), u, v, share)
         )
-        # from below the ceiling is seen mirrored: turn its v around
+        # the ceiling is mirrored when seen from below: reverse v
         flipped = np.stack([share[:, 0], 1 - share[:, 1]], axis=1)
         top = np.array([*(corner - 2 * half * aside), height])
         found.append(
@@ -194,7 +194,7 @@ def _level(
 
 
 def _between(outline: Floats, low: float, high: float) -> Floats:
-    """Return the part of a convex ground polygon whose first coordinate lies in a range."""
+    """Return the part of a convex ground polygon whose first coordinate is in a range."""
     for sign, edge in ((1.0, low), (-1.0, high)):
         kept = []
         for a, b in zip(outline, np.roll(outline, -1, axis=0), strict=True):
@@ -217,13 +217,13 @@ def _light(
     height: float,
     facing: tuple[float, float],
 ) -> Floats:
-    """Return how bright a surface is: lamps in a row along the ceiling's middle, corners darker.
+    """Return the brightness of a surface lit by a row of ceiling lamps, darker in the corners.
 
-    Coordinates are along, left and up; `facing` is (along, left) of the surface's normal, up to its
-    sign, and (0, 0) a floor.
+    Coordinates are along, left and up; `facing` is the (along, left) part of the surface's normal, up
+    to its sign; (0, 0) is a floor.
     """
     s, y, z = np.broadcast_arrays(s, np.asarray(y, float), z)
-    step = 6  # light is smooth: every sixth pixel is enough
+    step = 6  # light is smooth, so every sixth pixel is enough
     ss, yy, zz = s[::step, ::step], y[::step, ::step], z[::step, ::step]
     total = np.zeros(ss.shape)
     up = height - zz

@@ -1,1 +1,1 @@
-"""Releases: what goes in, how it is written, read back, verified, told apart, taken down."""
+"""Releases: select items, write, read, verify and compare versions, and take videos down."""

@@ -1,16 +1,20 @@
-"""The same items in the form that each evaluation tool and trainer reads, with one prompt and one parser."""
+"""A release's items in the format of each evaluation tool and trainer, with one prompt and one parser."""
 
+import ast
 import csv
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
 
+from pipeline.releases import letter, prompt
 from pipeline.releases.layout import LETTERS, QuestionRow, Shards
 from pipeline.releases.reading import Released
 
@@ -18,7 +22,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write `mcq/`, `adapters/` and `eval.yaml` into a release whose `data/` is there."""
+    """Write `mcq/`, `adapters/` and `eval.yaml` into a release that already has `data/`."""
     splits = [split for split, count in manifest["multiple_choice_items"].items() if count]
     if not splits:
         return
@@ -26,13 +30,16 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
     if slug[0].isdigit():
         slug = f"egost_{slug}"
     scored = "test" if "test" in splits else splits[0]
-    named: dict[str, Any] = {
+    values: dict[str, Any] = {
         "manifest": manifest,
         "slug": slug,
         "module": slug,
         "name": "".join(word.capitalize() for word in slug.split("_")),
         "splits": splits,
         "scored": scored,
+        "instruction": prompt.INSTRUCTION,
+        "prompt_code": _code(prompt),
+        "letter_code": _code(letter),
     }
     files = {
         "eval.yaml": "eval.yaml.j2",
@@ -54,41 +61,49 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
     for name, template in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(environment.get_template(template).render(named), encoding="utf-8")
+        path.write_text(environment.get_template(template).render(values), encoding="utf-8")
     _write_rows(folder, manifest, splits, f"vlmevalkit/{slug}.tsv", scored)
+
+
+def _code(module: ModuleType) -> str:
+    """Return a module's source after its imports, which every template repeats for itself."""
+    source = inspect.getsource(module)
+    imports = (ast.Import, ast.ImportFrom)
+    last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, imports))
+    return "\n".join(source.splitlines()[last:]).strip()
 
 
 def _write_rows(
     folder: Path, manifest: Mapping[str, Any], splits: Sequence[str], table: str, scored: str
 ) -> None:
-    """Write the multiple-choice rows in every form, reading them once.
+    """Write the multiple-choice rows in every format, reading them once.
 
-    Alone as Parquet, since most tools can't tell two formats apart; as the first Ego-ST release has
-    them; and those of the split `scored` as a table.
+    These are Parquet without open items, since most tools can't handle both; the JSON of the first
+    Ego-ST release; and a TSV table of the split `scored`.
     """
     metadata = {name: str(manifest[name]) for name in ("dataset", "version", "canary")}
-    beside = folder / "adapters"
+    adapters = folder / "adapters"
     with ExitStack() as stack:
-        alone = {split: Shards(folder / "mcq", split, QuestionRow, metadata) for split in splits}
+        shards = {split: Shards(folder / "mcq", split, QuestionRow, metadata) for split in splits}
         first = {
-            split: stack.enter_context(_first_form(beside / "ego_st" / f"{split}.json"))
+            split: stack.enter_context(_first_form(adapters / "ego_st" / f"{split}.json"))
             for split in splits
         }
-        add_to_table = stack.enter_context(_table(beside / table))
+        add_to_table = stack.enter_context(_table(adapters / table))
         for split, row in Released(folder, dict(manifest)).questions():
             if row.format != "mcq":
                 continue
-            alone[split].add(row)
+            shards[split].add(row)
             first[split](row)
             if split == scored:
                 add_to_table(row)
-    for one in alone.values():
+    for one in shards.values():
         one.close()
 
 
 @contextmanager
 def _table(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
-    """Write items as VLMEvalKit's TSV; yields what adds one."""
+    """Write items as VLMEvalKit's TSV; yields a function that adds one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names = ["index", "video", "question", "candidates", "answer", "question_type", "frames", "id"]
     number = count()
@@ -98,17 +113,17 @@ def _table(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
 
         def add(row: QuestionRow) -> None:
             options = json.dumps(row.options, ensure_ascii=False)
-            asked = (row.video, row.question, options, row.answer, row.question_type)
-            writer.writerow((next(number), *asked, json.dumps(row.frames), row.id))
+            item = (row.video, row.question, options, row.answer, row.question_type)
+            writer.writerow((next(number), *item, json.dumps(row.frames), row.id))
 
         yield add
 
 
 @contextmanager
 def _first_form(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
-    """Write items as the first Ego-ST release has them: options inside the question, letter answers.
+    """Write items as in the first Ego-ST release: options inside the question, letters as answers.
 
-    Yields what adds one.
+    Yields a function that adds one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     number = count()

@@ -1,22 +1,23 @@
-"""What changed between two releases, row by row, and which version number that calls for."""
+"""The changes between two releases, row by row, and the version number that they require."""
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.releases.layout import Evidence
+import polars as pl
+
 from pipeline.releases.reading import Released
 
 Version = tuple[int, int, int]
-_SHOWN = 160  # characters of a value that a person is shown
+_Row = Mapping[str, Any]
+_SHOWN = 160  # characters of a value that are printed
 
 
 @dataclass(frozen=True)
 class Change:
-    """One row that both releases hold and that is not the same: the old and the new values, and why."""
+    """A row that differs between two releases: its old and new values, and the reason."""
 
     id: str
     columns: Mapping[str, tuple[Any, Any]]
@@ -25,9 +26,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """The rows of a newer release against an older one; ids are sorted.
+    """The rows added, removed and changed between two releases; ids are sorted.
 
-    `behind` counts the rows whose evidence alone changed: what they ask and answer did not.
+    `evidence_only` counts the rows whose evidence changed but whose question and answer did not.
     """
 
     before: str
@@ -35,28 +36,29 @@ class Difference:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[Change, ...]
-    behind: int = 0
+    evidence_only: int = 0
 
     @property
     def level(self) -> str:
-        """Return which part of the version number must rise: `major`, `minor` or `patch`."""
+        """Return the part of the version number that must increase: `major`, `minor` or `patch`."""
         if self.removed or self.changed:
             return "major"
         return "minor" if self.added else "patch"
 
     def columns(self) -> dict[str, int]:
-        """Count in how many rows each column changed."""
+        """Return the number of rows in which each column changed."""
         return dict(sorted(Counter(name for row in self.changed for name in row.columns).items()))
 
     def __str__(self) -> str:
         counts = (
             f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
         )
-        behind = f", {self.behind} with other evidence alone" if self.behind else ""
-        return f"diff: {self.before} to {self.after}: {counts}{behind}: a {self.level} change"
+        if self.evidence_only:
+            counts += f", {self.evidence_only} with changed evidence only"
+        return f"diff: {self.before} to {self.after}: {counts}: a {self.level} change"
 
     def lines(self) -> Iterator[str]:
-        """Yield every difference for people, one row after the other."""
+        """Yield every difference as text to print, row by row."""
         yield from (f"+ {unit}" for unit in self.added)
         yield from (f"- {unit}" for unit in self.removed)
         for change in self.changed:
@@ -67,7 +69,7 @@ class Difference:
                 yield f"    {name}: {_short(old)} => {_short(new)}"
 
     def as_json(self) -> str:
-        """Return the same as one JSON object."""
+        """Return every difference as one JSON object."""
         return json.dumps(
             {
                 "before": self.before,
@@ -86,7 +88,7 @@ class Difference:
                     }
                     for change in self.changed
                 ],
-                "evidence_changed": self.behind,
+                "evidence_changed": self.evidence_only,
             },
             ensure_ascii=False,
             indent=1,
@@ -94,124 +96,126 @@ class Difference:
 
 
 def difference(before: Released, after: Released) -> Difference:
-    """Compare two releases by item id; where a row stands in its file does not count.
+    """Compare two releases by item id; the order of rows does not matter.
 
-    Only digests of the rows are held (a million rows take 0.3 GB), and the rows that changed.
+    Holds 64-bit hashes of all rows (0.1 GB for a million) and only the changed rows themselves.
     """
-    old, new = _digests(before), _digests(after)
-    both = old.keys() & new.keys()
-    changed = {unit for unit in both if old[unit][0] != new[unit][0]}
-    was, became = _columns(before, changed), _columns(after, changed)
-    behind = _behind(before, changed), _behind(after, changed)
+    old, new = _hashes(before), _hashes(after)
+    added, removed = new.join(old, "id", "anti"), old.join(new, "id", "anti")
+    both = old.join(new, "id", suffix="_new")
+    is_changed = pl.col("question") != pl.col("question_new")
+    changed = both.filter(is_changed)["id"].sort()
+    same = both.filter(~is_changed)
+    was, became = _rows(before, "data", changed), _rows(after, "data", changed)
+    evidence = [_rows(one, "evidence", changed) for one in (before, after)]
     return Difference(
         before.version,
         after.version,
-        added=tuple(sorted(new.keys() - old.keys())),
-        removed=tuple(sorted(old.keys() - new.keys())),
+        added=tuple(added["id"].sort()),
+        removed=tuple(removed["id"].sort()),
         changed=tuple(
-            _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in behind))
-            for unit in sorted(changed)
+            _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in evidence))
+            for unit in changed
         ),
-        behind=sum(old[unit][1] != new[unit][1] for unit in both - changed),
+        evidence_only=same.filter(pl.col("evidence").ne_missing(pl.col("evidence_new"))).height,
     )
 
 
-def _digests(released: Released) -> dict[str, tuple[bytes, bytes]]:
-    """Return by item id the digest of its question row (its split included) and of its evidence."""
-    evidence = {row.id: _digest(row.model_dump_json()) for row in released.evidence()}
+def _hashes(released: Released) -> pl.DataFrame:
+    """Return by item `id` a hash of its question row, its split included, and of its evidence."""
+    row = pl.struct(pl.all()).struct.json_encode().hash()
+    questions, evidence = (
+        pl.concat(
+            [
+                pl.DataFrame(schema={"id": pl.String, name: pl.UInt64}),
+                *(frame.select("id", row.alias(name)) for frame in released.frames(config)),
+            ]
+        ).unique("id", keep="last")
+        for name, config in (("question", "data"), ("evidence", "evidence"))
+    )
+    return questions.join(evidence, "id", "left")
+
+
+def _rows(released: Released, config: str, wanted: pl.Series) -> dict[str, _Row]:
+    """Return the rows of the wanted ids, by id."""
     return {
-        row.id: (_digest(split, row.model_dump_json()), evidence.get(row.id, b""))
-        for split, row in released.questions()
+        row["id"]: row
+        for frame in released.frames(config)
+        for row in frame.filter(pl.col("id").is_in(wanted.implode())).to_dicts()
     }
-
-
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode()).digest()[:16]
-
-
-def _columns(released: Released, wanted: Container[str]) -> dict[str, dict[str, Any]]:
-    return {
-        row.id: row.model_dump() | {"split": split}
-        for split, row in released.questions()
-        if row.id in wanted
-    }
-
-
-def _behind(released: Released, wanted: Container[str]) -> dict[str, Evidence]:
-    return {row.id: row for row in released.evidence() if row.id in wanted}
 
 
 def _change(
     unit: str,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    before: Evidence | None,
-    after: Evidence | None,
+    old: _Row,
+    new: _Row,
+    before: _Row | None,
+    after: _Row | None,
 ) -> Change:
     columns = {name: (old[name], new[name]) for name in sorted(old) if old[name] != new[name]}
     return Change(
-        unit, columns, "; ".join(_causes(columns, before, after)) or "described otherwise"
+        unit, columns, "; ".join(_causes(columns, before, after)) or "its metadata changed"
     )
 
 
 _MOVED = ("split", "split_group", "scene_name")
 _ASKED = {"question", "options", "answer_text", "ground_truth", "answer", "contrast"}
-_PICTURES = {"frames", "frame_seconds"}
+_FRAMES = {"frames", "frame_seconds"}
 
 
 def _causes(
-    columns: Mapping[str, tuple[Any, Any]], before: Evidence | None, after: Evidence | None
+    columns: Mapping[str, tuple[Any, Any]], before: _Row | None, after: _Row | None
 ) -> Iterator[str]:
-    """Yield why a row changed, as far as the rows and what is behind them tell."""
+    """Yield the reasons why a row changed that can be derived from the rows and their evidence."""
     for name in _MOVED:
         if name in columns:
             old, new = columns[name]
             yield f"moved from {name.removesuffix('_name')} {old} to {new}"
     if "answer_text" in columns and None in columns["answer_text"]:
-        now = "withheld" if columns["answer_text"][1] is None else "told"
-        yield f"its answer is {now} from here on"
+        now = "withheld" if columns["answer_text"][1] is None else "published"
+        yield f"its answer is {now} from this version on"
     elif columns.keys() & _ASKED:
         yield _cause(before, after)
     if columns.keys() & {"start", "end"}:
-        yield "its clip was cut anew"
-    elif columns.keys() & _PICTURES:
-        yield "its frames were cut anew"
+        yield "its clip was cut again"
+    elif columns.keys() & _FRAMES:
+        yield "its frames were extracted again"
 
 
-def _cause(before: Evidence | None, after: Evidence | None) -> str:
-    if before is None or after is None:  # withheld: what is behind the row stays at home
-        return "composed anew"
-    if before.steps == after.steps:
-        return "composed anew from the same route"
-    # A route that people corrected still names the draft that it began as.
+def _cause(before: _Row | None, after: _Row | None) -> str:
+    if before is None or after is None:  # withheld, so the release has no evidence
+        return "composed again"
+    if before["steps"] == after["steps"]:
+        return "composed again from the same route"
+    # A route that people corrected still names its original draft.
     if _drafted(before) != _drafted(after):
-        return "its route was drafted anew"
-    if after.verified_by:
-        whose = "a person's" if "person" in after.verified_by else "a script's"
-        return f"its route was corrected by {whose} verdict"
-    return "its route is another, by nobody's verdict"
+        return "its route was drafted again"
+    if after["verified_by"]:
+        reviewer = "a person's" if "person" in after["verified_by"] else "a script's"
+        return f"its route was corrected by {reviewer} verdict"
+    return "its route changed without review"
 
 
-def _drafted(row: Evidence) -> tuple[str | None, ...]:
-    return row.provider, row.model, row.prompt_sha256, row.reply_id
+def _drafted(row: _Row) -> tuple[str | None, ...]:
+    return row["provider"], row["model"], row["prompt_sha256"], row["reply_id"]
 
 
 def next_versions(previous: str, level: str) -> tuple[str, ...]:
-    """Return the numbers that may follow, the plainest first.
+    """Return the version numbers that may follow, the usual one first.
 
-    Below 1.0.0 nothing is promised yet: there a major change raises the middle number, and 1.0.0
-    may always come next.
+    Below 1.0.0 there is no compatibility promise: a major change increases the middle number, and
+    1.0.0 may always come next.
     """
     major, minor, patch = parse_version(previous)
     if major == 0:
         near = (0, minor, patch + 1) if level == "patch" else (0, minor + 1, 0)
         return _text(near), "1.0.0"
-    rise: dict[str, Version] = {
+    following: dict[str, Version] = {
         "major": (major + 1, 0, 0),
         "minor": (major, minor + 1, 0),
         "patch": (major, minor, patch + 1),
     }
-    return (_text(rise[level]),)
+    return (_text(following[level]),)
 
 
 def parse_version(text: str) -> Version:
@@ -227,23 +231,23 @@ def _text(version: Version) -> str:
 def changes_text(
     found: Difference | None, version: str, digest: str, why: Mapping[str, str]
 ) -> str:
-    """Return CHANGES.md: what this version changed, row by row, each with the reason if one is known.
+    """Return CHANGES.md: the rows that this version changed, each with the reason if one is known.
 
-    `digest` is the root digest of the version before, and `why` gives reasons by item id.
+    `digest` is the root digest of the previous version; `why` gives reasons by item id.
     """
     if found is None:
         return f"# Changes in {version}\n\nThe first version.\n"
     lines = [
         f"# Changes in {version}",
         "",
-        f"Against {found.before}, whose root digest is `{digest}`: {len(found.added)} rows added, "
+        f"Compared with {found.before}, whose root digest is `{digest}`: {len(found.added)} rows added, "
         f"{len(found.removed)} removed, {len(found.changed)} changed"
         + (
-            f", {found.behind} with other evidence for the same question and answer"
-            if found.behind
+            f", {found.evidence_only} with changed evidence for the same question and answer"
+            if found.evidence_only
             else ""
         )
-        + f". That is a {found.level} change.",
+        + f". This is a {found.level} change.",
     ]
     for title, units in (("Added", found.added), ("Removed", found.removed)):
         if units:

@@ -1,4 +1,4 @@
-"""The question rows once more with their pictures inside, for those who read a dataset without its files."""
+"""A second copy of the question rows with the frames embedded, for readers that load Parquet alone."""
 
 import json
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from pipeline.releases.layout import QuestionRow, Shards
 from pipeline.releases.reading import Released
 
 CONFIG = "with_frames"
-# A picture has about 60 kB and a row 8 of them: 50 MB in memory at once, 0.5 GB in a file.
+# A frame has about 60 kB and a row has 8: 50 MB in memory at once, 0.5 GB per file.
 _ROWS_PER_GROUP, _ROWS_PER_FILE = 100, 1000
 _IMAGES = pa.field("images", pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()})))
-# How `datasets` knows pictures from plain bytes.
+# Tells `datasets` that these bytes are images.
 _FEATURES = {"images": {"feature": {"_type": "Image"}, "_type": "List"}}
 
 
 def write_embedded(released: Released, metadata: Mapping[str, str]) -> None:
-    """Write `with_frames/` into a release whose `data/` and `frames/` are there.
+    """Write `with_frames/` into a release that already has `data/` and `frames/`.
 
-    `images` holds the files that `frames` names, none where a licence keeps them at home.
+    `images` holds the files that `frames` names; it is empty where a licence forbids redistribution.
     """
     known = {**metadata, "huggingface": json.dumps({"info": {"features": _FEATURES}})}
     shards: dict[str, Shards] = {}

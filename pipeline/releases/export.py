@@ -1,4 +1,4 @@
-"""Release what a workspace holds: the gates first, then an immutable version, or a reason why not."""
+"""Export a workspace as an immutable release version, after checking every gate."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
 def check_version(folder: WorkspaceFolder, version: str) -> Path:
-    """Return the folder of a new version; raise UserError if it is none or exists."""
+    """Return the folder of a new version; raise UserError for an invalid or existing version."""
     if not _VERSION.fullmatch(version):
         raise UserError(
             f"version {version}", "not a version number", "write three numbers, such as 1.0.0"
@@ -35,38 +35,38 @@ def check_version(folder: WorkspaceFolder, version: str) -> Path:
     if target.exists():
         raise UserError(
             str(target),
-            "this version exists, and a release never changes",
-            "choose the next number",
+            "this version exists already, and a release never changes",
+            "choose the next version number",
         )
     return target
 
 
 @dataclass(frozen=True)
 class GateResults:
-    """What an export would be measured by: every gate's result, and the items that stay at home."""
+    """Every gate's result, and the items that an export leaves out."""
 
     gates: list[Gate]
     left_out: tuple[LeftOut, ...]
 
     def lines(self) -> Iterator[str]:
-        """Yield every gate for people, and what is left out, each with what would mend it."""
-        all_told: tuple[Gate | LeftOut, ...] = (*self.gates, *self.left_out)
-        for told in all_told:
-            yield str(told)
-            if told.fix:
-                yield f"  fix: {told.fix}"
+        """Yield every gate and the items left out as text to print, each with its fix."""
+        results: tuple[Gate | LeftOut, ...] = (*self.gates, *self.left_out)
+        for result in results:
+            yield str(result)
+            if result.fix:
+                yield f"  fix: {result.fix}"
 
     def as_json(self) -> str:
-        """Return the same as one JSON object, every row in it."""
-        told = {
+        """Return all results as one JSON object that lists every row."""
+        results = {
             "gates": [gate.model_dump() for gate in self.gates],
             "left_out": [{**asdict(one), "fix": one.fix} for one in self.left_out],
         }
-        return json.dumps(told, ensure_ascii=False, indent=1)
+        return json.dumps(results, ensure_ascii=False, indent=1)
 
 
 def measure(store: Store, settings: ExportSettings) -> GateResults:
-    """Return the result of every gate on what an export would release now."""
+    """Return the result of every gate on the items that an export would release now."""
     harvest = _harvest(store, settings)
     return GateResults(_gates(store, harvest, settings), harvest.left_out)
 
@@ -103,11 +103,11 @@ def export(
     *,
     allow_failing: bool = False,
 ) -> Release:
-    """Write `releases/v<version>` whole or not at all.
+    """Write `releases/v<version>` completely or not at all.
 
-    `recorded` holds all settings in force, by section. Raises UserError for a version that exists,
-    is none or does not follow from the change, GateError for a gate that is not met (unless
-    `allow_failing`: then the card and the manifest say so first).
+    `recorded` holds all settings in effect, by section. Raises UserError for a version that exists,
+    is invalid or does not follow from the change, and GateError for a gate that is not met (with
+    `allow_failing`, the card and the manifest report it at the top instead).
     """
     check_version(folder, version)
     harvest = _harvest(store, settings)
@@ -120,11 +120,11 @@ def export(
             f"release {version}",
             "; ".join(str(gate) for gate in failed),
             "; ".join([*dict.fromkeys(gate.fix for gate in failed), ""])
-            + "or --allow-failing, and the card says so",
+            + "or use --allow-failing: the card then reports it",
         )
     closed = frozenset(licence.casefold() for licence in settings.closed_licences)
     agreed = agreement(harvest.verdicts)
-    asked, answers = harvest.candidate.items, store.rows(Answer)
+    items, answers = harvest.candidate.items, store.rows(Answer)
     issue = Issue(
         version=version,
         dataset=settings.dataset,
@@ -132,7 +132,7 @@ def export(
         words=harvest.words,
         canary=canary(folder),
         settings=recorded,
-        entries=harvest.entries(settings.dataset, by_people(asked, answers)),
+        entries=harvest.entries(settings.dataset, by_people(items, answers)),
         sources=harvest.sources(),
         gates=results,
         left_out={one.why: len(one.rows) for one in harvest.left_out},
@@ -141,7 +141,7 @@ def export(
             category: {"clips": one.clips, "percent": one.percent, "alpha": one.alpha}
             for category, one in agreed.items()
         },
-        human=accuracy(judged(asked, people(answers))),
+        human=accuracy(judged(items, people(answers))),
         closed=closed,
         media={name: folder.media_path(media) for name, media in harvest.media(closed).items()},
         withheld=frozenset(settings.withhold),
@@ -153,7 +153,7 @@ def export(
 
 
 def canary(folder: WorkspaceFolder) -> str:
-    """Return the GUID that marks this workspace's releases, the same in every version."""
+    """Return the GUID that marks all releases of this workspace, the same in every version."""
     return str(
         uuid.UUID(digest("canary", folder.secret().hex()) + digest("guid", folder.secret().hex()))
     )

@@ -1,4 +1,4 @@
-"""Auditing somebody else's benchmark: its rows read as they come, what is wrong with each, our own form."""
+"""Audit another project's benchmark: read its rows leniently, report faults by row, write our format."""
 
 import json
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
-from pipeline.releases.gates import OPTIONS, Gate
+from pipeline.releases.gates import OPTIONS, Gate, no_faults
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
@@ -20,7 +20,7 @@ _SWAPPED = {"left": "right", "right": "left"}
 
 @dataclass(frozen=True)
 class Foreign:
-    """A benchmark of unknown make: the items that could be read, and why the other rows could not."""
+    """A benchmark in an unknown format: the items that were read, and why other rows could not be."""
 
     path: Path
     items: tuple[ProbeItem, ...]
@@ -29,18 +29,18 @@ class Foreign:
 
     @property
     def rows(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return len(self.items) + len(self.unread) + self.open_rows
 
     def __str__(self) -> str:
-        opened = f", {self.open_rows} open questions passed over" if self.open_rows else ""
+        opened = f", {self.open_rows} open questions skipped" if self.open_rows else ""
         return f"import: {self.path}: {len(self.items)} multiple-choice items read, {len(self.unread)} rows can't be read{opened}"
 
 
 def read(path: Path) -> Foreign:
-    """Read JSON, JSONL or Parquet like the first Ego-ST release: options may stand in the question.
+    """Read JSON, JSONL or Parquet like the first Ego-ST release, where the question may contain the options.
 
-    Raises UserError for a file that can't be read at all; a row that can't be read is told by row.
+    Raises UserError if no item can be read; otherwise rows that can't be read are reported by row.
     """
     items, unread, opened = [], {}, 0
     for where, found in read_rows(path):
@@ -51,7 +51,7 @@ def read(path: Path) -> Foreign:
         else:
             unread[where] = found
     if not items:
-        first = next(iter(unread.values()), "it holds none")
+        first = next(iter(unread.values()), "there is none")
         raise UserError(
             str(path), f"no multiple-choice item can be read: {first}", "check the columns"
         )
@@ -59,97 +59,103 @@ def read(path: Path) -> Foreign:
 
 
 def audit(foreign: Foreign) -> list[Gate]:
-    """Run every check that needs the rows alone; `rows` name those at fault."""
+    """Run every check that needs only the rows; each gate's `rows` are those at fault."""
     return [
-        _gate(
-            "readable", foreign.unread, "rows that can't be read", foreign.rows, "mend these rows"
+        no_faults(
+            "readable",
+            foreign.unread,
+            "rows that can't be read",
+            "fix these rows",
+            total=foreign.rows,
         ),
         *(check(foreign.items) for check in CHECKS),
     ]
 
 
 def four_options(items: Sequence[ProbeItem]) -> Gate:
-    """Every item has exactly four options, all different."""
+    """Require exactly four different options of every item."""
     faults = [
         item.id
         for item in items
         if len(item.options) != OPTIONS
         or len({text.casefold().strip(" .") for text in item.options}) != OPTIONS
     ]
-    return _gate(
+    return no_faults(
         "four_options",
         faults,
         "items without four different options",
-        len(items),
-        "give each item four options, no two alike",
+        "give each item four different options",
+        total=len(items),
     )
 
 
 def letters(items: Sequence[ProbeItem]) -> Gate:
-    """No letter is right much more often than the others."""
+    """Require that no letter is correct much more often than the others."""
     counts = Counter(item.answer for item in items)
     letter, count = counts.most_common(1)[0]
     expected = sum(1 / len(item.options) for item in items if letter < len(item.options))
     faults = [item.id for item in items if item.answer == letter]
     if count <= expected + max(2, _SKEW * len(items)):
         faults = []
-    told = f"{_LETTERS[letter]} is right in {count} of {len(items)} ({count / len(items):.1%})"
+    figure = f"{_LETTERS[letter]} is correct in {count} of {len(items)} ({count / len(items):.1%})"
     return Gate(
         name="letters",
         met=not faults,
-        figure=told,
+        figure=figure,
         limit="equal within 3 %",
         rows=tuple(faults),
-        fix="draw each item's order of options anew" if faults else "",
+        fix="shuffle the options of each item again" if faults else "",
     )
 
 
 def stems(items: Sequence[ProbeItem]) -> Gate:
-    """No item asks what another task asks: its question stands, word for word, mostly under that one."""
+    """Require that no item has the question of another task, one that mostly occurs under that task."""
     tasks: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
         tasks[_stem(item)][item.task] += 1
     faults = [item.id for item in items if tasks[_stem(item)].most_common(1)[0][0] != item.task]
-    return _gate(
+    return no_faults(
         "stems",
         faults,
-        "items whose question is that of another task",
-        len(items),
-        "give them the task that they ask for, or its question",
+        "items with the question of another task",
+        "correct their task or their question",
+        total=len(items),
     )
 
 
 def duplicates(items: Sequence[ProbeItem]) -> Gate:
-    """No question is asked twice of one clip with the same options; no id stands twice."""
+    """Require unique ids, and no repeated question with the same options on one clip."""
     seen: set[object] = set()
     faults = []
     for item in items:
-        marks = {item.id, (item.clip, item.task, _stem(item), frozenset(item.options))}
-        if marks & seen:
+        keys = {item.id, (item.clip, item.task, _stem(item), frozenset(item.options))}
+        if keys & seen:
             faults.append(item.id)
-        seen |= marks
-    return _gate("duplicates", faults, "items that stand twice", len(items), "keep one of each")
+        seen |= keys
+    return no_faults("duplicates", faults, "duplicate items", "keep one of each", total=len(items))
 
 
 def reverses(items: Sequence[ProbeItem]) -> Gate:
-    """Where a clip is asked both ways, the way back swaps left and right and goes backwards."""
+    """Require that a reverse answer is the forward answer reversed, with left and right swapped."""
     known = {(item.clip, item.task.casefold()): item for item in items}
     faults, pairs = [], 0
     for (clip, task), item in known.items():
-        there = known.get((clip, task.replace("reverse", "forward"))) if "reverse" in task else None
-        if there is None:
+        forward = (
+            known.get((clip, task.replace("reverse", "forward"))) if "reverse" in task else None
+        )
+        if forward is None:
             continue
-        forth, back = (sides(one.options[one.answer]) for one in (there, item))
-        if forth and back:
+        there, back = (sides(one.options[one.answer]) for one in (forward, item))
+        if there and back:
             pairs += 1
-            if back != [_SWAPPED[side] for side in reversed(forth)]:
+            if back != [_SWAPPED[side] for side in reversed(there)]:
                 faults.append(item.id)
-    return _gate(
+    return no_faults(
         "reverses",
         faults,
         "reverse answers that don't invert the forward one",
-        pairs,
-        "derive the way back from the way there: backwards, left and right swapped",
+        "derive the reverse answer from the forward one: reverse the order, swap left and right",
+        total=pairs,
     )
 
 
@@ -166,21 +172,8 @@ def _stem(item: ProbeItem) -> str:
     return " ".join(item.question.casefold().split())
 
 
-def _gate(name: str, faults: Iterable[str], what: str, total: int, fix: str) -> Gate:
-    rows = tuple(faults)
-    share = f" ({len(rows) / total:.1%})" if total else ""
-    return Gate(
-        name=name,
-        met=not rows,
-        figure=f"{len(rows)} {what}{share}",
-        limit="0",
-        rows=rows,
-        fix=fix if rows else "",
-    )
-
-
 def faults_by_row(foreign: Foreign, gates: Iterable[Gate]) -> Iterator[str]:
-    """Yield a line for each row at fault: its id, and every check that it fails."""
+    """Yield a line for each row at fault: its id and every check that it fails."""
     found: dict[str, list[str]] = defaultdict(list)
     for gate in gates:
         for row in gate.rows:
@@ -191,7 +184,7 @@ def faults_by_row(foreign: Foreign, gates: Iterable[Gate]) -> Iterator[str]:
 
 
 def write(foreign: Foreign, target: Path) -> None:
-    """Write the items in our own form, as JSONL: what `egost blind` and any reader of ours take."""
+    """Write the items in our own format, as JSONL that `egost blind` reads."""
     lines = (
         json.dumps(
             {

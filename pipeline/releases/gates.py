@@ -1,4 +1,4 @@
-"""The conditions that a release must meet: small functions that recompute from the rows. Pure."""
+"""The gates that a release must meet, each recomputed from its rows alone. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -17,13 +17,13 @@ _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
 
 @dataclass(frozen=True)
 class ReleaseCandidate:
-    """What is about to be released, with all that the gates recompute it from.
+    """The items to be released, with everything that the gates need.
 
-    `words` says the moves in the language of the items.
+    `words` are the phrases for moves in the language of the items.
     """
 
     items: tuple[Item, ...]
-    routes: Mapping[str, Route]  # by clip: the one that the items were composed from
+    routes: Mapping[str, Route]  # by clip: the route that the items were composed from
     judged_by: Mapping[str, frozenset[str]]  # by clip: `person`, `script` or both
     min_verified: float
     origins: Mapping[str, "Origin"] = field(default_factory=dict)  # by clip
@@ -32,19 +32,19 @@ class ReleaseCandidate:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a clip comes from: its split group, its span of one video, and the pictures it shows."""
+    """Where a clip comes from: its split group, its span of a video, and its released frames."""
 
     split_group: str
     video: str
     start_us: int
     end_us: int
-    pictures: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
 
 
 class Gate(Record):
-    """One gate's result: the figure, the limit, the rows at fault, and what would mend them.
+    """One gate's result: the figure, the limit, the rows at fault, and the fix.
 
-    `parts` is the figure by task where there is one: the share that was answered blind.
+    `parts` gives the figure by task if there is one: the accuracy without the video.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Gate(Record):
     def __str__(self) -> str:
         sign = "met" if self.met else "NOT MET"
         shown = f" ({some(self.rows)})" if self.rows else ""
-        return f"{self.name}: {sign}: {self.figure}, wanted {self.limit}{shown}"
+        return f"{self.name}: {sign}: {self.figure}, required {self.limit}{shown}"
 
 
 def some(rows: Sequence[str]) -> str:
-    """Return the first three of many rows, for a line that people read."""
+    """Return the first three of many rows, for a printed line."""
     return ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
 
 
@@ -72,16 +72,20 @@ def check_gates(candidate: ReleaseCandidate) -> list[Gate]:
 
 
 def check_questions(candidate: ReleaseCandidate) -> list[Gate]:
-    """Run the gates that need no answer: `candidate` may hold items whose answers are withheld."""
-    return [gate(candidate) for gate in GATES if gate in ASKING]
+    """Run the gates that need no answers, so that `candidate` may hold items with withheld answers."""
+    return [gate(candidate) for gate in GATES if gate in WITHOUT_ANSWERS]
 
 
-def _faults(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
-    rows = tuple(sorted(faults))
+def no_faults(
+    name: str, faults: Iterable[str], what: str, fix: str, *, total: int | None = None
+) -> Gate:
+    """Return a gate that is met if there are no faults; `total` adds their share to the figure."""
+    rows = tuple(faults)
+    share = f" ({len(rows) / total:.1%})" if total else ""
     return Gate(
         name=name,
         met=not rows,
-        figure=f"{len(rows)} {what}",
+        figure=f"{len(rows)} {what}{share}",
         limit="0",
         rows=rows,
         fix=fix if rows else "",
@@ -89,21 +93,24 @@ def _faults(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
 
 
 def schema(candidate: ReleaseCandidate) -> Gate:
-    """Every item is complete and agrees with itself; ids are unique; there is at least one."""
+    """Require at least one item, unique ids, and complete items whose answer agrees with their options."""
     seen: set[str] = set()
     faults = [] if candidate.items else ["no items"]
     for item in candidate.items:
-        twice = item.item_id in seen
+        repeated = item.item_id in seen
         seen.add(item.item_id)
         if (
-            twice
+            repeated
             or not item.question.strip()
             or not item.answer_text.strip()
             or not _answer_agrees(item)
         ):
             faults.append(item.item_id)
-    return _faults(
-        "schema", faults, "faulty items", "run `egost generate-qa`; egost show ID shows an item"
+    return no_faults(
+        "schema",
+        sorted(faults),
+        "faulty items",
+        "run egost generate-qa; egost show ID shows an item",
     )
 
 
@@ -119,7 +126,7 @@ def _answer_agrees(item: Item) -> bool:
 
 
 def four_options(candidate: ReleaseCandidate) -> Gate:
-    """Every multiple-choice item has exactly four options, all different."""
+    """Require exactly four different options of every multiple-choice item."""
     faults = [
         item.item_id
         for item in candidate.items
@@ -129,49 +136,53 @@ def four_options(candidate: ReleaseCandidate) -> Gate:
             or len({text.casefold() for text in item.options}) != OPTIONS
         )
     ]
-    return _faults(
-        "four_options", faults, "items without four different options", "compose them again"
+    return no_faults(
+        "four_options",
+        sorted(faults),
+        "items without four different options",
+        "compose the items again",
     )
 
 
 def letters(candidate: ReleaseCandidate) -> Gate:
-    """In every task and split each letter is right equally often, within 3 % (or two items)."""
-    right: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    """Require every letter to be correct equally often in each task and split, within 3 % or two items."""
+    groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in candidate.items:
         if item.format == "mcq":
-            right[item.split, item.task].append(item)
-            right[item.split, "all tasks"].append(item)
-    told: list[tuple[bool, int, str]] = []
+            groups[item.split, item.task].append(item)
+            groups[item.split, "all tasks"].append(item)
+    found: list[tuple[bool, int, str]] = []
     faults: set[str] = set()
-    for (split, task), items in sorted(right.items()):
+    for (split, task), items in sorted(groups.items()):
         counts = Counter(item.answer_index for item in items)
         index = max(range(OPTIONS), key=lambda one: abs(counts[one] - len(items) / OPTIONS))
         off = abs(counts[index] - len(items) / OPTIONS)
-        # Two items of a few dozen are no skew: a review that rejects some leaves as much.
+        # Two of a few dozen items are not a skew: a review that rejects items causes as much.
         skewed = off > max(_SKEWED_ITEMS, _SKEWED_SHARE * len(items))
         what = (
-            f"{'ABCD'[index]} is right in {counts[index]} of {len(items)} {split} items of {task}"
+            f"{'ABCD'[index]} is correct in {counts[index]} of {len(items)} {split} items of {task}"
         )
-        told.append((skewed, len(items), what))
+        found.append((skewed, len(items), what))
         if skewed:
             faults.update(item.item_id for item in items if item.answer_index == index)
-    figure = max(told)[2] if told else "no letters"
+    figure = max(found)[2] if found else "no letters"
     return Gate(
         name="letters",
-        met=not any(skewed for skewed, *_ in told),
+        met=not any(skewed for skewed, *_ in found),
         figure=figure,
         limit="a quarter each, within 3 %",
         rows=tuple(sorted(faults)),
-        fix="compose them again in a new workspace: items once made never move"
-        if any(skewed for skewed, *_ in told)
+        fix="compose the items again in a new workspace: existing items keep their letters"
+        if any(skewed for skewed, *_ in found)
         else "",
     )
 
 
 def inverse_pairs(candidate: ReleaseCandidate) -> Gate:
-    """Forward and reverse come together, and each reverse option inverts one forward option.
+    """Require forward and reverse items in pairs, each reverse option inverting one forward option.
 
-    What a model wrote stands alone: it has no route to walk back. Routes are never of its making.
+    Items written by a model need no pair: they have no route to reverse. Route items are never
+    written by a model.
     """
     pairs: dict[tuple[str, str], dict[str, Item]] = {}
     for item in candidate.items:
@@ -184,11 +195,11 @@ def inverse_pairs(candidate: ReleaseCandidate) -> Gate:
             faults += [item.item_id for item in pair.values()]
         elif pair["forward"].option_kind == "square" and not _inverse(pair, candidate):
             faults.append(pair["reverse"].item_id)
-    return _faults(
+    return no_faults(
         "inverse_pairs",
-        faults,
-        "items without their inverse",
-        "compose them again: egost generate-qa",
+        sorted(faults),
+        "items without a matching inverse",
+        "compose the items again: egost generate-qa",
     )
 
 
@@ -196,40 +207,42 @@ def _inverse(pair: Mapping[str, Item], candidate: ReleaseCandidate) -> bool:
     forward, back = pair["forward"], pair["reverse"]
     route = candidate.routes.get(forward.clip_id)
     steps = route.steps if route else ()
-    told_back = {plain(s.action): plain(s.undo) for s in steps if s.action and s.undo}
-    told_back |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in OPPOSITE}
-    inverted = {_inverted(text, told_back) for text in forward.options}
+    inverses = {plain(s.action): plain(s.undo) for s in steps if s.action and s.undo}
+    inverses |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in OPPOSITE}
+    inverted = {_inverted(text, inverses) for text in forward.options}
     return (
         inverted == set(back.options)
-        and _inverted(forward.answer_text, told_back) == back.answer_text
+        and _inverted(forward.answer_text, inverses) == back.answer_text
     )
 
 
-def _inverted(text: str, told_back: Mapping[str, str]) -> str:
-    return SEPARATOR.join(told_back.get(part, part) for part in reversed(text.split(SEPARATOR)))
+def _inverted(text: str, inverses: Mapping[str, str]) -> str:
+    return SEPARATOR.join(inverses.get(part, part) for part in reversed(text.split(SEPARATOR)))
 
 
 def no_true_distractor(candidate: ReleaseCandidate) -> Gate:
-    """Hold every option of a square against its clip's route: the answer is true, no other is."""
+    """Require that the answer is the only option of a square that is true of the clip's route."""
     faults = []
     for item in candidate.items:
         if item.option_kind != "square":
             continue
         route = candidate.routes.get(item.clip_id)
-        telling = RouteText(canonical(route.steps) if route else (), candidate.words)
+        text_of_route = RouteText(canonical(route.steps) if route else (), candidate.words)
         true = [
             index
             for index, text in enumerate(item.options)
-            if holds(text, telling, item.category, item.orientation)
+            if holds(text, text_of_route, item.category, item.orientation)
         ]
         if true != [item.answer_index]:
             faults.append(item.item_id)
-    fix = "compose them again: egost generate-qa"
-    return _faults("no_true_distractor", faults, "items whose truth is not the answer alone", fix)
+    fix = "compose the items again: egost generate-qa"
+    return no_faults(
+        "no_true_distractor", sorted(faults), "items with a true distractor or a false answer", fix
+    )
 
 
 def split_leak(candidate: ReleaseCandidate) -> Gate:
-    """No split group, video or pair of equal pictures stands on two sides of a split."""
+    """Require that no split group, video or pair of equal frames occurs in two splits."""
     splits: dict[Hashable, set[str]] = defaultdict(set)
     marks: dict[str, list[Hashable]] = {}
     for item in candidate.items:
@@ -241,28 +254,28 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
     faults = [
         item.item_id
         for item in candidate.items
-        # One equal picture may be black or a title; two are the same footage.
+        # One equal frame may be black or a title; two are the same footage.
         if sum(
             2 if isinstance(mark, tuple) else 1 for mark in marks[item.clip_id] if mark in leaked
         )
         >= 2
     ]
-    return _faults(
+    return no_faults(
         "split_leak",
-        faults,
-        "items on two sides of a split",
-        "name their common scene in manifest.csv, so that they go to one split",
+        sorted(faults),
+        "items whose footage is in two splits",
+        "give their videos the same scene in manifest.csv, which puts them in one split",
     )
 
 
 def _marks(item: Item, origin: Origin | None) -> list[Hashable]:
     if origin is None:
         return [("video", item.video_id)]
-    return [("group", origin.split_group), ("video", origin.video), *sorted({*origin.pictures})]
+    return [("group", origin.split_group), ("video", origin.video), *sorted({*origin.frames})]
 
 
 def duplicates(candidate: ReleaseCandidate) -> Gate:
-    """No question with the same options is asked twice of the same span."""
+    """Require that no question is repeated with the same options on the same span."""
     asked: dict[Hashable, list[str]] = defaultdict(list)
     for item in candidate.items:
         origin = candidate.origins.get(item.clip_id)
@@ -275,25 +288,25 @@ def duplicates(candidate: ReleaseCandidate) -> Gate:
             frozenset(item.options),
         ].append(item.item_id)
     faults = [unit for units in asked.values() if len(units) > 1 for unit in sorted(units)[1:]]
-    return _faults("duplicates", faults, "items asked twice", "compose them again")
+    return no_faults("duplicates", sorted(faults), "duplicate items", "compose the items again")
 
 
 def verified_by_people(candidate: ReleaseCandidate) -> Gate:
-    """A share of the items rests on a person's verdict; a script's verdict is not a person's."""
-    counted = {
+    """Require that people verified a given share of the items; scripts don't count as people."""
+    verified = {
         item.item_id
         for item in candidate.items
         if item.status == "verified" and "person" in candidate.judged_by.get(item.clip_id, ())
     }
     total = len(candidate.items)
-    share = len(counted) / total if total else 0.0
+    share = len(verified) / total if total else 0.0
     met = total > 0 and share >= candidate.min_verified
     return Gate(
         name="verified_by_people",
         met=met,
-        figure=f"{len(counted)} of {total} items ({share:.0%})",
+        figure=f"{len(verified)} of {total} items ({share:.0%})",
         limit=f"{candidate.min_verified:.0%}",
-        rows=() if met else tuple(sorted({item.item_id for item in candidate.items} - counted)),
+        rows=() if met else tuple(sorted({item.item_id for item in candidate.items} - verified)),
         fix=""
         if met
         else "review the rest (egost review push, pull), or set export.only_verified = true",
@@ -312,12 +325,12 @@ GATES: tuple[Callable[[ReleaseCandidate], Gate], ...] = (
 )
 
 
-# What the questions alone decide: it can be told even of a split whose answers are withheld.
-ASKING = frozenset({four_options, split_leak, duplicates})
+# Decided by the questions alone, so also for a split whose answers are withheld.
+WITHOUT_ANSWERS = frozenset({four_options, split_leak, duplicates})
 
 
 def judged_by(routes: Iterable[Route], verdicts: Iterable[Verdict]) -> dict[str, frozenset[str]]:
-    """Tell for each clip whether persons or scripts accepted or corrected the draft that stands."""
+    """Return by clip whether `person`, `script` or both accepted or corrected its current draft."""
     drafts = {route.clip_id: route.fingerprint for route in routes if route.origin == "draft"}
     found: dict[str, set[str]] = {}
     for verdict in verdicts:

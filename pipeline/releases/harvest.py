@@ -1,4 +1,4 @@
-"""What a workspace would release now: which items, each with its question and its evidence row."""
+"""The items that a workspace would release now, each with its question and evidence row."""
 
 import json
 from collections import Counter
@@ -25,39 +25,39 @@ NO_CONSENT = "without consent to release"
 NOT_VERIFIED = "not verified"
 SET_ASIDE = "set aside"
 TAKEN_DOWN = "of a video that was taken down"
-_REMEDIES = {
-    GONE: "egost generate-qa makes items",
+_FIXES = {
+    GONE: "run egost generate-qa to compose items",
     NO_CONSENT: "write `release` in the consent column of manifest.csv (or ingest.consent), then egost frames",
-    NOT_VERIFIED: "review more: egost review push, pull",
-    SET_ASIDE: "egost show ID tells why; what is corrected in review comes back",
-    TAKEN_DOWN: "none: it stays out for good",
+    NOT_VERIFIED: "review more clips: egost review push, pull",
+    SET_ASIDE: "egost show ID gives the reason; items that are corrected in review are released",
+    TAKEN_DOWN: "none: videos that were taken down are never released again",
 }
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Items that are not released for one reason, and what would let them in."""
+    """Items that are left out for one reason, and the fix."""
 
     why: str
     rows: tuple[str, ...]
 
     @property
     def fix(self) -> str:
-        """Return what would let them in."""
-        return _REMEDIES[self.why]
+        """Return what to do so that they are released."""
+        return _FIXES[self.why]
 
     def __str__(self) -> str:
         return f"left out: {len(self.rows)} items {self.why} ({some(self.rows)})"
 
 
 class Harvest:
-    """All rows that a release needs, by what they hang on."""
+    """All rows that a release needs, by clip, item or video."""
 
     def __init__(self, store: Store, *, only_verified: bool, min_verified: float) -> None:
         self.videos = {video.video_id: video for video in store.rows(Video)}
         self.clips = {clip.clip_id: clip for clip in store.rows(Clip)}
         routes = store.rows(Route)
-        # "draft" sorts before "verified": people's route is the one that items are composed from.
+        # "draft" sorts before "verified", so a verified route replaces its draft, as in composing.
         self.routes = {route.clip_id: route for route in routes}
         self.verdicts = store.rows(Verdict)
         self.judged_by = judged_by(routes, self.verdicts)
@@ -82,8 +82,8 @@ class Harvest:
             else:
                 items.append(item)
         self.left_out = tuple(LeftOut(why, tuple(rows)) for why, rows in sorted(out.items()))
-        told = Counter(self.routes[item.clip_id].language for item in items)
-        self.language = told.most_common(1)[0][0] if told else "en"
+        languages = Counter(self.routes[item.clip_id].language for item in items)
+        self.language = languages.most_common(1)[0][0] if languages else "en"
         self.words = load(self.language).moves
         self.candidate = ReleaseCandidate(
             tuple(items),
@@ -124,16 +124,16 @@ class Harvest:
     def entries(
         self, dataset: str, human: Mapping[str, tuple[int, int]] | None = None
     ) -> Iterator[ReleaseItem]:
-        """Yield what is released of each item, in the order of their ids.
+        """Yield the released rows of each item, in order of ids.
 
-        `human` gives by item how many people answered it, and how many of them rightly.
+        `human` gives by item how many people answered it, and how many of them correctly.
         """
         for item in self.candidate.items:
             answers, right = (human or {}).get(item.item_id, (0, 0))
-            behind = self._evidence(item).model_copy(
+            evidence = self._evidence(item).model_copy(
                 update={"human_answers": answers, "human_right": right}
             )
-            yield ReleaseItem(item.split, self._question(item, dataset), behind)
+            yield ReleaseItem(item.split, self._question(item, dataset), evidence)
 
     def _question(self, item: Item, dataset: str) -> QuestionRow:
         video, clip = self.videos[item.video_id], self.clips[item.clip_id]
@@ -198,7 +198,7 @@ class Harvest:
         )
 
     def sources(self) -> dict[str, dict[str, Any]]:
-        """Return by sha256 what the manifest says of each video that is released."""
+        """Return the manifest entry of each released video, by sha256."""
         wanted = {item.video_id for item in self.candidate.items}
         return {
             video.sha256: {
@@ -212,15 +212,15 @@ class Harvest:
         }
 
     def media(self, closed: Iterable[str]) -> dict[str, str]:
-        """Return the released pictures: name in the release to name in the workspace.
+        """Return the released frames: name in the release to name in the workspace.
 
-        `closed` names the licences that forbid handing pictures on.
+        `closed` names the licences that forbid redistribution.
         """
-        shut = {licence.casefold() for licence in closed}
+        forbidden = {licence.casefold() for licence in closed}
         clips = {
             item.clip_id
             for item in self.candidate.items
-            if (self.videos[item.video_id].licence or "").casefold() not in shut
+            if (self.videos[item.video_id].licence or "").casefold() not in forbidden
         }
         return {
             f"frames/{still.media}": still.media
@@ -229,9 +229,9 @@ class Harvest:
         }
 
     def nothing(self) -> tuple[str, str]:
-        """Return why there is nothing to release, and what to do about it."""
+        """Return why there is nothing to release, and the fix."""
         counted = ", ".join(f"{len(one.rows)} items {one.why}" for one in self.left_out)
-        fix = "; ".join(one.fix for one in self.left_out) or _REMEDIES[GONE]
+        fix = "; ".join(one.fix for one in self.left_out) or _FIXES[GONE]
         return f"there is nothing to release ({counted or 'no items'})", fix
 
 
@@ -247,14 +247,14 @@ def _takedowns(folder: WorkspaceFolder) -> Path:
 
 
 def taken_down(folder: WorkspaceFolder) -> frozenset[str]:
-    """Return the sha256 of every video that was taken down: no release will hold it again."""
+    """Return the sha256 of every video that was taken down and must never be released again."""
     path = _takedowns(folder)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return frozenset(json.loads(line)["sha256"] for line in lines if line.strip())
 
 
 def take_down(folder: WorkspaceFolder, sha256: str, path: str) -> None:
-    """Remember that a video was taken down."""
+    """Record that a video was taken down."""
     if sha256 not in taken_down(folder):
         with _takedowns(folder).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"sha256": sha256, "path": path}, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Putting pictures back that a licence kept out of a release, cut again from one's own copies."""
+"""Restore frames that a licence kept out of a release, from the user's own copies of the videos."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,50 +15,50 @@ from pipeline.releases.stills import cut, encode, moments
 
 @dataclass(frozen=True)
 class Hydrated:
-    """How many pictures are back, and what is still missing."""
+    """How many frames were restored, and which videos still lack theirs."""
 
-    pictures: int
-    there: int
+    restored: int
+    present: int
     missing: tuple[str, ...]
     differing: tuple[str, ...]
 
     def __str__(self) -> str:
-        told = f"release hydrate: {self.pictures} pictures put back, {self.there} were there"
+        text = f"release hydrate: {self.restored} frames restored, {self.present} were present"
         if self.missing:
-            told += f"; no file found for {', '.join(self.missing)}"
+            text += f"; no file found for {', '.join(self.missing)}"
         if self.differing:
-            told += f"; cut differently by this version of the decoder, so left out: {', '.join(self.differing)}"
-        return told
+            text += f"; decoded differently by this version of the decoder, so left out: {', '.join(self.differing)}"
+        return text
 
 
 def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
-    """Cut the missing pictures from the videos below `paths`, found by sha256 whatever their names.
+    """Extract the missing frames from the videos under `paths`, which are found by sha256, not by name.
 
-    A picture is written only if it has the digest by which the release names it. Raises UserError for
-    a path that is not there.
+    A frame is written only if its digest is the one in the release. Raises UserError for a path that
+    does not exist.
     """
     wanted: dict[str, dict[tuple[int, int], list[str]]] = {}
-    there: set[str] = set()  # the rows of a clip name the same pictures
+    present: set[str] = set()  # the rows of a clip name the same frames
     for _, row in released.questions():
         found = {name for name in row.frames if (released.folder / name).is_file()}
-        there |= found
+        present |= found
         if found != {*row.frames}:
             span = (round(row.start * 1e6), round(row.end * 1e6))
             wanted.setdefault(row.video_sha256, {})[span] = row.frames
     settings = StillsSettings.model_validate(released.manifest["settings"]["stills"])
     names = {video["sha256"]: video["path"] for video in released.manifest["videos"]}
     files = _found(paths, set(wanted))
-    pictures, differing = 0, []
+    restored, differing = 0, []
     for sha256, spans in sorted(wanted.items()):
         if sha256 in files:
-            written, same = _put_back(released.folder, files[sha256], spans, settings)
-            pictures += written
+            written, same = _restore(released.folder, files[sha256], spans, settings)
+            restored += written
             differing += [] if same else [names[sha256]]
     missing = sorted(names[sha256] for sha256 in wanted.keys() - files.keys())
-    return Hydrated(pictures, len(there), tuple(missing), tuple(differing))
+    return Hydrated(restored, len(present), tuple(missing), tuple(differing))
 
 
-def _put_back(
+def _restore(
     folder: Path, path: Path, spans: dict[tuple[int, int], list[str]], settings: StillsSettings
 ) -> tuple[int, bool]:
     times = {}
@@ -69,8 +69,8 @@ def _put_back(
         expected[clip.clip_id] = spans[start_us, end_us]
     written, same = 0, True
     try:
-        for picture, clip_id, number in cut(path, times):
-            data = encode(picture, settings)[0]
+        for frame, clip_id, number in cut(path, times):
+            data = encode(frame, settings)[0]
             name = f"frames/{media_name(data, '.jpg')}"
             if name != expected[clip_id][number]:
                 same = False

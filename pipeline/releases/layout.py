@@ -1,4 +1,4 @@
-"""What a release looks like on disk: its row types, its Parquet, its checksums."""
+"""The format of a release on disk: row types, Parquet files, checksums."""
 
 import hashlib
 import os
@@ -15,15 +15,15 @@ from pipeline.engine.rows import Record
 from pipeline.routes.rows import Step
 
 SPLITS = ("train", "validation", "test")
-LETTERS = "ABCDEFGHIJ"  # four are wanted; a release that admits its failed gates may hold others
-GLANCE = "glance"  # a measured look aside and back, among the kinds of turns
+LETTERS = "ABCDEFGHIJ"  # items need four; a release exported with failed gates may have others
+GLANCE = "glance"  # in `turn_kinds`: a head turn without a change of heading
 
 
 class QuestionRow(Record):
-    """One released row of the `default` config: what a model is asked, and the answer.
+    """One released row of the `default` config: the question and its answer.
 
-    `frames` are files of the release at equal distances, as many for every clip; `frame_seconds`,
-    `start` and `end` are video time. Where the answers of a split are withheld, they are null.
+    `frames` are evenly spaced frames as files of the release, the same number for every clip.
+    `frame_seconds`, `start` and `end` are in video time. Withheld answers are null.
     """
 
     id: str
@@ -49,12 +49,12 @@ class QuestionRow(Record):
 
 
 class Evidence(Record):
-    """One released row of the `evidence` config: what the answer of the same id rests on.
+    """One released row of the `evidence` config: the evidence for the answer with the same id.
 
     `turn_kinds` are left, right, around or glance; degrees are positive to the left.
-    `written_evidence` is what a model that wrote the item says it rests on, at `written_seconds` of the
-    video. `human_right` of `human_answers` people who did not see the answer chose it: how hard the item is.
-    Kept apart from the question: the number of turns or keyframes beside it would tell the answer.
+    `written_evidence` is the evidence that a model gave for an item it wrote, at `written_seconds` of the
+    video. `human_right` of `human_answers` people who had not seen the answer chose it.
+    Kept apart from the question, because the number of turns or keyframes would reveal the answer.
     """
 
     id: str
@@ -87,7 +87,7 @@ class Evidence(Record):
 
 @dataclass(frozen=True)
 class ReleaseItem:
-    """One item on its way out: its split, its question row, and what its answer rests on."""
+    """One item to be released: its split, its question row and its evidence row."""
 
     split: str
     question: QuestionRow
@@ -101,14 +101,14 @@ class ReleaseItem:
 
 
 ROWS_PER_GROUP = 1000
-ROWS_PER_FILE = 100_000  # about 20 MB: small enough to look at, and few files for a million rows
+ROWS_PER_FILE = 100_000  # about 20 MB: small enough to preview, and few files for a million rows
 
 
 class Shards:
-    """Writes the rows of one config and split: `<split>-00000-of-00003.parquet`, in bounded memory.
+    """Writes the rows of one config and split to `<split>-00000-of-00003.parquet`, in bounded memory.
 
-    The same rows give the same bytes, under one version of pyarrow. `also` names columns beside
-    those of `kind`, whose values each row brings along.
+    The same rows give the same bytes with the same version of pyarrow. `also` names columns in
+    addition to those of `kind`; `add` takes their values.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Shards:
         if self._writer is None:
             path = self._folder / f"{self._split}-{len(self._parts):05}.part"
             self._parts.append(path)
-            # These options give the same bytes twice and let a reader check a page (pyarrow 21+).
+            # These options give reproducible bytes and let a reader check each page (pyarrow 21+).
             self._writer = pq.ParquetWriter(
                 path,
                 self._schema,
@@ -165,7 +165,7 @@ class Shards:
         self._writer, self._in_part = None, 0
 
     def close(self) -> list[Path]:
-        """Write what is left, give the files their names, and return them."""
+        """Write the remaining rows, give the files their final names, and return them."""
         if self._waiting:
             self._flush()
         self._end_part()
@@ -183,9 +183,9 @@ def write_entries(
     withheld: Container[str] = (),
     sealed: Path | None = None,
 ) -> dict[str, int]:
-    """Write `data/` and `evidence/` and return how many rows each split has.
+    """Write `data/` and `evidence/`; return the number of rows by split.
 
-    The answers of withheld splits, and their evidence, go to the folder `sealed` alone.
+    The answers of withheld splits and their evidence are written to the folder `sealed` only.
     """
     shards: dict[tuple[str, str], Shards] = {}
 
@@ -211,7 +211,7 @@ def write_entries(
 
 
 def write_sums(folder: Path) -> str:
-    """Write SHA256SUMS over every file; return its own digest, the release's root digest."""
+    """Write SHA256SUMS for every file; return the digest of that list, the release's root digest."""
     text = "".join(
         f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in sorted(file for file in folder.rglob("*") if file.is_file())
@@ -221,13 +221,13 @@ def write_sums(folder: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, read a piece at a time."""
+    """Return the sha256 of a file, in bounded memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def settle(folder: Path) -> None:
-    """Flush every file and folder to disk before the rename makes them a release."""
+    """Flush every file and folder to disk, before the rename that makes them a release."""
     for path in (*folder.rglob("*"), folder):
         sync(path)
 

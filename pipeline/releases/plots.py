@@ -1,4 +1,4 @@
-"""Small plots as inline SVG, drawn for the report's page: colours come from its style sheet. Pure."""
+"""Small plots as inline SVG for the report page and the card; the page's style sheet sets colours. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 
 _WIDTH, _BAR, _GAP, _LABEL, _VALUE = 340, 18, 7, 118, 62
 _PLOT_HEIGHT, _TICK = 118, 18
-CHANCE = 0.25  # of four options
+CHANCE = 0.25  # with four options
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One titled plot: a line that says what it shows, and its SVG."""
+    """One plot: its title, a note on what it shows, and its SVG."""
 
     title: str
     note: str
@@ -31,7 +31,7 @@ def bars(
 ) -> Plot:
     """Draw one horizontal bar per value; `kind` names a colour class, else the label does.
 
-    `chance` marks the value that guessing reaches, `full` is what a whole bar stands for (else the
+    `chance` marks the value expected from guessing; `full` is the value of a full bar (default: the
     greatest value).
     """
     top = max([*values.values(), chance, full, 1e-9])
@@ -57,26 +57,26 @@ def bars(
 
 
 def percents(title: str, shares: Mapping[str, float], note: str, chance: float = 0.0) -> list[Plot]:
-    """Draw shares of 1 as bars of which a whole one is 100 %; nothing where there are none."""
+    """Draw shares (0 to 1) as bars in percent; return no plot for no shares."""
     values = {name: round(100 * share, 1) for name, share in shares.items()}
     drawn = bars(title, values, note=note, unit=" %", kind="plain", chance=100 * chance, full=100.0)
     return [drawn] if values else []
 
 
 def blind_bars(gates: Iterable[Mapping[str, Any]], note: str = "") -> list[Plot]:
-    """Draw how much of each task was answered without seeing, if these gates of a manifest tell."""
-    told = f"the learned probe; the line marks chance{note}"
-    title = "Answered without seeing, by task"
+    """Draw the blind accuracy of each task, if the gates of a manifest include it."""
+    caption = f"learned probe; the line marks chance{note}"
+    title = "Blind accuracy by task"
     parts = [gate.get("parts") or {} for gate in gates if gate["name"] == "blind"]
-    return [plot for shares in parts for plot in percents(title, shares, told, CHANCE)]
+    return [plot for shares in parts for plot in percents(title, shares, caption, CHANCE)]
 
 
 def histogram(
     title: str, values: Sequence[float], *, note: str = "", bins: int = 16, unit: str = ""
 ) -> Plot:
-    """Draw how often values fall into equal steps between the least and the greatest."""
+    """Draw a histogram with equal bins between the least and the greatest value."""
     if not values:
-        return Plot(title, "nothing to count yet", _svg(_BAR, [], title))
+        return Plot(title, "no data yet", _svg(_BAR, [], title))
     low, high = min(values), max(values)
     width = (high - low) / bins or 1.0
     counts = [0] * bins
@@ -92,7 +92,7 @@ def histogram(
         for position, count in enumerate(counts)
     ]
     parts.append(f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{floor}" y2="{floor}"/>')
-    parts.append(f'<text class="value" x="{_WIDTH}" y="10" text-anchor="end">most: {top}</text>')
+    parts.append(f'<text class="value" x="{_WIDTH}" y="10" text-anchor="end">max: {top}</text>')
     for x, anchor, value in (
         (0, "start", low),
         (_WIDTH / 2, "middle", (low + high) / 2),
@@ -107,7 +107,7 @@ def histogram(
 def grouped(
     title: str, groups: Mapping[str, Mapping[str, float]], *, note: str = "", chance: float = 0.0
 ) -> Plot:
-    """Draw one row of shares per group, each a stacked bar; `chance` marks where equal parts would end."""
+    """Draw one stacked bar of shares per group; `chance` marks where equal parts would end."""
     room = _WIDTH - _LABEL
     parts = []
     for row, (label, values) in enumerate(groups.items()):
@@ -159,7 +159,7 @@ _STYLE = (
 
 
 def standalone(plot: Plot) -> str:
-    """Return a plot as an SVG file of its own, on white, for a page that has no style sheet of ours."""
+    """Return a plot as a standalone SVG file on white, for pages without the report's style sheet."""
     head, rest = plot.svg.split(">", 1)
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
     return f'{head}>{_STYLE}<rect x="-8" y="-8" width="400" height="2000" fill="#fff"/>{rest}\n'

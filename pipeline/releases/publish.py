@@ -1,4 +1,4 @@
-"""Writing a release: rows, pictures, card, manifest, changes, adapters, checksums; whole or not at all."""
+"""Write a release (rows, frames, card, manifest, changes, adapters, checksums) completely or not at all."""
 
 import hashlib
 import json
@@ -39,8 +39,8 @@ from pipeline.releases.plots import bars, blind_bars, grouped, standalone
 from pipeline.releases.reading import SUMS, Released, open_release
 from pipeline.routes.tasks import Words
 
-_BESIDE = ".tmp-"
-# Of the ids that the hub knows, those of licences that videos bear.
+_TEMPORARY = ".tmp-"
+# The licence ids of the Hugging Face hub that are used for videos.
 _HUB_LICENCE = re.compile(
     r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|mit|apache-2\.0|odbl|odc-by|pddl"
 )
@@ -49,12 +49,12 @@ _CARD = Path(__file__).with_name("card.md.j2")
 
 @dataclass(frozen=True)
 class Issue:
-    """What is to be published: the rows, what is known about them, and where their pictures are."""
+    """What to publish: the rows, facts about them, and the files of their frames."""
 
     version: str
     dataset: str
     language: str
-    words: Words  # how it says the moves: gates are recomputed from a release alone
+    words: Words  # its phrases for moves, from which gates are recomputed
     canary: str
     settings: Mapping[str, Any]
     entries: Iterable[ReleaseItem]
@@ -63,18 +63,20 @@ class Issue:
     left_out: Mapping[str, int]
     newest_verdict_us: int
     agreement: Mapping[str, Any]
-    human: Mapping[str, Any] = field(default_factory=dict)  # accuracy by task, and of `all`
+    human: Mapping[str, Any] = field(default_factory=dict)  # accuracy by task, and for `all`
     closed: frozenset[str] = frozenset()
     media: Mapping[str, Path] = field(default_factory=dict)  # by name in the release
     withheld: frozenset[str] = frozenset()
-    reasons: Mapping[str, str] = field(default_factory=dict)  # by item id: why it changed or went
+    reasons: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by item id: why it was changed or removed
     taken_down: int = 0
-    embed: bool = False  # write the rows once more, with their pictures inside
+    embed: bool = False  # also write the rows with their frames embedded
 
 
 @dataclass(frozen=True)
 class Release:
-    """A written release: where it is, what it holds, its root digest and its gates."""
+    """A written release: its folder, item counts, root digest and gates."""
 
     folder: Path
     counts: Mapping[str, int]
@@ -86,7 +88,7 @@ class Release:
 
 @dataclass
 class _SplitCounts:
-    """Counts what passes by, so that the rows are gone through once."""
+    """Counts over the rows as they are written, so that one pass suffices."""
 
     tasks: Counter[str] = field(default_factory=Counter)
     letters: dict[str, Counter[str]] = field(default_factory=dict)
@@ -101,7 +103,7 @@ class _SplitCounts:
     cost: float = 0.0
     example: Any = None
     withheld: frozenset[str] = frozenset()  # splits
-    kept_back: set[str] = field(default_factory=set)  # the ids of their items
+    held_out: set[str] = field(default_factory=set)  # the ids of their items
 
     def passing(self, entries: Iterable[ReleaseItem]) -> Iterator[ReleaseItem]:
         for entry in entries:
@@ -109,32 +111,32 @@ class _SplitCounts:
             yield entry
 
     def _count(self, entry: ReleaseItem) -> None:
-        asked, behind = entry.question, entry.evidence
+        question, evidence = entry.question, entry.evidence
         if entry.split in self.withheld:
-            self.kept_back.add(asked.id)
-        self.tasks[asked.question_type] += 1
-        if asked.answer:
-            self.letters.setdefault(asked.question_type, Counter())[asked.answer] += 1
-        self.choices[entry.split] += asked.format == "mcq"
-        if asked.contrast:
-            self.contrasts[asked.contrast] += 1
-        if behind.clip_id not in self.clips:
-            span = (asked.video_sha256, round(asked.start * 1e6), round(asked.end * 1e6))
-            self.clips[behind.clip_id] = span
-        self.providers.add(behind.provider)
-        self.models.update([behind.model] if behind.model else [])
-        self.prompts.update([behind.prompt_sha256] if behind.prompt_sha256 else [])
-        if behind.reply_id and behind.reply_id not in self.replies:  # items share a reply
-            self.replies.add(behind.reply_id)
-            self.cost += behind.cost_usd or 0.0
-        for kind in behind.verified_by:
-            self.judged[kind].add(behind.clip_id)
-        if self.example is None or (asked.format == "mcq" and self.example.format != "mcq"):
-            self.example = asked
+            self.held_out.add(question.id)
+        self.tasks[question.question_type] += 1
+        if question.answer:
+            self.letters.setdefault(question.question_type, Counter())[question.answer] += 1
+        self.choices[entry.split] += question.format == "mcq"
+        if question.contrast:
+            self.contrasts[question.contrast] += 1
+        if evidence.clip_id not in self.clips:
+            span = (question.video_sha256, round(question.start * 1e6), round(question.end * 1e6))
+            self.clips[evidence.clip_id] = span
+        self.providers.add(evidence.provider)
+        self.models.update([evidence.model] if evidence.model else [])
+        self.prompts.update([evidence.prompt_sha256] if evidence.prompt_sha256 else [])
+        if evidence.reply_id and evidence.reply_id not in self.replies:  # items share a reply
+            self.replies.add(evidence.reply_id)
+            self.cost += evidence.cost_usd or 0.0
+        for kind in evidence.verified_by:
+            self.judged[kind].add(evidence.clip_id)
+        if self.example is None or (question.format == "mcq" and self.example.format != "mcq"):
+            self.example = question
 
 
 def versions(releases: Path) -> list[Path]:
-    """Return the folders of all releases, the oldest version first."""
+    """Return the folders of all releases, oldest version first."""
     found = [
         path
         for path in releases.glob("v*.*.*")
@@ -144,70 +146,70 @@ def versions(releases: Path) -> list[Path]:
 
 
 def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
-    """Write `releases/v<version>` beside and rename it into place.
+    """Write a release to a temporary folder and rename it to `releases/v<version>`.
 
-    Raises UserError where the version is not the number that the change calls for. The answers of
-    withheld splits go to `sealed/v<version>`, which nobody else may read.
+    Raises UserError if the version number does not follow from the change. The answers of withheld
+    splits are written to `sealed/v<version>`, which only the owner can read.
     """
     folder = releases / f"v{issue.version}"
-    keeping = [releases, *([sealed] if issue.withheld else [])]
+    parents = [releases, *([sealed] if issue.withheld else [])]
     try:
-        for path in keeping:
+        for path in parents:
             _clear(path)
-        beside = Path(tempfile.mkdtemp(dir=releases, prefix=_BESIDE))
-        # Not below `releases`, which people copy whole: what a kill leaves must not go out with it.
-        answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_BESIDE)) if issue.withheld else None
+        temporary = Path(tempfile.mkdtemp(dir=releases, prefix=_TEMPORARY))
+        # Not under `releases`: people copy that folder, and a killed export may leave answers behind.
+        answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_TEMPORARY)) if issue.withheld else None
         tally = _SplitCounts(withheld=issue.withheld)
         counts = write_entries(
-            beside, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
+            temporary, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
         )
         manifest = _manifest(issue, counts, tally)
         if answers:
             manifest["sealed_digest"] = write_sums(answers)
-        change = _change(releases, beside, issue, manifest)
+        change = _change(releases, temporary, issue, manifest)
         manifest["changes"] = {
             "since": change.before if change else None,
             "since_root_digest": _root_digest(releases, change),
             "level": change.level if change else None,
         }
-        _write_media(beside, issue)
+        _write_media(temporary, issue)
         if issue.embed:
-            write_embedded(Released(beside, manifest), _metadata(issue))
-        _write_json(beside / "manifest.json", manifest)
+            write_embedded(Released(temporary, manifest), _metadata(issue))
+        _write_json(temporary / "manifest.json", manifest)
         text = changes_text(
             change, issue.version, _root_digest(releases, change) or "", issue.reasons
         )
-        _write(beside / "CHANGES.md", text)
-        _write_plots(beside / "plots", tally, manifest["gates"])
-        write_adapters(beside, manifest)
-        write_croissant(beside, manifest)
-        _write(beside / "README.md", _card(manifest, tally.example))
-        root_digest = write_sums(beside)
-        beside.chmod(0o755)
-        settle(beside)
-        # The answers first: a kill in between leaves answers without a release, which are no
-        # version and are written again, and never a release whose answers are lost.
-        kept = _seal(sealed / f"v{issue.version}", answers)
-        beside.rename(folder)
+        _write(temporary / "CHANGES.md", text)
+        _write_plots(temporary / "plots", tally, manifest["gates"])
+        write_adapters(temporary, manifest)
+        write_croissant(temporary, manifest)
+        _write(temporary / "README.md", _card(manifest, tally.example))
+        root_digest = write_sums(temporary)
+        temporary.chmod(0o755)
+        settle(temporary)
+        # Answers first: a kill in between leaves answers without a release, which the next export
+        # replaces, and never a release without its answers.
+        sealed_folder = _seal(sealed / f"v{issue.version}", answers)
+        temporary.rename(folder)
         sync(releases)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(folder)  # a full disk does not say where
-        for left in (left for path in keeping for left in path.glob(f"{_BESIDE}*")):
+            error.filename = str(folder)  # a full disk raises an error without a path
+        for left in (left for path in parents for left in path.glob(f"{_TEMPORARY}*")):
             shutil.rmtree(left, ignore_errors=True)
         raise
-    return Release(folder, counts, root_digest, issue.gates, issue.left_out, kept)
+    return Release(folder, counts, root_digest, issue.gates, issue.left_out, sealed_folder)
 
 
 def _clear(path: Path) -> None:
-    """Make a folder if it isn't there, and clear what a killed export left in it."""
+    """Create a folder if it does not exist, and remove what a killed export left in it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise UserError(
-            str(path), "is a file where a folder must be", "move that file away"
+            str(path), "is a file, but must be a folder", "move that file away"
         ) from error
-    for left in path.glob(f"{_BESIDE}*"):
+    for left in path.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(left)
 
 
@@ -226,7 +228,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> d
         "language": issue.language,
         "moves": dict(issue.words),
         "canary": issue.canary,
-        # Neither interpreter nor host nor clock: the same workspace gives the same bytes elsewhere.
+        # No interpreter, host or clock: the same workspace must give the same bytes elsewhere.
         "made_with": {"egost": __version__, "pyarrow": pa.__version__},
         "settings": issue.settings,
         "items": dict(counts),
@@ -240,7 +242,7 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> d
         "clips_judged_by_scripts": len(tally.judged["script"]),
         "agreement": issue.agreement,
         "human_accuracy": issue.human,
-        "gates": [_published(gate, tally.kept_back).model_dump() for gate in issue.gates],
+        "gates": [_published(gate, tally.held_out).model_dump() for gate in issue.gates],
         "providers": sorted(tally.providers),
         "models": sorted(tally.models),
         "prompts": sorted(tally.prompts),
@@ -258,22 +260,22 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> d
     }
 
 
-def _published(gate: Gate, kept_back: Container[str]) -> Gate:
-    """Return a gate's result as everybody may see it: the rows of a skewed letter tell their answer."""
+def _published(gate: Gate, held_out: Container[str]) -> Gate:
+    """Return a gate's public result: the rows of a skewed letter would reveal withheld answers."""
     if gate.name != "letters":
         return gate
-    return gate.model_copy(update={"rows": tuple(row for row in gate.rows if row not in kept_back)})
+    return gate.model_copy(update={"rows": tuple(row for row in gate.rows if row not in held_out)})
 
 
 def _change(
-    releases: Path, beside: Path, issue: Issue, manifest: Mapping[str, Any]
+    releases: Path, temporary: Path, issue: Issue, manifest: Mapping[str, Any]
 ) -> Difference | None:
-    """Compare with the newest version, and refuse a number that does not follow from the change."""
+    """Compare with the newest version; raise UserError for a number that does not follow from the change."""
     known = versions(releases)
     if not known:
         return None
     before = open_release(known[-1])
-    found = difference(before, Released(beside, dict(manifest)))
+    found = difference(before, Released(temporary, dict(manifest)))
     allowed = next_versions(before.version, found.level)
     if issue.version not in allowed:
         raise UserError(
@@ -297,8 +299,8 @@ def _write_media(folder: Path, issue: Issue) -> None:
         if not hashlib.sha256(data).hexdigest().startswith(target.stem):
             raise UserError(
                 str(source),
-                "is not the picture that was cut: it is gone, or its bytes have changed",
-                "egost export cuts the pictures of a workspace again; those of a release come back with a whole copy of it",
+                "is missing, or is not the frame that was extracted",
+                "run egost export, which extracts a workspace's frames again; for a release, get a complete copy",
             )
         target.write_bytes(data)
 
@@ -311,8 +313,10 @@ def _write_plots(folder: Path, tally: _SplitCounts, gates: list[dict[str, Any]])
     }
     for name, plot in {
         "tasks": bars("Items by task", dict(sorted(tally.tasks.items())), kind="plain"),
-        "letters": grouped("Letters of the right answers", letters, chance=0.25),
-        "contrasts": bars("What options flip", dict(sorted(tally.contrasts.items())), kind="plain"),
+        "letters": grouped("Letters of the correct answers", letters, chance=0.25),
+        "contrasts": bars(
+            "Facts that options flip", dict(sorted(tally.contrasts.items())), kind="plain"
+        ),
     }.items():
         _write(folder / f"{name}.svg", standalone(plot))
     for plot in blind_bars(gates):
@@ -325,8 +329,8 @@ def _seal(target: Path, answers: Path | None) -> Path | None:
     target.parent.chmod(0o700)
     settle(answers)
     if target.exists():
-        # Of an export that was killed, or of a release that was moved away: answers are not made
-        # again, so they are kept beside under their digest unless they are the same.
+        # From a killed export, or of a release that was moved away. Answers can't be recreated, so
+        # unless they are the same, the old ones are renamed and kept.
         digest = file_digest(target / SUMS) if (target / SUMS).is_file() else "incomplete"
         if digest == file_digest(answers / SUMS):
             shutil.rmtree(answers)
@@ -358,7 +362,7 @@ def _card(manifest: Mapping[str, Any], example: Any) -> str:
 
 
 def _hub_licences(licences: Iterable[str]) -> list[str]:
-    """Return the licences as the Hugging Face hub knows them: an id in small letters, else `other`."""
+    """Return the licences as Hugging Face hub ids: lower case, or `other`."""
     named = {name.casefold().replace(" ", "-") for name in licences}
     return sorted({name if _HUB_LICENCE.fullmatch(name) else "other" for name in named})
 

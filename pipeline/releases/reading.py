@@ -1,4 +1,4 @@
-"""Reading a release back: its manifest, its rows, and what the gates recompute them from."""
+"""Read a release: its manifest, its rows, and the candidate that its gates are recomputed from."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ CONFIGS: dict[str, type[Record]] = {"data": QuestionRow, "evidence": Evidence}
 
 @dataclass(frozen=True)
 class Released:
-    """A release on disk: its folder and what its manifest says."""
+    """A release on disk: its folder and its manifest."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -39,7 +40,7 @@ class Released:
 
     @property
     def splits(self) -> list[str]:
-        """Return the names of its splits, as the manifest orders them."""
+        """Return the names of its splits, in the order of the manifest."""
         return list(self.manifest["items"])
 
     def files(self, config: str) -> list[Path]:
@@ -49,6 +50,12 @@ class Released:
             for split in self.splits
             for path in sorted((self.folder / config).glob(f"{split}-*-of-*.parquet"))
         ]
+
+    def frames(self, config: str) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `data` or `evidence` with their `split`, one row group at a time."""
+        for path in self.files(config):
+            for batch in _batches(path, CONFIGS[config]):
+                yield pl.DataFrame(batch).with_columns(split=pl.lit(split_of(path)))
 
     def questions(self) -> Iterator[tuple[str, QuestionRow]]:
         """Yield each question with its split, in file order."""
@@ -62,7 +69,7 @@ class Released:
             yield from read_rows(path, Evidence)
 
     def entries(self, sealed: Path | None = None) -> Iterator[ReleaseItem]:
-        """Yield every item with its evidence; those of withheld splits only if they lie in `sealed`."""
+        """Yield every item with its evidence; those of withheld splits only if `sealed` is given."""
         withheld = set(self.manifest["withheld"])
         answers = Released(sealed, self.manifest) if sealed else None
         evidence = {row.id: row for row in self.evidence()}
@@ -71,22 +78,22 @@ class Released:
         open_rows = (pair for pair in self.questions() if pair[0] not in withheld)
         for split, question in (*open_rows, *(answers.questions() if answers else ())):
             if question.id not in evidence:
-                raise GateError(question.id, "has no row in the evidence config", NEW_COPY)
+                raise GateError(question.id, "has no evidence row", NEW_COPY)
             yield ReleaseItem(split, question, evidence[question.id])
 
     @property
     def words(self) -> Words:
-        """How its language says the moves; releases from before there were languages are English."""
+        """The phrases for moves in its language; releases from before the language setting are English."""
         words: Words = self.manifest.get("moves", MOVE_WORDS)
         return words
 
     def candidate(self) -> ReleaseCandidate:
-        """Return the items whose answers are told, with all that the gates recompute them from."""
+        """Return the items whose answers are published, with everything that the gates need."""
         least = self.manifest["settings"]["export"]["min_verified"]
         return candidate_of(self.entries(), least, self.words)
 
     def questions_alone(self) -> ReleaseCandidate:
-        """Return every item without what its answer rests on: all that a withheld split tells."""
+        """Return every item without its evidence, which is all that a withheld split contains."""
         items, origins = [], dict[str, Origin]()
         for split, row in self.questions():
             clip = f"{row.video_sha256} {row.start} {row.end}"
@@ -98,21 +105,23 @@ class Released:
 def candidate_of(
     entries: Iterable[ReleaseItem], min_verified: float, words: Words
 ) -> ReleaseCandidate:
-    """Return released items as what the gates measure."""
+    """Return released items as a candidate for the gates."""
     items, routes, origins = [], {}, dict[str, Origin]()
-    # The evidence of a clip is the same in all its rows but for `verified_by`, which is by item.
+    # All rows of a clip have the same evidence, except `verified_by`, which is per item.
     judged: dict[str, frozenset[str]] = {}
     for entry in entries:
-        behind = entry.evidence
-        items.append(_item(entry.question, entry.split, behind.clip_id, behind))
-        routes[behind.clip_id] = _route(behind)
-        _note(origins, behind.clip_id, entry.question)
-        judged[behind.clip_id] = judged.get(behind.clip_id, frozenset()) | {*behind.verified_by}
+        evidence = entry.evidence
+        items.append(_item(entry.question, entry.split, evidence.clip_id, evidence))
+        routes[evidence.clip_id] = _route(evidence)
+        _note(origins, evidence.clip_id, entry.question)
+        judged[evidence.clip_id] = judged.get(evidence.clip_id, frozenset()) | {
+            *evidence.verified_by
+        }
     return ReleaseCandidate(tuple(items), routes, judged, min_verified, origins, words)
 
 
 def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:
-    """Note where a clip comes from; raise GateError if another of its rows says otherwise."""
+    """Record where a clip comes from; raise GateError if its rows disagree."""
     found = Origin(
         question.split_group,
         question.video_sha256,
@@ -121,18 +130,20 @@ def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:
         tuple(question.frames),
     )
     if origins.setdefault(clip, found) != found:
-        raise GateError(question.id, "says otherwise of its clip than the rows before it", NEW_COPY)
+        raise GateError(question.id, "contradicts earlier rows of the same clip", NEW_COPY)
 
 
 NEW_COPY = "get a new copy of this release; a release never changes"
 
 
 def open_release(folder: Path) -> Released:
-    """Open a release; raise UserError if the folder is none, GateError if its manifest is damaged."""
+    """Open a release; raise UserError if the folder is not one, GateError if its manifest is damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise UserError(
-            str(folder), "is not a release (it has no manifest.json)", "name a folder releases/v…"
+            str(folder),
+            "is not a release (it has no manifest.json)",
+            "give a folder such as releases/v1.0.0",
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -164,25 +175,34 @@ def check_schema(path: Path, kind: type[Record]) -> None:
             or name not in wanted.names
             or not found.field(name).equals(wanted.field(name))
         )
-        what = f"its columns are not those of a release: {', '.join(differing) or 'their order'}"
+        what = f"columns differ from those of a release: {', '.join(differing) or 'their order'}"
         raise GateError(str(path), what, "read it with the version of egost that wrote it")
 
 
 def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
     """Yield the rows of one Parquet file, one row group in memory at a time."""
-    check_schema(path, kind)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
-                    yield kind.model_validate(row)
-    except (pa.ArrowException, OSError, ValidationError) as error:
+        for batch in _batches(path, kind):
+            for row in batch.to_pylist():
+                yield kind.model_validate(row)
+    except ValidationError as error:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
-def _item(question: QuestionRow, split: str, clip_id: str, behind: Evidence | None = None) -> Item:
+def _batches(path: Path, kind: type[Record]) -> Iterator[pa.RecordBatch]:
+    check_schema(path, kind)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield from file.iter_batches()
+    except (pa.ArrowException, OSError) as error:
+        raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
+
+
+def _item(
+    question: QuestionRow, split: str, clip_id: str, evidence: Evidence | None = None
+) -> Item:
     letter = question.answer
-    flips = behind.flips if behind else []
+    flips = evidence.flips if evidence else []
     return Item.model_validate(
         {
             "item_id": question.id,
@@ -200,11 +220,11 @@ def _item(question: QuestionRow, split: str, clip_id: str, behind: Evidence | No
             "option_kind": "square" if flips else "model" if question.options else None,
             "contrast": question.contrast,
             "flips": flips,
-            "reference_moves": behind.reference_moves if behind else [],
-            "reference_landmarks": behind.reference_landmarks if behind else [],
-            "status": behind.status if behind else "draft",
+            "reference_moves": evidence.reference_moves if evidence else [],
+            "reference_landmarks": evidence.reference_landmarks if evidence else [],
+            "status": evidence.status if evidence else "draft",
             "status_reason": None,
-            "fingerprint": behind.fingerprint if behind else "",
+            "fingerprint": evidence.fingerprint if evidence else "",
         }
     )
 

@@ -1,10 +1,10 @@
-"""The rows of a release: the frames that models are scored with."""
+"""The table row of the releases part: the frames that models are scored with."""
 
 from pipeline.engine.rows import Row
 
 
 class Still(Row):
-    """One of the equally distant frames of a clip that models are scored with; `look` is a perceptual hash."""
+    """One of a clip's evenly spaced frames, which models are scored with; `look` is a perceptual hash."""
 
     table = "stills"
     key = ("clip_id", "number")

@@ -9,47 +9,47 @@ from pipeline.sources.rows import Split
 class StillsSettings(Settings):
     """The frames that models are scored with."""
 
-    count: int = Field(8, ge=1, le=64, description="Equally distant frames of each clip.")
-    width: int = Field(768, ge=64, le=4096, description="Their width in pixels, at most.")
-    quality: int = Field(85, ge=1, le=100, description="Their JPEG quality.")
+    count: int = Field(8, ge=1, le=64, description="Number of evenly spaced frames of each clip.")
+    width: int = Field(768, ge=64, le=4096, description="Maximum width of a frame in pixels.")
+    quality: int = Field(85, ge=1, le=100, description="JPEG quality of the frames.")
 
 
 class ExportSettings(Settings):
-    """What a release holds, and what it must meet."""
+    """The contents of a release, and the limits of its gates."""
 
     dataset: str = Field(
-        "egost", pattern=r"^[\w .-]+$", description="The dataset's name in every row."
+        "egost", pattern=r"^[\w .-]+$", description="Name of the dataset, as in every row."
     )
-    only_verified: bool = Field(False, description="Leave out items that no verdict has verified.")
+    only_verified: bool = Field(False, description="Leave out items that are not verified.")
     min_verified: float = Field(
-        1.0, ge=0, le=1, description="Share of the released items that people must have verified."
+        1.0, ge=0, le=1, description="Least share of the released items that people verified."
     )
     min_agreement: float = Field(
         0.8,
         ge=0,
         le=1,
-        description="Share of pairs of people who agree on a category; 0 asks for none.",
+        description="Least agreement between pairs of people in each category; 0 turns this gate off.",
     )
     max_flawed: float = Field(
-        0.05, ge=0, le=1, description="Share of audited items that may turn out flawed."
+        0.05, ge=0, le=1, description="Greatest share of audited items that are flawed."
     )
-    min_audited: int = Field(120, ge=0, description="Items that people must have audited.")
+    min_audited: int = Field(120, ge=0, description="Least number of items that people audited.")
     blind_points: float = Field(
         5,
         ge=0,
         le=100,
-        description="Points above chance that answering blind may reach; 100 asks for none, unmeasured.",
+        description="Greatest accuracy without the video, in points above chance; 100 turns this gate off.",
     )
     blind_task_points: float = Field(
-        8, ge=0, le=100, description="The same within one task, contrast or kind of options."
+        8, ge=0, le=100, description="The same limit within one task, contrast or kind of options."
     )
     embed: bool = Field(
-        False, description="Write the rows once more with their frames inside the Parquet files."
+        False, description="Also write the rows with their frames embedded in the Parquet files."
     )
     withhold: list[Split] = Field(
-        [], description="Splits whose answers stay at home, sealed, for a scorer."
+        [], description="Splits with held-out answers, which are kept in sealed/ for scoring."
     )
     closed_licences: list[str] = Field(
         ["non-redistributable", "proprietary", "all rights reserved"],
-        description="Licences (as manifest.csv writes them) of videos whose pictures must not leave.",
+        description="Licences, as in manifest.csv, that forbid redistributing frames.",
     )

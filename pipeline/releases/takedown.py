@@ -1,4 +1,4 @@
-"""Taking a video out of what is released: the next version is made from the newest one, without it."""
+"""Take a video down: make the next version from the newest one, without that video."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _AS_OF = "; as measured for "
 
 @dataclass(frozen=True)
 class TakenDown:
-    """What taking a video down did, and where it still is."""
+    """The result of a take-down, and the older versions that still contain the video."""
 
     path: str
     removed: int
@@ -29,23 +29,23 @@ class TakenDown:
 
     def __str__(self) -> str:
         if self.release:
-            made = f"{self.removed} items are out: {self.release.folder} is without them, root digest {self.release.root_digest}"
+            made = f"removed {self.removed} items in {self.release.folder}, root digest {self.release.root_digest}"
         else:
-            made = "the newest version does not hold it, so no version was made"
+            made = "the newest version does not contain it, so no new version was made"
         older = (
-            f"; {', '.join(self.still_in)} still hold it: withdraw them wherever they were published"
+            f"; still in {', '.join(self.still_in)}: withdraw these versions wherever they were published"
             if self.still_in
             else ""
         )
-        return f"release take-down: {self.path}: {made}{older}; no later version will hold it"
+        return f"release take-down: {self.path}: {made}{older}; no later version will contain it"
 
 
 def take_video_down(folder: WorkspaceFolder, name: str) -> TakenDown:
-    """Remember that a video must not be released, and replace the newest version if it holds it.
+    """Record that a video must not be released, and replace the newest version if it contains it.
 
-    `name` is the video's path as a manifest has it, or its sha256. The new version holds the rows of
-    the newest one and nothing else that the workspace may hold by now. Raises UserError for a video
-    that no release holds.
+    `name` is the video's path as in a manifest, or its sha256. The new version has only rows of the
+    newest one, whatever has been added to the workspace since. Raises UserError for a video that no
+    release contains.
     """
     released = versions(folder.releases)
     holding = [(version, _find(open_release(version), name)) for version in released]
@@ -53,9 +53,9 @@ def take_video_down(folder: WorkspaceFolder, name: str) -> TakenDown:
     if not known:
         raise UserError(
             name,
-            f"no release in {folder.releases} holds this video",
-            "give its path or sha256 as a release's manifest.json has it; to keep a video out of "
-            "releases to come, write another consent into manifest.csv",
+            f"no release in {folder.releases} contains this video",
+            "give its path or sha256 as in a release's manifest.json; to keep a video out of "
+            "future releases, change its consent in manifest.csv",
         )
     video = known[-1][1]
     assert video is not None
@@ -78,20 +78,20 @@ def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Re
     if manifest["withheld"]:
         sums = sealed / SUMS
         if not sums.is_file() or file_digest(sums) != manifest["sealed_digest"]:
-            what = f"these are not the withheld answers of {newest.version}, or they are not there"
-            raise UserError(str(sealed), what, "bring this folder back")
+            what = f"the withheld answers of {newest.version} are missing or changed"
+            raise UserError(str(sealed), what, "restore this folder")
 
     def kept() -> Iterator[ReleaseItem]:
         entries = newest.entries(sealed if manifest["withheld"] else None)
         return (entry for entry in entries if entry.question.video_sha256 != sha256)
 
-    gone = [row.id for _, row in newest.questions() if row.video_sha256 == sha256]
-    left = sum(manifest["items"].values()) - len(gone)
+    removed = [row.id for _, row in newest.questions() if row.video_sha256 == sha256]
+    left = sum(manifest["items"].values()) - len(removed)
     if not left:
         raise UserError(
             str(newest.folder),
-            "nothing would be left of this release",
-            "withdraw it wherever it was published; the video is noted, no later version will hold it",
+            "no item of this release would remain",
+            "withdraw it wherever it was published; the take-down is recorded, no later version will contain the video",
         )
     settings = manifest["settings"]["export"]
     names = {name for entry in kept() for name in entry.question.frames}
@@ -110,46 +110,46 @@ def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Re
         gates=_gates(
             newest,
             candidate_of(kept(), settings["min_verified"], newest.words),
-            frozenset(gone),
+            frozenset(removed),
         ),
-        left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(gone)}),
+        left_out=Counter(manifest["left_out"]) + Counter({TAKEN_DOWN: len(removed)}),
         newest_verdict_us=manifest["newest_verdict_us"],
         agreement=manifest["agreement"],
         human=manifest["human_accuracy"],
         closed=frozenset(licence.casefold() for licence in settings["closed_licences"]),
-        media=_pictures(newest.folder, names),
+        media=_frames(newest.folder, names),
         withheld=frozenset(manifest["withheld"]),
-        reasons=dict.fromkeys(gone, TAKEN_DOWN),
+        reasons=dict.fromkeys(removed, TAKEN_DOWN),
         taken_down=len(taken_down(folder)),
         embed=manifest["frames_embedded"],
     )
-    return publish(folder.releases, folder.root / "sealed", issue), len(gone)
+    return publish(folder.releases, folder.root / "sealed", issue), len(removed)
 
 
-def _gates(newest: Released, left: ReleaseCandidate, gone: frozenset[str]) -> list[Gate]:
-    """Return every gate's result: what rows alone decide anew, the rest as the older version says.
+def _gates(newest: Released, left: ReleaseCandidate, removed: frozenset[str]) -> list[Gate]:
+    """Return every gate's result: recomputed where rows suffice, else copied from the older version.
 
-    A gate that was not met must not vanish from the card because a video did.
+    A failed gate must not disappear from the card because a video was taken down.
     """
-    told = [Gate.model_validate(gate) for gate in newest.manifest["gates"]]
-    anew = {gate.name: gate for gate in check_gates(left)}
+    published = [Gate.model_validate(gate) for gate in newest.manifest["gates"]]
+    recomputed = {gate.name: gate for gate in check_gates(left)}
     earlier = [
         gate.model_copy(
             update={
                 "figure": _as_of(newest.version, gate.figure),
-                "rows": tuple(row for row in gate.rows if row not in gone),
+                "rows": tuple(row for row in gate.rows if row not in removed),
             }
         )
-        for gate in told
-        if gate.name not in anew
+        for gate in published
+        if gate.name not in recomputed
     ]
-    return [*anew.values(), *earlier]
+    return [*recomputed.values(), *earlier]
 
 
 def _as_of(version: str, figure: str) -> str:
     return figure if _AS_OF in figure else f"{figure}{_AS_OF}{version}"
 
 
-def _pictures(folder: Path, names: set[str]) -> dict[str, Path]:
-    """Return the wanted pictures that the release holds: of closed licences there are none."""
+def _frames(folder: Path, names: set[str]) -> dict[str, Path]:
+    """Return the files of the named frames that the release contains; closed licences have none."""
     return {name: folder / name for name in sorted(names) if (folder / name).is_file()}

@@ -1,4 +1,4 @@
-"""Verifying a release without the workspace it came from: its bytes, its columns, its gates' figures."""
+"""Verify a release without its workspace: its bytes, columns, counts, gate results and description."""
 
 import hashlib
 import re
@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
+from pipeline.releases.croissant import check_croissant
 from pipeline.releases.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-_PICTURE = re.compile(r"frames/[0-9a-f]{2}/[0-9a-f]{32}\.jpg")
-_NAMED = 20  # files that one message names before it only counts
+_FRAME = re.compile(r"frames/[0-9a-f]{2}/[0-9a-f]{32}\.jpg")
+_NAMED = 20  # faults that one message lists; it only counts the others
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What holds of a release: how much of it was checked, and which gates it admits not to meet."""
+    """The result of a verification: what was checked, and the gates that the release reports as failed."""
 
     folder: Path
     version: str
@@ -28,13 +31,13 @@ class Verified:
     root_digest: str
     admitted: tuple[str, ...]
     recomputed: tuple[str, ...]
-    partly: tuple[str, ...] = ()  # gates recomputed on the rows whose answers are told
+    partly: tuple[str, ...] = ()  # gates recomputed only on rows with published answers
 
     def __str__(self) -> str:
-        admits = f"; it admits gates not met: {', '.join(self.admitted)}" if self.admitted else ""
+        admits = f"; reported as not met: {', '.join(self.admitted)}" if self.admitted else ""
         gates = f"{len(self.recomputed)} gates recomputed"
         if self.partly:
-            gates += f", {len(self.partly)} more on the rows whose answers are not withheld"
+            gates += f", {len(self.partly)} more on rows with published answers"
         return (
             f"verify: {self.folder}: version {self.version}: {self.files} files and {self.items} items "
             f"are as released, {gates}{admits}; root digest {self.root_digest}"
@@ -42,11 +45,11 @@ class Verified:
 
 
 def verify(folder: Path, digest: str | None = None) -> Verified:
-    """Check a release against SHA256SUMS, its own manifest and the gates; return what was checked.
+    """Check a release against SHA256SUMS, its manifest and the gates; return what was checked.
 
-    `digest` is the root digest that export printed: SHA256SUMS can't vouch for itself. Raises
-    UserError for a folder that is no release and a digest that is none, GateError that names every
-    file that was changed, lost or added, or the figure that does not follow from the rows.
+    `digest` is the root digest that export printed, which covers SHA256SUMS itself. Raises UserError
+    if the folder is not a release or the digest is malformed, and GateError with every file that was
+    changed, lost or added, or with the figure that does not follow from the rows.
     """
     root_digest, files = _check_bytes(folder, digest)
     released = open_release(folder)
@@ -55,6 +58,7 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
             check_schema(path, kind)
     items = _check_counts(released)
     recomputed, partly = _check_figures(released)
+    check_croissant(folder, NEW_COPY)
     gates = released.manifest["gates"]
     return Verified(
         folder,
@@ -75,7 +79,9 @@ def _check_bytes(folder: Path, digest: str | None) -> tuple[str, int]:
             f"--digest {digest}", "not 64 hex digits", "copy the root digest that export printed"
         )
     if not path.is_file():
-        raise UserError(str(folder), f"is not a release (it has no {SUMS})", "name a release")
+        raise UserError(
+            str(folder), f"is not a release (it has no {SUMS})", "give the folder of a release"
+        )
     data = path.read_bytes()
     root_digest = hashlib.sha256(data).hexdigest()
     if digest is not None and root_digest != digest:
@@ -92,7 +98,7 @@ def _check_bytes(folder: Path, digest: str | None) -> tuple[str, int]:
 
 def _parse(path: Path, data: bytes) -> dict[str, str]:
     sums: dict[str, str] = {}
-    # Bytes that are not UTF-8 stay what they are: a flipped bit must end in a line's number.
+    # Keep bytes that are not UTF-8, so that a flipped bit is reported with its line number.
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
         match = _LINE.fullmatch(line)
         if not match or match[2] in sums or ".." in Path(match[2]).parts or match[2][0] == "/":
@@ -104,16 +110,16 @@ def _parse(path: Path, data: bytes) -> dict[str, str]:
 
 
 def _faults(folder: Path, sums: dict[str, str]) -> list[str]:
-    there = {
+    present = {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     } - {SUMS}
     faults = []
-    for name in sorted({*sums, *there}):
+    for name in sorted({*sums, *present}):
         shown = ascii(name)[1:-1]
         path = folder / name
-        if name not in there:
+        if name not in present:
             faults.append(f"{shown} is missing")
         elif name not in sums and _is_hydrated(folder, name):
             continue
@@ -127,58 +133,61 @@ def _faults(folder: Path, sums: dict[str, str]) -> list[str]:
 
 
 def _is_hydrated(folder: Path, name: str) -> bool:
-    """Tell whether a picture was put back: the rows name it by its digest, so it needs no line."""
+    """Return whether a file is a frame restored by hydrate: its name is its digest, so it needs no line."""
     path = folder / name
-    named = bool(_PICTURE.fullmatch(name)) and path.is_file() and not path.is_symlink()
+    named = bool(_FRAME.fullmatch(name)) and path.is_file() and not path.is_symlink()
     return named and file_digest(path).startswith(path.stem)
 
 
 def _check_counts(released: Released) -> int:
-    """Hold the manifest's counts against the rows, and both configs against each other."""
-    seen: set[str] = set()
-    counts = dict.fromkeys(released.splits, 0)
-    shown: set[str] = set()
-    for split, row in released.questions():
-        if row.id in seen:
-            raise GateError(row.id, "stands twice in the release", NEW_COPY)
-        seen.add(row.id)
-        counts[split] += 1
-        shown.update(row.frames)
+    """Check the manifest's counts against the rows, and both configs against each other."""
+    folder = str(released.folder)
+    columns: dict[str, pl.DataType] = {
+        "id": pl.String(),
+        "frames": pl.List(pl.String),
+        "split": pl.String(),
+    }
+    found = (frame.select(*columns) for frame in released.frames("data"))
+    rows = pl.concat([pl.DataFrame(schema=columns), *found])
+    repeated = rows.filter(~pl.col("id").is_first_distinct())
+    if len(repeated):
+        raise GateError(repeated["id"][0], "appears twice in the release", NEW_COPY)
+    counts = dict.fromkeys(released.splits, 0) | dict(rows["split"].value_counts().iter_rows())
     if counts != released.manifest["items"]:
         what = f"the manifest counts {released.manifest['items']}, the rows are {counts}"
-        raise GateError(str(released.folder), what, NEW_COPY)
+        raise GateError(folder, what, NEW_COPY)
+    shown = {*rows["frames"].explode()}
     strays = {
         path.relative_to(released.folder).as_posix()
         for path in (released.folder / "frames").glob("*/*")
     } - shown
     if strays:
-        raise GateError(str(released.folder), f"{min(strays)} belongs to no row", NEW_COPY)
-    withheld = released.manifest["withheld"]
-    open_ids = {row.id for split, row in released.questions() if split not in withheld}
-    if open_ids != {row.id for row in released.evidence()}:
-        raise GateError(str(released.folder), "data and evidence hold different ids", NEW_COPY)
-    return len(seen)
+        raise GateError(folder, f"{min(strays)} belongs to no row", NEW_COPY)
+    open_rows = rows.filter(~pl.col("split").is_in(released.manifest["withheld"]))
+    evidence = (frame["id"] for frame in released.frames("evidence"))
+    if {*open_rows["id"]} != {unit for ids in evidence for unit in ids}:
+        raise GateError(folder, "data and evidence hold different ids", NEW_COPY)
+    return len(rows)
 
 
 def _check_figures(released: Released) -> tuple[list[str], list[str]]:
-    """Recompute every gate that the rows alone decide; what the manifest says of it must follow.
+    """Recompute every gate that needs only the rows, and compare it with the manifest.
 
-    Where answers are withheld, what needs none is recomputed whole, the rest on the other rows.
+    If answers are withheld, gates that need none are recomputed on all rows, the others on the rows
+    with published answers.
     """
-    told = {gate["name"]: Gate.model_validate(gate) for gate in released.manifest["gates"]}
+    published = {gate["name"]: Gate.model_validate(gate) for gate in released.manifest["gates"]}
     same = released.manifest["made_with"]["egost"] == __version__
     withheld = bool(released.manifest["withheld"])
     candidate = released.candidate()
     whole = check_questions(released.questions_alone()) if withheld else check_gates(candidate)
     recomputed, partly = [], []
     for gate in whole:
-        claim = _claim(told, gate, same)
+        claim = _claim(published, gate, same)
         if claim is None:
             continue
-        # Another version of egost may word a figure otherwise; whether the gate is met stays.
-        if claim.met != gate.met or (
-            same and (claim.figure, claim.rows) != (gate.figure, gate.rows)
-        ):
+        # Another version of egost may compute a figure differently, but not whether the gate is met.
+        if claim.met != gate.met or (same and _comparable(claim) != _comparable(gate)):
             raise GateError(
                 gate.name,
                 f"the manifest says {claim.figure}; the rows give {gate.figure}",
@@ -187,9 +196,9 @@ def _check_figures(released: Released) -> tuple[list[str], list[str]]:
         recomputed.append(gate.name)
     if withheld and candidate.items:
         ids = {item.item_id for item in candidate.items}
-        # A share of all rows may be met with some of them at fault: asked for all, each is named.
+        # A gate on a share may be met with some rows at fault; requiring all rows lists each of them.
         for gate in check_gates(replace(candidate, min_verified=1.0)):
-            claim = _claim(told, gate, same) if gate.name not in recomputed else None
+            claim = _claim(published, gate, same) if gate.name not in recomputed else None
             if claim is None or (
                 claim.met
                 and claim.name == verified_by_people.__name__
@@ -201,20 +210,25 @@ def _check_figures(released: Released) -> tuple[list[str], list[str]]:
     return recomputed, partly
 
 
-def _claim(told: Mapping[str, Gate], gate: Gate, same: bool) -> Gate | None:
-    claim = told.get(gate.name)
+def _comparable(gate: Gate) -> tuple[list[str], tuple[str, ...]]:
+    """Return the numbers of a gate's figure, whose wording may change, and its rows."""
+    return re.findall(r"\d+", gate.figure), gate.rows
+
+
+def _claim(published: Mapping[str, Gate], gate: Gate, same: bool) -> Gate | None:
+    claim = published.get(gate.name)
     if claim is None and same:
-        raise GateError(gate.name, "the manifest does not tell of this gate", NEW_COPY)
+        raise GateError(gate.name, "the manifest lacks this gate", NEW_COPY)
     return claim
 
 
 def _check_open_rows(claim: Gate, gate: Gate, ids: set[str]) -> None:
-    """Hold the rows at fault that the manifest names against those found, among the rows in `ids`."""
+    """Compare the rows at fault in the manifest with those found, among the rows in `ids`."""
     named = ids.intersection(claim.rows)
     if named != {*gate.rows}:
         raise GateError(
             gate.name,
-            f"the manifest names {len(named)} of the rows whose answers are told; "
-            f"they give {len(gate.rows)}: {gate.figure}",
+            f"the manifest lists {len(named)} rows with published answers; "
+            f"the rows give {len(gate.rows)}: {gate.figure}",
             NEW_COPY,
         )

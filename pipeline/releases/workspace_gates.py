@@ -1,13 +1,13 @@
-"""The conditions of a release that only its workspace can tell: consent, pictures, people, blind figures."""
+"""The gates that need the workspace: consent, frames, near-identical clips, people, blind accuracy."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Gate
+from pipeline.releases.gates import Gate, no_faults
 from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
@@ -18,7 +18,7 @@ from pipeline.review.rows import Answer
 
 @dataclass(frozen=True)
 class Limits:
-    """What a release must meet; shares of 1, but for `audited`, which counts items."""
+    """The limits of these gates, as shares (0 to 1), except `audited`, a number of items."""
 
     agreement: float
     flawed: float
@@ -29,13 +29,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Checked:
-    """What these gates look at."""
+    """The input of these gates."""
 
     harvest: Harvest
     folder: WorkspaceFolder
     limits: Limits
     dataset: str
-    items: tuple[Item, ...]  # all of the workspace: an audit counts those that it made leave
+    items: tuple[
+        Item, ...
+    ]  # all items of the workspace: the audit also counts items that it excluded
     answers: tuple[Answer, ...]
 
 
@@ -45,7 +47,7 @@ def check_workspace(checked: Checked) -> list[Gate]:
 
 
 def consent(checked: Checked) -> Gate:
-    """Every video's owner agreed to its release."""
+    """Require the owner's consent to release every video."""
     harvest = checked.harvest
     faults = [
         item.item_id
@@ -54,13 +56,16 @@ def consent(checked: Checked) -> Gate:
     ]
     kept = sum(len(one.rows) for one in harvest.left_out if one.why == NO_CONSENT)
     what = "items without consent to release" + (f" ({kept} are left out)" if kept else "")
-    return _zero(
-        "consent", faults, what, "write consent = release into manifest.csv, or leave it out"
+    return no_faults(
+        "consent",
+        sorted(faults),
+        what,
+        "set consent to release in manifest.csv, or leave the video out",
     )
 
 
 def media(checked: Checked) -> Gate:
-    """Every clip has its equally distant frames, as many as any other, and their bytes are as cut."""
+    """Require the same number of stills for every clip, with their original bytes."""
     harvest, complete = checked.harvest, dict[str, bool]()
     clips = {item.clip_id for item in harvest.candidate.items}
     most = max((len(harvest.stills.get(clip, ())) for clip in clips), default=0)
@@ -70,31 +75,31 @@ def media(checked: Checked) -> Gate:
             whole(checked.folder, still) for still in stills
         )
     faults = [item.item_id for item in harvest.candidate.items if not complete[item.clip_id]]
-    return _zero(
+    return no_faults(
         "media",
-        faults,
+        sorted(faults),
         "items whose frames are missing or changed",
-        "run egost export: it cuts them again from the video; egost rejections tells where it can't",
+        "run egost export, which extracts them again; egost rejections lists the videos where it can't",
     )
 
 
 def near_identical_clips(checked: Checked) -> Gate:
-    """No two clips on different sides of a split show the same, even if re-encoded."""
+    """Require that no two clips of different splits show the same footage, even re-encoded."""
     harvest = checked.harvest
     sides = {item.clip_id: item.split for item in harvest.candidate.items}
     looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
     alike = {clip for pair in near_identical(looks, sides) for clip in pair}
     faults = [item.item_id for item in harvest.candidate.items if item.clip_id in alike]
-    return _zero(
+    return no_faults(
         "near_identical_clips",
-        faults,
-        "items of clips that look alike on two sides of a split",
-        "name their common scene in manifest.csv, or leave one of the videos out",
+        sorted(faults),
+        "items of clips that are near-identical to a clip of another split",
+        "give their videos the same scene in manifest.csv, or leave one of the videos out",
     )
 
 
 def agreement_of_people(checked: Checked) -> Gate:
-    """Where two people judged a clip, they agree in every category; the rows are clips."""
+    """Require inter-annotator agreement in every category; `rows` are clips, not items."""
     found = agreement(checked.harvest.verdicts)
     worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
     limit = checked.limits.agreement
@@ -114,12 +119,12 @@ def agreement_of_people(checked: Checked) -> Gate:
         rows=() if met else tuple(rows),
         fix=""
         if met
-        else "have a second person review some clips, settle differences with egost review adjudicate",
+        else "have a second person review some clips, and settle disagreements with egost review adjudicate",
     )
 
 
 def audit(checked: Checked) -> Gate:
-    """Of the items that people answered without seeing the answer, few are flawed."""
+    """Require enough audited items, of which few are flawed."""
     found = judged(checked.items, checked.answers)
     limits = checked.limits
     enough, share = (
@@ -130,19 +135,19 @@ def audit(checked: Checked) -> Gate:
     return Gate(
         name="audit",
         met=met,
-        figure=f"flawed as sampled: {found.flawed}",
+        figure=f"flawed items in the sample: {found.flawed}",
         limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
         rows=() if met else tuple(sorted(found.reasons)),
         fix=""
         if met
-        else "mend what the audit found, egost show ID tells it"
+        else "fix the flaws that the audit found: egost show ID lists them"
         if enough
         else "audit more items: egost audit push, pull",
     )
 
 
 def blind(checked: Checked) -> Gate:
-    """Nobody answers the multiple-choice items much better than by chance without seeing the video."""
+    """Require near-chance accuracy on the multiple-choice items without the video."""
     if checked.limits.blind >= 1:
         return Gate(
             name="blind", met=True, figure="not measured", limit="none: export.blind_points = 100"
@@ -165,7 +170,9 @@ def blind(checked: Checked) -> Gate:
             if where.startswith("task=")
         },
         rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
-        fix="egost blind shows which way, and the items it answers most surely" if leaks else "",
+        fix="run egost blind, which reports the leak and the items answered most confidently"
+        if leaks
+        else "",
     )
 
 
@@ -177,15 +184,3 @@ WORKSPACE_GATES: tuple[Callable[[Checked], Gate], ...] = (
     audit,
     blind,
 )
-
-
-def _zero(name: str, faults: Iterable[str], what: str, fix: str) -> Gate:
-    rows = tuple(sorted(faults))
-    return Gate(
-        name=name,
-        met=not rows,
-        figure=f"{len(rows)} {what}",
-        limit="0",
-        rows=rows,
-        fix=fix if rows else "",
-    )

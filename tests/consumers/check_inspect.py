@@ -1,4 +1,4 @@
-"""Inspect itself loads a release's task with pictures, and its eval.yaml: python check_inspect.py RELEASE."""
+"""Load a release's task with frames, and its eval.yaml, in Inspect: python check_inspect.py RELEASE LOGS."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from inspect_ai.model import ModelOutput, get_model
 
 release = Path(sys.argv[1]).resolve()
 os.chdir(release)
-# Inspect counts a mock model's tokens with a table that it would fetch from the network.
+# Inspect would download a table to count a mock model's tokens.
 tiktoken.get_encoding = lambda name: type(
     "Encoding", (), {"encode": lambda self, text, **_: text.split()}
 )()
@@ -38,4 +38,4 @@ assert abs(log.results.scores[0].metrics["accuracy"].value - share) < 1e-9
 kinds = [part.type for part in log.samples[0].messages[0].content]
 assert kinds.count("image") == len(rows[0]["frames"]), kinds
 pictures = kinds.count("image")
-print(f"inspect: {len(rows)} samples, always A gets {share:.3f}, {pictures} pictures each")  # noqa: T201
+print(f"inspect: {len(rows)} samples, always A scores {share:.3f}, {pictures} frames each")  # noqa: T201

@@ -1,4 +1,4 @@
-"""lmms-eval itself loads a release's task and scores replies with it: python check_lmms_eval.py RELEASE."""
+"""Load a release's task in lmms-eval and score replies with it: python check_lmms_eval.py RELEASE."""
 
 import os
 import sys
@@ -26,4 +26,4 @@ for reply, right, readable in (
     ("I think that A wall is seen", 0.0, 0.0),
 ):
     assert task.process_results(docs[0], [reply]) == {"accuracy": right, "readable": readable}
-print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} pictures each")  # noqa: T201
+print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} frames each")  # noqa: T201

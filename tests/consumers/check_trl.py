@@ -1,4 +1,4 @@
-"""TRL itself takes a release's rows for supervised training with pictures: python check_trl.py RELEASE."""
+"""Prepare a release's rows for supervised training with images in TRL: python check_trl.py RELEASE."""
 
 import importlib.util
 import sys
@@ -18,4 +18,4 @@ kinds = [part["type"] for part in messages[0]["content"]]
 assert kinds.count("image") == len(row["images"]) > 0, kinds
 assert adapter.reward([row["completion"]], [row["solution"]], [row["options"]]) == [1.0]
 assert adapter.reward(["no idea"], [row["solution"]], [row["options"]]) == [0.0]
-print(f"trl: {len(rows)} rows, {len(row['images'])} pictures each, conversational")  # noqa: T201
+print(f"trl: {len(rows)} rows, {len(row['images'])} frames each, conversational")  # noqa: T201

@@ -1,4 +1,4 @@
-"""VLMEvalKit's base class carries a release's dataset: python check_vlmevalkit.py RELEASE."""
+"""Load a release's dataset in VLMEvalKit: python check_vlmevalkit.py RELEASE FOLDER."""
 
 import importlib.util
 import json
@@ -19,8 +19,8 @@ pictures = [part["value"] for part in prompt if part["type"] == "image"]
 assert pictures
 assert all(Path(one).is_file() for one in pictures)
 assert all(text in prompt[-1]["value"] for text in json.loads(dataset.data.iloc[0]["candidates"]))
-told = dataset.data.assign(prediction=dataset.data["answer"])
-dump(told, sys.argv[2] + "/replies.tsv")
+replies = dataset.data.assign(prediction=dataset.data["answer"])
+dump(replies, sys.argv[2] + "/replies.tsv")
 scores = dataset.evaluate(sys.argv[2] + "/replies.tsv")
 assert scores["overall"] == scores["readable"] == 1.0, scores
-print(f"vlmevalkit: {len(dataset)} rows, {len(pictures)} pictures each")  # noqa: T201
+print(f"vlmevalkit: {len(dataset)} rows, {len(pictures)} frames each")  # noqa: T201

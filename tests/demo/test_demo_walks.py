@@ -1,4 +1,4 @@
-"""Rendered walks: the truth agrees with itself, with the definition of a turn, and with the pictures."""
+"""Rendered walks: the ground truth is consistent, and agrees with the frames and the turn definition."""
 
 import csv
 import hashlib
@@ -21,7 +21,7 @@ SMALL = (160, 120)
 
 
 def short_walk(**more: object) -> Walk:
-    """A cheap walk: two turns, small pictures, 10 a second."""
+    """A cheap walk: two turns, small frames, 10 per second."""
     return plan_walk(5, sides="LR", seconds=20, size=SMALL, fps=10, glances=0, around=False, **more)
 
 
@@ -32,20 +32,20 @@ def digest(walk: Walk, count: int) -> str:
     return hasher.hexdigest()
 
 
-def test_the_same_seed_gives_the_same_pictures_and_another_seed_others() -> None:
+def test_a_seed_determines_the_frames() -> None:
     walk = short_walk()
     assert digest(walk, 3) == digest(short_walk(), 3)
     assert digest(walk, 3) != digest(plan_walk(6, size=SMALL, fps=10), 3)
 
 
-def test_the_encoded_file_is_the_same_byte_for_byte(tmp_path) -> None:
+def test_the_encoded_file_is_reproducible(tmp_path) -> None:
     walk = short_walk()
     first, second = (write_walk(walk, tmp_path / name) for name in ("a", "b"))
     assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_true_turns_are_those_of_the_definition(seed: int) -> None:
+def test_the_true_turns_agree_with_the_definition(seed: int) -> None:
     walk = plan_walk(seed)
     wanted = sorted([*walk.turns, *walk.glances], key=lambda turn: turn.start_us)
     found = swings(HeadingTrack(np.array(walk.t_us), np.array(walk.yaw_degrees)))
@@ -73,7 +73,7 @@ def test_turns_stay_clear_of_the_thresholds_and_of_each_other(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_steps_fill_the_walk_and_each_narration_lies_in_its_step(seed: int) -> None:
+def test_steps_cover_the_walk_and_contain_their_narrations(seed: int) -> None:
     walk = plan_walk(seed)
     edges = [walk.steps[0].start_us, *(step.end_us for step in walk.steps)]
     assert edges[0] == 0
@@ -97,11 +97,11 @@ def test_steps_fill_the_walk_and_each_narration_lies_in_its_step(seed: int) -> N
     assert len(names) == len(set(names)) >= 2
 
 
-def test_what_is_spoken_of_stands_a_little_ahead() -> None:
+def test_narrated_objects_are_a_little_ahead() -> None:
     for seed in SEEDS:
         walk = plan_walk(seed)
         plan = layout.build(walk.corners, walk.half_widths)
-        used = {deed.action: deed.thing for deed in catalogue.DEEDS}
+        used = {action.text: action.thing for action in catalogue.ACTIONS}
         for line in walk.narrations:
             name = line.landmark or used[line.action or ""]
             (placed,) = [p for p in walk.placements if p.thing == name]
@@ -119,8 +119,8 @@ def test_the_sides_of_turns_are_drawn_evenly() -> None:
     assert 0 < kinds.count("around") < 0.2 * len(kinds)
 
 
-def test_pictures_turn_as_the_truth_says() -> None:
-    """A picture turned by the true angle looks like the next one; turned the other way it doesn't."""
+def test_frames_turn_as_in_the_ground_truth() -> None:
+    """A frame rotated by the true angle resembles the next frame; rotated the other way it doesn't."""
     walk = short_walk(shake=0.0)
     turn = walk.turns[0]
     middle = int(np.searchsorted(walk.t_us, (turn.start_us + turn.end_us) // 2))
@@ -143,7 +143,7 @@ def test_pictures_turn_as_the_truth_says() -> None:
     assert error(1) < 0.6 * error(0)
 
 
-def test_a_mirrored_walk_is_the_flipped_picture_with_the_flipped_truth() -> None:
+def test_a_mirrored_walk_has_flipped_frames_and_flipped_truth() -> None:
     walk, other = short_walk(), short_walk(mirror=True)
     assert np.array_equal(next(pictures(walk))[:, ::-1], next(pictures(other)))
     assert other.yaw_degrees == [-yaw for yaw in walk.yaw_degrees]
@@ -152,9 +152,9 @@ def test_a_mirrored_walk_is_the_flipped_picture_with_the_flipped_truth() -> None
     assert other.name != walk.name
 
 
-def test_a_thing_that_is_picked_up_is_gone_afterwards() -> None:
-    """The corridor before and after differs only where the walker acts on something."""
-    walk = plan_walk(5, sides="LRL", deeds=3)
+def test_an_object_that_is_picked_up_disappears() -> None:
+    """Before and after the action, the corridor differs only at the object."""
+    walk = plan_walk(5, sides="LRL", actions=3)
     world = build_world(walk)
     acted = [placement for placement in walk.placements if placement.act_us is not None]
     assert len(acted) == len(world.changing) >= 2
@@ -168,7 +168,7 @@ def test_a_thing_that_is_picked_up_is_gone_afterwards() -> None:
             assert [s.corners.tolist() for s in before] != [s.corners.tolist() for s in after]
 
 
-def test_a_nearer_surface_hides_a_farther_one_and_lands_where_the_lens_says() -> None:
+def test_a_nearer_surface_hides_a_farther_one_and_is_projected_correctly() -> None:
     def wall(x: float, colour: int, half: float) -> Surface:
         texture = Texture(np.full((8, 8, 3), colour, np.uint8))
         origin = np.array([x, half, half])
@@ -182,14 +182,16 @@ def test_a_nearer_surface_hides_a_farther_one_and_lands_where_the_lens_says() ->
     canvas.draw(reversed(seen), view)
     row = canvas.colour[50, :, 0]
     assert row[50] == 200
-    # 1 m aside at 2 m, 50 pixels of focal length: 25 pixels from the middle
+    # 1 m to the side at 2 m with a focal length of 50 pixels: 25 pixels from the centre
     inner = np.flatnonzero(row == 200)
     assert inner[0] == pytest.approx(25, abs=1)
     assert inner[-1] == pytest.approx(75, abs=1)
     assert (row[:20] == 90).all()
 
 
-@pytest.mark.parametrize("name", [*catalogue.LANDMARKS, *(deed.thing for deed in catalogue.DEEDS)])
+@pytest.mark.parametrize(
+    "name", [*catalogue.LANDMARKS, *(action.thing for action in catalogue.ACTIONS)]
+)
 def test_everything_in_the_catalogue_can_be_built(name: str) -> None:
     from pipeline.demo.things import Stand, make
 

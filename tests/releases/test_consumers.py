@@ -1,4 +1,4 @@
-"""The tools that people use read a release as it lies there."""
+"""Common tools read a release without conversion."""
 
 import json
 import shutil
@@ -78,13 +78,13 @@ def test_croissant_is_valid_and_yields_the_rows(made: Released) -> None:
     )
 
 
-def test_frames_are_there_as_many_for_every_clip(made: Released) -> None:
+def test_every_clip_has_the_same_number_of_frames(made: Released) -> None:
     rows = [row for _, row in made.questions()]
     assert {len(row.frames) for row in rows} == {3}
     assert all((made.folder / name).is_file() for row in rows for name in row.frames)
 
 
-def test_the_first_form_holds_options_inside_the_question(made: Released) -> None:
+def test_the_first_ego_st_format_has_options_inside_the_question(made: Released) -> None:
     rows = json.loads((made.folder / "adapters" / "ego_st" / "test.json").read_text("utf-8"))
     assert len(rows) == made.manifest["multiple_choice_items"]["test"]
     known = {row.id: row for _, row in made.questions()}

@@ -1,4 +1,4 @@
-"""Two releases are told apart row by row, and the change decides the number."""
+"""Releases are compared row by row, and the change determines the next version number."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -39,13 +39,13 @@ def reworded(items: list[Item]) -> list[Item]:
     return [items[0].model_copy(update={"question": "Which way, please?"}), *items[1:]]
 
 
-def test_nothing_changed_is_a_patch(space: Workspace) -> None:
+def test_no_change_is_a_patch(space: Workspace) -> None:
     found = against_first(space, "1.0.1")
-    assert (found.added, found.removed, found.changed, found.behind) == ((), (), (), 0)
+    assert (found.added, found.removed, found.changed, found.evidence_only) == ((), (), (), 0)
     assert list(found.lines()) == []
 
 
-def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Workspace) -> None:
+def test_added_removed_and_changed_rows_are_listed_with_their_columns(space: Workspace) -> None:
     first, gone, *_ = items = space.store.rows(Item)
     new = first.model_copy(update={"item_id": "i_new"})
     edit(space, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
@@ -64,17 +64,17 @@ def test_added_removed_and_changed_rows_are_told_with_their_columns(space: Works
     assert len(items) > 3
 
 
-def test_another_split_is_a_changed_row(space: Workspace) -> None:
+def test_a_new_split_is_a_changed_row(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
     edit(space, lambda rows: [rows[0].model_copy(update={"split": "validation"}), *rows[1:]])
     (change,) = against_first(space, "2.0.0").changed
     assert change.columns == {"split": (first.split, "validation")}
 
 
-def test_other_evidence_alone_is_a_patch(space: Workspace) -> None:
+def test_changed_evidence_alone_is_a_patch(space: Workspace) -> None:
     edit(space, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
     found = against_first(space, "1.0.1")
-    assert (found.level, found.behind) == ("patch", len(space.store.rows(Item)))
+    assert (found.level, found.evidence_only) == ("patch", len(space.store.rows(Item)))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_other_evidence_alone_is_a_patch(space: Workspace) -> None:
     ],
     ids=["changed", "removed", "added", "the same"],
 )
-def test_export_refuses_a_number_that_does_not_follow(
+def test_export_refuses_a_version_that_does_not_follow(
     space: Workspace, change: Edit, wrong: list[str], right: str
 ) -> None:
     edit(space, change)
@@ -103,11 +103,11 @@ def test_export_refuses_a_number_that_does_not_follow(
     made = release(space, right)
     before = verify(space.folder.releases / "v1.0.0").root_digest
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
-    assert f"Against 1.0.0, whose root digest is `{before}`" in text
+    assert f"Compared with 1.0.0, whose root digest is `{before}`" in text
     assert sorted(path.name for path in space.folder.releases.iterdir()) == ["v1.0.0", f"v{right}"]
 
 
-def test_what_was_left_out_is_removed_with_its_reason(space: Workspace) -> None:
+def test_an_item_that_is_left_out_is_removed_with_its_reason(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
     aside = {"status": "set_aside", "status_reason": "the picture is black"}
     edit(space, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
@@ -115,7 +115,7 @@ def test_what_was_left_out_is_removed_with_its_reason(space: Workspace) -> None:
     assert f"- `{first.item_id}`: set aside: the picture is black\n" in text
 
 
-def test_changed_rows_say_why(space: Workspace) -> None:
+def test_changed_rows_have_a_reason(space: Workspace) -> None:
     reworded_one, moved, corrected, *others = space.store.rows(Item)
     other_clip = next(item for item in others if item.clip_id != corrected.clip_id)
     asked_again = {"question": "Which way, please?"}
@@ -147,7 +147,7 @@ def test_changed_rows_say_why(space: Workspace) -> None:
     space.store.finish("review", "all", "edited", "done", rows)
     made = release(space, "2.0.0")
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
-    assert f"- `{reworded_one.item_id}`: question: composed anew from the same route\n" in text
+    assert f"- `{reworded_one.item_id}`: question: composed again from the same route\n" in text
     assert f"- `{moved.item_id}`: split: moved from split {moved.split} to validation\n" in text
     why = "its route was corrected by a person's verdict"
     assert f"- `{other_clip.item_id}`: question: {why}\n" in text
@@ -156,10 +156,12 @@ def test_changed_rows_say_why(space: Workspace) -> None:
     assert all(change.reason for change in found.changed)
 
 
-def test_withheld_answers_are_the_reason_of_their_change(space: Workspace) -> None:
+def test_withholding_answers_is_reported_as_the_reason(space: Workspace) -> None:
     folder = release(space, "2.0.0", withhold=["test"]).folder
     found = difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
-    assert {change.reason for change in found.changed} == {"its answer is withheld from here on"}
+    assert {change.reason for change in found.changed} == {
+        "its answer is withheld from this version on"
+    }
 
 
 def test_the_first_version_may_have_any_number(tmp_path: Path) -> None:
@@ -180,11 +182,13 @@ def test_the_first_version_may_have_any_number(tmp_path: Path) -> None:
         ("9.9.9", "minor", ("9.10.0",)),
     ],
 )
-def test_the_change_decides_the_number(previous: str, level: str, allowed: tuple[str, ...]) -> None:
+def test_the_change_determines_the_next_version(
+    previous: str, level: str, allowed: tuple[str, ...]
+) -> None:
     assert next_versions(previous, level) == allowed
 
 
-def test_the_changes_file_gives_each_row_its_reason() -> None:
+def test_the_changes_file_gives_the_reason_of_each_row() -> None:
     found = Difference("1.0.0", "2.0.0", (), ("i_a", "i_b"), ())
     text = changes_text(found, "2.0.0", "ab" * 32, {"i_a": "without consent to release"})
     assert "- `i_a`: without consent to release\n- `i_b`\n" in text

@@ -30,7 +30,7 @@ MOVES = ("left", "right", "right", "left")
 
 
 def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: Any) -> Store:
-    """Put clips whose routes `by` has verified, and compose their items."""
+    """Add clips whose routes `by` has verified, and compose their items."""
     for name in names:
         split = {"a": "train", "b": "test", "c": "test"}[name]
         video = factories.video(name, split=split, **fields)
@@ -70,7 +70,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def head(folder: Path) -> str:
-    """Return the first lines that a reader of the card sees, with and without the front matter."""
+    """Return the first lines of the card's front matter and of its body."""
     card = (folder / "README.md").read_text(encoding="utf-8")
     _, front, body = card.split("---\n", 2)
     return "\n".join([*front.split("\n")[:3], *body.split("\n")[:6]])
@@ -81,7 +81,7 @@ def filled(store: Store) -> Store:
     return fill(store)
 
 
-def test_a_release_holds_question_and_evidence_rows_of_the_same_ids(filled: Store) -> None:
+def test_question_and_evidence_rows_have_the_same_ids(filled: Store) -> None:
     made = release(filled)
     assert dict(made.counts) == {"train": 4, "test": 8}
     for split in ("train", "test"):
@@ -105,7 +105,7 @@ def test_the_same_rows_give_the_same_bytes(filled: Store, tmp_path: Path) -> Non
     assert second.root_digest == first.root_digest
 
 
-def test_the_checksums_hold_and_cover_every_file(filled: Store) -> None:
+def test_the_checksums_are_right_and_cover_every_file(filled: Store) -> None:
     made = release(filled)
     done = subprocess.run(
         ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
@@ -131,7 +131,7 @@ def test_a_version_never_changes(filled: Store) -> None:
 @pytest.mark.parametrize(
     "version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "../1.0.0", "1.0.0\n", ""]
 )
-def test_a_version_is_three_numbers(filled: Store, version: str) -> None:
+def test_a_version_must_be_three_numbers(filled: Store, version: str) -> None:
     with pytest.raises(UserError, match="not a version number"):
         release(filled, version)
 
@@ -148,13 +148,13 @@ def test_a_gate_that_is_not_met_stops_the_release(store: Store) -> None:
     }
 
 
-def test_allowed_to_fail_card_and_manifest_say_so_first(store: Store) -> None:
+def test_with_allow_failing_card_and_manifest_report_failed_gates_first(store: Store) -> None:
     fill(store, by="script")
     made = release(store, allow_failing=True)
     assert head(made.folder).count("No person verified this release.") == 2
     assert "# Gates not met: verified_by_people." in head(made.folder)
     assert "**Gate not met: verified_by_people:**" in head(made.folder)
-    assert "a script is no person" in head(made.folder)
+    assert "A scripted reviewer, not a person, judged" in head(made.folder)
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
     met = {gate["name"]: gate["met"] for gate in manifest["gates"]}
     assert not met.pop("verified_by_people")
@@ -163,29 +163,27 @@ def test_allowed_to_fail_card_and_manifest_say_so_first(store: Store) -> None:
     assert manifest["clips_judged_by_scripts"] == 3
 
 
-def test_a_release_that_people_verified_says_nothing_of_the_kind(filled: Store) -> None:
+def test_a_release_verified_by_people_has_no_such_warning(filled: Store) -> None:
     made = release(filled)
     assert "No person" not in head(made.folder)
     assert "not met" not in head(made.folder)
 
 
-def test_without_any_verdict_the_card_says_that_no_person_verified(store: Store) -> None:
+def test_without_verdicts_the_card_reports_that_no_person_verified_it(store: Store) -> None:
     made = release(fill(store, by=None), settings=SETTINGS.model_copy(update={"min_verified": 0}))
     assert head(made.folder).count("No person verified this release.") == 2
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("config", ["default", "evidence"])
-def test_datasets_reads_it_as_the_card_says(
+def test_datasets_reads_it_as_the_card_describes(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     from datasets import load_dataset
 
-    settings = SETTINGS.model_copy(
-        update={"dataset": "no"}
-    )  # a name that YAML would take for false
+    settings = SETTINGS.model_copy(update={"dataset": "no"})  # a name that YAML would read as false
     made = release(filled, settings=settings)
     found = load_dataset(str(made.folder), config, cache_dir=str(tmp_path / "cache"))
     assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
@@ -195,7 +193,7 @@ def test_datasets_reads_it_as_the_card_says(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_embedded_frames_are_pictures_to_datasets(
+def test_datasets_reads_embedded_frames_as_images(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -219,7 +217,7 @@ def test_embedded_frames_are_pictures_to_datasets(
     verify(made.folder, made.root_digest)
 
 
-def test_pictures_of_a_closed_licence_are_not_embedded(store: Store) -> None:
+def test_frames_of_a_closed_licence_are_not_embedded(store: Store) -> None:
     fill(store, names="ab", licence="proprietary")
     made = release(store, settings=SETTINGS.model_copy(update={"embed": True}))
     rows = pl.read_parquet(made.folder / "with_frames" / "*.parquet")
@@ -228,7 +226,7 @@ def test_pictures_of_a_closed_licence_are_not_embedded(store: Store) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["no", "1.0", "- a", "null", "x "])
-def test_the_front_matter_is_read_as_texts(filled: Store, dataset: str) -> None:
+def test_the_front_matter_is_read_as_strings(filled: Store, dataset: str) -> None:
     yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
     made = release(filled, settings=SETTINGS.model_copy(update={"dataset": dataset}))
     card = (made.folder / "README.md").read_text(encoding="utf-8")
@@ -245,7 +243,7 @@ def test_the_front_matter_is_read_as_texts(filled: Store, dataset: str) -> None:
         (("proprietary", "CC BY-NC-SA 4.0", None), ["cc-by-nc-sa-4.0", "other"]),
     ],
 )
-def test_the_front_matter_names_licences_as_the_hub_knows_them(
+def test_the_front_matter_uses_the_hubs_licence_ids(
     store: Store, licences: tuple[str | None, ...], known: list[str]
 ) -> None:
     yaml = pytest.importorskip("yaml", reason="PyYAML comes with datasets")
@@ -276,7 +274,7 @@ def test_a_release_whose_answers_are_all_withheld_loads(
 
 
 @pytest.mark.parametrize("consent", ["local", "model"])
-def test_nothing_goes_out_without_consent(store: Store, consent: str) -> None:
+def test_nothing_is_released_without_consent(store: Store, consent: str) -> None:
     fill(store, names="a", consent=consent)
     with pytest.raises(UserError, match="4 items without consent to release") as told:
         release(store)
@@ -295,7 +293,7 @@ def test_one_video_without_consent_is_left_out_and_counted(store: Store) -> None
     )
 
 
-def test_what_is_set_aside_or_not_verified_is_left_out(store: Store) -> None:
+def test_items_that_are_set_aside_or_not_verified_are_left_out(store: Store) -> None:
     fill(store)
     fill(store, names="a", by=None)
     store.forget("review", ["a"])
@@ -308,12 +306,12 @@ def test_what_is_set_aside_or_not_verified_is_left_out(store: Store) -> None:
     assert manifest["left_out"] == {"not verified": 4, "set aside": 4}
 
 
-def test_nothing_to_release_is_told(store: Store) -> None:
+def test_nothing_to_release_is_an_error(store: Store) -> None:
     with pytest.raises(UserError, match="nothing to release"):
         release(store)
 
 
-def test_items_of_a_video_that_is_gone_are_left_out(filled: Store) -> None:
+def test_items_of_a_removed_video_are_left_out(filled: Store) -> None:
     filled.forget("split", ["a"])
     assert {video.video_id for video in filled.rows(Video)} == {"v_b", "v_c"}
     made = release(filled)
@@ -331,7 +329,7 @@ def test_the_benchmark_writes_releases() -> None:
     assert re.match(r" +80 rows: +[\d.]+ s, peak +\d+ MB, release +[\d.]+ MB\n", done.stdout)
 
 
-def test_the_secret_and_the_machine_stay_at_home(filled: Store) -> None:
+def test_the_secret_and_the_machine_are_not_released(filled: Store) -> None:
     made = release(filled)
     shown = b"".join(contents(made.folder).values())
     assert filled.folder.secret() not in shown
@@ -349,7 +347,7 @@ def test_a_failed_write_leaves_nothing(filled: Store, monkeypatch: pytest.Monkey
     assert list(filled.folder.releases.iterdir()) == []
 
 
-def test_what_a_killed_export_left_behind_is_cleared(filled: Store) -> None:
+def test_leftovers_of_a_killed_export_are_removed(filled: Store) -> None:
     left = filled.folder.releases / ".tmp-left"
     left.mkdir(parents=True)
     (left / "README.md").touch()

@@ -1,4 +1,4 @@
-"""Exports that the machine cuts short: a full disk, a folder that can't be written, a kill at any moment."""
+"""Interrupted exports: a full disk, a read-only folder, a kill at a random moment."""
 
 import ctypes
 import errno
@@ -43,7 +43,7 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH, _PR_CAPBSET_DROP = 1, 2, 24
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of one real video that is ready to be exported, its pictures cut."""
+    """A workspace of one real video that is ready to be exported, with its stills."""
     folder = tmp_path_factory.mktemp("walks")
     numbered.write(folder / "a.mp4", count=620)
     given = {"root": str(folder), "path": "a.mp4", "licence": "CC0-1.0"}
@@ -75,7 +75,7 @@ def workspace(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What an export that nothing disturbs leaves."""
+    """The files of an undisturbed export."""
     root = Path(shutil.copytree(template, tmp_path_factory.mktemp("whole") / "workspace"))
     assert command(root) == 0
     found = left(root)
@@ -91,7 +91,7 @@ def command(root: Path) -> object:
 
 
 def left(root: Path) -> dict[str, bytes]:
-    """Return every file of releases and sealed answers, what is hidden and half done included."""
+    """Return every file of releases and sealed answers, including hidden and incomplete ones."""
     files = [*(root / "releases").rglob("*"), *(root / "sealed").rglob("*")]
     return {
         path.relative_to(root).as_posix(): path.read_bytes() for path in files if path.is_file()
@@ -99,7 +99,7 @@ def left(root: Path) -> dict[str, bytes]:
 
 
 def failing(error: OSError, after: int, work: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a call so that it raises `error` once it has worked `after` times."""
+    """Wrap a call so that it raises `error` after `after` successful calls."""
     calls = iter(range(after + 1))
 
     def call(*arguments: Any, **named: Any) -> Any:
@@ -115,19 +115,19 @@ def failing(error: OSError, after: int, work: Callable[..., Any]) -> Callable[..
     [
         (pq.ParquetWriter, "write_table", 0),  # the rows
         (pq.ParquetWriter, "write_table", 2),
-        (Path, "write_bytes", 5),  # a picture
+        (Path, "write_bytes", 5),  # a frame
         (Path, "write_text", 0),
         (Path, "write_text", 7),  # an adapter
         (publish, "write_croissant", 0),
         (os, "fsync", 3),
-        (Path, "rename", 3),  # the answers are sealed by now, or just not
+        (Path, "rename", 3),  # just before or after the answers are sealed
         (Path, "mkdir", 0),
     ],
 )
 @pytest.mark.parametrize(
     ("number", "told"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "can't be written")]
 )
-def test_a_write_that_fails_is_told_and_leaves_no_version(
+def test_a_failed_write_is_reported_and_leaves_no_version(
     workspace: Path,
     whole: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
@@ -153,10 +153,10 @@ def test_a_write_that_fails_is_told_and_leaves_no_version(
 
 
 @pytest.mark.parametrize("limit", [600, 2_500, 9_000])
-def test_files_that_may_not_grow_end_the_export_and_leave_no_version(
+def test_a_file_size_limit_ends_the_export_and_leaves_no_version(
     workspace: Path, whole: dict[str, bytes], limit: int
 ) -> None:
-    """The system itself refuses here: a limit on the size of files stands in for a full disk."""
+    """A real error from the system: a limit on file sizes replaces a full disk."""
     assert any(len(data) > limit for data in whole.values())
     code = (
         "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -181,16 +181,18 @@ def test_files_that_may_not_grow_end_the_export_and_leave_no_version(
 
 
 def without_rights() -> None:
-    """Take from a child of root what lets it write where its owner may not."""
+    """Drop the privilege by which root ignores file permissions."""
     for right in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
         ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, right, 0, 0, 0)
 
 
 @pytest.mark.parametrize("folder", ["releases", "sealed"])
-def test_a_read_only_folder_is_told(workspace: Path, whole: dict[str, bytes], folder: str) -> None:
+def test_a_read_only_folder_is_reported(
+    workspace: Path, whole: dict[str, bytes], folder: str
+) -> None:
     (workspace / folder).mkdir()
     (workspace / folder).chmod(0o555)
-    # chmod does not bind root, so the child gives that privilege up first.
+    # root ignores file permissions, so the child drops that privilege first.
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "-w", str(workspace), *WORDS],
         capture_output=True, text=True, check=False, preexec_fn=without_rights,
@@ -205,20 +207,20 @@ def test_a_read_only_folder_is_told(workspace: Path, whole: dict[str, bytes], fo
 
 
 @pytest.mark.parametrize("folder", ["releases", "sealed"])
-def test_a_file_in_place_of_a_folder_is_told(
+def test_a_file_in_place_of_a_folder_is_reported(
     workspace: Path, capsys: pytest.CaptureFixture[str], folder: str
 ) -> None:
     (workspace / folder).write_text("not a folder", encoding="utf-8")
     assert command(workspace) == 2
     told = capsys.readouterr().err
     assert told == (
-        f"error: {workspace / folder}: is a file where a folder must be\n  fix: move that file away\n"
+        f"error: {workspace / folder}: is a file, but must be a folder\n  fix: move that file away\n"
     )
     assert (workspace / folder).read_text(encoding="utf-8") == "not a folder"
 
 
 def killed_export(root: Path, wait: float) -> bool:
-    """Start an export, kill it `wait` seconds after its first write; tell if the kill struck."""
+    """Start an export and kill it `wait` seconds after its first write; return whether it was killed."""
     child = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "-w", str(root), *WORDS],
         stdout=subprocess.DEVNULL,
@@ -231,7 +233,7 @@ def killed_export(root: Path, wait: float) -> bool:
     return child.wait(60) == -signal.SIGKILL
 
 
-def test_killed_at_random_moments_it_leaves_no_version_or_the_whole_one(
+def test_an_export_killed_at_a_random_moment_leaves_no_version_or_a_complete_one(
     template: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     draw = random.Random(6)
@@ -251,10 +253,10 @@ def test_killed_at_random_moments_it_leaves_no_version_or_the_whole_one(
     assert struck >= 3, "the kills came when the work was done"
 
 
-def test_answers_whose_release_a_kill_prevented_are_no_version(
+def test_sealed_answers_without_a_release_are_not_a_version(
     workspace: Path, whole: dict[str, bytes]
 ) -> None:
-    """The kill strikes between the two renames: the answers are sealed, the release is not there."""
+    """A kill between the two renames leaves sealed answers without a release."""
     code = (
         "import os, signal\nfrom pathlib import Path\n"
         "rename = Path.rename\n"
@@ -279,8 +281,8 @@ def test_answers_whose_release_a_kill_prevented_are_no_version(
     assert left(workspace) == whole
 
 
-def test_answers_of_another_export_are_neither_taken_nor_lost(tmp_path: Path) -> None:
-    """Sealed answers are made once: those of a release that was moved away are kept beside."""
+def test_sealed_answers_of_another_export_are_neither_used_nor_lost(tmp_path: Path) -> None:
+    """Sealed answers can't be recreated, so those of a release that was moved away are kept."""
     with small_space(tmp_path / "workspace") as space:
         first = release(space, "1.0.0", withhold=["test"])
         assert first.sealed is not None
@@ -294,5 +296,5 @@ def test_answers_of_another_export_are_neither_taken_nor_lost(tmp_path: Path) ->
 
         shutil.rmtree(second.sealed)
         beside.rename(second.sealed)
-        with pytest.raises(UserError, match=r"not the withheld answers of 1\.0\.0"):
+        with pytest.raises(UserError, match=r"the withheld answers of 1\.0\.0"):
             take_video_down(space.folder, space.store.rows(Video)[0].path)

@@ -1,4 +1,4 @@
-"""A benchmark in the reference's form is read, audited row by row, and written again."""
+"""A benchmark in the reference's format is read, audited row by row, and written again."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ MOVES = (
 
 
 def row(number: int, **fields: Any) -> dict[str, Any]:
-    """One row as the reference has it: options inside the question, a tagged letter, think text."""
+    """One row in the reference's format: options inside the question, a tagged letter, think text."""
     letter = "ABCD"[number % 4]
     options = [MOVES[(place - number) % 4] for place in range(4)]
     stood = " ".join(f"{name}. {text}" for name, text in zip("ABCD", options, strict=True))
@@ -45,7 +45,7 @@ def audited(tmp_path: Path, rows: list[dict[str, Any]], name: str = "a.jsonl") -
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
-def test_right_rows_pass_every_check(tmp_path: Path, name: str) -> None:
+def test_correct_rows_pass_every_check(tmp_path: Path, name: str) -> None:
     found = audited(tmp_path, [row(number) for number in range(8)], name)
     assert [gate.name for gate in found.values() if not gate.met] == []
 
@@ -64,7 +64,7 @@ def test_right_rows_pass_every_check(tmp_path: Path, name: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_fault_is_told_with_its_row(tmp_path: Path, fault: dict[str, Any], gate: str) -> None:
+def test_a_fault_is_reported_with_its_row(tmp_path: Path, fault: dict[str, Any], gate: str) -> None:
     rows = [row(number) for number in range(8)]
     rows[5] |= fault
     found = audited(tmp_path, rows)
@@ -75,7 +75,7 @@ def test_a_fault_is_told_with_its_row(tmp_path: Path, fault: dict[str, Any], gat
     assert any(line.startswith(f"{expected}: ") for line in faults_by_row(foreign, found.values()))
 
 
-def test_lines_that_hold_no_row_are_told_and_the_others_read(tmp_path: Path) -> None:
+def test_unreadable_lines_are_reported_and_the_others_read(tmp_path: Path) -> None:
     good = [json.dumps(row(number)) for number in range(4)]
     lines = [*good, "[1]", '{"question": ', json.dumps(row(4, answer=float("nan"))), "null"]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -94,27 +94,27 @@ def test_lines_that_hold_no_row_are_told_and_the_others_read(tmp_path: Path) -> 
     assert "egost import FILE --to" in told.value.fix
 
 
-def test_every_failed_check_has_a_remedy(tmp_path: Path) -> None:
+def test_every_failed_check_has_a_fix(tmp_path: Path) -> None:
     rows = [row(0, question_id="same", answer="A") for _ in range(12)]
     failed = [gate for gate in audited(tmp_path, rows).values() if not gate.met]
     assert {gate.name for gate in failed} == {"letters", "duplicates"}
     assert all(gate.fix for gate in failed)
 
 
-def test_a_skewed_letter_is_told(tmp_path: Path) -> None:
+def test_a_skewed_letter_is_reported(tmp_path: Path) -> None:
     rows = [row(4 * number, question_id=f"q{number}", video=f"v{number}") for number in range(12)]
     found = audited(tmp_path, rows)
-    assert found["letters"].figure == "A is right in 12 of 12 (100.0%)"
+    assert found["letters"].figure == "A is correct in 12 of 12 (100.0%)"
     assert len(found["letters"].rows) == 12
 
 
-def test_what_holds_no_item_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_items_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "no question"}\n', encoding="utf-8")
     with pytest.raises(UserError, match="no multiple-choice item can be read"):
         read(tmp_path / "a.jsonl")
 
 
-def test_a_release_goes_out_in_that_form_and_comes_back(tmp_path: Path) -> None:
+def test_a_release_in_the_reference_format_is_read_back(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
         made = open_release(release(space, "1.0.0").folder)
     found = read(made.folder / "adapters" / "ego_st" / "test.json")

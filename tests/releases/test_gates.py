@@ -1,4 +1,4 @@
-"""Each gate holds for a right candidate, and fails for a fault planted in it."""
+"""Each gate is met by a correct candidate and fails for a fault planted in it."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,14 +47,14 @@ def open_item(**fields: Any) -> Item:
     return item(**(given | fields))
 
 
-def test_a_right_candidate_meets_every_gate() -> None:
+def test_a_correct_candidate_meets_every_gate() -> None:
     assert failed(candidate()) == set()
     pair = (open_item(item_id="i_1"), open_item(item_id="i_2", orientation="reverse"))
     assert failed(candidate(item(), item(**BACK), *pair)) == set()
 
 
 def written(**fields: Any) -> Item:
-    """What a model wrote: no route to recompute it from, no way back."""
+    """An item written by a model: it has no route and no reverse item."""
     given: dict[str, Any] = {
         "item_id": "i_m", "task": "direction", "option_kind": "model", "contrast": "content",
         "flips": [], "question": "Which way after the red door?", "answer_text": "to the sink",
@@ -63,7 +63,7 @@ def written(**fields: Any) -> Item:
     return item(**(given | fields))
 
 
-def test_what_a_model_wrote_needs_no_inverse_and_no_route() -> None:
+def test_items_written_by_a_model_need_no_inverse_and_no_route() -> None:
     pair = (item(), item(**BACK))
     opened = {"options": [], "answer_index": None, "format": "open", "contrast": None}
     for extra in (written(), written(orientation="reverse"), written(**opened)):
@@ -71,7 +71,7 @@ def test_what_a_model_wrote_needs_no_inverse_and_no_route() -> None:
         assert failed(candidate(extra, *pair)) == set()
 
 
-def test_what_a_model_wrote_needs_four_options_and_its_answer() -> None:
+def test_items_written_by_a_model_need_four_options_and_their_answer() -> None:
     pair = (item(), item(**BACK))
     assert failed(candidate(*pair, written(options=["to the sink", "a", "b"]))) == {"four_options"}
     assert failed(candidate(*pair, written(answer_index=1))) == {"schema"}
@@ -81,7 +81,7 @@ ORIGIN = Origin("g_a", "v_a", 0, 60, ("a", "b"))
 
 
 def two_clips(**same: Any) -> ReleaseCandidate:
-    """Two right clips, one in train and one in test, which have something in common."""
+    """Two correct clips, one in train and one in test, that share the given fields."""
     moves = ["straight", "left", "right"]
     second = [
         found.model_copy(
@@ -93,8 +93,8 @@ def two_clips(**same: Any) -> ReleaseCandidate:
         "c_a": replace(Origin("g_a", "v_a", 0, 60, ("a", "b")), **same),
         "c_b": replace(Origin("g_b", "v_b", 60, 120, ("c", "d")), **same),
     }
-    if "pictures" in same and "other" in same["pictures"]:
-        origins["c_b"] = replace(origins["c_b"], pictures=("p", "another"))
+    if "frames" in same and "other" in same["frames"]:
+        origins["c_b"] = replace(origins["c_b"], frames=("p", "another"))
     return candidate(
         *(item(), item(**BACK), *second),
         routes={"c_a": route(moves=moves), "c_b": route("b", moves)},
@@ -185,8 +185,8 @@ FAULTS = {
     ),
     "a split group on two sides": (two_clips(split_group="g"), {"split_leak"}),
     "a video on two sides": (two_clips(video="v"), {"split_leak"}),
-    "pictures on two sides": (two_clips(pictures=("p", "q")), {"split_leak"}),
-    "one black picture on two sides": (two_clips(pictures=("p", "other")), set()),
+    "equal frames in two splits": (two_clips(frames=("p", "q")), {"split_leak"}),
+    "one black frame in two splits": (two_clips(frames=("p", "other")), set()),
     "nobody judged": (candidate(judged_by={}), {"verified_by_people"}),
     "a script alone judged": (
         candidate(judged_by={"c_a": frozenset(["script"])}),
@@ -210,14 +210,16 @@ def test_every_gate_has_a_planted_fault() -> None:
     assert planted == {gate.__name__ for gate in GATES}
 
 
-def test_a_failed_gate_names_rows_and_remedy() -> None:
+def test_a_failed_gate_names_rows_and_fix() -> None:
     (gate,) = (gate for gate in check_gates(candidate(item())) if not gate.met)
     assert gate.rows == ("i_f",)
     assert gate.fix
-    assert str(gate) == "inverse_pairs: NOT MET: 1 items without their inverse, wanted 0 (i_f)"
+    assert (
+        str(gate) == "inverse_pairs: NOT MET: 1 items without a matching inverse, required 0 (i_f)"
+    )
 
 
-def test_the_share_that_people_verify_is_measured_against_the_setting() -> None:
+def test_the_share_verified_by_people_is_compared_with_the_setting() -> None:
     half = candidate(item(status="draft"), item(**BACK), min_verified=0.5)
     assert failed(half) == set()
     assert "verified_by_people" in failed(
@@ -225,7 +227,7 @@ def test_the_share_that_people_verify_is_measured_against_the_setting() -> None:
     )
 
 
-def test_who_judged_counts_for_the_draft_that_stands() -> None:
+def test_only_verdicts_on_the_current_draft_count() -> None:
     draft, other = route(), route(moves=["left", "left"])
     person, script = verdict(draft), verdict(draft, by="script", annotation_id="2")
     assert judged_by([draft], [person, script]) == {"c_a": frozenset(["person", "script"])}

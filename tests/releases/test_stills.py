@@ -1,4 +1,4 @@
-"""Equally distant frames: the right pictures, put back where a licence kept them out of a release."""
+"""Stills: evenly spaced frames, and their restoration where a licence keeps them out of a release."""
 
 import hashlib
 import shutil
@@ -41,7 +41,7 @@ def stills(folder: WorkspaceFolder, path: Path, *clips: Clip, **fields: object) 
     return list(run(rows, StillsSettings(), folder))  # type: ignore[arg-type]
 
 
-def test_stills_show_what_is_on_at_equal_distances(folder: WorkspaceFolder, tmp_path: Path) -> None:
+def test_stills_are_evenly_spaced_frames(folder: WorkspaceFolder, tmp_path: Path) -> None:
     times = numbered.write(tmp_path / "a.mp4", count=90)
     clip = factories.clip("0000", 2)
     found = stills(folder, tmp_path / "a.mp4", clip)
@@ -54,9 +54,7 @@ def test_stills_show_what_is_on_at_equal_distances(folder: WorkspaceFolder, tmp_
         assert still.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_a_clip_of_few_pictures_shows_them_more_than_once(
-    folder: WorkspaceFolder, tmp_path: Path
-) -> None:
+def test_stills_of_a_clip_with_few_frames_repeat(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
     clip = Clip(clip_id="c_0000", video_id="v_0000", start_us=0, end_us=100_000)
     found = stills(folder, tmp_path / "a.mp4", clip)
@@ -64,22 +62,22 @@ def test_a_clip_of_few_pictures_shows_them_more_than_once(
     assert len({still.media for still in found}) == 3
 
 
-def test_without_consent_nothing_is_cut(folder: WorkspaceFolder, tmp_path: Path) -> None:
+def test_without_consent_there_are_no_stills(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
     assert stills(folder, tmp_path / "a.mp4", factories.clip("0000"), consent="model") == []
 
 
-def test_a_video_that_is_gone_fails_alone(folder: WorkspaceFolder, tmp_path: Path) -> None:
+def test_a_missing_video_fails_alone(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
     row = video_of(tmp_path / "a.mp4")
     (tmp_path / "a.mp4").unlink()
-    with pytest.raises(RowError, match="the file is gone") as told:
+    with pytest.raises(RowError, match="the file is missing") as told:
         list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), folder))
     assert told.value.again
 
 
 def closed_release(space: Workspace, path: Path, version: str = "1.0.0") -> Path:
-    """Release one clip of a real video whose licence keeps its pictures at home."""
+    """Release one clip of a real video whose licence forbids redistribution."""
     draft = drafted("0000", 0)
     length = 5 * len(MOVES[0])
     checked = draft.model_copy(update={"origin": "verified", "verified_categories": ["direction"]})
@@ -95,7 +93,7 @@ def closed_release(space: Workspace, path: Path, version: str = "1.0.0") -> Path
     return release(space, version).folder
 
 
-def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path) -> None:
+def test_frames_of_a_closed_licence_are_left_out_and_restored(tmp_path: Path) -> None:
     path = tmp_path / "walks" / "a.mp4"
     path.parent.mkdir()
     numbered.write(path, count=620)
@@ -111,10 +109,10 @@ def test_pictures_of_a_closed_licence_stay_at_home_and_come_back(tmp_path: Path)
     path.unlink()
     (tmp_path / "walks" / "other.txt").write_text("not it", encoding="utf-8")
     done = hydrate(open_release(folder), [tmp_path / "walks"])
-    assert (done.pictures, done.missing, done.differing) == (8, (), ())
+    assert (done.restored, done.missing, done.differing) == (8, (), ())
     assert all((folder / name).is_file() for row in rows for name in row.frames)
     assert verify(folder).root_digest == before.root_digest
-    assert hydrate(open_release(folder), [tmp_path / "walks"]).pictures == 0
+    assert hydrate(open_release(folder), [tmp_path / "walks"]).restored == 0
 
     (folder / rows[0].frames[0]).write_bytes(b"another picture")
     with pytest.raises(GateError, match="is not part of the release"):
@@ -135,7 +133,7 @@ def command(root: Path, *words: str) -> object:
 
 
 @pytest.mark.parametrize("damage", ["a changed byte", "a missing file"])
-def test_a_damaged_still_is_named_by_its_gate_and_the_printed_remedy_mends_it(
+def test_a_damaged_still_is_named_by_its_gate_and_fixed_as_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     numbered.write(tmp_path / "a.mp4", count=620)
@@ -153,7 +151,7 @@ def test_a_damaged_still_is_named_by_its_gate_and_the_printed_remedy_mends_it(
     rows = f"({', '.join(sorted(item.item_id for item in asked)[:3])}"
     assert f"media: NOT MET: {len(asked)} items whose frames are missing or changed" in shown.out
     assert rows in shown.out
-    assert "fix: run egost export: it cuts them again" in shown.err
+    assert "fix: run egost export, which extracts them again" in shown.err
 
     assert command(root, "export", "0.1.1") == 0
     assert "stills: 1 missing or changed, cut again" in capsys.readouterr().out
@@ -161,7 +159,7 @@ def test_a_damaged_still_is_named_by_its_gate_and_the_printed_remedy_mends_it(
     assert command(root, "gates") == 0
 
 
-def test_a_damaged_still_of_a_video_that_is_gone_is_told(
+def test_a_damaged_still_of_a_missing_video_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     numbered.write(tmp_path / "a.mp4", count=620)
@@ -173,11 +171,11 @@ def test_a_damaged_still_of_a_video_that_is_gone_is_told(
     assert command(root, "export", "0.1.1") == 3
     assert "egost rejections tells why" in capsys.readouterr().err
     command(root, "rejections")
-    assert "the file is gone: a.mp4" in capsys.readouterr().out
+    assert "the file is missing: a.mp4" in capsys.readouterr().out
     assert not (root / "releases" / "v0.1.1").exists()
 
 
-def test_hydrating_names_what_it_does_not_find(tmp_path: Path) -> None:
+def test_hydrate_names_videos_that_it_does_not_find(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     numbered.write(path, count=620)
     with small_space(tmp_path / "workspace", clips=0) as space:
@@ -188,7 +186,7 @@ def test_hydrating_names_what_it_does_not_find(tmp_path: Path) -> None:
         hydrate(open_release(folder), [tmp_path / "nowhere"])
 
 
-def test_a_stray_picture_is_named_even_if_it_bears_its_digest(tmp_path: Path) -> None:
+def test_a_stray_frame_is_named_even_if_its_name_is_its_digest(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=0) as space:
         fill(space, 2)
         folder = release(space, "1.0.0").folder

@@ -1,4 +1,4 @@
-"""A video that is taken down is out of the next version and of all that follow; withheld answers stay at home."""
+"""A video that is taken down is in no later version; withheld answers are never released."""
 
 import json
 import stat
@@ -30,13 +30,13 @@ def first_video(space: Workspace) -> tuple[Video, set[str]]:
 
 
 @pytest.mark.parametrize("withhold", [[], ["test"]])
-def test_the_next_version_holds_the_rest_and_nothing_new(
+def test_the_next_version_has_the_other_rows_and_nothing_new(
     tmp_path: Path, withhold: list[str]
 ) -> None:
     with small_space(tmp_path / "workspace") as space:
         before = release(space, "1.0.0", withhold=withhold)
         row, gone = first_video(space)
-        fill(space, 6)  # what the workspace holds by now is not drawn in
+        fill(space, 6)  # rows added to the workspace since are not released
         done = take_video_down(space.folder, row.path)
     assert done.release is not None
     assert done.release.folder.name == "v2.0.0"
@@ -60,7 +60,7 @@ def test_the_next_version_holds_the_rest_and_nothing_new(
     verify(before.folder, before.root_digest)
 
 
-def test_no_later_export_holds_it(tmp_path: Path) -> None:
+def test_no_later_export_contains_the_video(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace") as space:
         release(space, "1.0.0")
         row, gone = first_video(space)
@@ -72,17 +72,17 @@ def test_no_later_export_holds_it(tmp_path: Path) -> None:
     )
 
 
-def test_a_video_that_no_release_holds_is_said(tmp_path: Path) -> None:
+def test_a_video_that_no_release_contains_is_an_error(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
-        with pytest.raises(UserError, match="holds this video"):
+        with pytest.raises(UserError, match="contains this video"):
             take_video_down(space.folder, "elsewhere.mp4")
 
 
 def test_a_release_of_one_video_is_withdrawn_not_replaced(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=1) as space:
         release(space, "1.0.0")
-        with pytest.raises(UserError, match="nothing would be left"):
+        with pytest.raises(UserError, match="no item of this release would remain"):
             take_video_down(space.folder, first_video(space)[0].path)
         assert [path.name for path in space.folder.releases.iterdir()] == ["v1.0.0"]
         with pytest.raises(UserError, match="there is nothing to release"):
@@ -102,7 +102,7 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
     assert not list((made.folder / "evidence").glob("test-*"))
     table = (made.folder / "adapters" / "vlmevalkit" / "egost.tsv").read_text(encoding="utf-8")
     assert {line.split("\t")[4] for line in table.splitlines()[1:]} == {""}
-    told = "Walk number"  # every route description begins so, and is an answer
+    told = "Walk number"  # the start of every route description, which is an answer
     texts = [
         path for path in made.folder.rglob("*") if path.suffix in (".md", ".json", ".tsv", ".yaml")
     ]
@@ -125,7 +125,7 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
     assert found.items == len(items)
 
 
-def test_a_gate_that_was_not_met_does_not_vanish_with_a_video(tmp_path: Path) -> None:
+def test_a_failed_gate_stays_after_a_take_down(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
         first = release(space, "1.0.0", min_audited=120)
         done = take_video_down(space.folder, space.store.rows(Video)[0].sha256)
@@ -136,7 +136,7 @@ def test_a_gate_that_was_not_met_does_not_vanish_with_a_video(tmp_path: Path) ->
         told = {gate["name"]: gate for gate in open_release(made.folder).manifest["gates"]}
         assert list(told) == names
         assert not told["audit"]["met"]
-        assert told["audit"]["figure"] == "flawed as sampled: none of none; as measured for 1.0.0"
+        assert told["audit"]["figure"] == "flawed items in the sample: none of none; as measured for 1.0.0"
         card = (made.folder / "README.md").read_text(encoding="utf-8")
         assert "**Gate not met: audit:**" in card
         assert verify(made.folder, made.root_digest).admitted == ("audit",)

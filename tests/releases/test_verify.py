@@ -1,9 +1,12 @@
-"""A release verifies as it was written, and no change to it goes unnamed."""
+"""An unchanged release verifies, and every change to it is reported."""
 
 import hashlib
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ def copy(made: tuple[Path, str], tmp_path: Path) -> Path:
 
 
 def resum(folder: Path) -> None:
-    """Write SHA256SUMS anew, as someone would who wants a change to pass."""
+    """Rewrite SHA256SUMS, as someone hiding a change would."""
     names = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
     lines = (
         f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(folder).as_posix()}\n"
@@ -57,7 +60,7 @@ def test_a_release_verifies_with_the_digest_that_export_printed(made: tuple[Path
     assert verify(folder).items == found.items
 
 
-def test_gates_that_the_release_admits_not_to_meet_do_not_fail_it(tmp_path: Path) -> None:
+def test_gates_reported_as_failed_do_not_fail_verification(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace") as space:
         items = space.store.rows(Item)
         draft = [item.model_copy(update={"status": "draft"}) for item in items]
@@ -71,7 +74,7 @@ def test_every_flipped_bit_is_named_by_file(made: tuple[Path, str], copy: Path) 
     paths = sorted(path for path in copy.rglob("*") if path.is_file())
     draw = random.Random(6)
     for number in range(200):
-        # By file first: a draw by byte would hardly ever fall on the small ones.
+        # By file first: drawing a byte would rarely hit the small files.
         path = paths[number % len(paths)]
         whole = path.read_bytes()
         place = draw.randrange(len(whole) * 8)
@@ -85,7 +88,7 @@ def test_every_flipped_bit_is_named_by_file(made: tuple[Path, str], copy: Path) 
     verify(copy, digest)
 
 
-def test_sums_written_anew_need_the_digest(made: tuple[Path, str], copy: Path) -> None:
+def test_rewritten_sums_need_the_digest(made: tuple[Path, str], copy: Path) -> None:
     card = copy / "README.md"
     card.write_text(card.read_text(encoding="utf-8") + "All gates are met.\n", encoding="utf-8")
     resum(copy)
@@ -122,7 +125,7 @@ def change_manifest(folder: Path, change: Callable[[dict], None]) -> None:  # ty
     resum(folder)
 
 
-def test_a_prettier_figure_is_caught_by_recomputing(copy: Path) -> None:
+def test_an_embellished_figure_is_caught_by_recomputing(copy: Path) -> None:
     def prettier(manifest: dict) -> None:  # type: ignore[type-arg]
         (gate,) = (gate for gate in manifest["gates"] if gate["name"] == "verified_by_people")
         gate["figure"] = "999 of 999 items (100%)"
@@ -130,6 +133,44 @@ def test_a_prettier_figure_is_caught_by_recomputing(copy: Path) -> None:
     change_manifest(copy, prettier)
     with pytest.raises(GateError, match="verified_by_people: the manifest says 999 of 999"):
         verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"@id": "data-files"', '"@id": "nowhere"', "errors, such as: [Metadata(egost)"),
+        ('"contentUrl"', '"url"', "contentUrl"),
+        ("{", "[", "can't be read as Croissant: JSONDecodeError"),
+    ],
+)
+def test_a_faulty_croissant_description_is_caught(
+    copy: Path, old: str, new: str, what: str
+) -> None:
+    path = copy / "croissant.json"
+    text = path.read_text(encoding="utf-8")
+    head, found, tail = text.rpartition(old) if new == "nowhere" else text.partition(old)
+    assert found
+    path.write_text(head + new + tail, encoding="utf-8")
+    resum(copy)
+    with pytest.raises(GateError, match=re.escape(what)) as caught:
+        verify(copy)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
+def test_a_croissant_file_that_is_no_dataset_is_caught(copy: Path, text: str) -> None:
+    (copy / "croissant.json").write_text(text, encoding="utf-8")
+    resum(copy)
+    with pytest.raises(GateError, match=r"croissant\.json: can't be read as Croissant"):
+        verify(copy)
+
+
+def test_export_does_not_import_mlcroissant() -> None:
+    code = (
+        "import sys, pipeline.releases.export, pipeline.releases.verify; "
+        "sys.exit('mlcroissant' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_wrong_count_is_caught(copy: Path) -> None:
@@ -140,7 +181,7 @@ def test_a_wrong_count_is_caught(copy: Path) -> None:
 
 def test_a_gate_left_out_of_the_manifest_is_caught(copy: Path) -> None:
     change_manifest(copy, lambda manifest: manifest["gates"].pop(0))
-    with pytest.raises(GateError, match="does not tell of this gate"):
+    with pytest.raises(GateError, match="lacks this gate"):
         verify(copy)
 
 
@@ -160,7 +201,7 @@ def test_a_damaged_list_of_sums_is_named(copy: Path, text: str, what: str) -> No
         verify(copy)
 
 
-def test_what_is_no_release_or_no_digest_is_said(copy: Path, tmp_path: Path) -> None:
+def test_a_wrong_folder_or_digest_is_an_error(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a release"):
         verify(tmp_path)
     with pytest.raises(UserError, match="not 64 hex digits"):
@@ -169,16 +210,16 @@ def test_what_is_no_release_or_no_digest_is_said(copy: Path, tmp_path: Path) -> 
 
 @pytest.fixture
 def withheld(tmp_path: Path) -> Path:
-    """A release whose test answers stay at home; its train answers are told."""
+    """A release with withheld test answers and published train answers."""
     with small_space(tmp_path / "workspace", clips=8) as space:
         return release(space, withhold=["test"]).folder
 
 
-def test_withheld_answers_leave_every_gate_some_rows_to_be_recomputed_on(withheld: Path) -> None:
+def test_with_withheld_answers_every_gate_is_recomputed_on_some_rows(withheld: Path) -> None:
     found = verify(withheld)
     assert set(found.recomputed) == {"four_options", "split_leak", "duplicates"}
     assert {*found.recomputed, *found.partly} == {gate.__name__ for gate in GATES}
-    assert "3 gates recomputed, 5 more on the rows whose answers are not withheld" in str(found)
+    assert "3 gates recomputed, 5 more on rows with published answers" in str(found)
 
 
 def change_rows(
@@ -213,7 +254,7 @@ def change_rows(
         ),
     ],
 )
-def test_rows_that_contradict_their_gate_are_caught_where_answers_are_withheld(
+def test_rows_that_contradict_their_gate_are_caught_despite_withheld_answers(
     withheld: Path, name: str, change: Callable[[dict[str, Any]], None], gate: str
 ) -> None:
     change_rows(withheld, name, change)
@@ -221,7 +262,7 @@ def test_rows_that_contradict_their_gate_are_caught_where_answers_are_withheld(
         verify(withheld)
 
 
-def test_a_group_on_two_sides_is_caught_where_answers_are_withheld(withheld: Path) -> None:
+def test_a_group_in_two_splits_is_caught_despite_withheld_answers(withheld: Path) -> None:
     rows = list(open_release(withheld).questions())
     clip = rows[-1][1].video_sha256
     (group, *_) = (row.split_group for split, row in rows if split == "train")
@@ -236,11 +277,11 @@ def test_a_group_on_two_sides_is_caught_where_answers_are_withheld(withheld: Pat
 
 def test_rows_of_one_clip_that_contradict_each_other_are_caught(withheld: Path) -> None:
     change_rows(withheld, "test-*", lambda row: row.update(split_group="g_other"))
-    with pytest.raises(GateError, match=r"says otherwise of its clip"):
+    with pytest.raises(GateError, match=r"contradicts earlier rows of the same clip"):
         verify(withheld)
 
 
-def test_rows_that_a_failed_gate_names_are_held_against_those_found(tmp_path: Path) -> None:
+def test_rows_of_a_failed_gate_are_compared_with_those_found(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
         items = space.store.rows(Item)
         draft = [item.model_copy(update={"status": "draft"}) for item in items]
@@ -254,11 +295,11 @@ def test_rows_that_a_failed_gate_names_are_held_against_those_found(tmp_path: Pa
         gate["rows"].remove(min(train))
 
     change_manifest(folder, fewer)
-    with pytest.raises(GateError, match="verified_by_people: the manifest names"):
+    with pytest.raises(GateError, match="verified_by_people: the manifest lists"):
         verify(folder)
 
 
-def test_a_skewed_letter_does_not_tell_withheld_answers(tmp_path: Path) -> None:
+def test_a_skewed_letter_does_not_reveal_withheld_answers(tmp_path: Path) -> None:
     def all_a(item: Item) -> Item:
         if item.answer_index is None:
             return item

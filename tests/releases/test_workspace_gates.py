@@ -1,4 +1,4 @@
-"""A workspace with one planted fault fails the gate that is there for it, and the gate names the rows."""
+"""A workspace with one planted fault fails the gate for that fault, which names the rows."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def failed(space: Workspace, **fields: Any) -> dict[str, Gate]:
 
 
 def edit(space: Workspace, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
-    """Change rows of one type; the others of that stage stay."""
+    """Change rows of one type; the stage's other rows are kept."""
     rows = [change(row) for row in space.store.rows(kind)]
     space.store.finish(stage, "all", "edited", "done", rows)
 
@@ -67,19 +67,19 @@ def items_of(space: Workspace, clip_id: str) -> tuple[str, ...]:
     return tuple(sorted(item.item_id for item in items if item.clip_id == clip_id))
 
 
-def test_a_right_workspace_meets_every_gate(space: Workspace) -> None:
+def test_a_correct_workspace_meets_every_gate(space: Workspace) -> None:
     assert failed(space) == {}
 
 
 def test_a_leaked_split_is_caught(space: Workspace) -> None:
-    """Two videos of one group, put on two sides by hand."""
+    """Two videos of one group are assigned to two splits."""
     edit(space, Video, "split", lambda row: row.model_copy(update={"split_group": "g_same"}))
     assert failed(space)["split_leak"].rows == tuple(
         sorted(item.item_id for item in space.store.rows(Item))
     )
 
 
-def test_the_same_footage_on_two_sides_is_caught_by_its_bytes_and_by_its_look(
+def test_the_same_footage_in_two_splits_is_caught_by_bytes_and_by_hash(
     space: Workspace,
 ) -> None:
     first = [still for still in space.store.rows(Still) if still.clip_id == "c_0000"]
@@ -124,7 +124,7 @@ def test_a_skewed_letter_is_caught(space: Workspace) -> None:
     edit(space, Item, "compose", first)
     found = failed(space)
     assert set(found) == {"letters"}
-    assert "A is right in" in found["letters"].figure
+    assert "A is correct in" in found["letters"].figure
 
 
 def test_a_true_distractor_is_caught(space: Workspace) -> None:
@@ -144,7 +144,7 @@ def test_a_true_distractor_is_caught(space: Workspace) -> None:
     )
 
 
-def test_an_order_that_became_true_is_caught(space: Workspace) -> None:
+def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
     """People correct the route after the items were composed from it."""
     route = next(row for row in space.store.rows(Route) if row.clip_id == "c_0000")
     turned = [
@@ -181,7 +181,7 @@ def test_a_reverse_that_does_not_invert_is_caught(space: Workspace) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 5])
-def test_items_of_three_or_five_options_are_caught_and_can_be_released_even_so(
+def test_items_with_three_or_five_options_are_caught_but_can_be_released(
     space: Workspace, count: int
 ) -> None:
     wanted = [item.item_id for item in space.store.rows(Item) if item.options]
@@ -212,7 +212,7 @@ def rows_by_id(rows: list[QuestionRow]) -> dict[str, str | None]:
 
 
 def test_a_video_without_consent_is_caught(space: Workspace) -> None:
-    """It is left out before; should that ever fail, the gate says so."""
+    """Such items are left out earlier; this gate is a second check."""
     harvest = Harvest(space.store, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
@@ -220,7 +220,7 @@ def test_a_video_without_consent_is_caught(space: Workspace) -> None:
     assert gate.rows == items_of(space, "c_0000")
 
 
-def test_what_is_left_out_is_named_with_its_remedy(
+def test_items_left_out_are_named_with_the_fix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
@@ -249,7 +249,7 @@ def without_consent(row: Video) -> Video:
     return row.model_copy(update={"consent": "model"}) if row.video_id == "v_0000" else row
 
 
-def test_too_little_agreement_is_told(space: Workspace) -> None:
+def test_too_little_agreement_is_reported(space: Workspace) -> None:
     assert (
         "no clip was judged by two"
         in failed(space, min_agreement=0.8)["agreement_of_people"].figure
@@ -271,7 +271,7 @@ def test_too_little_agreement_is_told(space: Workspace) -> None:
     assert gate.rows == tuple(sorted(row.clip_id for row in drafts))
 
 
-def test_the_clips_on_which_people_differ_are_named(space: Workspace) -> None:
+def test_the_clips_on_which_people_disagree_are_named(space: Workspace) -> None:
     drafts = [row for row in space.store.rows(Route) if row.origin == "draft"]
     second = [
         factories.verdict(
@@ -291,7 +291,7 @@ def test_the_clips_on_which_people_differ_are_named(space: Workspace) -> None:
 
 
 def answers(space: Workspace, wrong: int) -> list[Answer]:
-    """One person audits every multiple-choice item and finds no right option in `wrong` of them."""
+    """One person audits every multiple-choice item and finds no correct option in `wrong` of them."""
     items = [item for item in space.store.rows(Item) if item.format == "mcq"]
     return [
         Answer(
@@ -308,7 +308,7 @@ def answers(space: Workspace, wrong: int) -> list[Answer]:
     ]
 
 
-def test_too_many_flaws_and_too_few_audited_are_told(space: Workspace) -> None:
+def test_too_many_flaws_and_too_few_audited_items_are_reported(space: Workspace) -> None:
     assert "none of none" in failed(space, min_audited=1)["audit"].figure
     space.store.finish(PULL, "audit", "made up", "done", answers(space, 0))
     assert failed(space, min_audited=10) == {}
@@ -316,11 +316,11 @@ def test_too_many_flaws_and_too_few_audited_are_told(space: Workspace) -> None:
     space.store.finish(PULL, "audit", "made up", "done", flawed)
     gate = failed(space, min_audited=10)["audit"]
     assert gate.rows == tuple(sorted(one.item_id for one in flawed[:4]))
-    assert gate.figure.startswith("flawed as sampled: 4 of ")
+    assert gate.figure.startswith("flawed items in the sample: 4 of ")
     assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
 
 
-def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(
+def test_human_accuracy_is_on_the_card_and_difficulty_in_each_evidence_row(
     space: Workspace,
 ) -> None:
     given = answers(space, 3)
@@ -345,7 +345,7 @@ def test_human_accuracy_stands_on_the_card_and_difficulty_beside_each_item(
     assert sum(count for _, count in found.values()) == 10
 
 
-def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space: Workspace) -> None:
+def test_a_release_reports_agreement_and_human_accuracy(space: Workspace) -> None:
     drafts = [route for route in space.store.rows(Route) if route.origin == "draft"]
     second = [factories.verdict(one, annotator="Bob", annotation_id="b") for one in drafts]
     space.store.finish(PULL, "second", "made up", "done", second)
@@ -356,7 +356,7 @@ def test_a_release_shows_how_far_people_agreed_and_how_well_they_answered(space:
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 
 
-def test_a_look_aside_is_no_turn_in_a_release(space: Workspace) -> None:
+def test_a_glance_is_not_a_turn_in_a_release(space: Workspace) -> None:
     aside = [turn.model_copy(update={"moving": False}) for turn in space.store.rows(Turn)]
     rest = [row for kind in (Clip, Frame, Heading) for row in space.store.rows(kind)]
     space.store.finish("frames", "all", "edited", "done", [*rest, *aside])
@@ -373,8 +373,8 @@ def test_a_script_has_no_human_accuracy(space: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_a_guessable_set_is_caught(tmp_path: Path) -> None:
-    """Distractors in the reference's style: another vocabulary, which never stands in an answer."""
+def test_guessable_items_are_caught(tmp_path: Path) -> None:
+    """Distractors as in the reference: from a vocabulary that never occurs in an answer."""
     with small_space(tmp_path / "workspace", clips=60) as space:
 
         def paraphrased(item: Item) -> Item:
@@ -393,8 +393,8 @@ def test_a_guessable_set_is_caught(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_column_that_gives_answers_away_is_caught_and_named(tmp_path: Path) -> None:
-    """What an item's options flip is published beside it; here its four values are the letters."""
+def test_a_column_that_reveals_answers_is_caught_and_named(tmp_path: Path) -> None:
+    """The column `contrast` is published with each item; here its four values give the letters."""
     names = ("turn", "order", "mixed", "content")
     with small_space(tmp_path / "workspace", clips=60) as space:
 
@@ -414,20 +414,18 @@ def test_a_column_that_gives_answers_away_is_caught_and_named(tmp_path: Path) ->
     assert set(gate.parts) == set(asked.values())
 
 
-def test_export_refuses_and_allowed_to_fail_says_so(space: Workspace) -> None:
+def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspace) -> None:
     settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
     with pytest.raises(GateError, match="audit: NOT MET") as told:
         export(space.store, space.folder, "1.0.0", settings, space.recorded())
     assert told.value.exit_code == 3
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
-    assert "> **Gate not met: audit:** flawed as sampled: none of none" in card
+    assert "> **Gate not met: audit:** flawed items in the sample: none of none" in card
 
 
-def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
-    tmp_path: Path, space: Workspace
-) -> None:
-    title = "Answered without seeing, by task"
+def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Workspace) -> None:
+    title = "Blind accuracy by task"
     assert title not in render(gallery_of(space.store, space.folder), tmp_path)
     unmeasured = release(space, "0.1.0")
     assert not (unmeasured.folder / "plots" / "blind.svg").exists()
@@ -444,7 +442,7 @@ def test_the_blind_figure_by_task_is_drawn_where_it_was_measured(
     assert "as measured for 0.1.1" in render(gallery_of(space.store, space.folder), tmp_path)
 
 
-def test_a_look_survives_encoding_and_size_but_not_another_picture() -> None:
+def test_the_perceptual_hash_survives_encoding_and_scaling() -> None:
     draw = np.random.default_rng(1)
     coarse = draw.integers(0, 255, (9, 12, 3), dtype=np.uint8)
     picture = cv2.resize(coarse, (480, 360), interpolation=cv2.INTER_CUBIC)
@@ -459,7 +457,7 @@ def test_a_look_survives_encoding_and_size_but_not_another_picture() -> None:
     assert apart(look(picture), look(other)) > 12
 
 
-def test_only_pairs_on_different_sides_that_are_alike_are_found() -> None:
+def test_only_near_identical_pairs_in_different_splits_are_found() -> None:
     a, near, far = ["0" * 16] * 4, ["0" * 15 + "7"] * 4, ["f" * 16] * 4
     one_off = [*near[:3], far[0]]
     looks = {"a": a, "b": near, "c": one_off, "d": far, "e": a[:3], "f": [*near[:2], *far[:2]]}
