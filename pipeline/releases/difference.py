@@ -98,7 +98,7 @@ class Difference:
 def difference(before: Released, after: Released) -> Difference:
     """Compare two releases by item id; the order of rows does not matter.
 
-    Holds 64-bit hashes of all rows (0.1 GB for a million) and only the changed rows themselves.
+    Holds a 64-bit hash of every row, and only the changed rows themselves.
     """
     old, new = _hashes(before), _hashes(after)
     added, removed = new.join(old, "id", "anti"), old.join(new, "id", "anti")
@@ -124,11 +124,12 @@ def difference(before: Released, after: Released) -> Difference:
 def _hashes(released: Released) -> pl.DataFrame:
     """Return by item `id` a hash of its question row, its split included, and of its evidence."""
     row = pl.struct(pl.all()).struct.json_encode().hash()
+    unit = pl.col("id") + ""  # a copy: the column itself keeps its whole batch in memory
     questions, evidence = (
         pl.concat(
             [
                 pl.DataFrame(schema={"id": pl.String, name: pl.UInt64}),
-                *(frame.select("id", row.alias(name)) for frame in released.frames(config)),
+                *(frame.select(unit, row.alias(name)) for frame in released.frames(config)),
             ]
         ).unique("id", keep="last")
         for name, config in (("question", "data"), ("evidence", "evidence"))

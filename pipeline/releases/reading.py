@@ -23,6 +23,7 @@ from pipeline.routes.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
+_ROWS_AT_ONCE = 8192
 CONFIGS: dict[str, type[Record]] = {"data": QuestionRow, "evidence": Evidence}
 
 
@@ -51,10 +52,10 @@ class Released:
             for path in sorted((self.folder / config).glob(f"{split}-*-of-*.parquet"))
         ]
 
-    def frames(self, config: str) -> Iterator[pl.DataFrame]:
-        """Yield the rows of `data` or `evidence` with their `split`, one row group at a time."""
+    def frames(self, config: str, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `data` or `evidence` with their `split`, a few thousand at a time."""
         for path in self.files(config):
-            for batch in _batches(path, CONFIGS[config]):
+            for batch in _batches(path, CONFIGS[config], columns):
                 yield pl.DataFrame(batch).with_columns(split=pl.lit(split_of(path)))
 
     def questions(self) -> Iterator[tuple[str, QuestionRow]]:
@@ -180,7 +181,7 @@ def check_schema(path: Path, kind: type[Record]) -> None:
 
 
 def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
-    """Yield the rows of one Parquet file, one row group in memory at a time."""
+    """Yield the rows of one Parquet file, a few thousand in memory at a time."""
     try:
         for batch in _batches(path, kind):
             for row in batch.to_pylist():
@@ -189,11 +190,13 @@ def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
-def _batches(path: Path, kind: type[Record]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    path: Path, kind: type[Record], columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     check_schema(path, kind)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches()
+            yield from file.iter_batches(_ROWS_AT_ONCE, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 

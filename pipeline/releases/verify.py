@@ -142,13 +142,13 @@ def _is_hydrated(folder: Path, name: str) -> bool:
 def _check_counts(released: Released) -> int:
     """Check the manifest's counts against the rows, and both configs against each other."""
     folder = str(released.folder)
-    columns: dict[str, pl.DataType] = {
+    schema: dict[str, pl.DataType] = {
         "id": pl.String(),
         "frames": pl.List(pl.String),
         "split": pl.String(),
     }
-    found = (frame.select(*columns) for frame in released.frames("data"))
-    rows = pl.concat([pl.DataFrame(schema=columns), *found])
+    found = (frame.select(*schema) for frame in released.frames("data", ["id", "frames"]))
+    rows = pl.concat([pl.DataFrame(schema=schema), *found])
     repeated = rows.filter(~pl.col("id").is_first_distinct())
     if len(repeated):
         raise GateError(repeated["id"][0], "appears twice in the release", NEW_COPY)
@@ -164,7 +164,7 @@ def _check_counts(released: Released) -> int:
     if strays:
         raise GateError(folder, f"{min(strays)} belongs to no row", NEW_COPY)
     open_rows = rows.filter(~pl.col("split").is_in(released.manifest["withheld"]))
-    evidence = (frame["id"] for frame in released.frames("evidence"))
+    evidence = (frame["id"] for frame in released.frames("evidence", ["id"]))
     if {*open_rows["id"]} != {unit for ids in evidence for unit in ids}:
         raise GateError(folder, "data and evidence hold different ids", NEW_COPY)
     return len(rows)

@@ -136,7 +136,10 @@ def test_a_failed_gate_stays_after_a_take_down(tmp_path: Path) -> None:
         told = {gate["name"]: gate for gate in open_release(made.folder).manifest["gates"]}
         assert list(told) == names
         assert not told["audit"]["met"]
-        assert told["audit"]["figure"] == "flawed items in the sample: none of none; as measured for 1.0.0"
+        assert (
+            told["audit"]["figure"]
+            == "flawed items in the sample: none of none; as measured for 1.0.0"
+        )
         card = (made.folder / "README.md").read_text(encoding="utf-8")
         assert "**Gate not met: audit:**" in card
         assert verify(made.folder, made.root_digest).admitted == ("audit",)
