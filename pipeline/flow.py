@@ -20,7 +20,7 @@ from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
-from pipeline.questions.rows import ComposedFrom, Item, Written
+from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
@@ -119,7 +119,7 @@ STAGES: tuple[Stage, ...] = (
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
-        remembers=(Item, ComposedFrom),
+        remembers=(Item, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
         key_fields={Video: {"video_id", "split", "split_group"}},
         redo="--recompose",
@@ -133,6 +133,7 @@ STAGES: tuple[Stage, ...] = (
         settings=CheckSettings,
         run=LazyFunction("pipeline.questions.check"),
         per=Clip,
+        remembers=(ComposedFrom,),
         light=True,
         depends=LazyFunction("pipeline.questions.check", "depends"),
     ),

@@ -56,11 +56,17 @@ def anywhere(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def finished(root: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what done.sqlite knows: units with their keys, their rows, how often a table changed."""
+    """Return what done.sqlite holds: units with their keys, their rows, how often a table changed.
+
+    The migration from format 0 adds what the items were composed from; that is no table.
+    """
     with closing(sqlite3.connect(root / "done.sqlite")) as database:
         return {
-            name: sorted(database.execute(f"SELECT * FROM {name}").fetchall())
-            for name in ("units", "rows", "changes")
+            "units": sorted(database.execute("SELECT * FROM units").fetchall()),
+            "rows": sorted(
+                database.execute("SELECT * FROM rows WHERE name != 'composed_from'").fetchall()
+            ),
+            "changes": sorted(database.execute("SELECT * FROM changes").fetchall()),
         }
 
 

@@ -7,11 +7,14 @@ import os
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from pipeline import __version__
-from pipeline.engine.packing import lines_of
+from pipeline.engine.packing import lines_of, pack
+from pipeline.engine.rows import digest
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,12 @@ CREATE TABLE IF NOT EXISTS rows (
 CREATE TABLE IF NOT EXISTS built (name TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (name TEXT PRIMARY KEY, stamp INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS archived_units (
+  stage TEXT, unit TEXT, key TEXT, outcome TEXT, PRIMARY KEY (stage, unit)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS archived_rows (
+  stage TEXT, unit TEXT, name TEXT, body BLOB, PRIMARY KEY (stage, name, unit)
+) WITHOUT ROWID;
 """
 FORMAT = 1
 """The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""
@@ -38,27 +47,42 @@ def open_database(path: Path) -> sqlite3.Connection:
     """Open a database and migrate it to this format; raise UserError for a newer or damaged one."""
     db = None
     try:
+        _refuse_empty(path)
         db = sqlite3.connect(path, timeout=5)
         _refuse_newer(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         _migrate(db, path)
     except UserError:
-        assert db is not None
-        db.close()
-        raise
-    except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
-        # On a full disk, SQLite reports no more than "I/O error".
-        if shutil.disk_usage(path.parent).free < _LEAST_SPACE:
+        raise
+    except (sqlite3.DatabaseError, ValueError, KeyError, EOFError) as error:
+        if db is not None:
+            db.close()
+        # On a full disk, SQLite may report no more than "I/O error".
+        full = "full" in str(error) or shutil.disk_usage(path.parent).free < _LEAST_SPACE
+        if full and isinstance(error, sqlite3.DatabaseError):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(
             str(path),
-            f"can't be opened: {error}",
-            "check the disk and the folder's permissions; if the file is damaged, move it away: it is rebuilt",
+            f"can't be opened: {error or type(error).__name__}",
+            "check the disk and the folder's permissions; if the file is damaged, restore a copy of it "
+            "(without one: move it away, and everything is computed again, but audit answers are lost)",
         ) from error
     return db
+
+
+def _refuse_empty(path: Path) -> None:
+    """Raise UserError for an empty file next to tables that hold rows: opening it would empty them."""
+    empty = path.exists() and path.stat().st_size == 0
+    if empty and any((path.parent / "tables").glob("*.parquet")):
+        raise UserError(
+            str(path),
+            "is empty, although tables/ holds results: it was damaged",
+            "restore a copy of it (without one: delete it, and everything is computed again, but audit "
+            "answers are lost)",
+        )
 
 
 def _format_of(db: sqlite3.Connection) -> int:
@@ -86,6 +110,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     """Migrate the database to this format in one transaction; copy the old file first."""
     number = _format_of(db)
     if number == FORMAT:
+        _create_tables(db)
         return
     old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone()
     if old:
@@ -96,12 +121,17 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         )
     with db:
         db.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.strip().split(";\n"):
-            db.execute(statement)
-        if old and (drafted := _drafted_by(db)):
-            db.execute("INSERT OR REPLACE INTO notes VALUES ('drafted_by', ?)", (drafted,))
+        _create_tables(db)
+        if old:
+            _record_drafter(db)
+            _record_facts(db)
         db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_WRITTEN_BY, __version__))
         db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _create_tables(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.strip().split(";\n"):  # executescript would commit first
+        db.execute(statement)
 
 
 def _copy(db: sqlite3.Connection, target: Path) -> None:
@@ -116,11 +146,35 @@ def _copy(db: sqlite3.Connection, target: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _drafted_by(db: sqlite3.Connection) -> str | None:
-    """Return provider and model of most drafts in a workspace of format 0, which didn't record them."""
-    makers: Counter[str] = Counter()
-    for (body,) in db.execute("SELECT body FROM rows WHERE stage = 'draft' AND name = 'routes'"):
-        for line in lines_of(body):
-            route = json.loads(line)
-            makers[json.dumps([route["provider"], route["model"]])] += 1
-    return makers.most_common(1)[0][0] if makers else None
+def _rows_of_format_0(db: sqlite3.Connection, stage: str, table: str) -> Iterator[dict[str, Any]]:
+    query = "SELECT body FROM rows WHERE stage = ? AND name = ?"
+    for (body,) in db.execute(query, (stage, table)):
+        yield from map(json.loads, lines_of(body))
+
+
+def _record_drafter(db: sqlite3.Connection) -> None:
+    """Note the provider and model of most drafts, which format 0 didn't record."""
+    drafts = _rows_of_format_0(db, "draft", "routes")
+    makers = Counter(json.dumps([route["provider"], route["model"]]) for route in drafts)
+    if makers:
+        ((drafter, _),) = makers.most_common(1)
+        db.execute("INSERT OR REPLACE INTO notes VALUES ('drafted_by', ?)", (drafter,))
+
+
+def _record_facts(db: sqlite3.Connection) -> None:
+    """Store which facts the items were composed from, which format 0 didn't record."""
+    routes = {
+        route["clip_id"]: route["steps"]
+        for stage in ("draft", "review")  # a verified route replaces the draft
+        for route in _rows_of_format_0(db, stage, "routes")
+    }
+    clips = {item["clip_id"] for item in _rows_of_format_0(db, "compose", "items")}
+    names = ("move", "landmark", "action", "undo")
+    lines = [
+        json.dumps({"clip_id": clip_id, "facts": digest(*facts)}).encode()
+        for clip_id in sorted(clips & routes.keys())
+        for facts in [[tuple(step[name] for name in names) for step in routes[clip_id]]]
+    ]
+    if lines:
+        row = ("compose", "all", "composed_from", pack(lines))
+        db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", row)

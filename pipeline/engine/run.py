@@ -1,7 +1,7 @@
 """Run a stage: find new and changed units, run them, store the outcomes, summarise."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from pipeline.engine.rows import Held, Rejection, Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import PULL, SCAN, Outcome, Stage, Summary, Unit
 from pipeline.engine.store import Store
+from pipeline.engine.tables import TABLES
 from pipeline.errors import GateError, RowError
 
 _LINKS = ("source_id", "clip_id", "video_id")  # fields that assign a row to a unit, finest first
@@ -34,14 +35,31 @@ def run_stage(
     failed.
     """
     units = list(_units(stage, store, settings, upstream, redo=redo))
+    ids = [unit.id for unit in units]
+    judged = stage.judged or _nothing_judged
+    if stage.judged:
+        store.forget_attempts(stage.name)
     known = store.keys(stage.name)
-    todo, judged = _changed(stage, store, units, known, redo=redo)
-    held = len(judged)
+    restored = store.restore(stage.name, set(ids) - known.keys()) if stage.judged else {}
+    known |= restored
     before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
-    store.forget(stage.name, known.keys() - {unit.id for unit in units})
-    ids, tried = [unit.id for unit in units], {unit.id for unit in todo}
+    gone = known.keys() - set(ids)
+    todo, kept = _changed(stage, store, units, known, redo=redo, also=restored.keys())
+    held = len(kept)
+    if gone and stage.judged:
+        people = gone & judged(store)
+        if _is_wanted(stage, settings) or redo:
+            # A file may be missing for a while: people's work returns with it.
+            store.archive(stage.name, people)
+        else:
+            # The settings no longer ask for this stage, perhaps because a --set was forgotten.
+            gone -= people
+            ids += sorted(people)
+            held += len(people)
+    store.forget(stage.name, gone)
+    tried = {unit.id for unit in todo}
     # Even if the user asks to replace judged rows, an attempt that fails must not lose them.
-    precious = stage.judged(store) & known.keys() if redo and todo and stage.judged else set()
+    precious = judged(store) & known.keys() if redo and todo else set()
     failed = 0
     try:
         for unit, outcome in _outcomes(stage, store, todo, settings, how):
@@ -53,7 +71,7 @@ def run_stage(
         # Free the units' rows first: they may be as large as the tables.
         units.clear()
         todo.clear()
-        judged.clear()
+        kept.clear()
         store.rebuild()
     held = held or len(store.rows(Held, [stage.name]))
     summary = replace(_summary(stage, store, ids, tried, before), held=held, redo=stage.redo)
@@ -65,6 +83,10 @@ def run_stage(
             "see egost rejections for the reasons; then run this again: finished units are kept",
         )
     return summary
+
+
+def _nothing_judged(store: Store) -> set[str]:
+    return set()
 
 
 def _outcomes(
@@ -90,20 +112,38 @@ def pending(
     stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool = False
 ) -> Pending:
     """Return the units that a run with these settings would work on, without running them."""
+    known = store.keys(stage.name)
     units = _units(stage, store, settings, upstream, redo=redo)
-    return Pending(*_changed(stage, store, units, store.keys(stage.name), redo=redo))
+    todo, held = _changed(stage, store, units, known, redo=redo)
+    if stage.judged and not redo and not _is_wanted(stage, settings):
+        people = sorted(stage.judged(store) & known.keys())
+        held += [Unit(unit, unit, known[unit], Rows({})) for unit in people]
+    return Pending(todo, held)
+
+
+def _is_wanted(stage: Stage, settings: Settings) -> bool:
+    return stage.wanted is None or stage.wanted(settings)
 
 
 def _changed(
-    stage: Stage, store: Store, units: Iterable[Unit], known: Mapping[str, str], *, redo: bool
+    stage: Stage,
+    store: Store,
+    units: Iterable[Unit],
+    known: Mapping[str, str],
+    *,
+    redo: bool,
+    also: Set[str] = frozenset(),
 ) -> tuple[list[Unit], list[Unit]]:
-    """Return the units to run, and separately the changed units that are kept because they were judged."""
+    """Return the units to run, and separately the changed units that are kept because they were judged.
+
+    `also` names units that were judged before their rows came back.
+    """
     if redo and stage.per is None and store.rows(Held, [stage.name]):
         return list(units), []
     changed = [unit for unit in units if known.get(unit.id) != unit.key]
     if redo or not changed or stage.judged is None:
         return changed, []
-    judged = stage.judged(store) & known.keys()
+    judged = (stage.judged(store) | also) & known.keys()
     return (
         [unit for unit in changed if unit.id not in judged],
         [unit for unit in changed if unit.id in judged],
@@ -113,7 +153,7 @@ def _changed(
 def _units(
     stage: Stage, store: Store, settings: Settings, upstream: Sequence[str], *, redo: bool
 ) -> Iterator[Unit]:
-    if stage.wanted and not stage.wanted(settings):
+    if not _is_wanted(stage, settings):
         return
     sources = (SCAN, PULL, *upstream)
     tables: dict[type[Row], list[Row]] = {kind: store.rows(kind, sources) for kind in stage.reads}
@@ -144,7 +184,9 @@ class _Earlier(Mapping[type[Row], tuple[Row, ...]]):
     def __getitem__(self, kind: type[Row]) -> tuple[Row, ...]:
         if kind not in self.stage.remembers:
             raise KeyError(kind)
-        return tuple(self.store.rows(kind, (PULL, self.stage.name)))
+        # Rows that are no table are notes between stages: each sees those of the others.
+        stages = (PULL, self.stage.name) if kind.table in TABLES else None
+        return tuple(self.store.rows(kind, stages))
 
     def __iter__(self) -> Iterator[type[Row]]:
         return iter(self.stage.remembers)

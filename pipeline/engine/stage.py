@@ -137,9 +137,10 @@ class Summary:
         noun = self.noun.removesuffix("s") if self.total == 1 else self.noun
         line = f"{self.stage}: {self.total} {noun}: {', '.join(parts)}{hint}"
         if self.held:
+            nouns = self.noun.removesuffix("s") if self.held == 1 else self.noun
             line += (
-                f"\n  {self.held} of the kept {self.noun} are out of date but have been judged by "
-                f"people, so they stay as they are; {self.redo} would replace them (--dry-run lists them)"
+                f"\n  kept because people judged them, though out of date: {self.held} {nouns}; "
+                f"{self.redo} would replace them (--dry-run lists them)"
             )
         return line
 

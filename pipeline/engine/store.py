@@ -21,6 +21,7 @@ from pipeline.engine.rows import AnyRow, Rejection, Row
 from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
 
+_ATTEMPT = "attempt: "  # before the name of a unit: why it could not be replaced
 _AT_ONCE = 20_000  # rows in memory while a table is written: about 100 MB
 
 
@@ -62,17 +63,48 @@ class Store:
                 self._touch(name)
 
     def fail_keeping(self, stage: str, unit: str, rejection: Rejection) -> None:
-        """Record why a unit could not be done again, and keep its rows and its done mark."""
+        """Record why a unit could not be replaced, and keep its rows and its key."""
         body = pack([rejection.model_dump_json().encode()])
+        row = (stage, _ATTEMPT + unit, Rejection.table, body)
         with self._db:
-            self._db.execute(
-                "UPDATE units SET key = '' WHERE stage = ? AND unit = ?", (stage, unit)
-            )
-            self._db.execute(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                (stage, unit, Rejection.table, body),
-            )
+            self._db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", row)
             self._touch(Rejection.table)
+
+    def forget_attempts(self, stage: str) -> None:
+        """Delete the rejections of earlier attempts to replace units."""
+        query = "SELECT unit FROM rows WHERE stage = ? AND name = ? AND substr(unit, 1, ?) = ?"
+        values = (stage, Rejection.table, len(_ATTEMPT), _ATTEMPT)
+        self.forget(stage, [unit for (unit,) in self._db.execute(query, values).fetchall()])
+
+    def archive(self, stage: str, units: Iterable[str]) -> None:
+        """Keep the rows of units that are about to be deleted, so that they can be restored."""
+        with self._db:
+            for unit in units:
+                for name in ("units", "rows"):
+                    self._db.execute(
+                        f"INSERT OR REPLACE INTO archived_{name} SELECT * FROM {name} "
+                        "WHERE stage = ? AND unit = ?",
+                        (stage, unit),
+                    )
+
+    def restore(self, stage: str, units: Iterable[str]) -> dict[str, str]:
+        """Bring back those of the units that are in the archive; return their keys."""
+        query = "SELECT unit, key FROM archived_units WHERE stage = ?"
+        archived = dict(self._db.execute(query, (stage,)))
+        found = {unit: archived[unit] for unit in units if unit in archived}
+        with self._db:
+            for unit in found:
+                for name in ("units", "rows"):
+                    where = "WHERE stage = ? AND unit = ?"
+                    self._db.execute(
+                        f"INSERT INTO {name} SELECT * FROM archived_{name} {where}", (stage, unit)
+                    )
+                    self._db.execute(f"DELETE FROM archived_{name} {where}", (stage, unit))
+                for (name,) in self._db.execute(
+                    "SELECT name FROM rows WHERE stage = ? AND unit = ?", (stage, unit)
+                ).fetchall():
+                    self._touch(name)
+        return found
 
     def forget(self, stage: str, units: Iterable[str]) -> None:
         """Delete units and their rows, in one transaction."""

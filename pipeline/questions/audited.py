@@ -5,42 +5,59 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.engine.rows import Held, Row, Rows
-from pipeline.questions.rows import ComposedFrom, Item
+from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item
 from pipeline.review.rows import Answer
-from pipeline.routes.rows import Category
-from pipeline.routes.tasks import Task
+from pipeline.routes.route import MOVE_WORDS, canonical
+from pipeline.routes.rows import Category, Move, Route
+from pipeline.routes.tasks import SEPARATOR, Task
 
+_Place = tuple[str, Category, str]  # clip, category, and the digest of the facts of its route
 _TWO = 2  # people who must answer an item that a model wrote before it counts as verified
 
 
 @dataclass(frozen=True)
 class Audited:
-    """The items that people have audited in their current form, by clip and category.
+    """The items that people have audited in their current form, as pairs by clip, category and facts.
 
     A new wording or another choice of squares replaces them only on request (`--recompose`). A
     corrected route replaces them at once, since they may no longer be true of it.
     """
 
-    pairs: Mapping[tuple[str, Category], Sequence[Item]]
-    facts: Mapping[str, str]  # by clip: what its items were composed from
+    pairs: Mapping[_Place, Sequence[Item]]
+    moves: Mapping[str, Mapping[Move, str]]  # by language: the words for moves that they use
 
     @classmethod
-    def of(cls, rows: Rows) -> "Audited":
-        """Return them from compose's input: answers, its earlier items, and what those were composed from."""
+    def of(cls, rows: Rows, facts: Mapping[str, str]) -> "Audited":
+        """Return them from compose's input; `facts` are those of the clips now."""
         given = {(one.item_id, one.fingerprint) for one in rows[Answer]}
         if rows.redo or not given:
             return cls({}, {})
+        composed = {one.clip_id: one for one in rows.before(ComposedFrom)}
+        pairs: dict[_Place, list[Item]] = {}
+        for one in rows.before(AuditedBefore):
+            pairs.setdefault((one.item.clip_id, one.item.category, one.facts), []).append(one.item)
         earlier = [one for one in rows.before(Item) if one.option_kind != "model"]
         judged = {
             (one.clip_id, one.category)
             for one in earlier
             if (one.item_id, one.fingerprint) in given
         }
-        pairs: dict[tuple[str, Category], list[Item]] = {}
+        current: dict[_Place, list[Item]] = {}
         for item in earlier:
             if (item.clip_id, item.category) in judged:
-                pairs.setdefault((item.clip_id, item.category), []).append(item)
-        return cls(pairs, {one.clip_id: one.facts for one in rows.before(ComposedFrom)})
+                fact = composed[item.clip_id].facts if item.clip_id in composed else ""
+                current.setdefault((item.clip_id, item.category, fact), []).append(item)
+        routes = {route.clip_id: route for route in sorted(rows[Route], key=lambda one: one.origin)}
+        moves: dict[str, dict[Move, str]] = {}
+        for (clip_id, category, fact), pair in current.items():
+            if (route := routes.get(clip_id)) and facts.get(clip_id) == fact:
+                words = moves.setdefault(route.language, {})
+                known = composed.get(clip_id)
+                if known and known.moves:
+                    words |= zip(MOVE_WORDS, known.moves, strict=True)
+                elif category == "direction":
+                    words |= _words_shown(pair, route)
+        return cls(pairs | current, moves)
 
     def keep(
         self,
@@ -49,16 +66,19 @@ class Audited:
         category: Category,
         made: Sequence[Row],
         status: Callable[[Task], tuple[str, str | None]],
+        *,
+        old_words: bool,
     ) -> Iterator[Row]:
         """Yield the items composed for a clip and category, or the audited items that replace them.
 
-        A pair is kept whole, since both its items ask about the same two facts.
+        A pair is kept whole, since both its items ask about the same two facts. `old_words` says that
+        its options use words for moves that have changed since.
         """
-        pair = self.pairs.get((clip_id, category), ())
-        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
-        if not pair or not self._still_true(clip_id, facts, pair, fresh):
+        pair = self.pairs.get((clip_id, category, facts), ())
+        if not pair:
             yield from made
             return
+        fresh = {row.item_id: row for row in made if isinstance(row, Item)}
         for item in pair:
             new = fresh.pop(item.item_id, None)
             if category == "route" and new and new.answer_text != item.answer_text:
@@ -66,25 +86,29 @@ class Audited:
                 continue
             now, reason = status(Task(item.category, item.orientation))
             yield item.model_copy(update={"status": now, "status_reason": reason})
-            if new is None or new.fingerprint != item.fingerprint:
+            reworded = old_words and item.format == "mcq"
+            if new is None or new.fingerprint != item.fingerprint or reworded:
                 yield Held(item_id=item.item_id)
         yield from fresh.values()
 
-    def _still_true(
-        self, clip_id: str, facts: str, pair: Sequence[Item], fresh: Mapping[str, Item]
-    ) -> bool:
-        """Return whether these items describe the clip's current route."""
-        known = self.facts.get(clip_id)
-        if known is not None:
-            return known == facts
-        # Format 0 doesn't record it: keep items of which only the question would differ.
-        return all(
-            one.item_id in fresh and _claims(one) == _claims(fresh[one.item_id]) for one in pair
-        )
+    def absent(self, facts: Mapping[str, str]) -> Iterator[AuditedBefore]:
+        """Yield the audited items whose clip or facts are gone, so that they can return with them."""
+        for (clip_id, _, fact), pair in self.pairs.items():
+            if facts.get(clip_id) != fact:
+                for item in pair:
+                    yield AuditedBefore(item_id=item.item_id, facts=fact, item=item)
 
 
-def _claims(item: Item) -> tuple[str, list[str]]:
-    return item.answer_text, sorted(item.options)
+def _words_shown(pair: Iterable[Item], route: Route) -> dict[Move, str]:
+    """Return the words for moves in direction items, which show all turns of the route in order."""
+    turns = [step.move for step in canonical(route.steps) if step.move != "straight"]
+    shown = [one.answer_text.split(SEPARATOR) for one in pair if one.orientation == "forward"]
+    return {
+        move: word
+        for parts in shown
+        if len(parts) == len(turns)
+        for move, word in zip(turns, parts, strict=True)
+    }
 
 
 def after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import ComposedFrom, Item
 from pipeline.questions.settings import CheckSettings
 from pipeline.routes.route import MOVE_WORDS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
@@ -245,7 +245,13 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
 
     An item that a model wrote is checked only if its options consist of the route's own texts.
     """
-    moves = load(route.language).moves
+    # Items keep their words for moves while audited items use them, even if the file has others.
+    composed = rows.before(ComposedFrom)
+    moves = (
+        dict(zip(MOVE_WORDS, composed[0].moves, strict=True))
+        if composed and composed[0].moves
+        else load(route.language).moves
+    )
     route_text = RouteText(canonical(route.steps), moves)
     for item in rows[Item]:
         if item.format != "mcq":

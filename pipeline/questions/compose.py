@@ -4,9 +4,10 @@ All draws are keyed with the workspace's secret seed and each item's id, so they
 adding a clip doesn't change other clips' items. Letters and flips are balanced within a split.
 """
 
+import dataclasses
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.route import OPPOSITE, canonical
-from pipeline.routes.rows import Category, Route, Step
+from pipeline.routes.rows import Category, Move, Route, Step
 from pipeline.routes.tasks import (
     MIXED,
     ORIENTATIONS,
@@ -35,7 +36,7 @@ from pipeline.routes.tasks import (
     Task,
     texts,
 )
-from pipeline.routes.wording import STEMS, Wording, load
+from pipeline.routes.wording import STEMS, Wording, load, words_in_order
 from pipeline.sources.rows import Split, Video
 
 _FIELDS = set(Item.model_fields)
@@ -86,7 +87,7 @@ class _ClipToAsk:
     @property
     def facts(self) -> str:
         """The digest of the route's moves, landmarks and actions, without the times of its steps."""
-        return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.steps))
+        return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.route.steps))
 
     def status(self, task: Task) -> tuple[str, str | None]:
         if self.refused:
@@ -118,6 +119,8 @@ def _garbage_collection_paused() -> Iterator[None]:
 def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     composer = _Composer(draw, rows.before(Item))
     asked = sorted(_asked(rows), key=lambda one: draw(one.clip.clip_id))
+    audited = Audited.of(rows, {one.clip.clip_id: one.facts for one in asked})
+    asked, reworded = _with_words_in_use(asked, audited.moves)
     choices = _chosen(
         [composer.candidate(one, settings.min_confidence) for one in asked], settings, draw
     )
@@ -125,8 +128,30 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     for row in rows[Written]:
         written.setdefault(row.clip_id, []).append(row)
     composer.reserve(asked, choices, written)
-    audited = Audited.of(rows)
-    yield from after_audit(_composed(asked, choices, composer, written, audited), rows[Answer])
+    composed = _composed(asked, choices, composer, written, audited, reworded)
+    yield from after_audit(composed, rows[Answer])
+
+
+def _with_words_in_use(
+    asked: list[_ClipToAsk], moves: Mapping[str, Mapping[Move, str]]
+) -> tuple[list[_ClipToAsk], Set[str]]:
+    """Return the clips with the words for moves that audited items use, and the languages concerned.
+
+    Options with old and new words in one release would differ in more than their facts, so the words
+    of a language change for all its items or for none.
+    """
+    wordings = {one.route.language: one.wording for one in asked}
+    changed = {
+        language: dataclasses.replace(wording, moves={**wording.moves, **moves[language]})
+        for language, wording in wordings.items()
+        if language in moves and not moves[language].items() <= wording.moves.items()
+    }
+    if not changed:
+        return asked, set()
+    return [
+        dataclasses.replace(one, wording=changed.get(one.route.language, one.wording))
+        for one in asked
+    ], changed.keys()
 
 
 def _chosen(
@@ -147,11 +172,16 @@ def _composed(
     composer: "_Composer",
     written: Mapping[str, Sequence[Written]],
     audited: Audited,
+    reworded: Set[str],
 ) -> Iterator[Row]:
+    yield from audited.absent({one.clip.clip_id: one.facts for one in asked})
     for one in asked:
         choice = choices[one.clip.clip_id]
-        keep = partial(audited.keep, one.clip.clip_id, one.facts)
-        yield ComposedFrom.model_construct(clip_id=one.clip.clip_id, facts=one.facts)
+        old_words = one.route.language in reworded
+        keep = partial(audited.keep, one.clip.clip_id, one.facts, old_words=old_words)
+        yield ComposedFrom.model_construct(
+            clip_id=one.clip.clip_id, facts=one.facts, moves=words_in_order(one.wording.moves)
+        )
         yield from keep("route", [composer.open_item(one, task) for task in ROUTE], one.status)
         for category in SQUARE_CATEGORIES:
             made: list[Row] = []
@@ -176,7 +206,8 @@ def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
         measured.setdefault(turn.clip_id, []).append(turn)
     wordings = {language: load(language) for language in {one.language for one in best.values()}}
     for clip in rows[Clip]:
-        if route := best.get(clip.clip_id):
+        # A killed run may have dropped a video and not yet its clips.
+        if (route := best.get(clip.clip_id)) and clip.video_id in videos:
             yield _ClipToAsk(
                 clip,
                 videos[clip.video_id],

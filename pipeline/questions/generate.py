@@ -47,7 +47,10 @@ def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
         yield from held
     items = _held_items(workspace, redo)
     if items:
-        yield f"{len(items)} items would be kept because people have audited them; --recompose would replace:"
+        yield (
+            f"{len(items)} items would be kept because people have audited them, if their routes stay "
+            "the same; --recompose would replace:"
+        )
         yield from (f"  compose: item {item_id}" for item_id in items)
 
 
@@ -83,6 +86,7 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 unanswered.append(summary.stage)
     except UserError:
+        _note_drafter(workspace.store, settings)
         if line := bill(workspace, before):
             log.warning(line)  # report the cost even if the run fails afterwards
         raise

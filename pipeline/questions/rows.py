@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline.engine.rows import Row, digest
 from pipeline.routes.rows import Category, Orientation
 from pipeline.sources.rows import Split
@@ -70,12 +72,29 @@ class Written(Row):
 
 
 class ComposedFrom(Row):
-    """What a clip's items were composed from: a digest of the moves, landmarks and actions of its route.
+    """What a clip's items were composed from; stored in done.sqlite only, not as a table.
 
-    Stored only in done.sqlite, not as a table. It shows whether an audited item still fits its route.
+    `facts` is a digest of its route's moves, landmarks and actions: audited items are kept while it
+    is the same. `moves` are the words for moves that its options use, in the order of `MOVE_WORDS`; a
+    workspace of format 0 doesn't record them, and they are empty.
     """
 
     table = "composed_from"
     key = ("clip_id",)
     clip_id: str
     facts: str
+    moves: list[str] = Field(default_factory=list)
+
+
+class AuditedBefore(Row):
+    """An audited item of a route or clip that is no longer there; stored in done.sqlite only.
+
+    It is used again if its clip comes back with the same facts: a file was missing for a while, or an
+    annotator was excluded and included again.
+    """
+
+    table = "audited_before"
+    key = ("item_id", "facts")
+    item_id: str
+    facts: str
+    item: Item

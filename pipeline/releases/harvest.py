@@ -11,12 +11,14 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import ComposedFrom, Item, Written
 from pipeline.releases.gates import Origin, ReleaseCandidate, judged_by, some
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.rows import Still
 from pipeline.review.rows import Verdict
+from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
+from pipeline.routes.tasks import Words
 from pipeline.routes.wording import load
 from pipeline.sources.rows import Video
 
@@ -84,7 +86,7 @@ class Harvest:
         self.left_out = tuple(LeftOut(why, tuple(rows)) for why, rows in sorted(out.items()))
         languages = Counter(self.routes[item.clip_id].language for item in items)
         self.language = languages.most_common(1)[0][0] if languages else "en"
-        self.words = load(self.language).moves
+        self.words = self._words_in_use(store)
         self.candidate = ReleaseCandidate(
             tuple(items),
             self.routes,
@@ -93,6 +95,19 @@ class Harvest:
             self._origins(items),
             self.words,
         )
+
+    def _words_in_use(self, store: Store) -> Words:
+        """Return the words for moves in the items' options: those that they were composed with."""
+        used = Counter(
+            tuple(one.moves)
+            for one in store.rows(ComposedFrom)
+            if one.moves
+            and one.clip_id in self.routes
+            and self.routes[one.clip_id].language == self.language
+        )
+        if not used:
+            return load(self.language).moves
+        return dict(zip(MOVE_WORDS, used.most_common(1)[0][0], strict=True))
 
     def _origins(self, items: Iterable[Item]) -> dict[str, Origin]:
         found = {}

@@ -7,17 +7,19 @@ from pipeline.routes.rows import Route
 
 
 def judged_drafts(store: Store) -> set[str]:
-    """Return the ids of the clips whose current draft people have judged."""
+    """Return the ids of the clips whose current draft people have judged, or an item of which they audited."""
     given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.verdict != "skip"}
     drafts = store.rows(Route, ["draft"])
-    return {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
+    judged = {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
+    return judged | {item.clip_id for item in _audited(store)}
 
 
 def audited_by_model(store: Store) -> set[str]:
     """Return the ids of the clips with a model-written item that people have audited in its current form."""
+    return {item.clip_id for item in _audited(store) if item.option_kind == "model"}
+
+
+def _audited(store: Store) -> list[Item]:
     given = {(one.item_id, one.fingerprint) for one in store.rows(Answer)}
-    return {
-        item.clip_id
-        for item in (store.rows(Item) if given else ())
-        if item.option_kind == "model" and (item.item_id, item.fingerprint) in given
-    }
+    items = store.rows(Item) if given else []
+    return [item for item in items if (item.item_id, item.fingerprint) in given]

@@ -22,8 +22,9 @@ from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.sending import Progress, Pushed, clip_form, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
-from pipeline.review.spans import keep_spans, restore_spans
+from pipeline.review.spans import judged_clips, keep_spans, restore_spans
 from pipeline.review.verified import DIFFER
+from pipeline.routes.rows import Route
 
 _AFTER_PULL = ("review", "compose", "check")
 
@@ -153,7 +154,7 @@ def pull(workspace: Workspace) -> PullSummary:
     known = workspace.store.rows(Verdict)
     found = list(review.pull(client, known, _settings(workspace), workspace.folder))
     verdictlog.append(_log(workspace), (one.verdict for one in found))
-    keep_spans(workspace, [*known, *(one.verdict for one in found)])
+    keep_spans(workspace, judged_clips([*known, *(one.verdict for one in found)]))
     recut = restore_spans(workspace, found)
     new = sent_back = 0
     keys = workspace.store.keys(PULL)
@@ -167,8 +168,28 @@ def pull(workspace: Workspace) -> PullSummary:
     workspace.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(workspace.store.rows(Verdict)) - new
     stages = tuple(workspace.run(_AFTER_PULL))
-    notes = (*advice(workspace), recut, _extend_vocabulary(workspace))
+    unfit = _unfit(workspace, [one.verdict for one in found])
+    notes = (*advice(workspace), recut, unfit, _extend_vocabulary(workspace))
     return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, notes)))
+
+
+def _unfit(workspace: Workspace, pulled: Iterable[Verdict]) -> str | None:
+    """Return advice on verdicts of this pull about drafts that were replaced after they were sent."""
+    drafts = {one.clip_id: one.fingerprint for one in workspace.store.rows(Route, ["draft"])}
+    lost = [
+        one
+        for one in pulled
+        if one.verdict != "skip"
+        and one.kind in ("real", "adjudication")
+        and drafts.get(one.clip_id, one.fingerprint) != one.fingerprint
+    ]
+    if not lost:
+        return None
+    return (
+        f"{len(lost)} of these verdicts are about drafts that were replaced after they were sent (a prompt, "
+        "a word or a setting changed before this pull); they are kept and don't count, unless the change "
+        "is undone and egost generate-qa --redraft brings those drafts back"
+    )
 
 
 def _extend_vocabulary(workspace: Workspace) -> str | None:
@@ -185,7 +206,7 @@ def restore(workspace: Workspace) -> int:
     """Restore verdicts on this workspace's clips that only the log contains; return how many."""
     clips = {clip.clip_id for clip in workspace.store.rows(Clip)}
     lost = [one for one in _only_in_log(workspace) if one.clip_id in clips]
-    keep_spans(workspace, lost)
+    keep_spans(workspace, judged_clips(lost))
     for one in lost:
         workspace.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
     if lost:
@@ -239,13 +260,15 @@ def audit_pull(workspace: Workspace) -> AuditSummary:
     client = connect(workspace)
     rows = _rows(workspace, audit.PULL_READS)
     pulled = audit.pull(client, rows, _audit_settings(workspace), workspace.folder)
+    clip_of = {item.item_id: item.clip_id for item in workspace.store.rows(Item)}
+    keep_spans(workspace, {clip_of[one.item_id] for one in pulled.answers})
     keys = workspace.store.keys(PULL)
     new = 0
     for one in pulled.answers:
         if keys.get(one.annotation_id) != _key(one):
             workspace.store.finish(PULL, one.annotation_id, _key(one), "done", [one])
             new += 1
-    workspace.store.rebuild([Answer.table])
+    workspace.store.rebuild([Answer.table, JudgedClip.table])
     kept = len(workspace.store.rows(Answer)) - new
     return AuditSummary(new, kept, pulled.own, pulled.stale, tuple(workspace.run(_AFTER_PULL)))
 

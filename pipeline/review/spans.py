@@ -1,6 +1,6 @@
 """The spans of judged clips: kept as soon as people judge them, so that no setting cuts them differently."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
@@ -10,9 +10,13 @@ from pipeline.review.verdicts import Pulled
 from pipeline.sources.rows import Video
 
 
-def keep_spans(workspace: Workspace, verdicts: Iterable[Verdict]) -> None:
-    """Store the spans of judged clips. Call this before storing their verdicts."""
-    judged = {one.clip_id for one in verdicts if one.verdict != "skip"}
+def judged_clips(verdicts: Iterable[Verdict]) -> set[str]:
+    """Return the ids of the clips that these verdicts judge."""
+    return {one.clip_id for one in verdicts if one.verdict != "skip"}
+
+
+def keep_spans(workspace: Workspace, judged: Set[str]) -> None:
+    """Store the spans of judged clips. Call this before storing the judgements."""
     keys = workspace.store.keys(PULL)
     for clip in workspace.store.rows(Clip):
         unit = _unit(clip.clip_id)

@@ -74,7 +74,7 @@ def _rejected(draft: Route, rejecting: Sequence[Verdict]) -> Iterator[Finding | 
         unit=draft.clip_id,
         what=what,
         fix="its items are set aside; to have it judged again, change the draft (another model, "
-        "better narrations)",
+        "better narrations) with egost generate-qa --redraft",
     )
 
 

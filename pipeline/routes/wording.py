@@ -38,6 +38,11 @@ class Wording:
     description: Mapping[str, Any]
 
 
+def words_in_order(moves: Words) -> list[str]:
+    """Return the words for moves in the order of `MOVE_WORDS`."""
+    return [moves[move] for move in MOVE_WORDS]
+
+
 def load(language: str) -> Wording:
     """Return a language of the project's own `prompts/stems.toml`; raise UserError if it is incomplete."""
     return _read(_text(asset(STEMS), STEMS), STEMS, language)

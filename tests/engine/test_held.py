@@ -62,7 +62,7 @@ def test_a_judged_unit_keeps_its_rows_until_the_user_asks(store: Store) -> None:
     summary = run(store, "two")
     assert (summary.new, summary.kept, summary.held) == (2, 1, 1)
     assert words(store) == {"a": "two", "b": "one", "c": "two"}
-    assert "1 of the kept clips" in str(summary)
+    assert "out of date: 1 clip; --rewrite" in str(summary)
     assert "--rewrite" in str(summary)
     assert run(store, "two").held == 1
     assert run(store, "one").held == 0, "the old settings are back: nothing is out of date"

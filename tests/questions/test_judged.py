@@ -13,16 +13,19 @@ from walked import clip, draft, rows, steps
 from pipeline import __version__, flow
 from pipeline.assets import asset
 from pipeline.engine.database import FORMAT
-from pipeline.engine.rows import Rejection
-from pipeline.errors import UserError
-from pipeline.flow import Workspace, make_workspace, open_workspace
+from pipeline.engine.rows import Finding, Rejection
+from pipeline.engine.workspace import Workspace
+from pipeline.errors import GateError, UserError
+from pipeline.flow import make_workspace, open_workspace
 from pipeline.labelstudio.scripted import ScriptedClient
-from pipeline.motion.rows import Turn
+from pipeline.motion.rows import Clip, JudgedClip, Turn
 from pipeline.questions import generate
 from pipeline.questions.rows import Item
+from pipeline.releases.gates import check_gates
+from pipeline.releases.harvest import Harvest
 from pipeline.review import people
 from pipeline.review.audit import _uid
-from pipeline.review.rows import Verdict
+from pipeline.review.rows import Answer, Verdict
 from pipeline.routes import wording
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
@@ -138,14 +141,14 @@ def test_a_changed_description_word_keeps_judged_routes_until_redraft(
 
     printed = desk.generate()
     assert "draft: 3 clips: 1 new, 2 kept" in printed
-    assert "2 of the kept clips are out of date but have been judged" in printed
+    assert "people judged them, though out of date: 2 clips; --redraft" in printed
     assert "--redraft" in printed
     assert judged(desk) == before
-    assert "2 of the kept clips" in desk.generate(), "a second run reports it as well"
+    assert "out of date: 2 clips" in desk.generate(), "a second run reports it as well"
     assert judged(desk) == before
 
     assert "would be kept" not in desk.dry_run("--redraft")
-    assert "2 of the kept" not in desk.generate("--redraft")
+    assert "out of date" not in desk.generate("--redraft")
     assert judged(desk)[1:] == ([], [])
     with desk.open() as workspace:
         assert all("please" in one.forward_description for one in workspace.store.rows(Route))
@@ -196,9 +199,9 @@ def test_a_workspace_without_drafts_has_no_drafter(tmp_path: Path) -> None:
         assert workspace.store.note("drafted_by") is None
 
 
-def audit(desk: Desk) -> list[Item]:
+def audit(desk: Desk, without: int = 0) -> list[Item]:
     """Answer all multiple-choice items of all clips correctly; return them."""
-    for task in (1, 2, 3):
+    for task in {1, 2, 3} - {without}:
         desk.judge(task)
     with desk.open() as workspace:
         people.pull(workspace)
@@ -225,12 +228,15 @@ def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: P
     before = items_of(desk)
     change_stems(prompts)
     dry = desk.dry_run()
-    assert f"{len(audited)} items would be kept because people have audited them" in dry
+    assert (
+        f"{len(audited)} items would be kept because people have audited them, if their routes stay"
+        in dry
+    )
     assert all(f"compose: item {one.item_id}" in dry for one in audited)
     assert items_of(desk) == before
 
     printed = desk.generate()
-    assert f"{len(audited)} of the kept items are out of date" in printed
+    assert f"out of date: {len(audited)} items; --recompose" in printed
     assert "--recompose" in printed
     after = items_of(desk)
     assert {one.item_id: after[one.item_id] for one in audited} == {
@@ -239,7 +245,7 @@ def test_changed_stems_keep_audited_items_until_recompose(desk: Desk, prompts: P
     open_items = [one for one in after.values() if one.format == "open"]
     assert open_items
     assert all(one.question.startswith("Say: ") for one in open_items), "they were not audited"
-    assert f"{len(audited)} of the kept items" in desk.generate()
+    assert f"out of date: {len(audited)} items" in desk.generate()
     assert f"{len(audited)} items would be kept" in desk.dry_run()
 
     printed = desk.generate("--recompose")
@@ -277,17 +283,11 @@ def test_a_corrected_route_replaces_its_audited_items(desk: Desk, prompts: Path)
             assert after[item.item_id].question == item.question
 
 
-def without_basis(desk: Desk) -> None:
-    """Delete what earlier versions didn't record: what the items were composed from."""
-    with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
-        assert db.execute("DELETE FROM rows WHERE name = 'composed_from'").rowcount
-
-
 def test_an_older_workspace_keeps_only_audited_items_of_unchanged_routes(
     desk: Desk, prompts: Path
 ) -> None:
     audited = audit(desk)
-    without_basis(desk)
+    old_format(desk)
     change_stems(prompts)
     desk.judge(1, "corrected", steps="0:00.0 turn right\n0:02.0 turn right")
     with desk.open() as workspace:
@@ -328,6 +328,141 @@ def test_a_redraft_that_fails_loses_no_judged_draft(
     assert judged(desk) == before
 
 
+def counting_answers(desk: Desk) -> int:
+    """How many answers are to an item in its current form."""
+    with desk.open() as workspace:
+        current = {(one.item_id, one.fingerprint) for one in workspace.store.rows(Item)}
+        answers = workspace.store.rows(Answer)
+    return sum((one.item_id, one.fingerprint) in current for one in answers)
+
+
+@pytest.mark.parametrize("format_0", [False, True])
+def test_new_words_for_moves_apply_to_all_items_or_none_and_gates_hold(
+    desk: Desk, prompts: Path, format_0: bool
+) -> None:
+    audited = audit(desk)
+    if format_0:
+        old_format(desk)
+    replace(prompts / "stems.toml", '"turn left"', '"go left"')
+    assert f"out of date: {len(audited)} items" in desk.generate()
+    items = items_of(desk).values()
+    assert not any("go left" in option for one in items for option in one.options)
+    with desk.open() as workspace:
+        harvest = Harvest(workspace.store, only_verified=False, min_verified=1.0)
+        assert harvest.words["left"] == "turn left"
+        gates = {one.name: one.met for one in check_gates(harvest.candidate)}
+        assert gates["inverse_pairs"]
+        assert gates["no_true_distractor"]
+        kinds = {one.kind for one in workspace.store.rows(Finding)}
+        assert "answer_not_borne_out" not in kinds
+    desk.generate("--recompose")
+    options = [option for one in items_of(desk).values() for option in one.options]
+    assert any("go left" in option for option in options)
+    assert not any("turn left" in option for option in options)
+
+
+def test_a_video_that_is_away_for_a_while_keeps_its_judgements(desk: Desk, prompts: Path) -> None:
+    audited = audit(desk)
+    change_description_word(prompts)
+    change_stems(prompts)
+    desk.generate()
+    before, items = judged(desk), items_of(desk)
+    with desk.open() as workspace:
+        clips = workspace.store.rows(Clip)
+        workspace.store.finish("frames", "clips", "k", "done", clips[1:])
+    desk.generate()
+    assert len(judged(desk)[1]) == len(before[1]) - 1
+    assert counting_answers(desk) < len(audited)
+    with desk.open() as workspace:
+        workspace.store.finish("frames", "clips", "k", "done", clips)
+    desk.generate()
+    assert judged(desk) == before
+    assert items_of(desk) == items
+    assert counting_answers(desk) == len(audited)
+
+
+def test_an_annotator_who_is_excluded_for_a_while_costs_no_audited_item(
+    desk: Desk, prompts: Path
+) -> None:
+    desk.judge(1, "corrected", steps="0:00.0 turn right\n0:01.0 turn right\n0:02.0 turn left")
+    audited = audit(desk, without=1)
+    change_stems(prompts)
+    desk.generate()
+    before = items_of(desk)
+    with desk.open() as workspace:
+        verdicts = {
+            one.annotation_id: one
+            for one in workspace.store.rows(Verdict)
+            if one.verdict == "corrected"
+        }
+        for annotation_id, one in verdicts.items():
+            skipped = one.model_copy(update={"verdict": "skip"})
+            workspace.store.finish("pull", annotation_id, "k", "done", [skipped])
+    desk.generate()
+    assert counting_answers(desk) < len(audited)
+    with desk.open() as workspace:
+        for annotation_id, one in verdicts.items():
+            workspace.store.finish("pull", annotation_id, "k", "done", [one])
+    desk.generate()
+    assert counting_answers(desk) == len(audited)
+    assert items_of(desk) == before
+
+
+def test_verdicts_on_drafts_that_were_replaced_before_the_pull_are_reported(
+    desk: Desk, prompts: Path
+) -> None:
+    desk.judge(1)
+    change_description_word(prompts)
+    desk.generate()
+    with desk.open() as workspace:
+        pulled = people.pull(workspace)
+    assert any("1 of these verdicts are about drafts" in line for line in pulled.advice)
+
+
+def test_audited_clips_keep_their_spans(desk: Desk) -> None:
+    audited = audit(desk)
+    with desk.open() as workspace:
+        kept = {one.clip_id for one in workspace.store.rows(JudgedClip)}
+    assert {one.clip_id for one in audited} <= kept
+
+
+def test_the_drafter_is_noted_even_if_too_many_clips_fail(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Workspace, command: str, redo: set[str]) -> Iterator[object]:
+        made = [
+            one.model_copy(update={"provider": "openai", "model": "m"})
+            for one in self.store.rows(Route, ["draft"])
+        ]
+        self.store.finish("draft", "made by m", "k", "done", made[:1])
+        yield from ()
+        raise GateError("draft", "1 of 3 clips failed", "try again")
+
+    monkeypatch.setattr(Workspace, "run_command", failing)
+    with pytest.raises(GateError):
+        desk.generate("--redraft", settings=("draft.provider=openai", "draft.model=m"))
+    with desk.open() as workspace:
+        assert json.loads(workspace.store.note("drafted_by") or "") == ["openai", "m"]
+
+
+def test_an_empty_database_beside_tables_is_refused(desk: Desk) -> None:
+    (desk.root / "done.sqlite").write_bytes(b"")
+    tables = {path: path.read_bytes() for path in (desk.root / "tables").iterdir()}
+    assert tables
+    with pytest.raises(UserError, match="is empty, although tables/ holds results"), desk.open():
+        pass
+    assert {path: path.read_bytes() for path in (desk.root / "tables").iterdir()} == tables
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"\x1f\x8b broken"])
+def test_garbage_in_an_old_database_is_an_error_for_the_user(desk: Desk, body: bytes) -> None:
+    old_format(desk)
+    with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
+        db.execute("UPDATE rows SET body = ? WHERE stage = 'draft' AND name = 'routes'", (body,))
+    with pytest.raises(UserError, match="can't be opened"), desk.open():
+        pass
+
+
 def test_a_newer_workspace_is_refused_with_the_version_it_needs(desk: Desk) -> None:
     with closing(sqlite3.connect(desk.root / "done.sqlite")) as db, db:
         db.execute(f"PRAGMA user_version = {FORMAT + 1}")
@@ -342,7 +477,9 @@ def old_format(desk: Desk) -> bytes:
     """Make the workspace one of format 0, as the toolkit left it before formats had numbers."""
     path = desk.root / "done.sqlite"
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("DROP TABLE notes")
+        for name in ("notes", "archived_units", "archived_rows"):
+            db.execute(f"DROP TABLE {name}")
+        db.execute("DELETE FROM rows WHERE name IN ('composed_from', 'held', 'audited_before')")
         db.execute("PRAGMA user_version = 0")
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
