@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.engine.rows import Rejection, Row, Rows
-from pipeline.engine.run import run_stage
+from pipeline.engine.run import pending, run_stage
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import SCAN, Stage, Summary
 from pipeline.engine.store import Store
@@ -100,3 +100,39 @@ def test_a_failed_replacement_keeps_the_judged_rows(store: Store, again: bool) -
     run(store, "two", redo=True)
     assert words(store) == {"b": "two"} | others
     assert [one.unit for one in store.rows(Rejection)] == ([] if again else ["a", "c"])
+
+
+def test_judged_units_of_a_stage_that_is_no_longer_wanted_are_kept(store: Store) -> None:
+    stage = replace(STAGE, wanted=lambda settings: settings.word != "none")
+    run(store, stage=stage)
+    before = words(store)
+    summary = run(store, "none", stage)
+    assert (summary.kept, summary.held) == (1, 1)
+    assert words(store) == {"b": before["b"]}
+    (unit,) = pending(stage, store, WordSettings(word="none"), ()).held
+    assert unit.id == "b"
+    assert run(store, "one", stage).new == 2
+    assert words(store) == before
+    run(store, "none", stage, redo=True)
+    assert words(store) == {}
+
+
+def test_a_judged_unit_that_was_away_returns_with_its_rows(store: Store) -> None:
+    run(store)
+    store.forget(SCAN, ["a", "b"])
+    run(store, "two")
+    assert words(store) == {"c": "two"}
+    for name in ("a", "b"):
+        store.finish(SCAN, name, "k", "done", [clip(name)])
+    summary = run(store, "two")
+    assert (summary.new, summary.held) == (1, 1)
+    assert words(store) == {"a": "two", "b": "one", "c": "two"}
+    assert run(store, "two", redo=True).new == 1
+
+
+def test_the_reason_of_a_failed_replacement_is_deleted_by_the_next_run(store: Store) -> None:
+    run(store)
+    run(store, "two", replace(STAGE, run=failing(again=False)), redo=True)
+    assert "b" in {one.unit for one in store.rows(Rejection)}
+    assert run(store, "one").held == 0, "the old settings are back"
+    assert "b" not in {one.unit for one in store.rows(Rejection)}
