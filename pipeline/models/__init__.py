@@ -1,1 +1,1 @@
-"""Any OpenAI-compatible model server: requests, replies, budget, pace."""
+"""Any OpenAI-compatible model server: requests, replies, budget, pacing."""

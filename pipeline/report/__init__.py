@@ -1,1 +1,1 @@
-"""What there is to look at: a clip's sheet, and the report page of a workspace or a release."""
+"""Showing a workspace or a release: the report page, the image of a clip, status lines."""

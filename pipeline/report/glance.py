@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rejection
+from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
 from pipeline.engine.workspace import Workspace
@@ -21,24 +22,37 @@ from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Probe, Video
 from pipeline.times import print_time
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _DRAWN = 6  # clips listed and drawn after a run; `egost show` draws the others
 
 
 def status(store: Store) -> Iterator[str]:
     """Yield the counts from videos to items, one line each."""
-    videos, clips, items = store.rows(Video), store.rows(Clip), store.rows(Item)
-    turns, frames = store.rows(Turn), store.rows(Frame)
-    minutes = sum(video.duration_us for video in videos) / 60e6
-    yield f"videos: {len(videos)}, {minutes:.1f} minutes{_counts(video.split for video in videos)}"
-    yield f"clips: {len(clips)}"
-    yield f"turns: {len(turns)}{_counts(map(_kind, turns))}"
-    suspect = sum(frame.suspect for frame in frames)
-    yield f"keyframes: {len(frames)}" + (f" ({suspect} suspect)" if suspect else "")
-    yield f"verdicts: {len(store.rows(Verdict))}"
-    yield f"items: {len(items)}{_counts(item.status for item in items)}"
-    yield f"tasks:{_counts(item.task for item in items) or ' none'}"
-    refused = len(store.rows(Rejection))
+    import polars as pl  # here, so that `egost frames` with nothing to do starts faster
+
+    store.rebuild()
+    videos = _table(store, Video, "duration_us", "split")
+    turns, frames = _table(store, Turn, "kind", "moving"), _table(store, Frame, "suspect")
+    items = _table(store, Item, "status", "task")
+    minutes = int(videos["duration_us"].sum()) / 60e6
+    kinds = turns.select(pl.when("moving").then("kind").otherwise(pl.lit("glance"))).to_series()
+    suspect, refused = frames["suspect"].sum(), _table(store, Rejection, "stage").height
+    yield f"videos: {videos.height}, {minutes:.1f} minutes{_counts(videos['split'])}"
+    yield f"clips: {_table(store, Clip, 'clip_id').height}"
+    yield f"turns: {turns.height}{_counts(kinds)}"
+    yield f"keyframes: {frames.height}" + (f" ({suspect} suspect)" if suspect else "")
+    yield f"verdicts: {_table(store, Verdict, 'clip_id').height}"
+    yield f"items: {items.height}{_counts(items['status'])}"
+    yield f"tasks:{_counts(items['task']) or ' none'}"
     yield f"rejections: {refused}" + (" (egost rejections lists the reasons)" if refused else "")
+
+
+def _table(store: Store, kind: type[Row], *columns: str) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.read_parquet(store.folder.tables / f"{kind.table}.parquet", columns=list(columns))
 
 
 def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -> Iterator[str]:
