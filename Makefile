@@ -75,6 +75,7 @@ types: .venv/ready-dev
 # The variable turns off a notice about the successor of the theme, which is not about this site.
 docs: .venv/ready-dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "docs: site/index.html is built; to search it, serve it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 # If a peer can't be installed, the others are still measured, and the next run tries it again.
 .peers/ready: benchmarks/peers/requirements.txt .venv/ready-dev

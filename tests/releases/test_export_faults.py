@@ -121,7 +121,7 @@ def failing(error: OSError, after: int, work: Callable[..., Any]) -> Callable[..
         (publish, "write_croissant", 0),
         (os, "fsync", 3),
         (Path, "rename", 3),  # just before or after the answers are sealed
-        (Path, "mkdir", 0),
+        (Path, "mkdir", 1),  # after the folder of the lock
     ],
 )
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_read_only_folder_is_reported(
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.startswith(f"error: {workspace / folder}")
-    assert "can't be written\n  fix: check the rights" in done.stderr
+    assert "can't be written\n  fix: check the permissions" in done.stderr
     assert left(workspace) == {}
     (workspace / folder).chmod(0o755)
     assert command(workspace) == 0

@@ -169,7 +169,7 @@ def test_a_damaged_still_of_a_missing_video_is_reported(
         WorkspaceFolder(root).media_path(space.store.rows(Still)[3].media).unlink()
     (tmp_path / "a.mp4").unlink()
     assert command(root, "export", "0.1.1") == 3
-    assert "egost rejections tells why" in capsys.readouterr().err
+    assert "see egost rejections for the reasons" in capsys.readouterr().err
     command(root, "rejections")
     assert "the file is missing: a.mp4" in capsys.readouterr().out
     assert not (root / "releases" / "v0.1.1").exists()

@@ -408,7 +408,7 @@ def test_a_column_that_reveals_answers_is_caught_and_named(tmp_path: Path) -> No
         gate = failed(space, blind_points=5)["blind"]
         asked = {item.item_id: item.task for item in space.store.rows(Item) if item.options}
     assert gate.figure.startswith("LEAKS: columns answers ")
-    assert "best: letter by contrast" in gate.figure
+    assert "best: letter given contrast" in gate.figure
     assert gate.rows
     assert set(gate.rows) <= asked.keys()
     assert set(gate.parts) == set(asked.values())
