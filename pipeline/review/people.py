@@ -149,6 +149,7 @@ def pull(workspace: Workspace) -> PullSummary:
 
     The log is written before the workspace: a pull that is killed in between is completed from it.
     """
+    logged = _only_in_log(workspace)
     restored = restore(workspace)
     client = connect(workspace)
     known = workspace.store.rows(Verdict)
@@ -168,13 +169,13 @@ def pull(workspace: Workspace) -> PullSummary:
     workspace.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(workspace.store.rows(Verdict)) - new
     stages = tuple(workspace.run(_AFTER_PULL))
-    unfit = _unfit(workspace, [one.verdict for one in found])
+    unfit = _unfit(workspace, [*logged, *(one.verdict for one in found)])
     notes = (*advice(workspace), recut, unfit, _extend_vocabulary(workspace))
     return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, notes)))
 
 
 def _unfit(workspace: Workspace, pulled: Iterable[Verdict]) -> str | None:
-    """Return advice on verdicts of this pull about drafts that were replaced after they were sent."""
+    """Return advice on pulled or restored verdicts about drafts that have been replaced since."""
     drafts = {one.clip_id: one.fingerprint for one in workspace.store.rows(Route, ["draft"])}
     lost = [
         one

@@ -419,6 +419,25 @@ def test_verdicts_on_drafts_that_were_replaced_before_the_pull_are_reported(
     assert any("1 of these verdicts are about drafts" in line for line in pulled.advice)
 
 
+def test_verdicts_restored_from_the_log_onto_other_drafts_are_reported(
+    desk: Desk, prompts: Path
+) -> None:
+    desk.judge(1)
+    with desk.open() as workspace:
+        people.pull(workspace)
+    change_description_word(prompts)
+    with (
+        desk.open() as workspace
+    ):  # as after a database was lost: drafted again, verdicts in the log
+        for unit in workspace.store.keys("pull"):
+            workspace.store.forget("pull", [unit])
+    desk.generate()
+    with desk.open() as workspace:
+        pulled = people.pull(workspace)
+    assert pulled.restored == 1
+    assert any("of these verdicts are about drafts" in line for line in pulled.advice)
+
+
 def test_audited_clips_keep_their_spans(desk: Desk) -> None:
     audited = audit(desk)
     with desk.open() as workspace:
