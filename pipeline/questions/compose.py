@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from pipeline.assets import asset
@@ -84,7 +84,7 @@ class _ClipToAsk:
             )
         )
 
-    @property
+    @cached_property
     def facts(self) -> str:
         """The digest of the route's moves, landmarks and actions, without the times of its steps."""
         return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.route.steps))
