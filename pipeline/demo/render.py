@@ -68,7 +68,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """A camera: its position (3,), its rotation (3, 3) with rows right, down and ahead, its focal length."""
 
     place: Floats
@@ -111,7 +111,7 @@ class Scene:
         self._normals = np.array([s.normal for s in surfaces])
         self._double = np.array([s.double for s in surfaces])
 
-    def seen(self, view: View, low: int, high: int) -> list[Surface]:
+    def seen(self, view: CameraView, low: int, high: int) -> list[Surface]:
         """Return the surfaces in view that face the camera in corridors `low` to `high`, nearest first."""
         offset = self._middles - view.place
         facing = (np.einsum("ij,ij->i", offset, self._normals) < 0) | self._double
@@ -144,7 +144,7 @@ class Canvas:
         self._xs = np.arange(w, dtype=np.float32)[None, :]
         self._ys = np.arange(h, dtype=np.float32)[:, None]
 
-    def draw(self, surfaces: Iterable[Surface], view: View) -> None:
+    def draw(self, surfaces: Iterable[Surface], view: CameraView) -> None:
         """Draw surfaces; nearest first is fastest, and transparent ones come last."""
         late = []
         for seen in _projected(list(surfaces), view):
@@ -204,7 +204,7 @@ class _Seen:
     back: Floats
 
 
-def _projected(surfaces: list[Surface], view: View) -> Iterator[_Seen]:
+def _projected(surfaces: list[Surface], view: CameraView) -> Iterator[_Seen]:
     """Yield the projections of the surfaces that are in the frame, computed in one batch."""
     if not surfaces:
         return

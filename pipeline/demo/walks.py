@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from pipeline.demo.plan import mirrored, plan_walk
-from pipeline.demo.render import Canvas, Picture, Scene, View, aim
+from pipeline.demo.render import CameraView, Canvas, Picture, Scene, aim
 from pipeline.demo.walk import TrueNarration, TrueTurn, Walk
 from pipeline.demo.world import build_world
 
@@ -53,7 +53,7 @@ def pictures(walk: Walk) -> Iterator[Picture]:
     for i, t_us in enumerate(walk.t_us):
         place = np.array([camera.x[i], camera.y[i], camera.z[i]])
         rotation = aim(float(camera.yaw[i]), float(camera.pitch[i]), float(camera.roll[i]))
-        view = View(place, rotation, float(focal), walk.size)
+        view = CameraView(place, rotation, float(focal), walk.size)
         canvas = Canvas(walk.size)
         low, high = walk.near[i]
         canvas.draw([*world.now(t_us, low, high), *scene.seen(view, low, high)], view)

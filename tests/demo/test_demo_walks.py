@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.demo import catalogue, layout
-from pipeline.demo.render import Canvas, Scene, Surface, Texture, View, aim
+from pipeline.demo.render import CameraView, Canvas, Scene, Surface, Texture, aim
 from pipeline.demo.walks import Walk, pictures, plan_walk, write_walk, write_walks
 from pipeline.demo.world import build_world, stand_of
 from pipeline.motion.turns import HeadingTrack, swings
@@ -127,7 +127,7 @@ def test_frames_turn_as_in_the_ground_truth() -> None:
     kept = [picture for picture, _ in zip(pictures(walk), range(middle + 1), strict=False)]
     w, h = SMALL
     focal = w / 2 / np.tan(np.radians(walk.hfov_degrees / 2))
-    lens = View(np.zeros(3), np.eye(3), float(focal), SMALL).lens
+    lens = CameraView(np.zeros(3), np.eye(3), float(focal), SMALL).lens
 
     def error(sense: int) -> float:
         turned = sense * (walk.yaw_degrees[middle] - walk.yaw_degrees[middle - 1])
@@ -174,7 +174,7 @@ def test_a_nearer_surface_hides_a_farther_one_and_is_projected_correctly() -> No
         origin = np.array([x, half, half])
         return Surface(texture, origin, np.array([0, -2 * half, 0]), np.array([0, 0, -2 * half]))
 
-    view = View(np.zeros(3), aim(0, 0, 0), 50.0, (101, 101))
+    view = CameraView(np.zeros(3), aim(0, 0, 0), 50.0, (101, 101))
     scene = Scene([wall(4.0, 90, 4.0), wall(2.0, 200, 1.0), wall(-2.0, 30, 4.0)], [0, 0, 0])
     canvas = Canvas(view.size)
     seen = scene.seen(view, 0, 0)
