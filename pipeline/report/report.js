@@ -31,7 +31,9 @@
     const number = Math.floor(index / batch);
     if (!blocks.has(number)) {
       const source = document.getElementById(`images-${number}`);
-      if (!source) return undefined; // the page is still loading
+      // While the page is loading, a block is whole only once something follows it.
+      const loading = document.readyState === "loading";
+      if (!source || (loading && !source.nextElementSibling)) return undefined;
       blocks.set(number, JSON.parse(source.textContent));
     }
     return blocks.get(number)[index % batch];
