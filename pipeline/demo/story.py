@@ -94,7 +94,7 @@ def _judged(
     workspace: Workspace, folder: Path, scripts: dict[str, reviewers.Reviewer]
 ) -> Iterator[str]:
     """Let two different scripts judge every clip, and a third adjudicate where they disagree."""
-    settings = workspace.config.settings("review", ReviewSettings)
+    settings = workspace.settings("review", ReviewSettings)
     truths = {
         clip: reviewers.Truth(true) for clip, (_, true) in _by_clip(workspace, folder).items()
     }
@@ -131,7 +131,7 @@ def _audited(
     pushed = people.audit_push(workspace)
     yield f"audit push: {pushed.new} new tasks, {pushed.kept} kept; answers hidden"
     known = _known_answers(workspace, folder)
-    project = workspace.config.settings("audit", AuditSettings).project
+    project = workspace.settings("audit", AuditSettings).project
     for name in ("auditor", "second-auditor"):
         counted = reviewers.answer(scripts[name], project, known)
         yield f"{name} (a script, not a person): {counted.total()} answers"
@@ -145,7 +145,7 @@ def _audited(
 
 def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQuestion, str]:
     """Return the correct choice for every item, from the walks' ground truth."""
-    form = clip_form(workspace.config.settings("review", ReviewSettings))
+    form = clip_form(workspace.settings("review", ReviewSettings))
     clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
     truth = _by_clip(workspace, folder)
     found = {}
@@ -173,7 +173,7 @@ def _released(workspace: Workspace) -> Iterator[str]:
         yield f"export: {folder} exists already, and a release never changes"
     else:
         yield from map(str, workspace.run_command("export"))
-        settings = workspace.config.settings("export", ExportSettings)
+        settings = workspace.settings("export", ExportSettings)
         release = export.export(
             workspace.store,
             workspace.folder,

@@ -34,7 +34,7 @@ def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
 
     Sends nothing and stores nothing.
     """
-    settings = workspace.config.settings("draft", DraftSettings)
+    settings = workspace.settings("draft", DraftSettings)
     _refuse_other_drafter(workspace, settings, redo)
     found, held = Estimate(""), []
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
@@ -59,7 +59,7 @@ def _held_items(workspace: Workspace, redo: Container[str]) -> list[str]:
     pending = workspace.pending("compose", redo).todo
     if not pending:
         return [row.item_id for row in workspace.store.rows(Held, ["compose"])]
-    settings = workspace.config.settings("compose", ComposeSettings)
+    settings = workspace.settings("compose", ComposeSettings)
     composed = (
         row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder)
     )
@@ -72,7 +72,7 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
     What people have judged is kept unless `redo` holds `--redraft` or `--recompose`. Raise GateError
     at the end if a model was asked and no clip got an answer.
     """
-    settings = workspace.config.settings("draft", DraftSettings)
+    settings = workspace.settings("draft", DraftSettings)
     for name in settings.tasks:
         templates.load_task(name)  # a missing task stops the run before it pays for routes
     _refuse_other_drafter(workspace, settings, redo)
@@ -169,7 +169,7 @@ def bill(workspace: Workspace, before: Totals) -> str:
     parts = [f"{asked} requests, {cost:.4f} USD" if asked else "no requests"]
     if clips:
         parts.append(f"{now.cost_usd / len(clips):.4f} USD per clip over {len(clips)} clips")
-    cap = workspace.config.settings("draft", DraftSettings).max_cost_usd
+    cap = workspace.settings("draft", DraftSettings).max_cost_usd
     total = f"{now.cost_usd:.4f} of max_cost_usd = {cap:.2f} spent in total"
     if now.unknown_usd:
         total += f", plus at most {now.unknown_usd:.4f} for requests of unknown cost"

@@ -80,7 +80,7 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
 
 def assumed(workspace: Workspace) -> Iterator[str]:
     """Yield a line about videos whose field of view is unknown, and the value assumed for them."""
-    settings = workspace.config.settings("frames", FramesSettings)
+    settings = workspace.settings("frames", FramesSettings)
     videos = workspace.store.rows(Video)
     unknown = [video.path for video in videos if video.hfov_degrees is None]
     if unknown and settings.motion:

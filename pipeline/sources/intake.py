@@ -18,7 +18,7 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
 
     A file that no longer exists in a scanned folder is removed, with everything derived from it.
     """
-    settings = workspace.config.settings("ingest", IngestSettings)
+    settings = workspace.settings("ingest", IngestSettings)
     known = workspace.store.rows(Source)
     if not paths and not known:
         raise UserError(
