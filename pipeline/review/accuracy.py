@@ -44,9 +44,8 @@ def wilson(hits: int, total: int) -> Share:
     """Return a share with its 95 % Wilson score interval; of nothing, the interval is everything."""
     if not total:
         return Share(0, 0, 0.0, 1.0)
-    from scipy.stats import (
-        binomtest,
-    )  # takes 0.75 s to import (2026-11-26), and most runs have no answers
+    # Takes 0.75 s to import (2026-11-26), and most runs have no answers.
+    from scipy.stats import binomtest
 
     interval = binomtest(hits, total).proportion_ci(confidence_level=0.95, method="wilson")
     return Share(hits, total, float(interval.low), float(interval.high))
