@@ -98,7 +98,7 @@ def jpeg(pixels: np.ndarray) -> bytes:
 def sparse(stream: Stream) -> list[int]:
     """Seek according to a plan made from the packets."""
     found = []
-    for picture in reader.pictures_at(stream.path, stream.requests()):
+    for picture in reader.frames_at(stream.path, stream.requests()):
         jpeg(picture.bgr(640))
         found.append(picture.t_us)
     return found

@@ -18,23 +18,19 @@ from av.video.stream import VideoStream
 from pipeline.errors import RowError
 from pipeline.sources.rows import Lens
 from pipeline.video import sniff
+from pipeline.video.display import DecodedFrame, Display, Image, Orientation, shrunk
 from pipeline.video.lens_tags import read_lens
 from pipeline.video.stream import (
     LEAPING,
     Clock,
     Complaint,
     Damage,
-    DecodedFrame,
-    Image,
     decoded,
     in_us,
     listening,
     main_stream,
     open_video,
     packets,
-    quarter,
-    shown_size,
-    shrunk,
     tick_us,
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
@@ -49,8 +45,8 @@ _PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unre
 class VideoInfo:
     """The properties of a readable video.
 
-    `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the applied
-    rotation in degrees counter-clockwise. The rate is the container's average, for information only;
+    `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the container's
+    in degrees counter-clockwise. The rate is the container's average, for information only;
     times always come from presentation timestamps. `hfov_degrees` refers to the displayed width; it
     and `lens` are None if the container doesn't specify them.
     """
@@ -68,8 +64,10 @@ class VideoInfo:
     lens: Lens | None
 
 
-def probe(path: Path) -> VideoInfo:
+def probe(path: Path, rotation: int = 0) -> VideoInfo:
     """Open a file, decode its first two frames and return its properties.
+
+    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
 
     Raises RowError for an unusable file: a folder, no permission, an empty file, text, an image, no
     moov, no video stream, no decoder, no frame that decodes, a single frame, no duration.
@@ -84,7 +82,8 @@ def probe(path: Path) -> VideoInfo:
                 "it has no duration and no timestamps",
                 f"add timestamps: ffmpeg -i IN -c copy OUT.mkv (container {container.format.name})",
             )
-        width, height = shown_size(first, stream)
+        display = Display.of(first, stream, rotation)
+        width, height = display.width, display.height
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
         lens = read_lens(path, {**container.metadata, **stream.metadata}, width, height)
         return VideoInfo(
@@ -92,7 +91,7 @@ def probe(path: Path) -> VideoInfo:
             codec=stream.codec_context.name,
             width=width,
             height=height,
-            rotation=quarter(first.rotation),
+            rotation=-Orientation.of(first).clockwise % 360,
             fps_num=rate.numerator,
             fps_den=rate.denominator,
             duration_us=duration_us,
@@ -102,15 +101,20 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def frames(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[DecodedFrame]:
-    """Decode a video once and yield its frames in display order.
+def frames(
+    path: Path, apart_us: Callable[[], int] | None = None, *, rotation: int = 0
+) -> Iterator[DecodedFrame]:
+    """Decode a video once and yield its frames in display order, upright and at one size.
+
+    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
 
     With `apart_us`, skip frames as long as the yielded ones are at most this far apart (as far as the
     video has them), at a fairly even spacing; the last frame is always yielded. `apart_us` is called
     for each packet, so its value may change.
 
     Frames are suspect from any sign of damage (a decoding error, a log message, a packet marked as
-    corrupt) to the next keyframe after it. Raises RowError if nothing can be decoded.
+    corrupt) to the next keyframe after it. Raises RowError if nothing can be decoded, or if the aspect
+    ratio changes.
     """
     thinned = Thinned.of(path, next(frames(path)).pts) if apart_us else None
     with open_video(path) as container, listening() as complaints:
@@ -118,6 +122,7 @@ def frames(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[De
         clock = Clock(stream, container.format.name)
         damage = Damage(stream, container.format.name)
         damage.hear(complaints)  # FFmpeg reads ahead when it opens a file
+        display: Display | None = None
         yielded_us = -1
         waiting: DecodedFrame | None = None
         for packet in packets(container, stream, damage):
@@ -139,28 +144,31 @@ def frames(path: Path, apart_us: Callable[[], int] | None = None) -> Iterator[De
                 ):
                     yield waiting
                     yielded_us = waiting.t_us
-                waiting = DecodedFrame.of(frame, stream, pts, t_us, suspect)
+                display = display or Display.of(frame, stream, rotation)
+                waiting = display.show(frame, stream, pts, t_us, suspect)
         if waiting is None:
             raise RowError("none of its frames can be decoded", "copy or download it again")
         yield waiting
 
 
-def frames_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
+def frames_at(path: Path, times_us: Iterable[int], *, rotation: int = 0) -> Iterator[DecodedFrame]:
     """Yield the frame displayed at each of these times (the last at or before it), each frame once.
+
+    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
 
     Decodes only the wanted frames and those that they depend on; exact for variable rates, B-frames
     and containers without an index. Wanted frames that can't be decoded are omitted. Raises RowError
     if nothing can be decoded.
     """
     times = sorted(times_us)
-    first = next(frames(path))
+    first = next(frames(path, rotation=rotation))
     plan = _plan(path, first.pts, times)
     if plan is None:
-        yield from _shown_at(frames(path), times)
+        yield from _shown_at(frames(path, rotation=rotation), times)
         return
     rescues = _MOST_RESCUES
     with open_video(path) as container, listening() as complaints:
-        runs = _Runs(container, first.pts, complaints)
+        runs = _Runs(container, first, complaints)
         for start, end in plan.runs:
             waiting = plan.wanted_in(start, end)
             for frame in runs.decode(start, end, frozenset(waiting)):
@@ -174,7 +182,7 @@ def frames_at(path: Path, times_us: Iterable[int]) -> Iterator[DecodedFrame]:
                 rescues -= 1
                 with open_video(path) as again:
                     earlier = max((key for key in plan.keys if key < start), default=0)
-                    yield from _Runs(again, first.pts, complaints).decode(
+                    yield from _Runs(again, first, complaints).decode(
                         earlier, end, frozenset(waiting)
                     )
 
@@ -183,10 +191,10 @@ class _Runs:
     """Decodes runs of packets of an open container in order."""
 
     def __init__(
-        self, container: InputContainer, first_pts: int, complaints: list[Complaint]
+        self, container: InputContainer, first: DecodedFrame, complaints: list[Complaint]
     ) -> None:
         self._stream = main_stream(container)
-        self._first_pts = first_pts
+        self._first = first
         self._tick = tick_us(self._stream)
         self._complaints = complaints
         self._damage = Damage(self._stream, container.format.name)
@@ -215,10 +223,12 @@ class _Runs:
             for frame in frames:
                 suspect = self._damage.touches(frame)
                 if frame.pts in wanted:
-                    t_us = in_us(frame.pts - self._first_pts, self._tick)
+                    t_us = in_us(frame.pts - self._first.pts, self._tick)
                     if waiting:
                         yield waiting
-                    waiting = DecodedFrame.of(frame, self._stream, frame.pts, t_us, suspect)
+                    waiting = self._first.display.show(
+                        frame, self._stream, frame.pts, t_us, suspect
+                    )
             if number == end - 1:
                 break
         self._ahead = list(islice(self._numbered, 1))

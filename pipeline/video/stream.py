@@ -1,4 +1,4 @@
-"""One open video stream: its packets, its clock, signs of damage, and decoded frames.
+"""One open video stream: its packets, its clock, and signs of damage.
 
 FFmpeg reports neither where video time starts nor that it concealed damage; this module does.
 """
@@ -6,37 +6,24 @@ FFmpeg reports neither where video time starts nor that it concealed damage; thi
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import cv2
-import numpy as np
 from av import logging as av_logging
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.errors import RowError
 from pipeline.video import sniff
 
-Image = NDArray[np.uint8]
 Complaint = tuple[int, str, str]  # level, source, message
 LEAPING = {"mpegts", "mpeg"}  # may be concatenations of recordings, each with its own timestamps
 _LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # the limits that FFmpeg itself uses
 _LOST_PACKET = re.compile(r"Packet corrupt \(stream = (?P<stream>\d+), dts = (?P<dts>-?\d+|NOPTS)")
 _DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORECASE)
 _DEMUX_FAILURES = 20
-# Shared: a reformatter per frame would rebuild its tables, which takes as long as scaling.
-_SCALER = VideoReformatter()
-# Colour spaces that OpenCV converts correctly: both numbers of BT.601, and 2 (unspecified), which
-# swscale also treats as BT.601.
-_BT601 = {2, 5, 6}
-_PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 
 def open_video(path: Path) -> InputContainer:
@@ -68,13 +55,6 @@ def main_stream(container: InputContainer) -> VideoStream:
     raise RowError("no video stream (audio or data only)", "use the file with the video stream")
 
 
-def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """Return width and height in square pixels after rotation."""
-    wide = stream.sample_aspect_ratio or 1
-    width = round(frame.width * wide.numerator / wide.denominator)
-    return (frame.height, width) if quarter(frame.rotation) % 180 else (width, frame.height)
-
-
 def tick_us(stream: VideoStream) -> Fraction:
     """Return the time base of this stream in microseconds."""
     return (stream.time_base or Fraction(0)) * 1_000_000
@@ -83,90 +63,6 @@ def tick_us(stream: VideoStream) -> Fraction:
 def in_us(ticks: int, tick: Fraction) -> int:
     """Return ticks in microseconds, rounded; multiplying by the Fraction takes six times as long."""
     return round(ticks * tick.numerator / tick.denominator)
-
-
-def quarter(degrees: float) -> int:
-    """Return the nearest multiple of 90 degrees, 0 to 270."""
-    return round(degrees / 90) * 90 % 360
-
-
-@dataclass(frozen=True)
-class DecodedFrame:
-    """One decoded frame: its video time, its container timestamp, and whether it may be damaged.
-
-    Sizes are as displayed: after rotation, in square pixels.
-    """
-
-    t_us: int
-    pts: int
-    suspect: bool
-    width: int
-    height: int
-    frame: av.VideoFrame
-    rotation: int
-
-    @classmethod
-    def of(
-        cls, frame: av.VideoFrame, stream: VideoStream, pts: int, t_us: int, suspect: bool
-    ) -> "DecodedFrame":
-        """Wrap a decoded frame."""
-        width, height = shown_size(frame, stream)
-        return cls(t_us, pts, suspect, width, height, frame, quarter(frame.rotation))
-
-    def grey(self, width: int) -> Image:
-        """Return grey levels (height, width), scaled down to this width."""
-        if self.frame.format.name not in _PLANAR_8:
-            return self._scaled(width, "gray")
-        # The first plane is the grey image: no conversion is needed, and OpenCV scales it in a third
-        # of the time that swscale takes.
-        return self._upright(shrunk(self._plane(0), self._stored_size(width)))
-
-    def bgr(self, width: int) -> Image:
-        """Return (height, width, 3) in OpenCV's channel order, scaled down to this width."""
-        across, down = self._stored_size(width)
-        frame = self.frame
-        plain = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
-        if not plain or frame.colorspace not in _BT601 or across % 2 or down % 2:
-            return self._scaled(width, "bgr24")
-        # Scaling before converting takes a third of the time of swscale.
-        sizes = ((across, down), (across // 2, down // 2), (across // 2, down // 2))
-        planes = [shrunk(self._plane(number), size).ravel() for number, size in enumerate(sizes)]
-        stacked = np.concatenate(planes).reshape(-1, across)
-        return self._upright(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
-
-    def _plane(self, number: int) -> Image:
-        """Return one plane of a planar frame, as stored, without copying it."""
-        plane = self.frame.planes[number]
-        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        return pixels[: plane.height, : plane.width]
-
-    def _upright(self, pixels: NDArray[Any]) -> Image:
-        return np.ascontiguousarray(np.rot90(pixels, self.rotation // 90))
-
-    def _stored_size(self, width: int) -> tuple[int, int]:
-        """Return width and height before rotation of a frame that is displayed at this width."""
-        width = min(width, self.width)
-        height = max(2, round(self.height * width / self.width))
-        return (height, width) if self.rotation % 180 else (width, height)
-
-    def _scaled(self, width: int, layout: str) -> Image:
-        stored = self._stored_size(width)
-        scaled = _SCALER.reformat(self.frame, *stored, format=layout, interpolation="AREA")
-        return self._upright(scaled.to_ndarray())
-
-
-def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Return pixels (height, width) averaged down to a size (width, height), by halving where possible.
-
-    OpenCV has vector code for halving and for interpolating: 1280 to 320 takes a fifth of the time of
-    one step, 1920 to 640 a quarter. For factors above a half, interpolating two pixels is averaging.
-    """
-    height, width = pixels.shape
-    while width >= 2 * size[0] and width % 2 == height % 2 == 0:
-        height, width = height // 2, width // 2
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    near = width < 2 * size[0] and height < 2 * size[1]
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR if near else cv2.INTER_AREA)
 
 
 @contextmanager
