@@ -8,15 +8,14 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import RowError
+from pipeline.video.colour import Colours, refuse_unknown, scaled
 
 Image = NDArray[np.uint8]
-# Shared: a reformatter per frame would rebuild its tables, which takes as long as scaling.
-_SCALER = VideoReformatter()
 # Colour spaces that OpenCV converts correctly: both numbers of BT.601, and 2 (unspecified), which
 # swscale also treats as BT.601.
 _BT601 = {2, 5, 6}
@@ -69,7 +68,8 @@ class Display:
 
     @classmethod
     def of(cls, first: av.VideoFrame, stream: VideoStream, rotation: int = 0) -> "Display":
-        """Return the display of a video that begins with this frame."""
+        """Return the display of a video that begins with this frame; raise RowError if its colours are unknown."""
+        refuse_unknown(first, stream.codec_context.codec_tag)
         return cls(*_shown_size(first, stream, Orientation.of(first, rotation)), rotation)
 
     def show(
@@ -130,9 +130,11 @@ class DecodedFrame:
         return self.orientation.applied(shrunk(self._plane(0), self._stored_size(width)))
 
     def bgr(self, width: int) -> Image:
-        """Return (height, width, 3) in OpenCV's channel order, scaled down to this width."""
+        """Return sRGB (height, width, 3) in OpenCV's channel order, scaled down to this width."""
         across, down = self._stored_size(width)
         frame = self.frame
+        if colours := Colours.of(frame):
+            return self.orientation.applied(colours.to_bgr(frame, across, down))
         plain = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         if not plain or frame.colorspace not in _BT601 or across % 2 or down % 2:
             return self._scaled(width, "bgr24")
@@ -156,8 +158,7 @@ class DecodedFrame:
 
     def _scaled(self, width: int, layout: str) -> Image:
         stored = self._stored_size(width)
-        scaled = _SCALER.reformat(self.frame, *stored, format=layout, interpolation="AREA")
-        return self.orientation.applied(scaled.to_ndarray())
+        return self.orientation.applied(scaled(self.frame, *stored, layout).to_ndarray())
 
 
 def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
