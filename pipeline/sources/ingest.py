@@ -31,7 +31,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     source = rows.one(Source)
     file = Path(source.root, source.path)
     _refuse_unseen(file, source)
-    found = reader.probe(file)
+    found = reader.probe(file, source.rotation)
     _refuse_useless(found)
     sha256 = _sha256(file)
     video_id = "v_" + digest("video", sha256)
@@ -57,8 +57,11 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
         source=source.source,
         licence=source.licence,
         consent=source.consent,
+        manifest_rotation=source.rotation,
         wanted_split=source.split,
     )
+    for note in found.notes:
+        yield Rejection(stage="ingest", unit=source.path, what=note.what, fix=note.fix)
     lines: dict[tuple[int, str], Line] = {}
     for name in source.sidecars:
         sidecar = file.with_name(name)

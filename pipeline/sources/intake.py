@@ -30,7 +30,7 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     workspace.store.forget(SCAN, found.gone)
     keys = workspace.store.keys(SCAN)
     for source in found.sources.values():
-        key = digest(source.model_dump_json())
+        key = digest(source.as_key())
         if keys.get(source.source_id) != key:
             workspace.store.finish(SCAN, source.source_id, key, "done", [source])
     workspace.store.rebuild()
