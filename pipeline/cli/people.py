@@ -1,5 +1,6 @@
 """The commands that involve people: the embedded Label Studio server, review and audit."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,6 +48,28 @@ def review_push(context: click.Context) -> None:
 
     empty = "there are no draft routes to review; run egost frames, then egost generate-qa"
     _send(context, "review push", people.push, empty)
+
+
+@review.command("clips")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--pixels",
+    type=click.IntRange(160, 1920),
+    help="Longest side of the clips (default: review.clip_pixels).",
+)
+@common
+@click.pass_context
+def review_clips(context: click.Context, directory: Path, pixels: int | None) -> None:
+    """Write the review clips that people see into a folder. Idempotent.
+
+    DIR gets one CLIP_ID.mp4 for each clip and review-clips.csv, which names their videos and times: to
+    check clips before they are sent, or for other annotation tools. No server is needed.
+    """
+    from pipeline.review import people
+
+    with opened(context) as workspace, progress_bar("review clips") as progress:
+        written = people.clips(workspace, directory, pixels, progress)
+        print_and_log(context, workspace, written.lines())
 
 
 @review.command("adjudicate")

@@ -27,15 +27,14 @@ from pipeline.report import glance
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import write_report
 from pipeline.review import people
+from pipeline.review.clips import clip_form, clip_name
 from pipeline.review.rows import Verdict
-from pipeline.review.sending import clip_form
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
 from pipeline.routes.tasks import RouteText, holds
 from pipeline.sources.intake import take_in
 from pipeline.sources.rows import Video
-from pipeline.video import reviewclip
 
 VERSION = "0.1.0"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -147,6 +146,7 @@ def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQu
     """Return the correct choice for every item, from the walks' ground truth."""
     form = clip_form(workspace.settings("review", ReviewSettings))
     clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
+    videos = {video.video_id: video for video in workspace.store.rows(Video)}
     truth = _by_clip(workspace, folder)
     found = {}
     for item in workspace.store.rows(Item):
@@ -156,7 +156,7 @@ def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQu
             for index, text in enumerate(item.options)
             if holds(text, route, item.category, item.orientation)
         ]
-        movie = reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, form)
+        movie = clip_name(clip, videos[clip.video_id], form)
         choice = right[0] if len(right) == 1 else "many" if right else "none"
         found[reviewers.AskedQuestion(movie, item.question, tuple(item.options))] = choice
     return found

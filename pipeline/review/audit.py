@@ -101,14 +101,16 @@ def push(
         full = bool(asked) and asked[-1].finished >= settings.overlap
         if asked and not (full and independent.get(item.item_id, 0) < settings.overlap):
             return None
-        clip, keyframes = clips[item.clip_id], frames[item.clip_id]
+        clip, video = clips[item.clip_id], videos[item.video_id]
+        keyframes = frames[item.clip_id]
         head = {"uid": _uid(secret, item, len(asked) + 1), "round": len(asked) + 1}
 
         def data() -> dict[str, Any]:
-            return head | page(item, clip, keyframes, sender.clip_name(clip), sender.media_url)
+            name = sender.clip_name(clip, video)
+            return head | page(item, clip, keyframes, name, sender.media_url)
 
         outcome: Outcome = "reopened" if asked else "new"
-        return PlannedTask(clip, videos[item.video_id], keyframes, outcome, data)
+        return PlannedTask(clip, video, keyframes, outcome, data)
 
     return sender.send(wanted, lambda item: item, lambda: plan, "audit", progress)
 

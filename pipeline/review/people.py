@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.engine.rows import Finding, Rejection, Row, Rows, digest
+from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import PULL, Summary
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
@@ -18,13 +19,15 @@ from pipeline.questions.rows import Item
 from pipeline.review import audit, review, verdictlog, vocabulary
 from pipeline.review.accuracy import Audit, judged
 from pipeline.review.agreement import too_few_people
+from pipeline.review.clips import Written, clip_form, write_clips
 from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
-from pipeline.review.sending import Progress, Pushed, clip_form, silent
+from pipeline.review.sending import Progress, Pushed, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.review.spans import judged_clips, keep_spans, restore_spans
 from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
+from pipeline.sources.rows import Video
 
 _AFTER_PULL = ("review", "compose", "check")
 
@@ -108,6 +111,21 @@ def push(workspace: Workspace, progress: Progress = silent) -> Pushed:
         return review.push(client, rows, settings, workspace.folder, progress)
 
     return _sent(workspace, "push", review.PUSH_READS, send)
+
+
+def clips(
+    workspace: Workspace, target: Path, pixels: int | None, progress: Progress = silent
+) -> Written:
+    """Write the review clips of all clips into a folder; `pixels` overrides `review.clip_pixels`."""
+    form = clip_form(_settings(workspace))
+    form = replace(form, pixels=pixels or form.pixels)
+    videos = {video.video_id: video for video in workspace.store.rows(Video)}
+    found = [(clip, videos[clip.video_id]) for clip in workspace.store.rows(Clip)]
+    if not found:
+        raise UserError(str(workspace.folder.root), "no clips yet", "run egost frames PATH first")
+    found.sort(key=lambda one: (one[1].path, one[0].start_us))
+    workers = workspace.settings("run", RunSettings).workers
+    return write_clips(workspace.folder, found, form, target, workers, progress)
 
 
 def adjudicate(workspace: Workspace, progress: Progress = silent) -> Pushed:

@@ -21,6 +21,7 @@ from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review import adjudication, routepage, sending
 from pipeline.review.agreement import Agreement, Annotator, agreement, annotators, excluded, latest
+from pipeline.review.clips import clip_form
 from pipeline.review.facts import Facts, facts_of
 from pipeline.review.gold import read_gold
 from pipeline.review.planted import with_planted
@@ -203,14 +204,15 @@ def _sender(
     client: AnnotationServer, settings: ReviewSettings, folder: WorkspaceFolder, project: Project
 ) -> Sender:
     media = sending.media(folder, settings.url, settings.media_url)
-    return Sender(client, folder, media, project, sending.clip_form(settings))
+    return Sender(client, folder, media, project, clip_form(settings))
 
 
 def _page_maker(sender: Sender) -> Callable[[routepage.PageRows, Kind], dict[str, Any]]:
     guidelines = routepage.guideline_version()
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-        return routepage.page(shown, sender.clip_name(shown.clip), sender.media_url, guidelines)
+        name = sender.clip_name(shown.clip, shown.video)
+        return routepage.page(shown, name, sender.media_url, guidelines)
 
     return make
 

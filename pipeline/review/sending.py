@@ -1,7 +1,6 @@
 """Sends tasks to Label Studio: review clips, media, batches. Other modules decide what a page shows."""
 
 import json
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,19 +8,19 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.client import AnnotationServer, AnnotationTask
 from pipeline.motion.rows import Clip, Frame
-from pipeline.review.settings import ReviewSettings
+from pipeline.review.clips import clip_name, cut_all
 from pipeline.sources.rows import Video
-from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
 
 _CHUNK, _AHEAD = 50, 30  # pages per batch (0.4 MB), and how many batches may wait for the server
@@ -142,9 +141,9 @@ class Sender:
             return self._media.url + media_name
         return self._uploaded.get(_file_name(media_name), "")
 
-    def clip_name(self, clip: Clip) -> str:
+    def clip_name(self, clip: Clip, video: Video) -> str:
         """Return the media name of the review clip."""
-        return reviewclip.clip_name(clip.video_id, clip.start_us, clip.end_us, self._form)
+        return clip_name(clip, video, self._form)
 
     def send(
         self,
@@ -162,12 +161,13 @@ class Sender:
         counted: Counter[str] = Counter()
         rejected: list[Rejection] = []
         reached = 0
+        ended = Event()
 
         def prepare(made: Future[list[Made]], plan: Callable[[Made], PlannedTask | None]) -> _Batch:
             part = made.result()
             found = [planned for one in part if (planned := plan(one))]
             clips = ((one.clip, one.video) for one in found)
-            failed = cut_all(clips, self._folder, self._form, stage)
+            failed = cut_all(clips, self._folder, self._form, stage, ended.is_set)
             without = {one.unit for one in failed}
             ready = [one for one in found if one.clip.clip_id not in without]
             outcomes = [one.outcome for one in ready]
@@ -203,6 +203,7 @@ class Sender:
                         reached += batch.size
                     progress(reached, len(queue))
             finally:
+                ended.set()
                 ahead.shutdown(wait=False, cancel_futures=True)
                 making.shutdown(wait=False, cancel_futures=True)
         return Pushed(
@@ -244,7 +245,10 @@ class Sender:
         names = {
             name
             for one in plans
-            for name in (self.clip_name(one.clip), *(frame.media for frame in one.frames))
+            for name in (
+                self.clip_name(one.clip, one.video),
+                *(frame.media for frame in one.frames),
+            )
         }
         lacking = sorted(name for name in names if _file_name(name) not in self._uploaded)
         if lacking:
@@ -294,24 +298,6 @@ def _ready(coming: "deque[Future[_Batch]]") -> list[_Batch]:
     return batches
 
 
-def cut_all(
-    clips: Iterable[tuple[Clip, Video]], folder: WorkspaceFolder, form: Form, stage: str = "push"
-) -> list[Rejection]:
-    """Cut missing review clips in threads: ffmpeg runs outside Python. Return those that failed."""
-
-    def cut(one: tuple[Clip, Video]) -> Rejection | None:
-        clip, video = one
-        path = Path(video.root) / video.path
-        try:
-            reviewclip.keep_clip(folder, path, video.video_id, clip.start_us, clip.end_us, form)
-        except RowError as error:
-            return Rejection(stage=stage, unit=clip.clip_id, what=error.what, fix=error.fix)
-        return None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [failed for failed in pool.map(cut, clips) if failed]
-
-
 @dataclass(frozen=True)
 class Media:
     """How pages load media: below `url` (`served` is the folder that the server serves there), or uploaded."""
@@ -349,11 +335,6 @@ def _shown_by(config: str) -> frozenset[str]:
         value for tag in ElementTree.fromstring(config).iter() for value in tag.attrib.values()
     ]
     return frozenset(value[1:] for value in values if value.startswith("$"))
-
-
-def clip_form(settings: ReviewSettings) -> Form:
-    """Return the format of review clips that the settings ask for."""
-    return Form(settings.clip_pixels, settings.clip_sound)
 
 
 def known_project(client: AnnotationServer, title: str, command: str = "egost review push") -> int:

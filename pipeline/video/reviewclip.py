@@ -1,25 +1,41 @@
 """Cutting review clips that browsers can play, without metadata, GPS tracks and, by default, sound.
 
-Rotation is applied. The same input gives the same bytes.
+They show what keyframes, motion and stills show at the same time. The same input gives the same bytes.
 """
 
 import errno
 import hashlib
 import os
-import signal
-import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 
-import ffmpeg
-import imageio_ffmpeg
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError
+from pipeline.video.display import Image
+from pipeline.video.seeking import frames_between
+from pipeline.video.sound import RATE, has_sound, sound_between
 
 FPS = 30  # constant, or the player's frame numbers drift from the displayed times
-_RECIPE = 2  # part of the name: raise it when the output changes
+_RECIPE = 3  # part of the name: raise it when the output changes
+# A frame that begins this much later counts as displayed: Matroska rounds times to 1 ms, so that
+# otherwise every third frame of a 30 fps recording would be shown twice, and others never.
+_SLACK_US = 2_000
+_X264 = {"preset": "veryfast", "crf": "26", "sc_threshold": "0", "keyint_min": str(FPS)}
+_MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
+_BT709 = 1  # of the primaries and the transfer characteristics
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -30,88 +46,129 @@ class Form:
     sound: bool = False
 
 
-def clip_name(video_id: str, start_us: int, end_us: int, form: Form) -> str:
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a video, in microseconds from its first displayed frame.
+
+    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
+    """
+
+    video_id: str
+    start_us: int
+    end_us: int
+    rotation: int = 0
+
+
+def clip_name(span: Span, form: Form) -> str:
     """Return the media name of a review clip, before it is cut."""
-    key = f"{_RECIPE}:{video_id}:{start_us}:{end_us}:{form.pixels}{':sound' * form.sound}"
+    key = f"{_RECIPE}:{span.video_id}:{span.start_us}:{span.end_us}:{form.pixels}"
+    key += f"{':sound' * form.sound}{f':{span.rotation}' * bool(span.rotation)}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{digest[:2]}/{digest[:32]}.mp4"
 
 
-def keep_clip(
-    folder: WorkspaceFolder, path: Path, video_id: str, start_us: int, end_us: int, form: Form
-) -> str:
-    """Cut a clip into the media folder unless it exists, and return its media name.
+def keep_clip(folder: WorkspaceFolder, path: Path, span: Span, form: Form) -> Path:
+    """Cut a clip into the media folder unless it exists, and return the file.
 
-    Raises RowError if the video is gone or ffmpeg can't cut it.
+    Raises RowError if the video is gone or the clip can't be cut, OSError if the disk is full.
     """
-    name = clip_name(video_id, start_us, end_us, form)
-    target = folder.media_path(name)
+    target = folder.media_path(clip_name(span, form))
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        cut(path, start_us, end_us, form, target)
-    return name
+        cut(path, span, form, target, via=folder.unfinished)
+    return target
 
 
-def cut(source: Path, start_us: int, end_us: int, form: Form, target: Path) -> None:
-    """Write H.264 at a constant rate with one keyframe per second, scaled down to the form's size."""
+def cut(source: Path, span: Span, form: Form, target: Path, via: Path | None = None) -> None:
+    """Write H.264 at a constant rate with one keyframe per second, scaled down to the form's size.
+
+    `via` is the folder of the temporary file, on the same disk; by default that of `target`. Raises
+    RowError if the video is gone or the clip can't be cut, OSError if the disk is full.
+    """
     if not source.exists():
         raise RowError(
             f"the video {source} is gone", "restore the file to its location", again=True
         )
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=".mp4")
+    via = via or target.parent
+    for folder in (via, target.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=via, prefix=".tmp-", suffix=".mp4")
     os.close(handle)
-    sides = f"'min({form.pixels},iw)':'min({form.pixels},ih)'"
-    audio = {"acodec": "aac", "ac": 2, "ar": 48000, "flags:a": "+bitexact"}
-    seconds = (end_us - start_us) / 1e6
-    video = ffmpeg.input(str(source), ss=start_us / 1e6, t=seconds, threads=1)
-    streams = [video["v:0"], video["a:0?"]] if form.sound else [video["v:0"]]
-    command = (
-        ffmpeg.output(
-            *streams,
-            temporary,
-            t=seconds,  # or the last frame would last as long as it does in the video
-            vf=f"fps={FPS}:start_time=0,scale={sides}:"
-            "force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1",
-            vcodec="libx264",
-            preset="veryfast",
-            crf=26,
-            pix_fmt="yuv420p",
-            g=FPS,
-            keyint_min=FPS,
-            sc_threshold=0,
-            threads=1,
-            fflags="+bitexact",
-            movflags="+faststart",
-            map_metadata=-1,
-            map_chapters=-1,
-            **{"flags:v": "+bitexact", **(audio if form.sound else {})},
-        )
-        .global_args("-hide_banner", "-nostdin", "-loglevel", "error")
-        .overwrite_output()
-        .compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
-    )
+    temporary = Path(name)
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if done.returncode or Path(temporary).stat().st_size == 0:
-            _check_space(done, target)
-            last = (done.stderr.strip().splitlines() or ["no frame was written"])[-1]
-            raise RowError(
-                f"ffmpeg can't cut the review clip: {last[:200]}",
-                "check that the video plays",
-                again=True,
-            )
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
+        with av.open(name, "w", format="mp4", container_options=_MP4) as file:
+            _write(file, source, span, form)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except av.error.FFmpegError as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _DISK_FULL:  # other clips would fail, too
+            raise OSError(number, os.strerror(number), str(target)) from error
+        what = f"its review clip can't be cut: {error.strerror}"
+        raise RowError(what, "check that the video plays", again=True) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _check_space(done: subprocess.CompletedProcess[str], target: Path) -> None:
-    """Raise OSError if ffmpeg ran out of disk space: other clips would fail, too."""
-    if done.returncode == -signal.SIGXFSZ:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        if os.strerror(code) in done.stderr:
-            raise OSError(code, os.strerror(code), str(target))
+def _write(file: OutputContainer, source: Path, span: Span, form: Form) -> None:
+    images = _images(source, span, form)
+    first = next(images)
+    film = file.add_stream("libx264", rate=FPS, options=_X264)
+    encoder = film.codec_context
+    encoder.thread_count = 1  # clips are cut by one process per core
+    encoder.height, encoder.width = first.shape[:2]
+    encoder.pix_fmt, encoder.gop_size = "yuv420p", FPS
+    # BT.601, because readers that ignore the tag (OpenCV) assume it.
+    encoder.color_range, encoder.colorspace = ColorRange.MPEG, Colorspace.ITU601
+    encoder.color_primaries = encoder.color_trc = _BT709
+    track = None
+    if form.sound and has_sound(source):
+        track = file.add_stream("aac", rate=RATE, layout="stereo")
+        track.codec_context.thread_count = 1
+    blocks = sound_between(source, span.start_us, span.end_us)
+    heard = 0  # samples written
+    shown: tuple[Image, VideoFrame] | None = None
+    for number, image in enumerate(chain([first], images)):
+        if shown is None or shown[0] is not image:
+            shown = image, _encodable(image)
+        frame = shown[1]
+        frame.pts, frame.time_base = number, Fraction(1, FPS)
+        file.mux(film.encode(frame))
+        while track and heard * FPS < (number + 1) * RATE:
+            block = next(blocks, None)
+            if block is None:
+                break
+            piece = AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", "stereo")
+            piece.sample_rate, piece.pts, piece.time_base = RATE, heard, Fraction(1, RATE)
+            heard += block.shape[1]
+            file.mux(track.encode(piece))
+    file.mux(film.encode(None))
+    if track:
+        file.mux(track.encode(None))
+
+
+def _images(source: Path, span: Span, form: Form) -> Iterator[Image]:
+    """Yield one image for each frame of the clip; where one is repeated, it is the same object."""
+    count = max(1, round((span.end_us - span.start_us) * FPS / 1_000_000))
+    start_us, end_us = span.start_us + _SLACK_US, span.end_us + _SLACK_US
+    done = 0
+    with closing(frames_between(source, start_us, end_us, rotation=span.rotation)) as found:
+        for frame, following in pairwise(chain(found, [None])):
+            assert frame is not None
+            until = count
+            if following:  # the number of clip frames that begin before it
+                until = min(count, -(-(following.t_us - start_us) * FPS // 1_000_000))
+            if until > done:
+                share = min(1.0, form.pixels / max(frame.width, frame.height))
+                image = frame.bgr(max(2, round(frame.width * share)))
+                # Even sides, as yuv420p needs; cutting one row off keeps the others sharp.
+                image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+                for _ in range(until - done):
+                    yield image
+                done = until
+
+
+def _encodable(image: Image) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 from av import logging as av_logging
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from pipeline.errors import RowError
@@ -80,7 +80,7 @@ def _codec(stream: VideoStream) -> str:
     return stream.codec_context.name if stream.codec_context else ""
 
 
-def tick_us(stream: VideoStream) -> Fraction:
+def tick_us(stream: Stream) -> Fraction:
     """Return the time base of this stream in microseconds."""
     return (stream.time_base or Fraction(0)) * 1_000_000
 

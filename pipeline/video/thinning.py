@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -86,7 +87,7 @@ class Leaps:
         self._tick = tick
         self._last: int | None = None
 
-    def at(self, packet: "av.Packet[VideoStream]") -> bool:
+    def at(self, packet: "av.Packet[Any]") -> bool:
         """Return whether timestamps jump between the previous packet and this one."""
         last, self._last = self._last, packet.dts
         if not self._may or last is None or packet.dts is None:

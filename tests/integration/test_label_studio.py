@@ -23,11 +23,12 @@ from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.motion.rows import Clip
 from pipeline.review import review, sending
+from pipeline.review.clips import clip_form
 from pipeline.review.rows import Verdict
-from pipeline.review.sending import clip_form
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.video import reviewclip
+from pipeline.video.reviewclip import Form, Span
 
 pytestmark = pytest.mark.integration
 
@@ -205,15 +206,14 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     seen = rows(folder, tmp_path, drafts, names, frames=1)
     settings = ReviewSettings(project="test killed", agree=1, overlap=1, planted=0)
     movie = reviewclip.keep_clip(
-        folder, tmp_path / "walk.mp4", "any", 0, 3_000_000, reviewclip.Form(160)
+        folder, tmp_path / "walk.mp4", Span("any", 0, 3_000_000), Form(160)
     )
-    for name in names:  # identical clips: cutting all 120 would only test ffmpeg
+    for name in names:  # identical clips: cutting all 120 would only test the encoder
         one = clip(name)
-        path = folder.media_path(
-            reviewclip.clip_name(one.video_id, one.start_us, one.end_us, clip_form(settings))
-        )
+        span = Span(one.video_id, one.start_us, one.end_us)
+        path = folder.media_path(reviewclip.clip_name(span, clip_form(settings)))
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(folder.media_path(movie).read_bytes())
+        path.write_bytes(movie.read_bytes())
     try:
         server = labelstudio_server.start(folder, _free_port())
         client = labelstudio.connect(server.url, server.token)

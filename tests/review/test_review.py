@@ -3,16 +3,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import av
 import factories
-import numbered
 import pytest
 from pydantic import ValidationError
-from walked import clip, draft, rows, steps, video_file
+from walked import clip, draft, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Rows
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
@@ -23,7 +21,6 @@ from pipeline.review.settings import ReviewSettings
 from pipeline.review.verdicts import SCRIPTED
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
-from pipeline.video import reviewclip
 
 SETTINGS = ReviewSettings(agree=1, overlap=1, planted=0)
 WALK = steps("straight", "left", "straight", landmark="the <b>red</b> door")
@@ -324,75 +321,11 @@ def test_a_config_with_an_unknown_field_is_refused_before_anything_is_sent(
     assert client.kept == {}
 
 
-def test_review_clips_have_no_metadata_a_constant_rate_and_are_reproducible(tmp_path):
-    source = video_file(tmp_path / "walk.mp4")
-    for name in ("a.mp4", "b.mp4"):
-        reviewclip.cut(source, 500_000, 2_500_000, reviewclip.Form(160), tmp_path / name)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
-    with av.open(str(tmp_path / "a.mp4")) as file:
-        assert [stream.type for stream in file.streams] == ["video"]
-        assert (file.streams.video[0].codec_context.name, file.streams.video[0].width) == (
-            "h264",
-            160,
-        )
-        shown = [(frame.time, frame.key_frame) for frame in file.decode(video=0)]
-    assert [time for time, key in shown if key] == [0.0, 1.0]
-    assert len(shown) == 2 * reviewclip.FPS
-
-
-GOPRO = Path(__file__).parents[3] / "shared" / "video" / "gopro_walk" / "video.mp4"
-
-
-@pytest.mark.parametrize("sound", [False, True])
-def test_a_review_clip_contains_no_camera_metadata(tmp_path, sound):
-    if not GOPRO.exists():
-        pytest.skip("needs the real clips in ../shared/video")
-    with av.open(str(GOPRO)) as file:
-        assert {stream.type for stream in file.streams} == {"video", "audio", "data"}
-        assert "location" in file.metadata
-    target = tmp_path / "clip.mp4"
-    reviewclip.cut(GOPRO, 2_000_000, 5_000_000, reviewclip.Form(640, sound), target)
-    with av.open(str(target)) as file:
-        kinds = [stream.type for stream in file.streams]
-        assert kinds == (["video", "audio"] if sound else ["video"])
-        assert not {"location", "creation_time"} & set(file.metadata)
-        stream = file.streams.video[0]
-        assert (stream.width, stream.height) == (640, 362)
-        assert stream.average_rate == reviewclip.FPS
-        keys = [frame.time for frame in file.decode(video=0) if frame.key_frame]
-    assert keys == [0.0, 1.0, 2.0]
-    data = target.read_bytes()
-    assert data.index(b"moov") < data.index(b"mdat")
-    assert not [word for word in (b"gpmd", b"GoPro", b"+33.1268", b"fdsc") if word in data]
-
-
-@pytest.mark.parametrize(
-    ("how", "size"),
-    [
-        ({"size": (322, 178), "rotation": 90}, (176, 320)),
-        ({"size": (200, 100)}, (200, 100)),
-        ({"times_ms": [n * n for n in range(60)]}, (320, 180)),
-    ],
-)
-def test_a_review_clip_is_upright_even_and_of_constant_rate(tmp_path, how, size):
-    numbered.write(tmp_path / "walk.mp4", **how)
-    form = reviewclip.Form(320)
-    reviewclip.cut(tmp_path / "walk.mp4", 500_000, 1_500_000, form, tmp_path / "clip.mp4")
-    with av.open(str(tmp_path / "clip.mp4")) as file:
-        shown = list(file.decode(video=0))
-    assert (shown[0].width, shown[0].height) == size
-    assert shown[0].rotation == 0
-    assert [round(frame.time * reviewclip.FPS) for frame in shown] == list(range(len(shown)))
-    assert len(shown) == pytest.approx(30, abs=1)
-
-
 def test_a_clip_without_its_video_is_rejected(folder, tmp_path):
     seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     (tmp_path / "walk.mp4").unlink()
     done = review.push(ScriptedClient(), seen, SETTINGS, folder)
     assert (done.new, [one.unit for one in done.rejected]) == (0, [clip().clip_id])
-    with pytest.raises(RowError, match="is gone"):
-        reviewclip.cut(tmp_path / "walk.mp4", 0, 1, reviewclip.Form(160), tmp_path / "x.mp4")
 
 
 def test_status_counts_tasks_and_people(pushed, folder):

@@ -165,7 +165,7 @@ def test_a_server_that_fails_ends_the_push_at_once(
 def test_a_push_that_meets_a_full_disk_continues_when_there_is_space(
     folder: WorkspaceFolder, tmp_path: Path
 ) -> None:
-    """A file-size limit, which ffmpeg hits, simulates a full disk."""
+    """A file-size limit simulates a full disk."""
     seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
     settings, client = ReviewSettings(agree=1, overlap=1, planted=0), ScriptedClient()
     least, most = resource.getrlimit(resource.RLIMIT_FSIZE)

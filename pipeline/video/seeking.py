@@ -1,0 +1,101 @@
+"""The frames of one stretch of a video, decoded from a keyframe shortly before it."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+import av
+
+from pipeline.video.display import DecodedFrame
+from pipeline.video.reader import frames
+from pipeline.video.stream import (
+    LEAPING,
+    Damage,
+    decoded,
+    in_us,
+    listening,
+    main_stream,
+    open_video,
+    packets,
+    tick_us,
+)
+from pipeline.video.thinning import Leaps
+
+# How far before a time to seek: frames may depend on earlier keyframes, and an index may be inexact.
+_BACK_US = (0, 2_000_000, 10_000_000)
+
+
+def frames_between(
+    path: Path, start_us: int, end_us: int, *, rotation: int = 0
+) -> Generator[DecodedFrame]:
+    """Yield the frames displayed in [start, end); the first is the one displayed at `start`.
+
+    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
+
+    Decodes from the beginning of a file in which seeking isn't exact (AVI, joined recordings). Raises
+    RowError if nothing can be decoded.
+    """
+    start_us = max(start_us, 0)
+    first = next(frames(path, rotation=rotation))
+    for back_us in () if _is_linear(path, path.stat().st_mtime_ns) else _BACK_US:
+        sought = _sought(path, first, max(start_us - back_us, 0))
+        with closing(sought), closing(_within(sought, start_us, end_us)) as shown:
+            found = next(shown, None)
+            if found and found.t_us <= start_us and not found.suspect:
+                yield found
+                yield from shown
+                return
+    yield from _within(frames(path, rotation=rotation), start_us, end_us)
+
+
+@lru_cache(maxsize=8)
+def _is_linear(path: Path, mtime_ns: int) -> bool:
+    """Return whether the time of a frame follows only from all frames before it."""
+    with open_video(path) as container:
+        if container.format.name not in LEAPING:
+            return container.format.name == "avi"
+        stream = main_stream(container)
+        leaps = Leaps(container, tick_us(stream))
+        return any(leaps.at(packet) for packet in packets(container, stream))
+
+
+def _sought(path: Path, first: DecodedFrame, time_us: int) -> Generator[DecodedFrame]:
+    """Yield all frames from the keyframe to which seeking to this time leads."""
+    with open_video(path) as container, listening() as complaints:
+        stream = main_stream(container)
+        tick = tick_us(stream)
+        damage = Damage(stream, container.format.name)
+        if time_us:
+            try:
+                container.seek(first.pts + int(time_us / tick), stream=stream)
+            except av.error.FFmpegError:
+                return
+        complaints.clear()
+        latest: int | None = None
+        for packet in packets(container, stream, damage):
+            if latest is None:
+                if packet.pts is None or not packet.is_keyframe:
+                    continue
+                # A frame displayed before its keyframe depends on an earlier one.
+                latest = max(packet.pts, first.pts) - 1
+            damage.hear(complaints)
+            for frame in decoded(stream, packet, damage, complaints):
+                suspect = damage.touches(frame)
+                if frame.pts is not None and frame.pts > latest:
+                    latest = frame.pts
+                    t_us = in_us(latest - first.pts, tick)
+                    yield first.display.show(frame, stream, latest, t_us, suspect)
+
+
+def _within(shown: Iterator[DecodedFrame], start_us: int, end_us: int) -> Generator[DecodedFrame]:
+    """Yield the frame displayed at `start`, and those after it that begin before `end`."""
+    last: DecodedFrame | None = None
+    for frame in shown:
+        if last is not None and frame.t_us > start_us:
+            yield last
+            if frame.t_us >= end_us:
+                return
+        last = frame
+    if last is not None:
+        yield last
