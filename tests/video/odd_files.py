@@ -129,7 +129,7 @@ def with_sei(path: Path) -> None:
         "aud=1",
         pictures=[np.rot90(scene(n)).copy() for n in range(COUNT)],
     )
-    turned = "h264_metadata=aud=insert:display_orientation=insert:rotate=270"
+    turned = "h264_metadata=display_orientation=insert:rotate=270"
     ffmpeg("-i", plain, "-c", "copy", "-bsf:v", turned, path)
 
 
@@ -404,7 +404,7 @@ ODD = {
     "rotated by 3 degrees": Odd(
         "a.mp4", oriented(lambda p: p, "-display_rotation:v", "-3"), notes=["rotation by 3 degrees"]
     ),
-    "orientation in SEI": Odd("a.ts", with_sei),
+    "orientation in SEI": Odd("a.mp4", with_sei),
     "rotation by the manifest": Odd("a.mp4", oriented(lambda p: np.rot90(p, 2)), rotation=180),
     "rotation by both": Odd(
         "a.mp4", oriented(lambda p: np.rot90(p, 2), "-display_rotation:v", "-90"), rotation=90
