@@ -8,6 +8,8 @@ from pipeline.engine.rows import digest
 from pipeline.engine.stage import SCAN
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError, plain
+from pipeline.routes.settings import DraftSettings
+from pipeline.sources.folders import readable
 from pipeline.sources.rows import Source
 from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
@@ -26,7 +28,8 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
             "no videos yet",
             "give a file or folder: egost frames PATH",
         )
-    found = scan(paths, known, settings.consent)
+    language = workspace.settings("draft", DraftSettings).language
+    found = scan(paths, known, settings.consent, language)
     workspace.store.forget(SCAN, found.gone)
     keys = workspace.store.keys(SCAN)
     for source in found.sources.values():
@@ -40,9 +43,27 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
 def _messages(found: Scan, known: Sequence[Source]) -> Iterator[str]:
     """Yield messages about removed and skipped files; a file now found from another folder is kept."""
     there = {Path(source.root, source.path) for source in found.sources.values()}
-    gone = [s for s in known if s.source_id in found.gone and Path(s.root, s.path) not in there]
+    by_id = {source.source_id: source for source in known}
+    gone = [
+        by_id[one].path
+        for one in found.gone
+        if one not in found.moved and Path(by_id[one].root, by_id[one].path) not in there
+    ]
     if gone:
-        yield f"{_counted(len(gone), 'file')} no longer found, removed: {few(s.path for s in gone)}"
+        yield f"{_counted(len(gone), 'file')} no longer found, removed: {few(gone)}"
+    moves = Counter((by_id[one].root, found.sources[now].root) for one, now in found.moved.items())
+    for (old, new), count in moves.items():
+        yield f"{_counted(count, 'file')} moved: {plain(old)} is gone, the same are in {plain(new)}"
+    if found.hidden_folders:
+        names = Counter(readable(Path(path.name)) for path in found.hidden_folders)
+        shown = few(name + f" ({n} times)" * (n > 1) for name, n in names.most_common())
+        yield f"{_counted(len(found.hidden_folders), 'hidden or system folder')} not searched: {shown}"
+    if found.hidden_videos:
+        shown = few(readable(Path(path.name)) for path in found.hidden_videos)
+        yield f"{_counted(len(found.hidden_videos), 'hidden video file')} skipped: {shown}"
+    if found.unread:
+        shown = few(f"{readable(Path(path.name))} ({why})" for path, why in found.unread.items())
+        yield f"{_counted(len(found.unread), 'narration file')} not read: {shown}"
     if found.skipped:
         kinds = Counter(path.suffix.lower() or "no suffix" for path in found.skipped)
         shown = few(f"{count} {kind}" for kind, count in kinds.most_common())
