@@ -151,9 +151,9 @@ def _looks(source: Source) -> tuple[str, int, int]:
 
 
 def _no_videos(path: Path, unsearched: Iterable[Path]) -> UserError:
-    suffixes = f"video files have one of these suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}"
-    first = min(unsearched, default=None)
-    fix = f"to use a hidden folder, name it: egost frames {readable(first)}" if first else suffixes
+    fix = f"video files have one of these suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}"
+    if unsearched:
+        fix += "; a hidden or system folder is searched only if you name it"
     return UserError(readable(path), "contains no video files", fix)
 
 
