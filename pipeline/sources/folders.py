@@ -1,5 +1,6 @@
-"""Walking a folder of videos: which folders and files count, and which are hidden, trash or a system's own."""
+"""Files and folders of videos: which of them count, and which are hidden, trash or a system's own."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -93,3 +94,9 @@ def walk(root: Path) -> Walked:
 def readable(path: Path) -> str:
     """Return a path as text, with escapes such as `\\xff` for bytes that are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

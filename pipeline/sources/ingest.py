@@ -1,6 +1,5 @@
 """Probe and hash each file that a scan found, and read its narrations."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError
+from pipeline.sources.folders import sha256_of
 from pipeline.sources.narrations import FACTS, Line, NarrationError, Reading, decode, joined, read
 from pipeline.sources.rows import Narration, Probe, Source
 from pipeline.sources.settings import IngestSettings
@@ -33,7 +33,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     _refuse_unseen(file, source)
     found = reader.probe(file)
     _refuse_useless(found)
-    sha256 = _sha256(file)
+    sha256 = sha256_of(file)
     video_id = "v_" + digest("video", sha256)
     yield Probe(
         video_id=video_id,
@@ -167,8 +167,3 @@ def _refuse_useless(found: reader.VideoInfo) -> None:
             f"one frame every {found.fps_den / found.fps_num:g} s, too few to follow the route",
             "use the original video, with at least one frame per second",
         )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

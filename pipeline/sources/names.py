@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 _ALIKE = 0.75  # of difflib's ratio: walk_1 and walk-01 are alike, walk_1 and kitchen are not
 _COMPARISONS = 200_000  # by difflib, about 2 s: a thousand wrong names need no thousand suggestions
+_DIGITS = re.compile(r"\d+")
 
 
 def folded(name: str) -> str:
@@ -30,12 +31,14 @@ class Names:
     def __init__(self, paths: Iterable[str]) -> None:
         self._spelled: dict[str, list[str]] = defaultdict(list)
         self._alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._numbered: dict[tuple[int, ...], dict[str, str]] = defaultdict(dict)
         self._comparisons = _COMPARISONS
         for path in paths:
             key = folded(path)
             self._spelled[key].append(path)
             for likeness in _likenesses(key):
                 self._alike[likeness].append(path)
+            self._numbered[_numbers(key)][_without_suffix(key)] = path
 
     def spelled(self, name: str) -> list[str]:
         """Return the paths that differ from the name only in spelling."""
@@ -47,16 +50,28 @@ class Names:
         for likeness in _likenesses(wanted):
             if len(found := self._alike.get(likeness, [])) == 1:
                 return found[0]
-        self._comparisons -= len(self._spelled)
-        close = get_close_matches(wanted, self._spelled, 1, _ALIKE) if self._comparisons > 0 else []
-        return self._spelled[close[0]][0] if close else None
+        near = self._numbered.get(_numbers(wanted), {})  # 0001 is no typo of 0002
+        self._comparisons -= len(near)
+        if self._comparisons < 0:
+            return None
+        close = get_close_matches(_without_suffix(wanted), near, 1, _ALIKE)
+        return near[close[0]] if close else None
 
 
 def _likenesses(key: str) -> Iterator[tuple[str, str]]:
     """Yield what two names may have in common, from the strongest to the weakest."""
     path = PurePosixPath(key)
-    yield "another suffix", str(path.with_suffix("")) if path.name else ""
+    yield "another suffix", _without_suffix(key)
     if len(path.parts) > 1:
         yield "folder and name", "/".join(path.parts[-2:])
     yield "name", path.name
     yield "stem", path.stem
+
+
+def _without_suffix(key: str) -> str:
+    path = PurePosixPath(key)
+    return str(path.with_name(path.stem)) if path.name else key
+
+
+def _numbers(key: str) -> tuple[int, ...]:
+    return tuple(int(digits[:18]) for digits in _DIGITS.findall(_without_suffix(key)))

@@ -20,14 +20,13 @@ from pipeline.sources.sidecars import assign
 class Scan:
     """The result of a scan.
 
-    `sources` are those found, by id; `gone` the ids of known ones that no longer exist; `moved` the ids
-    of known ones by the id under which they are found now. The rest is what was left out: other files,
-    hidden folders and videos, and narration files by the reason why they are not read.
+    `sources` are those found, by id, and `gone` the ids of known ones that no longer exist. The rest is
+    what was left out: other files, hidden folders and videos, narration files with the reason why they
+    are not read.
     """
 
     sources: dict[str, Source]
     gone: tuple[str, ...] = ()
-    moved: Mapping[str, str] = field(default_factory=dict)
     skipped: tuple[Path, ...] = ()
     hidden_folders: tuple[Path, ...] = ()
     hidden_videos: tuple[Path, ...] = ()
@@ -80,11 +79,9 @@ def scan(
         if source.source_id not in sources
         and any(_would_find(folder, source) for folder in folders)
     }
-    moved = _moved((source for source in known if source.source_id not in gone), known, sources)
     return Scan(
         sources,
-        tuple(sorted(gone | moved.keys())),
-        moved,
+        tuple(sorted(gone)),
         skipped=tuple(
             sorted(name for name in others - read - unread.keys() if name.name != MANIFEST_NAME)
         ),
@@ -125,29 +122,6 @@ def _would_find(folder: Path, source: Source) -> bool:
         or not root.is_relative_to(folder)
         or is_reached(root / "x", folder)
     )
-
-
-def _moved(
-    left: Iterable[Source], known: Iterable[Source], found: Mapping[str, Source]
-) -> dict[str, str]:
-    """Return the known sources whose folder is gone and that are found anew elsewhere, by id.
-
-    A file keeps its name, size and modification time when its folder is moved.
-    """
-    before = {source.source_id for source in known}
-    new: dict[tuple[str, int, int], list[str]] = {}
-    for source in found.values():
-        if source.source_id not in before:
-            new.setdefault(_looks(source), []).append(source.source_id)
-    return {
-        source.source_id: new[_looks(source)][0]
-        for source in left
-        if len(new.get(_looks(source), ())) == 1 and not Path(source.root).exists()
-    }
-
-
-def _looks(source: Source) -> tuple[str, int, int]:
-    return Path(source.path).name, source.bytes, source.mtime_ns
 
 
 def _no_videos(path: Path, unsearched: Iterable[Path]) -> UserError:
