@@ -193,13 +193,14 @@ class Store:
 
 
 def _distinct(rows: Iterable[AnyRow]) -> Iterator[AnyRow]:
-    """Yield rows that are in key order, without those that equal an earlier one."""
-    for _, same in groupby(rows, key=Row.identity):
-        found: list[AnyRow] = []
-        for row in same:
-            if row not in found:
-                found.append(row)
-                yield row
+    """Yield rows that are in key order, equal ones once."""
+    for _, group in groupby(rows, key=Row.identity):
+        same = list(group)
+        if len(same) == 1:
+            yield same[0]
+        else:  # in the order of their content, because units end in any order
+            lines = {row.model_dump_json(): row for row in same}
+            yield from (lines[line] for line in sorted(lines))
 
 
 def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:

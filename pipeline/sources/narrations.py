@@ -235,10 +235,10 @@ def _times(line: str, *, within: bool) -> tuple[str, str] | str | None:
     if not arrow:
         return None
     begin, end = begin.strip(), (rest.split() or [""])[0]
-    starts = [bool(re.match(r"[-+]?\d", part)) for part in (begin, end)]
-    if all(starts):
+    clocks = [bool(re.match(r"[-+]?\d+:", part)) for part in (begin, end)]
+    if all(clocks):
         return begin, end
-    if within and not any(starts):
+    if within and not any(clocks):
         return None
     return f"not a cue time: {line[:60]!r}"
 
