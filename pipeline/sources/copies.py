@@ -53,7 +53,7 @@ def merged(
     consents = _consents(probes, there, before)
     values = {name: _values(there, name) for name in _GIVEN}
     named = {(kind, str(value)): None for kind in _LABELS for value in values[kind]}
-    consent = _strictest([kept.consent, *(row.consent for row in consents)])
+    consent = strictest([kept.consent, *(row.consent for row in consents)])
     first = {name: found[0] for name, found in values.items() if found}
     return Content(
         kept.model_copy(update={**first, "consent": consent}),
@@ -68,7 +68,8 @@ def _values(probes: Sequence[Probe], name: str) -> list[object]:
     return list(dict.fromkeys(value for probe in probes if (value := getattr(probe, name))))
 
 
-def _strictest(consents: Sequence[Consent]) -> Consent:
+def strictest(consents: Sequence[Consent]) -> Consent:
+    """Return the consent that allows least."""
     return min(consents, key=_STRICTEST.index)
 
 
@@ -93,8 +94,8 @@ def _rejections(
     probes: Sequence[Probe], there: Sequence[Probe], consents: Sequence[CopyConsent]
 ) -> Iterator[Rejection]:
     kept = there[0]
-    consent = _strictest([kept.consent, *(row.consent for row in consents)])
-    present = _strictest([probe.consent for probe in there])
+    consent = strictest([kept.consent, *(row.consent for row in consents)])
+    present = strictest([probe.consent for probe in there])
     if present != consent:
         stricter = next(row for row in consents if row.consent == consent)
         fix = (

@@ -9,9 +9,14 @@ from pipeline.engine.config import CONFIG_NAME
 
 VIDEO_SUFFIXES = frozenset(
     [
+        ".264",
+        ".265",
         ".3gp",
         ".avi",
         ".flv",
+        ".h264",
+        ".h265",
+        ".hevc",
         ".m2ts",
         ".m4v",
         ".mkv",
@@ -39,7 +44,7 @@ _SYSTEM_FOLDERS = {
     *("~snapshot", "~snapsht"),  # NetApp
 }
 _SYSTEM_PREFIXES = (".", "@gmt-", "found.0")  # hidden; previous versions; chkdsk
-_WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "tables"}
+_WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "repaired", "tables"}
 
 
 @dataclass

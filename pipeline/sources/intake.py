@@ -1,7 +1,8 @@
 """Recording the sources found by a scan in an open workspace."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from pipeline.engine.rows import digest
@@ -10,6 +11,7 @@ from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError, plain
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.folders import readable, sha256_of
+from pipeline.sources.repaired import RepairedCopies, Repairs, repair_all
 from pipeline.sources.rows import Probe, Source
 from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
@@ -21,7 +23,8 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     A file that no longer exists in a scanned folder is removed, with everything derived from it.
     """
     settings = workspace.settings("ingest", IngestSettings)
-    known = workspace.store.rows(Source)
+    copies = RepairedCopies(workspace.store)
+    known = copies.originals(workspace.store.rows(Source))
     if not paths and not known:
         raise UserError(
             str(workspace.folder.root),
@@ -32,13 +35,35 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     found = scan(paths, known, settings.consent, language)
     moved = _moved(found, known, workspace.store.rows(Probe))
     workspace.store.forget(SCAN, [*found.gone, *moved])
+    left = {one.source_id: one for one in known if one.source_id not in (*found.gone, *moved)}
+    left |= found.sources
+    copies.drop_outdated(left, (*found.gone, *moved))
     keys = workspace.store.keys(SCAN)
-    for source in found.sources.values():
+    for source in copies.in_use(left).values():
         key = digest(source.model_dump_json())
         if keys.get(source.source_id) != key:
             workspace.store.finish(SCAN, source.source_id, key, "done", [source])
     workspace.store.rebuild()
     return list(_messages(found, known, moved))
+
+
+def repair_files(
+    workspace: Workspace,
+    files: Sequence[Path],
+    rate: Fraction | None,
+    count: Repairs,
+    progress: Callable[[int, int], None],
+) -> Iterator[str]:
+    """Make copies of files that can't be used and record all files; yield what was done to each."""
+    copies = RepairedCopies(workspace.store)
+    for file in files:
+        if file.resolve().is_relative_to(copies.folder.resolve()):
+            raise UserError(readable(file), "a repaired copy", "give the original file")
+    settings = workspace.settings("ingest", IngestSettings)
+    known = copies.originals(workspace.store.rows(Source))
+    found = scan(files, known, settings.consent)
+    yield from repair_all(copies, list(found.sources.values()), rate, count, progress)
+    yield from take_in(workspace, files)
 
 
 def _moved(found: Scan, known: Sequence[Source], probes: Iterable[Probe]) -> dict[str, Source]:

@@ -79,8 +79,8 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
         duration_us = _duration_us(container, stream) or _scanned_us(path)
         if duration_us <= 0:
             raise RowError(
-                "it has no duration and no timestamps",
-                f"add timestamps: ffmpeg -i IN -c copy OUT.mkv (container {container.format.name})",
+                f"it has no duration and no timestamps ({container.format.name})",
+                "make a copy with timestamps: egost repair FILE",
             )
         display = Display.of(first, stream, rotation)
         width, height = display.width, display.height

@@ -70,7 +70,10 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
         bare = container.format.name in _BARE
     if not bare:
         given = ffmpeg.input(str(source.absolute()), fflags="+genpts")
-        yield "copied into a new file", ffmpeg.output(*_streams(given), str(target.absolute()), c="copy", **_KEPT)
+        yield (
+            "copied into a new file",
+            ffmpeg.output(*_streams(given), str(target.absolute()), c="copy", **_KEPT),
+        )
     how, timed = "encoded again", {}
     if bare:
         declared = _declared_rate(source)
@@ -78,10 +81,8 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
         timed = {"framerate": f"{chosen.numerator}/{chosen.denominator}"}
         how += f" at {float(chosen):g} frames per second"
         how += "" if rate or declared else ", which is assumed (--fps sets another)"
-    width, height = _largest(source)
-    fitted = f"scale={width}:{height}:force_original_aspect_ratio=decrease,"
-    fitted += f"pad={width}:{height}:-1:-1,setsar=1"
     given = ffmpeg.input(str(source.absolute()), fflags="+genpts", **timed)
+    fitted = _fitted(source)
     yield how, ffmpeg.output(*_streams(given), str(target.absolute()), vf=fitted, **_H264, **_KEPT)
 
 
@@ -95,6 +96,18 @@ def _declared_rate(source: Path) -> Fraction | None:
     with av.open(str(source.absolute()), options={"framerate": _PROBED_RATE}) as container:
         rate = main_stream(container).codec_context.framerate
         return rate if rate and rate != int(_PROBED_RATE) else None
+
+
+def _fitted(source: Path) -> str:
+    """Return the filter that brings all frames to one size, that of the largest, without distortion."""
+    ((_, size),) = in_pool(_largest, [source], 1)
+    if isinstance(size, RowError):  # our decoder crashed, but ffmpeg's may not
+        return "null"
+    width, height = size
+    return (
+        f"scale={width}:{height}:force_original_aspect_ratio=decrease,"
+        f"pad={width}:{height}:-1:-1,setsar=1"
+    )
 
 
 def _largest(source: Path) -> tuple[int, int]:
@@ -136,4 +149,6 @@ def _run(output: Any, target: Path) -> None:
             raise OSError(code, os.strerror(code), str(target))
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RowError(f"ffmpeg {ended(done.returncode)}: {last[:200]}", "copy or download it again")
+        raise RowError(
+            f"ffmpeg {ended(done.returncode)}: {last[:200]}", "copy or download it again"
+        )

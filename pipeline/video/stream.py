@@ -47,7 +47,7 @@ def main_stream(container: InputContainer) -> VideoStream:
             if stream.codec_context is None:
                 raise RowError(
                     "no decoder for its video codec",
-                    "transcode it: ffmpeg -i IN -c:v libx264 OUT.mp4",
+                    "export it as H.264 or H.265 with the software of its camera",
                 )
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
