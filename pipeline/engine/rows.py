@@ -37,6 +37,7 @@ class Row(Record):
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
     distinct: ClassVar[bool] = False
+    later: ClassVar[tuple[str, ...]] = ()  # fields that were added when workspaces already existed
 
     def identity(self) -> tuple[str | int, ...]:
         """Return the values of the key fields."""
@@ -45,6 +46,18 @@ class Row(Record):
     def shown(self) -> str:
         """Return the name of this unit in messages."""
         return str(self.identity()[0])
+
+    def as_key(self, fields: set[str] | None = None) -> str:
+        """Return these fields (None: all) as part of a unit's key.
+
+        Fields in `later` count only if they differ from their default, so that a new field changes no
+        key of an existing workspace.
+        """
+        kind = type(self)
+        same = {
+            name for name in kind.later if getattr(self, name) == kind.model_fields[name].default
+        }
+        return self.model_dump_json(include=fields, exclude=same or None)
 
 
 AnyRow = TypeVar("AnyRow", bound=Row)

@@ -90,7 +90,7 @@ class Stage:
             fields = self.key_fields.get(kind)
             yield kind.table
             for row in rows:
-                yield row.model_dump_json(include=fields)
+                yield row.as_key(fields)
 
 
 @dataclass(frozen=True)

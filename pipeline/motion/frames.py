@@ -70,7 +70,7 @@ def _with_motion(
     times: list[int] = []
     damaged: list[int] = []
     skipped: reader.DecodedFrame | None = None
-    for frame in reader.frames(path, lambda: tracker.apart_us):
+    for frame in reader.frames(path, lambda: tracker.apart_us, rotation=row.manifest_rotation):
         times.append(frame.t_us)
         damaged += [frame.t_us] if frame.suspect else []
         if tracker.wants(frame.t_us):
@@ -278,7 +278,8 @@ def _without_motion(
     ]
     # All at once: seeking reads all packets of the file once.
     kept = [
-        spill.add(frame, sharpness(small_grey(frame))) for frame in reader.frames_at(path, times)
+        spill.add(frame, sharpness(small_grey(frame)))
+        for frame in reader.frames_at(path, times, rotation=row.manifest_rotation)
     ]
     last_us = kept[-1].candidate.t_us if kept else 0
     # The last displayed frame may begin up to two frame intervals before the last requested time.

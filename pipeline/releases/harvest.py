@@ -221,6 +221,8 @@ class Harvest:
                 "sha256": video.sha256,
                 "source": video.source,
                 "licence": video.licence,
+                # Absent where it is 0, as in releases from before there was a rotation.
+                **({"rotation": video.manifest_rotation} if video.manifest_rotation else {}),
             }
             for video in self.videos.values()
             if video.video_id in wanted

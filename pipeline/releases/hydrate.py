@@ -47,11 +47,14 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
             wanted.setdefault(row.video_sha256, {})[span] = row.frames
     settings = StillsSettings.model_validate(released.manifest["settings"]["stills"])
     names = {video["sha256"]: video["path"] for video in released.manifest["videos"]}
+    rotations = {video["sha256"]: video.get("rotation", 0) for video in released.manifest["videos"]}
     files = _found(paths, set(wanted))
     restored, differing = 0, []
     for sha256, spans in sorted(wanted.items()):
         if sha256 in files:
-            written, same = _restore(released.folder, files[sha256], spans, settings)
+            written, same = _restore(
+                released.folder, files[sha256], spans, rotations[sha256], settings
+            )
             restored += written
             differing += [] if same else [names[sha256]]
     missing = sorted(names[sha256] for sha256 in wanted.keys() - files.keys())
@@ -59,7 +62,11 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
 
 
 def _restore(
-    folder: Path, path: Path, spans: dict[tuple[int, int], list[str]], settings: StillsSettings
+    folder: Path,
+    path: Path,
+    spans: dict[tuple[int, int], list[str]],
+    rotation: int,
+    settings: StillsSettings,
 ) -> tuple[int, bool]:
     times = {}
     expected: dict[str, list[str]] = {}
@@ -69,7 +76,7 @@ def _restore(
         expected[clip.clip_id] = spans[start_us, end_us]
     written, same = 0, True
     try:
-        for frame, clip_id, number in cut(path, times):
+        for frame, clip_id, number in cut(path, times, rotation):
             data = encode(frame, settings)[0]
             name = f"frames/{media_name(data, '.jpg')}"
             if name != expected[clip_id][number]:

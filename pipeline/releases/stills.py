@@ -31,7 +31,7 @@ def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterat
         return
     path = Path(row.root) / row.path
     wanted = {clip.clip_id: moments(clip, settings.count) for clip in rows[Clip]}
-    for frame, clip_id, number in cut(path, wanted):
+    for frame, clip_id, number in cut(path, wanted, row.manifest_rotation):
         data, width, height = encode(frame, settings)
         yield Still(
             clip_id=clip_id,
@@ -72,8 +72,13 @@ def moments(clip: Clip, count: int) -> list[int]:
     return [clip.start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
 
 
-def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
-    """Yield the frame shown at each wanted time, with its clip's id and its number in the clip."""
+def cut(
+    path: Path, wanted: dict[str, list[int]], rotation: int
+) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
+    """Yield the frame shown at each wanted time, with its clip's id and its number in the clip.
+
+    `rotation` is the manifest's, in degrees clockwise.
+    """
     if not path.is_file():
         raise RowError(
             f"the file is missing: {path.name}",
@@ -85,7 +90,8 @@ def cut(path: Path, wanted: dict[str, list[int]]) -> Iterator[tuple[reader.Decod
         for clip_id, times in wanted.items()
         for number, at in enumerate(times)
     )
-    yield from _matched(reader.frames_at(path, [at for at, _, _ in requests]), requests)
+    times = [at for at, _, _ in requests]
+    yield from _matched(reader.frames_at(path, times, rotation=rotation), requests)
 
 
 def _matched(

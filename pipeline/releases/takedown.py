@@ -16,6 +16,7 @@ from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
 
 _AS_OF = "; as measured for "
+_OF_A_SOURCE = ("path", "sha256", "source", "licence", "rotation")  # rotation: unless 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _without(folder: WorkspaceFolder, newest: Released, sha256: str) -> tuple[Re
         settings=manifest["settings"],
         entries=kept(),
         sources={
-            video["sha256"]: {name: video[name] for name in ("path", "sha256", "source", "licence")}
+            video["sha256"]: {name: video[name] for name in _OF_A_SOURCE if name in video}
             for video in manifest["videos"]
         },
         gates=_gates(

@@ -36,7 +36,7 @@ def clip_name(clip: Clip, video: Video, form: Form) -> str:
 
 
 def _span(clip: Clip, video: Video) -> Span:
-    return Span(video.video_id, clip.start_us, clip.end_us)
+    return Span(video.video_id, clip.start_us, clip.end_us, video.manifest_rotation)
 
 
 @dataclass(frozen=True)

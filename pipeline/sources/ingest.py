@@ -31,7 +31,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     source = rows.one(Source)
     file = Path(source.root, source.path)
     _refuse_unseen(file, source)
-    found = reader.probe(file)
+    found = reader.probe(file, source.rotation)
     _refuse_useless(found)
     sha256 = sha256_of(file)
     video_id = "v_" + digest("video", sha256)
@@ -57,8 +57,11 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
         source=source.source,
         licence=source.licence,
         consent=source.consent,
+        manifest_rotation=source.rotation,
         wanted_split=source.split,
     )
+    for note in found.notes:
+        yield Rejection(stage="ingest", unit=source.path, what=note.what, fix=note.fix)
     rate = Fraction(found.fps_num, found.fps_den) if found.fps_num else None
     yield from narrations_of(source, video_id, found.duration_us, rate)
 

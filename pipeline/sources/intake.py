@@ -40,7 +40,7 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     copies.drop_outdated(left, (*found.gone, *moved))
     keys = workspace.store.keys(SCAN)
     for source in copies.in_use(left).values():
-        key = digest(source.model_dump_json())
+        key = digest(source.as_key())
         if keys.get(source.source_id) != key:
             workspace.store.finish(SCAN, source.source_id, key, "done", [source])
     workspace.store.rebuild()

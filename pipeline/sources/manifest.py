@@ -19,7 +19,8 @@ _CHOICES = {
     "split": ("train", "validation", "test"),
     "consent": ("local", "model", "release"),
 }
-COLUMNS = ("path", "scene", "wearer", "source", "licence", "hfov_degrees", *_CHOICES)
+_ROTATIONS = {"0": 0, "90": 90, "180": 180, "270": 270}
+COLUMNS = ("path", "scene", "wearer", "source", "licence", "hfov_degrees", *_CHOICES, "rotation")
 WIDEST_FLAT = 160.0  # degrees; a rectilinear image of 180 degrees would be infinitely wide
 
 
@@ -169,6 +170,11 @@ def _is_below(root: Path, target: Path) -> bool:
 def _value(path: Path, line: int, column: str, text: str) -> object:
     if column in _CHOICES and text not in _CHOICES[column]:
         raise _error(path, line, f"{column} {text!r}", f"use one of: {', '.join(_CHOICES[column])}")
+    if column == "rotation":
+        if text not in _ROTATIONS:
+            fix = f"give degrees clockwise, one of: {', '.join(_ROTATIONS)}"
+            raise _error(path, line, f"rotation {text!r}", fix)
+        return _ROTATIONS[text]
     if column != "hfov_degrees":
         return text
     try:

@@ -129,7 +129,10 @@ class RepairedCopies:
             *(name for name, one in sources.items() if one.bytes >= 0 and not self.is_current(one)),
         }
         for name in outdated:
-            self.file(self._copies.pop(name)).unlink(missing_ok=True)
+            file = self.file(self._copies.pop(name))
+            for path in (file, *file.parent.glob("*")):
+                if path == file or (path.is_symlink() and not path.exists()):
+                    path.unlink(missing_ok=True)
         if outdated:
             self._save()
 

@@ -10,6 +10,7 @@ Consent = Literal["local", "model", "release"]
 
 
 Lens = Literal["rectilinear", "fisheye"]
+Rotation = Literal[0, 90, 180, 270]
 
 
 Split = Literal["train", "validation", "test"]
@@ -20,6 +21,7 @@ class Source(Row):
 
     table = "sources"
     key = ("source_id",)
+    later = ("rotation",)
     source_id: str
     root: str
     path: str
@@ -35,6 +37,7 @@ class Source(Row):
     lens: Lens | None = None
     split: Split | None = None
     consent: Consent = "local"
+    rotation: Rotation = 0
 
     def shown(self) -> str:
         """Return the path below the ingested root."""
@@ -44,6 +47,7 @@ class Source(Row):
 class Footage(Row):
     """The properties of one video file, from its container and manifest line."""
 
+    later = ("manifest_rotation",)
     video_id: str
     root: str
     path: str
@@ -65,6 +69,7 @@ class Footage(Row):
     source: str | None
     licence: str | None
     consent: Consent
+    manifest_rotation: Rotation = 0
 
 
 class Probe(Footage):

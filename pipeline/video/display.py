@@ -8,15 +8,14 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import RowError
+from pipeline.video.colour import Colours, refuse_unknown, scaled
 
 Image = NDArray[np.uint8]
-# Shared: a reformatter per frame would rebuild its tables, which takes as long as scaling.
-_SCALER = VideoReformatter()
 # Colour spaces that OpenCV converts correctly: both numbers of BT.601, and 2 (unspecified), which
 # swscale also treats as BT.601.
 _BT601 = {2, 5, 6}
@@ -29,63 +28,72 @@ class Orientation:
     """How stored pixels become displayed ones: mirrored left to right first, then turned clockwise."""
 
     mirrored: bool = False
-    clockwise: int = 0
+    clockwise: float = 0  # degrees
 
     @classmethod
-    def of(cls, frame: av.VideoFrame, rotation: int = 0) -> "Orientation":
-        """Return a frame's orientation: its display matrix, then `rotation` degrees clockwise."""
+    def of(cls, frame: av.VideoFrame) -> "Orientation | None":
+        """Return what a frame's display matrix asks for, or None if it has none."""
         # PyAV's stubs declare one key of the side data only.
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
-            return cls(False, rotation % 360)
+            return None
         a, b, _, c, d = struct.unpack("=5i", memoryview(matrix)[:20])
         mirrored = a * d < b * c
         if mirrored:
             a, b = -a, -b
-        degrees = math.degrees(math.atan2(b - c, a + d))
-        return cls(mirrored, (quarter(degrees) + rotation) % 360)
+        return cls(mirrored, math.degrees(math.atan2(b - c, a + d)) % 360)
+
+    @property
+    def quarters(self) -> int:
+        """The number of quarter turns clockwise, 0 to 3; other angles are rounded."""
+        return round(self.clockwise / 90) % 4
 
     def applied(self, pixels: NDArray[Any]) -> Image:
         """Return stored pixels as displayed."""
         pixels = pixels[:, ::-1] if self.mirrored else pixels
-        return np.ascontiguousarray(np.rot90(pixels, -self.clockwise // 90))
-
-
-def quarter(degrees: float) -> int:
-    """Return the nearest multiple of 90 degrees, 0 to 270."""
-    return round(degrees / 90) * 90 % 360
+        return np.ascontiguousarray(np.rot90(pixels, -self.quarters))
 
 
 @dataclass(frozen=True)
 class Display:
-    """The size at which all frames of a video are displayed: that of the first one.
+    """How all frames of a video are displayed: oriented and sized like the first one.
 
-    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
+    `asked` is the display matrix of the first frame. In some streams only keyframes repeat it.
     """
 
     width: int
     height: int
-    rotation: int
+    orientation: Orientation
+    asked: Orientation
 
     @classmethod
     def of(cls, first: av.VideoFrame, stream: VideoStream, rotation: int = 0) -> "Display":
-        """Return the display of a video that begins with this frame."""
-        return cls(*_shown_size(first, stream, Orientation.of(first, rotation)), rotation)
+        """Return the display of a video that begins with this frame.
+
+        `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
+        Raises RowError for colours that can't be converted.
+        """
+        refuse_unknown(first, stream.codec_context.codec_tag)
+        asked = Orientation.of(first) or Orientation()
+        turned = Orientation(asked.mirrored, (90 * asked.quarters + rotation) % 360)
+        return cls(*_shown_size(first, stream, turned), turned, asked)
 
     def show(
         self, frame: av.VideoFrame, stream: VideoStream, pts: int, t_us: int, suspect: bool
     ) -> "DecodedFrame":
-        """Wrap a decoded frame; raise RowError if its aspect ratio differs from the first one's."""
-        orientation = Orientation.of(frame, self.rotation)
-        width, height = _shown_size(frame, stream, orientation)
+        """Wrap a decoded frame; raise RowError if it has another aspect ratio or orientation."""
+        width, height = _shown_size(frame, stream, self.orientation)
         across = width * self.height
         if abs(across - self.width * height) > _SAME_ASPECT * across:
-            raise RowError(
-                f"its frames change from {self.width} x {self.height} to {width} x {height} pixels "
-                f"at {t_us / 1e6:.1f} s",
-                "make a copy with one size: egost repair FILE",
-            )
-        return DecodedFrame(t_us, pts, suspect, self, orientation, frame)
+            what = f"from {self.width} x {self.height} to {width} x {height} pixels"
+        elif Orientation.of(frame) not in (None, self.asked):
+            what = "their orientation"
+        else:
+            return DecodedFrame(t_us, pts, suspect, self, frame)
+        raise RowError(
+            f"its frames change {what} at {t_us / 1e6:.1f} s",
+            "make a copy with one size: egost repair FILE",
+        )
 
 
 def _shown_size(
@@ -94,7 +102,7 @@ def _shown_size(
     """Return width and height in square pixels as displayed."""
     wide = stream.sample_aspect_ratio or 1
     width = round(frame.width * wide.numerator / wide.denominator)
-    return (frame.height, width) if orientation.clockwise % 180 else (width, frame.height)
+    return (frame.height, width) if orientation.quarters % 2 else (width, frame.height)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,6 @@ class DecodedFrame:
     pts: int
     suspect: bool
     display: Display
-    orientation: Orientation
     frame: av.VideoFrame
 
     @property
@@ -127,12 +134,14 @@ class DecodedFrame:
             return self._scaled(width, "gray")
         # The first plane is the grey image: no conversion is needed, and OpenCV scales it in a third
         # of the time that swscale takes.
-        return self.orientation.applied(shrunk(self._plane(0), self._stored_size(width)))
+        return self.display.orientation.applied(shrunk(self._plane(0), self._stored_size(width)))
 
     def bgr(self, width: int) -> Image:
-        """Return (height, width, 3) in OpenCV's channel order, scaled down to this width."""
+        """Return sRGB (height, width, 3) in OpenCV's channel order, scaled down to this width."""
         across, down = self._stored_size(width)
         frame = self.frame
+        if colours := Colours.of(frame):
+            return self.display.orientation.applied(colours.to_bgr(frame, across, down))
         plain = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         if not plain or frame.colorspace not in _BT601 or across % 2 or down % 2:
             return self._scaled(width, "bgr24")
@@ -140,7 +149,7 @@ class DecodedFrame:
         sizes = ((across, down), (across // 2, down // 2), (across // 2, down // 2))
         planes = [shrunk(self._plane(number), size).ravel() for number, size in enumerate(sizes)]
         stacked = np.concatenate(planes).reshape(-1, across)
-        return self.orientation.applied(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
+        return self.display.orientation.applied(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
 
     def _plane(self, number: int) -> Image:
         """Return one plane of a planar frame, as stored, without copying it."""
@@ -152,12 +161,11 @@ class DecodedFrame:
         """Return width and height before rotation of a frame that is displayed at this width."""
         width = min(width, self.width)
         height = max(2, round(self.height * width / self.width))
-        return (height, width) if self.orientation.clockwise % 180 else (width, height)
+        return (height, width) if self.display.orientation.quarters % 2 else (width, height)
 
     def _scaled(self, width: int, layout: str) -> Image:
         stored = self._stored_size(width)
-        scaled = _SCALER.reformat(self.frame, *stored, format=layout, interpolation="AREA")
-        return self.orientation.applied(scaled.to_ndarray())
+        return self.display.orientation.applied(scaled(self.frame, *stored, layout).to_ndarray())
 
 
 def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

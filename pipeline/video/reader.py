@@ -5,7 +5,7 @@ decoder thread: two processes with one thread each take 0.80 of the time of one 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise
@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from pipeline.errors import RowError
 from pipeline.sources.rows import Lens
 from pipeline.video import sniff
-from pipeline.video.display import DecodedFrame, Display, Image, Orientation, shrunk
+from pipeline.video.display import DecodedFrame, Display, Image, shrunk
 from pipeline.video.lens_tags import read_lens
 from pipeline.video.stream import (
     LEAPING,
@@ -32,13 +32,23 @@ from pipeline.video.stream import (
     open_video,
     packets,
     tick_us,
+    video_tracks,
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
 __all__ = ["DecodedFrame", "Image", "VideoInfo", "frames", "frames_at", "probe", "shrunk"]
 
 _MOST_RESCUES = 8  # each reads the file again up to that point, so heavy damage needs a limit
+_LEVEL_DEGREES = 1.0  # a display matrix that is off a quarter turn by more is reported
 _PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unreadable
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about a readable video that people should check, and what they can do about it."""
+
+    what: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,7 @@ class VideoInfo:
     has_audio: bool
     hfov_degrees: float | None
     lens: Lens | None
+    notes: tuple[Note, ...] = ()
 
 
 def probe(path: Path, rotation: int = 0) -> VideoInfo:
@@ -91,14 +102,34 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
             codec=stream.codec_context.name,
             width=width,
             height=height,
-            rotation=-Orientation.of(first).clockwise % 360,
+            rotation=-90 * display.asked.quarters % 360,
             fps_num=rate.numerator,
             fps_den=rate.denominator,
             duration_us=duration_us,
             has_audio=bool(container.streams.audio),
             hfov_degrees=lens.hfov_degrees,
             lens=lens.lens,
+            notes=tuple(_notes(video_tracks(container), display)),
         )
+
+
+def _notes(tracks: Sequence[VideoStream], display: Display) -> Iterator[Note]:
+    if len(tracks) > 1:
+        names = ", ".join(f"{one.index} ({_size(one)})" for one in tracks)
+        yield Note(
+            f"it has {len(tracks)} video tracks: {names}; track {tracks[0].index} is used, the others aren't",
+            "for another track, export a file with that track alone",
+        )
+    if abs(display.asked.clockwise - 90 * round(display.asked.clockwise / 90)) > _LEVEL_DEGREES:
+        yield Note(
+            f"the file asks for a rotation by {display.asked.clockwise:.0f} degrees; "
+            f"it is rotated by {90 * display.asked.quarters}",
+            "if it isn't upright, set rotation in manifest.csv",
+        )
+
+
+def _size(stream: VideoStream) -> str:
+    return f"{stream.width} x {stream.height}" if stream.codec_context else "unknown codec"
 
 
 def frames(
@@ -324,15 +355,12 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFram
 
 
 def _duration_us(container: InputContainer, stream: VideoStream) -> int:
-    """Return the declared duration in microseconds, or 0 if it is missing or unreliable."""
-    if container.format.name in LEAPING:
-        return (
-            0  # their duration is computed from the first and last timestamp, whatever is between
-        )
-    if stream.duration and stream.time_base:
-        return in_us(stream.duration, tick_us(stream))
-    # In microseconds. Matroska counts it from 0 instead of from the first frame.
-    return max((container.duration or 0) - max(container.start_time or 0, 0), 0)
+    """Return the declared duration of the video track in microseconds, or 0 if there is none to rely on."""
+    # What transport and program streams declare is computed from their first and last timestamps,
+    # whatever is between. Matroska and FLV declare only when the last of all tracks ends.
+    if container.format.name in LEAPING or not stream.duration:
+        return 0
+    return in_us(stream.duration, tick_us(stream))
 
 
 def _scanned_us(path: Path) -> int:

@@ -68,27 +68,31 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
     """Yield what is tried, cheapest first: a description and ffmpeg's arguments."""
     with open_video(source) as container:
         bare = container.format.name in _BARE
+        # The sound is optional.
+        chosen = str(main_stream(container).index), "a:0?"
     if not bare:
         given = ffmpeg.input(str(source.absolute()), fflags="+genpts")
         yield (
             "copied into a new file",
-            ffmpeg.output(*_streams(given), str(target.absolute()), c="copy", **_KEPT),
+            ffmpeg.output(
+                *(given[one] for one in chosen), str(target.absolute()), c="copy", **_KEPT
+            ),
         )
     how, timed = "encoded again", {}
     if bare:
         declared = _declared_rate(source)
-        chosen = rate or declared or Fraction(_USUAL_RATE)
-        timed = {"framerate": f"{chosen.numerator}/{chosen.denominator}"}
-        how += f" at {float(chosen):g} frames per second"
+        used = rate or declared or Fraction(_USUAL_RATE)
+        timed = {"framerate": f"{used.numerator}/{used.denominator}"}
+        how += f" at {float(used):g} frames per second"
         how += "" if rate or declared else ", which is assumed (--fps sets another)"
     given = ffmpeg.input(str(source.absolute()), fflags="+genpts", **timed)
     fitted = _fitted(source)
-    yield how, ffmpeg.output(*_streams(given), str(target.absolute()), vf=fitted, **_H264, **_KEPT)
-
-
-def _streams(given: Any) -> list[Any]:
-    # V: no cover art.
-    return [given["V:0"], given["a:0?"]]
+    yield (
+        how,
+        ffmpeg.output(
+            *(given[one] for one in chosen), str(target.absolute()), vf=fitted, **_H264, **_KEPT
+        ),
+    )
 
 
 def _declared_rate(source: Path) -> Fraction | None:

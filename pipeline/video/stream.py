@@ -24,6 +24,8 @@ _LEAP_US, _LEAP_BACK_US = 10_000_000, 1_000_000  # the limits that FFmpeg itself
 _LOST_PACKET = re.compile(r"Packet corrupt \(stream = (?P<stream>\d+), dts = (?P<dts>-?\d+|NOPTS)")
 _DAMAGE = re.compile(r"corrupt|invalid|conceal|damaged|size mismatch", re.IGNORECASE)
 _DEMUX_FAILURES = 20
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_PICTURE_CODECS = {"mjpeg", "png", "bmp", "gif", "tiff", "webp"}
 
 
 def open_video(path: Path) -> InputContainer:
@@ -41,18 +43,44 @@ def open_video(path: Path) -> InputContainer:
 
 
 def main_stream(container: InputContainer) -> VideoStream:
-    """Return the first video stream that is not cover art, set to one decoder thread."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise RowError(
-                    "no decoder for its video codec",
-                    "export it as H.264 or H.265 with the software of its camera",
-                )
-            stream.codec_context.thread_count = 1
-            stream.codec_context.thread_type = "NONE"
-            return stream
-    raise RowError("no video stream (audio or data only)", "use the file with the video stream")
+    """Return the video track to read, set to one decoder thread; raise RowError if there is none."""
+    tracks = video_tracks(container)
+    if not tracks:
+        raise RowError("no video stream (audio or data only)", "use the file with the video stream")
+    stream = tracks[0]
+    if stream.codec_context is None:
+        raise RowError(
+            "no decoder for its video codec",
+            "export it as H.264 or H.265 with the software of its camera",
+        )
+    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_type = "NONE"
+    return stream
+
+
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Return the tracks that show video, the one to read first: the default one, else the largest.
+
+    Cover art and thumbnails are left out, also where they aren't marked as such, unless there is
+    nothing else.
+    """
+    tracks = [one for one in container.streams.video if not one.disposition & _PICTURES]
+    most = max((one.frames for one in tracks), default=0)
+
+    def is_pictures(one: VideoStream) -> bool:
+        # Matroska doesn't count frames.
+        return one.frames * 10 < most if one.frames else _codec(one) in _PICTURE_CODECS
+
+    def rank(one: VideoStream) -> tuple[bool, int]:
+        size = one.width * one.height if one.codec_context else 0
+        return bool(one.disposition & Disposition.default), size
+
+    moving = [one for one in tracks if not is_pictures(one)]
+    return sorted(moving or tracks, key=rank, reverse=True)
+
+
+def _codec(stream: VideoStream) -> str:
+    return stream.codec_context.name if stream.codec_context else ""
 
 
 def tick_us(stream: Stream) -> Fraction:

@@ -52,7 +52,7 @@ def ffmpeg(*arguments: str | Path) -> None:
 
 def upright(frame: reader.DecodedFrame) -> int:
     """Read the number, after undoing the rotation of a rotated stream."""
-    return numbered.read(np.rot90(frame.bgr(640), frame.orientation.clockwise // 90))
+    return numbered.read(np.rot90(frame.bgr(640), frame.display.orientation.quarters))
 
 
 @pytest.mark.parametrize("how", STREAMS.values(), ids=STREAMS.keys())
