@@ -10,12 +10,23 @@ Any other exception is a bug and ends in a traceback and exit code 1.
 """
 
 import logging
+import signal
 from collections.abc import Iterable
 
 
 def plain(text: str) -> str:
     """Return a text with control characters escaped: a file name may contain line breaks or escape codes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def ended(exit_code: int) -> str:
+    """Return how another program ended, as words: `exited with 1`, `was killed by SIGSEGV`."""
+    if exit_code >= 0:
+        return f"exited with {exit_code}"
+    try:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was killed by signal {-exit_code}"
 
 
 class EgostError(Exception):

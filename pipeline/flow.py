@@ -28,7 +28,7 @@ from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
-from pipeline.sources.rows import Narration, Probe, Source, SplitLabel, Video
+from pipeline.sources.rows import CopyConsent, Narration, Probe, Source, SplitLabel, Video
 from pipeline.sources.settings import IngestSettings, SplitSettings
 
 STAGES: tuple[Stage, ...] = (
@@ -45,13 +45,13 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="split",
         command="frames",
-        does="remove duplicate videos; assign each its split group, permanently",
+        does="merge the copies of each video; assign it its split group, permanently",
         reads=(Probe,),
         writes=(Video, SplitLabel),
         settings=SplitSettings,
         run=LazyFunction("pipeline.sources.split"),
         per=None,
-        remembers=(Video, SplitLabel),
+        remembers=(Video, SplitLabel, CopyConsent),
     ),
     Stage(
         name="frames",

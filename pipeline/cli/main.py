@@ -4,14 +4,16 @@ Each command parses its arguments, calls the code that does the work, and prints
 modules are imported inside the commands, so that `egost --help` answers at once.
 """
 
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pipeline import __version__
 from pipeline.cli import inspection, people, release
-from pipeline.cli.console import Options, common, opened, print_and_log, run
+from pipeline.cli.console import Options, common, opened, print_and_log, progress_bar, run
 
 
 def main() -> None:
@@ -78,6 +80,53 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         print_and_log(context, workspace, done)
 
 
+class _Rate(click.ParamType[Fraction]):
+    """A frame rate such as 30, 29.97 or 30000/1001."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not 1 <= rate <= 1000:
+            self.fail(f"{value!r} is no frame rate", param, ctx)
+        return rate
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--fps", type=_Rate(), help="Frame rate of a stream that declares none.")
+@common
+@click.pass_context
+def repair(context: click.Context, files: tuple[Path, ...], fps: Fraction | None) -> None:
+    """Make usable copies of videos that were refused, and ingest them.
+
+    A copy is kept in the workspace and takes the place of FILE, which is never changed: it has the
+    manifest fields, the consent and the narrations of FILE, also when they change later.
+    """
+    from pipeline.flow import make_workspace
+    from pipeline.sources.intake import repair_files
+    from pipeline.sources.repaired import Repairs
+
+    if made := make_workspace(context.ensure_object(Options).workspace):
+        click.echo(made)
+    count = Repairs()
+    with opened(context) as workspace, progress_bar("repair") as progress:
+        done = repair_files(workspace, files, fps, count, progress)
+        # The last line is made when all others have been printed.
+        last = (str(one) for one in [count])
+        print_and_log(context, workspace, chain(done, workspace.run_command("frames"), last))
+    count.raise_for_failed()
+
+
 @click.command("generate-qa")
 @click.option(
     "--dry-run",
@@ -130,6 +179,7 @@ def demo(context: click.Context, walks: int) -> None:
 for _command in (
     init,
     frames,
+    repair,
     generate_qa,
     people.label_studio,
     people.review,

@@ -54,7 +54,7 @@ def _alone(work: Callable[[Given], Made], given: Given) -> Made | RowError:
         except BrokenProcessPool:
             return RowError(
                 "its process died (out of memory, or a crash in a decoder)",
-                "free memory or set run.workers = 1; if that fails too, convert the file with ffmpeg",
+                "free memory or set run.workers = 1; if that fails too, make another copy of the video: egost repair FILE",
                 again=True,
             )
 

@@ -29,10 +29,14 @@ class Record(BaseModel):
 
 
 class Row(Record):
-    """One row of the table named `table`, identified and sorted by the `key` fields."""
+    """One row of the table named `table`, identified and sorted by the `key` fields.
+
+    If `distinct`, equal rows of several units are one row: two copies of a video have the same narrations.
+    """
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
+    distinct: ClassVar[bool] = False
     later: ClassVar[tuple[str, ...]] = ()  # fields that were added when workspaces already existed
 
     def identity(self) -> tuple[str | int, ...]:

@@ -9,7 +9,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import groupby, islice
 from operator import itemgetter
 
 from filelock import FileLock, Timeout
@@ -151,7 +151,7 @@ class Store:
             for line in lines_of(body)
         ]
         found.sort(key=Row.identity)
-        return found
+        return list(_distinct(found)) if kind.distinct else found
 
     def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
         """Return the digests of these stages' rows of a type, by which new and kept rows are counted."""
@@ -174,7 +174,8 @@ class Store:
     def _in_order(self, kind: type[AnyRow]) -> Iterator[AnyRow]:
         """Yield all rows of a type in key order, without loading them all."""
         units = [map(kind.model_validate_json, lines_of(body)) for body in self._bodies(kind, None)]
-        return heapq.merge(*units, key=Row.identity)
+        rows = heapq.merge(*units, key=Row.identity)
+        return _distinct(rows) if kind.distinct else rows
 
     def rebuild(self, names: Iterable[str] = TABLES) -> None:
         """Write the Parquet files of the tables whose rows have changed since the last time."""
@@ -189,6 +190,17 @@ class Store:
             write_atomic(path, data, via=self.folder.unfinished)
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
+
+
+def _distinct(rows: Iterable[AnyRow]) -> Iterator[AnyRow]:
+    """Yield rows that are in key order, equal ones once."""
+    for _, group in groupby(rows, key=Row.identity):
+        same = list(group)
+        if len(same) == 1:
+            yield same[0]
+        else:  # in the order of their content, because units end in any order
+            lines = {row.model_dump_json(): row for row in same}
+            yield from (lines[line] for line in sorted(lines))
 
 
 def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:

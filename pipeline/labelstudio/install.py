@@ -15,7 +15,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from pipeline.assets import asset
-from pipeline.errors import UserError
+from pipeline.errors import UserError, ended
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def _command(command: list[str], log: Path, what: str, env: dict[str, str]) -> N
     if done.returncode:
         raise UserError(
             what,
-            f"{' '.join(command[:3])} ... exited with {done.returncode}:",
+            f"{' '.join(command[:3])} ... {ended(done.returncode)}:",
             f"see {log}; check the network and the disk, then run this again",
             tail(log),
         )

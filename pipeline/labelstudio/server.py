@@ -18,7 +18,7 @@ import psutil
 from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
-from pipeline.errors import UserError
+from pipeline.errors import UserError, ended
 from pipeline.labelstudio.install import clean, environment, tail
 
 USER = "admin@localhost.local"
@@ -214,7 +214,8 @@ def _await_health(server: Server, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _HEALTH_SECONDS:
         if not _is_alive(server.pid):
-            raise UserError("Label Studio", "it exited during startup:", f"see {log}", tail(log))
+            what = f"it {_how_it_ended(server.pid)} during startup:"
+            raise UserError("Label Studio", what, f"see {log}", tail(log))
         try:
             if httpx.get(f"{server.url}/health", timeout=5).json().get("status") == "UP":
                 break
@@ -304,6 +305,14 @@ def _is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def _how_it_ended(pid: int) -> str:
+    try:
+        _, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # another command started it
+        return "ended"
+    return ended(os.waitstatus_to_exitcode(status))
 
 
 def _end(process: psutil.Process) -> None:

@@ -1,16 +1,16 @@
 """Probe and hash each file that a scan found, and read its narrations."""
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError
-from pipeline.sources.narrations import Line, NarrationError
-from pipeline.sources.narrations import read as read_narrations
+from pipeline.sources.folders import sha256_of
+from pipeline.sources.narrations import FACTS, Line, NarrationError, Reading, decode, joined, read
 from pipeline.sources.rows import Narration, Probe, Source
 from pipeline.sources.settings import IngestSettings
 from pipeline.video import reader
@@ -20,7 +20,7 @@ _LEAST_PIXELS = 32
 _LONGEST_SIDE = 8  # times the other one
 _LEAST_US = 500_000
 _LEAST_RATE = 0.2  # frames per second
-_FACTS = ("landmark", "action", "undo")
+_SHOWN = 20  # lines of a sidecar that are wrong: a wrong file has thousands
 
 
 def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterator[Row]:
@@ -33,7 +33,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     _refuse_unseen(file, source)
     found = reader.probe(file, source.rotation)
     _refuse_useless(found)
-    sha256 = _sha256(file)
+    sha256 = sha256_of(file)
     video_id = "v_" + digest("video", sha256)
     yield Probe(
         video_id=video_id,
@@ -62,27 +62,69 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     )
     for note in found.notes:
         yield Rejection(stage="ingest", unit=source.path, what=note.what, fix=note.fix)
-    lines: dict[tuple[int, str], Line] = {}
+    rate = Fraction(found.fps_num, found.fps_den) if found.fps_num else None
+    yield from narrations_of(source, video_id, found.duration_us, rate)
+
+
+def narrations_of(
+    source: Source, video_id: str, duration_us: int, rate: Fraction | None
+) -> Iterator[Narration | Rejection]:
+    """Yield the narrations of a video's sidecars and what is wrong with them; `rate` in frames per second."""
+    lines: tuple[Line, ...] = ()
     for name in source.sidecars:
-        sidecar = file.with_name(name)
         try:
-            lines = _joined(lines, _lines(sidecar, found.duration_us))
+            text, encoding = decode(Path(source.root, source.path).with_name(name).read_bytes())
+            reading = read(text, Path(name).suffix.lower(), rate)
+        except OSError as error:
+            encoding = ""
+            reading = Reading((), (NarrationError(0, os.strerror(error.errno or 0)),))
         except NarrationError as error:
-            yield Rejection(
-                stage="ingest",
-                unit=str(Path(source.path).with_name(name)),
-                what=f"narrations can't be read: {error}",
-                fix="fix that line and run again; until then the video is used without narrations",
-            )
-    for line in lines.values():
-        yield Narration(
-            video_id=video_id,
-            t_us=line.t_us,
-            text=line.text,
-            landmark=line.landmark,
-            action=line.action,
-            undo=line.undo,
+            encoding, reading = "", Reading((), (error,))
+        kept, late = _within(reading.lines, duration_us)
+        both = joined(lines, kept)
+        lines = both.lines
+        for what, fix in _wrong((*reading.mistakes, *late, *both.mistakes), encoding, some=kept):
+            unit = str(Path(source.path).with_name(name))
+            yield Rejection(stage="ingest", unit=unit, what=what, fix=fix)
+    for line in lines:
+        facts = {fact: getattr(line, fact) for fact in FACTS}
+        yield Narration(video_id=video_id, t_us=line.t_us, text=line.text, **facts)
+
+
+def _within(lines: Iterable[Line], duration_us: int) -> tuple[list[Line], list[NarrationError]]:
+    """Return the lines at times that the video has, and the others as mistakes."""
+    kept, late = [], []
+    for line in lines:
+        if line.t_us <= duration_us + _LATE_US:
+            kept.append(replace(line, t_us=min(line.t_us, duration_us)))
+        else:
+            at, end = line.t_us / 1e6, duration_us / 1e6
+            what = f"{at:g} s is after the end of the video at {end:g} s"
+            late.append(NarrationError(line.number, what))
+    return kept, late
+
+
+def _wrong(
+    mistakes: Sequence[NarrationError], encoding: str, some: Sequence[Line]
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a sidecar, and the fix; `some` are its lines that can be used."""
+    if encoding == "cp1252":
+        yield "not UTF-8: read as Windows-1252", "save it as UTF-8 if its letters look wrong"
+    if mistakes and not some:
+        yield (
+            f"narrations can't be read: {mistakes[0]}",
+            "fix that and run again; until then the video is used without them",
         )
+        return
+    in_order = sorted(mistakes, key=lambda mistake: mistake.line)
+    for mistake in in_order[:_SHOWN]:
+        yield (
+            f"not read: {mistake}",
+            "fix that line and run again; the other narrations are used",
+        )
+    if len(in_order) > _SHOWN:
+        rest = len(in_order) - _SHOWN
+        yield f"not read: {rest} more lines", "fix them in the same way"
 
 
 def _refuse_unseen(file: Path, source: Source) -> None:
@@ -128,44 +170,3 @@ def _refuse_useless(found: reader.VideoInfo) -> None:
             f"one frame every {found.fps_den / found.fps_num:g} s, too few to follow the route",
             "use the original video, with at least one frame per second",
         )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _lines(sidecar: Path, duration_us: int) -> list[Line]:
-    try:
-        data = sidecar.read_bytes()
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise NarrationError(0, os.strerror(error.errno or 0)) from error
-    except UnicodeDecodeError as error:
-        number = data[: error.start].count(b"\n") + 1
-        raise NarrationError(number, "not UTF-8: save it as UTF-8") from error
-    lines = read_narrations(text, sidecar.suffix.lower())
-    late = next((line for line in lines if line.t_us > duration_us + _LATE_US), None)
-    if late:
-        raise NarrationError(
-            late.number,
-            f"{late.t_us / 1e6:g} s is after the end of the video at {duration_us / 1e6:g} s",
-        )
-    return [replace(line, t_us=min(line.t_us, duration_us)) for line in lines]
-
-
-def _joined(
-    earlier: Mapping[tuple[int, str], Line], lines: Iterable[Line]
-) -> dict[tuple[int, str], Line]:
-    """Merge lines with the same time and text, such as a landmark and an action at 0:05."""
-    joined = dict(earlier)
-    for line in lines:
-        other = joined.setdefault((line.t_us, line.text), line)
-        both = {name: (getattr(other, name), getattr(line, name)) for name in _FACTS}
-        if any(one and two and one != two for one, two in both.values()):
-            what = f"conflicting lines at {line.t_us / 1e6:g} s; give each its own time or text"
-            raise NarrationError(line.number, what)
-        joined[line.t_us, line.text] = replace(
-            line, **{name: one or two for name, (one, two) in both.items()}
-        )
-    return joined

@@ -3,11 +3,15 @@
 import csv
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import MistakesError, UserError
+from pipeline.sources.folders import readable, walk
+from pipeline.sources.names import Names
 
 MANIFEST_NAME = "manifest.csv"
 _CHOICES = {
@@ -31,6 +35,7 @@ class ManifestEntry:
 def read_manifest(root: Path) -> dict[str, ManifestEntry]:
     """Return the entries of `root/manifest.csv` by path relative to root.
 
+    A path may be spelled as another system or a spreadsheet does, where it can only mean one file.
     Raises MistakesError with the line number of each mistake: an unknown column, a path that doesn't
     exist or is outside the folder, a repeated path, a value out of bounds.
     """
@@ -38,13 +43,14 @@ def read_manifest(root: Path) -> dict[str, ManifestEntry]:
     if not path.is_file():
         return {}
     reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    files = cache(partial(_files, root))
     found: dict[str, ManifestEntry] = {}
     mistakes: list[UserError] = []
     try:
         reader.fieldnames = _header(path, list(reader.fieldnames or ()))
         for cells in reader:
             try:
-                name, fields = _row(root, path, reader.line_num, cells)
+                name, fields = _row(root, files, path, reader.line_num, cells)
                 if name in found:
                     what = f"{name} is listed twice, first on line {found[name].line}"
                     raise _error(path, reader.line_num, what, "keep one line")
@@ -94,7 +100,7 @@ def _header(path: Path, given: list[str]) -> list[str]:
 
 
 def _row(
-    root: Path, path: Path, line: int, cells: dict[str, str | None]
+    root: Path, files: Callable[[], Names], path: Path, line: int, cells: dict[str, str | None]
 ) -> tuple[str, dict[str, Any]]:
     if None in cells or None in cells.values():
         raise _error(
@@ -106,17 +112,7 @@ def _row(
     given = (cells.pop("path") or "").strip()
     if not given:
         raise _error(path, line, "no path", "write the video's path, or delete the line")
-    name = PurePosixPath(given)
-    target = root / name
-    if name.is_absolute() or ".." in name.parts or not _is_below(root, target):
-        raise _error(
-            path,
-            line,
-            f"{given!r} is not a path inside this folder",
-            "write it relative to this folder",
-        )
-    if not target.exists():
-        raise _error(path, line, f"{given} doesn't exist", "fix the path, or delete the line")
+    name = _located(root, files, path, line, given)
     texts = {column: text.strip() for column, text in cells.items() if text and text.strip()}
     values: dict[str, Any] = {}
     wrong: list[UserError] = []
@@ -134,7 +130,33 @@ def _row(
             f"hfov_degrees {texts['hfov_degrees']} with a rectilinear lens",
             "no rectilinear lens is that wide: set lens to fisheye, or correct the angle",
         )
-    return str(name), values
+    return name, values
+
+
+def _files(root: Path) -> Names:
+    return Names(readable(found.relative_to(root)) for found in walk(root).paths)
+
+
+def _located(root: Path, files: Callable[[], Names], path: Path, line: int, given: str) -> str:
+    """Return the path that a cell means, relative to root; `files()` lists those below root."""
+    name = PurePosixPath(given)
+    target = root / name
+    fix = "write it relative to this folder"
+    if name.is_absolute() or ".." in name.parts or not _is_below(root, target):
+        if likely := files().likely(given):
+            fix = f"write {likely}, if that is meant"
+        raise _error(path, line, f"{given!r} is not a path inside this folder", fix)
+    if target.exists():
+        return str(name)
+    spelled = files().spelled(given)
+    if len(spelled) == 1:
+        return spelled[0]
+    if spelled:
+        what = f"{given} may be {' or '.join(spelled)}"
+        raise _error(path, line, what, "write the name exactly as the file has it")
+    likely = files().likely(given)
+    fix = f"write {likely}, if that is meant" if likely else "fix the path, or delete the line"
+    raise _error(path, line, f"{given} doesn't exist", fix)
 
 
 def _is_below(root: Path, target: Path) -> bool:

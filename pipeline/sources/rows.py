@@ -89,6 +89,20 @@ class Video(Footage):
     split: Split
 
 
+class CopyConsent(Row):
+    """The consent that one of several copies of a video gave; stored in done.sqlite only, not as a table.
+
+    A copy that is gone is kept here: its consent stays in force.
+    """
+
+    table = "copy_consents"
+    key = ("video_id", "root", "path")
+    video_id: str
+    root: str
+    path: str
+    consent: Consent
+
+
 class SplitLabel(Row):
     """A label that videos share (a scene, a wearer, or one video), and its permanent assignment."""
 
@@ -104,6 +118,7 @@ class Narration(Row):
 
     table = "narrations"
     key = ("video_id", "t_us", "text")
+    distinct = True
     video_id: str
     t_us: int
     text: str

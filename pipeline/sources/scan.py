@@ -1,99 +1,142 @@
 """Scanning folders for video files, their sidecars and their manifests."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.config import CONFIG_NAME
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
+from pipeline.sources.folders import VIDEO_SUFFIXES, Walked, is_reached, readable, walk
 from pipeline.sources.manifest import MANIFEST_NAME, ManifestEntry, read_manifest
 from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
-
-_WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "tables"}
+from pipeline.sources.sidecars import assign
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The result of a scan: sources by id, the ids of known sources that no longer exist, skipped files."""
+    """The result of a scan.
+
+    `sources` are those found, by id, and `gone` the ids of known ones that no longer exist. The rest is
+    what was left out: other files, hidden folders and videos, narration files with the reason why they
+    are not read.
+    """
 
     sources: dict[str, Source]
     gone: tuple[str, ...] = ()
     skipped: tuple[Path, ...] = ()
+    hidden_folders: tuple[Path, ...] = ()
+    hidden_videos: tuple[Path, ...] = ()
+    unread: Mapping[Path, str] = field(default_factory=dict)
 
 
-def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Scan:
+def scan(
+    paths: Sequence[Path], known: Iterable[Source], consent: Consent, language: str | None = None
+) -> Scan:
     """Find video files in `paths` (files, or folders and everything below), or rescan the known ones.
 
     A file belongs to the outermost folder in which it was ever found, so that scanning a folder inside
-    another gives the same videos. `consent` applies to videos without consent in a manifest.
-    Raises UserError for a path that doesn't exist, a folder without videos, or a wrong manifest.
+    another gives the same videos. Hidden and system folders are not searched, unless one is itself
+    among `paths`. `consent` applies to videos without consent in a manifest; `language` chooses between
+    narrations in several languages. Raises UserError for a path that doesn't exist, a folder without
+    videos, or a wrong manifest.
     """
     known = list(known)
     if not paths:
-        # Sources below a root that is not mounted now are kept.
-        there = [source for source in known if Path(source.root).is_dir()]
-        again = [(Path(source.root), Path(source.root, source.path)) for source in there]
-        kept = {source.source_id: source for source in known}
-        return Scan(kept | _sources(again, (), consent))
+        return _rescan(known, consent, language)
     scanned = [_resolved(path) for path in paths]
     roots = {Path(source.root) for source in known}
     roots |= {path if path.is_dir() else path.parent for path in scanned}
     located: list[tuple[Path, Path]] = []
-    skipped: set[Path] = set()
+    others: set[Path] = set()
+    hidden: set[Path] = set()
+    unsearched: set[Path] = set()
     for path in scanned:
-        root = min((one for one in roots if path.is_relative_to(one)), key=lambda r: len(r.parts))
-        names = list(_walk(path)) if path.is_dir() else [path]
-        videos = [name for name in names if name == path or _wanted(name)]
+        # A file in a hidden folder belongs to the folder that was named, not to one above it.
+        above = (one for one in roots if path.is_relative_to(one) and is_reached(path / "x", one))
+        root = min(above, key=lambda one: len(one.parts))
+        walked = walk(path) if path.is_dir() else Walked([path])
+        videos = [name for name in walked.paths if name == path or _wanted(name)]
+        unsearched |= set(walked.hidden_folders)
+        hidden |= {name for name in walked.hidden_files if _is_video(name)}
         if not videos:
-            raise UserError(
-                str(path),
-                "contains no video files",
-                f"video files have one of these suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}",
-            )
-        stems = {name.with_suffix("") for name in videos}
-        beside = {
-            name
-            for name in names
-            if name.name == MANIFEST_NAME
-            or (name.suffix.lower() in SIDECAR_SUFFIXES and name.with_suffix("") in stems)
-        }
-        skipped |= set(names) - set(videos) - beside
+            raise _no_videos(path, unsearched)
+        others |= set(walked.paths) - set(videos)
         located += [(root, name) for name in videos]
     folders = tuple(path for path in scanned if path.is_dir())
-    sources = _sources(located, folders, consent)
-    gone = tuple(
+    sources, unread = _sources(located, folders, consent, language)
+    read = {
+        Path(source.root, source.path).with_name(name)
+        for source in sources.values()
+        for name in source.sidecars
+    }
+    gone = {
         source.source_id
         for source in known
         if source.source_id not in sources
-        and any(Path(source.root, source.path).is_relative_to(folder) for folder in folders)
+        and any(_would_find(folder, source) for folder in folders)
+    }
+    return Scan(
+        sources,
+        tuple(sorted(gone)),
+        skipped=tuple(
+            sorted(name for name in others - read - unread.keys() if name.name != MANIFEST_NAME)
+        ),
+        hidden_folders=tuple(sorted(unsearched)),
+        hidden_videos=tuple(sorted(hidden)),
+        unread=unread,
     )
-    return Scan(sources, gone, tuple(sorted(skipped)))
+
+
+def _rescan(known: Sequence[Source], consent: Consent, language: str | None) -> Scan:
+    """Look at the known files again; those below a root that is not mounted now are kept."""
+    # An earlier version searched hidden folders as well.
+    gone = {
+        source.source_id
+        for source in known
+        if not is_reached(Path(source.root, source.path), Path(source.root))
+    }
+    kept = {source.source_id: source for source in known if source.source_id not in gone}
+    again = [
+        (Path(source.root), Path(source.root, source.path))
+        for source in kept.values()
+        if Path(source.root).is_dir()
+    ]
+    sources, unread = _sources(again, (), consent, language)
+    return Scan(kept | sources, tuple(sorted(gone)), unread=unread)
+
+
+def _would_find(folder: Path, source: Source) -> bool:
+    """Return whether a scan of this folder finds the source if it is there.
+
+    One in a hidden folder that was itself named is not looked for.
+    """
+    root, file = Path(source.root), Path(source.root, source.path)
+    if not file.is_relative_to(folder):
+        return False
+    return (
+        is_reached(file, folder)
+        or not root.is_relative_to(folder)
+        or is_reached(root / "x", folder)
+    )
+
+
+def _no_videos(path: Path, unsearched: Iterable[Path]) -> UserError:
+    fix = f"video files have one of these suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}"
+    if unsearched:
+        fix += "; a hidden or system folder is searched only if you name it"
+    return UserError(readable(path), "contains no video files", fix)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _wanted(path: Path) -> bool:
+    return _is_video(path) or path.is_dir()
 
 
 def _resolved(path: Path) -> Path:
@@ -107,54 +150,33 @@ def _resolved(path: Path) -> Path:
     return path
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    unreadable: list[Path] = []
-    for folder, folders, files in os.walk(
-        root, onerror=lambda error: unreadable.append(Path(error.filename))
-    ):
-        here = Path(folder)
-        if CONFIG_NAME in files:  # a workspace: its review clips are not input videos
-            folders[:] = [
-                name for name in folders if here == root and name not in _WORKSPACE_FOLDERS
-            ]
-            files = files if here == root else []
-        folders.sort()
-        # A folder named x.mp4, a link to a folder (possibly circular) and a folder that can't be
-        # opened are rejected by name later.
-        for name in folders:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES or (here / name).is_symlink():
-                yield here / name
-        yield from (here / name for name in sorted(files) if not name.startswith("."))
-    yield from unreadable
-
-
-def _wanted(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()
-
-
-def readable(path: Path) -> str:
-    """Return a path as text, with escapes such as `\\xff` for bytes that are not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def _sources(
-    located: Sequence[tuple[Path, Path]], folders: Sequence[Path], consent: Consent
-) -> dict[str, Source]:
-    """Return the sources of these (root, file) pairs; `folders` are the scanned folders."""
+    located: Sequence[tuple[Path, Path]],
+    folders: Sequence[Path],
+    consent: Consent,
+    language: str | None,
+) -> tuple[dict[str, Source], dict[Path, str]]:
+    """Return the sources of these (root, file) pairs, and the narration files that are not read.
+
+    `folders` are the scanned folders.
+    """
     manifests = _Manifests(located)
     manifests.check(folders, {file for _, file in located})
-    sidecars = cache(_sidecars)  # lists each folder once
+    beside = {folder: _Beside(folder, language) for folder in {file.parent for _, file in located}}
     sources = (
         _source(
             root,
             file,
-            sidecars(file.parent).get(file.stem, ()),
+            beside[file.parent].sidecars(file.name),
             manifests.fields_of(root, file),
             consent,
         )
         for root, file in located
     )
-    return {source.source_id: source for source in sources}
+    unread = {
+        folder / name: why for folder, one in beside.items() for name, why in one.unread.items()
+    }
+    return {source.source_id: source for source in sources}, unread
 
 
 class _Manifests:
@@ -184,8 +206,11 @@ class _Manifests:
                 file = folder / name
                 where = f"{folder / MANIFEST_NAME}, line {entry.line}"
                 if file not in files and any(file.is_relative_to(one) for one in folders):
-                    fix = "name a video file, or delete the line"
-                    mistakes.append(UserError(where, f"{name} is not a video file", fix))
+                    what, fix = "is not a video file", "name a video file, or delete the line"
+                    if _is_video(file) and file.exists():
+                        what = "is hidden or in a hidden or system folder, which is not searched"
+                        fix = "move it, or delete the line"
+                    mistakes.append(UserError(where, f"{name} {what}", fix))
                 elif file in first:
                     what = f"{name} is also described in {first[file]}"
                     mistakes.append(UserError(where, what, "keep one of the two lines"))
@@ -207,19 +232,30 @@ def _between(root: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(one for one in (folder, *folder.parents) if one.is_relative_to(root))
 
 
-def _sidecars(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
-    """Return a folder's narration files by stem, which is that of their video."""
-    found: dict[str, list[os.DirEntry[str]]] = {}
-    try:
-        with os.scandir(folder) as entries:
-            files = sorted((entry for entry in entries if entry.is_file()), key=lambda e: e.name)
-    except OSError:
-        return found
-    for entry in files:
-        path = Path(entry.name)
-        if path.suffix.lower() in SIDECAR_SUFFIXES and entry.name != MANIFEST_NAME:
-            found.setdefault(path.stem, []).append(entry)
-    return found
+class _Beside:
+    """The narration files of one folder, by video."""
+
+    def __init__(self, folder: Path, language: str | None) -> None:
+        self._files: dict[str, os.DirEntry[str]] = {}
+        videos = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    path = Path(entry.name)
+                    if entry.name == MANIFEST_NAME or entry.name.startswith("."):
+                        continue
+                    if path.suffix.lower() in SIDECAR_SUFFIXES and entry.is_file():
+                        self._files[entry.name] = entry
+                    elif _is_video(path):
+                        videos.append(entry.name)
+        except OSError:  # the folder's videos are then rejected
+            videos.clear()
+        self._assigned = assign(videos, self._files, language)
+        self.unread = self._assigned.unread
+
+    def sidecars(self, video: str) -> list[os.DirEntry[str]]:
+        """Return the narration files that are read for this video."""
+        return [self._files[name] for name in self._assigned.of.get(video, ())]
 
 
 def _source(

@@ -1,17 +1,18 @@
-"""Remove duplicate videos and assign split groups: connected components of scene and wearer.
+"""Merge the copies of videos and assign split groups: connected components of scene and wearer.
 
 An assignment never changes: it is stored per label (`scene:office`), even for labels no longer in use.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.errors import RowError, plain
-from pipeline.sources.rows import Probe, Split, SplitLabel, Video
+from pipeline.sources.copies import Content, merged, place
+from pipeline.sources.rows import CopyConsent, Probe, Split, SplitLabel, Video
 from pipeline.sources.settings import SALT, SplitSettings
 
 log = logging.getLogger(__name__)
@@ -24,65 +25,51 @@ def run(rows: Rows, settings: SplitSettings, folder: WorkspaceFolder) -> Iterato
     """Yield a Video with a split for each Probe; duplicates and contradictions are rejections."""
     assigned = {label.label: label for label in rows.before(SplitLabel)}
     known = {video.video_id: video for video in rows.before(Video)}
-    probes, duplicates = _deduplicated(rows[Probe], known)
-    yield from duplicates
     groups = _Groups(assigned)
-    admitted: list[Probe] = []
-    for probe in sorted(probes, key=lambda probe: (probe.video_id not in known, probe.video_id)):
+    admitted: list[Content] = []
+    for content in _contents(rows[Probe], known, rows.before(CopyConsent)):
+        yield from content.consents
+        yield from content.rejections
         try:
-            groups.join(_labels(probe), probe.wanted_split)
-            admitted.append(probe)
+            groups.join(content.labels(), content.probe.wanted_split)
+            admitted.append(content)
         except RowError as error:
-            yield Rejection(stage="split", unit=probe.path, what=error.what, fix=error.fix)
+            unit = content.probe.path
+            yield Rejection(stage="split", unit=unit, what=error.what, fix=error.fix)
     labels = _assign(groups, admitted, settings)
     yield from labels.values()
     _warn_of_large(admitted, labels)
-    for probe in admitted:
-        label = labels[_labels(probe)[0]]
-        fields = probe.model_dump(exclude={"wanted_split"})
+    for content in admitted:
+        label = labels[content.labels()[0]]
+        fields = content.probe.model_dump(exclude={"wanted_split"})
         yield Video(**fields, split_group=label.split_group, split=label.split)
 
 
-def _deduplicated(
-    probes: Sequence[Probe], known: dict[str, Video]
-) -> tuple[list[Probe], list[Rejection]]:
-    kept: dict[str, Probe] = {}
-    rejected = []
-    # The file that was known first is kept, or a copy in a folder sorted earlier would replace it;
-    # but an existing file replaces one that no longer exists, since its folder was moved.
-    gone = {id(probe): not Path(probe.root, probe.path).exists() for probe in _copies(probes)}
-    for probe in sorted(
-        probes,
-        key=lambda p: (gone.get(id(p), False), not _is_known(p, known), p.root, p.path),
-    ):
-        first = kept.setdefault(probe.video_id, probe)
-        moved = gone.get(id(probe), False) and not gone[id(first)]
-        if first is not probe and not moved:
-            what = f"same content as {first.path}"
-            fix = "nothing to do; delete one of the two to remove this line"
-            rejected.append(Rejection(stage="ingest", unit=probe.path, what=what, fix=fix))
-    return list(kept.values()), rejected
-
-
-def _copies(probes: Sequence[Probe]) -> list[Probe]:
-    """Return the probes that share their content with another."""
-    count = Counter(probe.video_id for probe in probes)
-    return [probe for probe in probes if count[probe.video_id] > 1]
+def _contents(
+    probes: Sequence[Probe], known: dict[str, Video], before: Sequence[CopyConsent]
+) -> Iterator[Content]:
+    """Yield each content once, known videos first."""
+    copies: dict[str, list[Probe]] = defaultdict(list)
+    recorded: dict[str, list[CopyConsent]] = defaultdict(list)
+    for probe in probes:
+        copies[probe.video_id].append(probe)
+    for row in before:
+        recorded[row.video_id].append(row)
+    for video_id, found in sorted(copies.items(), key=lambda one: (one[0] not in known, one[0])):
+        missing = {
+            place(probe)
+            for probe in found
+            if len(found) > 1 and not Path(probe.root, probe.path).exists()
+        }
+        # The file that was known first is kept, or a copy in a folder sorted earlier would replace it;
+        # but an existing file replaces one that no longer exists, since its folder was moved.
+        found.sort(key=lambda p: (place(p) in missing, not _is_known(p, known), p.root, p.path))
+        yield merged(found, missing, recorded[video_id])
 
 
 def _is_known(probe: Probe, known: dict[str, Video]) -> bool:
     video = known.get(probe.video_id)
     return video is not None and (video.root, video.path) == (probe.root, probe.path)
-
-
-def _labels(probe: Probe) -> list[str]:
-    """Return the labels of a video: the video itself first, then what it shares with others."""
-    return [f"video:{probe.video_id}", *(f"{kind}:{name}" for kind, name in _named(probe))]
-
-
-def _named(probe: Probe) -> list[tuple[str, str]]:
-    both = (("scene", probe.scene), ("wearer", probe.wearer))
-    return [(kind, name) for kind, name in both if name]
 
 
 class _Groups:
@@ -135,14 +122,16 @@ class _Groups:
             self._wanted[top] = split
 
 
-def _assign(groups: _Groups, probes: list[Probe], settings: SplitSettings) -> dict[str, SplitLabel]:
+def _assign(
+    groups: _Groups, contents: list[Content], settings: SplitSettings
+) -> dict[str, SplitLabel]:
     """Return each label's group and split; a new group goes to the split that lacks most footage."""
     labels_of: dict[str, set[str]] = {}
     length: Counter[str] = Counter()
-    for probe in probes:
-        root = groups.root(_labels(probe)[0])
-        labels_of.setdefault(root, set()).update(_labels(probe))
-        length[root] += probe.duration_us
+    for content in contents:
+        root = groups.root(content.labels()[0])
+        labels_of.setdefault(root, set()).update(content.labels())
+        length[root] += content.probe.duration_us
     filled: Counter[Split] = Counter()
     for root, seconds in length.items():
         if label := groups.assignment(root):
@@ -166,18 +155,18 @@ def _emptiest(missing: dict[Split, float], filled: Counter[Split]) -> Split:
     return max(missing, key=lambda split: missing[split] - filled[split])
 
 
-def _warn_of_large(probes: list[Probe], labels: dict[str, SplitLabel]) -> None:
-    members: dict[str, list[Probe]] = {}
-    for probe in probes:
-        members.setdefault(labels[_labels(probe)[0]].split_group, []).append(probe)
-    total = sum(probe.duration_us for probe in probes)
+def _warn_of_large(contents: list[Content], labels: dict[str, SplitLabel]) -> None:
+    members: dict[str, list[Content]] = {}
+    for content in contents:
+        members.setdefault(labels[content.labels()[0]].split_group, []).append(content)
+    total = sum(content.probe.duration_us for content in contents)
     for group, inside in members.items():
-        share = sum(probe.duration_us for probe in inside) / total
-        named = sorted({f"{kind} {name}" for p in inside for kind, name in _named(p)})
-        unavoidable = not named and len(probes) <= _FEW
+        share = sum(content.probe.duration_us for content in inside) / total
+        named = sorted({f"{kind} {name}" for content in inside for kind, name in content.named})
+        unavoidable = not named and len(contents) <= _FEW
         if share <= _LARGE_GROUP or unavoidable:
             continue
         log.warning(
             "split group %s (%s) contains %.0f %% of the footage, so it dominates its split",
-            group, plain(", ".join(named) or inside[0].path), 100 * share,
+            group, plain(", ".join(named) or inside[0].probe.path), 100 * share,
         )  # fmt: skip

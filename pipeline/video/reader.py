@@ -90,7 +90,7 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
         duration_us = _duration_us(container, stream) or _scanned_us(path)
         if duration_us <= 0:
             raise RowError(
-                "it has no duration and no timestamps",
+                f"it has no duration and no timestamps ({container.format.name})",
                 "make a copy with timestamps: egost repair FILE",
             )
         display = Display.of(first, stream, rotation)

@@ -49,7 +49,10 @@ def main_stream(container: InputContainer) -> VideoStream:
         raise RowError("no video stream (audio or data only)", "use the file with the video stream")
     stream = tracks[0]
     if stream.codec_context is None:
-        raise RowError("no decoder for its video codec", "make a copy in H.264: egost repair FILE")
+        raise RowError(
+            "no decoder for its video codec",
+            "export it as H.264 or H.265 with the software of its camera",
+        )
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
     return stream

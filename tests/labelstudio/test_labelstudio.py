@@ -141,11 +141,14 @@ def test_the_environment_is_installed_with_uv_or_pip(monkeypatch, uv):
     assert ("uv" in make[0]) == (uv is not None)
 
 
-def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("end", "how"), [("exit 3", "exited with 3"), ("kill -9 $$", "was killed by SIGKILL")]
+)
+def test_a_failed_installation_shows_the_end_of_its_log(monkeypatch, tmp_path, end, how):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    broken = [["sh", "-c", "echo no such thing on the index; exit 3"]]
+    broken = [["sh", "-c", f"echo no such thing on the index; {end}"]]
     monkeypatch.setattr(labelstudio_install, "_install_commands", lambda home, pins: broken)
-    with pytest.raises(UserError, match=r"exited with 3:\n +no such thing"):
+    with pytest.raises(UserError, match=rf"{how}:\n +no such thing"):
         labelstudio_install.environment()
     assert not list(tmp_path.rglob("egost-ready"))
 
