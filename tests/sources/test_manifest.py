@@ -20,8 +20,8 @@ def test_no_manifest_gives_no_fields(tmp_path: Path) -> None:
 
 
 def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
-    row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release"
-    text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,\r\n'
+    row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release,270"
+    text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,,\r\n'
     found = read_manifest(write(tmp_path, text))
     assert {name: entry.line for name, entry in found.items()} == {"a.mp4": 2, "sub/b, c.mp4": 3}
     assert {name: entry.fields for name, entry in found.items()} == {
@@ -34,6 +34,7 @@ def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
             "lens": "fisheye",
             "split": "test",
             "consent": "release",
+            "rotation": 270,
         },
         "sub/b, c.mp4": {},
     }
@@ -58,6 +59,9 @@ def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
         ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
         ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
         ("path,consent\na.mp4,yes\n", "line 2", "consent 'yes'"),
+        ("path,rotation\na.mp4,45\n", "line 2", "rotation '45'"),
+        ("path,rotation\na.mp4,-90\n", "line 2", "rotation '-90'"),
+        ("path,rotation\na.mp4,90.0\n", "line 2", "rotation '90.0'"),
         ("path,hfov_degrees\na.mp4,wide\n", "line 2", "hfov_degrees 'wide'"),
         ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
         ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
