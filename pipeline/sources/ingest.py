@@ -58,6 +58,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
         licence=source.licence,
         consent=source.consent,
         manifest_rotation=source.rotation,
+        conversion=found.conversion,
         wanted_split=source.split,
     )
     for note in found.notes:

@@ -64,7 +64,7 @@ def video_tracks(container: InputContainer) -> list[VideoStream]:
     Cover art and thumbnails are left out, also where they aren't marked as such, unless there is
     nothing else.
     """
-    tracks = [one for one in container.streams.video if not one.disposition & _PICTURES]
+    tracks = [one for one in container.streams.video if not is_cover(one)]
     most = max((one.frames for one in tracks), default=0)
 
     def is_pictures(one: VideoStream) -> bool:
@@ -77,6 +77,11 @@ def video_tracks(container: InputContainer) -> list[VideoStream]:
 
     moving = [one for one in tracks if not is_pictures(one)]
     return sorted(moving or tracks, key=rank, reverse=True)
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Return whether a track is marked as cover art, thumbnails or a still image."""
+    return bool(stream.disposition & _PICTURES)
 
 
 def _codec(stream: VideoStream) -> str:
