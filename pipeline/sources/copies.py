@@ -63,6 +63,12 @@ def merged(
     )
 
 
+def differ(probes: Sequence[Probe]) -> bool:
+    """Return whether these copies give different consents, labels or other values."""
+    names = ("consent", *_GIVEN)
+    return len({tuple(getattr(probe, name) for name in names) for probe in probes}) > 1
+
+
 def _values(probes: Sequence[Probe], name: str) -> list[object]:
     """Return the different values of a column, without empty ones."""
     return list(dict.fromkeys(value for probe in probes if (value := getattr(probe, name))))
