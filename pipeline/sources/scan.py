@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
-from pipeline.sources.folders import VIDEO_SUFFIXES, Walked, is_hidden, is_reached, readable, walk
+from pipeline.sources.folders import Walked, is_hidden, is_reached, readable, walk
 from pipeline.sources.manifest import MANIFEST_NAME, ManifestEntry, read_manifest
+from pipeline.sources.names import VIDEO_SUFFIXES
 from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 from pipeline.sources.sidecars import assign

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pipeline.sources.folders import VIDEO_SUFFIXES
-from pipeline.sources.names import Names, folded
+from pipeline.sources.names import VIDEO_SUFFIXES, Names, folded
 
 _CAPTIONS = (".srt", ".vtt")
 # `walk.en`, `walk.pt-BR`, `walk.en-orig` (yt-dlp), `walk.eng.forced` (players)
