@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
-from pipeline.sources.folders import VIDEO_SUFFIXES, Walked, is_reached, readable, walk
+from pipeline.sources.folders import Walked, is_hidden, is_reached, readable, walk
 from pipeline.sources.manifest import MANIFEST_NAME, ManifestEntry, read_manifest
+from pipeline.sources.names import VIDEO_SUFFIXES
 from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 from pipeline.sources.sidecars import assign
@@ -56,7 +57,8 @@ def scan(
     unsearched: set[Path] = set()
     for path in scanned:
         # A file in a hidden folder belongs to the folder that was named, not to one above it.
-        above = (one for one in roots if path.is_relative_to(one) and is_reached(path / "x", one))
+        folder = path if path.is_dir() else path.parent
+        above = (r for r in roots if folder.is_relative_to(r) and is_reached(folder / "x", r))
         root = min(above, key=lambda one: len(one.parts))
         walked = walk(path) if path.is_dir() else Walked([path])
         videos = [name for name in walked.paths if name == path or _wanted(name)]
@@ -112,10 +114,10 @@ def _rescan(known: Sequence[Source], consent: Consent, language: str | None) -> 
 def _would_find(folder: Path, source: Source) -> bool:
     """Return whether a scan of this folder finds the source if it is there.
 
-    One in a hidden folder that was itself named is not looked for.
+    A hidden file, or one in a hidden folder, that was itself named is not looked for.
     """
     root, file = Path(source.root), Path(source.root, source.path)
-    if not file.is_relative_to(folder):
+    if not file.is_relative_to(folder) or (is_hidden(file.name) and file.exists()):
         return False
     return (
         is_reached(file, folder)
