@@ -1,7 +1,7 @@
 """Scanning folders for video files, their sidecars and their manifests."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,14 +60,14 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
         there = [source for source in known if Path(source.root).is_dir()]
         again = [(Path(source.root), Path(source.root, source.path)) for source in there]
         kept = {source.source_id: source for source in known}
-        return Scan(kept | _sources(again, frozenset(), consent))
+        return Scan(kept | _sources(again, (), consent))
     scanned = [_resolved(path) for path in paths]
     roots = {Path(source.root) for source in known}
     roots |= {path if path.is_dir() else path.parent for path in scanned}
     located: list[tuple[Path, Path]] = []
     skipped: set[Path] = set()
     for path in scanned:
-        root = next(one for one in reversed((path, *path.parents)) if one in roots)
+        root = min((one for one in roots if path.is_relative_to(one)), key=lambda r: len(r.parts))
         names = list(_walk(path)) if path.is_dir() else [path]
         videos = [name for name in names if name == path or _wanted(name)]
         if not videos:
@@ -85,19 +85,15 @@ def scan(paths: Sequence[Path], known: Iterable[Source], consent: Consent) -> Sc
         }
         skipped |= set(names) - set(videos) - beside
         located += [(root, name) for name in videos]
-    folders = frozenset(path for path in scanned if path.is_dir())
+    folders = tuple(path for path in scanned if path.is_dir())
     sources = _sources(located, folders, consent)
     gone = tuple(
         source.source_id
         for source in known
-        if source.source_id not in sources and _is_within(Path(source.root, source.path), folders)
+        if source.source_id not in sources
+        and any(Path(source.root, source.path).is_relative_to(folder) for folder in folders)
     )
     return Scan(sources, gone, tuple(sorted(skipped)))
-
-
-def _is_within(path: Path, folders: Set[Path]) -> bool:
-    """Return whether a path is one of these folders or below one."""
-    return path in folders or not folders.isdisjoint(path.parents)
 
 
 def _resolved(path: Path) -> Path:
@@ -142,7 +138,7 @@ def readable(path: Path) -> str:
 
 
 def _sources(
-    located: Sequence[tuple[Path, Path]], folders: Set[Path], consent: Consent
+    located: Sequence[tuple[Path, Path]], folders: Sequence[Path], consent: Consent
 ) -> dict[str, Source]:
     """Return the sources of these (root, file) pairs; `folders` are the scanned folders."""
     manifests = _Manifests(located)
@@ -179,7 +175,7 @@ class _Manifests:
         if mistakes:
             raise MistakesError(mistakes)
 
-    def check(self, folders: Set[Path], files: Set[Path]) -> None:
+    def check(self, folders: Sequence[Path], files: set[Path]) -> None:
         """Raise MistakesError for lines that match no video, and for videos with two lines."""
         first: dict[Path, str] = {}
         mistakes = []
@@ -187,7 +183,7 @@ class _Manifests:
             for name, entry in entries.items():
                 file = folder / name
                 where = f"{folder / MANIFEST_NAME}, line {entry.line}"
-                if file not in files and _is_within(file, folders):
+                if file not in files and any(file.is_relative_to(one) for one in folders):
                     fix = "name a video file, or delete the line"
                     mistakes.append(UserError(where, f"{name} is not a video file", fix))
                 elif file in first:
