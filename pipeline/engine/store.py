@@ -153,6 +153,12 @@ class Store:
         found.sort(key=Row.identity)
         return list(_distinct(found)) if kind.distinct else found
 
+    def rows_of(self, kind: type[AnyRow], stage: str, unit: str) -> list[AnyRow]:
+        """Return the rows of a type that one unit of a stage wrote, in key order; reads no others."""
+        query = "SELECT body FROM rows WHERE stage = ? AND name = ? AND unit = ?"
+        found = self._db.execute(query, (stage, kind.table, unit)).fetchone()
+        return [kind.model_validate_json(line) for line in lines_of(found[0])] if found else []
+
     def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
         """Return the digests of these stages' rows of a type, by which new and kept rows are counted."""
         return {

@@ -2,6 +2,7 @@
 
 import statistics
 import tempfile
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.errors import RowError
 from pipeline.motion.candidates import Sharpest, Spill, SpilledFrame, sharpness, small_grey
+from pipeline.motion.cuts import Span, equal_spans, steady_spans
 from pipeline.motion.keyframes import ChosenFrame, TurnEvent, choose
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn, clip_id
 from pipeline.motion.settings import FramesSettings
@@ -22,9 +24,6 @@ from pipeline.sources.rows import Video
 from pipeline.video import reader
 
 _MISSING_US = 1_000_000  # a longer end without frames is reported
-_SHORTEST_US = 1_000_000  # a shorter rest beside judged clips doesn't become a clip
-
-_Span = tuple[int, int]
 
 
 def run(rows: Rows, settings: FramesSettings, folder: WorkspaceFolder) -> Iterable[Row]:
@@ -55,6 +54,10 @@ def run(rows: Rows, settings: FramesSettings, folder: WorkspaceFolder) -> Iterab
             )
 
 
+def _longest_us(settings: FramesSettings) -> int:
+    return round(settings.max_clip_seconds * 1_000_000)
+
+
 def lens_of(row: Video, settings: FramesSettings) -> Lens:
     """Return the video's lens from its manifest or container, or else from the settings."""
     degrees = row.hfov_degrees or settings.default_hfov_degrees
@@ -62,7 +65,7 @@ def lens_of(row: Video, settings: FramesSettings) -> Lens:
 
 
 def _with_motion(
-    row: Video, path: Path, judged: Sequence[_Span],
+    row: Video, path: Path, judged: Sequence[Span],
     settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     tracker = Tracker(lens_of(row, settings))
@@ -87,10 +90,7 @@ def _with_motion(
     end_us = _end_us(row, times)
     yield from _faults(row, end_us, damaged)
     found = swings(whole)
-    spans = list(judged)
-    for begin, end in _unjudged(judged, end_us):
-        spans += _spans(whole, found, begin, end, settings)
-    for start, stop in sorted(spans):
+    for start, stop in steady_spans(whole, found, judged, end_us, _longest_us(settings)):
         yield from _clip(row, start, stop, whole, tracker.steps, kept, settings, folder, spill)
 
 
@@ -142,7 +142,7 @@ def _clip(
     row: Video, start_us: int, end_us: int, whole: HeadingTrack, steps: Sequence[RotationStep],
     kept: Sequence[SpilledFrame], settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
-    inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
+    inside = _seen(kept, start_us, end_us)
     if not inside:
         yield _unseen(row, start_us, end_us)
         return
@@ -169,6 +169,16 @@ def _clip(
         events.append(_event(number, swing, moving))
     choices = choose([one.candidate for one in inside], events, settings.budget)
     yield from _frames(clip, inside, choices, folder, spill)
+
+
+def _seen(kept: Sequence[SpilledFrame], start_us: int, end_us: int) -> Sequence[SpilledFrame]:
+    """Return the candidates of one clip; `kept` is in time order."""
+    first, stop = (bisect_left(kept, t_us, key=_time_of) for t_us in (start_us, end_us))
+    return kept[first:stop]
+
+
+def _time_of(one: SpilledFrame) -> int:
+    return one.candidate.t_us
 
 
 def _clip_of(row: Video, start_us: int, end_us: int) -> Clip:
@@ -219,57 +229,12 @@ def _frames(
         )
 
 
-def _unjudged(judged: Sequence[_Span], end_us: int) -> Iterator[_Span]:
-    """Yield the spans before, between and after judged spans; all of 0..end if there are none."""
-    reached = 0
-    for start, stop in (*judged, (end_us, end_us)):
-        if start - reached >= _SHORTEST_US or not judged:
-            yield reached, start
-        reached = max(reached, stop)
-
-
-def _spans(
-    whole: HeadingTrack, found: Sequence[Swing], start: int, end_us: int, settings: FramesSettings
-) -> list[_Span]:
-    """Cut start..end into spans of at most the maximum length, where the heading is steadiest."""
-    longest = round(settings.max_clip_seconds * 1_000_000)
-    spans: list[_Span] = []
-    while end_us - start > longest:
-        left = end_us - start
-        pieces = -(-left // longest)
-        # After half to one maximum length, and such that the rest still fits into the other pieces.
-        earliest = max(start + longest // 2, end_us - (pieces - 1) * longest)
-        cut = _steadiest(whole, found, earliest, min(start + longest, end_us - longest // 10))
-        spans.append((start, cut))
-        start = cut
-    return [*spans, (start, end_us)]
-
-
-def _steadiest(whole: HeadingTrack, found: Sequence[Swing], earliest: int, latest: int) -> int:
-    """Return the frame time in the span with the smallest heading change in the two seconds around it."""
-    inside = [int(t) for t in whole.t_us if earliest <= t <= latest]
-    outside = [t for t in inside if not any(swing.start_us <= t <= swing.end_us for swing in found)]
-    around = 1_000_000
-
-    def change(t_us: int) -> float:
-        span = whole.yaw_degrees[(whole.t_us >= t_us - around) & (whole.t_us <= t_us + around)]
-        return float(span.max() - span.min())
-
-    return min(outside or inside, key=lambda t_us: (round(change(t_us), 1), -t_us), default=latest)
-
-
 def _without_motion(
-    row: Video, path: Path, judged: Sequence[_Span],
+    row: Video, path: Path, judged: Sequence[Span],
     settings: FramesSettings, folder: WorkspaceFolder, spill: Spill,
 ) -> Iterator[Row]:  # fmt: skip
     """Yield clips of equal length with evenly spread keyframes, without heading and turns."""
-    longest = round(settings.max_clip_seconds * 1_000_000)
-    spans = list(judged)
-    for begin, end in _unjudged(judged, row.duration_us):
-        pieces = max(1, -(-(end - begin) // longest))
-        edges = [begin + (end - begin) * number // pieces for number in range(pieces + 1)]
-        spans += pairwise(edges)
-    spans.sort()
+    spans = equal_spans(judged, row.duration_us, _longest_us(settings))
     count = settings.budget
     times = [
         start_us + (end_us - start_us) * (2 * number + 1) // (2 * count)
@@ -277,10 +242,8 @@ def _without_motion(
         for number in range(count)
     ]
     # All at once: seeking reads all packets of the file once.
-    kept = [
-        spill.add(frame, sharpness(small_grey(frame)))
-        for frame in reader.frames_at(path, times, rotation=row.manifest_rotation)
-    ]
+    found = reader.frames_at(path, times, rotation=row.manifest_rotation)
+    kept = sorted((spill.add(frame, sharpness(small_grey(frame))) for frame in found), key=_time_of)
     last_us = kept[-1].candidate.t_us if kept else 0
     # The last displayed frame may begin up to two frame intervals before the last requested time.
     apart_us = 1_000_000 * row.fps_den // row.fps_num if row.fps_num else 0
@@ -288,7 +251,7 @@ def _without_motion(
     damaged = [one.candidate.t_us for one in kept if one.candidate.suspect]
     yield from _faults(row, row.duration_us if whole else last_us + apart_us, damaged)
     for start_us, end_us in spans:
-        inside = [one for one in kept if start_us <= one.candidate.t_us < end_us]
+        inside = _seen(kept, start_us, end_us)
         if not inside:
             yield _unseen(row, start_us, end_us)
             continue

@@ -1,5 +1,6 @@
 """Choosing the keyframes of a clip: a budget spent on its ends, its turns, then its widest gaps."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,7 +60,7 @@ def choose(
     first_us, last_us = candidates[0].t_us, candidates[-1].t_us
     kept.take(first_us, (first_us, first_us + _WINDOW_US), "start of the clip")
     kept.take(last_us, (last_us - _WINDOW_US, last_us), "end of the clip")
-    in_time = sorted(events, key=lambda event: event.start_us)
+    in_time = sorted(events, key=_start)
     ranked = sorted(in_time, key=lambda event: -event.weight)
     for event in ranked:
         kept.take((event.start_us + event.end_us) // 2, _core(event), f"middle of {event.name}")
@@ -91,24 +92,32 @@ class _Side:
 def _sides(
     event: TurnEvent, in_time: Sequence[TurnEvent], first_us: int, last_us: int
 ) -> Iterator[_Side]:
-    """Yield the sides before and after an event."""
+    """Yield the sides before and after an event; `in_time` holds all events by their start."""
     start_us, end_us = event.start_us, event.end_us
-    earlier = [other for other in in_time if other.end_us <= start_us]
-    later = [other for other in in_time if other.start_us >= end_us]
-    since_us = earlier[-1].end_us if earlier else first_us
-    until_us = later[0].start_us if later else last_us
+    begun = bisect_right(in_time, start_us, key=_start)
+    earlier = next(
+        (in_time[n] for n in range(begun - 1, -1, -1) if in_time[n].end_us <= start_us), None
+    )
+    after = bisect_left(in_time, end_us, key=_start)
+    later = in_time[after] if after < len(in_time) else None
+    since_us = earlier.end_us if earlier else first_us
+    until_us = later.start_us if later else last_us
     if earlier and start_us - since_us <= _SIDE_US:
-        yield _between(earlier[-1], event)
+        yield _between(earlier, event)
     else:
         near = max(since_us, start_us - _SIDE_US), start_us
         best = max(since_us, start_us - 2 * _OFFSET_US), start_us
         yield _Side(near, best, start_us - _OFFSET_US, f"before {event.name}")
     if later and until_us - end_us <= _SIDE_US:
-        yield _between(event, later[0])
+        yield _between(event, later)
     else:
         near = end_us, min(until_us, end_us + _SIDE_US)
         best = end_us, min(until_us, end_us + 2 * _OFFSET_US)
         yield _Side(near, best, end_us + _OFFSET_US, f"after {event.name}")
+
+
+def _start(event: TurnEvent) -> int:
+    return event.start_us
 
 
 def _between(one: TurnEvent, other: TurnEvent) -> _Side:
@@ -136,9 +145,9 @@ class _Selection:
         """Keep the sharpest candidate in the span, else the nearest, unless it is kept or a repeat."""
         if len(self._reasons) >= self._budget:
             return False
-        inside = np.flatnonzero((self._times >= span[0]) & (self._times <= span[1]))
-        if len(inside):
-            index = min(inside.tolist(), key=lambda one: self._rank(one, ideal_us))
+        inside = range(*self._times.searchsorted([span[0], span[1] + 1]).tolist())
+        if inside:
+            index = min(inside, key=lambda one: self._rank(one, ideal_us))
         else:
             index = int(np.abs(self._times - ideal_us).argmin())
         if index in self._reasons or self._is_repeat(index):

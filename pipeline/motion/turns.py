@@ -6,6 +6,7 @@ averaged over a walker's sway). Angles are degrees, positive = left; times are m
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,9 +47,14 @@ class HeadingTrack:
     t_us: NDArray[np.int64]
     yaw_degrees: NDArray[np.float64]
 
+    def within(self, start_us: int, end_us: int) -> slice:
+        """Return which points are from start to end, both included."""
+        first, stop = self.t_us.searchsorted([start_us, end_us + 1])
+        return slice(int(first), int(stop))
+
     def between(self, start_us: int, end_us: int) -> "HeadingTrack":
         """Return the part from start to end, starting at 0 degrees again."""
-        inside = (self.t_us >= start_us) & (self.t_us <= end_us)
+        inside = self.within(start_us, end_us)
         yaw = self.yaw_degrees[inside]
         return HeadingTrack(self.t_us[inside], yaw - yaw[:1])
 
@@ -258,9 +264,7 @@ def _moved(
     start_us: int, end_us: int, steps: Sequence[RotationStep], *, looking_ahead: bool = False
 ) -> bool:
     """Return whether the camera moved in this span, from parallax; optionally in the direction of view."""
-    inside = [
-        step for step in steps if step.end_us > start_us and step.start_us < end_us and step.share
-    ]
+    inside = [step for step in _during(start_us, end_us, steps) if step.share]
     if not inside:
         return False
     rates = [step.parallax / (step.end_us - step.start_us) * 1e6 for step in inside]
@@ -273,11 +277,15 @@ def _moved(
     return abs(math.degrees(math.atan2(ahead[0], ahead[2]))) < _AHEAD_DEGREES
 
 
+def _during(start_us: int, end_us: int, steps: Sequence[RotationStep]) -> Sequence[RotationStep]:
+    """Return the steps that overlap a span; steps are in time order and don't overlap."""
+    first = bisect_right(steps, start_us, key=lambda step: step.end_us)
+    return steps[first : bisect_left(steps, end_us, lo=first, key=lambda step: step.start_us)]
+
+
 def confidence(swing: Swing, steps: Sequence[RotationStep], *, lens_known: bool) -> float:
     """Return 0 to 1: how well corners were tracked, and how far the angle is from another kind."""
-    inside = [
-        step for step in steps if step.end_us > swing.start_us and step.start_us < swing.end_us
-    ]
+    inside = _during(swing.start_us, swing.end_us, steps)
     share = float(np.mean([step.share for step in inside])) if inside else 0.0
     tracked = min(1.0, share / 0.5)
     angle = abs(swing.yaw_degrees)

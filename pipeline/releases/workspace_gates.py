@@ -88,7 +88,7 @@ def near_identical_clips(checked: Checked) -> Gate:
     harvest = checked.harvest
     sides = {item.clip_id: item.split for item in harvest.candidate.items}
     looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
-    alike = {clip for pair in near_identical(looks, sides) for clip in pair}
+    alike = near_identical(looks, sides)
     faults = [item.item_id for item in harvest.candidate.items if item.clip_id in alike]
     return no_faults(
         "near_identical_clips",

@@ -21,13 +21,12 @@ def item_plots(
     kinds = Counter(turn.kind if turn.moving else "glance" for turn in turns)
     tasks = Counter(item["task"] for item in items)
     ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
+    right = Counter((item["task"], item["right"]) for item in items if item["right"] is not None)
+    lettered = {task for task, _ in right}
     letters: dict[str, dict[str, float]] = {
-        task: {
-            letter: sum(item["task"] == task and item["right"] == position for item in items)
-            for position, letter in enumerate(_LETTERS)
-        }
+        task: {letter: right[task, position] for position, letter in enumerate(_LETTERS)}
         for task in ordered
-        if any(item["task"] == task and item["right"] is not None for item in items)
+        if task in lettered
     }
     words = [float(len(text.split())) for item in items for text in item["options"]]
     contrasts = Counter(item["contrast"] for item in items if item["contrast"])
@@ -54,11 +53,10 @@ def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
     """Return plots of the verdicts on routes, their agreement and the time spent."""
     if not verdicts:
         return []
-    people = sorted({one.annotator for one in verdicts})
-    counts: dict[str, dict[str, float]] = {
-        who: dict(sorted(Counter(one.verdict for one in verdicts if one.annotator == who).items()))
-        for who in people
-    }
+    counts: dict[str, dict[str, float]] = {}
+    given = Counter((one.annotator, one.verdict) for one in verdicts)
+    for (who, verdict), count in sorted(given.items()):
+        counts.setdefault(who, {})[verdict] = count
     return [
         grouped("Verdicts by annotator", counts),
         *agreement_bars({name: one.percent for name, one in agreement(verdicts).items()}),

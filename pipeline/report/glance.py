@@ -1,7 +1,10 @@
 """The text output of `egost status`, `frames` and `show`: the funnel, measured turns, and rows by id."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,15 +66,16 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
     new = {unit for unit, key in store.keys("frames").items() if before.get(unit) != key}
     if not new:
         return
-    videos = {video.video_id: video for video in store.rows(Video)}
-    clips = [clip for clip in store.rows(Clip) if clip.video_id in new]
-    clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.start_us))
-    turns = _by_clip(store)
-    for clip in clips[:_DRAWN]:
-        yield f"{_named(videos[clip.video_id], clip)}: {_turns_line(clip, turns)}"
-        yield f"  picture: {picture(store, folder, clip.clip_id)}"
+    videos = [video for video in store.rows(Video) if video.video_id in new]
+    videos.sort(key=lambda video: video.path)
+    clips = [(video, clip) for video in videos for clip in _clips(store, video)]
+    for video, group in groupby(clips[:_DRAWN], key=itemgetter(0)):
+        of = _Measured.of(store, video)
+        for _, clip in group:
+            yield of.line(clip)
+            yield f"  picture: {of.draw(folder, clip)}"
     if len(clips) > _DRAWN:
-        rest = clips[_DRAWN]
+        _, rest = clips[_DRAWN]
         yield (
             f"and {len(clips) - _DRAWN} more clips; to draw one, name its id or its video's path: "
             f"egost -w {folder.root} show {rest.clip_id}"
@@ -91,27 +95,63 @@ def assumed(workspace: Workspace) -> Iterator[str]:
         )
 
 
-def _by_clip(store: Store) -> dict[str, list[Turn]]:
-    """Return the turns of each clip whose motion was measured."""
-    found: dict[str, list[Turn]] = {heading.clip_id: [] for heading in store.rows(Heading)}
-    for turn in store.rows(Turn):
-        found[turn.clip_id].append(turn)
-    return found
+@dataclass(frozen=True)
+class _Measured:
+    """What the frames stage found in one video, by clip: a clip is drawn without reading whole tables."""
+
+    video: Video
+    headings: Mapping[str, Heading]
+    turns: Mapping[str, list[Turn]]
+    frames: Mapping[str, list[Frame]]
+
+    @classmethod
+    def of(cls, store: Store, video: Video) -> "_Measured":
+        turns: defaultdict[str, list[Turn]] = defaultdict(list)
+        frames: defaultdict[str, list[Frame]] = defaultdict(list)
+        for turn in store.rows_of(Turn, "frames", video.video_id):
+            turns[turn.clip_id].append(turn)
+        for frame in store.rows_of(Frame, "frames", video.video_id):
+            frames[frame.clip_id].append(frame)
+        headings = store.rows_of(Heading, "frames", video.video_id)
+        return cls(video, {heading.clip_id: heading for heading in headings}, turns, frames)
+
+    def name(self, clip: Clip) -> str:
+        """Return the video's path and the span of a clip."""
+        return f"{plain(self.video.path)} {print_time(clip.start_us)} to {print_time(clip.end_us)}"
+
+    def line(self, clip: Clip) -> str:
+        """Return a clip's name and its turns with their clip times, on one line."""
+        if clip.clip_id not in self.headings:
+            return f"{self.name(clip)}: motion not measured"
+        turns = [
+            f"{_kind(turn)} {abs(turn.yaw_degrees):.0f}° at {print_time(turn.start_us - clip.start_us)}"
+            for turn in self.turns[clip.clip_id]
+        ]
+        return f"{self.name(clip)}: {', '.join(turns) or 'no turns'}"
+
+    def draw(self, folder: WorkspaceFolder, clip: Clip) -> Path:
+        """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
+        frames = self.frames[clip.clip_id]
+        drawn = clip_picture.draw(
+            ClipPicture(
+                title=f"{self.name(clip)} ({clip.clip_id})",
+                clip=clip,
+                frames=frames,
+                jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
+                heading=self.headings.get(clip.clip_id),
+                turns=self.turns[clip.clip_id],
+            )
+        )
+        path = folder.root / "pictures" / f"{clip.clip_id}.svg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(drawn, encoding="utf-8")
+        return path
 
 
-def _named(video: Video, clip: Clip) -> str:
-    return f"{plain(video.path)} {print_time(clip.start_us)} to {print_time(clip.end_us)}"
-
-
-def _turns_line(clip: Clip, turns: Mapping[str, Sequence[Turn]]) -> str:
-    """Return a clip's turns with their clip times as one line."""
-    if clip.clip_id not in turns:
-        return "motion not measured"
-    lines = [
-        f"{_kind(turn)} {abs(turn.yaw_degrees):.0f}° at {print_time(turn.start_us - clip.start_us)}"
-        for turn in turns[clip.clip_id]
-    ]
-    return ", ".join(lines) or "no turns"
+def _clips(store: Store, video: Video) -> list[Clip]:
+    """Return a video's clips in time order."""
+    clips = store.rows_of(Clip, "frames", video.video_id)
+    return sorted(clips, key=lambda clip: clip.start_us)
 
 
 def _kind(turn: Turn) -> str:
@@ -144,33 +184,20 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
             "no row has this id, and no video has this path",
             "egost show PATH lists the clips of a video; all ids are in tables/*.parquet",
         )
-    videos = {video.video_id: video for video in store.rows(Video)}
-    turns = _by_clip(store)
-    for clip in store.rows(Clip):
-        if unit in (clip.clip_id, clip.video_id):
-            yield f"{_named(videos[clip.video_id], clip)}: {_turns_line(clip, turns)}"
-            yield f"picture: {picture(store, folder, clip.clip_id)}"
+    clips = [clip for clip in store.rows(Clip) if unit in (clip.clip_id, clip.video_id)]
+    for video in store.rows(Video):
+        if clips and video.video_id == clips[0].video_id:
+            of = _Measured.of(store, video)
+            for clip in clips:
+                yield of.line(clip)
+                yield f"picture: {of.draw(folder, clip)}"
 
 
 def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
     """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
     (clip,) = (clip for clip in store.rows(Clip) if clip.clip_id == clip_id)
     (video,) = (video for video in store.rows(Video) if video.video_id == clip.video_id)
-    frames = [frame for frame in store.rows(Frame) if frame.clip_id == clip_id]
-    drawn = clip_picture.draw(
-        ClipPicture(
-            title=f"{_named(video, clip)} ({clip_id})",
-            clip=clip,
-            frames=frames,
-            jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
-            heading=next((row for row in store.rows(Heading) if row.clip_id == clip_id), None),
-            turns=[turn for turn in store.rows(Turn) if turn.clip_id == clip_id],
-        )
-    )
-    path = folder.root / "pictures" / f"{clip_id}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(drawn, encoding="utf-8")
-    return path
+    return _Measured.of(store, video).draw(folder, clip)
 
 
 def _read(path: Path) -> bytes | None:

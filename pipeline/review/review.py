@@ -172,6 +172,7 @@ def adjudicate(
     before doesn't count, and the task is sent again. `rows` holds PUSH_READS.
     """
     facts = facts_of(vocabulary_of(folder, settings.log))
+    every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     disputed = {one.unit for one in rows[Finding] if one.kind == DIFFER}
     queue: list[tuple[routepage.PageRows, Kind]] = [
@@ -191,9 +192,8 @@ def adjudicate(
         """A pulled ruling that counted would have resolved the disagreement."""
         return any(
             one.verdict != "skip" or UNREADABLE in one.reasons
-            for one in rows[Verdict]
-            if one.clip_id == page.shown.clip.clip_id
-            and (one.round, one.kind) == (number, "adjudication")
+            for one in every.get(page.shown.clip.clip_id, ())
+            if (one.round, one.kind) == (number, "adjudication")
         )
 
     rounds = Rounds(sender, folder.secret(), rows[Verdict], make, again=again)

@@ -86,6 +86,8 @@ class _Groups:
 
     def root(self, label: str) -> str:
         while (parent := self._parent.get(label, label)) != label:
+            # Halves the path, so that a chain of scenes and wearers is not walked for each of its videos.
+            self._parent[label] = self._parent.get(parent, parent)
             label = parent
         return label
 

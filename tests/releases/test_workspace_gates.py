@@ -23,7 +23,7 @@ from pipeline.releases.export import export, measure
 from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import QuestionRow
-from pipeline.releases.looks import look, near_identical
+from pipeline.releases.looks import look
 from pipeline.releases.reading import open_release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings
@@ -455,12 +455,3 @@ def test_the_perceptual_hash_survives_encoding_and_scaling() -> None:
 
     assert apart(look(picture), look(again)) <= 6
     assert apart(look(picture), look(other)) > 12
-
-
-def test_only_near_identical_pairs_in_different_splits_are_found() -> None:
-    a, near, far = ["0" * 16] * 4, ["0" * 15 + "7"] * 4, ["f" * 16] * 4
-    one_off = [*near[:3], far[0]]
-    looks = {"a": a, "b": near, "c": one_off, "d": far, "e": a[:3], "f": [*near[:2], *far[:2]]}
-    sides = dict.fromkeys("abcdef", "test") | {"a": "train"}
-    assert list(near_identical(looks, sides)) == [("a", "b"), ("a", "c")]
-    assert list(near_identical(looks, dict.fromkeys("abcdef", "test"))) == []
