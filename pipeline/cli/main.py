@@ -11,7 +11,16 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import inspection, people, release
-from pipeline.cli.console import Options, common, opened, print_and_log, run
+from pipeline.cli.console import (
+    Options,
+    common,
+    folder_only,
+    opened,
+    print_and_log,
+    reading,
+    refuse,
+    run,
+)
 
 
 def main() -> None:
@@ -37,12 +46,14 @@ def cli() -> None:
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@common
+@folder_only
 @click.pass_context
 def init(context: click.Context, directory: Path | None) -> None:
     """Create a workspace with a commented egost.toml."""
     from pipeline.flow import make_workspace
 
+    if directory:
+        refuse(context, "with DIR")
     root = directory or context.ensure_object(Options).workspace
     click.echo(make_workspace(root) or f"{root} is already a workspace: nothing changed")
 
@@ -75,7 +86,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         intake = take_in(workspace, paths)
         found = glance.measured(workspace.store, workspace.folder, before)
         done = chain(intake, workspace.run_command("frames"), found, glance.assumed(workspace))
-        print_and_log(context, workspace, done)
+        print_and_log(context, done)
 
 
 @click.command("generate-qa")
@@ -98,12 +109,13 @@ def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose:
 
     asked = {"--redraft": redraft, "--recompose": recompose}
     redo = {flag for flag, given in asked.items() if given}
-    with opened(context) as workspace:
-        if dry_run:
+    if dry_run:
+        with reading(context) as workspace:
             for line in generate.estimate(workspace, redo):
                 click.echo(line)
-            return
-        print_and_log(context, workspace, generate.generate(workspace, redo))
+        return
+    with opened(context) as workspace:
+        print_and_log(context, generate.generate(workspace, redo))
 
 
 @click.command()
@@ -117,14 +129,14 @@ def demo(context: click.Context, walks: int) -> None:
     names another one.
     """
     from pipeline.demo import story
-    from pipeline.flow import make_workspace, open_workspace
+    from pipeline.flow import make_workspace
 
     options = context.ensure_object(Options)
-    root = options.workspace if options.workspace != Path("workspace") else Path("demo")
+    root = options.workspace if "-w" in options.given else Path("demo")
     if made := make_workspace(root, story.SETTINGS):
         click.echo(made)
-    with open_workspace(root, options.overrides) as workspace:
-        print_and_log(context, workspace, story.tell(workspace, walks))
+    with opened(context, root) as workspace:
+        print_and_log(context, story.tell(workspace, walks))
 
 
 for _command in (

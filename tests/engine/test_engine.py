@@ -19,7 +19,7 @@ from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.engine.run import run_stage
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import PULL, SCAN, Stage, Summary
-from pipeline.engine.store import Store
+from pipeline.engine.store import Store, opened
 from pipeline.errors import GateError, RowError, UserError
 from pipeline.motion.rows import Clip, JudgedClip, Turn
 from pipeline.sources.rows import Video
@@ -249,12 +249,11 @@ def test_the_order_of_units_does_not_matter(tmp_path: Path) -> None:
     for number, names in enumerate((["a", "b", "reject"], ["reject", "b", "a"])):
         folder = WorkspaceFolder(tmp_path / str(number))
         folder.root.mkdir()
-        store = Store(folder)
-        for name in names:
-            given(store, name)
-            go(store)
+        with opened(folder) as store:
+            for name in names:
+                given(store, name)
+                go(store)
         made.append({path.name: path.read_bytes() for path in folder.tables.iterdir()})
-        store.close()
     assert made[0] == made[1]
 
 
