@@ -46,6 +46,4 @@ class Crashes:
         if not self.count:
             return ""
         are = "1 error was" if self.count == 1 else f"{self.count} errors were"
-        return (
-            f"{are} unexpected: the traceback{'s' * (self.count > 1)} in {self.store.folder.errors}"
-        )
+        return f"{are} unexpected: the traceback{'s are' if self.count > 1 else ' is'} in {self.store.folder.errors}"

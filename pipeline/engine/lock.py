@@ -75,5 +75,5 @@ def running(path: Path) -> Running | None:
         started = datetime.fromtimestamp(psutil.Process(found.process).create_time(), UTC)
         # A later process has been given the number of one that was killed.
         return found if started <= datetime.fromisoformat(found.since) + _CLOCKS else None
-    except (psutil.Error, ValueError, OverflowError):
+    except (psutil.Error, ValueError, TypeError, OverflowError):
         return None

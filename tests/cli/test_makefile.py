@@ -11,7 +11,16 @@ import pytest
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 STUB = "#!{python}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
-ODD = ["my ws", "it's", 'say "hi"', "a$HOME$$b", "`id`;#", "two  spaces\\", "x'; exit 3; '", "küche*?"]
+ODD = [
+    "my ws",
+    "it's",
+    'say "hi"',
+    "a$HOME$$b",
+    "`id`;#",
+    "two  spaces\\",
+    "x'; exit 3; '",
+    "küche*?",
+]
 
 
 @pytest.fixture
@@ -60,7 +69,11 @@ def test_flags_are_words_of_the_shell(checkout: Path) -> None:
     flags = """--redraft --set 'draft.language=it'"'"'s' --set "export.dataset=my set" """
     words = ["--redraft", "--set", "draft.language=it's", "--set", "export.dataset=my set"]
     assert passed(checkout, "generate-qa", FLAGS=flags)[2:] == ["generate-qa", *words]
-    assert passed(checkout, "export", FLAGS=flags, VERSION="1.0.0")[2:] == ["export", *words, "1.0.0"]
+    assert passed(checkout, "export", FLAGS=flags, VERSION="1.0.0")[2:] == [
+        "export",
+        *words,
+        "1.0.0",
+    ]
 
 
 def test_values_that_are_not_given_are_left_out(checkout: Path) -> None:

@@ -38,7 +38,7 @@ def remark(unit: str, message: str) -> Finding:
 
 
 def one_remark(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Reject, fail, die, stop or raise, as the clip's id requests."""
+    """Reject, fail, die or stop, as the clip's id requests."""
     name = rows.one(Clip).clip_id
     if "reject" in name:
         raise RowError("not usable", "use another")
@@ -48,8 +48,6 @@ def one_remark(rows: Rows, settings: WordSettings, folder: WorkspaceFolder) -> I
         os.kill(os.getpid(), signal.SIGKILL)
     if "stop" in name:
         raise UserError("there", "can't go on", "fix it")
-    if "bug" in name:
-        raise KeyError(name)
     with (folder.root / "calls").open("a", encoding="utf-8") as calls:
         calls.write(f"{name}\n")
     yield remark(name, settings.word)
@@ -311,13 +309,6 @@ def test_a_stage_that_remembers_nothing_sees_none_of_its_last_rows(store: Store)
     given(store, "a")
     go(store, replace(STAGE, run=look, per=None))
     go(store, replace(STAGE, run=look, per=None), WordSettings(word="second"))
-
-
-def test_a_bug_stops_the_run_and_finished_units_are_kept(store: Store) -> None:
-    given(store, "a", "bug")
-    with pytest.raises(KeyError):
-        go(store)
-    assert table(store) == [("c_a", "doubt")]
 
 
 # ---- the process pool
