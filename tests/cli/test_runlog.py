@@ -106,4 +106,4 @@ def test_arguments_are_recorded_without_secrets(monkeypatch: pytest.MonkeyPatch)
 def test_names_that_are_no_text_are_recorded(workspace: Path, tmp_path: Path) -> None:
     assert egost("-w", str(workspace), "frames", f"{tmp_path}/\udcff.mp4") == 2
     (line,) = lines(workspace)
-    assert line["arguments"][-1].endswith("\\udcff.mp4")
+    assert line["arguments"][-1].endswith("\udcff.mp4")
