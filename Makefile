@@ -9,7 +9,15 @@ VERSION =
 RELEASE =
 PORT = 0
 BIN = .venv/bin
-EGOST = $(BIN)/egost -w $(W)
+EGOST = $(BIN)/egost -w "$$_W"
+
+# In the environment, spaces, quotes and dollar signs of a value are plain characters for the shell. FLAGS isn't among
+# them: it is a list of words, such as FLAGS='--withhold test --set "export.dataset=my set"'.
+export _W := $(value W)
+export _VIDEOS := $(value VIDEOS)
+export _VERSION := $(value VERSION)
+export _RELEASE := $(value RELEASE)
+export _PORT := $(value PORT)
 
 help:
 	@echo "make demo                    run everything on rendered walks, offline, in demo/"
@@ -42,13 +50,13 @@ demo: .venv/ready
 	@$(BIN)/egost -w demo demo
 
 frames: .venv/ready
-	@$(EGOST) frames $(if $(VIDEOS),"$(VIDEOS)")
+	@$(EGOST) frames $${_VIDEOS:+"$$_VIDEOS"}
 
 generate-qa: .venv/ready
 	@$(EGOST) generate-qa $(FLAGS)
 
 label-studio: .venv/ready
-	@$(EGOST) label-studio start --port $(PORT)
+	@$(EGOST) label-studio start --port "$$_PORT"
 
 annotate: .venv/ready
 	@$(EGOST) review push
@@ -57,10 +65,10 @@ pull: .venv/ready
 	@$(EGOST) review pull
 
 export: .venv/ready
-	@$(EGOST) export $(FLAGS) $(VERSION)
+	@$(EGOST) export $(FLAGS) $${_VERSION:+"$$_VERSION"}
 
 report: .venv/ready
-	@$(EGOST) report $(if $(RELEASE),"$(RELEASE)")
+	@if [ -n "$$_RELEASE" ]; then $(BIN)/egost report "$$_RELEASE"; else $(EGOST) report; fi
 
 test: .venv/ready-dev
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -92,7 +100,7 @@ torture: .venv/ready-dev
 consumers:
 	@for name in inspect lmms_eval trl vlmevalkit; do \
 	  if [ -x .consumers/$$name/bin/python ]; then \
-	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$(RELEASE)" .consumers || exit 1; \
+	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$$_RELEASE" .consumers || exit 1; \
 	  else echo "$$name: not checked: no .consumers/$$name (see tests/consumers/README.md)"; fi; done
 
 constraints:

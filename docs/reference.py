@@ -123,9 +123,10 @@ def commands() -> str:
         "",
         "`egost` without a command, and every command with `--help`, prints this as well.",
         "",
-        "## Options of every command { #common }",
+        "## Common options { #common }",
         "",
-        "`--version` is for `egost` alone; the others may be given before or after the command's name.",
+        "`--version` is for `egost` alone; the others may be given before or after the command's name. A command",
+        "for which one would have no effect refuses it.",
         "",
         *_options("egost", cli.params),
         "",
@@ -169,11 +170,12 @@ def _command(path: str, command: click.Command, common: Collection[str | None]) 
             ),
         )
         yield ""
-    own = [one for one in command.params if one.name not in common]
-    yield from _options(path, own)
-    if any(one.name in common for one in command.params):
+    shown = [one for one in command.params if not getattr(one, "hidden", False)]
+    yield from _options(path, (one for one in shown if one.name not in common))
+    taken = [f"`{one.opts[0]}`" for one in shown if one.name in common]
+    if taken:
         yield ""
-        yield "Also takes the [options of every command](#common)."
+        yield f"Also takes {' and '.join(taken)} of the [common options](#common)."
 
 
 def _options(path: str, parameters: Iterable[click.Parameter]) -> list[str]:

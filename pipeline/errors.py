@@ -6,12 +6,20 @@
     │   └── GateError      exit code 3: a condition that a release must meet is not met
     └── RowError      this unit only: it becomes a row in `rejections`, the run goes on
 
-Any other exception is a bug and ends in a traceback and exit code 1.
+Any other exception is a bug. In the work on a unit it becomes that unit's failure, with the
+traceback in the workspace's errors.log; elsewhere it ends in a traceback and exit code 1.
 """
 
+import errno
 import logging
+import os
+import re
 import signal
 from collections.abc import Iterable
+from typing import Any
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def plain(text: str) -> str:
@@ -29,8 +37,36 @@ def ended(exit_code: int) -> str:
         return f"was killed by signal {-exit_code}"
 
 
+SECRET_NAME = re.compile(r"(?<![a-z])(api)?(key|token|secret|password)$", re.IGNORECASE)
+_SHORTEST_SECRET = 8  # characters; a shorter value would also be found in other words
+
+
+def masked(text: str) -> str:
+    """Return a text to be logged without secrets.
+
+    These are the values of environment variables named like one, such as OPENAI_API_KEY, and the
+    user and password of an address.
+    """
+    for name, value in os.environ.items():
+        if SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
+    return re.sub(r"(\w+://)[^/@\s]*@", r"\1***@", text)
+
+
 class EgostError(Exception):
     """The base class of every error that this package raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle any error, whatever its class needs to be made: a process pool returns it so."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(
+    kind: type[EgostError], args: tuple[object, ...], state: dict[str, Any]
+) -> EgostError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UserError(EgostError):
@@ -77,23 +113,16 @@ class RowError(EgostError):
 
     With `again=False` the input is at fault (a text file called x.mp4): the unit counts as rejected
     and is not retried until its input changes. With `again=True` the attempt failed (a server
-    stalled): the unit counts as failed and the next run retries it.
+    stalled): the unit counts as failed and the next run retries it. `trace` is the traceback of an
+    error that nobody expected.
     """
 
-    def __init__(self, what: str, fix: str, *, again: bool = False) -> None:
-        super().__init__(what, fix, again)
-        self.what, self.fix, self.again = what, fix, again
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the error with its keyword argument, which the default would lose."""
-        return _row_error, (self.what, self.fix, self.again)
+    def __init__(self, what: str, fix: str, *, again: bool = False, trace: str = "") -> None:
+        super().__init__(what, fix)
+        self.what, self.fix, self.again, self.trace = what, fix, again, trace
 
     def __str__(self) -> str:
         return f"{self.what} (fix: {self.fix})"
-
-
-def _row_error(what: str, fix: str, again: bool) -> RowError:
-    return RowError(what, fix, again=again)
 
 
 def warnings_to_stderr() -> None:

@@ -174,9 +174,16 @@ def stages_of(command: str) -> tuple[str, ...]:
     return tuple(stage.name for stage in STAGES if stage.command == command)
 
 
-def open_workspace(root: Path, overrides: Iterable[str] = ()) -> AbstractContextManager[Workspace]:
-    """Open a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
-    return workspace.open_workspace(root, STAGES, SECTIONS, overrides)
+def open_workspace(
+    root: Path, overrides: Iterable[str] = (), command: str = "egost"
+) -> AbstractContextManager[Workspace]:
+    """Open and lock a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
+    return workspace.open_workspace(root, STAGES, SECTIONS, overrides, command)
+
+
+def read_workspace(root: Path, overrides: Iterable[str] = ()) -> AbstractContextManager[Workspace]:
+    """Open a workspace as it is now, to be read only; raise UserError if there is none or a setting is wrong."""
+    return workspace.read_workspace(root, STAGES, SECTIONS, overrides)
 
 
 def make_workspace(root: Path, values: Mapping[str, Mapping[str, Any]] | None = None) -> str | None:

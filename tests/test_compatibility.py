@@ -31,8 +31,13 @@ def root(tmp_path: Path) -> Path:
 
 def egost(root: Path, *words: object, exits: int = 0) -> str:
     """Run a command; return what it said, or what was wrong where it is to fail."""
-    line = [sys.executable, "-m", "pipeline", "-w", str(root), "--set", "run.workers=1"]
-    done = subprocess.run([*line, *map(str, words)], capture_output=True, text=True, check=False)
+    return run("-w", root, "--set", "run.workers=1", *words, exits=exits)
+
+
+def run(*words: object, exits: int = 0) -> str:
+    """Run a command that may use no workspace."""
+    line = [sys.executable, "-m", "pipeline", *map(str, words)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == exits, done.stdout + done.stderr
     return done.stderr if exits else done.stdout
 
@@ -159,9 +164,9 @@ def test_the_report_shows_every_item(root: Path) -> None:
 def test_the_release_is_as_it_was_published(root: Path) -> None:
     release = root / "releases" / "v1.0.0"
     (digest,) = re.findall(r"root digest (\w+)", (root / "runs.jsonl").read_text(encoding="utf-8"))
-    told = egost(root, "verify", release, "--digest", digest)
+    told = run("verify", release, "--digest", digest)
     assert "12 items are as released" in told
-    assert "report: 2 clips" in egost(root, "report", release)
+    assert "report: 2 clips" in run("report", release)
     page = release.with_name("v1.0.0.html").read_text(encoding="utf-8")
     assert [row["id"] for row in released(release) if row["id"] not in page] == []
 
@@ -173,7 +178,7 @@ def test_the_next_release_differs_in_its_number_alone(root: Path) -> None:
     assert "stills: 3 videos: nothing new, 3 kept" in told
     assert finished(root) == before
 
-    change = json.loads(egost(root, "diff", "--json", old, new))
+    change = json.loads(run("diff", "--json", old, new))
     assert [change[name] for name in ("added", "removed", "changed")] == [[], [], []]
     assert (change["level"], change["evidence_changed"]) == ("patch", 0)
     assert {part: released(old, part) for part in PARTS} == {
@@ -190,7 +195,7 @@ def test_the_next_release_differs_in_its_number_alone(root: Path) -> None:
         for one in (was, now)
     ]
     assert results[0] == results[1]
-    assert "12 items are as released" in egost(root, "verify", new)
+    assert "12 items are as released" in run("verify", new)
 
 
 def test_a_video_can_be_taken_down_from_the_release(root: Path) -> None:
@@ -199,4 +204,4 @@ def test_a_video_can_be_taken_down_from_the_release(root: Path) -> None:
     left = [row for row in released(old) if row["video"] != "office.mp4"]
     assert len(left) == 6
     assert released(new) == left
-    assert "6 items are as released" in egost(root, "verify", new)
+    assert "6 items are as released" in run("verify", new)

@@ -1,44 +1,57 @@
 """What all commands share: common options, progress bars, error messages, exit codes."""
 
-import errno
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pipeline.errors import UserError, warnings_to_stderr
+from pipeline.cli.runlog import Run
+from pipeline.errors import DISK_FULL, NOT_WRITABLE, UserError, warnings_to_stderr
 
 if TYPE_CHECKING:
     from pipeline.engine.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass
 class Options:
-    """The options common to all commands: the workspace, and settings that override its egost.toml."""
+    """The options common to all commands: the workspace, and settings that override its egost.toml.
+
+    `given` names those that the command line has.
+    """
 
     workspace: Path = Path("workspace")
     overrides: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+    run: "Run | None" = None
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 1 our bug, 2 the user must act, 3 gate not met, 130 interrupted."""
     warnings_to_stderr()
-    sys.exit(exit_code(command, arguments))
+    options = Options(run=Run(sys.argv[1:] if arguments is None else list(arguments)))
+    code = 1
+    try:
+        code = exit_code(command, arguments, options)
+    finally:
+        assert options.run
+        options.run.log(code)
+    sys.exit(code)
 
 
-def exit_code(command: click.Command, arguments: Sequence[str] | None) -> int:
+def exit_code(
+    command: click.Command, arguments: Sequence[str] | None, options: Options | None = None
+) -> int:
     """Run a command line and return its exit code; errors are printed to stderr."""
     try:
-        command.main(args=arguments, prog_name="egost", standalone_mode=False)
+        command.main(args=arguments, prog_name="egost", standalone_mode=False, obj=options)
     except UserError as error:
         click.echo(str(error), err=True)
         return error.exit_code
@@ -71,13 +84,13 @@ def _disk_error(
 ) -> UserError | None:
     number = getattr(error, "errno", None)
     where = str(getattr(error, "filename", None) or where)
-    if number in _DISK_FULL or "disk is full" in str(error):
+    if number in DISK_FULL or "disk is full" in str(error):
         return UserError(
             where,
             "the disk is full, or a quota is used up",
             "free some space and run again: finished work is kept",
         )
-    if number in _NOT_WRITABLE or "readonly database" in str(error):
+    if number in NOT_WRITABLE or "readonly database" in str(error):
         return UserError(
             where,
             "can't be written",
@@ -102,65 +115,126 @@ def _disk_error(
 
 def _keep_workspace(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        context.ensure_object(Options).workspace = value
+        options = context.ensure_object(Options)
+        options.workspace = value
+        options.given.add("-w")
 
 
 def _keep_overrides(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
-    context.ensure_object(Options).overrides.extend(value)
+    if value:
+        options = context.ensure_object(Options)
+        options.overrides.extend(value)
+        options.given.add("--set")
 
 
-def common(command: Command) -> Command:
-    """Add the common options; they may be given before or after the command's name."""
-    for option in (
-        click.option(
-            "-w",
-            "--workspace",
-            metavar="DIR",
-            type=click.Path(path_type=Path, file_okay=False),
-            callback=_keep_workspace,
-            expose_value=False,
-            help="The workspace folder (default: workspace).",
-        ),
-        click.option(
-            "--set",
-            metavar="STAGE.NAME=VALUE",
-            multiple=True,
-            callback=_keep_overrides,
-            expose_value=False,
-            help="Override one setting of egost.toml for this run.",
-        ),
-    ):
-        command = option(command)
-    return command
+def _with_options(*taken: str) -> Callable[[Command], Command]:
+    """Add the common options to a command, which may also be given before its name; refuse those not `taken`."""
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def checked(*given: Any, **named: Any) -> Any:
+            unread = "settings" if "-w" in taken else "workspace"
+            refuse(click.get_current_context(), f"here: this command uses no {unread}", but=taken)
+            return command(*given, **named)
+
+        for option in (
+            click.option(
+                "-w",
+                "--workspace",
+                metavar="DIR",
+                type=click.Path(path_type=Path, file_okay=False),
+                callback=_keep_workspace,
+                expose_value=False,
+                hidden="-w" not in taken,
+                help="The workspace folder (default: workspace).",
+            ),
+            click.option(
+                "--set",
+                metavar="STAGE.NAME=VALUE",
+                multiple=True,
+                callback=_keep_overrides,
+                expose_value=False,
+                hidden="--set" not in taken,
+                help="Override one setting of egost.toml for this run.",
+            ),
+        ):
+            option(checked)
+        return cast("Command", checked)
+
+    return add
+
+
+common = _with_options("-w", "--set")
+"""Decorates a command that uses a workspace and its settings."""
+folder_only = _with_options("-w")
+"""Decorates a command that uses the folder of a workspace, but none of its settings."""
+no_workspace = _with_options()
+"""Decorates a command that uses no workspace."""
+
+
+def refuse(context: click.Context, where: str, but: Container[str] = ()) -> None:
+    """Raise UserError if the command line has a common option that has no effect `where`, except those in `but`."""
+    given = sorted(context.ensure_object(Options).given)
+    if found := " and ".join(name for name in given if name not in but):
+        raise UserError(
+            context.command_path, f"{found} can't be used {where}", f"leave {found} out"
+        )
 
 
 @contextmanager
-def opened(context: click.Context) -> "Iterator[Workspace]":
-    """Open the workspace that the command line names, with its settings."""
+def opened(context: click.Context, root: Path | None = None) -> "Iterator[Workspace]":
+    """Open and lock the workspace that the command line names (or `root`), with its settings.
+
+    The run is recorded in the workspace's runs.jsonl.
+    """
     from pipeline.flow import open_workspace
 
     options = context.ensure_object(Options)
+    root = root or options.workspace
+    with (
+        _database_named(root),
+        open_workspace(root, options.overrides, context.command_path) as workspace,
+    ):
+        if options.run:
+            options.run.of(context.command_path, workspace.folder)
+        yield workspace
+
+
+@contextmanager
+def reading(context: click.Context) -> "Iterator[Workspace]":
+    """Read the workspace that the command line names as it is now, also while another command runs in it."""
+    from pipeline.engine.lock import running
+    from pipeline.flow import read_workspace
+
+    options = context.ensure_object(Options)
+    with (
+        _database_named(options.workspace),
+        read_workspace(options.workspace, options.overrides) as workspace,
+    ):
+        if other := running(workspace.folder.lock):
+            click.echo(f"note: {other} is running; this is what is finished so far", err=True)
+        yield workspace
+
+
+@contextmanager
+def _database_named(root: Path) -> Iterator[None]:
+    """Raise the errors of SQLite, which names no file, again with the workspace's name."""
     try:
-        with open_workspace(options.workspace, options.overrides) as workspace:
-            yield workspace
-    except sqlite3.DatabaseError as error:  # SQLite names no file
-        disk_error = _disk_error(error, str(options.workspace))
+        yield
+    except sqlite3.DatabaseError as error:
+        disk_error = _disk_error(error, str(root))
         if disk_error is None:
             raise
         raise disk_error from error
 
 
-def print_and_log(context: click.Context, workspace: "Workspace", lines: Iterable[object]) -> None:
-    """Print each line as it comes, and append all of them to the workspace's runs.jsonl."""
-    from pipeline.engine.folder import append_run
-
-    printed: list[str] = []
-    try:
-        for line in lines:
-            printed.append(str(line))
-            click.echo(printed[-1])
-    finally:
-        append_run(workspace.folder, {"command": context.command_path, "did": printed})
+def print_and_log(context: click.Context, lines: Iterable[object]) -> None:
+    """Print each line as it comes, and keep it for the workspace's runs.jsonl."""
+    record = context.ensure_object(Options).run
+    for line in map(str, lines):
+        click.echo(line)
+        if record:
+            record.did.append(line)
 
 
 @contextmanager

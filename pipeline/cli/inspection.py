@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.console import Options, common, opened, progress_bar
+from pipeline.cli.console import Options, common, no_workspace, progress_bar, reading, refuse
 from pipeline.errors import UserError, plain
 
 
@@ -29,11 +29,12 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
 
     root = context.ensure_object(Options).workspace
     if folder:
+        refuse(context, "with RELEASE")
         gallery = gallery_of_release(open_release(folder))
         # Beside the release, not in it: a release never changes.
         target = to or folder.parent / f"{folder.name}.html"
     else:
-        with opened(context) as workspace:
+        with reading(context) as workspace:
             gallery = gallery_of(workspace.store, workspace.folder)
         target = to or root / "report.html"
     with progress_bar("report") as progress:
@@ -56,9 +57,10 @@ def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.blind.items import blind_report
 
     if file is not None:
+        refuse(context, "with FILE")
         click.echo(blind_report(file, None, as_json))
         return
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         click.echo(blind_report(None, workspace.store, as_json))
 
 
@@ -69,7 +71,7 @@ def status(context: click.Context) -> None:
     """Summarize the workspace."""
     from pipeline.report import glance
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         for line in glance.status(workspace.store):
             click.echo(line)
 
@@ -81,7 +83,7 @@ def rejections(context: click.Context) -> None:
     """List what was refused or failed, with reasons and fixes."""
     from pipeline.engine.rows import Rejection
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         found = workspace.store.rows(Rejection)
     for row in found:
         click.echo(f"{row.stage}: {plain(row.unit)}: {plain(row.what)}\n  fix: {plain(row.fix)}")
@@ -99,7 +101,7 @@ def show(context: click.Context, unit: str) -> None:
     """
     from pipeline.report import glance
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         for line in glance.show(workspace.store, workspace.folder, unit):
             click.echo(line)
 
@@ -110,6 +112,7 @@ def prompts() -> None:
 
 
 @prompts.command("check")
+@no_workspace
 def prompts_check() -> None:
     """Render every template with sample data in every language.
 

@@ -13,7 +13,17 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import inspection, people, release
-from pipeline.cli.console import Options, common, opened, print_and_log, progress_bar, run
+from pipeline.cli.console import (
+    Options,
+    common,
+    folder_only,
+    opened,
+    print_and_log,
+    progress_bar,
+    reading,
+    refuse,
+    run,
+)
 
 
 def main() -> None:
@@ -39,12 +49,14 @@ def cli() -> None:
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@common
+@folder_only
 @click.pass_context
 def init(context: click.Context, directory: Path | None) -> None:
     """Create a workspace with a commented egost.toml."""
     from pipeline.flow import make_workspace
 
+    if directory:
+        refuse(context, "with DIR")
     root = directory or context.ensure_object(Options).workspace
     click.echo(make_workspace(root) or f"{root} is already a workspace: nothing changed")
 
@@ -77,7 +89,7 @@ def frames(context: click.Context, paths: tuple[Path, ...]) -> None:
         intake = take_in(workspace, paths)
         found = glance.measured(workspace.store, workspace.folder, before)
         done = chain(intake, workspace.run_command("frames"), found, glance.assumed(workspace))
-        print_and_log(context, workspace, done)
+        print_and_log(context, done)
 
 
 class _Rate(click.ParamType[Fraction]):
@@ -123,7 +135,7 @@ def repair(context: click.Context, files: tuple[Path, ...], fps: Fraction | None
         done = repair_files(workspace, files, fps, count, progress)
         # The last line is made when all others have been printed.
         last = (str(one) for one in [count])
-        print_and_log(context, workspace, chain(done, workspace.run_command("frames"), last))
+        print_and_log(context, chain(done, workspace.run_command("frames"), last))
     count.raise_for_failed()
 
 
@@ -147,12 +159,13 @@ def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose:
 
     asked = {"--redraft": redraft, "--recompose": recompose}
     redo = {flag for flag, given in asked.items() if given}
-    with opened(context) as workspace:
-        if dry_run:
+    if dry_run:
+        with reading(context) as workspace:
             for line in generate.estimate(workspace, redo):
                 click.echo(line)
-            return
-        print_and_log(context, workspace, generate.generate(workspace, redo))
+        return
+    with opened(context) as workspace:
+        print_and_log(context, generate.generate(workspace, redo))
 
 
 @click.command()
@@ -166,14 +179,14 @@ def demo(context: click.Context, walks: int) -> None:
     names another one.
     """
     from pipeline.demo import story
-    from pipeline.flow import make_workspace, open_workspace
+    from pipeline.flow import make_workspace
 
     options = context.ensure_object(Options)
-    root = options.workspace if options.workspace != Path("workspace") else Path("demo")
+    root = options.workspace if "-w" in options.given else Path("demo")
     if made := make_workspace(root, story.SETTINGS):
         click.echo(made)
-    with open_workspace(root, options.overrides) as workspace:
-        print_and_log(context, workspace, story.tell(workspace, walks))
+    with opened(context, root) as workspace:
+        print_and_log(context, story.tell(workspace, walks))
 
 
 for _command in (

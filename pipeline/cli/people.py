@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import Options, common, opened, print_and_log, progress_bar
+from pipeline.cli.console import (
+    Options,
+    common,
+    folder_only,
+    opened,
+    print_and_log,
+    progress_bar,
+    reading,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +44,7 @@ def _send(
             f"{pushed.kept} kept, {len(pushed.rejected)} rejected; {pushed.project_url}"
         )
         nothing = not total and not pushed.rejected
-        print_and_log(context, workspace, [line, f"{name}: {empty}"] if nothing else [line])
+        print_and_log(context, [line, f"{name}: {empty}"] if nothing else [line])
 
 
 @review.command("push")
@@ -94,7 +102,7 @@ def review_pull(context: click.Context) -> None:
 
     with opened(context) as workspace:
         pulled = people.pull(workspace)
-        print_and_log(context, workspace, [*pulled.stages, pulled, *pulled.advice])
+        print_and_log(context, [*pulled.stages, pulled, *pulled.advice])
 
 
 @review.command("status")
@@ -104,7 +112,7 @@ def review_status(context: click.Context) -> None:
     """Show progress, agreement and each annotator's catch rate."""
     from pipeline.review import people
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         found = people.status(workspace)
         differing = people.differing(workspace)
         advice = people.advice(workspace)
@@ -152,7 +160,7 @@ def audit_pull(context: click.Context) -> None:
 
     with opened(context) as workspace:
         pulled = people.audit_pull(workspace)
-        print_and_log(context, workspace, [*pulled.stages, pulled])
+        print_and_log(context, [*pulled.stages, pulled])
 
 
 @audit.command("status")
@@ -162,7 +170,7 @@ def audit_status(context: click.Context) -> None:
     """Show human accuracy, agreement and the share of flawed items."""
     from pipeline.review import people
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         found = people.audit_status(workspace)
     for task, share in found.audit.accuracy.items():
         click.echo(f"accuracy on {task}: {share}")
@@ -181,7 +189,7 @@ def label_studio() -> None:
 
 @label_studio.command("start")
 @click.option("--port", default=0, show_default="a free one", help="The port to listen on.")
-@common
+@folder_only
 @click.pass_context
 def label_studio_start(context: click.Context, port: int) -> None:
     """Start this workspace's server.
@@ -197,7 +205,7 @@ def label_studio_start(context: click.Context, port: int) -> None:
 
 
 @label_studio.command("stop")
-@common
+@folder_only
 @click.pass_context
 def label_studio_stop(context: click.Context) -> None:
     """Stop this workspace's server."""
@@ -208,7 +216,7 @@ def label_studio_stop(context: click.Context) -> None:
 
 
 @label_studio.command("status")
-@common
+@folder_only
 @click.pass_context
 def label_studio_status(context: click.Context) -> None:
     """Show whether this workspace's server is running, and where."""
@@ -239,7 +247,7 @@ def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
     """
     from pipeline.review import people
 
-    with opened(context) as workspace:
+    with reading(context) as workspace:
         for one in people.invite(workspace, names):
             click.echo(f"{one.name}: log in as {one.email} with {one.password}")
     click.echo(

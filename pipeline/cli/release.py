@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.console import Options, common, opened, print_and_log
+from pipeline.cli.console import (
+    Options,
+    common,
+    no_workspace,
+    opened,
+    print_and_log,
+    reading,
+    refuse,
+)
 
 
 @click.command()
@@ -24,9 +32,10 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.releases.settings import ExportSettings
 
     if file:
+        refuse(context, "with FILE")
         measured = stage.GateResults(foreign.audit(foreign.read(file)), ())
     else:
-        with opened(context) as workspace:
+        with reading(context) as workspace:
             settings = workspace.settings("export", ExportSettings)
             measured = stage.measure(workspace.store, settings)
     if as_json:
@@ -92,7 +101,7 @@ def export(
         splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
         line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []
-        print_and_log(context, workspace, [*done, *kept, line])
+        print_and_log(context, [*done, *kept, line])
 
 
 @click.group()
@@ -112,13 +121,13 @@ def release_take_down(context: click.Context, video: str) -> None:
     from pipeline.releases.takedown import take_video_down
 
     with opened(context) as workspace:
-        print_and_log(context, workspace, [take_video_down(workspace.folder, video)])
+        print_and_log(context, [take_video_down(workspace.folder, video)])
 
 
 @release.command("hydrate")
 @click.argument("folder", metavar="RELEASE", type=click.Path(path_type=Path))
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@common
+@no_workspace
 def release_hydrate(folder: Path, videos: tuple[Path, ...]) -> None:
     """Restore frames that a licence kept out of a release.
 
@@ -136,7 +145,7 @@ def release_hydrate(folder: Path, videos: tuple[Path, ...]) -> None:
 @click.option(
     "--digest", help="The root digest that export printed; proves that SHA256SUMS is unchanged."
 )
-@common
+@no_workspace
 def verify(folder: Path, digest: str | None) -> None:
     """Check a release's files and columns; recompute its gates."""
     from pipeline.releases.verify import verify as verified
@@ -148,7 +157,7 @@ def verify(folder: Path, digest: str | None) -> None:
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@common
+@no_workspace
 def diff(before: Path, after: Path, as_json: bool) -> None:
     """Compare two releases row by row."""
     from pipeline.releases.difference import difference
@@ -166,7 +175,7 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path), help="Write the items to this JSONL file.")
-@common
+@no_workspace
 def import_(file: Path, to: Path | None) -> None:
     """Read another benchmark and check it row by row.
 

@@ -1,4 +1,4 @@
-"""The database of a workspace, `done.sqlite`: open it, refuse newer formats, migrate older ones."""
+"""The database of a workspace, `done.sqlite`: open or read it, refuse newer formats, migrate older ones."""
 
 import errno
 import json
@@ -6,9 +6,10 @@ import logging
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ CREATE TABLE IF NOT EXISTS archived_units (
 CREATE TABLE IF NOT EXISTS archived_rows (
   stage TEXT, unit TEXT, name TEXT, body BLOB, PRIMARY KEY (stage, name, unit)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS rows_of_units ON rows (stage, unit);
+CREATE INDEX IF NOT EXISTS archived_rows_of_units ON archived_rows (stage, unit);
 """
 FORMAT = 1
 """The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""
@@ -44,23 +47,125 @@ FORMAT = 1
 _WRITTEN_BY = "written_by"  # the note with the version of the toolkit that wrote this format
 
 
+_TRIES = 3  # how often a database that changes while it is copied is copied again
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Open a database and migrate it to this format; raise UserError for a newer or damaged one."""
-    db = None
-    try:
+    with _errors_named(path):
         _refuse_empty(path)
         db = sqlite3.connect(path, timeout=5)
+        try:
+            _refuse_newer(db, path)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            _migrate(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database as it is now, to read it beside a running command, which neither waits nor is seen.
+
+    The file isn't changed: an older format is migrated in a temporary copy. Without a file, the
+    database is empty. Raises UserError for a newer or damaged one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with _errors_named(path):
+            db = _snapshot(path, Path(folder))
+        with closing(db):
+            db.execute("PRAGMA query_only = ON")
+            yield db
+
+
+def _snapshot(path: Path, folder: Path) -> sqlite3.Connection:
+    """Open a database in one read transaction, in this format."""
+    if not path.exists():
+        db = sqlite3.connect(":memory:")
+        _upgrade(db)
+        return db
+    _refuse_empty(path)
+    try:
+        db = _begin(f"{path.resolve().as_uri()}?mode=ro")
+    except sqlite3.OperationalError as error:
+        if not (error.sqlite_errorname.startswith(_CANT_SHARE) and path.is_file()):
+            raise
+        db = _begin(_copied(path, folder).as_uri())
+    try:
         _refuse_newer(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        _migrate(db, path)
-    except UserError:
-        if db is not None:
-            db.close()
+        if _format_of(db) == FORMAT:
+            return db
+        copy = sqlite3.connect("")  # in a temporary file
+        try:
+            db.backup(copy)
+            _upgrade(copy)
+        except BaseException:
+            copy.close()
+            raise
+    except BaseException:
+        db.close()
         raise
+    db.close()
+    return copy
+
+
+# In a folder that can't be written, or on a network disk, SQLite may not find or make the index of
+# the write-ahead log, which all its users share.
+_CANT_SHARE = (
+    "SQLITE_CANTOPEN",
+    "SQLITE_IOERR_LOCK",
+    "SQLITE_IOERR_SHM",
+    "SQLITE_PROTOCOL",
+    "SQLITE_READONLY",
+)
+
+
+def _begin(uri: str) -> sqlite3.Connection:
+    """Connect and start a read transaction."""
+    db = sqlite3.connect(uri, timeout=5, uri=True, isolation_level=None)
+    try:
+        db.execute("BEGIN")
+        _format_of(db)  # the first read fixes what the transaction sees
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """Copy a database with its write-ahead log; raise UserError if it changes all the time."""
+    files = [path, path.with_name(f"{path.name}-wal")]
+    for _ in range(_TRIES):
+        before = [_stamp(file) for file in files]
+        for file, stamp in zip(files, before, strict=True):
+            if stamp:
+                shutil.copyfile(file, folder / file.name)
+        if before == [_stamp(file) for file in files]:
+            return folder / path.name
+    raise UserError(
+        str(path),
+        "is being changed by another command, and can't be read beside it in this folder",
+        "run this again when that command has ended",
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors again as UserError, or as an OSError where the disk is full."""
+    try:
+        yield
     except (sqlite3.DatabaseError, ValueError, KeyError, EOFError) as error:
-        if db is not None:
-            db.close()
         # On a full disk, SQLite may report no more than "I/O error".
         full = "full" in str(error) or shutil.disk_usage(path.parent).free < _LEAST_SPACE
         if full and isinstance(error, sqlite3.DatabaseError):
@@ -71,7 +176,6 @@ def open_database(path: Path) -> sqlite3.Connection:
             "check the disk and the folder's permissions; if the file is damaged, restore a copy of it "
             "(without one: move it away, and everything is computed again, but audit answers are lost)",
         ) from error
-    return db
 
 
 def _refuse_empty(path: Path) -> None:
@@ -113,15 +217,20 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if number == FORMAT:
         _create_tables(db)
         return
-    old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone()
-    if old:
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone():
         copy = path.with_name(f"{path.stem}.format-{number}{path.suffix}")
         _copy(db, copy)
         log.warning(
             f"{path}: updated from format {number} to {FORMAT}; the old file is {copy.name}"
         )
+    _upgrade(db)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring an older or empty database to this format, in one transaction."""
     with db:
         db.execute("BEGIN IMMEDIATE")
+        old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone()
         _create_tables(db)
         if old:
             _record_drafter(db)

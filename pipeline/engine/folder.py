@@ -1,12 +1,13 @@
 """The folder of a workspace: the paths of its files, media named by digest, atomic writes."""
 
 import hashlib
-import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
 
 
@@ -20,6 +21,26 @@ class WorkspaceFolder:
     def config(self) -> Path:
         """The settings file."""
         return self.root / "egost.toml"
+
+    @property
+    def done(self) -> Path:
+        """The database of finished units: the source of truth."""
+        return self.root / "done.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Locked while a command runs; names that command."""
+        return self.root / ".lock"
+
+    @property
+    def runs(self) -> Path:
+        """The log of the commands that were run here, one JSON line each."""
+        return self.root / "runs.jsonl"
+
+    @property
+    def errors(self) -> Path:
+        """The tracebacks of errors that nobody expected."""
+        return self.root / "errors.log"
 
     @property
     def media(self) -> Path:
@@ -68,7 +89,16 @@ def media_name(data: bytes, suffix: str) -> str:
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None = None) -> None:
-    """Write a file atomically: to a temporary file, flushed to disk, then renamed.
+    """Write a file atomically; `mode` and `via` are those of `replacing`."""
+    with replacing(path, mode=mode, via=via) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(
+    path: Path, *, mode: int = 0o644, via: Path | None = None
+) -> Iterator[BufferedWriter]:
+    """Open a file to be written atomically: a temporary file, flushed to disk, then renamed.
 
     `via` is the folder of the temporary file, on the same disk; by default that of `path`.
     """
@@ -78,7 +108,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
     handle, temporary = tempfile.mkstemp(dir=via, prefix=".tmp-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
@@ -88,9 +118,3 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, via: Path | None
             error.filename = str(path)  # the error of a full disk names no file
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def append_run(folder: WorkspaceFolder, entry: Mapping[str, object]) -> None:
-    """Append one line to runs.jsonl, the workspace's log of runs."""
-    with (folder.root / "runs.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from pipeline.engine.attempt import Attempt
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import LazyFunction, Outcome, Stage, Unit
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
 
 
 def mapped(
@@ -28,11 +29,11 @@ def mapped(
     run = stage.run.function if isinstance(stage.run, LazyFunction) else stage.run
     if inspect.iscoroutinefunction(run):
         return _in_loop(stage, todo, settings, folder)
-    work = partial(_attempt, run, settings=settings, folder=folder)
     workers = min(how.workers or os.cpu_count() or 1, len(todo))
     if stage.per is None or stage.light or workers == 1:
         return ((unit, _one_by_one(run, unit.rows, settings, folder)) for unit in todo)
-    found = in_pool(work, [unit.rows for unit in todo], workers)
+    work = partial(_attempt, run, settings=settings, folder=folder)
+    found = in_pool(work, [unit.rows for unit in todo], workers, folder.root)
     return ((todo[index], outcome) for index, outcome in found)
 
 
@@ -43,12 +44,12 @@ def _one_by_one(
 
 
 def _attempt(
-    run: Callable[..., Iterable[Row]], rows: Rows, settings: Settings, folder: WorkspaceFolder
+    run: Callable[..., Iterable[Row]], seen: Rows, settings: Settings, folder: WorkspaceFolder
 ) -> Outcome:
-    try:
-        return list(run(rows, settings, folder))
-    except RowError as error:
-        return error
+    rows: list[Row] = []
+    with Attempt(folder.root) as attempt:
+        rows = list(run(seen, settings, folder))
+    return attempt.error or rows
 
 
 # ---- the event loop ----------------------------------------------------------------------------
@@ -67,12 +68,13 @@ def _in_loop(
             yield result
         try:
             runner.run(_wait_for(main))
-        except* UserError as group:
-            raise _first(group) from None
+        except BaseExceptionGroup as group:
+            raise _most_telling(group) from None
 
 
-def _first(error: BaseException) -> BaseException:
-    """Return the first error of a group, also from nested groups."""
+def _most_telling(group: BaseExceptionGroup) -> BaseException:
+    """Return a UserError of a group, which may be nested, or else its first error."""
+    error: BaseException = group.subgroup(UserError) or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -93,11 +95,10 @@ async def _all_units(
 
     async def work(service: Any) -> None:
         for unit in queue:
-            try:
-                outcome: Outcome = list(await stage.run(unit.rows, settings, service))
-            except RowError as error:
-                outcome = error
-            await results.put((unit, outcome))
+            rows: list[Row] = []
+            with Attempt(folder.root) as attempt:
+                rows = list(await stage.run(unit.rows, settings, service))
+            await results.put((unit, attempt.error or rows))
 
     try:
         async with (

@@ -9,8 +9,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_sentinel
+from pathlib import Path
 from typing import TypeVar
 
+from pipeline.engine.attempt import Attempt
 from pipeline.errors import RowError, warnings_to_stderr
 
 Given = TypeVar("Given")
@@ -18,11 +20,12 @@ Made = TypeVar("Made")
 
 
 def in_pool(
-    work: Callable[[Given], Made], given: Sequence[Given], workers: int
+    work: Callable[[Given], Made], given: Sequence[Given], workers: int, root: Path
 ) -> Iterator[tuple[int, Made | RowError]]:
     """Map over a pool; yield each result with the index of its input, in order of completion.
 
-    A task whose process dies (out of memory, a crash in a decoder) yields a RowError.
+    A task whose process dies (out of memory, a crash in a decoder) or whose result can't be sent
+    back yields a RowError. `root` is the workspace.
     """
     waiting = list(reversed(range(len(given))))
     while waiting:
@@ -39,24 +42,35 @@ def in_pool(
                         suspects.append(position)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     position = running.pop(future)
-                    try:
-                        yield position, future.result()
-                    except BrokenProcessPool:
+                    made = _result(future, root)
+                    if made is None:
                         suspects.append(position)
+                    else:
+                        yield position, made
         for position in suspects:
-            yield position, _alone(work, given[position])
+            yield position, _alone(work, given[position], root)
 
 
-def _alone(work: Callable[[Given], Made], given: Given) -> Made | RowError:
-    with _pool(1) as pool:
+def _result(future: Future[Made], root: Path) -> Made | RowError | None:
+    """Return what a task came to, or None if its process, or another one of the pool, died."""
+    with Attempt(root) as attempt:
         try:
-            return pool.submit(work, given).result()
+            return future.result()
         except BrokenProcessPool:
+            return None
+    return attempt.error
+
+
+def _alone(work: Callable[[Given], Made], given: Given, root: Path) -> Made | RowError:
+    with _pool(1) as pool:
+        made = _result(pool.submit(work, given), root)
+        if made is None:
             return RowError(
                 "its process died (out of memory, or a crash in a decoder)",
                 "free memory or set run.workers = 1; if that fails too, make another copy of the video: egost repair FILE",
                 again=True,
             )
+        return made
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from functools import partial
 
 from tqdm import tqdm
 
+from pipeline.engine.attempt import Attempt
+from pipeline.engine.crashes import Crashes
 from pipeline.engine.local import mapped
 from pipeline.engine.rows import Held, Rejection, Row, Rows
 from pipeline.engine.settings import RunSettings, Settings
@@ -35,58 +37,57 @@ def run_stage(
     failed.
     """
     units = list(_units(stage, store, settings, upstream, redo=redo))
-    ids = [unit.id for unit in units]
-    judged = stage.judged or _nothing_judged
-    if stage.judged:
-        store.forget_attempts(stage.name)
-    known = store.keys(stage.name)
-    restored = store.restore(stage.name, set(ids) - known.keys()) if stage.judged else {}
-    known |= restored
+    ids = {unit.id for unit in units}
     before = store.marks(stage.writes[0], [stage.name]) if stage.per is None else set()
-    gone = known.keys() - set(ids)
-    todo, kept = _changed(stage, store, units, known, redo=redo, also=restored.keys())
-    held = len(kept)
-    if gone and stage.judged:
-        people = gone & judged(store)
-        if _is_wanted(stage, settings) or redo:
-            # A file may be missing for a while: people's work returns with it.
-            store.archive(stage.name, people)
-        else:
-            # The settings no longer ask for this stage, perhaps because a --set was forgotten.
-            gone -= people
-            ids += sorted(people)
-            held += len(people)
-    store.forget(stage.name, gone)
-    tried = {unit.id for unit in todo}
+    store.forget_attempts(stage.name)
+    back = store.restore(stage.name, ids - store.keys(stage.name).keys()).keys()
+    left = _drop_gone(stage, store, settings, ids, redo=redo)
+    known = store.keys(stage.name)
+    todo, held = _changed(stage, store, units, known, redo=redo, also=back)
+    kept = len(held) + len(left)
     # Even if the user asks to replace judged rows, an attempt that fails must not lose them.
-    precious = judged(store) & known.keys() if redo and todo else set()
-    failed = 0
+    precious = stage.judged(store) & known.keys() if stage.judged and redo and todo else set()
+    tried, crashes, failed = {unit.id for unit in todo}, Crashes(stage.name, store), 0
     try:
         for unit, outcome in _outcomes(stage, store, todo, settings, how):
-            error = _finish(store, stage, unit, outcome, keep=unit.id in precious)
+            error = _finish(store, stage, unit, outcome, crashes, keep=unit.id in precious)
             if error and unit.id in precious:
                 tried.remove(unit.id)
-                failed += error.again
+            # These keep their rows, so that they aren't counted among those that failed below.
+            failed += bool(error and error.again and (unit.id in precious or stage.per is None))
     finally:
         # Free the units' rows first: they may be as large as the tables.
-        units.clear()
-        todo.clear()
-        kept.clear()
+        for rows in (units, todo, held):
+            rows.clear()
         store.rebuild()
-    held = held or len(store.rows(Held, [stage.name]))
-    summary = replace(_summary(stage, store, ids, tried, before), held=held, redo=stage.redo)
+    kept = kept or sum(1 for _ in store.each(Held, [stage.name]))
+    summary = _summary(stage, store, ids | left, tried, before)
+    summary = replace(summary, held=kept, redo=stage.redo, crashes=str(crashes))
     failed += summary.failed
-    if failed > how.max_failed * summary.total:
+    total, noun = (summary.total, summary.noun) if stage.per else (1, "unit")
+    if failed > how.max_failed * total:
         raise GateError(
             stage.name,
-            f"{failed} of {summary.total} {summary.noun} failed, more than max_failed = {how.max_failed:g}",
-            "see egost rejections for the reasons; then run this again: finished units are kept",
+            f"{failed} of {total} {noun} failed, more than max_failed = {how.max_failed:g}",
+            "see egost rejections for the reasons; then run this again: finished units are kept"
+            + (f"; {crashes}" if crashes.count else ""),
         )
     return summary
 
 
-def _nothing_judged(store: Store) -> set[str]:
-    return set()
+def _drop_gone(
+    stage: Stage, store: Store, settings: Settings, ids: Set[str], *, redo: bool
+) -> Set[str]:
+    """Delete the units that no longer exist; return those that are kept because people judged them."""
+    gone = store.keys(stage.name).keys() - ids
+    people = gone & stage.judged(store) if gone and stage.judged else set()
+    if _is_wanted(stage, settings) or redo:
+        # A file may be missing for a while: people's work returns with it.
+        store.archive(stage.name, people)
+        people = set()
+    # Otherwise the settings no longer ask for this stage, perhaps because a --set was forgotten.
+    store.forget(stage.name, gone - people)
+    return people
 
 
 def _outcomes(
@@ -210,28 +211,32 @@ def _grouped(
 
 
 def _finish(
-    store: Store, stage: Stage, unit: Unit, outcome: Outcome, *, keep: bool
+    store: Store, stage: Stage, unit: Unit, outcome: Outcome, crashes: Crashes, *, keep: bool
 ) -> RowError | None:
     """Store what a unit came to; return the error if it has none. `keep` keeps its rows then."""
-    if not isinstance(outcome, RowError):
-        try:
+    if isinstance(outcome, RowError):
+        error: RowError | None = outcome
+    else:
+        # A function may yield its rows while they are stored.
+        with Attempt(store.folder.root) as attempt:
             store.finish(stage.name, unit.id, unit.key, "done", outcome)
-        except RowError as error:  # raised by a function that yields its rows while they are stored
-            outcome = error
-        else:
-            return None
-    rejection = Rejection(stage=stage.name, unit=unit.label, what=outcome.what, fix=outcome.fix)
-    if keep:
+        error = attempt.error
+    if error is None:
+        return None
+    what = crashes.logged(unit, error) if error.trace else error.what
+    rejection = Rejection(stage=stage.name, unit=unit.label, what=what, fix=error.fix)
+    # Without the rows of a stage's only unit, every later stage would delete all of its own.
+    if keep or (error.again and stage.per is None):
         store.fail_keeping(stage.name, unit.id, rejection)
-        return outcome
+        return error
     # A failed unit gets no key, so the next run retries it.
-    key, name = ("", "failed") if outcome.again else (unit.key, "rejected")
+    key, name = ("", "failed") if error.again else (unit.key, "rejected")
     store.finish(stage.name, unit.id, key, name, [rejection])
-    return outcome
+    return error
 
 
 def _summary(
-    stage: Stage, store: Store, ids: list[str], tried: set[str], before: set[bytes]
+    stage: Stage, store: Store, ids: Set[str], tried: Set[str], before: Set[bytes]
 ) -> Summary:
     rejections = store.rows(Rejection, [stage.name])
     if stage.per is None:

@@ -116,6 +116,7 @@ class Summary:
     other_rejections: int = 0  # not of units, but of a sidecar file or a pair of items
     held: int = 0  # how many of the kept units would be replaced if nobody had judged them
     redo: str = ""  # the flag that replaces them
+    crashes: str = ""  # how many units failed unexpectedly, and where their tracebacks are
 
     @property
     def total(self) -> int:
@@ -142,7 +143,7 @@ class Summary:
                 f"\n  kept because people judged them, though out of date: {self.held} {nouns}; "
                 f"{self.redo} would replace them (--dry-run lists them)"
             )
-        return line
+        return f"{line}\n  {self.crashes}" if self.crashes else line
 
 
 Outcome = Iterable[Row] | RowError

@@ -5,32 +5,41 @@ files under `tables/` are rebuilt from it in key order, so that a killed run lea
 """
 
 import hashlib
-import heapq
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedWriter
 from itertools import groupby, islice
 from operator import itemgetter
 
-from filelock import FileLock, Timeout
-
-from pipeline.engine.database import open_database
-from pipeline.engine.folder import WorkspaceFolder, write_atomic
+from pipeline.engine.database import open_database, snapshot
+from pipeline.engine.folder import WorkspaceFolder, replacing
+from pipeline.engine.lock import locked
 from pipeline.engine.packing import lines_of, pack
 from pipeline.engine.rows import AnyRow, Rejection, Row
+from pipeline.engine.sorting import in_key_order
 from pipeline.engine.tables import TABLES
-from pipeline.errors import UserError
 
 _ATTEMPT = "attempt: "  # before the name of a unit: why it could not be replaced
 _AT_ONCE = 20_000  # rows in memory while a table is written: about 100 MB
+# The stages that have rows, found by one step through the index for each: a scan would read all bodies.
+_STAGES = """
+WITH RECURSIVE found (stage) AS (
+  SELECT min(stage) FROM rows
+  UNION ALL
+  SELECT (SELECT min(stage) FROM rows WHERE stage > found.stage) FROM found WHERE stage IS NOT NULL
+)
+SELECT stage FROM found WHERE stage IS NOT NULL
+"""
 
 
 class Store:
-    """The only writer of a workspace: finished units with their rows, and the tables built from them."""
+    """Finished units with their rows, and the tables built from them; see `opened` and `read`."""
 
-    def __init__(self, folder: WorkspaceFolder) -> None:
+    def __init__(self, folder: WorkspaceFolder, db: sqlite3.Connection) -> None:
         self.folder = folder
-        self._db = open_database(folder.root / "done.sqlite")
+        self._db = db
 
     def close(self) -> None:
         """Close the database."""
@@ -145,12 +154,7 @@ class Store:
 
     def rows(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> list[AnyRow]:
         """Return all rows of a type in key order; if stages are given, only theirs."""
-        found = [
-            kind.model_validate_json(line)
-            for body in self._bodies(kind, stages)
-            for line in lines_of(body)
-        ]
-        found.sort(key=Row.identity)
+        found = sorted(self.each(kind, stages), key=Row.identity)
         return list(_distinct(found)) if kind.distinct else found
 
     def rows_of(self, kind: type[AnyRow], stage: str, unit: str) -> list[AnyRow]:
@@ -158,6 +162,12 @@ class Store:
         query = "SELECT body FROM rows WHERE stage = ? AND name = ? AND unit = ?"
         found = self._db.execute(query, (stage, kind.table, unit)).fetchone()
         return [kind.model_validate_json(line) for line in lines_of(found[0])] if found else []
+
+    def each(self, kind: type[AnyRow], stages: Iterable[str] | None = None) -> Iterator[AnyRow]:
+        """Yield the rows of a type in no particular order, without loading them all."""
+        for body in self._bodies(kind, stages):
+            for line in lines_of(body):
+                yield kind.model_validate_json(line)
 
     def marks(self, kind: type[Row], stages: Iterable[str]) -> set[bytes]:
         """Return the digests of these stages' rows of a type, by which new and kept rows are counted."""
@@ -169,19 +179,12 @@ class Store:
 
     def _bodies(self, kind: type[Row], stages: Iterable[str] | None) -> Iterator[bytes]:
         """Yield each unit's packed rows, in key order."""
-        query, values = "SELECT body FROM rows WHERE name = ?", [kind.table]
-        if stages is not None:
-            names = list(stages)
-            query += f" AND stage IN ({', '.join('?' * len(names))})"
-            values += names
-        for (body,) in self._db.execute(query, values):
-            yield body
-
-    def _in_order(self, kind: type[AnyRow]) -> Iterator[AnyRow]:
-        """Yield all rows of a type in key order, without loading them all."""
-        units = [map(kind.model_validate_json, lines_of(body)) for body in self._bodies(kind, None)]
-        rows = heapq.merge(*units, key=Row.identity)
-        return _distinct(rows) if kind.distinct else rows
+        if stages is None:
+            stages = [stage for (stage,) in self._db.execute(_STAGES)]
+        query = "SELECT body FROM rows WHERE stage = ? AND name = ? ORDER BY unit"
+        for stage in sorted(set(stages)):
+            for (body,) in self._db.execute(query, (stage, kind.table)):
+                yield body
 
     def rebuild(self, names: Iterable[str] = TABLES) -> None:
         """Write the Parquet files of the tables whose rows have changed since the last time."""
@@ -192,8 +195,10 @@ class Store:
             stamp = str(stamps.get(name, 0))
             if built.get(name) == stamp and path.exists():
                 continue
-            data = _parquet(TABLES[name], self._in_order(TABLES[name]))
-            write_atomic(path, data, via=self.folder.unfinished)
+            kind = TABLES[name]
+            rows = in_key_order(self.each(kind))
+            with replacing(path, via=self.folder.unfinished) as file:
+                _write_parquet(file, kind, _distinct(rows) if kind.distinct else rows)
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO built VALUES (?, ?)", (name, stamp))
 
@@ -209,37 +214,33 @@ def _distinct(rows: Iterable[AnyRow]) -> Iterator[AnyRow]:
             yield from (lines[line] for line in sorted(lines))
 
 
-def _parquet(kind: type[Row], rows: Iterator[Row]) -> bytes:
+def _write_parquet(file: BufferedWriter, kind: type[Row], rows: Iterator[Row]) -> None:
     import pyarrow as pa  # a run with nothing to do writes no table
     import pyarrow.parquet as pq
 
     from pipeline.engine.arrow import arrow_schema
 
-    schema, sink = arrow_schema(kind), pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+    schema = arrow_schema(kind)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         while some := [row.model_dump() for row in islice(rows, _AT_ONCE)]:
             writer.write_table(pa.Table.from_pylist(some, schema=schema))
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 @contextmanager
-def opened(folder: WorkspaceFolder) -> Iterator[Store]:
+def opened(folder: WorkspaceFolder, command: str = "egost") -> Iterator[Store]:
     """Open a workspace for writing; raise UserError if another command has it open."""
-    # No fallback to a lock file that only has to exist: a killed command would leave it locked.
-    lock = FileLock(folder.root / ".lock", blocking=False, fallback_to_soft=False)
-    try:
-        held = lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            str(folder.root),
-            "another egost command is running in this workspace",
-            "wait until it has ended, then run this again",
-        ) from error
-    with held:
+    with locked(folder.lock, command):
         for left in folder.unfinished.glob("*"):
             left.unlink()
-        store = Store(folder)
+        store = Store(folder, open_database(folder.done))
         try:
             yield store
         finally:
             store.close()
+
+
+@contextmanager
+def read(folder: WorkspaceFolder) -> Iterator[Store]:
+    """Open a workspace as it is now, to be read only: it may be in use, and nothing in it changes."""
+    with snapshot(folder.done) as db:
+        yield Store(folder, db)

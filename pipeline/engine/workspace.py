@@ -11,7 +11,7 @@ from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.run import Pending, pending, run_stage
 from pipeline.engine.settings import AnySettings, RunSettings, Settings
 from pipeline.engine.stage import Stage, Summary
-from pipeline.engine.store import Store, opened
+from pipeline.engine.store import Store, opened, read
 from pipeline.errors import UserError
 
 Sections = Mapping[str, type[Settings]]
@@ -20,7 +20,7 @@ Sections = Mapping[str, type[Settings]]
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace that this process has opened and locked."""
+    """A workspace that this process has opened, to write (and locked) or only to read."""
 
     folder: WorkspaceFolder
     store: Store
@@ -67,9 +67,31 @@ class Workspace:
 
 @contextmanager
 def open_workspace(
+    root: Path,
+    stages: tuple[Stage, ...],
+    sections: Sections,
+    overrides: Iterable[str] = (),
+    command: str = "egost",
+) -> Iterator[Workspace]:
+    """Open and lock a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
+    folder, config = _configured(root, sections, overrides)
+    with opened(folder, command) as store:
+        yield Workspace(folder, store, config, stages, sections)
+
+
+@contextmanager
+def read_workspace(
     root: Path, stages: tuple[Stage, ...], sections: Sections, overrides: Iterable[str] = ()
 ) -> Iterator[Workspace]:
-    """Open a workspace; raise UserError if there is none, it is in use, or a setting is wrong."""
+    """Open a workspace as it is now, to be read only; raise UserError if there is none or a setting is wrong."""
+    folder, config = _configured(root, sections, overrides)
+    with read(folder) as store:
+        yield Workspace(folder, store, config, stages, sections)
+
+
+def _configured(
+    root: Path, sections: Sections, overrides: Iterable[str]
+) -> tuple[WorkspaceFolder, Config]:
     folder = WorkspaceFolder(root)
     if not folder.config.exists():
         raise UserError(
@@ -78,8 +100,7 @@ def open_workspace(
     config = Config.load(folder.config, sections, overrides)
     for name, kind in sections.items():
         config.settings(name, kind)
-    with opened(folder) as store:
-        yield Workspace(folder, store, config, stages, sections)
+    return folder, config
 
 
 def make_workspace(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rejection, Row
+from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
 from pipeline.engine.workspace import Workspace
@@ -25,37 +24,31 @@ from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Probe, Video
 from pipeline.times import print_time
 
-if TYPE_CHECKING:
-    import polars as pl
-
 _DRAWN = 6  # clips listed and drawn after a run; `egost show` draws the others
 
 
 def status(store: Store) -> Iterator[str]:
     """Yield the counts from videos to items, one line each."""
-    import polars as pl  # here, so that `egost frames` with nothing to do starts faster
-
-    store.rebuild()
-    videos = _table(store, Video, "duration_us", "split")
-    turns, frames = _table(store, Turn, "kind", "moving"), _table(store, Frame, "suspect")
-    items = _table(store, Item, "status", "task")
-    minutes = int(videos["duration_us"].sum()) / 60e6
-    kinds = turns.select(pl.when("moving").then("kind").otherwise(pl.lit("glance"))).to_series()
-    suspect, refused = frames["suspect"].sum(), _table(store, Rejection, "stage").height
-    yield f"videos: {videos.height}, {minutes:.1f} minutes{_counts(videos['split'])}"
-    yield f"clips: {_table(store, Clip, 'clip_id').height}"
-    yield f"turns: {turns.height}{_counts(kinds)}"
-    yield f"keyframes: {frames.height}" + (f" ({suspect} suspect)" if suspect else "")
-    yield f"verdicts: {_table(store, Verdict, 'clip_id').height}"
-    yield f"items: {items.height}{_counts(items['status'])}"
-    yield f"tasks:{_counts(items['task']) or ' none'}"
+    videos = store.rows(Video)
+    clips, verdicts, refused = (
+        sum(1 for _ in store.each(kind)) for kind in (Clip, Verdict, Rejection)
+    )
+    turns = Counter(turn.kind if turn.moving else "glance" for turn in store.each(Turn))
+    frames = Counter(frame.suspect for frame in store.each(Frame))
+    items = Counter((item.status, item.task) for item in store.each(Item))
+    statuses, tasks = Counter[str](), Counter[str]()
+    for (state, task), count in items.items():
+        statuses[state] += count
+        tasks[task] += count
+    minutes = sum(video.duration_us for video in videos) / 60e6
+    yield f"videos: {len(videos)}, {minutes:.1f} minutes{_counts(video.split for video in videos)}"
+    yield f"clips: {clips}"
+    yield f"turns: {turns.total()}{_counts(turns)}"
+    yield f"keyframes: {frames.total()}" + (f" ({frames[True]} suspect)" if frames[True] else "")
+    yield f"verdicts: {verdicts}"
+    yield f"items: {items.total()}{_counts(statuses)}"
+    yield f"tasks:{_counts(tasks) or ' none'}"
     yield f"rejections: {refused}" + (" (egost rejections lists the reasons)" if refused else "")
-
-
-def _table(store: Store, kind: type[Row], *columns: str) -> "pl.DataFrame":
-    import polars as pl
-
-    return pl.read_parquet(store.folder.tables / f"{kind.table}.parquet", columns=list(columns))
 
 
 def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -> Iterator[str]:
@@ -158,7 +151,7 @@ def _kind(turn: Turn) -> str:
     return turn.kind if turn.moving else f"glance {turn.kind}"
 
 
-def _counts(values: Iterable[str]) -> str:
+def _counts(values: Iterable[str] | Mapping[str, int]) -> str:
     counts = Counter(values)
     return (
         f" ({', '.join(f'{count} {name}' for name, count in sorted(counts.items()))})"

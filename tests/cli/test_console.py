@@ -167,9 +167,10 @@ def test_options_may_stand_before_or_after_the_command(workspace: Path) -> None:
 def test_a_second_command_at_the_same_time_is_refused(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with opened(WorkspaceFolder(workspace)):
-        assert egost("-w", workspace, "status") == 2
-    assert "another egost command is running in this workspace" in capsys.readouterr().err
+    with opened(WorkspaceFolder(workspace), "egost frames"):
+        assert egost("-w", workspace, "generate-qa") == 2
+    error = capsys.readouterr().err
+    assert "another egost command is running in this workspace: egost frames (process" in error
 
 
 def test_an_unmet_gate_exits_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
