@@ -77,7 +77,7 @@ def review_clips(context: click.Context, directory: Path, pixels: int | None) ->
 
     with opened(context) as workspace, progress_bar("review clips") as progress:
         written = people.clips(workspace, directory, pixels, progress)
-        print_and_log(context, workspace, written.lines())
+        print_and_log(context, written.lines())
 
 
 @review.command("adjudicate")

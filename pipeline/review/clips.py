@@ -66,7 +66,8 @@ def _do(job: _Job) -> RowError | None:
 
 def _done(jobs: Sequence[_Job], workers: int = 0) -> Generator[tuple[int, RowError | None]]:
     """Do the jobs in processes, so that a crash in a decoder fails one clip; yield how each ended."""
-    yield from in_pool(_do, jobs, min(workers or os.cpu_count() or 1, len(jobs)))
+    at_once = min(workers or os.cpu_count() or 1, len(jobs))
+    yield from in_pool(_do, jobs, at_once, jobs[0].folder.root) if jobs else ()
 
 
 def cut_all(

@@ -189,7 +189,7 @@ def _repaired(copies: RepairedCopies, source: Source, rate: Fraction | None, cou
         return "repaired earlier, and not changed since"
     file = Path(source.root, source.path)
     sniff.refuse_by_bytes(file)
-    why = fault(file)
+    why = fault(file, copies.unfinished.parent)
     if why is None:
         count.sound += 1
         return "needs no repair"

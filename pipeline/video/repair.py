@@ -28,9 +28,12 @@ _KEPT = {"map_metadata": 0, "movflags": "+use_metadata_tags+faststart"}
 _H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 18, "c:a": "aac"}
 
 
-def fault(path: Path) -> RowError | None:
-    """Return why a video can't be used, after decoding all of it in a process of its own."""
-    ((_, found),) = in_pool(_fault, [path], 1)
+def fault(path: Path, root: Path) -> RowError | None:
+    """Return why a video can't be used, after decoding all of it in a process of its own.
+
+    `root` is the workspace.
+    """
+    ((_, found),) = in_pool(_fault, [path], 1, root)
     return found
 
 
@@ -55,7 +58,7 @@ def repair(source: Path, target: Path, rate: Fraction | None = None) -> tuple[st
     for did, command in _attempts(source, target, rate):
         try:
             _run(command, target)
-            error = fault(target)
+            error = fault(target, target.parent)
         except RowError as failed:
             error = failed
         if error is None:
@@ -86,7 +89,7 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
         how += f" at {float(used):g} frames per second"
         how += "" if rate or declared else ", which is assumed (--fps sets another)"
     given = ffmpeg.input(str(source.absolute()), fflags="+genpts", **timed)
-    fitted = _fitted(source)
+    fitted = _fitted(source, target.parent)
     yield (
         how,
         ffmpeg.output(
@@ -102,9 +105,9 @@ def _declared_rate(source: Path) -> Fraction | None:
         return rate if rate and rate != int(_PROBED_RATE) else None
 
 
-def _fitted(source: Path) -> str:
+def _fitted(source: Path, root: Path) -> str:
     """Return the filter that brings all frames to one size, that of the largest, without distortion."""
-    ((_, size),) = in_pool(_largest, [source], 1)
+    ((_, size),) = in_pool(_largest, [source], 1, root)
     if isinstance(size, RowError):  # our decoder crashed, but ffmpeg's may not
         return "null"
     width, height = size
