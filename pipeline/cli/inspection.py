@@ -1,11 +1,15 @@
 """The commands that only look: report, blind, status, rejections, show, prompts check."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import Options, common, opened, progress_bar
+from pipeline.cli.console import Options, answers_option, common, opened, progress_bar
 from pipeline.errors import UserError, plain
+
+if TYPE_CHECKING:
+    from pipeline.blind.answers import Reading
 
 
 @click.command()
@@ -45,9 +49,12 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@answers_option
 @common
 @click.pass_context
-def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
+def blind(
+    context: click.Context, file: Path | None, as_json: bool, answers: "Reading | None"
+) -> None:
     """Measure how well items can be answered without video.
 
     Probes the workspace's items or those in FILE (JSON, JSONL or Parquet with question, options and
@@ -56,7 +63,7 @@ def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.blind.items import blind_report
 
     if file is not None:
-        click.echo(blind_report(file, None, as_json))
+        click.echo(blind_report(file, None, as_json, answers))
         return
     with opened(context) as workspace:
         click.echo(blind_report(None, workspace.store, as_json))

@@ -1,18 +1,25 @@
 """The commands about releases: gates, export, release, verify, diff, import."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import Options, common, opened, print_and_log
+from pipeline.cli.console import Options, answers_option, common, opened, print_and_log
+
+if TYPE_CHECKING:
+    from pipeline.blind.answers import Reading
 
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every row.")
+@answers_option
 @common
 @click.pass_context
-def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
+def gates(
+    context: click.Context, file: Path | None, as_json: bool, answers: "Reading | None"
+) -> None:
     """Check the gates without exporting.
 
     Checks the workspace's items or those in FILE. For each gate: its value, its limit, the rows that
@@ -24,7 +31,10 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.releases.settings import ExportSettings
 
     if file:
-        measured = stage.GateResults(foreign.audit(foreign.read(file)), ())
+        found = foreign.read(file, answers)
+        measured = stage.GateResults(foreign.audit(found), ())
+        if not as_json:
+            click.echo(f"answers: {found.answers}")
     else:
         with opened(context) as workspace:
             settings = workspace.settings("export", ExportSettings)
@@ -34,12 +44,18 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     else:
         for line in measured.lines():
             click.echo(line)
-    failed = [gate for gate in measured.gates if not gate.met]
+    failed = [gate for gate in measured.gates if gate.state == "failed"]
     if failed:
         what = f"{len(failed)} of {len(measured.gates)} not met"
         raise GateError("gates", what, failed[0].fix)
     if not as_json:
-        click.echo(f"gates: all {len(measured.gates)} met")
+        unproven = [gate.name for gate in measured.gates if gate.state == "unproven"]
+        met, total = len(measured.gates) - len(unproven), len(measured.gates)
+        click.echo(
+            f"gates: {met} of {total} met; unproven: {', '.join(unproven)}"
+            if unproven
+            else f"gates: all {total} met"
+        )
 
 
 @click.command()
@@ -89,10 +105,8 @@ def export(
             click.echo(str(gate))
         for why, count in made.left_out.items():
             click.echo(f"left out: {count} items {why} (egost gates lists them)")
-        splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
-        line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []
-        print_and_log(context, workspace, [*done, *kept, line])
+        print_and_log(context, workspace, [*done, *kept, made])
 
 
 @click.group()
@@ -166,8 +180,9 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path), help="Write the items to this JSONL file.")
+@answers_option
 @common
-def import_(file: Path, to: Path | None) -> None:
+def import_(file: Path, to: Path | None, answers: "Reading | None") -> None:
     """Read another benchmark and check it row by row.
 
     FILE is JSON, JSONL or Parquet; the options may be part of the question's text. With --to, the
@@ -175,7 +190,7 @@ def import_(file: Path, to: Path | None) -> None:
     """
     from pipeline.releases import foreign
 
-    found = foreign.read(file)
+    found = foreign.read(file, answers)
     results = foreign.audit(found)
     for line in foreign.faults_by_row(found, results):
         click.echo(line)

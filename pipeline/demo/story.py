@@ -66,7 +66,7 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     items = from_rows(
         workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
     )
-    yield f"blind: {run_probe(items).verdict}"
+    yield f"blind: {run_probe(items).verdict()}"
     yield from _reviewed(workspace, folder)
     yield from _released(workspace)
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
@@ -182,8 +182,8 @@ def _released(workspace: Workspace) -> Iterator[str]:
             workspace.recorded(),
             allow_failing=True,
         )
-        yield from (str(gate) for gate in release.gates if not gate.met)
-        yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"
+        yield from (str(gate) for gate in release.gates if gate.state != "met")
+        yield str(release)
     yield "read it with:"
     yield "  import polars as pl"
     yield f'  questions = pl.read_parquet("{folder}/data/*.parquet")'

@@ -186,15 +186,14 @@ def leaks(store: Store) -> Iterator[str]:
     if not written:
         return
     if len(written) < _ENOUGH:
-        yield f"model: {len(written)} multiple-choice items: too few for the blind probe (under {_ENOUGH})"
+        yield f"model: {len(written)} multiple-choice items: unproven: under {_ENOUGH} are too few for the blind probe"
         return
     probed = from_rows(written, store.rows(Video), store.rows(Clip))
     report = run_probe(probed, sample=_SAMPLE)
-    found = report.leaks()
-    if not found:
-        yield f"model: {len(written)} multiple-choice items: {report.verdict}"
+    if report.state() != "failed":
+        yield f"model: {len(written)} multiple-choice items: {report.verdict()}"
         return
-    worst, tasks = found[0], sorted({item.task for item in written})
+    worst, tasks = report.leaks()[0], sorted({item.task for item in written})
     yield (
         f"model: its {len(written)} multiple-choice items LEAK: {worst.name} answers "
         f"{worst.figure.accuracy:.0%} blind{f' in {worst.where}' if worst.where else ''} "

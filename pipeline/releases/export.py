@@ -76,8 +76,8 @@ def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gat
         agreement=settings.min_agreement,
         flawed=settings.max_flawed,
         audited=settings.min_audited,
-        blind=settings.blind_points / 100,
-        blind_within=settings.blind_task_points / 100,
+        blind=settings.blind_points,
+        blind_within=settings.blind_task_points,
     )
     checked = Checked(
         harvest,
@@ -114,7 +114,7 @@ def export(
     if not harvest.candidate.items:
         raise UserError(str(folder.root), *harvest.nothing())
     results = _gates(store, harvest, settings)
-    failed = [gate for gate in results if not gate.met]
+    failed = [gate for gate in results if gate.state == "failed"]
     if failed and not allow_failing:
         raise GateError(
             f"release {version}",

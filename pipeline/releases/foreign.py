@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.blind.files import read_rows
+from pipeline.blind.answers import Reading
+from pipeline.blind.files import answers_of, read_files
 from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
-from pipeline.releases.gates import OPTIONS, Gate, no_faults
+from pipeline.releases.gates import OPTIONS, Gate, met_if, no_faults
 
 _LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
@@ -26,6 +27,7 @@ class Foreign:
     items: tuple[ProbeItem, ...]
     unread: Mapping[str, str]  # by row
     open_rows: int
+    answers: str  # what the answers are
 
     @property
     def rows(self) -> int:
@@ -34,28 +36,26 @@ class Foreign:
 
     def __str__(self) -> str:
         opened = f", {self.open_rows} open questions skipped" if self.open_rows else ""
-        return f"import: {self.path}: {len(self.items)} multiple-choice items read, {len(self.unread)} rows can't be read{opened}"
+        return f"import: {self.path}: {len(self.items)} multiple-choice items read, answers are {self.answers}, {len(self.unread)} rows can't be read{opened}"
 
 
-def read(path: Path) -> Foreign:
+def read(path: Path, told: Reading | None = None) -> Foreign:
     """Read JSON, JSONL or Parquet like the first Ego-ST release, where the question may contain the options.
 
-    Raises UserError if no item can be read; otherwise rows that can't be read are reported by row.
+    `told` is what the answers are, for a file that doesn't show it. Raises UserError for such a file, or
+    if no item can be read; otherwise rows that can't be read are reported by row.
     """
-    items, unread, opened = [], {}, 0
-    for where, found in read_rows(path):
-        if isinstance(found, ProbeItem):
-            items.append(found)
-        elif found is None:
-            opened += 1
-        else:
-            unread[where] = found
+    files = read_files(path, told)
+    rows = [row for file in files for row in file.rows]
+    items = tuple(item for _, item in rows if isinstance(item, ProbeItem))
+    unread = {where: item for where, item in rows if isinstance(item, str)}
     if not items:
         first = next(iter(unread.values()), "there is none")
         raise UserError(
             str(path), f"no multiple-choice item can be read: {first}", "check the columns"
         )
-    return Foreign(path, tuple(items), unread, opened)
+    opened = sum(item is None for _, item in rows)
+    return Foreign(path, items, unread, opened, answers_of(files))
 
 
 def audit(foreign: Foreign) -> list[Gate]:
@@ -100,7 +100,7 @@ def letters(items: Sequence[ProbeItem]) -> Gate:
     figure = f"{_LETTERS[letter]} is correct in {count} of {len(items)} ({count / len(items):.1%})"
     return Gate(
         name="letters",
-        met=not faults,
+        state=met_if(not faults),
         figure=figure,
         limit="equal within 3 %",
         rows=tuple(faults),

@@ -3,7 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from pydantic import computed_field, model_validator
+
+from pipeline.blind.probe import State
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
 from pipeline.review.rows import Verdict
@@ -44,21 +48,42 @@ class Origin:
 class Gate(Record):
     """One gate's result: the figure, the limit, the rows at fault, and the fix.
 
-    `parts` gives the figure by task if there is one: the accuracy without the video.
+    A gate is unproven if there is too little data to decide; this doesn't stop an export. `parts` gives
+    the figure by task if there is one: the accuracy without the video.
     """
 
     name: str
-    met: bool
+    state: State
     figure: str
     limit: str
     rows: tuple[str, ...] = ()
     fix: str = ""
     parts: Mapping[str, float] = {}
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def met(self) -> bool:
+        """Whether the requirement is met for certain."""
+        return self.state == "met"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_of_met(cls, given: Any) -> Any:
+        """Read the gates of earlier releases, which have `met` alone."""
+        if not isinstance(given, Mapping) or "met" not in given:
+            return given
+        known = {name: value for name, value in given.items() if name != "met"}
+        return {"state": "met" if given["met"] else "failed", **known}
+
     def __str__(self) -> str:
-        sign = "met" if self.met else "NOT MET"
+        sign = {"met": "met", "failed": "NOT MET", "unproven": "unproven"}[self.state]
         shown = f" ({some(self.rows)})" if self.rows else ""
         return f"{self.name}: {sign}: {self.figure}, required {self.limit}{shown}"
+
+
+def met_if(holds: bool) -> State:
+    """Return the state of a gate that can always be decided."""
+    return "met" if holds else "failed"
 
 
 def some(rows: Sequence[str]) -> str:
@@ -84,7 +109,7 @@ def no_faults(
     share = f" ({len(rows) / total:.1%})" if total else ""
     return Gate(
         name=name,
-        met=not rows,
+        state=met_if(not rows),
         figure=f"{len(rows)} {what}{share}",
         limit="0",
         rows=rows,
@@ -168,7 +193,7 @@ def letters(candidate: ReleaseCandidate) -> Gate:
     figure = max(found)[2] if found else "no letters"
     return Gate(
         name="letters",
-        met=not any(skewed for skewed, *_ in found),
+        state=met_if(not any(skewed for skewed, *_ in found)),
         figure=figure,
         limit="a quarter each, within 3 %",
         rows=tuple(sorted(faults)),
@@ -303,7 +328,7 @@ def verified_by_people(candidate: ReleaseCandidate) -> Gate:
     met = total > 0 and share >= candidate.min_verified
     return Gate(
         name="verified_by_people",
-        met=met,
+        state=met_if(met),
         figure=f"{len(verified)} of {total} items ({share:.0%})",
         limit=f"{candidate.min_verified:.0%}",
         rows=() if met else tuple(sorted({item.item_id for item in candidate.items} - verified)),

@@ -15,7 +15,7 @@ from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Origin, ReleaseCandidate
+from pipeline.releases.gates import Gate, Origin, ReleaseCandidate
 from pipeline.releases.layout import LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
@@ -23,6 +23,8 @@ from pipeline.routes.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
+AS_OF = "; as measured for "
+"""Before the version that a gate's figure was copied from, when a video was taken down."""
 _ROWS_AT_ONCE = 8192
 CONFIGS: dict[str, type[Record]] = {"data": QuestionRow, "evidence": Evidence}
 
@@ -43,6 +45,11 @@ class Released:
     def splits(self) -> list[str]:
         """Return the names of its splits, in the order of the manifest."""
         return list(self.manifest["items"])
+
+    @property
+    def gates(self) -> list[Gate]:
+        """Return the result of every gate, also of a release from before gates could be unproven."""
+        return [Gate.model_validate(gate) for gate in self.manifest["gates"]]
 
     def files(self, config: str) -> list[Path]:
         """Return the Parquet files of `data` or `evidence`, split by split."""

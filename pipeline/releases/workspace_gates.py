@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.blind.items import from_released
-from pipeline.blind.probe import run_probe
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Gate, no_faults
+from pipeline.releases import blindgate
+from pipeline.releases.gates import Gate, met_if, no_faults
 from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
@@ -18,7 +17,7 @@ from pipeline.review.rows import Answer
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of these gates, as shares (0 to 1), except `audited`, a number of items."""
+    """The limits of these gates: shares (0 to 1), a number of audited items, and points above chance."""
 
     agreement: float
     flawed: float
@@ -113,7 +112,7 @@ def agreement_of_people(checked: Checked) -> Gate:
         rows = differing(checked.harvest.verdicts)[category]
     return Gate(
         name="agreement_of_people",
-        met=met,
+        state=met_if(met),
         figure=figure,
         limit=f"{limit:.0%}",
         rows=() if met else tuple(rows),
@@ -134,7 +133,7 @@ def audit(checked: Checked) -> Gate:
     met = enough and share <= limits.flawed
     return Gate(
         name="audit",
-        met=met,
+        state=met_if(met),
         figure=f"flawed items in the sample: {found.flawed}",
         limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
         rows=() if met else tuple(sorted(found.reasons)),
@@ -148,32 +147,8 @@ def audit(checked: Checked) -> Gate:
 
 def blind(checked: Checked) -> Gate:
     """Require near-chance accuracy on the multiple-choice items without the video."""
-    if checked.limits.blind >= 1:
-        return Gate(
-            name="blind", met=True, figure="not measured", limit="none: export.blind_points = 100"
-        )
-    rows = [entry.question for entry in checked.harvest.entries(checked.dataset)]
-    items = from_released(row.model_dump() for row in rows if row.format == "mcq" and row.answer)
-    limit = f"chance + {100 * checked.limits.blind:.0f} points, {100 * checked.limits.blind_within:.0f} in a task"
-    if not items:
-        return Gate(name="blind", met=True, figure="no multiple-choice items", limit=limit)
-    report = run_probe(items)
-    leaks = report.leaks(checked.limits.blind, checked.limits.blind_within)
-    return Gate(
-        name="blind",
-        met=not leaks,
-        figure=f"{report.verdict} ({leaks[0].how})" if leaks else report.verdict,
-        limit=limit,
-        parts={
-            where.removeprefix("task="): round(figure.accuracy, 4)
-            for where, figure in report.learned.within.items()
-            if where.startswith("task=")
-        },
-        rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
-        fix="run egost blind, which reports the leak and the items answered most confidently"
-        if leaks
-        else "",
-    )
+    questions = (entry.question for entry in checked.harvest.entries(checked.dataset))
+    return blindgate.blind(questions, checked.limits.blind, checked.limits.blind_within)
 
 
 WORKSPACE_GATES: tuple[Callable[[Checked], Gate], ...] = (
