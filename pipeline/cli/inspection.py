@@ -30,6 +30,7 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
     from pipeline.report.gallery import gallery_of
     from pipeline.report.page import write_report
     from pipeline.report.release_gallery import gallery_of_release
+    from pipeline.review.settings import ReviewSettings
 
     root = context.ensure_object(Options).workspace
     if folder:
@@ -38,7 +39,8 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
         target = to or folder.parent / f"{folder.name}.html"
     else:
         with opened(context) as workspace:
-            gallery = gallery_of(workspace.store, workspace.folder)
+            review = workspace.settings("review", ReviewSettings)
+            gallery = gallery_of(workspace.store, workspace.folder, review)
         target = to or root / "report.html"
     with progress_bar("report") as progress:
         write_report(gallery, target, progress)

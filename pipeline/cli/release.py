@@ -29,6 +29,7 @@ def gates(
     from pipeline.releases import export as stage
     from pipeline.releases import foreign
     from pipeline.releases.settings import ExportSettings
+    from pipeline.review.settings import ReviewSettings
 
     if file:
         found = foreign.read(file, answers)
@@ -38,7 +39,8 @@ def gates(
     else:
         with opened(context) as workspace:
             settings = workspace.settings("export", ExportSettings)
-            measured = stage.measure(workspace.store, settings)
+            review = workspace.settings("review", ReviewSettings)
+            measured = stage.measure(workspace.store, settings, review)
     if as_json:
         click.echo(measured.as_json())
     else:
@@ -83,6 +85,7 @@ def export(
     from pipeline.releases import export as stage
     from pipeline.releases.settings import ExportSettings
     from pipeline.releases.stills import forget_damaged
+    from pipeline.review.settings import ReviewSettings
 
     if withhold:
         splits = ", ".join(f'"{split}"' for split in withhold)
@@ -98,6 +101,7 @@ def export(
             workspace.folder,
             version,
             settings,
+            workspace.settings("review", ReviewSettings),
             workspace.recorded(),
             allow_failing=allow_failing,
         )

@@ -72,7 +72,8 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
     yield f"picture: {glance.picture(workspace.store, workspace.folder, richest)}"
     page = root / "report.html"
-    write_report(gallery_of(workspace.store, workspace.folder), page)
+    review = workspace.settings("review", ReviewSettings)
+    write_report(gallery_of(workspace.store, workspace.folder, review), page)
     yield f"report: every clip with its question-answer pairs, in {page}"
     yield f"to see the review pages: egost -w {root} label-studio start"
 
@@ -179,6 +180,7 @@ def _released(workspace: Workspace) -> Iterator[str]:
             workspace.folder,
             VERSION,
             settings,
+            workspace.settings("review", ReviewSettings),
             workspace.recorded(),
             allow_failing=True,
         )

@@ -10,7 +10,6 @@ from pydantic import computed_field, model_validator
 from pipeline.blind.probe import State
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
-from pipeline.review.rows import Verdict
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
 from pipeline.routes.rows import Route
 from pipeline.routes.tasks import SEPARATOR, RouteText, Words, holds, plain
@@ -28,7 +27,7 @@ class ReleaseCandidate:
 
     items: tuple[Item, ...]
     routes: Mapping[str, Route]  # by clip: the route that the items were composed from
-    judged_by: Mapping[str, frozenset[str]]  # by clip: `person`, `script` or both
+    verified_by: Mapping[str, frozenset[str]]  # by verified item: `person`, `script` or both
     min_verified: float
     origins: Mapping[str, "Origin"] = field(default_factory=dict)  # by clip
     words: Words = field(default_factory=lambda: MOVE_WORDS)
@@ -321,7 +320,7 @@ def verified_by_people(candidate: ReleaseCandidate) -> Gate:
     verified = {
         item.item_id
         for item in candidate.items
-        if item.status == "verified" and "person" in candidate.judged_by.get(item.clip_id, ())
+        if item.status == "verified" and "person" in candidate.verified_by.get(item.item_id, ())
     }
     total = len(candidate.items)
     share = len(verified) / total if total else 0.0
@@ -352,14 +351,3 @@ GATES: tuple[Callable[[ReleaseCandidate], Gate], ...] = (
 
 # Decided by the questions alone, so also for a split whose answers are withheld.
 WITHOUT_ANSWERS = frozenset({four_options, split_leak, duplicates})
-
-
-def judged_by(routes: Iterable[Route], verdicts: Iterable[Verdict]) -> dict[str, frozenset[str]]:
-    """Return by clip whether `person`, `script` or both accepted or corrected its current draft."""
-    drafts = {route.clip_id: route.fingerprint for route in routes if route.origin == "draft"}
-    found: dict[str, set[str]] = {}
-    for verdict in verdicts:
-        counts = verdict.verdict in ("accept", "corrected") and verdict.kind == "real"
-        if counts and drafts.get(verdict.clip_id) == verdict.fingerprint:
-            found.setdefault(verdict.clip_id, set()).add(verdict.by)
-    return {clip: frozenset(kinds) for clip, kinds in found.items()}

@@ -115,17 +115,14 @@ def candidate_of(
 ) -> ReleaseCandidate:
     """Return released items as a candidate for the gates."""
     items, routes, origins = [], {}, dict[str, Origin]()
-    # All rows of a clip have the same evidence, except `verified_by`, which is per item.
-    judged: dict[str, frozenset[str]] = {}
+    verified_by = {}
     for entry in entries:
         evidence = entry.evidence
         items.append(_item(entry.question, entry.split, evidence.clip_id, evidence))
         routes[evidence.clip_id] = _route(evidence)
         _note(origins, evidence.clip_id, entry.question)
-        judged[evidence.clip_id] = judged.get(evidence.clip_id, frozenset()) | {
-            *evidence.verified_by
-        }
-    return ReleaseCandidate(tuple(items), routes, judged, min_verified, origins, words)
+        verified_by[evidence.id] = frozenset(evidence.verified_by)
+    return ReleaseCandidate(tuple(items), routes, verified_by, min_verified, origins, words)
 
 
 def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:

@@ -10,8 +10,7 @@ from pipeline.releases.gates import Gate, met_if, no_faults
 from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
-from pipeline.review.accuracy import judged
-from pipeline.review.agreement import agreement, differing
+from pipeline.review.accuracy import judged, people
 from pipeline.review.rows import Answer
 
 
@@ -99,7 +98,8 @@ def near_identical_clips(checked: Checked) -> Gate:
 
 def agreement_of_people(checked: Checked) -> Gate:
     """Require inter-annotator agreement in every category; `rows` are clips, not items."""
-    found = agreement(checked.harvest.verdicts)
+    counted = checked.harvest.counted
+    found = counted.agreement()
     worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
     limit = checked.limits.agreement
     figure = "no clip was judged by two people"
@@ -109,7 +109,7 @@ def agreement_of_people(checked: Checked) -> Gate:
         category, one = worst
         figure = f"{one.percent:.0%} on {one.clips} clips ({category}, the lowest of {len(found)})"
         met = one.percent >= limit
-        rows = differing(checked.harvest.verdicts)[category]
+        rows = counted.differing()[category]
     return Gate(
         name="agreement_of_people",
         state=met_if(met),
@@ -123,23 +123,24 @@ def agreement_of_people(checked: Checked) -> Gate:
 
 
 def audit(checked: Checked) -> Gate:
-    """Require enough audited items, of which few are flawed."""
-    found = judged(checked.items, checked.answers)
+    """Require enough items audited by people, of which few are flawed; one person's doubt counts, too."""
+    found = judged(checked.items, people(checked.answers))
     limits = checked.limits
     enough, share = (
         found.flawed.total >= limits.audited,
         found.flawed.hits / max(found.flawed.total, 1),
     )
     met = enough and share <= limits.flawed
+    alone = f"; {len(found.doubted)} of them by one person alone" if found.doubted else ""
     return Gate(
         name="audit",
         state=met_if(met),
-        figure=f"flawed items in the sample: {found.flawed}",
+        figure=f"flawed items in the sample: {found.flawed}{alone}",
         limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
         rows=() if met else tuple(sorted(found.reasons)),
         fix=""
         if met
-        else "fix the flaws that the audit found: egost show ID lists them"
+        else "fix the flaws that the audit found: egost audit status lists them"
         if enough
         else "audit more items: egost audit push, pull",
     )

@@ -33,10 +33,12 @@ from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
 from pipeline.review.rows import Answer
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
+REVIEW = ReviewSettings()
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ def egost(words: list[str]) -> int:
 
 def failed(space: Workspace, **fields: Any) -> dict[str, Gate]:
     settings = ExportSettings.model_validate(LENIENT | fields)
-    return {gate.name: gate for gate in measure(space.store, settings).gates if not gate.met}
+    gates = measure(space.store, settings, REVIEW).gates
+    return {gate.name: gate for gate in gates if gate.state == "failed"}
 
 
 def edit(space: Workspace, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
@@ -213,7 +216,7 @@ def rows_by_id(rows: list[QuestionRow]) -> dict[str, str | None]:
 
 def test_a_video_without_consent_is_caught(space: Workspace) -> None:
     """Such items are left out earlier; this gate is a second check."""
-    harvest = Harvest(space.store, only_verified=False, min_verified=1)
+    harvest = Harvest(space.store, REVIEW, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
     gate = consent(Checked(harvest, space.folder, limits, "egost", (), ()))
@@ -352,7 +355,7 @@ def test_a_release_reports_agreement_and_human_accuracy(space: Workspace) -> Non
     space.store.finish("audit", "all", "made up", "done", answers(space, 0))
     plots = gallery_of_release(open_release(release(space).folder)).plots
     assert {"Agreement by category", "Human accuracy by task"} <= {plot.title for plot in plots}
-    funnel = {level.name: level for level in gallery_of(space.store, space.folder).funnel}
+    funnel = {level.name: level for level in gallery_of(space.store, space.folder, REVIEW).funnel}
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 
 
@@ -417,7 +420,7 @@ def test_a_column_that_reveals_answers_is_caught_and_named(tmp_path: Path) -> No
 def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspace) -> None:
     settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
     with pytest.raises(GateError, match="audit: NOT MET") as told:
-        export(space.store, space.folder, "1.0.0", settings, space.recorded())
+        export(space.store, space.folder, "1.0.0", settings, REVIEW, space.recorded())
     assert told.value.exit_code == 3
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
@@ -426,7 +429,7 @@ def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspac
 
 def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Workspace) -> None:
     title = "Blind accuracy by task"
-    assert title not in render(gallery_of(space.store, space.folder), tmp_path)
+    assert title not in render(gallery_of(space.store, space.folder, REVIEW), tmp_path)
     unmeasured = release(space, "0.1.0")
     assert not (unmeasured.folder / "plots" / "blind.svg").exists()
     assert "plots/blind.svg" not in (unmeasured.folder / "README.md").read_text(encoding="utf-8")
@@ -439,7 +442,9 @@ def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Wo
     (gate,) = (gate for gate in made.gates if gate.name == "blind")
     share = 100 * gate.parts["direction_forward"]
     assert f">{share:.0f} %</text>" in page or f">{share:.1f} %</text>" in page
-    assert "as measured for 0.1.1" in render(gallery_of(space.store, space.folder), tmp_path)
+    assert "as measured for 0.1.1" in render(
+        gallery_of(space.store, space.folder, REVIEW), tmp_path
+    )
 
 
 def test_the_perceptual_hash_survives_encoding_and_scaling() -> None:
