@@ -59,7 +59,8 @@ def wilson(hits: int, total: int, size: float | None = None) -> Share:
     middle = share + _Z**2 / (2 * count)
     reach = _Z * sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
     low, high = ((middle + way * reach) / (1 + _Z**2 / count) for way in (-1, 1))
-    return Share(hits, total, max(low, 0.0), min(high, 1.0))
+    # Rounding may put a bound of 0 or 1 on the wrong side of the share.
+    return Share(hits, total, max(min(low, share), 0.0), min(max(high, share), 1.0))
 
 
 def clustered(hits: Mapping[Hashable, Sequence[bool]]) -> Share:

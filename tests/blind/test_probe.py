@@ -162,7 +162,7 @@ def told(count: int, clips: int, **fields: str) -> list[ProbeItem]:
     return found
 
 
-@pytest.mark.parametrize("groups", [1, 9, 10])
+@pytest.mark.parametrize("groups", [1, 9])
 def test_a_test_answered_blind_fails_however_few_groups_it_has(groups: int) -> None:
     items = [
         replace(item, group=f"g{int(item.clip[1:]) % groups}") for item in told(400, clips=100)
@@ -179,7 +179,7 @@ def test_a_test_answered_blind_fails_however_few_groups_it_has(groups: int) -> N
 
 @pytest.mark.parametrize(("clips", "state"), [(29, "unproven"), (30, "failed")])
 def test_under_thirty_clips_the_result_is_unproven(clips: int, state: str) -> None:
-    report = run_probe(told(120, clips))
+    report = run_probe(told(60, clips))
     assert report.state() == state
     assert report.verdict().startswith("unproven: 29 clips are too few") == (clips == 29)
     assert str(report).splitlines()[-1] == report.verdict()
