@@ -163,12 +163,17 @@ def bill(workspace: Workspace, before: Totals) -> str:
     if not now.requests:
         return ""
     routes, items = workspace.store.rows(Route), workspace.store.rows(Written)
-    clips = {row.clip_id for row in routes if row.provider != "motion" and row.reply_id}
-    clips |= {row.clip_id for row in items}
+    drafted = [row for row in routes if row.provider != "motion" and row.reply_id]
+    replied: list[Route | Written] = [*drafted, *items]
+    clips = {row.clip_id for row in replied}
+    # What is spent in total includes clips that were rejected or drafted again; these replies don't.
+    replies = {row.reply_id: row.cost_usd or 0.0 for row in replied}
     asked, cost = now.requests - before.requests, now.cost_usd - before.cost_usd
     parts = [f"{asked} requests, {cost:.4f} USD" if asked else "no requests"]
     if clips:
-        parts.append(f"{now.cost_usd / len(clips):.4f} USD per clip over {len(clips)} clips")
+        parts.append(
+            f"{sum(replies.values()) / len(clips):.4f} USD per clip over {len(clips)} clips"
+        )
     cap = workspace.settings("draft", DraftSettings).max_cost_usd
     total = f"{now.cost_usd:.4f} of max_cost_usd = {cap:.2f} spent in total"
     if now.unknown_usd:

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
 from pipeline.blind.answers import Reading
 from pipeline.blind.files import answers_of, read_files
@@ -14,7 +15,6 @@ from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.releases.gates import OPTIONS, Gate, met_if, no_faults
 
-_LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
 _SWAPPED = {"left": "right", "right": "left"}
 
@@ -91,13 +91,20 @@ def four_options(items: Sequence[ProbeItem]) -> Gate:
 
 def letters(items: Sequence[ProbeItem]) -> Gate:
     """Require that no letter is correct much more often than the others."""
+    offered = {
+        letter: [item for item in items if letter < len(item.options)]
+        for letter in range(max(len(item.options) for item in items))
+    }
     counts = Counter(item.answer for item in items)
-    letter, count = counts.most_common(1)[0]
-    expected = sum(1 / len(item.options) for item in items if letter < len(item.options))
+    expected = {
+        letter: sum(1 / len(item.options) for item in those) for letter, those in offered.items()
+    }
+    letter = max(offered, key=lambda one: counts[one] - expected[one])
+    count, total = counts[letter], len(offered[letter])
     faults = [item.id for item in items if item.answer == letter]
-    if count <= expected + max(2, _SKEW * len(items)):
+    if count <= expected[letter] + max(2, _SKEW * total):
         faults = []
-    figure = f"{_LETTERS[letter]} is correct in {count} of {len(items)} ({count / len(items):.1%})"
+    figure = f"{_letter(letter)} is correct in {count} of {total} ({count / total:.1%})"
     return Gate(
         name="letters",
         state=met_if(not faults),
@@ -106,6 +113,10 @@ def letters(items: Sequence[ProbeItem]) -> Gate:
         rows=tuple(faults),
         fix="shuffle the options of each item again" if faults else "",
     )
+
+
+def _letter(place: int) -> str:
+    return ascii_uppercase[place] if place < len(ascii_uppercase) else f"option {place + 1}"
 
 
 def stems(items: Sequence[ProbeItem]) -> Gate:
@@ -192,7 +203,7 @@ def write(foreign: Foreign, target: Path) -> None:
                 "question_type": item.task,
                 "question": item.question,
                 "options": item.options,
-                "answer": _LETTERS[item.answer],
+                "answer": _letter(item.answer),
                 "answer_text": item.options[item.answer],
                 "video": item.clip,
                 "split_group": item.group,

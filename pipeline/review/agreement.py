@@ -5,7 +5,7 @@ Spans and prose are never compared: two people word them differently and both ar
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from pipeline.review.facts import Facts
@@ -88,8 +88,10 @@ def agreement(verdicts: Sequence[Verdict], facts: Facts) -> dict[Category, Agree
     shared = _shared(verdicts)
     if not shared:
         return {}
+    # A clip that was drafted again after people judged it has two drafts here, and is one clip.
+    clips = len({found[0].clip_id for found in shared})
     return {
-        category: nominal([_values(found, fact) for found in shared])
+        category: replace(nominal([_values(found, fact) for found in shared]), clips=clips)
         for category, fact in facts.items()
     }
 
