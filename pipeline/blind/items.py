@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.blind.answers import Answers, Reading
 from pipeline.blind.files import answers_of, items_of, read_files
-from pipeline.blind.parsing import item_of
+from pipeline.blind.parsing import NO_CLIP, item_of
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
 from pipeline.motion.rows import Clip
@@ -92,4 +92,7 @@ def blind_report(
     if as_json:
         found = report.to_json() | ({"answers": answers} if answers else {})
         return json.dumps(found, indent=2, ensure_ascii=False)
-    return f"answers: {answers}\n{report}" if answers else str(report)
+    lines = [f"answers: {answers}"] if answers else []
+    if file and all(item.clip.startswith(NO_CLIP) for item in items):
+        lines.append("no column names the clip or the video: each row counts as a clip of its own")
+    return "\n".join([*lines, str(report)])

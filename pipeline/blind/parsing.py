@@ -10,6 +10,9 @@ from typing import Any
 from pipeline.blind.answers import RowFaultError, Unanswered
 from pipeline.blind.sheet import ProbeItem
 
+NO_CLIP = "row "
+"""Begins the clip and the group of a row that names none: each such row is on its own."""
+
 # The names of these columns in other benchmarks; the first that a row has is used.
 _QUESTION = ("question", "problem", "prompt", "query", "instruction")
 _OPTIONS = ("options", "choices", "candidates")
@@ -75,8 +78,8 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         id=str(_or(_first(row, _ID), number)),
         question=question,
         options=tuple(options),
-        group=str(_or(group, f"row {number}")),
-        clip=str(_or(clip, f"row {number}")) + (f"@{start}" if start is not None else ""),
+        group=str(_or(group, f"{NO_CLIP}{number}")),
+        clip=str(_or(clip, f"{NO_CLIP}{number}")) + (f"@{start}" if start is not None else ""),
         task=str(_or(_first(row, _TASK), "")),
         orientation=str(_or(row.get("orientation"), "")),
         contrast=str(_or(row.get("contrast"), "")),

@@ -276,7 +276,7 @@ def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
 def _lines(report: ProbeReport) -> Iterator[str]:
     sampled = report.learned.overall.items
     of = f" of {report.given}" if report.given != sampled else ""
-    yield f"{sampled} items{of}; always in the same fold: {report.grouping}"
+    yield f"{sampled} items{of} on {report.learned.overall.clips} clips; always in the same fold: {report.grouping}"
     for title, results in (
         ("trained on the other items", (report.learned,)),
         ("untrained baselines", report.baselines),

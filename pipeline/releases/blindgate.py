@@ -7,6 +7,8 @@ from pipeline.blind.probe import run_probe
 from pipeline.releases.gates import Gate
 from pipeline.releases.layout import QuestionRow
 
+NOT_MEASURED = "not measured"
+"""The figure of a gate that is turned off."""
 LEARNER = "scikit-learn"
 """The package whose version decides how the probe is fitted."""
 
@@ -21,7 +23,7 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
         return Gate(
             name="blind",
             state="met",
-            figure="not measured",
+            figure=NOT_MEASURED,
             limit="none: export.blind_points = 100",
         )
     limit = f"chance + {points:g} points, {task_points:g} in a task"

@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
-from pipeline.releases.blindgate import LEARNER, blind
+from pipeline.releases.blindgate import LEARNER, NOT_MEASURED, blind
 from pipeline.releases.croissant import check_croissant
 from pipeline.releases.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
@@ -232,7 +232,9 @@ def _check_blind(released: Released, published: Mapping[str, Gate]) -> bool:
     """
     claim, manifest = published.get(blind.__name__), released.manifest
     stated = any("state" in gate for gate in manifest["gates"])
-    if claim is None or not stated or manifest["withheld"] or AS_OF in claim.figure:
+    if claim is None or not stated or manifest["withheld"]:
+        return False
+    if claim.figure == NOT_MEASURED or AS_OF in claim.figure:
         return False
     limits = manifest["settings"]["export"]
     questions = (row for _, row in released.questions())
