@@ -1,4 +1,4 @@
-"""The gate on answering without the video, computed from a release's questions alone. Pure."""
+"""The gate on answering without the video, computed from a release's questions alone."""
 
 from collections.abc import Iterable
 
