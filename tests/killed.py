@@ -35,6 +35,7 @@ from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.releases.export import export
 from pipeline.releases.settings import ExportSettings
+from pipeline.review.settings import ReviewSettings
 
 MOVES = ("left", "right", "right", "left")
 
@@ -85,7 +86,7 @@ def release(workspace: WorkspaceFolder) -> None:
     with opened(workspace) as store:
         if not (workspace.releases / "v1.0.0").exists():
             settings = ExportSettings.model_validate(LENIENT | {"min_verified": 0})
-            export(store, workspace, "1.0.0", settings, recorded)
+            export(store, workspace, "1.0.0", settings, ReviewSettings(), recorded)
 
 
 def frames(workspace: WorkspaceFolder) -> None:

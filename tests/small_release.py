@@ -19,6 +19,7 @@ from pipeline.releases.export import export
 from pipeline.releases.publish import Release
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Move, Route, Step
 
@@ -181,6 +182,7 @@ def release(space: Workspace, version: str = "0.1.0", **fields: Any) -> Release:
         space.folder,
         version,
         ExportSettings.model_validate(LENIENT | fields),
+        space.settings("review", ReviewSettings),
         space.recorded(),
         allow_failing=True,
     )

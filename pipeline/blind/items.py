@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.blind.files import read_items
-from pipeline.blind.parsing import item_of
+from pipeline.blind.answers import Answers, Reading
+from pipeline.blind.files import answers_of, items_of, read_files
+from pipeline.blind.parsing import NO_CLIP, item_of
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
 from pipeline.motion.rows import Clip
@@ -58,19 +59,25 @@ def from_rows(
 
 def from_released(rows: Iterable[Mapping[str, Any]]) -> list[ProbeItem]:
     """Return the multiple-choice items among released rows, with all their columns."""
-    found = (item_of(row, str(number)) for number, row in enumerate(rows))
-    return [item for item in found if item]
+    letters = Answers({("answer", "letter"): "letter"})
+    found = (item_of(row, str(number), str(row["id"])) for number, row in enumerate(rows))
+    return [row.make(letters.position(row)) for row in found if row]
 
 
-def blind_report(file: Path | None, store: "Store | None", as_json: bool) -> str:
+def blind_report(
+    file: Path | None, store: "Store | None", as_json: bool, told: Reading | None = None
+) -> str:
     """Probe a file of items, or those of a workspace, and return the report as text or JSON.
 
-    A file needs no workspace. This reports only; it never fails on what it finds.
+    A file needs no workspace; `told` is what its answers are. This reports only; it never fails on
+    what it finds.
     """
     from pipeline.blind.probe import run_probe
 
+    answers = ""
     if file is not None:
-        items = read_items(file)
+        files = read_files(file, told)
+        items, answers = items_of(file, files), answers_of(files)
     elif store is not None:
         items = from_rows(store.rows(Item), store.rows(Video), store.rows(Clip))
         if not items:
@@ -82,4 +89,10 @@ def blind_report(file: Path | None, store: "Store | None", as_json: bool) -> str
     else:
         raise UserError("egost blind", "no file and no workspace", "name a file of items")
     report = run_probe(items)
-    return json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else str(report)
+    if as_json:
+        found = report.to_json() | ({"answers": answers} if answers else {})
+        return json.dumps(found, indent=2, ensure_ascii=False)
+    lines = [f"answers: {answers}"] if answers else []
+    if file and all(item.clip.startswith(NO_CLIP) for item in items):
+        lines.append("no column names the clip or the video: each row counts as a clip of its own")
+    return "\n".join([*lines, str(report)])

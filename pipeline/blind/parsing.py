@@ -4,14 +4,20 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from pipeline.blind.answers import RowFaultError, Unanswered
 from pipeline.blind.sheet import ProbeItem
+
+NO_CLIP = "row "
+"""Begins the clip and the group of a row that names none: each such row is on its own."""
 
 # The names of these columns in other benchmarks; the first that a row has is used.
 _QUESTION = ("question", "problem", "prompt", "query", "instruction")
 _OPTIONS = ("options", "choices", "candidates")
 _TEXT = ("text", "content", "value", "option", "answer")  # for options that are objects
+_LABEL = ("label", "key", "id")
 _COLUMN = re.compile(r"(?:(option|choice|opt)[_ ]?)?([A-Ja-j]|\d)", re.IGNORECASE)
 _ANSWER = (
     *("answer_index", "correct_index", "label", "answer", "ground_truth", "correct_answer"),
@@ -31,20 +37,14 @@ _HOLDS_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _MARK = re.compile(r"(?:(?<=\s)|^|(?<=[,;]))\(?([A-Z])[.):]\s*(?=\S)")
-_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
+_NUMBERED = re.compile(r"\(?(\d+)[.):]\s+(?=\S)")
 _TAIL = re.compile(r"\s*\b(?:options|choices)\s*:?\s*$", re.IGNORECASE)
 
 
-class RowFaultError(ValueError):
-    """A row that can't be parsed; the message is what is wrong with it."""
-
-
-def item_of(row: Any, number: str) -> ProbeItem | None:
+def item_of(row: Any, number: str, where: str) -> Unanswered | None:
     """Return the item in a row, or None if it is an open question; `number` replaces a missing id.
 
-    Raises RowFaultError for any other row, and a `row` that is one itself.
+    `where` names the row in messages. Raises RowFaultError for any other row, and a `row` that is one itself.
     """
     if isinstance(row, RowFaultError):
         raise row
@@ -53,9 +53,11 @@ def item_of(row: Any, number: str) -> ProbeItem | None:
     question = _first(row, _QUESTION)
     if not isinstance(question, str) or not question.strip():
         raise RowFaultError(f"no question (looked for {', '.join(_QUESTION)})")
-    options = _options(_first(row, _OPTIONS))
+    raw = _first(row, _OPTIONS)
+    options, labels = _options(raw)
     own_columns = {} if options else _option_columns(row)
-    options = options or list(own_columns.values())
+    if own_columns:
+        options, labels = list(own_columns.values()), [name[-1] for name in own_columns]
     if not options:
         question, options = _options_in_question(question)
     if not options:
@@ -64,18 +66,20 @@ def item_of(row: Any, number: str) -> ProbeItem | None:
         raise RowFaultError("no options, neither in columns nor in the question (A. ... B. ...)")
     if len(options) < 2:
         raise RowFaultError("only one option")
-    answer = _answer(row, options)
+    given = {name: row[name] for name in _ANSWER if row.get(name) not in (None, "")}
+    if not given:
+        raise RowFaultError(f"no answer (looked for {', '.join(_ANSWER)})")
     clip = _first(row, _CLIP)
     start = row.get("start")
     group = _first(row, _GROUP)
     used = {*_QUESTION, *_OPTIONS, *_ID, *own_columns, "format"}
-    return ProbeItem(
+    make = partial(
+        ProbeItem,
         id=str(_or(_first(row, _ID), number)),
         question=question,
         options=tuple(options),
-        answer=answer,
-        group=str(_or(group, f"row {number}")),
-        clip=str(_or(clip, f"row {number}")) + (f"@{start}" if start is not None else ""),
+        group=str(_or(group, f"{NO_CLIP}{number}")),
+        clip=str(_or(clip, f"{NO_CLIP}{number}")) + (f"@{start}" if start is not None else ""),
         task=str(_or(_first(row, _TASK), "")),
         orientation=str(_or(row.get("orientation"), "")),
         contrast=str(_or(row.get("contrast"), "")),
@@ -88,6 +92,14 @@ def item_of(row: Any, number: str) -> ProbeItem | None:
             and not _HOLDS_ANSWER.search(name)
             and isinstance(value, str | int | float)
         },
+    )
+    return Unanswered(
+        where=where,
+        options=tuple(options),
+        numeric=isinstance(raw, list) and all(isinstance(one, int | float) for one in raw),
+        first=_first_number(labels),
+        given=given,
+        make=lambda position: make(answer=position),
     )
 
 
@@ -110,30 +122,48 @@ def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
     most = max(map(len, found.values()), default=0)
     best = next((sorted(columns) for columns in found.values() if len(columns) == most), [])
     # Must run from A, 0 or 1 without a gap; otherwise the columns only happen to have such names.
-    follow = [last for last, _, _ in best]
-    sequences = (
-        [chr(97 + n) for n in range(len(best))],
-        *([str(n + k) for n in range(len(best))] for k in (0, 1)),
-    )
-    return {name: text for _, name, text in best} if len(best) > 1 and follow in sequences else {}
+    follow = [last.upper() for last, _, _ in best]
+    follows = len(best) > 1 and follow in _sequences(len(best))
+    return {name: text for _, name, text in best} if follows else {}
 
 
-def _options(found: Any) -> list[str]:
+def _options(found: Any) -> tuple[list[str], list[str]]:
+    """Return the options in a column, and the labels that they have there, such as A or 1."""
     if isinstance(found, str):
         found = _nested(found)
-    if isinstance(found, dict):
-        found = [found[key] for key in sorted(found) if found[key] is not None]
+    labels: list[Any] = []
+    if isinstance(found, dict) and isinstance(found.get("text"), list):
+        found, labels = found["text"], list(found.get("label") or ())
+    elif isinstance(found, dict):
+        labels = [key for key in sorted(found) if found[key] is not None]
+        found = [found[key] for key in labels]
     if isinstance(found, str):
-        return _options_in_question(found)[1] or [
-            line.strip() for line in found.splitlines() if line.strip()
+        found = _options_in_question(found)[1] or [
+            line for line in found.splitlines() if line.strip()
         ]
     if not isinstance(found, list):
-        return []
+        return [], []
+    labels = labels or [_first(one, _LABEL) for one in found if isinstance(one, dict)]
     texts = [str(_first(one, _TEXT) if isinstance(one, dict) else one).strip() for one in found]
-    marks = [_MARK.match(text) for text in texts]
-    if all(mark and mark.group(1) == chr(65 + position) for position, mark in enumerate(marks)):
-        return [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
-    return texts
+    for marks in ([mark.match(text) for text in texts] for mark in (_MARK, _NUMBERED)):
+        marked = [mark.group(1) for mark in marks if mark]
+        if marked in _sequences(len(texts)):
+            rests = [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
+            return rests, marked
+    return texts, list(map(str, labels))
+
+
+def _sequences(count: int) -> tuple[list[str], ...]:
+    """Return the labels that options may have: from A, from 0 and from 1."""
+    return (
+        [chr(65 + place) for place in range(count)],
+        *([str(place + first) for place in range(count)] for first in (0, 1)),
+    )
+
+
+def _first_number(labels: list[str]) -> int | None:
+    """Return the number of the first option, if the labels are consecutive numbers from 0 or 1."""
+    return int(labels[0]) if labels and labels in _sequences(len(labels))[1:] else None
 
 
 def _nested(text: str) -> Any:
@@ -171,47 +201,3 @@ def _options_in_question(text: str) -> tuple[str, list[str]]:
         for mark, end in zip(best, ends, strict=True)
     ]
     return _TAIL.sub("", text[: best[0].start()]).strip(), options
-
-
-def _answer(row: Mapping[str, Any], options: list[str]) -> int:
-    tried = []
-    for name in _ANSWER:
-        value = row.get(name)
-        if value is None or value == "":
-            continue
-        position = _position(value, options)
-        if position is not None:
-            return position
-        tried.append(f"{name} = {str(value)[:60]!r}")
-    if not tried:
-        raise RowFaultError(f"no answer (looked for {', '.join(_ANSWER)})")
-    raise RowFaultError(f"the answer is none of the {len(options)} options: {'; '.join(tried)}")
-
-
-def _position(value: Any, options: list[str]) -> int | None:
-    """Return the position of the option that an answer gives by index (from 0), text or letter."""
-    plain = [_plain(option) for option in options]
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, int | float):
-        if _plain(str(value)) in plain:
-            return plain.index(_plain(str(value)))
-        return next((position for position in range(len(options)) if position == value), None)
-    tagged = _TAGGED.search(value)
-    text = (tagged.group(1) if tagged else value).strip()
-    text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
-    if _plain(text) in plain:
-        return plain.index(_plain(text))
-    letter = _LETTER.fullmatch(text.strip())
-    if letter:
-        position = ord(letter.group(1).upper()) - ord("A")
-        rest = letter.group(2)
-        if position < len(options) and (not rest or _plain(rest) == plain[position]):
-            return position
-    return next((position for position in range(len(options)) if str(position) == text), None)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")

@@ -6,6 +6,7 @@ run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, struc
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -22,8 +23,13 @@ from pipeline.blind.sheet import (
     take,
 )
 
+State = Literal["met", "failed", "unproven"]
+"""Whether a requirement is met, is not met, or can't be decided from the data there is."""
+
 # With fewer items the interval reaches 5 points or more to either side.
 ENOUGH = 600
+# With fewer clips neither a leak nor its absence can be told from chance.
+ENOUGH_CLIPS = 30
 _CONTROLS = 5
 _CONTROL_ITEMS = 600
 _SHOWN = 10
@@ -117,11 +123,23 @@ class ProbeReport:
             ]
         return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
 
-    @property
-    def verdict(self) -> str:
-        """The conclusion that the figures allow, in one line."""
-        figure, leaks = self.worst.overall, self.leaks()
-        if leaks:
+    def state(self, limit: float = 0.05, within_limit: float = 0.08) -> State:
+        """Return whether the test is free of leaks, as far as its clips can show."""
+        if self.learned.overall.clips < ENOUGH_CLIPS:
+            return "unproven"
+        return "failed" if self.leaks(limit, within_limit) else "met"
+
+    def verdict(self, limit: float = 0.05, within_limit: float = 0.08) -> str:
+        """Return the conclusion that the figures allow, in one line."""
+        figure, leaks = self.worst.overall, self.leaks(limit, within_limit)
+        state = self.state(limit, within_limit)
+        if state == "unproven":
+            text = (
+                f"unproven: {figure.clips} clips are too few to find a leak or rule one out (at least "
+                f"{ENOUGH_CLIPS}); the best of {len(self.measured)} blind methods answers "
+                f"{figure.accuracy:.1%} (chance {figure.chance:.1%})"
+            )
+        elif state == "failed":
             text = f"LEAKS: {leaks[0].name} answers {leaks[0].figure.accuracy:.1%} blind"
             text += f"{f' in {leaks[0].where}' if leaks[0].where else ''} (chance {leaks[0].figure.chance:.1%})"
         else:
@@ -135,7 +153,8 @@ class ProbeReport:
         """Return everything as plain values, with the learned probe's figure at the top level."""
         return {
             **self.learned.overall.to_json(),
-            "verdict": self.verdict,
+            "state": self.state(),
+            "verdict": self.verdict(),
             "leaks": [str(leak) for leak in self.leaks()],
             "given": self.given,
             "grouping": self.grouping,
@@ -257,7 +276,7 @@ def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
 def _lines(report: ProbeReport) -> Iterator[str]:
     sampled = report.learned.overall.items
     of = f" of {report.given}" if report.given != sampled else ""
-    yield f"{sampled} items{of}; always in the same fold: {report.grouping}"
+    yield f"{sampled} items{of} on {report.learned.overall.clips} clips; always in the same fold: {report.grouping}"
     for title, results in (
         ("trained on the other items", (report.learned,)),
         ("untrained baselines", report.baselines),
@@ -287,4 +306,4 @@ def _lines(report: ProbeReport) -> Iterator[str]:
             yield f"  {item.id}  {item.answer[:80]}"
     for leak in report.leaks():
         yield f"leak: {leak}"
-    yield report.verdict
+    yield report.verdict()

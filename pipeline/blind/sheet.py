@@ -19,6 +19,8 @@ FOLDS = 5
 DRAWS = 1000
 # A fold with more than this share of the items leaves too little to train on.
 _LARGEST = 0.6
+# Resampling fewer groups than this doesn't show how much they differ: one group has no spread at all.
+_GROUPS = 10
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class ProbeItem:
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy with its 95 % interval (bootstrap over groups), chance, and sample sizes."""
+    """An accuracy with its 95 % interval, chance, and sample sizes.
+
+    Interval and standard error are a bootstrap over groups, or over clips if there are fewer than ten groups.
+    """
 
     accuracy: float
     low: float
@@ -49,6 +54,7 @@ class Figure:
     chance: float
     items: int
     groups: int
+    clips: int
     error: float  # standard error; at least that of guessing on as many clips
 
     @property
@@ -167,23 +173,26 @@ class OptionTable:
     def figure(self, hits: Floats, within: Bools | None = None) -> Figure:
         """Return the accuracy of these hits with its interval, over all items or those `within`."""
         mask = np.ones(len(self.items), bool) if within is None else within
-        _, cluster = np.unique(self.group[mask], return_inverse=True)
+        groups, clips = (len(np.unique(of[mask])) for of in (self.group, self.clip))
+        _, cluster = np.unique(
+            (self.group if groups >= _GROUPS else self.clip)[mask], return_inverse=True
+        )
         count = np.bincount(cluster).astype(float)
         total = np.bincount(cluster, hits[mask])
         clusters, chance = len(count), float(self.chance[mask].mean())
         accuracy = float(hits[mask].mean())
-        # A clip's items are mostly twins, so guessing varies at least as much as with one item per clip.
-        clips = len(np.unique(self.clip[mask]))
-        floor = float(np.sqrt(chance * (1 - chance) / clips))
-        if clusters < 2:
-            return Figure(accuracy, 0.0, 1.0, chance, int(mask.sum()), clusters, 0.5)
+        sizes = (chance, int(mask.sum()), groups, clips)
+        if clusters < 2:  # nothing to resample: the largest error that an accuracy can have
+            return Figure(accuracy, 0.0, 1.0, *sizes, 0.5)
         draws = np.random.default_rng(self.seed).multinomial(
             clusters, np.full(clusters, 1 / clusters), size=DRAWS
         )
         means = (draws @ total) / (draws @ count)
         low, high = np.quantile(means, [0.025, 0.975])
+        # A clip's items are mostly twins, so guessing varies at least as much as with one item per clip.
+        floor = float(np.sqrt(chance * (1 - chance) / clips))
         error = max(float(means.std()) * float(np.sqrt(clusters / (clusters - 1))), floor)
-        return Figure(accuracy, float(low), float(high), chance, int(mask.sum()), clusters, error)
+        return Figure(accuracy, float(low), float(high), *sizes, error)
 
     def with_answers(self, answers: Sequence[int]) -> "OptionTable":
         """Return the same table with other answers, for the control."""

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+# The readings of pipeline/blind/answers.py, whose import would slow down every command.
+answers_option = click.option(
+    "--answers",
+    type=click.Choice(("text", "letter", "0", "1")),
+    help="What the answers in FILE are, if that isn't clear from the file: option texts, letters, or "
+    "numbers of options from 0 or from 1.",
+)
+
+
 @dataclass
 class Options:
     """The options common to all commands: the workspace, and settings that override its egost.toml.

@@ -1,11 +1,23 @@
 """The commands that only look: report, blind, status, rejections, show, prompts check."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import Options, common, no_workspace, progress_bar, reading, refuse
+from pipeline.cli.console import (
+    Options,
+    answers_option,
+    common,
+    no_workspace,
+    progress_bar,
+    reading,
+    refuse,
+)
 from pipeline.errors import UserError, plain
+
+if TYPE_CHECKING:
+    from pipeline.blind.answers import Reading
 
 
 @click.command()
@@ -26,6 +38,7 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
     from pipeline.report.gallery import gallery_of
     from pipeline.report.page import write_report
     from pipeline.report.release_gallery import gallery_of_release
+    from pipeline.review.settings import ReviewSettings
 
     root = context.ensure_object(Options).workspace
     if folder:
@@ -35,7 +48,8 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
         target = to or folder.parent / f"{folder.name}.html"
     else:
         with reading(context) as workspace:
-            gallery = gallery_of(workspace.store, workspace.folder)
+            review = workspace.settings("review", ReviewSettings)
+            gallery = gallery_of(workspace.store, workspace.folder, review)
         target = to or root / "report.html"
     with progress_bar("report") as progress:
         write_report(gallery, target, progress)
@@ -46,9 +60,12 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@answers_option
 @common
 @click.pass_context
-def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
+def blind(
+    context: click.Context, file: Path | None, as_json: bool, answers: "Reading | None"
+) -> None:
     """Measure how well items can be answered without video.
 
     Probes the workspace's items or those in FILE (JSON, JSONL or Parquet with question, options and
@@ -58,7 +75,7 @@ def blind(context: click.Context, file: Path | None, as_json: bool) -> None:
 
     if file is not None:
         refuse(context, "with FILE")
-        click.echo(blind_report(file, None, as_json))
+        click.echo(blind_report(file, None, as_json, answers))
         return
     with reading(context) as workspace:
         click.echo(blind_report(None, workspace.store, as_json))

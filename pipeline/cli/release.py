@@ -1,11 +1,13 @@
 """The commands about releases: gates, export, release, verify, diff, import."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.console import (
     Options,
+    answers_option,
     common,
     no_workspace,
     opened,
@@ -14,13 +16,19 @@ from pipeline.cli.console import (
     refuse,
 )
 
+if TYPE_CHECKING:
+    from pipeline.blind.answers import Reading
+
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every row.")
+@answers_option
 @common
 @click.pass_context
-def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
+def gates(
+    context: click.Context, file: Path | None, as_json: bool, answers: "Reading | None"
+) -> None:
     """Check the gates without exporting.
 
     Checks the workspace's items or those in FILE. For each gate: its value, its limit, the rows that
@@ -30,25 +38,36 @@ def gates(context: click.Context, file: Path | None, as_json: bool) -> None:
     from pipeline.releases import export as stage
     from pipeline.releases import foreign
     from pipeline.releases.settings import ExportSettings
+    from pipeline.review.settings import ReviewSettings
 
     if file:
         refuse(context, "with FILE")
-        measured = stage.GateResults(foreign.audit(foreign.read(file)), ())
+        found = foreign.read(file, answers)
+        measured = stage.GateResults(foreign.audit(found), ())
+        if not as_json:
+            click.echo(f"answers: {found.answers}")
     else:
         with reading(context) as workspace:
             settings = workspace.settings("export", ExportSettings)
-            measured = stage.measure(workspace.store, settings)
+            review = workspace.settings("review", ReviewSettings)
+            measured = stage.measure(workspace.store, settings, review)
     if as_json:
         click.echo(measured.as_json())
     else:
         for line in measured.lines():
             click.echo(line)
-    failed = [gate for gate in measured.gates if not gate.met]
+    failed = [gate for gate in measured.gates if gate.state == "failed"]
     if failed:
         what = f"{len(failed)} of {len(measured.gates)} not met"
         raise GateError("gates", what, failed[0].fix)
     if not as_json:
-        click.echo(f"gates: all {len(measured.gates)} met")
+        unproven = [gate.name for gate in measured.gates if gate.state == "unproven"]
+        met, total = len(measured.gates) - len(unproven), len(measured.gates)
+        click.echo(
+            f"gates: {met} of {total} met; unproven: {', '.join(unproven)}"
+            if unproven
+            else f"gates: all {total} met"
+        )
 
 
 @click.command()
@@ -76,6 +95,7 @@ def export(
     from pipeline.releases import export as stage
     from pipeline.releases.settings import ExportSettings
     from pipeline.releases.stills import forget_damaged
+    from pipeline.review.settings import ReviewSettings
 
     if withhold:
         splits = ", ".join(f'"{split}"' for split in withhold)
@@ -91,6 +111,7 @@ def export(
             workspace.folder,
             version,
             settings,
+            workspace.settings("review", ReviewSettings),
             workspace.recorded(),
             allow_failing=allow_failing,
         )
@@ -98,10 +119,8 @@ def export(
             click.echo(str(gate))
         for why, count in made.left_out.items():
             click.echo(f"left out: {count} items {why} (egost gates lists them)")
-        splits = ", ".join(f"{count} {split}" for split, count in made.counts.items())
-        line = f"export: {sum(made.counts.values())} items ({splits}) in {made.folder}; root digest {made.root_digest}"
         kept = [f"export: the withheld answers are in {made.sealed}"] if made.sealed else []
-        print_and_log(context, [*done, *kept, line])
+        print_and_log(context, [*done, *kept, made])
 
 
 @click.group()
@@ -175,8 +194,9 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path), help="Write the items to this JSONL file.")
+@answers_option
 @no_workspace
-def import_(file: Path, to: Path | None) -> None:
+def import_(file: Path, to: Path | None, answers: "Reading | None") -> None:
     """Read another benchmark and check it row by row.
 
     FILE is JSON, JSONL or Parquet; the options may be part of the question's text. With --to, the
@@ -184,7 +204,7 @@ def import_(file: Path, to: Path | None) -> None:
     """
     from pipeline.releases import foreign
 
-    found = foreign.read(file)
+    found = foreign.read(file, answers)
     results = foreign.audit(found)
     for line in foreign.faults_by_row(found, results):
         click.echo(line)

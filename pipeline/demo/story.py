@@ -65,13 +65,14 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     items = from_rows(
         workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
     )
-    yield f"blind: {run_probe(items).verdict}"
+    yield f"blind: {run_probe(items).verdict()}"
     yield from _reviewed(workspace, folder)
     yield from _released(workspace)
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
     yield f"picture: {glance.picture(workspace.store, workspace.folder, richest)}"
     page = root / "report.html"
-    write_report(gallery_of(workspace.store, workspace.folder), page)
+    review = workspace.settings("review", ReviewSettings)
+    write_report(gallery_of(workspace.store, workspace.folder, review), page)
     yield f"report: every clip with its question-answer pairs, in {page}"
     yield f"to see the review pages: egost -w {root} label-studio start"
 
@@ -179,11 +180,12 @@ def _released(workspace: Workspace) -> Iterator[str]:
             workspace.folder,
             VERSION,
             settings,
+            workspace.settings("review", ReviewSettings),
             workspace.recorded(),
             allow_failing=True,
         )
-        yield from (str(gate) for gate in release.gates if not gate.met)
-        yield f"export: {sum(release.counts.values())} items in {folder}; root digest {release.root_digest}"
+        yield from (str(gate) for gate in release.gates if gate.state != "met")
+        yield str(release)
     yield "read it with:"
     yield "  import polars as pl"
     yield f'  questions = pl.read_parquet("{folder}/data/*.parquet")'

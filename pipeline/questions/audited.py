@@ -12,7 +12,7 @@ from pipeline.routes.rows import Category, Move, Route
 from pipeline.routes.tasks import SEPARATOR, Task
 
 _Place = tuple[str, Category, str]  # clip, category, and the digest of the facts of its route
-_TWO = 2  # people who must answer an item that a model wrote before it counts as verified
+_TWO = 2  # people who must give the same answer before it verifies an item or sets it aside
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,15 @@ def key_of(item: Item) -> str:
     return str(item.answer_index or 0)
 
 
-def flaw(key: str, answers: Sequence[Answer]) -> str | None:
-    """Return what a majority says is wrong with an item, or None; "unsure" answers are not counted."""
+def flaw(key: str, answers: Sequence[Answer], least: int = _TWO) -> str | None:
+    """Return what is wrong with an item, or None.
+
+    At least `least` people, and more than half of those who could tell, must give the same other answer.
+    """
     # Item rows store these texts, so new wording would change rows.
     votes = Counter(one.choice for one in answers if one.choice != "unsure")
     most, count = max(votes.items(), key=lambda one: one[1], default=("", 0))
-    if 2 * count <= votes.total() or most == key:
+    if count < least or 2 * count <= votes.total() or most == key:
         return None
     whom = f"{count} of {votes.total()} in the audit"
     if most == "none":
@@ -160,13 +163,13 @@ def flaw(key: str, answers: Sequence[Answer]) -> str | None:
     return f"another option is right, say {whom}"
 
 
-def flaws(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, str]:
+def flaws(items: Iterable[Item], answers: Sequence[Answer], least: int = _TWO) -> dict[str, str]:
     """Return the reason for each flawed item, by item id."""
     if not answers:
         return {}
     known = list(items)
     given = by_item(known, answers)
-    found = {one.item_id: flaw(key_of(one), given.get(one.item_id, ())) for one in known}
+    found = {one.item_id: flaw(key_of(one), given.get(one.item_id, ()), least) for one in known}
     return {item_id: reason for item_id, reason in found.items() if reason}
 
 

@@ -163,12 +163,17 @@ def bill(workspace: Workspace, before: Totals) -> str:
     if not now.requests:
         return ""
     routes, items = workspace.store.rows(Route), workspace.store.rows(Written)
-    clips = {row.clip_id for row in routes if row.provider != "motion" and row.reply_id}
-    clips |= {row.clip_id for row in items}
+    drafted = [row for row in routes if row.provider != "motion" and row.reply_id]
+    replied: list[Route | Written] = [*drafted, *items]
+    clips = {row.clip_id for row in replied}
+    # What is spent in total includes clips that were rejected or drafted again; these replies don't.
+    replies = {row.reply_id: row.cost_usd or 0.0 for row in replied}
     asked, cost = now.requests - before.requests, now.cost_usd - before.cost_usd
     parts = [f"{asked} requests, {cost:.4f} USD" if asked else "no requests"]
     if clips:
-        parts.append(f"{now.cost_usd / len(clips):.4f} USD per clip over {len(clips)} clips")
+        parts.append(
+            f"{sum(replies.values()) / len(clips):.4f} USD per clip over {len(clips)} clips"
+        )
     cap = workspace.settings("draft", DraftSettings).max_cost_usd
     total = f"{now.cost_usd:.4f} of max_cost_usd = {cap:.2f} spent in total"
     if now.unknown_usd:
@@ -186,15 +191,14 @@ def leaks(store: Store) -> Iterator[str]:
     if not written:
         return
     if len(written) < _ENOUGH:
-        yield f"model: {len(written)} multiple-choice items: too few for the blind probe (under {_ENOUGH})"
+        yield f"model: {len(written)} multiple-choice items: unproven: under {_ENOUGH} are too few for the blind probe"
         return
     probed = from_rows(written, store.rows(Video), store.rows(Clip))
     report = run_probe(probed, sample=_SAMPLE)
-    found = report.leaks()
-    if not found:
-        yield f"model: {len(written)} multiple-choice items: {report.verdict}"
+    if report.state() != "failed":
+        yield f"model: {len(written)} multiple-choice items: {report.verdict()}"
         return
-    worst, tasks = found[0], sorted({item.task for item in written})
+    worst, tasks = report.leaks()[0], sorted({item.task for item in written})
     yield (
         f"model: its {len(written)} multiple-choice items LEAK: {worst.name} answers "
         f"{worst.figure.accuracy:.0%} blind{f' in {worst.where}' if worst.where else ''} "

@@ -81,7 +81,11 @@ def check_croissant(folder: Path, fix: str) -> None:
 def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description of a release as JSON-LD."""
     licences = sorted({video["licence"] or "not stated" for video in manifest["videos"]})
-    failed = [gate["name"] for gate in manifest["gates"] if not gate["met"]]
+    gates = {
+        called: [gate["name"] for gate in manifest["gates"] if gate["state"] == state]
+        for called, state in (("Gates not met", "failed"), ("Unproven", "unproven"))
+    }
+    doubts = " ".join(f"{called}: {', '.join(named)}." for called, named in gates.items() if named)
     published = datetime.fromtimestamp(manifest["newest_verdict_us"] / 1e6, UTC).date().isoformat()
     people = manifest["clips_judged_by_people"]
     return {
@@ -108,9 +112,7 @@ def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataAnnotationAnalysis": _agreement(manifest),
         "rai:dataManipulationProtocol": "Multiple-choice options flip two verified facts of the clip "
         "independently; answer letters are drawn with a seed that is not published.",
-        "rai:dataLimitations": f"Gates not met: {', '.join(failed)}."
-        if failed
-        else "All gates were met; manifest.json has the results.",
+        "rai:dataLimitations": doubts or "All gates were met; manifest.json has the results.",
         "rai:dataBiases": "Scenes and wearers are those of the source videos; left and right turns "
         "are as frequent as in those videos.",
         "rai:personalSensitiveInformation": "First-person video may show people; only videos with the owner's consent "

@@ -19,8 +19,8 @@ from pipeline.releases.publish import Issue, Release, publish
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.workspace_gates import Checked, Limits, check_workspace
 from pipeline.review.accuracy import accuracy, by_people, judged, people
-from pipeline.review.agreement import agreement
 from pipeline.review.rows import Answer
+from pipeline.review.settings import ReviewSettings
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
@@ -65,9 +65,9 @@ class GateResults:
         return json.dumps(results, ensure_ascii=False, indent=1)
 
 
-def measure(store: Store, settings: ExportSettings) -> GateResults:
+def measure(store: Store, settings: ExportSettings, review: ReviewSettings) -> GateResults:
     """Return the result of every gate on the items that an export would release now."""
-    harvest = _harvest(store, settings)
+    harvest = _harvest(store, settings, review)
     return GateResults(_gates(store, harvest, settings), harvest.left_out)
 
 
@@ -76,8 +76,8 @@ def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gat
         agreement=settings.min_agreement,
         flawed=settings.max_flawed,
         audited=settings.min_audited,
-        blind=settings.blind_points / 100,
-        blind_within=settings.blind_task_points / 100,
+        blind=settings.blind_points,
+        blind_within=settings.blind_task_points,
     )
     checked = Checked(
         harvest,
@@ -90,8 +90,13 @@ def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gat
     return [*check_gates(harvest.candidate), *check_workspace(checked)]
 
 
-def _harvest(store: Store, settings: ExportSettings) -> Harvest:
-    return Harvest(store, only_verified=settings.only_verified, min_verified=settings.min_verified)
+def _harvest(store: Store, settings: ExportSettings, review: ReviewSettings) -> Harvest:
+    return Harvest(
+        store,
+        review,
+        only_verified=settings.only_verified,
+        min_verified=settings.min_verified,
+    )
 
 
 def export(
@@ -99,22 +104,23 @@ def export(
     folder: WorkspaceFolder,
     version: str,
     settings: ExportSettings,
+    review: ReviewSettings,
     recorded: Mapping[str, Any],
     *,
     allow_failing: bool = False,
 ) -> Release:
     """Write `releases/v<version>` completely or not at all.
 
-    `recorded` holds all settings in effect, by section. Raises UserError for a version that exists,
+    `review` decides which verdicts count; `recorded` holds all settings in effect, by section. Raises UserError for a version that exists,
     is invalid or does not follow from the change, and GateError for a gate that is not met (with
     `allow_failing`, the card and the manifest report it at the top instead).
     """
     check_version(folder, version)
-    harvest = _harvest(store, settings)
+    harvest = _harvest(store, settings, review)
     if not harvest.candidate.items:
         raise UserError(str(folder.root), *harvest.nothing())
     results = _gates(store, harvest, settings)
-    failed = [gate for gate in results if not gate.met]
+    failed = [gate for gate in results if gate.state == "failed"]
     if failed and not allow_failing:
         raise GateError(
             f"release {version}",
@@ -123,7 +129,6 @@ def export(
             + "or use --allow-failing: the card then reports it",
         )
     closed = frozenset(licence.casefold() for licence in settings.closed_licences)
-    agreed = agreement(harvest.verdicts)
     items, answers = harvest.candidate.items, store.rows(Answer)
     issue = Issue(
         version=version,
@@ -139,7 +144,7 @@ def export(
         newest_verdict_us=max((one.created_us for one in harvest.verdicts), default=0),
         agreement={
             category: {"clips": one.clips, "percent": one.percent, "alpha": one.alpha}
-            for category, one in agreed.items()
+            for category, one in harvest.counted.agreement().items()
         },
         human=accuracy(judged(items, people(answers))),
         closed=closed,

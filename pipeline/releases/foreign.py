@@ -5,15 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
-from pipeline.blind.files import read_rows
+from pipeline.blind.answers import Reading
+from pipeline.blind.files import answers_of, read_files
 from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
-from pipeline.releases.gates import OPTIONS, Gate, no_faults
+from pipeline.releases.gates import OPTIONS, Gate, met_if, no_faults
 
-_LETTERS = "ABCDEFGHIJ"
 _SKEW = 0.03
 _SWAPPED = {"left": "right", "right": "left"}
 
@@ -26,6 +27,7 @@ class Foreign:
     items: tuple[ProbeItem, ...]
     unread: Mapping[str, str]  # by row
     open_rows: int
+    answers: str  # what the answers are
 
     @property
     def rows(self) -> int:
@@ -34,28 +36,26 @@ class Foreign:
 
     def __str__(self) -> str:
         opened = f", {self.open_rows} open questions skipped" if self.open_rows else ""
-        return f"import: {self.path}: {len(self.items)} multiple-choice items read, {len(self.unread)} rows can't be read{opened}"
+        return f"import: {self.path}: {len(self.items)} multiple-choice items read, answers are {self.answers}, {len(self.unread)} rows can't be read{opened}"
 
 
-def read(path: Path) -> Foreign:
+def read(path: Path, told: Reading | None = None) -> Foreign:
     """Read JSON, JSONL or Parquet like the first Ego-ST release, where the question may contain the options.
 
-    Raises UserError if no item can be read; otherwise rows that can't be read are reported by row.
+    `told` is what the answers are, for a file that doesn't show it. Raises UserError for such a file, or
+    if no item can be read; otherwise rows that can't be read are reported by row.
     """
-    items, unread, opened = [], {}, 0
-    for where, found in read_rows(path):
-        if isinstance(found, ProbeItem):
-            items.append(found)
-        elif found is None:
-            opened += 1
-        else:
-            unread[where] = found
+    files = read_files(path, told)
+    rows = [row for file in files for row in file.rows]
+    items = tuple(item for _, item in rows if isinstance(item, ProbeItem))
+    unread = {where: item for where, item in rows if isinstance(item, str)}
     if not items:
         first = next(iter(unread.values()), "there is none")
         raise UserError(
             str(path), f"no multiple-choice item can be read: {first}", "check the columns"
         )
-    return Foreign(path, tuple(items), unread, opened)
+    opened = sum(item is None for _, item in rows)
+    return Foreign(path, items, unread, opened, answers_of(files))
 
 
 def audit(foreign: Foreign) -> list[Gate]:
@@ -91,21 +91,32 @@ def four_options(items: Sequence[ProbeItem]) -> Gate:
 
 def letters(items: Sequence[ProbeItem]) -> Gate:
     """Require that no letter is correct much more often than the others."""
+    offered = {
+        letter: [item for item in items if letter < len(item.options)]
+        for letter in range(max(len(item.options) for item in items))
+    }
     counts = Counter(item.answer for item in items)
-    letter, count = counts.most_common(1)[0]
-    expected = sum(1 / len(item.options) for item in items if letter < len(item.options))
+    expected = {
+        letter: sum(1 / len(item.options) for item in those) for letter, those in offered.items()
+    }
+    letter = max(offered, key=lambda one: counts[one] - expected[one])
+    count, total = counts[letter], len(offered[letter])
     faults = [item.id for item in items if item.answer == letter]
-    if count <= expected + max(2, _SKEW * len(items)):
+    if count <= expected[letter] + max(2, _SKEW * total):
         faults = []
-    figure = f"{_LETTERS[letter]} is correct in {count} of {len(items)} ({count / len(items):.1%})"
+    figure = f"{_letter(letter)} is correct in {count} of {total} ({count / total:.1%})"
     return Gate(
         name="letters",
-        met=not faults,
+        state=met_if(not faults),
         figure=figure,
         limit="equal within 3 %",
         rows=tuple(faults),
         fix="shuffle the options of each item again" if faults else "",
     )
+
+
+def _letter(place: int) -> str:
+    return ascii_uppercase[place] if place < len(ascii_uppercase) else f"option {place + 1}"
 
 
 def stems(items: Sequence[ProbeItem]) -> Gate:
@@ -192,7 +203,7 @@ def write(foreign: Foreign, target: Path) -> None:
                 "question_type": item.task,
                 "question": item.question,
                 "options": item.options,
-                "answer": _LETTERS[item.answer],
+                "answer": _letter(item.answer),
                 "answer_text": item.options[item.answer],
                 "video": item.clip,
                 "split_group": item.group,

@@ -3,10 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from pydantic import computed_field, model_validator
+
+from pipeline.blind.probe import State
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
-from pipeline.review.rows import Verdict
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
 from pipeline.routes.rows import Route
 from pipeline.routes.tasks import SEPARATOR, RouteText, Words, holds, plain
@@ -24,7 +27,7 @@ class ReleaseCandidate:
 
     items: tuple[Item, ...]
     routes: Mapping[str, Route]  # by clip: the route that the items were composed from
-    judged_by: Mapping[str, frozenset[str]]  # by clip: `person`, `script` or both
+    verified_by: Mapping[str, frozenset[str]]  # by verified item: `person`, `script` or both
     min_verified: float
     origins: Mapping[str, "Origin"] = field(default_factory=dict)  # by clip
     words: Words = field(default_factory=lambda: MOVE_WORDS)
@@ -44,21 +47,42 @@ class Origin:
 class Gate(Record):
     """One gate's result: the figure, the limit, the rows at fault, and the fix.
 
-    `parts` gives the figure by task if there is one: the accuracy without the video.
+    A gate is unproven if there is too little data to decide; this doesn't stop an export. `parts` gives
+    the figure by task if there is one: the accuracy without the video.
     """
 
     name: str
-    met: bool
+    state: State
     figure: str
     limit: str
     rows: tuple[str, ...] = ()
     fix: str = ""
     parts: Mapping[str, float] = {}
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def met(self) -> bool:
+        """Whether the requirement is met for certain."""
+        return self.state == "met"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_of_met(cls, given: Any) -> Any:
+        """Read the gates of earlier releases, which have `met` alone."""
+        if not isinstance(given, Mapping) or "met" not in given:
+            return given
+        known = {name: value for name, value in given.items() if name != "met"}
+        return {"state": "met" if given["met"] else "failed", **known}
+
     def __str__(self) -> str:
-        sign = "met" if self.met else "NOT MET"
+        sign = {"met": "met", "failed": "NOT MET", "unproven": "unproven"}[self.state]
         shown = f" ({some(self.rows)})" if self.rows else ""
         return f"{self.name}: {sign}: {self.figure}, required {self.limit}{shown}"
+
+
+def met_if(holds: bool) -> State:
+    """Return the state of a gate that can always be decided."""
+    return "met" if holds else "failed"
 
 
 def some(rows: Sequence[str]) -> str:
@@ -84,7 +108,7 @@ def no_faults(
     share = f" ({len(rows) / total:.1%})" if total else ""
     return Gate(
         name=name,
-        met=not rows,
+        state=met_if(not rows),
         figure=f"{len(rows)} {what}{share}",
         limit="0",
         rows=rows,
@@ -168,7 +192,7 @@ def letters(candidate: ReleaseCandidate) -> Gate:
     figure = max(found)[2] if found else "no letters"
     return Gate(
         name="letters",
-        met=not any(skewed for skewed, *_ in found),
+        state=met_if(not any(skewed for skewed, *_ in found)),
         figure=figure,
         limit="a quarter each, within 3 %",
         rows=tuple(sorted(faults)),
@@ -296,14 +320,14 @@ def verified_by_people(candidate: ReleaseCandidate) -> Gate:
     verified = {
         item.item_id
         for item in candidate.items
-        if item.status == "verified" and "person" in candidate.judged_by.get(item.clip_id, ())
+        if item.status == "verified" and "person" in candidate.verified_by.get(item.item_id, ())
     }
     total = len(candidate.items)
     share = len(verified) / total if total else 0.0
     met = total > 0 and share >= candidate.min_verified
     return Gate(
         name="verified_by_people",
-        met=met,
+        state=met_if(met),
         figure=f"{len(verified)} of {total} items ({share:.0%})",
         limit=f"{candidate.min_verified:.0%}",
         rows=() if met else tuple(sorted({item.item_id for item in candidate.items} - verified)),
@@ -327,14 +351,3 @@ GATES: tuple[Callable[[ReleaseCandidate], Gate], ...] = (
 
 # Decided by the questions alone, so also for a split whose answers are withheld.
 WITHOUT_ANSWERS = frozenset({four_options, split_leak, duplicates})
-
-
-def judged_by(routes: Iterable[Route], verdicts: Iterable[Verdict]) -> dict[str, frozenset[str]]:
-    """Return by clip whether `person`, `script` or both accepted or corrected its current draft."""
-    drafts = {route.clip_id: route.fingerprint for route in routes if route.origin == "draft"}
-    found: dict[str, set[str]] = {}
-    for verdict in verdicts:
-        counts = verdict.verdict in ("accept", "corrected") and verdict.kind == "real"
-        if counts and drafts.get(verdict.clip_id) == verdict.fingerprint:
-            found.setdefault(verdict.clip_id, set()).add(verdict.by)
-    return {clip: frozenset(kinds) for clip, kinds in found.items()}

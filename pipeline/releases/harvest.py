@@ -11,11 +11,14 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.questions.audited import by_item, key_of
 from pipeline.questions.rows import ComposedFrom, Item, Written
-from pipeline.releases.gates import Origin, ReleaseCandidate, judged_by, some
+from pipeline.releases.gates import Origin, ReleaseCandidate, some
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.rows import Still
-from pipeline.review.rows import Verdict
+from pipeline.review.counted import Counted
+from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
 from pipeline.routes.tasks import Words
@@ -53,16 +56,21 @@ class LeftOut:
 
 
 class Harvest:
-    """All rows that a release needs, by clip, item or video."""
+    """All rows that a release needs, by clip, item or video.
 
-    def __init__(self, store: Store, *, only_verified: bool, min_verified: float) -> None:
+    `counted` holds the verdicts that count, which decide who verified an item.
+    """
+
+    def __init__(
+        self, store: Store, review: ReviewSettings, *, only_verified: bool, min_verified: float
+    ) -> None:
         self.videos = {video.video_id: video for video in store.rows(Video)}
         self.clips = {clip.clip_id: clip for clip in store.rows(Clip)}
         routes = store.rows(Route)
         # "draft" sorts before "verified", so a verified route replaces its draft, as in composing.
         self.routes = {route.clip_id: route for route in routes}
         self.verdicts = store.rows(Verdict)
-        self.judged_by = judged_by(routes, self.verdicts)
+        self.counted = Counted.of(self.verdicts, review, store.folder)
         self.stills = _by_clip(store.rows(Still))
         self._written = {row.item_id: row for row in store.rows(Written)}
         self._verdicts_of = Counter(verdict.clip_id for verdict in self.verdicts)
@@ -90,7 +98,7 @@ class Harvest:
         self.candidate = ReleaseCandidate(
             tuple(items),
             self.routes,
-            self.judged_by,
+            self._verified_by(items, routes, store.rows(Answer)),
             min_verified,
             self._origins(items),
             self.words,
@@ -108,6 +116,22 @@ class Harvest:
         if not used:
             return load(self.language).moves
         return dict(zip(MOVE_WORDS, used.most_common(1)[0][0], strict=True))
+
+    def _verified_by(
+        self, items: Iterable[Item], routes: Iterable[Route], answers: Iterable[Answer]
+    ) -> dict[str, frozenset[str]]:
+        """Return by verified item who verified it: its route's facts, or its answer if a model wrote it."""
+        of_route = self.counted.verified_by(routes)
+        verified = {item.item_id: item for item in items if item.status == "verified"}
+        given = by_item(verified.values(), answers)
+        return {
+            item_id: frozenset(
+                one.by for one in given.get(item_id, ()) if one.choice == key_of(item)
+            )
+            if item.option_kind == "model"
+            else of_route.get((item.clip_id, item.category), frozenset())
+            for item_id, item in verified.items()
+        }
 
     def _origins(self, items: Iterable[Item]) -> dict[str, Origin]:
         found = {}
@@ -184,12 +208,11 @@ class Harvest:
         turns: Sequence[Turn] = self._turns.get(item.clip_id, ())
         frames: Sequence[Frame] = self._frames.get(item.clip_id, ())
         found = self._findings.get(item.clip_id, []) + self._findings.get(item.item_id, [])
-        verified = item.status == "verified"
         return Evidence(
             id=item.item_id,
             clip_id=item.clip_id,
             status=item.status,
-            verified_by=sorted(self.judged_by.get(item.clip_id, ())) if verified else [],
+            verified_by=sorted(self.candidate.verified_by.get(item.item_id, ())),
             flips=item.flips,
             reference_moves=item.reference_moves,
             reference_landmarks=item.reference_landmarks,

@@ -1,6 +1,7 @@
 """Write a release (rows, frames, card, manifest, changes, adapters, checksums) completely or not at all."""
 
 import hashlib
+import importlib.metadata
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ import pyarrow as pa
 from pipeline import __version__
 from pipeline.errors import UserError
 from pipeline.releases.adapters import write_adapters
+from pipeline.releases.blindgate import LEARNER
 from pipeline.releases.croissant import write_croissant
 from pipeline.releases.difference import (
     Difference,
@@ -84,6 +86,22 @@ class Release:
     gates: list[Gate]
     left_out: Mapping[str, int]
     sealed: Path | None = None
+
+    @property
+    def reservations(self) -> str:
+        """Return which gates are not met or unproven, to end a printed line; empty if there are none."""
+        return "".join(
+            f"; {called}: {', '.join(named)}"
+            for called, state in (("not met", "failed"), ("unproven", "unproven"))
+            if (named := [gate.name for gate in self.gates if gate.state == state])
+        )
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{count} {split}" for split, count in self.counts.items())
+        return (
+            f"export: {sum(self.counts.values())} items ({splits}) in {self.folder}{self.reservations}; "
+            f"root digest {self.root_digest}"
+        )
 
 
 @dataclass
@@ -229,7 +247,11 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> d
         "moves": dict(issue.words),
         "canary": issue.canary,
         # No interpreter, host or clock: the same workspace must give the same bytes elsewhere.
-        "made_with": {"egost": __version__, "pyarrow": pa.__version__},
+        "made_with": {
+            "egost": __version__,
+            "pyarrow": pa.__version__,
+            LEARNER: importlib.metadata.version(LEARNER),
+        },
         "settings": issue.settings,
         "items": dict(counts),
         "multiple_choice_items": {split: tally.choices[split] for split in counts},
@@ -352,7 +374,7 @@ def _card(manifest: Mapping[str, Any], example: Any) -> str:
         )
     text = environment.from_string(_CARD.read_text(encoding="utf-8")).render(
         manifest=manifest,
-        failed=[gate for gate in manifest["gates"] if not gate["met"]],
+        doubts=[gate for gate in manifest["gates"] if gate["state"] != "met"],
         example=example,
         licences={name: sorted(set(sources)) for name, sources in sorted(licences.items())},
         hub_licences=_hub_licences(licences),

@@ -15,7 +15,7 @@ from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Origin, ReleaseCandidate
+from pipeline.releases.gates import Gate, Origin, ReleaseCandidate
 from pipeline.releases.layout import LETTERS, Evidence, QuestionRow, ReleaseItem
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Route
@@ -23,6 +23,8 @@ from pipeline.routes.tasks import Words
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
+AS_OF = "; as measured for "
+"""Before the version that a gate's figure was copied from, when a video was taken down."""
 _ROWS_AT_ONCE = 8192
 CONFIGS: dict[str, type[Record]] = {"data": QuestionRow, "evidence": Evidence}
 
@@ -43,6 +45,11 @@ class Released:
     def splits(self) -> list[str]:
         """Return the names of its splits, in the order of the manifest."""
         return list(self.manifest["items"])
+
+    @property
+    def gates(self) -> list[Gate]:
+        """Return the result of every gate, also of a release from before gates could be unproven."""
+        return [Gate.model_validate(gate) for gate in self.manifest["gates"]]
 
     def files(self, config: str) -> list[Path]:
         """Return the Parquet files of `data` or `evidence`, split by split."""
@@ -108,17 +115,14 @@ def candidate_of(
 ) -> ReleaseCandidate:
     """Return released items as a candidate for the gates."""
     items, routes, origins = [], {}, dict[str, Origin]()
-    # All rows of a clip have the same evidence, except `verified_by`, which is per item.
-    judged: dict[str, frozenset[str]] = {}
+    verified_by = {}
     for entry in entries:
         evidence = entry.evidence
         items.append(_item(entry.question, entry.split, evidence.clip_id, evidence))
         routes[evidence.clip_id] = _route(evidence)
         _note(origins, evidence.clip_id, entry.question)
-        judged[evidence.clip_id] = judged.get(evidence.clip_id, frozenset()) | {
-            *evidence.verified_by
-        }
-    return ReleaseCandidate(tuple(items), routes, judged, min_verified, origins, words)
+        verified_by[evidence.id] = frozenset(evidence.verified_by)
+    return ReleaseCandidate(tuple(items), routes, verified_by, min_verified, origins, words)
 
 
 def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:

@@ -13,9 +13,8 @@ from pipeline.releases.gates import Gate, ReleaseCandidate, check_gates
 from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.layout import ReleaseItem, file_digest
 from pipeline.releases.publish import Issue, Release, publish, versions
-from pipeline.releases.reading import SUMS, Released, candidate_of, open_release
+from pipeline.releases.reading import AS_OF, SUMS, Released, candidate_of, open_release
 
-_AS_OF = "; as measured for "
 _OF_A_SOURCE = ("path", "sha256", "source", "licence", "rotation")  # rotation: unless 0
 
 
@@ -30,7 +29,7 @@ class TakenDown:
 
     def __str__(self) -> str:
         if self.release:
-            made = f"removed {self.removed} items in {self.release.folder}, root digest {self.release.root_digest}"
+            made = f"removed {self.removed} items in {self.release.folder}, root digest {self.release.root_digest}{self.release.reservations}"
         else:
             made = "the newest version does not contain it, so no new version was made"
         older = (
@@ -132,7 +131,6 @@ def _gates(newest: Released, left: ReleaseCandidate, removed: frozenset[str]) ->
 
     A failed gate must not disappear from the card because a video was taken down.
     """
-    published = [Gate.model_validate(gate) for gate in newest.manifest["gates"]]
     recomputed = {gate.name: gate for gate in check_gates(left)}
     earlier = [
         gate.model_copy(
@@ -141,14 +139,14 @@ def _gates(newest: Released, left: ReleaseCandidate, removed: frozenset[str]) ->
                 "rows": tuple(row for row in gate.rows if row not in removed),
             }
         )
-        for gate in published
+        for gate in newest.gates
         if gate.name not in recomputed
     ]
     return [*recomputed.values(), *earlier]
 
 
 def _as_of(version: str, figure: str) -> str:
-    return figure if _AS_OF in figure else f"{figure}{_AS_OF}{version}"
+    return figure if AS_OF in figure else f"{figure}{AS_OF}{version}"
 
 
 def _frames(folder: Path, names: set[str]) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """Verify a release without its workspace: its bytes, columns, counts, gate results and description."""
 
 import hashlib
+import importlib.metadata
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,10 +11,19 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.errors import GateError, UserError
+from pipeline.releases.blindgate import LEARNER, NOT_MEASURED, blind
 from pipeline.releases.croissant import check_croissant
 from pipeline.releases.gates import Gate, check_gates, check_questions, verified_by_people
 from pipeline.releases.layout import file_digest
-from pipeline.releases.reading import CONFIGS, NEW_COPY, SUMS, Released, check_schema, open_release
+from pipeline.releases.reading import (
+    AS_OF,
+    CONFIGS,
+    NEW_COPY,
+    SUMS,
+    Released,
+    check_schema,
+    open_release,
+)
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _FRAME = re.compile(r"frames/[0-9a-f]{2}/[0-9a-f]{32}\.jpg")
@@ -30,11 +40,13 @@ class Verified:
     items: int
     root_digest: str
     admitted: tuple[str, ...]
+    unproven: tuple[str, ...]
     recomputed: tuple[str, ...]
     partly: tuple[str, ...] = ()  # gates recomputed only on rows with published answers
 
     def __str__(self) -> str:
         admits = f"; reported as not met: {', '.join(self.admitted)}" if self.admitted else ""
+        admits += f"; reported as unproven: {', '.join(self.unproven)}" if self.unproven else ""
         gates = f"{len(self.recomputed)} gates recomputed"
         if self.partly:
             gates += f", {len(self.partly)} more on rows with published answers"
@@ -59,14 +71,15 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
     items = _check_counts(released)
     recomputed, partly = _check_figures(released)
     check_croissant(folder, NEW_COPY)
-    gates = released.manifest["gates"]
+    states = {gate.name: gate.state for gate in released.gates}
     return Verified(
         folder,
         released.version,
         files,
         items,
         root_digest,
-        tuple(gate["name"] for gate in gates if not gate["met"]),
+        tuple(name for name, state in states.items() if state == "failed"),
+        tuple(name for name, state in states.items() if state == "unproven"),
         tuple(recomputed),
         tuple(partly),
     )
@@ -176,7 +189,7 @@ def _check_figures(released: Released) -> tuple[list[str], list[str]]:
     If answers are withheld, gates that need none are recomputed on all rows, the others on the rows
     with published answers.
     """
-    published = {gate["name"]: Gate.model_validate(gate) for gate in released.manifest["gates"]}
+    published = {gate.name: gate for gate in released.gates}
     same = released.manifest["made_with"]["egost"] == __version__
     withheld = bool(released.manifest["withheld"])
     candidate = released.candidate()
@@ -187,7 +200,7 @@ def _check_figures(released: Released) -> tuple[list[str], list[str]]:
         if claim is None:
             continue
         # Another version of egost may compute a figure differently, but not whether the gate is met.
-        if claim.met != gate.met or (same and _comparable(claim) != _comparable(gate)):
+        if claim.state != gate.state or (same and _comparable(claim) != _comparable(gate)):
             raise GateError(
                 gate.name,
                 f"the manifest says {claim.figure}; the rows give {gate.figure}",
@@ -200,14 +213,39 @@ def _check_figures(released: Released) -> tuple[list[str], list[str]]:
         for gate in check_gates(replace(candidate, min_verified=1.0)):
             claim = _claim(published, gate, same) if gate.name not in recomputed else None
             if claim is None or (
-                claim.met
+                claim.state == "met"
                 and claim.name == verified_by_people.__name__
                 and candidate.min_verified < 1
             ):
                 continue
             _check_open_rows(claim, gate, ids)
             partly.append(gate.name)
+    if _check_blind(released, published):
+        recomputed.append(blind.__name__)
     return recomputed, partly
+
+
+def _check_blind(released: Released, published: Mapping[str, Gate]) -> bool:
+    """Recompute the blind gate if the release has all that it was measured on; return whether it does.
+
+    Releases from before gates could be unproven were measured by another rule.
+    """
+    claim, manifest = published.get(blind.__name__), released.manifest
+    stated = any("state" in gate for gate in manifest["gates"])
+    if claim is None or not stated or manifest["withheld"]:
+        return False
+    if claim.figure == NOT_MEASURED or AS_OF in claim.figure:
+        return False
+    limits = manifest["settings"]["export"]
+    questions = (row for _, row in released.questions())
+    gate = blind(questions, limits["blind_points"], limits["blind_task_points"])
+    # Another scikit-learn may fit the probe a little differently, but not to another number of clips.
+    same = manifest["made_with"].get(LEARNER) == importlib.metadata.version(LEARNER)
+    if gate.state != claim.state and (same or "unproven" in (gate.state, claim.state)):
+        raise GateError(
+            gate.name, f"the manifest says {claim.figure}; the rows give {gate.figure}", NEW_COPY
+        )
+    return True
 
 
 def _comparable(gate: Gate) -> tuple[list[str], tuple[str, ...]]:

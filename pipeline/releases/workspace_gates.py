@@ -3,22 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.blind.items import from_released
-from pipeline.blind.probe import run_probe
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Gate, no_faults
+from pipeline.releases import blindgate
+from pipeline.releases.gates import Gate, met_if, no_faults
 from pipeline.releases.harvest import NO_CONSENT, Harvest
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
-from pipeline.review.accuracy import judged
-from pipeline.review.agreement import agreement, differing
+from pipeline.review.accuracy import judged, people
 from pipeline.review.rows import Answer
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of these gates, as shares (0 to 1), except `audited`, a number of items."""
+    """The limits of these gates: shares (0 to 1), a number of audited items, and points above chance."""
 
     agreement: float
     flawed: float
@@ -100,7 +98,8 @@ def near_identical_clips(checked: Checked) -> Gate:
 
 def agreement_of_people(checked: Checked) -> Gate:
     """Require inter-annotator agreement in every category; `rows` are clips, not items."""
-    found = agreement(checked.harvest.verdicts)
+    counted = checked.harvest.counted
+    found = counted.agreement()
     worst = min(found.items(), key=lambda pair: pair[1].percent, default=None)
     limit = checked.limits.agreement
     figure = "no clip was judged by two people"
@@ -110,10 +109,10 @@ def agreement_of_people(checked: Checked) -> Gate:
         category, one = worst
         figure = f"{one.percent:.0%} on {one.clips} clips ({category}, the lowest of {len(found)})"
         met = one.percent >= limit
-        rows = differing(checked.harvest.verdicts)[category]
+        rows = counted.differing()[category]
     return Gate(
         name="agreement_of_people",
-        met=met,
+        state=met_if(met),
         figure=figure,
         limit=f"{limit:.0%}",
         rows=() if met else tuple(rows),
@@ -124,23 +123,24 @@ def agreement_of_people(checked: Checked) -> Gate:
 
 
 def audit(checked: Checked) -> Gate:
-    """Require enough audited items, of which few are flawed."""
-    found = judged(checked.items, checked.answers)
+    """Require enough items audited by people, of which few are flawed; one person's doubt counts, too."""
+    found = judged(checked.items, people(checked.answers))
     limits = checked.limits
     enough, share = (
         found.flawed.total >= limits.audited,
         found.flawed.hits / max(found.flawed.total, 1),
     )
     met = enough and share <= limits.flawed
+    alone = f"; {len(found.doubted)} of them by one person alone" if found.doubted else ""
     return Gate(
         name="audit",
-        met=met,
-        figure=f"flawed items in the sample: {found.flawed}",
+        state=met_if(met),
+        figure=f"flawed items in the sample: {found.flawed}{alone}",
         limit=f"at most {limits.flawed:.0%} of at least {limits.audited} audited",
         rows=() if met else tuple(sorted(found.reasons)),
         fix=""
         if met
-        else "fix the flaws that the audit found: egost show ID lists them"
+        else "fix the flaws that the audit found: egost audit status lists them"
         if enough
         else "audit more items: egost audit push, pull",
     )
@@ -148,32 +148,8 @@ def audit(checked: Checked) -> Gate:
 
 def blind(checked: Checked) -> Gate:
     """Require near-chance accuracy on the multiple-choice items without the video."""
-    if checked.limits.blind >= 1:
-        return Gate(
-            name="blind", met=True, figure="not measured", limit="none: export.blind_points = 100"
-        )
-    rows = [entry.question for entry in checked.harvest.entries(checked.dataset)]
-    items = from_released(row.model_dump() for row in rows if row.format == "mcq" and row.answer)
-    limit = f"chance + {100 * checked.limits.blind:.0f} points, {100 * checked.limits.blind_within:.0f} in a task"
-    if not items:
-        return Gate(name="blind", met=True, figure="no multiple-choice items", limit=limit)
-    report = run_probe(items)
-    leaks = report.leaks(checked.limits.blind, checked.limits.blind_within)
-    return Gate(
-        name="blind",
-        met=not leaks,
-        figure=f"{report.verdict} ({leaks[0].how})" if leaks else report.verdict,
-        limit=limit,
-        parts={
-            where.removeprefix("task="): round(figure.accuracy, 4)
-            for where, figure in report.learned.within.items()
-            if where.startswith("task=")
-        },
-        rows=tuple(sorted(one.id for one in report.guessable)) if leaks else (),
-        fix="run egost blind, which reports the leak and the items answered most confidently"
-        if leaks
-        else "",
-    )
+    questions = (entry.question for entry in checked.harvest.entries(checked.dataset))
+    return blindgate.blind(questions, checked.limits.blind, checked.limits.blind_within)
 
 
 WORKSPACE_GATES: tuple[Callable[[Checked], Gate], ...] = (

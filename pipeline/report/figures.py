@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.motion.rows import Turn
 from pipeline.releases.plots import CHANCE, Plot, bars, grouped, histogram, percents
-from pipeline.review.agreement import agreement
+from pipeline.review.counted import Counted
 from pipeline.review.rows import Verdict
 from pipeline.routes.tasks import TASKS
 
@@ -49,7 +49,7 @@ def item_plots(
     ]
 
 
-def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
+def people_plots(verdicts: Sequence[Verdict], counted: Counted) -> list[Plot]:
     """Return plots of the verdicts on routes, their agreement and the time spent."""
     if not verdicts:
         return []
@@ -59,7 +59,7 @@ def people_plots(verdicts: Sequence[Verdict]) -> list[Plot]:
         counts.setdefault(who, {})[verdict] = count
     return [
         grouped("Verdicts by annotator", counts),
-        *agreement_bars({name: one.percent for name, one in agreement(verdicts).items()}),
+        *agreement_bars({name: one.percent for name, one in counted.agreement().items()}),
         histogram("Seconds per verdict", [one.seconds for one in verdicts], unit=" s"),
     ]
 

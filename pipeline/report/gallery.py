@@ -12,13 +12,14 @@ from pipeline.engine.store import Store
 from pipeline.motion.heading_curve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import judged_by
 from pipeline.releases.plots import Plot, blind_bars
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
+from pipeline.review.counted import Counted
 from pipeline.review.rows import Verdict
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Source, Video
 
@@ -139,14 +140,17 @@ class Gallery:
     clips: Sequence[ClipCard]
 
 
-def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = ()) -> Gallery:
-    """Return the contents of a workspace's report."""
+def gallery_of(
+    store: Store, folder: WorkspaceFolder, review: ReviewSettings, notices: Sequence[str] = ()
+) -> Gallery:
+    """Return the contents of a workspace's report; `review` decides which verdicts count."""
     videos = {video.video_id: video for video in store.rows(Video)}
     routes = {
         route.clip_id: route for route in store.rows(Route)
     }  # verified routes come last and replace drafts
     items, verdicts, turns = store.rows(Item), store.rows(Verdict), store.rows(Turn)
     frames, headings = by_clip(store.rows(Frame)), by_clip(store.rows(Heading))
+    counted = Counted.of(verdicts, review, folder)
     turns_by_clip, verdicts_by_clip = by_clip(turns), by_clip(verdicts)
     items_by_clip = by_clip(items)
     findings = defaultdict(list)
@@ -190,14 +194,14 @@ def gallery_of(store: Store, folder: WorkspaceFolder, notices: Sequence[str] = (
         title=folder.root.resolve().name,
         subtitle=f"workspace: {len(videos)} videos, {minutes:.0f} min, {len(clips)} clips, {len(items)} pairs",
         notices=notices,
-        funnel=_funnel(store, videos, clips, routes, items),
+        funnel=_funnel(store, videos, clips, routes, items, _judges(store, counted)),
         plots=[
             *item_plots(
                 [item for clip in clips for item in clip.items],
                 [clip.length_us for clip in clips],
                 turns,
             ),
-            *people_plots(verdicts),
+            *people_plots(verdicts, counted),
             *cost_bars(
                 (route.model or route.provider, route.cost_usd) for route in routes.values()
             ),
@@ -249,6 +253,7 @@ def _funnel(
     clips: Sequence[ClipCard],
     routes: Mapping[str, Route],
     items: Sequence[Item],
+    judges: str,
 ) -> list[Level]:
     lost: defaultdict[str, list[Rejection]] = defaultdict(list)
     for rejection in store.rows(Rejection):
@@ -267,7 +272,7 @@ def _funnel(
         ),
         Level("clips", len(clips), "spans of video, one route each", _losses(lost, "frames")),
         Level("routes", len(routes), "drafted", _losses(lost, "draft")),
-        Level("verified routes", verified, _judges(store), _losses(lost, "push", "review")),
+        Level("verified routes", verified, judges, _losses(lost, "push", "review")),
         Level(
             "pairs",
             len(kept),
@@ -294,10 +299,12 @@ def _funnel(
     )
 
 
-def _judges(store: Store) -> str:
-    """Return how many routes were judged by people, and how many by scripts alone."""
-    judged = judged_by(store.rows(Route), store.rows(Verdict)).values()
-    people = sum("person" in by for by in judged)
+def _judges(store: Store, counted: Counted) -> str:
+    """Return how many routes were verified by people, and how many by scripts alone."""
+    judged: defaultdict[str, set[str]] = defaultdict(set)
+    for (clip_id, _), by in counted.verified_by(store.rows(Route)).items():
+        judged[clip_id] |= by
+    people = sum("person" in by for by in judged.values())
     counts = [f"{people} by people"] if people or not judged else []
     counts += [f"{len(judged) - people} by scripts alone"] if len(judged) > people else []
     return f"judged: {', '.join(counts)}"

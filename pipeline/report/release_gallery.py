@@ -34,9 +34,10 @@ def gallery_of_release(released: Released) -> Gallery:
         title=f"{manifest['dataset']} {released.version}",
         subtitle=f"release: {len(clips)} clips, {total} pairs ({splits})",
         notices=[
-            f"Gate not met: {gate['name']}: {gate['figure']}, required {gate['limit']}."
-            for gate in manifest["gates"]
-            if not gate["met"]
+            f"{'Unproven' if gate.state == 'unproven' else 'Gate not met'}: {gate.name}: "
+            f"{gate.figure}, required {gate.limit}."
+            for gate in released.gates
+            if gate.state != "met"
         ],
         funnel=[
             Level("videos", len(manifest["videos"]), "with clips in this release"),

@@ -5,10 +5,10 @@ Spans and prose are never compared: two people word them differently and both ar
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from pipeline.review.facts import FACTS, Facts
+from pipeline.review.facts import Facts
 from pipeline.review.rows import MISSED, Verdict
 from pipeline.routes.rows import Category, Step
 
@@ -83,18 +83,20 @@ def ruling(verdicts: Iterable[Verdict], fingerprint: str) -> Verdict | None:
     return max(rulings, key=lambda one: (one.created_us, one.annotation_id), default=None)
 
 
-def agreement(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, Agreement]:
+def agreement(verdicts: Sequence[Verdict], facts: Facts) -> dict[Category, Agreement]:
     """Return the agreement by category; a rejection counts as a value."""
     shared = _shared(verdicts)
     if not shared:
         return {}
+    # A clip that was drafted again after people judged it has two drafts here, and is one clip.
+    clips = len({found[0].clip_id for found in shared})
     return {
-        category: nominal([_values(found, fact) for found in shared])
+        category: replace(nominal([_values(found, fact) for found in shared]), clips=clips)
         for category, fact in facts.items()
     }
 
 
-def differing(verdicts: Sequence[Verdict], facts: Facts = FACTS) -> dict[Category, list[str]]:
+def differing(verdicts: Sequence[Verdict], facts: Facts) -> dict[Category, list[str]]:
     """Return by category the ids of the clips on which people disagree."""
     shared = _shared(verdicts)
     return {
@@ -139,9 +141,7 @@ def nominal(units: Sequence[Sequence[Hashable]]) -> Agreement:
 
 
 def annotators(
-    verdicts: Iterable[Verdict],
-    gold: Mapping[str, Sequence[Step]] | None = None,
-    facts: Facts = FACTS,
+    verdicts: Iterable[Verdict], gold: Mapping[str, Sequence[Step]], facts: Facts
 ) -> dict[str, Annotator]:
     """Return what each pseudonym has done, without skips.
 
@@ -154,14 +154,14 @@ def annotators(
     found = {}
     for name, done in sorted(people.items()):
         planted = [one for one in done if one.kind == "planted"]
-        known = [one for one in done if one.kind in _KNOWN and one.clip_id in (gold or {})]
+        known = [one for one in done if one.kind in _KNOWN and one.clip_id in gold]
         found[name] = Annotator(
             verdicts=len(done),
             median_seconds=median(one.seconds for one in done),
             planted=len(planted),
             caught=sum(one.verdict != "accept" and MISSED not in one.reasons for one in planted),
             gold=len(known),
-            right=sum(_is_true(one, (gold or {})[one.clip_id], facts) for one in known),
+            right=sum(_is_true(one, gold[one.clip_id], facts) for one in known),
             scripted=done[0].by == "script",
         )
     return found

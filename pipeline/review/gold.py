@@ -1,11 +1,13 @@
 """Gold clips: a file of clips whose true routes are known, to measure how well people judge."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipeline.engine.rows import Record
 from pipeline.errors import UserError
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes import route
 from pipeline.routes.rows import Step
 
@@ -33,3 +35,18 @@ def read_gold(path: Path) -> dict[str, tuple[Step, ...]]:
                 f"{path}:{number}", problem, "write lines as in annotations/gold.example.jsonl"
             ) from error
     return found
+
+
+def gold_of(settings: ReviewSettings) -> Mapping[str, Sequence[Step]]:
+    """Return the true steps by clip of the file in `review.gold`; none if it is empty."""
+    return read_gold(gold_file(settings)) if settings.gold else {}
+
+
+def gold_file(settings: ReviewSettings) -> Path:
+    """Return the file in `review.gold`; raise UserError if it doesn't exist."""
+    path = Path(settings.gold)
+    if not path.is_file():
+        raise UserError(
+            f"review.gold = {path}", "no such file", "see annotations/gold.example.jsonl"
+        )
+    return path

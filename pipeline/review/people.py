@@ -17,7 +17,7 @@ from pipeline.labelstudio.accounts import LogIn
 from pipeline.motion.rows import Clip, JudgedClip
 from pipeline.questions.rows import Item
 from pipeline.review import audit, review, verdictlog, vocabulary
-from pipeline.review.accuracy import Audit, judged
+from pipeline.review.accuracy import Audit, judged, people
 from pipeline.review.agreement import too_few_people
 from pipeline.review.clips import Written, clip_form, write_clips
 from pipeline.review.review import ReviewStatus
@@ -72,12 +72,13 @@ def _fetched(new: int, kept: int, what: str) -> str:
 
 @dataclass(frozen=True)
 class AuditStatus:
-    """The progress of the audit, in tasks, and its results so far."""
+    """The progress of the audit, in tasks, and its results so far: of all answers, and of people alone."""
 
     tasks: int
     done: int
     project_url: str
     audit: Audit
+    people: Audit
 
 
 def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
@@ -295,8 +296,8 @@ def audit_pull(workspace: Workspace) -> AuditSummary:
 def audit_status(workspace: Workspace) -> AuditStatus:
     """Return the progress of the audit on the server, and its results from the pulled answers."""
     tasks, done, url = audit.status(connect(workspace), _audit_settings(workspace))
-    results = judged(workspace.store.rows(Item), workspace.store.rows(Answer))
-    return AuditStatus(tasks, done, url, results)
+    items, answers = workspace.store.rows(Item), workspace.store.rows(Answer)
+    return AuditStatus(tasks, done, url, judged(items, answers), judged(items, people(answers)))
 
 
 def _rows(workspace: Workspace, kinds: Iterable[type[Row]]) -> Rows:

@@ -5,25 +5,23 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
-from pipeline.errors import UserError
 from pipeline.labelstudio.client import AnnotationServer
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
 from pipeline.review import adjudication, routepage, sending
-from pipeline.review.agreement import Agreement, Annotator, agreement, annotators, excluded, latest
+from pipeline.review.agreement import Agreement, Annotator, latest
 from pipeline.review.clips import clip_form
-from pipeline.review.facts import Facts, facts_of
-from pipeline.review.gold import read_gold
+from pipeline.review.counted import Counted, by_clip
+from pipeline.review.gold import gold_file, gold_of
 from pipeline.review.planted import with_planted
 from pipeline.review.rounds import Page, Rounds
 from pipeline.review.rows import UNREADABLE, Answer, Verdict
@@ -32,7 +30,7 @@ from pipeline.review.settings import ReviewSettings
 from pipeline.review.verdicts import Kind, Pulled, judge, kind_of, pseudonym
 from pipeline.review.verified import DIFFER, verify
 from pipeline.review.vocabulary import Synonyms, missing_synonyms, vocabulary_of
-from pipeline.routes.rows import Category, Route, Step
+from pipeline.routes.rows import Category, Route
 from pipeline.routes.wording import STEMS
 from pipeline.sources.rows import Video
 
@@ -68,7 +66,7 @@ class ReviewStatus:
 def depends(settings: ReviewSettings, folder: WorkspaceFolder) -> str:
     """Return the digest of the files that the result depends on: wording, synonyms, gold clips."""
     files = [asset("prompts/describe.j2"), asset(STEMS)]
-    files += [_gold_file(settings)] if settings.gold else []
+    files += [gold_file(settings)] if settings.gold else []
     same = sorted(vocabulary_of(folder, settings.log).items())
     return digest(same, *(path.read_text(encoding="utf-8") for path in files))
 
@@ -80,29 +78,13 @@ def run(rows: Rows, settings: ReviewSettings, folder: WorkspaceFolder) -> Iterab
     for a clip that people rejected. Categories are verified independently: people may agree on the
     moves and disagree on the landmarks. Verdicts of excluded annotators don't count.
     """
-    facts = facts_of(vocabulary_of(folder, settings.log))
-    counted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    counted = Counted.of(rows[Verdict], settings, folder)
     earlier = {one.clip_id: one for one in rows.before(Route)}
     for draft in rows[Route]:
-        verdicts = counted.get(draft.clip_id, ())
-        yield from verify(draft, verdicts, settings.agree, facts, earlier.get(draft.clip_id))
-
-
-def _trusted(verdicts: Sequence[Verdict], settings: ReviewSettings, facts: Facts) -> list[Verdict]:
-    """Return the verdicts of annotators who are not excluded."""
-    out = _excluded(annotators(verdicts, _gold(settings), facts), settings)
-    return [one for one in verdicts if one.annotator not in out]
-
-
-def _excluded(people: Mapping[str, Annotator], settings: ReviewSettings) -> frozenset[str]:
-    return excluded(people, settings.min_caught, settings.min_right, settings.min_known)
-
-
-def _by_clip(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    found: defaultdict[str, list[Verdict]] = defaultdict(list)
-    for one in verdicts:
-        found[one.clip_id].append(one)
-    return found
+        verdicts = counted.by_clip.get(draft.clip_id, ())
+        yield from verify(
+            draft, verdicts, settings.agree, counted.facts, earlier.get(draft.clip_id)
+        )
 
 
 def push(
@@ -120,9 +102,10 @@ def push(
     `progress(done, total)` counts clips. Raises UserError if the server or the project can't be used.
     """
     config = routepage.label_config()
-    facts = facts_of(vocabulary_of(folder, settings.log))
-    every = _by_clip(rows[Verdict])
-    trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    trusted = Counted.of(rows[Verdict], settings, folder).by_clip
+    every: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for verdict in rows[Verdict]:
+        every[verdict.clip_id].append(verdict)
     flawed_us = audited.flawed_clips(rows[Item], rows[Answer])
 
     def enough(page: Page) -> bool:
@@ -150,7 +133,7 @@ def push(
     queue = routepage.queue(rows)
     planted = with_planted(queue, settings.planted, folder.secret())
     pushed = rounds(settings.project, settings.overlap).send(planted, progress)
-    known = _gold(settings) or {}
+    known = gold_of(settings)
     gold: list[tuple[routepage.PageRows, Kind]] = [
         (shown, "gold") for shown in queue if shown.clip.clip_id in known
     ]
@@ -171,9 +154,7 @@ def adjudicate(
     They go to a project of their own, one person each. A ruling by somebody who judged the clip
     before doesn't count, and the task is sent again. `rows` holds PUSH_READS.
     """
-    facts = facts_of(vocabulary_of(folder, settings.log))
-    every = _by_clip(rows[Verdict])
-    trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
+    counted, every = Counted.of(rows[Verdict], settings, folder), by_clip(rows[Verdict])
     disputed = {one.unit for one in rows[Finding] if one.kind == DIFFER}
     queue: list[tuple[routepage.PageRows, Kind]] = [
         (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in disputed
@@ -184,8 +165,8 @@ def adjudicate(
     route_page = _page_maker(sender)
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-        verdicts = latest(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
-        versions = adjudication.versions(shown, verdicts, facts, folder.secret())
+        verdicts = latest(counted.by_clip.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
+        versions = adjudication.versions(shown, verdicts, counted.facts, folder.secret())
         return route_page(shown, kind) | versions
 
     def again(page: Page, number: int) -> bool:
@@ -256,9 +237,7 @@ def status(
     verdicts: Sequence[Verdict] = (),
 ) -> ReviewStatus:
     """Count the project's tasks and annotations; agreement is computed from the pulled `verdicts`."""
-    vocabulary = vocabulary_of(folder, settings.log)
-    facts = facts_of(vocabulary)
-    people = annotators(verdicts, _gold(settings), facts)
+    counted = Counted.of(verdicts, settings, folder)
     project = sending.known_project(client, settings.project)
     secret = folder.secret()
     finished = [task.finished for task in client.tasks(project) if kind_of(task.data, secret)]
@@ -275,21 +254,8 @@ def status(
         annotators=dict(Counter(pseudonym(one.email, secret) for one in answered)),
         project_url=sending.project_url(client, project),
         hours_left=None if usual is None else missing * usual / 3600,
-        agreement=agreement(_trusted(verdicts, settings, facts), facts),
-        people=people,
-        excluded=_excluded(people, settings),
-        synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
+        agreement=counted.agreement(),
+        people=dict(counted.people),
+        excluded=counted.excluded,
+        synonyms=tuple(missing_synonyms(verdicts, vocabulary_of(folder, settings.log))),
     )
-
-
-def _gold(settings: ReviewSettings) -> Mapping[str, Sequence[Step]] | None:
-    return read_gold(_gold_file(settings)) if settings.gold else None
-
-
-def _gold_file(settings: ReviewSettings) -> Path:
-    path = Path(settings.gold)
-    if not path.is_file():
-        raise UserError(
-            f"review.gold = {path}", "no such file", "see annotations/gold.example.jsonl"
-        )
-    return path

@@ -9,11 +9,13 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
+from pipeline.review.agreement import latest
 from pipeline.review.facts import Vocabulary, named
 from pipeline.review.rows import Verdict
 from pipeline.review.verdictlog import log_path
@@ -113,14 +115,13 @@ def missing_synonyms(verdicts: Iterable[Verdict], vocabulary: Vocabulary) -> lis
 
     Only verdicts that agree on every turn and on the number of names are compared.
     """
-    drafts: dict[str, dict[str, Verdict]] = {}
+    drafts: dict[str, list[Verdict]] = {}
     for one in verdicts:
-        if one.verdict in ("accept", "corrected") and one.kind == "real":
-            drafts.setdefault(one.fingerprint, {})[one.annotator] = one
+        drafts.setdefault(one.fingerprint, []).append(one)
     counted: Counter[tuple[str, str, str]] = Counter()
-    for judged in drafts.values():
-        first, *others = judged.values()
-        for other in others:
+    for fingerprint, given in drafts.items():
+        judged = [one for one in latest(given, fingerprint) if one.verdict != "reject"]
+        for first, other in combinations(judged, 2):
             if route.turns(first.steps) == route.turns(other.steps):
                 counted.update(_differing(first, other, vocabulary))
     return [

@@ -27,7 +27,7 @@ def test_it_finds_the_leak_in_items_that_leak(leaky: ProbeReport) -> None:
     assert figure.items == 600
     assert figure.low > 0.6
     assert figure.chance == 0.25
-    assert leaky.verdict.startswith("LEAKS: learned probe answers")
+    assert leaky.verdict().startswith("LEAKS: learned probe answers")
     untrained = {one.name: one.overall.accuracy for one in leaky.baselines}
     assert untrained["longest"] > 0.33
     assert untrained["always A"] > 0.33
@@ -72,11 +72,11 @@ def test_json_has_the_figure_on_top(leaky: ProbeReport) -> None:
 def test_few_items_are_reported_as_noisy(leaky: ProbeReport) -> None:
     few = run_probe(made.composed(12))
     assert few.learned.overall.items < 100
-    assert "under 600" in few.verdict
-    points = int(few.verdict.split("(under 600), ")[1].split(" points either way are noise")[0])
+    assert "under 600" in few.verdict()
+    points = int(few.verdict().split("(under 600), ")[1].split(" points either way are noise")[0])
     assert 5 <= points <= 25
-    assert "noise" not in leaky.verdict
-    assert str(few).splitlines()[-1] == few.verdict
+    assert "noise" not in leaky.verdict()
+    assert str(few).splitlines()[-1] == few.verdict()
 
 
 def test_few_items_raise_no_false_alarm() -> None:
@@ -151,12 +151,71 @@ def test_where_all_options_are_shared_the_report_says_what_is_kept_together() ->
     assert lay_out(items, 0).grouping == "items of one group"
 
 
-def test_one_scene_works_too() -> None:
-    items = [replace(item, group="kitchen") for item in made.composed(6)]
+def told(count: int, clips: int, **fields: str) -> list[ProbeItem]:
+    """Return items of one scene whose answer is the only option with a full stop."""
+    options = ("left.", "right", "ahead", "back")
+    found = []
+    for number in range(count):
+        shown = (*options[number % 4 :], *options[: number % 4])
+        item = two(number, shown, "kitchen", shown.index("left."))
+        found.append(replace(item, clip=f"c{number % clips}", **fields))
+    return found
+
+
+@pytest.mark.parametrize("groups", [1, 9])
+def test_a_test_answered_blind_fails_however_few_groups_it_has(groups: int) -> None:
+    items = [
+        replace(item, group=f"g{int(item.clip[1:]) % groups}") for item in told(400, clips=100)
+    ]
     report = run_probe(items)
+    figure = report.learned.overall
+    assert (figure.accuracy, figure.items, figure.groups, figure.clips) == (1, 400, groups, 100)
+    assert figure.error < 0.05
+    assert report.state() == "failed"
+    assert "learned probe" in {leak.name for leak in report.leaks() if not leak.where}
+    assert report.verdict().startswith("LEAKS: ")
+    assert report.to_json()["state"] == "failed"
+
+
+@pytest.mark.parametrize(("clips", "state"), [(29, "unproven"), (30, "failed")])
+def test_under_thirty_clips_the_result_is_unproven(clips: int, state: str) -> None:
+    report = run_probe(told(60, clips))
+    assert report.state() == state
+    assert report.verdict().startswith("unproven: 29 clips are too few") == (clips == 29)
+    assert str(report).splitlines()[-1] == report.verdict()
+
+
+def test_a_fair_test_of_one_scene_is_met() -> None:
+    report = run_probe([replace(item, group="kitchen") for item in made.composed(40)])
     assert "too few groups" in report.grouping
     assert report.learned.overall.groups == 1
-    assert (report.learned.overall.low, report.learned.overall.high) == (0, 1)
+    assert 0 < report.learned.overall.low < report.learned.overall.high < 1
+    assert report.state() == "met"
+
+
+@pytest.mark.parametrize("groups", [1, 5, 40])
+def test_guessing_is_seldom_beyond_two_errors_and_never_beyond_four(groups: int) -> None:
+    """Each clip has four items that are guessed right together, as twins are."""
+    rng = np.random.default_rng(1)
+    items = [
+        replace(two(number, tuple("abcd"), f"g{number // 4 % groups}"), clip=f"c{number // 4}")
+        for number in range(400)
+    ]
+    sheet = lay_out(items, 0)
+    figures = [
+        sheet.figure(np.repeat((rng.random(100) < 0.25).astype(float), 4)) for _ in range(400)
+    ]
+    assert sum(one.leaks(0.05, 2) for one in figures) < 0.06 * len(figures)
+    assert not any(one.leaks(0.05, 4) for one in figures)
+
+
+def test_the_verdict_uses_the_limits_of_the_gate() -> None:
+    """A gate with stricter limits must not print that no leak was found."""
+    report = replace(run_probe(made.leaky(80)), baselines=(), attacks=())
+    learned = replace(report.learned, within={}, overall=Figure(0.35, 0, 1, 0.25, 80, 40, 40, 0.01))
+    report = replace(report, learned=learned)
+    assert report.verdict(0.05).startswith("LEAKS: ")
+    assert (report.state(0.2), report.verdict(0.2)[:13]) == ("met", "no leak found")
 
 
 def test_a_single_item_is_measured_too() -> None:
@@ -209,5 +268,5 @@ def test_the_interval_counts_groups_not_items() -> None:
 def test_a_leak_is_beyond_the_limit_and_beyond_noise(
     accuracy: float, error: float, leaks: bool
 ) -> None:
-    figure = Figure(accuracy, accuracy - 0.02, accuracy + 0.02, 0.25, 1000, 500, error)
+    figure = Figure(accuracy, accuracy - 0.02, accuracy + 0.02, 0.25, 1000, 500, 900, error)
     assert figure.leaks(0.05, 3.5) is leaks

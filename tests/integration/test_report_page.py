@@ -12,6 +12,7 @@ from small_release import small_space
 
 from pipeline.report.gallery import Gallery, Level, Loss, gallery_of
 from pipeline.report.page import write_report
+from pipeline.review.settings import ReviewSettings
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +61,7 @@ def page(browser: BrowserContext) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     with small_space(tmp_path_factory.mktemp("report") / "workspace", clips=6) as space:
-        yield gallery_of(space.store, space.folder)
+        yield gallery_of(space.store, space.folder, ReviewSettings())
 
 
 def visible(page: Page) -> int:

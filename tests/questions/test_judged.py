@@ -26,6 +26,7 @@ from pipeline.releases.harvest import Harvest
 from pipeline.review import people
 from pipeline.review.audit import _uid
 from pipeline.review.rows import Answer, Verdict
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes import wording
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
@@ -348,7 +349,7 @@ def test_new_words_for_moves_apply_to_all_items_or_none_and_gates_hold(
     items = items_of(desk).values()
     assert not any("go left" in option for one in items for option in one.options)
     with desk.open() as workspace:
-        harvest = Harvest(workspace.store, only_verified=False, min_verified=1.0)
+        harvest = Harvest(workspace.store, ReviewSettings(), only_verified=False, min_verified=1.0)
         assert harvest.words["left"] == "turn left"
         gates = {one.name: one.met for one in check_gates(harvest.candidate)}
         assert gates["inverse_pairs"]

@@ -22,6 +22,7 @@ from pipeline.releases.export import export, measure
 from pipeline.releases.publish import Release
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
+from pipeline.review.settings import ReviewSettings
 from pipeline.sources.rows import Video
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
@@ -61,7 +62,7 @@ def recorded() -> dict[str, Any]:
 def release(store: Store, version: str = "1.0.0", **how: Any) -> Release:
     settings = how.pop("settings", SETTINGS)
     given = recorded() | {"export": settings.model_dump()}
-    return export(store, store.folder, version, settings, given, **how)
+    return export(store, store.folder, version, settings, ReviewSettings(), given, **how)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -143,9 +144,11 @@ def test_a_gate_that_is_not_met_stops_the_release(store: Store) -> None:
     assert told.value.exit_code == 3
     assert "--allow-failing" in told.value.fix
     assert not store.folder.releases.exists()
-    assert {gate.name for gate in measure(store, SETTINGS).gates if not gate.met} == {
-        "verified_by_people"
-    }
+    assert {
+        gate.name
+        for gate in measure(store, SETTINGS, ReviewSettings()).gates
+        if gate.state == "failed"
+    } == {"verified_by_people"}
 
 
 def test_with_allow_failing_card_and_manifest_report_failed_gates_first(store: Store) -> None:

@@ -108,6 +108,34 @@ def test_a_skewed_letter_is_reported(tmp_path: Path) -> None:
     assert len(found["letters"].rows) == 12
 
 
+def test_a_letter_is_compared_with_the_items_that_offer_it(tmp_path: Path) -> None:
+    """Half of the items have no C: the others may not be counted as chances for it."""
+    rows = [
+        {
+            "question": f"Where {n}?",
+            "options": ["x", "y", "z"][: 2 + n % 2],
+            "answer": "ACBC"[n % 4],
+        }
+        for n in range(40)
+    ]
+    found = audited(tmp_path, rows)["letters"]
+    assert found.figure == "C is correct in 20 of 20 (100.0%)"
+    assert len(found.rows) == 20
+
+
+def test_items_with_many_options_are_written_and_read_back(tmp_path: Path) -> None:
+    options = [f"option text {n}" for n in range(30)]
+    given = [
+        {"question": "Where?", "id": f"q{n}", "options": options, "answer": options[n]}
+        for n in range(30)
+    ]
+    (tmp_path / "many.json").write_text(json.dumps(given), encoding="utf-8")
+    found = read(tmp_path / "many.json")
+    assert audit(found)
+    write(found, tmp_path / "ours.jsonl")
+    assert [item.answer for item in read_items(tmp_path / "ours.jsonl")] == list(range(30))
+
+
 def test_a_file_without_items_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "no question"}\n', encoding="utf-8")
     with pytest.raises(UserError, match="no multiple-choice item can be read"):

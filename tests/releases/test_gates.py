@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories import item, route, verdict
+from factories import item, route
 
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import GATES, Origin, ReleaseCandidate, check_gates, judged_by
+from pipeline.releases.gates import GATES, Gate, Origin, ReleaseCandidate, check_gates
 
 BACK = {
     "item_id": "i_r",
@@ -28,9 +28,9 @@ def candidate(*items: Item, **fields: Any) -> ReleaseCandidate:
     given: dict[str, Any] = {
         "items": items or (item(), item(**BACK)),
         "routes": {"c_a": route(moves=["straight", "left", "right"])},
-        "judged_by": {"c_a": frozenset(["person"])},
         "min_verified": 1.0,
     }
+    given["verified_by"] = {one.item_id: frozenset(["person"]) for one in given["items"]}
     return ReleaseCandidate(**(given | fields))
 
 
@@ -98,7 +98,6 @@ def two_clips(**same: Any) -> ReleaseCandidate:
     return candidate(
         *(item(), item(**BACK), *second),
         routes={"c_a": route(moves=moves), "c_b": route("b", moves)},
-        judged_by=dict.fromkeys(("c_a", "c_b"), frozenset(["person"])),
         origins=origins,
     )
 
@@ -113,7 +112,6 @@ def skewed() -> ReleaseCandidate:
             for found in (item(), item(**BACK))
         ),
         routes={f"c_{name}": route(name, ["straight", "left", "right"]) for name in names},
-        judged_by=dict.fromkeys((f"c_{name}" for name in names), frozenset(["person"])),
         origins={f"c_{name}": Origin(f"g_{name}", f"v_{name}", 0, 60) for name in names},
     )
 
@@ -187,9 +185,13 @@ FAULTS = {
     "a video on two sides": (two_clips(video="v"), {"split_leak"}),
     "equal frames in two splits": (two_clips(frames=("p", "q")), {"split_leak"}),
     "one black frame in two splits": (two_clips(frames=("p", "other")), set()),
-    "nobody judged": (candidate(judged_by={}), {"verified_by_people"}),
+    "nobody judged": (candidate(verified_by={}), {"verified_by_people"}),
     "a script alone judged": (
-        candidate(judged_by={"c_a": frozenset(["script"])}),
+        candidate(verified_by=dict.fromkeys(("i_f", "i_r"), frozenset(["script"]))),
+        {"verified_by_people"},
+    ),
+    "a person verified its twin alone": (
+        candidate(verified_by={"i_f": frozenset(["person"]), "i_r": frozenset(["script"])}),
         {"verified_by_people"},
     ),
     "a person judged another category": (
@@ -227,18 +229,10 @@ def test_the_share_verified_by_people_is_compared_with_the_setting() -> None:
     )
 
 
-def test_only_verdicts_on_the_current_draft_count() -> None:
-    draft, other = route(), route(moves=["left", "left"])
-    person, script = verdict(draft), verdict(draft, by="script", annotation_id="2")
-    assert judged_by([draft], [person, script]) == {"c_a": frozenset(["person", "script"])}
-    assert judged_by([draft], [verdict(draft, verdict="corrected")]) == {
-        "c_a": frozenset(["person"])
-    }
-    for void in (
-        verdict(other),
-        verdict(draft, verdict="reject"),
-        verdict(draft, verdict="skip"),
-        verdict(draft, kind="gold"),
-        verdict(draft, kind="planted"),
-    ):
-        assert judged_by([draft], [void]) == {}
+def test_a_gate_of_an_earlier_release_is_met_or_failed() -> None:
+    for met, state in ((True, "met"), (False, "failed")):
+        old = Gate.model_validate({"name": "x", "met": met, "figure": "1", "limit": "0"})
+        assert (old.state, old.met) == (state, met)
+    unproven = Gate(name="x", state="unproven", figure="1", limit="0")
+    assert str(unproven) == "x: unproven: 1, required 0"
+    assert Gate.model_validate(unproven.model_dump()) == unproven

@@ -17,6 +17,7 @@ from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
+from pipeline.review.settings import ReviewSettings
 from pipeline.sources.rows import Video
 
 
@@ -94,7 +95,7 @@ def test_withheld_answers_are_nowhere_in_the_release(tmp_path: Path) -> None:
         made = release(space, "1.0.0", withhold=["test"])
         items = {item.item_id: item for item in space.store.rows(Item)}
         page = render(gallery_of_release(open_release(made.folder)), tmp_path)
-        assert len(gallery_of(space.store, space.folder).clips) == 8
+        assert len(gallery_of(space.store, space.folder, ReviewSettings()).clips) == 8
     assert made.sealed is not None
     asked = pl.read_parquet(made.folder / "data" / "test-*.parquet")
     for name in ("answer", "answer_text", "ground_truth"):

@@ -22,7 +22,7 @@ from pipeline.questions.rows import Item
 from pipeline.releases.export import export, measure
 from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
-from pipeline.releases.layout import QuestionRow
+from pipeline.releases.layout import QuestionRow, write_sums
 from pipeline.releases.looks import look
 from pipeline.releases.reading import open_release
 from pipeline.releases.rows import Still
@@ -32,11 +32,14 @@ from pipeline.releases.workspace_gates import WORKSPACE_GATES, Checked, Limits, 
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.report.release_gallery import gallery_of_release
+from pipeline.review.accuracy import wilson
 from pipeline.review.rows import Answer
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
+REVIEW = ReviewSettings()
 
 
 @pytest.fixture
@@ -53,7 +56,8 @@ def egost(words: list[str]) -> int:
 
 def failed(space: Workspace, **fields: Any) -> dict[str, Gate]:
     settings = ExportSettings.model_validate(LENIENT | fields)
-    return {gate.name: gate for gate in measure(space.store, settings).gates if not gate.met}
+    gates = measure(space.store, settings, REVIEW).gates
+    return {gate.name: gate for gate in gates if gate.state == "failed"}
 
 
 def edit(space: Workspace, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
@@ -213,7 +217,7 @@ def rows_by_id(rows: list[QuestionRow]) -> dict[str, str | None]:
 
 def test_a_video_without_consent_is_caught(space: Workspace) -> None:
     """Such items are left out earlier; this gate is a second check."""
-    harvest = Harvest(space.store, only_verified=False, min_verified=1)
+    harvest = Harvest(space.store, REVIEW, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
     gate = consent(Checked(harvest, space.folder, limits, "egost", (), ()))
@@ -320,6 +324,57 @@ def test_too_many_flaws_and_too_few_audited_items_are_reported(space: Workspace)
     assert "audit more items" in failed(space, min_audited=1000)["audit"].fix
 
 
+def test_one_persons_doubt_counts_but_sets_nothing_aside(space: Workspace) -> None:
+    space.store.finish(PULL, "audit", "made up", "done", answers(space, 1))
+    list(space.run(["compose"]))
+    assert {item.status for item in space.store.rows(Item)} == {"verified"}
+    gate = failed(space, min_audited=10, max_flawed=0.0)["audit"]
+    assert gate.figure.endswith("; 1 of them by one person alone")
+    doubted = space.store.rows(Answer)[0].item_id
+    second = answers(space, 1)[0].model_copy(update={"annotator": "Bob", "annotation_id": "b"})
+    space.store.finish(PULL, "second audit", "made up", "done", [second])
+    list(space.run(["compose"]))
+    aside = {item.item_id for item in space.store.rows(Item) if item.status == "set_aside"}
+    assert gate.rows[0] in aside
+    assert len(aside) == 2  # its pair as well
+    assert doubted in {item.item_id for item in space.store.rows(Item)}
+
+
+def test_scripts_audit_nothing(space: Workspace) -> None:
+    scripts = [row.model_copy(update={"by": "script"}) for row in answers(space, 0)]
+    space.store.finish(PULL, "audit", "made up", "done", scripts)
+    assert "none of none" in failed(space, min_audited=1)["audit"].figure
+
+
+def test_an_item_that_a_model_wrote_is_verified_by_who_chose_its_answer(space: Workspace) -> None:
+    """Its clip's route says nothing about it."""
+    first = next(item for item in space.store.rows(Item) if item.options)
+    edit(
+        space,
+        Item,
+        "compose",
+        lambda item: (
+            item.model_copy(update={"option_kind": "model"})
+            if item.item_id == first.item_id
+            else item
+        ),
+    )
+
+    def verified_by(choice: str, by: str) -> frozenset[str]:
+        given = [
+            row.model_copy(update={"choice": choice, "by": by})
+            for row in answers(space, 0)
+            if row.item_id == first.item_id
+        ]
+        space.store.finish(PULL, "audit", "made up", "done", given)
+        harvest = Harvest(space.store, REVIEW, only_verified=False, min_verified=1)
+        return harvest.candidate.verified_by[first.item_id]
+
+    assert verified_by(str(first.answer_index), "person") == {"person"}
+    assert verified_by(str(first.answer_index), "script") == {"script"}
+    assert verified_by("none", "person") == frozenset()
+
+
 def test_human_accuracy_is_on_the_card_and_difficulty_in_each_evidence_row(
     space: Workspace,
 ) -> None:
@@ -335,7 +390,12 @@ def test_human_accuracy_is_on_the_card_and_difficulty_in_each_evidence_row(
     tasks = {name: one for name, one in manifest["human_accuracy"].items() if name != "all"}
     assert sum(one["answers"] for one in tasks.values()) == 10
     card = (made.folder / "README.md").read_text(encoding="utf-8")
-    assert "| all | 7 of 10 (70 %) | 40 to 89 % |" in card
+    assert (
+        f"| all | 7 of 10 (70 %) | {100 * whole['low']:.0f} to {100 * whole['high']:.0f} % |"
+        in card
+    )
+    # The three wrong answers are on one clip: the interval is wider than of ten independent ones.
+    assert whole["high"] - whole["low"] > wilson(7, 10).high - wilson(7, 10).low
     found = {
         row.id: (row.human_right, row.human_answers) for row in open_release(made.folder).evidence()
     }
@@ -352,7 +412,7 @@ def test_a_release_reports_agreement_and_human_accuracy(space: Workspace) -> Non
     space.store.finish("audit", "all", "made up", "done", answers(space, 0))
     plots = gallery_of_release(open_release(release(space).folder)).plots
     assert {"Agreement by category", "Human accuracy by task"} <= {plot.title for plot in plots}
-    funnel = {level.name: level for level in gallery_of(space.store, space.folder).funnel}
+    funnel = {level.name: level for level in gallery_of(space.store, space.folder, REVIEW).funnel}
     assert funnel["verified routes"].note == f"judged: {len(drafts)} by people"
 
 
@@ -414,10 +474,56 @@ def test_a_column_that_reveals_answers_is_caught_and_named(tmp_path: Path) -> No
     assert set(gate.parts) == set(asked.values())
 
 
+def test_an_unproven_gate_stops_nothing_but_heads_card_and_report(
+    space: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ExportSettings.model_validate(LENIENT | {"blind_points": 5})
+    recorded = space.recorded()
+    made = export(space.store, space.folder, "1.0.0", settings, REVIEW, recorded)
+    assert "; unproven: blind; root digest " in str(made)
+    card = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert card.splitlines()[1] == "# Unproven: blind."
+    head, _, body = card.partition("\n# ")[2].partition("\n# ")
+    assert "> **Unproven: blind:** unproven: 8 clips are too few" in head
+    assert "| blind | **unproven** |" in body
+    released = open_release(made.folder)
+    assert "Unproven: blind" in gallery_of_release(released).notices[0]
+    assert json.loads((made.folder / "croissant.json").read_text())["rai:dataLimitations"] == (
+        "Unproven: blind."
+    )
+    (gate,) = (one for one in released.manifest["gates"] if one["name"] == "blind")
+    assert (gate["state"], gate["met"]) == ("unproven", False)
+    found = verify(made.folder, made.root_digest)
+    assert (found.admitted, found.unproven) == ((), ("blind",))
+    assert "blind" in found.recomputed
+    assert "; reported as unproven: blind" in str(found)
+
+
+@pytest.mark.parametrize("state", ["met", "failed"])
+def test_verify_recomputes_the_blind_gate(space: Workspace, state: str) -> None:
+    made = release(space, "1.0.0", blind_points=5)
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    (gate,) = (one for one in manifest["gates"] if one["name"] == "blind")
+    gate |= {"state": state, "met": state == "met"}
+    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (made.folder / "SHA256SUMS").unlink()
+    write_sums(made.folder)
+    with pytest.raises(GateError, match="the rows give unproven: 8 clips"):
+        verify(made.folder)
+    del gate["state"]  # as in a release from before gates could be unproven
+    for one in manifest["gates"]:
+        one.pop("state", None)
+    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (made.folder / "SHA256SUMS").unlink()
+    write_sums(made.folder)
+    assert verify(made.folder).unproven == ()
+
+
 def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspace) -> None:
     settings = ExportSettings.model_validate(LENIENT | {"min_audited": 5})
     with pytest.raises(GateError, match="audit: NOT MET") as told:
-        export(space.store, space.folder, "1.0.0", settings, space.recorded())
+        export(space.store, space.folder, "1.0.0", settings, REVIEW, space.recorded())
     assert told.value.exit_code == 3
     made = release(space, "1.0.0", min_audited=5)
     card = (made.folder / "README.md").read_text(encoding="utf-8")
@@ -426,7 +532,7 @@ def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspac
 
 def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Workspace) -> None:
     title = "Blind accuracy by task"
-    assert title not in render(gallery_of(space.store, space.folder), tmp_path)
+    assert title not in render(gallery_of(space.store, space.folder, REVIEW), tmp_path)
     unmeasured = release(space, "0.1.0")
     assert not (unmeasured.folder / "plots" / "blind.svg").exists()
     assert "plots/blind.svg" not in (unmeasured.folder / "README.md").read_text(encoding="utf-8")
@@ -439,7 +545,9 @@ def test_blind_accuracy_by_task_is_plotted_if_measured(tmp_path: Path, space: Wo
     (gate,) = (gate for gate in made.gates if gate.name == "blind")
     share = 100 * gate.parts["direction_forward"]
     assert f">{share:.0f} %</text>" in page or f">{share:.1f} %</text>" in page
-    assert "as measured for 0.1.1" in render(gallery_of(space.store, space.folder), tmp_path)
+    assert "as measured for 0.1.1" in render(
+        gallery_of(space.store, space.folder, REVIEW), tmp_path
+    )
 
 
 def test_the_perceptual_hash_survives_encoding_and_scaling() -> None:

@@ -1,9 +1,12 @@
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import factories
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from walked import clip, draft, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -13,7 +16,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item
 from pipeline.review import audit
-from pipeline.review.accuracy import judged, wilson
+from pipeline.review.accuracy import accuracy, by_people, clustered, judged, wilson
 from pipeline.review.audit import MediaAccess
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings
@@ -27,17 +30,17 @@ SECRET = b"0123"
 
 def item(number: int = 0, **fields: object) -> Item:
     one = clip()
-    given = {"item_id": f"i{number}", "clip_id": one.clip_id, "video_id": one.video_id}
-    return factories.item(**{**given, "fingerprint": f"print {number}", **fields})
+    fields_ = {"item_id": f"i{number}", "clip_id": one.clip_id, "video_id": one.video_id}
+    return factories.item(**{**fields_, "fingerprint": f"print {number}", **fields})
 
 
 def answer(choice: str, who: str = "a", of: Item | None = None, **fields: object) -> Answer:
     of = of or item()
-    given = {
+    fields_ = {
         "item_id": of.item_id, "fingerprint": of.fingerprint, "annotator": who, "choice": choice,
         "seconds": 9.0, "created_us": 1, "annotation_id": f"{of.item_id} {who}", "by": "person",
     }  # fmt: skip
-    return Answer.model_validate(given | fields)
+    return Answer.model_validate(fields_ | fields)
 
 
 @pytest.fixture
@@ -148,11 +151,12 @@ def test_wilson_equals_published_figures(hits, total, low, high):
 @pytest.mark.parametrize(
     ("answers", "wrong"),
     [
-        ("0", None), ("0 1", None), ("1", "another option"), ("none none 0", "no option is right"),
-        ("many", "more than one"), ("unsure", None), ("unsure unsure 3", "another option"), ("1 2", None),
+        ("0", None), ("0 1", None), ("1", None), ("none none 0", "no option is right"), ("many many", "more than one"),
+        ("many", None), ("unsure", None), ("unsure unsure 3", None), ("unsure 3 3", "another option"), ("1 2", None),
+        ("1 2 3", None), ("1 1 0 0", None), ("1 1 2 3", None), ("1 1 1 0 0", "another option"), ("1 1 2 none 0", None),
     ],
 )  # fmt: skip
-def test_a_flaw_needs_a_majority(answers: str, wrong: str | None):
+def test_a_flaw_needs_two_people_and_a_majority(answers: str, wrong: str | None):
     found = flaw("0", [answer(choice, str(n)) for n, choice in enumerate(answers.split())])
     assert (found is None) == (wrong is None)
     assert wrong is None or wrong in str(found)
@@ -224,7 +228,58 @@ def test_the_audit_reports_accuracy_agreement_and_flaws():
         answer("2", "b", other),
     ]
     found = judged([one, other], answers)
-    assert str(found.accuracy["direction_forward"]).startswith("2 of 4 (50.0%, 95 % interval 15.0%")
+    assert str(found.accuracy["direction_forward"]).startswith("2 of 4 (50.0%")
     assert found.agreement is not None
     assert found.agreement.percent == 0.5
     assert (found.flawed.hits, found.flawed.total) == (0, 2)
+
+
+def test_open_items_are_in_neither_part_of_human_accuracy():
+    """Twenty questions, each answered right, and twenty open items, whose answer people saw."""
+    asked = [item(number, clip_id=f"c{number}") for number in range(20)]
+    opened = [
+        item(100 + number, format="open", options=[], answer_index=None, contrast=None, flips=[])
+        for number in range(20)
+    ]
+    answers = [answer("0", of=one) for one in (*asked, *opened)]
+    found = judged([*asked, *opened], answers)
+    assert (found.overall.hits, found.overall.total, found.answers) == (20, 20, 40)
+    assert (accuracy(found)["all"]["right"], accuracy(found)["all"]["answers"]) == (20, 20)
+    assert accuracy(judged(opened, answers)) == {}
+    assert by_people([*asked, *opened], answers) == {one.item_id: (1, 1) for one in asked}
+
+
+def test_answers_on_one_clip_are_not_independent():
+    """Ten clips with ten answers each: what counts is the ten clips if each is all right or all wrong."""
+    alike = {number: [number < 5] * 10 for number in range(10)}
+    mixed = {number: [True, False] * 5 for number in range(10)}
+    assert clustered(alike) == replace(wilson(50, 100, 9), hits=50, total=100)  # 100 / (100 / 9)
+    assert clustered(mixed) == wilson(50, 100)
+    assert clustered({"one": [True, False]}) == wilson(1, 2, 1)
+    assert clustered({1: [True] * 3, 2: [True]}) == wilson(4, 4)
+    assert clustered({}) == wilson(0, 0)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=8))
+def test_an_interval_by_clips_is_never_narrower_and_holds_the_share(found: list[list[bool]]):
+    share, plain = (
+        clustered(dict(enumerate(found))),
+        wilson(sum(map(sum, found)), sum(map(len, found))),
+    )
+    assert (share.hits, share.total) == (plain.hits, plain.total)
+    assert 0 <= share.low <= share.hits / share.total <= share.high <= 1
+    assert share.high - share.low >= plain.high - plain.low - 1e-12
+
+
+def test_the_share_of_flawed_items_counts_those_that_somebody_could_tell_about():
+    items = [item(number, clip_id=f"c{number}") for number in range(4)]
+    told = [
+        *(answer("none", who, items[0]) for who in "ab"),
+        answer("1", "a", items[1]),
+        *(answer("unsure", who, items[2]) for who in "ab"),
+        answer("0", "a", items[3]),
+    ]
+    found = judged(items, told)
+    assert (found.flawed.hits, found.flawed.total) == (2, 3)
+    assert found.doubted == {"i1"}
+    assert flaws(items, told).keys() == {"i0"}

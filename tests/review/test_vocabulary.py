@@ -7,7 +7,7 @@ from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.review.agreement import agreement
-from pipeline.review.facts import facts_of
+from pipeline.review.facts import FACTS, facts_of
 from pipeline.review.rows import Verdict
 from pipeline.review.vocabulary import (
     Synonyms,
@@ -38,7 +38,7 @@ def test_the_vocabulary_in_the_package_can_be_read():
 def test_synonyms_agree(tmp_path: Path):
     known = read_vocabulary(file(tmp_path, "landmark,The sofa,the couch."))
     both = [verdict("a", "the Sofa"), verdict("b", "the couch")]
-    assert agreement(both)["landmark"].percent == 0
+    assert agreement(both, FACTS)["landmark"].percent == 0
     assert agreement(both, facts_of(known))["landmark"].percent == 1
 
 
@@ -51,6 +51,13 @@ def test_different_names_of_one_step_are_proposed_until_they_are_known(tmp_path:
     (found,) = missing_synonyms(said, {})
     assert (str(found), found.times) == ("landmark,the couch,the sofa", 1)
     assert missing_synonyms(said, read_vocabulary(file(tmp_path, str(found)))) == []
+
+
+def test_only_the_newest_verdict_of_each_person_proposes_names():
+    newer, older = verdict("b", "the couch"), verdict("b", "the settee")
+    newer = newer.model_copy(update={"created_us": 9, "annotation_id": "newer"})
+    (found,) = missing_synonyms([verdict("a", "the sofa"), newer, older], {})
+    assert str(found) == "landmark,the couch,the sofa"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,207 @@
+"""What the answers in a file are: option texts, letters, or numbers of options from 0 or from 1. Pure.
+
+A single row often fits several readings (is 2 the second or the third option?), so each column is read in
+one way throughout: the only one that fits all rows, or else the file is refused.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pipeline.blind.sheet import ProbeItem
+
+Reading = Literal["text", "letter", "0", "1"]
+"""How an answer names its option: by text, by letter, or by number from 0 or from 1."""
+READINGS: tuple[Reading, ...] = get_args(Reading)
+
+_CALLED: Mapping[Reading, str] = {
+    "text": "option texts",
+    "letter": "letters",
+    "0": "numbers of options, from 0",
+    "1": "numbers of options, from 1",
+}
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
+_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
+_NUMBER = re.compile(r"\(?(\d+)\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+
+
+class RowFaultError(ValueError):
+    """A row that can't be parsed; the message is what is wrong with it."""
+
+
+class UndecidedError(ValueError):
+    """Answers that fit more than one reading, or none; the message names the column and the rows."""
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A row's item before it is known which option its answer names.
+
+    `given` holds the values of the columns that may contain the answer, by name, in order of preference;
+    `numeric` says that the options were numbers, not texts, and `first` is the number that the first
+    option is labelled with, if any. `make` takes the position of the answer.
+    """
+
+    where: str
+    options: tuple[str, ...]
+    numeric: bool
+    first: int | None
+    given: Mapping[str, Any]
+    make: Callable[[int], ProbeItem]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """One value of an answer column: the kind of value, and the option that each reading gives."""
+
+    row: Unanswered
+    column: str
+    kind: Literal["text", "letter", "number"]
+    typed: bool  # a number where the options are texts
+    found: Mapping[Reading, int]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a file's answers are read, by column and kind of value."""
+
+    readings: Mapping[tuple[str, str], Reading]
+
+    def position(self, row: Unanswered) -> int:
+        """Return the position of the answer; texts and letters come before numbers.
+
+        Raises RowFaultError if no column gives an option.
+        """
+        values = _values(row)
+        for value in sorted(values, key=lambda one: one.kind == "number"):
+            reading = self.readings.get((value.column, value.kind))
+            if reading and reading in value.found:
+                return value.found[reading]
+        if not row.given:
+            raise RowFaultError("no answer")
+        tried = "; ".join(f"{name} = {str(value)[:60]!r}" for name, value in row.given.items())
+        raise RowFaultError(f"the answer is none of the {len(row.options)} options: {tried}")
+
+    def __str__(self) -> str:
+        columns: defaultdict[Reading, dict[str, None]] = defaultdict(dict)
+        for (column, _), reading in self.readings.items():
+            columns[reading][column] = None
+        named = (
+            f"{_CALLED[reading]} ({', '.join(columns[reading])})"
+            for reading in READINGS
+            if reading in columns
+        )
+        return "; ".join(named) or "none"
+
+
+def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
+    """Return how the answers of one file are read; `told` is used wherever it is possible at all.
+
+    Raises UndecidedError if that can't be determined.
+    """
+    groups: defaultdict[tuple[str, str], list[_Value]] = defaultdict(list)
+    for row in rows:
+        for value in _values(row):
+            if value.found:
+                groups[value.column, value.kind].append(value)
+    readings: dict[tuple[str, str], Reading] = {}
+    for kind in ("text", "letter"):
+        for group, values in groups.items():
+            if group[1] == kind:
+                readings[group] = _chosen(values, told)
+    named = Answers(dict(readings))
+    known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
+    for group, values in groups.items():
+        if group[1] == "number" and any(id(one.row) not in known for one in values):
+            readings[group] = _chosen(values, told, known)
+    return Answers(readings)
+
+
+def _named(answers: Answers, row: Unanswered) -> int | None:
+    try:
+        return answers.position(row)
+    except RowFaultError:
+        return None
+
+
+def _chosen(
+    values: Sequence[_Value], told: Reading | None, known: Mapping[int, int] | None = None
+) -> Reading:
+    """Return the one reading that fits all values of a column and agrees with the `known` answers."""
+    possible = dict.fromkeys(
+        reading for reading in READINGS for one in values if reading in one.found
+    )
+    if told in possible:
+        return told
+    misfit: dict[Reading, _Value] = {}
+    for one in values:
+        answer = (known or {}).get(id(one.row))
+        for reading in possible:
+            if reading not in one.found or answer not in (None, one.found[reading]):
+                misfit.setdefault(reading, one)
+    fitting = [reading for reading in possible if reading not in misfit]
+    if not fitting:
+        rows = "; ".join(f"{_CALLED[name]}: not {_shown(one)}" for name, one in misfit.items())
+        raise UndecidedError(
+            f"no reading fits all answers in the column {values[0].column} ({rows})"
+        )
+    differ = [one for one in values if len({one.found[reading] for reading in fitting}) > 1]
+    # Answers that always repeat an option are texts, unless they are numbers and the options are not.
+    texts = (
+        fitting[0] == "text" and "letter" not in fitting and not any(one.typed for one in differ)
+    )
+    if not differ or texts:
+        return fitting[0]
+    labelled = {one.row.first for one in differ}
+    if labelled in ({0}, {1}) and str(*labelled) in fitting:
+        return "1" if labelled == {1} else "0"
+    either = " or ".join(_CALLED[reading] for reading in fitting)
+    raise UndecidedError(
+        f"the answers in the column {values[0].column} may be {either}: every one fits either"
+    )
+
+
+def _shown(one: _Value) -> str:
+    return f"{one.row.given[one.column]!r} of {len(one.row.options)} options in {one.row.where}"
+
+
+def _values(row: Unanswered) -> list[_Value]:
+    plain = [_plain(option) for option in row.options]
+    return [_read(row, column, value, plain) for column, value in row.given.items()]
+
+
+def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Value:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    typed = not isinstance(value, str) and not row.numeric
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return _Value(row, column, "text", typed, {})
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    tagged = _TAGGED.search(str(value))
+    text = (tagged.group(1) if tagged else str(value)).strip()
+    text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
+    found: dict[Reading, int] = {}
+    if _plain(text) in plain:
+        found["text"] = plain.index(_plain(text))
+    letter, number = _LETTER.fullmatch(text), _NUMBER.fullmatch(text)
+    places: dict[Reading, int] = {}
+    if letter:
+        places = {"letter": ord(letter.group(1).upper()) - ord("A")}
+    elif number:
+        places = {"0": int(number.group(1)), "1": int(number.group(1)) - 1}
+    mark = letter or number
+    rest = _plain(mark.group(2) or "") if mark else ""
+    found |= {
+        reading: place
+        for reading, place in places.items()
+        if 0 <= place < len(plain) and rest in ("", plain[place])
+    }
+    return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")

@@ -1,0 +1,54 @@
+"""The gate on answering without the video, computed from a release's questions alone."""
+
+from collections.abc import Iterable
+
+from pipeline.blind.items import from_released
+from pipeline.blind.probe import run_probe
+from pipeline.releases.gates import Gate
+from pipeline.releases.layout import QuestionRow
+
+NOT_MEASURED = "not measured"
+"""The figure of a gate that is turned off."""
+LEARNER = "scikit-learn"
+"""The package whose version decides how the probe is fitted."""
+
+
+def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -> Gate:
+    """Require near-chance accuracy on the multiple-choice items without the video.
+
+    The limits are in percentage points above chance: overall, and within a task, contrast or kind of
+    options. Items without a published answer are left out.
+    """
+    if points >= 100:
+        return Gate(
+            name="blind",
+            state="met",
+            figure=NOT_MEASURED,
+            limit="none: export.blind_points = 100",
+        )
+    limit = f"chance + {points:g} points, {task_points:g} in a task"
+    items = from_released(
+        row.model_dump() for row in questions if row.format == "mcq" and row.answer
+    )
+    if not items:
+        return Gate(name="blind", state="met", figure="no multiple-choice items", limit=limit)
+    report, limits = run_probe(items), (points / 100, task_points / 100)
+    state, figure = report.state(*limits), report.verdict(*limits)
+    fixes = {
+        "met": "",
+        "failed": "run egost blind, which reports the leak and the items answered most confidently",
+        "unproven": "release more clips",
+    }
+    return Gate(
+        name="blind",
+        state=state,
+        figure=f"{figure} ({report.leaks(*limits)[0].how})" if state == "failed" else figure,
+        limit=limit,
+        parts={
+            where.removeprefix("task="): round(one.accuracy, 4)
+            for where, one in report.learned.within.items()
+            if where.startswith("task=")
+        },
+        rows=tuple(sorted(one.id for one in report.guessable)) if state == "failed" else (),
+        fix=fixes[state],
+    )

@@ -1,0 +1,196 @@
+"""What the answers of a file are is decided for the file as a whole, reported, or asked for."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.blind.answers import READINGS, Answers, UndecidedError, decide
+from pipeline.blind.files import answers_of, read_files, read_items
+from pipeline.blind.parsing import item_of
+from pipeline.cli.console import answers_option, exit_code
+from pipeline.cli.main import cli
+from pipeline.errors import UserError
+from pipeline.releases import foreign
+
+FOUR = ["left", "right", "ahead", "back"]
+
+
+def written(folder: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    path = folder / "items.jsonl"
+    path.write_text("".join(json.dumps({"question": "Where?", **row}) + "\n" for row in rows))
+    return path
+
+
+def positions(rows: Sequence[dict[str, Any]], told: Any = None) -> tuple[list[int], Answers]:
+    found = [item_of({"question": "Where?", **row}, "0", f"row {n}") for n, row in enumerate(rows)]
+    items = [one for one in found if one]
+    answers = decide(items, told)
+    return [one.make(answers.position(one)).answer for one in items], answers
+
+
+def numbered(values: Iterable[Any], options: Sequence[Any] = FOUR) -> list[dict[str, Any]]:
+    return [{"options": list(options), "answer": value} for value in values]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_answers_that_count_from_one_are_not_shifted(tmp_path: Path, first: int) -> None:
+    right = [number % 4 for number in range(200)]
+    path = written(tmp_path, numbered(position + first for position in right))
+    assert [item.answer for item in read_items(path)] == right
+    assert answers_of(read_files(path)) == f"numbers of options, from {first} (answer)"
+
+
+@given(
+    right=st.lists(st.integers(0, 3), min_size=1),
+    first=st.sampled_from([0, 1]),
+    form=st.sampled_from([int, float, str, lambda number: f"({number})", lambda number: [number]]),
+)
+def test_numbers_are_read_right_or_refused(right: list[int], first: int, form: Any) -> None:
+    rows = numbered(form(position + first) for position in right)
+    telling = (0 if first == 0 else 3) in right
+    if telling:
+        assert positions(rows)[0] == right
+    else:
+        with pytest.raises(UndecidedError):
+            positions(rows)
+    assert positions(rows, str(first))[0] == right
+
+
+def test_numbers_of_several_lengths_are_read_together() -> None:
+    rows = numbered([1, 2, 3]) + numbered([2], FOUR[:2])
+    assert positions(rows)[0] == [0, 1, 2, 1]
+
+
+def test_a_file_that_does_not_show_what_its_numbers_are_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, numbered([1, 2, 3, 2]))
+    with pytest.raises(UserError, match="from 0 or numbers of options, from 1") as refused:
+        read_items(path)
+    assert refused.value.exit_code == 2
+    assert "--answers" in refused.value.fix
+    for command in ("blind", "gates", "import"):
+        assert exit_code(cli, [command, str(path)]) == 2
+        assert "fix: say what they are with --answers" in capsys.readouterr().err
+    assert [item.answer for item in read_items(path, "0")] == [1, 2, 3, 2]
+    assert [item.answer for item in read_items(path, "1")] == [0, 1, 2, 1]
+    assert exit_code(cli, ["import", str(path), "--answers", "1"]) == 0
+    assert "answers are numbers of options, from 1 (answer), 0 rows" in capsys.readouterr().out
+
+
+def test_a_file_that_counts_in_both_ways_is_refused_with_both_rows(tmp_path: Path) -> None:
+    path = written(tmp_path, numbered([2, 0, 1, 4]))
+    with pytest.raises(UserError, match="no reading fits all") as refused:
+        foreign.read(path)
+    assert "from 0: not 4 of 4 options in" in refused.value.what
+    assert "from 1: not 0 of 4 options in" in refused.value.what
+    assert "line 4" in refused.value.what
+    found = foreign.read(path, "0")
+    assert [item.answer for item in found.items] == [2, 0, 1]
+    assert list(found.unread) == [f"{path}, line 4"]
+
+
+def test_a_broken_row_says_nothing_about_the_others(tmp_path: Path) -> None:
+    found = foreign.read(written(tmp_path, numbered([0, 2, 9, -1, 1])))
+    assert [item.answer for item in found.items] == [0, 2, 1]
+    assert len(found.unread) == 2
+
+
+def test_a_letter_or_text_beside_a_number_decides() -> None:
+    beside = [
+        {"options": FOUR, "answer_index": 2, "answer": "B"},
+        {"options": FOUR, "answer_index": 3},
+    ]
+    assert positions(beside)[0] == [1, 2]
+    beside[0]["answer"] = "ahead"
+    assert positions(beside)[0] == [2, 3]
+
+
+def test_a_number_that_is_no_answer_is_ignored_where_every_row_has_a_letter() -> None:
+    rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DABC"]
+    found, answers = positions(rows)
+    assert found == [3, 0, 1, 2]
+    assert str(answers) == "letters (answer)"
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "right"),
+    [
+        (["2", "3", "5", "4"], ["3", "2", "4"], [1, 0, 3]),  # texts that look like numbers
+        ([2, 3, 5, 4], [3, 2, 4], [1, 0, 3]),
+        (["7", "12", "30", "9"], [30, 9], [2, 3]),
+        (["1", "2", "3", "4"], [4, 2], [3, 1]),  # as texts and as numbers from 1
+        (["0", "1", "2", "3"], [0, 2], [0, 2]),
+        (["a", "an", "the", "no"], ["A", "B", "the"], [0, 1, 2]),
+    ],
+)
+def test_options_that_look_like_letters_or_numbers(
+    options: list[Any], values: list[Any], right: list[int]
+) -> None:
+    assert positions(numbered(values, options))[0] == right
+
+
+def test_letters_that_are_other_options_as_well_are_refused() -> None:
+    rows = numbered(["A", "D"], ["B", "A", "D", "C"])
+    with pytest.raises(UndecidedError, match="option texts or letters"):
+        positions(rows)
+    assert positions(rows, "letter")[0] == [0, 3]
+    assert positions(rows, "text")[0] == [1, 2]
+
+
+def test_numbers_beside_words_are_positions_even_where_an_option_is_that_number() -> None:
+    """The file of a mathematics test: the answer 2 to `2, 4, 8, 16` is not the option 2."""
+    rows = numbered([2], ["2", "4", "8", "16"]) + numbered([0, 3])
+    assert positions(rows)[0] == [2, 0, 3]
+
+
+def test_numbers_for_options_that_are_other_numbers_are_refused() -> None:
+    rows = numbered([1, 2], ["3", "1", "2", "0"])
+    with pytest.raises(UndecidedError, match="option texts or numbers"):
+        positions(rows)
+    assert positions(rows, "text")[0] == [1, 2]
+    assert positions(rows, "1")[0] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("row", "right"),
+    [
+        ({"options": {"1": "left", "2": "right", "3": "ahead"}, "answer": "2"}, 1),
+        ({"options": {"0": "left", "1": "right", "2": "ahead"}, "answer": 1}, 1),
+        ({"option_1": "left", "option_2": "right", "option_3": "ahead", "answer": 2}, 1),
+        ({"choice0": "left", "choice1": "right", "choice2": "ahead", "answer": 1}, 1),
+        ({"options": ["1. left", "2. right", "3. ahead"], "answer": "2"}, 1),
+        ({"options": ["1. left", "2. right", "3. ahead"], "answer": "2. right"}, 1),
+        ({"options": ["left", "right", "ahead"], "answer": "2. right"}, 1),
+        (
+            {"choices": {"text": ["left", "right"], "label": ["A", "B"]}, "answerKey": "", "label": "B"},
+            1,
+        ),
+        ({"choices": {"text": ["left", "right"], "label": ["1", "2"]}, "answer": "1"}, 0),
+        ({"options": [{"id": 1, "text": "left"}, {"id": 2, "text": "right"}], "answer": 1}, 0),
+    ],
+)  # fmt: skip
+def test_labels_of_options_show_what_numbers_mean(row: dict[str, Any], right: int) -> None:
+    assert positions([row])[0] == [right]
+
+
+def test_shards_are_decided_one_by_one_and_reported_by_file(tmp_path: Path) -> None:
+    for name, values in (("a", [0, 1]), ("b", [4, 1])):
+        written(tmp_path, numbered(values)).rename(tmp_path / f"{name}.jsonl")
+    files = read_files(tmp_path)
+    assert [item.answer for item in read_items(tmp_path)] == [0, 1, 3, 0]
+    assert answers_of(files) == (
+        "a.jsonl: numbers of options, from 0 (answer); b.jsonl: numbers of options, from 1 (answer)"
+    )
+
+
+def test_the_commands_know_every_reading() -> None:
+    def command() -> None: ...
+
+    (option,) = answers_option(command).__click_params__  # type: ignore[attr-defined]
+    assert tuple(option.type.choices) == READINGS
