@@ -69,6 +69,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="draft",
         command="generate-qa",
+        rejects=2,
         does="draft each clip's route from keyframes, turns and narrations",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Route,),
@@ -84,6 +85,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="write",
         command="generate-qa",
+        rejects=2,
         does="let a model write the items of the tasks named in the settings",
         reads=(Clip, Video, Turn, Frame, Narration),
         writes=(Written,),

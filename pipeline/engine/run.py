@@ -141,7 +141,12 @@ def _changed(
     """
     if redo and stage.per is None and store.rows(Held, [stage.name]):
         return list(units), []
-    changed = [unit for unit in units if known.get(unit.id) != unit.key]
+    rejected = {unit for unit, how in store.outcomes(stage.name).items() if how == "rejected"}
+    changed = [
+        unit
+        for unit in units
+        if known.get(unit.id) != (stage.rejected_key(unit.key) if unit.id in rejected else unit.key)
+    ]
     if redo or not changed or stage.judged is None:
         return changed, []
     judged = (stage.judged(store) | also) & known.keys()
@@ -230,7 +235,7 @@ def _finish(
         store.fail_keeping(stage.name, unit.id, rejection)
         return error
     # A failed unit gets no key, so the next run retries it.
-    key, name = ("", "failed") if error.again else (unit.key, "rejected")
+    key, name = ("", "failed") if error.again else (stage.rejected_key(unit.key), "rejected")
     store.finish(stage.name, unit.id, key, name, [rejection])
     return error
 

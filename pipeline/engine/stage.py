@@ -48,7 +48,8 @@ class Stage:
     fields that matter (a reworded licence must not decode a video again). A `light` function runs in
     this process, because sending its rows to another would take longer. `section` names another
     stage whose settings it shares. A stage has no units if `wanted(settings)` is false. Increase
-    `version` when the same input should give different rows.
+    `version` when the same input should give different rows, and `rejects` when inputs that were rejected
+    until now should be tried again.
 
     What people have judged is replaced only if the user asks for it: `judged(store)` returns the
     units that keep their rows although their key has changed; a stage with one unit for all rows
@@ -65,6 +66,7 @@ class Stage:
     per: type[Row] | None
     command: str = ""
     version: int = 1
+    rejects: int = 1
     remembers: tuple[type[Row], ...] = ()
     opens: Callable[[Any, WorkspaceFolder], AbstractAsyncContextManager[Any]] | None = None
     depends: Callable[[Any, WorkspaceFolder], str] | None = None
@@ -83,6 +85,10 @@ class Stage:
     def key(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> str:
         """Return the digest of everything that one unit's rows depend on."""
         return digest_of(self._parts(head, seen))
+
+    def rejected_key(self, key: str) -> str:
+        """Return the key under which a rejected unit is stored."""
+        return key if self.rejects == 1 else f"{key}.{self.rejects}"
 
     def _parts(self, head: str, seen: Mapping[type[Row], Iterable[Row]]) -> Iterator[str]:
         yield head

@@ -31,6 +31,31 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a request is put: with a schema or without, and the name of its limit on tokens.
+
+    Servers differ in what they accept; the question is the same.
+    """
+
+    schema: bool
+    limit: Literal["max_completion_tokens", "max_tokens"]
+
+
+FORMS = (
+    Form(True, "max_completion_tokens"),
+    Form(False, "max_completion_tokens"),
+    Form(True, "max_tokens"),
+    Form(False, "max_tokens"),
+)
+
+
+def forms(settings: ModelSettings) -> tuple[Form, ...]:
+    """Return the forms in which a request may have been sent, the preferred one first."""
+    known = [form for form in FORMS if settings.structured or not form.schema]
+    return tuple(sorted(known, key=lambda form: settings.limit_name not in ("auto", form.limit)))
+
+
+@dataclass(frozen=True)
 class RequestKey:
     """A request without the bytes of its images, and the sha256 under which its reply is stored."""
 
@@ -38,41 +63,40 @@ class RequestKey:
     request: str
 
 
-def request_key(
-    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
-) -> RequestKey:
-    """Return the key of a request: the digest of server and body, with images replaced by digests."""
-    body = _body(
-        settings, messages, schema, lambda p: "sha256:" + hashlib.sha256(p.jpeg).hexdigest()
+def request_keys(
+    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any]
+) -> dict[Form, RequestKey]:
+    """Return the key of a request in each form: the digest of server and body, images as digests."""
+    digests = _messages(
+        messages, settings.detail, lambda p: "sha256:" + hashlib.sha256(p.jpeg).hexdigest()
     )
-    text = json.dumps({"server": settings.base_url, **body}, sort_keys=True, ensure_ascii=False)
-    return RequestKey(hashlib.sha256(text.encode()).hexdigest(), text)
+    keys = {}
+    for form in forms(settings):
+        body = {"server": settings.base_url, **_body(settings, digests, schema, form)}
+        text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+        keys[form] = RequestKey(hashlib.sha256(text.encode()).hexdigest(), text)
+    return keys
 
 
 def request_body(
-    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
+    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any], form: Form
 ) -> dict[str, Any]:
     """Return the body of a chat completion request, with images as data URLs."""
-    return _body(
-        settings,
+    whole = _messages(
         messages,
-        schema,
+        settings.detail,
         lambda p: "data:image/jpeg;base64," + base64.b64encode(p.jpeg).decode(),
     )
+    return _body(settings, whole, schema, form)
 
 
-def _body(
-    settings: ModelSettings,
-    messages: tuple[Message, ...],
-    schema: Mapping[str, Any] | None,
-    url: Callable[[PromptImage], str],
-) -> dict[str, Any]:
+def _messages(
+    messages: tuple[Message, ...], detail: str, url: Callable[[PromptImage], str]
+) -> list[dict[str, Any]]:
     def part(item: str | PromptImage) -> dict[str, Any]:
         if isinstance(item, str):
             return {"type": "text", "text": item}
-        image = {"url": url(item)} | (
-            {} if settings.detail == "auto" else {"detail": settings.detail}
-        )
+        image = {"url": url(item)} | ({} if detail == "auto" else {"detail": detail})
         return {"type": "image_url", "image_url": image}
 
     def content(message: Message) -> str | list[dict[str, Any]]:
@@ -80,14 +104,23 @@ def _body(
             return message.parts[0]
         return [part(item) for item in message.parts]
 
+    return [{"role": message.role, "content": content(message)} for message in messages]
+
+
+def _body(
+    settings: ModelSettings,
+    messages: list[dict[str, Any]],
+    schema: Mapping[str, Any],
+    form: Form,
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": settings.model,
-        "messages": [{"role": message.role, "content": content(message)} for message in messages],
-        "max_completion_tokens": settings.max_completion_tokens,
+        "messages": messages,
+        form.limit: settings.max_completion_tokens,
     }
-    if schema is not None:
-        form = {"name": "answer", "strict": True, "schema": schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    if form.schema:
+        answer = {"name": "answer", "strict": True, "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": answer}
     if settings.temperature is not None:
         body["temperature"] = settings.temperature
     return body

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.models.chat import json_schema, request_key, size_of
+from pipeline.models.chat import json_schema, request_keys, size_of
 from pipeline.models.journal import Journal, MeanUsage, Totals
 from pipeline.models.llm import ModelRequest
 from pipeline.models.prices import price_of
@@ -136,6 +136,5 @@ def estimate(
 
 
 def _is_kept(journal: Journal, settings: ModelSettings, question: ModelRequest[Any]) -> bool:
-    forms = [json_schema(question.answer), None] if settings.structured else [None]
-    keys = (request_key(settings, question.messages, form).key for form in forms)
-    return any(journal.reply(key) for key in keys)
+    keys = request_keys(settings, question.messages, json_schema(question.answer))
+    return any(journal.reply(known.key) for known in keys.values())

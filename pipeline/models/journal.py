@@ -26,12 +26,20 @@ CREATE INDEX IF NOT EXISTS requests_by_key ON requests (key);
 CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, request TEXT, reply TEXT);
 """
 
-State = Literal["kept", "failed", "unknown"]
+State = Literal["kept", "failed", "unknown", "paid"]
+"""How a request ended: its reply is stored; it cost nothing; it may have been billed; it was billed for nothing."""
+
+# Earlier versions noted this for an error inside a reply, which costs nothing, as of unknown cost.
+_ERROR_IN_REPLY = "the reply is not a chat completion"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A server's reply, with its token counts (None where it reports none)."""
+    """A server's reply, with its token counts (None where it reports none).
+
+    `elsewhere` holds what may be the answer outside of the content: the arguments of tool calls, and
+    reasoning after a `<think>`.
+    """
 
     text: str
     refusal: str | None
@@ -39,6 +47,7 @@ class Reply:
     model: str | None
     input_tokens: int | None
     output_tokens: int | None
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,14 +115,19 @@ class Journal:
             " FROM replies WHERE key = ?",
             (key,),
         ).fetchone()
-        return (Reply(**json.loads(row[0])), row[1]) if row else None
+        if row is None:
+            return None
+        stored = json.loads(row[0])
+        return Reply(**{**stored, "elsewhere": tuple(stored.get("elsewhere", ()))}), row[1]
 
     def totals(self) -> Totals:
         """Return what this workspace has spent so far."""
         requests, cost, unknown = self._reader.execute(
-            "SELECT count(*), coalesce(sum(CASE WHEN state = 'kept' THEN cost_usd END), 0),"
-            " coalesce(sum(CASE WHEN state IN ('sent', 'unknown')"
-            " OR (state = 'kept' AND cost_usd IS NULL) THEN reserved_usd END), 0) FROM requests"
+            "SELECT count(*), coalesce(sum(CASE WHEN state IN ('kept', 'paid') THEN cost_usd END), 0),"
+            " coalesce(sum(CASE WHEN state = 'sent' OR (state = 'unknown' AND note IS NOT ?)"
+            " OR (state IN ('kept', 'paid') AND cost_usd IS NULL) THEN reserved_usd END), 0)"
+            " FROM requests",
+            (_ERROR_IN_REPLY,),
         ).fetchone()
         return Totals(requests, cost, unknown)
 
@@ -142,16 +156,20 @@ class Journal:
             "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
             (cost_usd, reply.input_tokens, reply.output_tokens, number),
         )
-        body = json.dumps(asdict(reply), ensure_ascii=False)
+        stored = asdict(reply)
+        if not reply.elsewhere:
+            del stored["elsewhere"]
+        body = json.dumps(stored, ensure_ascii=False)
         await self._write(
             update, ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, request, body))
         )
 
-    async def settle(self, number: int, state: State, note: str) -> None:
-        """Record that a request got no reply: `failed` was not billed, `unknown` may have been."""
-        await self._write(
-            ("UPDATE requests SET state = ?, note = ? WHERE id = ?", (state, note, number))
-        )
+    async def settle(
+        self, number: int, state: State, note: str, cost_usd: float | None = None
+    ) -> None:
+        """Record that a request got no usable reply, and its cost if it is known."""
+        update = "UPDATE requests SET state = ?, note = ?, cost_usd = ? WHERE id = ?"
+        await self._write((update, (state, note, cost_usd, number)))
 
     async def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
         loop = asyncio.get_running_loop()

@@ -5,11 +5,14 @@ ModelClient.ask  question -> validated answer with its provenance
   budget.py      the cost cap
   pace.py        requests in flight, rate limits, Retry-After
   prices.py      the most that a request can cost, and its actual cost
-  wire.py        one HTTP request and the meaning of its failure; ScriptedModel for tests
+  forms.py       the form of request that the server accepts
+  wire.py        one HTTP request; ScriptedModel for tests
+  completion.py  the reply in its body
+  failures.py    the meaning of a failure, by status and by what error_body.py reads
+  answer.py      the answer in the reply's text
 """
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,22 +24,26 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel, ValidationError
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.errors import RowError, UserError
+from pipeline.errors import EgostError, RowError, UserError
+from pipeline.models.answer import answers
 from pipeline.models.budget import Budget
 from pipeline.models.chat import (
+    Form,
     Message,
     RequestKey,
     json_schema,
     prompt_sha256,
     request_body,
-    request_key,
+    request_keys,
     size_of,
 )
+from pipeline.models.failures import RequestError
+from pipeline.models.forms import Forms
 from pipeline.models.journal import Journal, Reply, State
 from pipeline.models.pace import Pace
 from pipeline.models.prices import Price, Size, price_of
 from pipeline.models.settings import ModelSettings
-from pipeline.models.wire import PassingError, UnsupportedError, Wire, on_loopback
+from pipeline.models.wire import Wire, on_loopback
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +54,11 @@ NO_MODEL = (
     "is not set",
     "set draft.model in egost.toml, or use --set draft.model=...",
 )
-_MAX_REPLY = 100_000  # characters of a reply that are parsed; a route takes 2,000
 _MAX_BACK_OFF = 60.0  # seconds
 _LONG = 120.0  # seconds of Retry-After; longer waits are reported
+_FAILURES_IN_FORM = 2  # of a server with status 500, before the request is tried without a schema
+_REFUSED_AT_FIRST = 20  # requests: if all are refused and none answered, more won't help
+_NEARLY = 0.9  # of max_completion_tokens
 
 
 @dataclass(frozen=True)
@@ -107,9 +116,10 @@ class ModelClient:
         )
         self._sleep = sleep
         self._budget = Budget(settings, journal)
-        self._structured = settings.structured
+        self._forms = Forms(settings)
         self._requesting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._final: UserError | None = None
+        self._answered, self._refused = False, 0
 
     async def ask(self, question: ModelRequest[T]) -> ParsedReply[T]:
         """Return a validated answer, from stored replies if there are any.
@@ -129,10 +139,10 @@ class ModelClient:
         calls: list[_Call] = []
         problems: list[str] = []
         for _ in range(2):
-            call = await self._call(messages, schema)
-            calls.append(call)
-            _check_complete(call.reply)
-            value, problems = _parse(call.reply.text, question)
+            calls += await self._calls(messages, schema)
+            call = calls[-1]
+            _check_refusal(call.reply)
+            value, problems = _parse(call.reply, question)
             if value is not None:
                 return ParsedReply(
                     value,
@@ -142,6 +152,7 @@ class ModelClient:
                     _total([c.reply.output_tokens for c in calls]),
                     _total([c.cost_usd for c in calls]),
                 )
+            self._check_complete(call.reply)
             wrong = Message("assistant", (call.reply.text[:4000],))
             messages = (*question.messages, wrong, Message("user", (question.repair(problems),)))
         raise RowError(
@@ -149,75 +160,125 @@ class ModelClient:
             f"change the prompt ({question.template}), draft.model or draft.max_completion_tokens",
         )
 
-    async def _call(self, messages: tuple[Message, ...], schema: Mapping[str, Any]) -> _Call:
-        """Return the stored reply to these messages, with or without a schema, or request one."""
-        forms = (schema, None) if self._settings.structured else (None,)
-        keys = [request_key(self._settings, messages, form) for form in forms]
-        lock = self._requesting.setdefault(keys[0].key, asyncio.Lock())
+    async def _calls(self, messages: tuple[Message, ...], schema: Mapping[str, Any]) -> list[_Call]:
+        """Return the stored reply to these messages in any form, or request one.
+
+        A reply that the server cut off early comes first, if another form had to be tried.
+        """
+        keys = request_keys(self._settings, messages, schema)
+        lock = self._requesting.setdefault(next(iter(keys.values())).key, asyncio.Lock())
         async with lock:  # two clips with the same request pay for it once
-            for known in keys:
+            calls: dict[Form, _Call] = {}
+            for form, known in keys.items():
                 if kept := self._journal.reply(known.key):
-                    return _Call(known.key, *kept)
-            if self._structured:
+                    calls[form] = _Call(known.key, *kept)
+                    if not self._cut_early(calls[form].reply):
+                        break
+            while True:
+                if not calls:
+                    form = self._forms.current
+                elif not self._cut_early(list(calls.values())[-1].reply):
+                    return list(calls.values())
+                elif other := self._forms.other_limit(calls):
+                    form = other
+                else:
+                    return list(calls.values())
                 try:
-                    return await self._request(keys[0], messages, schema)
-                except UnsupportedError as error:
-                    if self._structured:
-                        log.warning("the server refuses schemas (%s): continuing without", error)
-                    self._structured = False
-            try:
-                return await self._request(keys[-1], messages, None)
-            except UnsupportedError as error:
-                raise RowError(
-                    f"the server refused the request: {error}", "use another server or model"
-                ) from error
+                    form, call = await self._request(keys, messages, schema, form, list(calls))
+                except RequestError as error:
+                    if calls and error.about != "moment":  # only the first form is answered
+                        self._forms.limit_is_known()
+                        return list(calls.values())
+                    raise self._final_error(error) from error
+                if calls:
+                    self._forms.limit_is_known(None if self._cut_early(call.reply) else form)
+                calls[form] = call
 
     async def _request(
-        self, known: RequestKey, messages: tuple[Message, ...], schema: Mapping[str, Any] | None
-    ) -> _Call:
+        self,
+        keys: Mapping[Form, RequestKey],
+        messages: tuple[Message, ...],
+        schema: Mapping[str, Any],
+        form: Form,
+        tried: list[Form],
+    ) -> tuple[Form, _Call]:
+        """Request a reply, in other forms if this one is refused and `attempts` times if the server fails."""
         size = size_of(messages, self._price, self._settings.detail)
-        body = request_body(self._settings, messages, schema)
-        failure, back_off = "", 0.0
-        for attempt in range(self._settings.attempts):
+        refusal: RequestError | None = None
+        failed, failed_in_form, back_off = 0, 0, 0.0
+        tried = [*tried, form]
+        while True:
             await self._sleep(back_off)
-            async with (
-                self._pace.slot(size.likely_tokens) as sent,
-                self._budget.reserved(self._most(size)) as reserved,
-            ):
-                if self._final is not None:
-                    reserved.cost = 0.0
-                    raise self._final
-                number = await self._journal.sending(known.key, self._settings.model, reserved.usd)
-                try:
-                    reply = await self._wire.send(body)
-                except PassingError as error:
-                    failure = error.what
-                    reserved.cost = reserved.usd if error.unknown else 0.0
-                    state: State = "unknown" if error.unknown else "failed"
-                    await self._journal.settle(number, state, failure)
-                    if error.overload:
-                        self._pace.pushed_back(sent)
-                    self._pace.close_for(error.closed_for)
-                    if error.closed_for > _LONG:
-                        log.warning("the server asked to wait %.0f s: waiting", error.closed_for)
-                except (UnsupportedError, RowError, UserError) as error:
-                    reserved.cost = 0.0
-                    await self._journal.settle(number, "failed", str(error))
-                    if isinstance(error, UserError):
-                        self._final = error
-                    raise
-                else:
-                    cost = self._cost(reply)
-                    reserved.cost = reserved.usd if cost is None else cost
-                    await self._journal.keep(number, known.key, known.request, reply, cost)
-                    self._pace.went_well()
-                    return _Call(known.key, reply, cost)
-            back_off = min(_MAX_BACK_OFF, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
-        raise RowError(
-            f"the model server failed {self._settings.attempts} times, the last time: {failure}",
-            "run this again later; the replies so far are stored",
-            again=True,
-        )
+            body = request_body(self._settings, messages, schema, form)
+            try:
+                call = await self._send(keys[form], body, size)
+            except RequestError as error:
+                back_off = 0.0
+                if error.about == "moment":
+                    failed, failed_in_form = failed + 1, failed_in_form + 1
+                    if failed == self._settings.attempts:
+                        error.what = (
+                            f"the model server failed {failed} times, the last time: {error.what}"
+                        )
+                        raise
+                    back_off = min(_MAX_BACK_OFF, 0.5 * 2 ** (failed - 1)) * random.uniform(
+                        0.5, 1.5
+                    )
+                    if failed_in_form < _FAILURES_IN_FORM:
+                        continue
+                if refusal is None or error.kind not in ("schema", "limit"):
+                    refusal = error
+                following = self._forms.next(tried, error)
+                if following:
+                    form, failed_in_form = following, 0
+                    tried.append(form)
+                elif error.about != "moment":
+                    raise refusal from None
+            else:
+                self._forms.accepted(form, refusal)
+                return form, call
+
+    async def _send(self, known: RequestKey, body: Mapping[str, Any], size: Size) -> _Call:
+        """Send one request, with its place in pace, budget and journal."""
+        async with (
+            self._pace.slot(size.likely_tokens) as sent,
+            self._budget.reserved(self._most(size)) as reserved,
+        ):
+            if self._final is not None:
+                reserved.cost = 0.0
+                raise self._final
+            number = await self._journal.sending(known.key, self._settings.model, reserved.usd)
+            try:
+                reply = await self._wire.send(body)
+            except RequestError as error:
+                cost = self._price.cost(*error.tokens) if error.tokens else None
+                state: State = "unknown" if error.unknown else "paid" if cost else "failed"
+                reserved.cost = reserved.usd if error.unknown else cost or 0.0
+                await self._journal.settle(number, state, error.what, cost)
+                if error.overload:
+                    self._pace.pushed_back(sent)
+                self._pace.close_for(error.wait_seconds)
+                if error.wait_seconds > _LONG:
+                    log.warning("the server asked to wait %.0f s: waiting", error.wait_seconds)
+                raise
+            cost = self._cost(reply)
+            reserved.cost = reserved.usd if cost is None else cost
+            await self._journal.keep(number, known.key, known.request, reply, cost)
+            self._pace.went_well()
+            self._answered = True
+            return _Call(known.key, reply, cost)
+
+    def _final_error(self, error: RequestError) -> EgostError:
+        """Return what to raise; a server that refuses every request stops the run."""
+        final = error.final(self._settings.base_url)
+        if error.about == "request" and not self._answered:
+            self._refused += 1
+            if self._refused >= _REFUSED_AT_FIRST:
+                what = f"refused the first {self._refused} requests, the last time: {error.what}"
+                final = UserError(self._settings.base_url, what, error.fix)
+        if isinstance(final, UserError):
+            self._final = self._final or final
+        return final
 
     def _most(self, size: Size) -> float:
         return self._price.cost(size.most_tokens, self._settings.max_completion_tokens)
@@ -228,6 +289,28 @@ class ModelClient:
         if reply.input_tokens is None or reply.output_tokens is None:
             return None
         return self._price.cost(reply.input_tokens, reply.output_tokens)
+
+    def _cut_early(self, reply: Reply) -> bool:
+        """Return whether a reply was cut off well before the limit: the server may not know its name."""
+        most = reply.output_tokens
+        if most is None:  # a token is at least one byte
+            most = sum(len(text.encode()) for text in (reply.text, *reply.elsewhere))
+        return reply.finish == "length" and most < _NEARLY * self._settings.max_completion_tokens
+
+    def _check_complete(self, reply: Reply) -> None:
+        """Raise RowError for a reply that was cut off."""
+        if self._cut_early(reply):
+            raise RowError(
+                "the server cut the answer off before it reached draft.max_completion_tokens",
+                "increase the server's own limit or context length, then change"
+                " draft.max_completion_tokens, so that the clip is asked about again; or set"
+                " draft.limit_name",
+            )
+        if reply.finish == "length":
+            raise RowError(
+                "the answer reached max_completion_tokens and was cut off",
+                "increase draft.max_completion_tokens",
+            )
 
 
 @asynccontextmanager
@@ -257,8 +340,8 @@ def _wire(settings: ModelSettings) -> Wire:
     return OpenAIWire(settings.base_url, settings.model, settings.timeout_seconds)
 
 
-def _check_complete(reply: Reply) -> None:
-    """Raise RowError for a reply that can't be repaired."""
+def _check_refusal(reply: Reply) -> None:
+    """Raise RowError for a reply in which the model or a filter refuses to answer."""
     if reply.refusal:
         raise RowError(
             f"the model refused: {reply.refusal[:200]}",
@@ -269,30 +352,23 @@ def _check_complete(reply: Reply) -> None:
             "the server's content filter cut off the answer",
             "leave the clip out, or draft it with another model",
         )
-    if reply.finish == "length":
-        raise RowError(
-            "the answer reached max_completion_tokens and was cut off",
-            "increase draft.max_completion_tokens",
-        )
 
 
-def _parse(text: str, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
-    try:
-        found = json.loads(_object(text[:_MAX_REPLY]))
-    except (ValueError, RecursionError):
-        return None, ["it is not a JSON object"]
-    try:
-        value = question.answer.model_validate(found)
-    except ValidationError as error:
-        return None, [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:8]]
-    problems = question.problems(value)
-    return (None, problems) if problems else (value, [])
-
-
-def _object(text: str) -> str:
-    """Return the JSON object in a text, without code fences or sentences around it."""
-    begin, end = text.find("{"), text.rfind("}")
-    return text[begin : end + 1] if 0 <= begin < end else text
+def _parse(reply: Reply, question: ModelRequest[T]) -> tuple[T | None, list[str]]:
+    """Return the first of the reply's objects that fits, or what is wrong with the likeliest one."""
+    mistakes: list[str] = []
+    for text in (reply.text, *reply.elsewhere):
+        for found in answers(text, cut_off=reply.finish == "length"):
+            try:
+                value = question.answer.model_validate(found)
+            except ValidationError as error:
+                mistakes = mistakes or [
+                    f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:8]
+                ]
+                continue
+            problems = question.problems(value)
+            return (None, problems) if problems else (value, [])
+    return None, mistakes or ["it is not a JSON object"]
 
 
 def _path(location: Sequence[int | str]) -> str:

@@ -1,35 +1,25 @@
-"""Requests through the openai client, and the meaning of each of its errors.
+"""Requests through the openai client.
 
-The key is read from OPENAI_API_KEY only, and removed from every message.
+The key is read from OPENAI_API_KEY only. It is hidden in errors, and a reply that contains it is refused.
 """
 
 import asyncio
 import json
 import os
-import re
+import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import httpx2
 import openai
 
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
+from pipeline.models.completion import read_completion
+from pipeline.models.error_body import read_error, wait_seconds
+from pipeline.models.failures import KEY_NAME, RequestError, failure
 from pipeline.models.journal import Reply
-from pipeline.models.wire import (
-    PassingError,
-    UnsupportedError,
-    on_loopback,
-    read_completion,
-    retry_after,
-)
-
-KEY_NAME = "OPENAI_API_KEY"
-_FINAL_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_FILTER_CODES = {"content_filter", "content_policy_violation"}
-_SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided_json")
-_PASSING_STATUS = {408, 409, 425, 429}
-_OVERLOAD_STATUS = {429, 503, 529}
+from pipeline.models.secret import Secret
+from pipeline.models.wire import on_loopback
 
 
 class OpenAIWire:
@@ -44,7 +34,13 @@ class OpenAIWire:
                 f"is not set, and {base_url} needs a key",
                 f"export {KEY_NAME}=... in the shell that runs egost",
             )
-        self._base_url, self._model, self._key = base_url, model, key
+        if not (key.isascii() and key.isprintable()):
+            raise UserError(
+                KEY_NAME,
+                "contains characters that no key has, such as a line break or an umlaut",
+                f"copy the key again, then export {KEY_NAME}=... in the shell that runs egost",
+            )
+        self._base_url, self._model, self._secret = base_url, model, Secret(key)
         self._seconds = timeout_seconds
         self._reached = False
         # No proxy for a loopback server, and no redirects: frames and the key are sent only to the
@@ -64,7 +60,14 @@ class OpenAIWire:
         await self._client.close()
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
-        """Send one chat completion request; wire.py lists the errors."""
+        """Send one chat completion request; failures.py lists the errors."""
+        try:
+            return await self._send(body)
+        except RequestError as error:
+            error.what = self._secret.hidden(error.what)
+            raise
+
+    async def _send(self, body: Mapping[str, Any]) -> Reply:
         try:
             # The client's timeout limits the gap between two bytes; a slow stream needs a total limit.
             async with asyncio.timeout(self._seconds):
@@ -74,23 +77,30 @@ class OpenAIWire:
         except (TimeoutError, openai.APITimeoutError) as error:
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
                 raise self._unreached("does not answer") from error
-            raise PassingError(
-                f"no complete answer within {self._seconds:g} s", unknown=True
+            raise RequestError(
+                "moment", f"no complete answer within {self._seconds:g} s", unknown=True
             ) from error
         except openai.APIStatusError as error:
             self._reached = True
-            raise self._meaning(error) from error
+            response, now = error.response, time.time()
+            raise failure(
+                response.status_code,
+                read_error(response.content, now),
+                self._model,
+                temperature="temperature" in body,
+                wait_seconds=wait_seconds(response.headers, now),
+            ) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
                 raise self._unreached("no server answers") from error
-            raise PassingError("the connection was lost", unknown=True) from error
+            raise RequestError("moment", "the connection was lost", unknown=True) from error
         return self._read(response)
 
-    def _unreached(self, what: str) -> Exception:
+    def _unreached(self, what: str) -> RequestError:
         if self._reached:
-            return PassingError(what, unknown=False)
-        return UserError(
-            self._base_url, what, "start the server, or change draft.base_url in egost.toml"
+            return RequestError("moment", what)
+        return RequestError(
+            "server", what, "start the server, or change draft.base_url in egost.toml"
         )
 
     def _read(self, response: httpx2.Response) -> Reply:
@@ -98,83 +108,21 @@ class OpenAIWire:
             found = json.loads(response.content)
         except (ValueError, RecursionError) as error:
             if not self._reached and "json" not in response.headers.get("content-type", ""):
-                raise UserError(
-                    self._base_url,
+                raise RequestError(
+                    "server",
                     "is not an OpenAI-compatible server",
                     "draft.base_url usually ends in /v1",
                 ) from error
-            raise PassingError("the reply is not complete JSON", unknown=True) from error
-        reply = read_completion(found)
+            raise RequestError("moment", "the reply is not complete JSON", unknown=True) from error
+        reply = read_completion(found, self._model, time.time())
         self._reached = True
-        refusal = reply.refusal and self._without_key(reply.refusal)
-        return replace(reply, text=self._without_key(reply.text), refusal=refusal)
-
-    def _meaning(self, error: openai.APIStatusError) -> Exception:
-        status, reason = error.status_code, self._reason(error.body)
-        code, kind, parameter = (_word(error.body, name) for name in ("code", "type", "param"))
-        if status in (401, 403):
-            return UserError(
-                self._base_url,
-                f"refused the key ({status}): {reason}",
-                f"set {KEY_NAME} to a key that may use {self._model}",
+        if self._secret.found_in((reply.text, reply.refusal, reply.model, *reply.elsewhere)):
+            known = reply.input_tokens is not None and reply.output_tokens is not None
+            raise RequestError(
+                "request",
+                f"the server's reply contains the key in {KEY_NAME}, so it isn't stored",
+                "use another server, and replace the key: this one passes it on",
+                unknown=not known,
+                tokens=(reply.input_tokens or 0, reply.output_tokens or 0) if known else None,
             )
-        if status == 402 or {code, kind} & _FINAL_CODES:
-            return UserError(
-                self._base_url,
-                f"the account has no quota left: {reason}",
-                "add credit or increase its limit, then run this again: nothing is paid for twice",
-            )
-        if status == 404:
-            return UserError(
-                self._base_url,
-                f"has no model {self._model!r} ({reason})",
-                "change draft.model, or draft.base_url (it usually ends in /v1)",
-            )
-        if 300 <= status < 400:
-            return UserError(
-                self._base_url,
-                f"redirects to another address ({status})",
-                "set draft.base_url to the address that it redirects to",
-            )
-        if status in _PASSING_STATUS or (status >= 500 and status != 501):
-            return PassingError(
-                f"the server answered {status}: {reason}",
-                unknown=False,
-                overload=status in _OVERLOAD_STATUS,
-                closed_for=retry_after(error.response.headers),
-            )
-        if {code, kind} & _FILTER_CODES:
-            return RowError(
-                f"the server's content filter refused the clip: {reason}",
-                "leave the clip out, or draft it with another model",
-            )
-        if status == 413:
-            return RowError(
-                f"the request is too large for the server: {reason}", "lower draft.frames"
-            )
-        if any(word in f"{reason} {parameter}".lower() for word in _SCHEMA_WORDS):
-            return UnsupportedError(reason)
-        if parameter in ("temperature", "max_completion_tokens", "model"):
-            return UserError(
-                self._base_url,
-                f"refuses the parameter {parameter}: {reason}",
-                f"change draft.{parameter}",
-            )
-        return RowError(
-            f"the server refused the request ({status}): {reason}",
-            "see the server's message; fewer frames or another model may help",
-        )
-
-    def _reason(self, body: object) -> str:
-        text = _word(body, "message") or (body if isinstance(body, str) else "")
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return self._without_key(text)[:200] or "no message"
-
-    def _without_key(self, text: str) -> str:
-        """Remove the key, whole or shortened, from a server's text: replies are stored and errors are shown."""
-        return re.sub(rf"{re.escape(self._key[:8])}\S*", "[key]", text) if self._key else text
-
-
-def _word(body: object, name: str) -> str:
-    value = body.get(name) if isinstance(body, Mapping) else None
-    return value if isinstance(value, str) else ""
+        return reply

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
@@ -22,8 +22,8 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    input: float
-    output: float
+    input: float = Field(ge=0, allow_inf_nan=False)
+    output: float = Field(ge=0, allow_inf_nan=False)
     pictures: Literal["tiles", "patches", "unknown"]
     base: int = 85
     tile: int = 170
@@ -70,14 +70,23 @@ def price_of(
 ) -> Price:
     """Return the prices of a model: from the settings, else the table, else zero for a local server.
 
-    Raises UserError if the price of a remote model is unknown: its cost couldn't be capped.
+    Raises UserError if only one of the two prices is set, or if those of a remote model are unknown:
+    its cost couldn't be capped.
     """
+    names = ("draft.input_usd_per_million", "draft.output_usd_per_million")
+    if (input_usd is None) is not (output_usd is None):
+        missing, other = names if input_usd is None else names[::-1]
+        raise UserError(
+            missing,
+            f"is not set, but {other} is: tokens without a price would count as free",
+            "set both prices, or neither",
+        )
     known = next((price for price in table() if _fits(model, price.name)), None)
-    if input_usd is not None or output_usd is not None:
+    if input_usd is not None and output_usd is not None:
         start = known or Price(name=model, input=0, output=0, pictures="unknown")
         given = {
-            "input": input_usd or 0.0,
-            "output": output_usd or 0.0,
+            "input": input_usd,
+            "output": output_usd,
             "basis": "prices set in [draft]",
         }
         return start.model_copy(update=given)
@@ -88,7 +97,7 @@ def price_of(
         raise UserError(
             TABLE,
             f"no price is known for the model {model!r}, so its cost can't be capped",
-            "set draft.input_usd_per_million and draft.output_usd_per_million, or add the model to the table",
+            f"set {names[0]} and {names[1]}, or add the model to the table",
         )
     return known
 

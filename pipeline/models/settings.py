@@ -19,13 +19,18 @@ class ModelSettings(Settings):
     )
     structured: bool = Field(
         True,
-        description="let the server enforce the reply's schema (turned off automatically if it refuses)",
+        description="let the server enforce the reply's schema (left out automatically if the server refuses it)",
     )
     detail: Literal["low", "high", "auto"] = Field(
         "low", description="resolution at which the model sees frames; auto leaves it to the server"
     )
     max_completion_tokens: int = Field(
         4000, ge=100, le=200_000, description="maximum tokens of one reply; limits its cost"
+    )
+    limit_name: Literal["auto", "max_completion_tokens", "max_tokens"] = Field(
+        "auto",
+        exclude=True,
+        description="name under which a request states max_completion_tokens; auto tries both",
     )
     temperature: float | None = Field(
         None,
@@ -43,13 +48,13 @@ class ModelSettings(Settings):
         None,
         ge=0,
         exclude=True,
-        description="price of a million input tokens; overrides prompts/prices.toml",
+        description="price of a million input tokens; overrides prompts/prices.toml; set both prices",
     )
     output_usd_per_million: float | None = Field(
         None,
         ge=0,
         exclude=True,
-        description="price of a million output tokens; overrides prompts/prices.toml",
+        description="price of a million output tokens; overrides prompts/prices.toml; set both prices",
     )
     in_flight: int = Field(
         64,

@@ -213,7 +213,11 @@ def test_a_video_that_must_stay_is_not_sent_elsewhere(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     away = MODEL.model_copy(
-        update={"base_url": "https://models.example/v1", "input_usd_per_million": 1.0}
+        update={
+            "base_url": "https://models.example/v1",
+            "input_usd_per_million": 1.0,
+            "output_usd_per_million": 2.0,
+        }
     )
     model = ScriptedModel(answer(), answer())
     with pytest.raises(RowError, match="must stay on this machine") as caught:
