@@ -1,7 +1,7 @@
 """People's accounts on a Label Studio server, created through an invitation link as a browser would."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,19 +61,22 @@ class LogIn:
     password: str = field(repr=False)
 
 
-def invite(client: LabelStudioClient, names: Sequence[str]) -> list[LogIn]:
-    """Create an account for each name (or e-mail address); return the logins.
+def invite(client: LabelStudioClient, names: Iterable[str]) -> Iterator[LogIn | UserError]:
+    """Create an account for each name (or e-mail address); yield each login once it works.
 
-    Raises UserError for a name that has an account already: its password can't be shown again.
+    Yields an error for a name that fails, such as one that has an account already: its password
+    can't be shown again. The other names don't depend on it.
     """
-    invited = []
     for name in names:
-        email = name if "@" in name else f"{name.replace(' ', '.').lower()}@localhost.local"
+        email = name if "@" in name else f"{'.'.join(name.split()).lower()}@localhost.local"
         one = LogIn(name, email, secrets.token_urlsafe(9))
-        sign_up(client.url, client.invitation(), email, one.password, name)
-        log_in(client.url, email, one.password)
-        invited.append(one)
-    return invited
+        try:
+            sign_up(client.url, client.invitation(), email, one.password, name)
+            log_in(client.url, email, one.password)
+        except UserError as error:
+            yield error
+        else:
+            yield one
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
@@ -57,7 +57,7 @@ def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
 def test_only_media_are_served_and_only_to_people_who_are_logged_in(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder
 ):
-    number = client.project("media alone", "<View><Text name='t' value='$t'/></View>", 1)
+    number = client.create("media alone", "", "<View><Text name='t' value='$t'/></View>", 1)
     client.serve(number, labelstudio_server.media_folder(server_place))
     name = server_place.keep(b"picture", ".jpg")
     (server_place.root / "done.sqlite").write_bytes(b"not for browsers")
@@ -85,11 +85,11 @@ def test_push_work_pull(
     assert review.push(client, seen, settings, server_place).new == 2
     again = review.push(client, seen, settings, server_place)
     assert (again.new, again.updated, again.kept) == (0, 0, 2)
-    tasks = list(client.tasks(client.find(settings.project) or 0))
-    client.add(client.find(settings.project) or 0, [json.dumps(tasks[0].data).encode()])
+    tasks = list(client.tasks(project_id(client, settings.project)))
+    client.add(project_id(client, settings.project), [json.dumps(tasks[0].data).encode()])
     assert review.push(client, seen, settings, server_place).kept == 2
     assert (
-        list(client.tasks(client.find(settings.project) or 0)) == tasks
+        list(client.tasks(project_id(client, settings.project))) == tasks
     )  # the duplicate is removed
 
     one = reviewers.join(server, client, "careful")
@@ -228,7 +228,7 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
         client = labelstudio.connect(again.url, again.token)
         done = review.push(client, seen, settings, folder)
         assert 0 < done.kept < 120
-        tasks = client.tasks(client.project(settings.project, review.routepage.label_config(), 1))
+        tasks = client.tasks(project_id(client, settings.project))
         assert sorted(task.data["clip_id"] for task in tasks) == sorted(
             one.clip_id for one in seen[Clip]
         )
@@ -278,7 +278,7 @@ def test_media_are_uploaded_to_a_server_without_access_to_the_folder(
     folder.media.mkdir(parents=True)
     seen = rows(folder, tmp_path, [draft(clip("far"), TRUE)], ["far"])
     assert review.push(client, seen, settings, folder).new == 1
-    number = client.find(settings.project) or 0
+    number = project_id(client, settings.project)
     (task,) = client.tasks(number)
     sources = [task.data["clip"], *re.findall(r"src='([^']+)'", task.data["frames"])]
     assert len(sources) == 9
@@ -289,7 +289,7 @@ def test_media_are_uploaded_to_a_server_without_access_to_the_folder(
         assert httpx.get(server.url + source).status_code in (401, 403)
     part = httpx.get(server.url + sources[0], headers={**headers, "Range": "bytes=0-99"})
     assert (part.status_code, len(part.content)) == (206, 100)
-    shelf = client.find("egost media") or 0
+    shelf = project_id(client, "egost media")
     before = client.uploads(shelf)
     assert len(before) == 9
     assert review.push(client, seen, settings, folder).kept == 1

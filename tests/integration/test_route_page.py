@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser import logged_in
 from playwright.sync_api import Page
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
@@ -47,7 +47,7 @@ def test_a_person_corrects_a_route(
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     lines = page.locator("textarea[name=steps]")
     lines.wait_for()
     _pictures_and_clip(page)
@@ -111,7 +111,7 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
         for n in range(12)
     )
     review.push(client, Rows({**made.seen, Finding: doubts}), settings, server_place)
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     page.locator("textarea[name=steps]").wait_for()
     _pictures_and_clip(page)
     assert page.title() == "Label Studio"

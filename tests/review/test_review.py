@@ -8,7 +8,7 @@ import factories
 import numbered
 import pytest
 from pydantic import ValidationError
-from walked import clip, draft, rows, steps, video_file
+from walked import clip, draft, project_id, rows, steps, video_file
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Rows
@@ -160,7 +160,7 @@ def test_accept_with_an_edit_is_a_correction(pushed, folder):
     ("given", "says"),
     [
         (
-            result(verdict="corrected", steps="0:00.0 go straight\n0:01.0 trun left"),
+            result(verdict="corrected", steps="0:00.0 go straight\n0:01.0 turn up"),
             "line 2, column 8",
         ),
         (result(verdict="corrected"), "nothing was changed"),
@@ -523,7 +523,7 @@ def test_gold_clips_go_to_everybody_and_verify_nothing(folder, tmp_path):
     client = ScriptedClient()
     assert review.push(client, seen, settings, folder).new == 3
     assert review.push(client, seen, settings, folder).kept == 3
-    (known,) = client.tasks(client.made[settings.gold_project])
+    (known,) = client.tasks(project_id(client, settings.gold_project))
     client.answer(known.id, result(verdict="accept"))
     (found,) = review.pull(client, (), settings, folder)
     assert found.verdict.kind == "gold"
