@@ -229,8 +229,12 @@ def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
             else:
                 made += 1
                 click.echo(f"{one.name}: log in as {one.email} with {one.password}")
-    failed = f", {len(names) - made} failed" if made < len(names) else ""
-    note = "; the passwords are not stored: note them now" if made else ""
-    click.echo(f"label-studio invite: {made} accounts{failed}{note}")
-    if failed:
-        context.exit(2)
+    if made:
+        click.echo(
+            f"label-studio invite: {made} accounts; the passwords are not stored: note them now"
+        )
+    if made < len(names):
+        what = f"{len(names) - made} of {len(names)} people have no account"
+        raise UserError(
+            "label-studio invite", what, "see the errors above; invite only these again"
+        )

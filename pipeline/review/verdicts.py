@@ -128,10 +128,13 @@ def judge(annotation: Annotation, page: ShownPage, kind: Kind, secret: bytes) ->
     if reading.problem:
         reasons = [UNREADABLE, reading.problem, *reading.reasons]
         reading = replace(reading, verdict="skip", reasons=reasons, steps=())
+    before = page.before.model_dump()
+    # The page sends nothing but the choice of a skip; a text of an earlier round isn't this person's.
     texts = reading.version or _Texts.model_validate(
-        {name: given.get(name, text) for name, text in _shown(page).items()}
+        (before if annotation.skipped else _shown(page))
+        | {name: given[name] for name in before.keys() & given.keys()}
     )
-    exactly = not reading.readings and reading.steps
+    exactly = reading.steps and not reading.readings
     typed = "" if exactly or _same(texts.steps, page.before.steps) else texts.steps
     # Another server counts its annotations from 1 again, so the id includes that of the task.
     annotation_id = f"{page.uid}-{annotation.id}"

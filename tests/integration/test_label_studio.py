@@ -141,6 +141,64 @@ def test_a_missing_project_is_an_error_with_a_fix(
         review.status(client, ReviewSettings(project="never made"), server_place)
 
 
+def test_a_project_is_known_by_its_mark_whatever_people_do_to_it(
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
+):
+    settings = ReviewSettings(project="test renamed", agree=1, overlap=1, planted=0)
+    seen = rows(server_place, tmp_path, [draft(clip("renamed"), TRUE)], ["renamed"])
+    review.push(client, seen, settings, server_place)
+    number = project_id(client, settings.project)
+    truths = {clip("renamed").clip_id: Truth(TRUE)}
+    reviewers.work(reviewers.join(server, client, "careful"), settings.project, truths)
+    strange = {**next(iter(client.tasks(number))).data, "round": "first"}
+    client.add(number, [json.dumps(strange).encode(), b'{"clip": "a", "round": null}'])
+
+    def change(**fields: str) -> None:
+        headers = {"Authorization": f"Token {server.token}"}
+        url = f"{server.url}/api/projects/{number}/"
+        httpx.patch(url, headers=headers, json=fields).raise_for_status()
+
+    for fields in (
+        {"title": "Kitchen study"},
+        {"description": "Our own words."},
+        {"title": settings.project, "description": ""},
+    ):
+        change(**fields)
+        assert len(list(review.pull(client, (), settings, server_place))) == 1
+        assert review.push(client, seen, settings, server_place).kept == 1
+    assert sum("test renamed" in one.description for one in client.projects()) == 1
+    found = review.status(client, settings, server_place)
+    assert (found.tasks, found.done, found.foreign) == (1, 1, 2)
+
+    other = WorkspaceFolder(tmp_path / "other")
+    other.media.mkdir(parents=True)
+    with pytest.raises(UserError, match="belongs to another workspace"):
+        review.push(client, rows(other, tmp_path, [], []), settings, other)
+
+
+def test_typed_work_that_is_not_submitted_is_reported(
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
+):
+    settings = ReviewSettings(project="test drafts", agree=1, overlap=1, planted=0)
+    seen = rows(server_place, tmp_path, [draft(clip("begun"), TRUE)], ["begun"])
+    review.push(client, seen, settings, server_place)
+    number = project_id(client, settings.project)
+    (task,) = client.tasks(number)
+    person = reviewers.join(server, client, "slow")
+    httpx.post(
+        f"{server.url}/api/tasks/{task.id}/drafts",
+        headers={"Authorization": f"Token {person.key}"},
+        json={"result": [{"from_name": "note", "value": {"text": ["wait"]}}], "lead_time": 1},
+    ).raise_for_status()
+    (found,) = client.tasks(number)
+    assert found.begun
+    (line,) = review.outside(client, settings, server_place)
+    assert (
+        line
+        == f"clip {clip('begun').clip_id}: script-slow has typed something that is not submitted yet"
+    )
+
+
 def test_a_personal_token_works_as_well(server: Server, server_place: WorkspaceFolder):
     with accounts.session(server.url) as session:
         session.get("/user/login/")
