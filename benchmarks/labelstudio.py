@@ -136,7 +136,7 @@ def against_bulk(
         return Spent(time.monotonic() - began, ended - cpu)
 
     def bulk(number: int) -> Spent:
-        project = client.project(f"bulk {number}", routepage.label_config(), 1)
+        project = client.create(f"bulk {number}", "", routepage.label_config(), 1)
         url = f"{server.url}/api/projects/{project}/import?return_task_ids=false"
         return spent(
             lambda: httpx.post(url, content=body, headers=headers, timeout=600).raise_for_status()

@@ -111,6 +111,7 @@ STAGES: tuple[Stage, ...] = (
         per=None,
         remembers=(Route,),
         depends=LazyFunction("pipeline.review.review", "depends"),
+        key_fields={Verdict: set(Verdict.model_fields) - {"typed"}},
     ),
     Stage(
         name="compose",

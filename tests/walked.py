@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
+from pipeline.labelstudio.protocol import AnnotationServer
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.review.review import PUSH_READS
 from pipeline.routes import route
@@ -16,6 +17,11 @@ from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 
 SECONDS, FPS, WIDTH, HEIGHT = 3, 10, 320, 240
+
+
+def project_id(client: AnnotationServer, title: str) -> int:
+    """Return the id of the project with this title."""
+    return next(one.id for one in client.projects() if one.title == title)
 
 
 def video_file(path: Path) -> Path:

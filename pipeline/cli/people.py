@@ -14,6 +14,7 @@ from pipeline.cli.console import (
     progress_bar,
     reading,
 )
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,7 @@ def review_status(context: click.Context) -> None:
         found = people.status(workspace)
         differing = people.differing(workspace)
         advice = people.advice(workspace)
+        outside = people.outside(workspace)
     for name in sorted({*found.annotators, *found.people}):
         excluded = "; excluded, these verdicts don't count" if name in found.excluded else ""
         not_pulled = f"{found.annotators.get(name, 0)} annotations, none pulled yet"
@@ -124,13 +126,16 @@ def review_status(context: click.Context) -> None:
         click.echo(f"agreement on {category}: {agreement}")
     for pair in found.synonyms[:_SYNONYMS]:
         click.echo(f"possible synonyms (see vocabulary.csv): {pair}")
-    for line in advice:
+    for line in found.unused:
+        click.echo(f"not usable, kept as typed: {line}")
+    for line in (*outside, *advice):
         click.echo(line)
     if found.hours_left is not None:
         click.echo(f"about {found.hours_left:.1f} hours of review left")
     click.echo(
         f"review status: {found.tasks} tasks: {found.done} done, {found.waiting} waiting, "
-        f"{found.skipped} skipped, {differing} clips in dispute (egost review adjudicate); "
+        f"{found.skipped} skipped, {differing} clips in dispute (egost review adjudicate)"
+        f"{f', {found.foreign} tasks not sent by this workspace' if found.foreign else ''}; "
         f"{found.project_url}"
     )
 
@@ -252,9 +257,20 @@ def label_studio_invite(context: click.Context, names: tuple[str, ...]) -> None:
     """
     from pipeline.review import people
 
+    made = 0
     with reading(context) as workspace:
         for one in people.invite(workspace, names):
-            click.echo(f"{one.name}: log in as {one.email} with {one.password}")
-    click.echo(
-        f"label-studio invite: {len(names)} accounts; the passwords are not stored: note them now"
-    )
+            if isinstance(one, UserError):
+                click.echo(str(one), err=True)
+            else:
+                made += 1
+                click.echo(f"{one.name}: log in as {one.email} with {one.password}")
+    if made:
+        click.echo(
+            f"label-studio invite: {made} accounts; the passwords are not stored: note them now"
+        )
+    if made < len(names):
+        what = f"{len(names) - made} of {len(names)} people have no account"
+        raise UserError(
+            "label-studio invite", what, "see the errors above; invite only these again"
+        )

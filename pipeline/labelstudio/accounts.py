@@ -1,7 +1,7 @@
 """People's accounts on a Label Studio server, created through an invitation link as a browser would."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,8 +11,8 @@ from pipeline.errors import UserError
 from pipeline.labelstudio.client import LabelStudioClient, unreachable
 
 
-def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> None:
-    """Create an account through an invitation link; an existing account stays as it is.
+def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> bool:
+    """Create an account through an invitation link; return False, and change nothing, if it exists already.
 
     The API's `users.create` creates users without access to any project.
     """
@@ -27,13 +27,14 @@ def sign_up(url: str, invitation: str, email: str, password: str, name: str) -> 
         }
         made = browser.post(invitation, data=form | csrf(browser))
         if made.status_code != 302:
-            return  # the account exists: `log_in` checks the password
+            return False
         me = browser.get("/api/current-user/whoami").json()["id"]
         browser.patch(
             f"/api/users/{me}/",
             json={"first_name": name},
             headers={"X-CSRFToken": browser.cookies["csrftoken"]},
         )
+        return True
 
 
 def log_in(url: str, email: str, password: str) -> str:
@@ -61,19 +62,27 @@ class LogIn:
     password: str = field(repr=False)
 
 
-def invite(client: LabelStudioClient, names: Sequence[str]) -> list[LogIn]:
-    """Create an account for each name (or e-mail address); return the logins.
+def invite(client: LabelStudioClient, names: Iterable[str]) -> Iterator[LogIn | UserError]:
+    """Create an account for each name (or e-mail address); yield each login once it works.
 
-    Raises UserError for a name that has an account already: its password can't be shown again.
+    Yields an error for a name that fails, such as one that has an account already: its password
+    can't be shown again. The other names don't depend on it.
     """
-    invited = []
     for name in names:
-        email = name if "@" in name else f"{name.replace(' ', '.').lower()}@localhost.local"
+        email = name if "@" in name else f"{'.'.join(name.split()).lower()}@localhost.local"
         one = LogIn(name, email, secrets.token_urlsafe(9))
-        sign_up(client.url, client.invitation(), email, one.password, name)
-        log_in(client.url, email, one.password)
-        invited.append(one)
-    return invited
+        try:
+            if not sign_up(client.url, client.invitation(), email, one.password, name):
+                raise UserError(
+                    f"{client.url}: {email}",
+                    "no account was made: there is one already, or the server refuses this address",
+                    "use another name; an administrator can set a new password for an old account",
+                )
+            log_in(client.url, email, one.password)
+        except UserError as error:
+            yield error
+        else:
+            yield one
 
 
 @contextmanager

@@ -5,81 +5,29 @@ Writes are never retried: the SDK's own retries turned 60 posted annotations int
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
 from pipeline.errors import UserError
+from pipeline.labelstudio.protocol import (
+    Annotation,
+    AnnotationTask,
+    GoneError,
+    ServerProject,
+    Unsubmitted,
+)
 
 OLDEST, TOO_NEW = (1, 23), (2, 0)
 _PAGE = 500  # tasks per request; 5,000 tasks with data took 12.8 s at 1,000 and no less with more
 _IMPORT_SECONDS = 600  # 5,000 tasks take 2 s on a quiet machine; a team server may be slower
+_PROJECTS = 100  # per request
 _FILES = 50  # per request; the server accepts 100 at most
-
-
-@dataclass(frozen=True)
-class AnnotationTask:
-    """One task: its page's `data`, and how many people finished or skipped it."""
-
-    id: int
-    data: dict[str, Any]
-    finished: int
-    skipped: int
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """One person's annotation of one task; times are in microseconds since 1970, by the server's clock."""
-
-    id: int
-    task: AnnotationTask
-    email: str
-    skipped: bool
-    result: list[dict[str, Any]]
-    seconds: float
-    updated_us: int
-
-
-class AnnotationServer(Protocol):
-    """The server operations that review and audit use."""
-
-    url: str
-
-    def find(self, title: str) -> int | None:
-        """Return the id of the project with this title."""
-
-    def project(self, title: str, config: str, overlap: int) -> int:
-        """Return the id of the project with this title; create or update it."""
-
-    def serve(self, project: int, folder: Path) -> None:
-        """Serve the files in a folder of the server's machine to the members of a project."""
-
-    def tasks(self, project: int) -> Iterable[AnnotationTask]:
-        """Yield all tasks in any order, one at a time: their pages are large."""
-
-    def add(self, project: int, pages: Sequence[bytes]) -> None:
-        """Create one task per page, given as JSON; the server doesn't check for duplicates."""
-
-    def change(self, task: int, data: dict[str, Any]) -> None:
-        """Replace the data of a task's page."""
-
-    def remove(self, task: int) -> None:
-        """Delete a task."""
-
-    def uploads(self, project: int) -> dict[str, str]:
-        """Return the URL of each file uploaded to a project, by file name."""
-
-    def upload(self, project: int, paths: Sequence[Path]) -> None:
-        """Upload files for pages; the server doesn't check for duplicates."""
-
-    def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
-        """Return annotations (including skips) of tasks changed since; the newest per task and person."""
 
 
 class LabelStudioClient:
@@ -112,35 +60,41 @@ class LabelStudioClient:
         with self._requesting("an invitation"):
             return self.url + str(self._api.organizations.invites.get_invite_link().invite_url)
 
-    def find(self, title: str) -> int | None:
-        """Return the id of the project with this title."""
-        with self._requesting(f"project {title!r}"):
-            found = [p.id for p in self._api.projects.list(title=title) if p.title == title]
-        return min(found) if found else None
+    def projects(self) -> list[ServerProject]:
+        """Return all projects that the account sees."""
+        with self._requesting("projects"):
+            return [
+                ServerProject(
+                    id=int(one.id),
+                    title=str(one.title or ""),
+                    description=str(one.description or ""),
+                    config=str(one.label_config or ""),
+                    tasks=int(one.task_number or 0),
+                )
+                for one in self._api.projects.list(page_size=_PROJECTS)
+            ]
 
-    def project(self, title: str, config: str, overlap: int) -> int:
-        """Return the id of the project with this title; create or update it."""
-        wanted: dict[str, Any] = {
-            "label_config": config,
-            "maximum_annotations": overlap,
-            "overlap_cohort_percentage": 100,
-            "show_skip_button": True,
-            "skip_queue": "REQUEUE_FOR_OTHERS",
-            "sampling": "Sequential sampling",
-            "show_instruction": False,
-            "reveal_preannotations_interactively": False,
-        }
-        number = self.find(title)
+    def create(self, title: str, description: str, config: str, overlap: int) -> int:
+        """Create a project; return its id."""
+        wanted = {"title": title, "description": description, **_settings(config, overlap)}
         with self._requesting(f"project {title!r}"):
-            if number is None:
-                number = int(self._api.projects.create(title=title, **wanted).id)
-                self._no_tasks.add(number)
-                self._no_media.add(number)
-                return number
-            now = self._api.projects.get(id=number)
-            if any(getattr(now, name, None) != value for name, value in wanted.items()):
-                self._api.projects.update(id=number, **wanted)
+            number = int(self._api.projects.create(**wanted).id)
+        self._no_tasks.add(number)
+        self._no_media.add(number)
         return number
+
+    def configure(self, project: int, config: str, overlap: int) -> None:
+        """Update the label config and the overlap of a project if they differ."""
+        wanted = _settings(config, overlap)
+        with self._requesting(f"project {project}"):
+            now = self._api.projects.get(id=project)
+            if any(getattr(now, name, None) != value for name, value in wanted.items()):
+                self._api.projects.update(id=project, **wanted)
+
+    def describe(self, project: int, description: str) -> None:
+        """Replace the description of a project."""
+        with self._requesting(f"project {project}"):
+            self._api.projects.update(id=project, description=description)
 
     def serve(self, project: int, folder: Path) -> None:
         """Serve the files in a folder of the server's machine to the members of a project."""
@@ -164,7 +118,7 @@ class LabelStudioClient:
                     project=project,
                     page_size=_PAGE,
                     fields="task_only",
-                    include="id,data,total_annotations,cancelled_annotations",
+                    include="id,data,total_annotations,cancelled_annotations,draft_exists",
                 )
             )
         while True:
@@ -216,39 +170,55 @@ class LabelStudioClient:
             self._api.tasks.delete(id=str(task))
 
     def annotations(self, project: int, since_us: int = 0) -> list[Annotation]:
-        """Return annotations (including skips) of tasks changed since; the newest per task and person."""
+        """Return all annotations (including skips) of tasks changed since; a person may have several."""
         since = datetime.fromtimestamp(since_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        newest: dict[tuple[int, int], Annotation] = {}
+        changed = ("tasks:updated_at", "greater", "Datetime", since)
+        given: dict[int, Annotation] = {}
         # A task that was only skipped has no total_annotations, so it needs a query of its own.
         for counter in ("total_annotations", "cancelled_annotations"):
-            query = _all_of(
-                ("tasks:updated_at", "greater", "Datetime", since),
-                (f"tasks:{counter}", "greater", "Number", 0),
-            )
-            with self._requesting(f"annotations of project {project}"):
-                for found in self._api.tasks.list(
-                    project=project, page_size=_PAGE, fields="all", query=json.dumps(query)
-                ):
-                    for raw in found.annotations or []:
-                        person = _person(raw["completed_by"])
-                        one = self._annotation(raw, person, _task(found))
-                        known = newest.get((one.task.id, person))
-                        if known is None or known.updated_us < one.updated_us:
-                            newest[one.task.id, person] = one
-        return sorted(newest.values(), key=lambda one: one.id)
+            for found in self._found(
+                project, changed, (f"tasks:{counter}", "greater", "Number", 0)
+            ):
+                task = _task(found)
+                for raw in found.annotations or []:
+                    one = self._annotation(raw, task)
+                    given[one.id] = one
+        return [given[number] for number in sorted(given)]
 
-    def _annotation(self, raw: dict[str, Any], person: int, task: AnnotationTask) -> Annotation:
+    def unsubmitted(self, project: int) -> list[Unsubmitted]:
+        """Return the work that people have not submitted."""
+        found = []
+        for one in self._found(project, ("tasks:draft_exists", "equal", "Boolean", True)):
+            with self._requesting(f"drafts of task {one.id}"):
+                # The list of tasks holds only the drafts of the key's own account.
+                url = f"{self.url}/api/tasks/{one.id}/drafts"
+                drafts = self._once.get(url, headers=self._api._client_wrapper.get_headers())
+            if not drafts.is_error:
+                people = {str(draft.get("user")) for draft in drafts.json()}
+                found += [Unsubmitted(_task(one), email) for email in sorted(people)]
+        return found
+
+    def _found(self, project: int, *conditions: tuple[str, str, str, object]) -> list[Any]:
+        query = json.dumps(_all_of(*conditions))
+        with self._requesting(f"annotations of project {project}"):
+            return list(
+                self._api.tasks.list(project=project, page_size=_PAGE, fields="all", query=query)
+            )
+
+    def _annotation(self, raw: dict[str, Any], task: AnnotationTask) -> Annotation:
         return Annotation(
             id=int(raw["id"]),
             task=task,
-            email=self._email(person),
+            email=self._email(_person(raw.get("completed_by"))),
             skipped=bool(raw.get("was_cancelled")),
             result=list(raw.get("result") or []),
             seconds=float(raw.get("lead_time") or 0.0),
             updated_us=_microseconds(raw["updated_at"]),
         )
 
-    def _email(self, person: int) -> str:
+    def _email(self, person: int | None) -> str:
+        if person is None:  # the account was deleted
+            return "somebody@deleted.invalid"
         if person not in self._emails:
             self._emails = {user.id: str(user.email) for user in self._api.users.list()}
         return self._emails.get(person, f"user-{person}@deleted.invalid")
@@ -281,7 +251,7 @@ class LabelStudioClient:
                 "use the key of an account that has, such as the administrator's",
             )
         if code == 404:
-            return UserError(
+            return GoneError(
                 f"{self.url}: {what}",
                 "doesn't exist (any more)",
                 "run `egost review push`, which creates what is missing",
@@ -364,15 +334,30 @@ def _file_url(name: str) -> str:
 def _task(found: Any) -> AnnotationTask:
     return AnnotationTask(
         id=int(found.id),
-        data=dict(found.data),
+        data=found.data if isinstance(found.data, dict) else {},  # of an imported task, anything
         finished=int(found.total_annotations or 0),
         skipped=int(found.cancelled_annotations or 0),
+        begun=bool(getattr(found, "draft_exists", False)),
     )
 
 
-def _person(completed_by: object) -> int:
+def _person(completed_by: object) -> int | None:
     """Return a user's id, which is a number in lists of tasks and a dict in single tasks."""
-    return int(completed_by["id"] if isinstance(completed_by, dict) else str(completed_by))
+    number = completed_by.get("id") if isinstance(completed_by, dict) else completed_by
+    return None if number is None else int(str(number))
+
+
+def _settings(config: str, overlap: int) -> dict[str, Any]:
+    return {
+        "label_config": config,
+        "maximum_annotations": overlap,
+        "overlap_cohort_percentage": 100,
+        "show_skip_button": True,
+        "skip_queue": "REQUEUE_FOR_OTHERS",
+        "sampling": "Sequential sampling",
+        "show_instruction": False,
+        "reveal_preannotations_interactively": False,
+    }
 
 
 def _microseconds(moment: str | datetime) -> int:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.labelstudio.client import Annotation, AnnotationTask
+from pipeline.labelstudio.protocol import Annotation, AnnotationTask, ServerProject, Unsubmitted
 
 
 @dataclass
@@ -14,22 +14,34 @@ class ScriptedClient:
     """An AnnotationServer without a server: it stores what it is sent; `answer` simulates a person."""
 
     url: str = "http://scripted.invalid"
-    made: dict[str, int] = field(default_factory=dict)
+    made: dict[int, ServerProject] = field(default_factory=dict)
     kept: dict[int, AnnotationTask] = field(default_factory=dict)
     home: dict[int, int] = field(default_factory=dict)
     given: dict[int, Annotation] = field(default_factory=dict)
+    drafts: list[Unsubmitted] = field(default_factory=list)
     files: dict[int, list[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     clock_us: int = 1_700_000_000_000_000
 
-    def find(self, title: str) -> int | None:
-        """Return the id of the project with this title."""
-        return self.made.get(title)
+    def projects(self) -> list[ServerProject]:
+        """Return all projects."""
+        return [replace(one, tasks=len(self.tasks(one.id))) for one in self.made.values()]
 
-    def project(self, title: str, config: str, overlap: int) -> int:
-        """Return the id of the project with this title."""
-        self.calls.append("project")
-        return self.made.setdefault(title, len(self.made) + 1)
+    def create(self, title: str, description: str, config: str, overlap: int) -> int:
+        """Create a project."""
+        self.calls.append("create")
+        number = len(self.made) + 1
+        self.made[number] = ServerProject(number, title, description, config, 0)
+        return number
+
+    def configure(self, project: int, config: str, overlap: int) -> None:
+        """Update the label config."""
+        self.calls.append("configure")
+        self.made[project] = replace(self.made[project], config=config)
+
+    def describe(self, project: int, description: str) -> None:
+        """Replace the description of a project."""
+        self.made[project] = replace(self.made[project], description=description)
 
     def serve(self, project: int, folder: Path) -> None:
         """Record the call."""
@@ -75,6 +87,10 @@ class ScriptedClient:
             for one in self.given.values()
             if one.updated_us > since_us and self.home[one.task.id] == project
         ]
+
+    def unsubmitted(self, project: int) -> list[Unsubmitted]:
+        """Return the work that people have not submitted."""
+        return [one for one in self.drafts if self.home[one.task.id] == project]
 
     def answer(
         self,

@@ -12,14 +12,20 @@ from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows, digest
-from pipeline.labelstudio.client import Annotation, AnnotationServer, AnnotationTask
+from pipeline.labelstudio.protocol import (
+    Annotation,
+    AnnotationServer,
+    AnnotationTask,
+    ServerProject,
+)
 from pipeline.motion.rows import Clip, Frame
 from pipeline.questions.rows import Item
 from pipeline.review import routepage, sending
+from pipeline.review.projects import Project, Projects
 from pipeline.review.rows import Answer, Verdict
-from pipeline.review.sending import Outcome, PlannedTask, Progress, Project, Pushed, Sender, silent
+from pipeline.review.sending import Outcome, PlannedTask, Progress, Pushed, Sender, silent
 from pipeline.review.settings import AuditSettings
-from pipeline.review.verdicts import by, pseudonym
+from pipeline.review.verdicts import by, pseudonym, values
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
@@ -41,6 +47,7 @@ _OTHER_CHOICES_OPEN = {
     "unsure": "can't tell",
 }
 _CHOICES = (*map(str, range(4)), *_OTHER_CHOICES)
+_MOST_ROUNDS = 1000
 _OVERLAP_US = 60_000_000  # each pull also asks for the minute before the last known answer
 
 
@@ -57,12 +64,31 @@ class MediaAccess:
 class Answered:
     """The result of a pull: the answers that count, and how many don't.
 
-    `own` counts answers by people who reviewed the clip, `stale` those to items that have changed.
+    `own` counts answers by people who reviewed the clip, `stale` those to items that have changed,
+    `foreign` those to tasks that somebody imported or changed.
     """
 
     answers: tuple[Answer, ...]
     own: int
     stale: int
+    foreign: int
+
+
+class _Sent:
+    """Finds the item that a task asks."""
+
+    def __init__(self, items: Sequence[Item], secret: bytes) -> None:
+        self._items, self._secret = items, secret
+        self._by_round: dict[int, dict[str, Item]] = {}
+
+    def item(self, data: Mapping[str, Any]) -> Item | None:
+        """Return the item that a task with this data asks, or None if it asks none as it is now."""
+        number = _round(data)
+        if number is None:
+            return None
+        if number not in self._by_round:
+            self._by_round[number] = {_uid(self._secret, one, number): one for one in self._items}
+        return self._by_round[number].get(data["uid"])
 
 
 def push(
@@ -78,7 +104,7 @@ def push(
     The sample is random and balanced over tasks; items asked earlier stay in it. An item that only
     the clip's own reviewers answered is sent again.
     """
-    project = Project(settings.project, label_config(), settings.overlap)
+    project = _project(settings, rows[Item], folder, label_config())
     media = sending.media(folder, shown.url, shown.media_url)
     sender = Sender(client, folder, media, project, shown.form)
     secret = folder.secret()
@@ -173,19 +199,19 @@ def pull(
     client: AnnotationServer, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder
 ) -> Answered:
     """Return the answers that are new or changed since those in `rows`, which holds PULL_READS."""
-    project = sending.known_project(client, settings.project, "egost audit push")
+    first, *copies = _existing(client, settings, rows[Item], folder)
     secret = folder.secret()
     newest = max((one.created_us for one in rows[Answer]), default=0)
-    given = client.annotations(project, max(newest - _OVERLAP_US, 0))
-    rounds = max((int(one.task.data.get("round", 1)) for one in given), default=1)
-    asked = {
-        _uid(secret, item, number): item for item in rows[Item] for number in range(1, rounds + 1)
-    }
-    judges = _reviewers(rows[Verdict])
-    answers, own, stale = [], 0, 0
+    given = client.annotations(first.id, max(newest - _OVERLAP_US, 0))
+    for copy in copies:  # when the last answer in a copy was given isn't known
+        given += client.annotations(copy.id)
+    sent, judges = _Sent(rows[Item], secret), _reviewers(rows[Verdict])
+    answers, own, stale, foreign = [], 0, 0, 0
     for one in given:
-        item, choice = asked.get(str(one.task.data.get("uid"))), _choice(one)
-        if item is None:
+        item, choice = sent.item(one.task.data), _choice(one)
+        if _round(one.task.data) is None:
+            foreign += 1
+        elif item is None:
             stale += 1
         elif choice is None:
             continue  # skipped: the server offers the task to somebody else
@@ -193,15 +219,47 @@ def pull(
             own += 1
         else:
             answers.append(_answer(one, item, choice, secret))
-    return Answered(tuple(answers), own, stale)
+    return Answered(tuple(answers), own, stale, foreign)
 
 
-def status(client: AnnotationServer, settings: AuditSettings) -> tuple[int, int, str]:
+def status(
+    client: AnnotationServer,
+    settings: AuditSettings,
+    items: Sequence[Item],
+    folder: WorkspaceFolder,
+) -> tuple[int, int, str]:
     """Return the number of tasks, the number of finished ones, and the project's address."""
-    project = sending.known_project(client, settings.project, "egost audit push")
-    finished = [task.finished for task in client.tasks(project)]
+    project = _existing(client, settings, items, folder)[0].id
+    finished = [task.finished for task in client.tasks(project) if _round(task.data) is not None]
     done = sum(count >= settings.overlap for count in finished)
     return len(finished), done, sending.project_url(client, project)
+
+
+def _existing(
+    client: AnnotationServer,
+    settings: AuditSettings,
+    items: Sequence[Item],
+    folder: WorkspaceFolder,
+) -> list[ServerProject]:
+    wanted = _project(settings, items, folder)
+    return Projects(client, folder).existing(wanted, "egost audit push")
+
+
+def _project(
+    settings: AuditSettings, items: Sequence[Item], folder: WorkspaceFolder, config: str = ""
+) -> Project:
+    sent = _Sent(items, folder.secret())
+    return Project(
+        settings.project, lambda data: sent.item(data) is not None, config, settings.overlap
+    )
+
+
+def _round(data: Mapping[str, Any]) -> int | None:
+    """Return the round of a task, or None if its data are not as `push` makes them."""
+    number = data.get("round")
+    if isinstance(data.get("uid"), str) and isinstance(number, int) and 0 < number <= _MOST_ROUNDS:
+        return number
+    return None
 
 
 def _answer(one: Annotation, item: Item, choice: str, secret: bytes) -> Answer:
@@ -222,11 +280,8 @@ def _answer(one: Annotation, item: Item, choice: str, secret: bytes) -> Answer:
 def _choice(one: Annotation) -> str | None:
     if one.skipped:
         return None
-    for control in one.result:
-        if control.get("from_name") == "choice":
-            chosen = control.get("value", {}).get("choices", [])
-            return next((value for value in chosen if value in _CHOICES), None)
-    return None
+    chosen = values(one.result).get("choice", "").split("\n")
+    return next((value for value in chosen if value in _CHOICES), None)
 
 
 def _uid(secret: bytes, item: Item, number: int) -> str:
@@ -252,12 +307,13 @@ def _independent(
     """Count the answers to each item by people who did not review its clip."""
     judges = _reviewers(rows[Verdict])
     asked = {task.id: item for item in rows[Item] for task in rounds[item.item_id]}
-    found: Counter[str] = Counter()
-    for one in client.annotations(project):
-        item = asked.get(one.task.id)
-        if item and not one.skipped:
-            found[item.item_id] += pseudonym(one.email, secret) not in judges.get(item.clip_id, ())
-    return found
+    answered = {
+        (item.item_id, person)
+        for one in client.annotations(project)
+        if (item := asked.get(one.task.id)) and not one.skipped
+        if (person := pseudonym(one.email, secret)) not in judges.get(item.clip_id, ())
+    }
+    return Counter(item_id for item_id, _ in answered)
 
 
 def _reviewers(verdicts: Iterable[Verdict]) -> dict[str, set[str]]:

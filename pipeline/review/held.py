@@ -8,7 +8,7 @@ from pipeline.routes.rows import Route
 
 def judged_drafts(store: Store) -> set[str]:
     """Return the ids of the clips whose current draft people have judged, or an item of which they audited."""
-    given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.verdict != "skip"}
+    given = {(one.clip_id, one.fingerprint) for one in store.rows(Verdict) if one.worked}
     drafts = store.rows(Route, ["draft"])
     judged = {one.clip_id for one in drafts if (one.clip_id, one.fingerprint) in given}
     return judged | {item.clip_id for item in _audited(store)}

@@ -1,7 +1,7 @@
 """Review and audit on an open workspace: sends tasks to people, fetches their work, updates the rows."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from pipeline.review import audit, review, verdictlog, vocabulary
 from pipeline.review.accuracy import Audit, judged, people
 from pipeline.review.agreement import too_few_people
 from pipeline.review.clips import Written, clip_form, write_clips
+from pipeline.review.returned import told
 from pipeline.review.review import ReviewStatus
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.sending import Progress, Pushed, silent
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.review.spans import judged_clips, keep_spans, restore_spans
+from pipeline.review.verdicts import Pulled
 from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
@@ -42,10 +44,12 @@ class PullSummary:
     restored: int
     stages: tuple[Summary, ...]
     advice: tuple[str, ...] = ()
+    foreign: int = 0
 
     def __str__(self) -> str:
         line = f"review pull: {_fetched(self.new, self.kept, 'annotations')}"
         line += f", {self.sent_back} unreadable, to be judged again" if self.sent_back else ""
+        line += f", {self.foreign} left out: not sent by this workspace" if self.foreign else ""
         return line + (f", {self.restored} restored from the verdict log" if self.restored else "")
 
 
@@ -58,11 +62,15 @@ class AuditSummary:
     own: int
     stale: int
     stages: tuple[Summary, ...]
+    foreign: int = 0
 
     def __str__(self) -> str:
         line = f"audit pull: {_fetched(self.new, self.kept, 'answers')}"
         line += f", {self.own} ignored: by reviewers of the same clip" if self.own else ""
-        return line + (f", {self.stale} ignored: the item has changed since" if self.stale else "")
+        line += f", {self.stale} ignored: the item has changed since" if self.stale else ""
+        return line + (
+            f", {self.foreign} left out: not sent by this workspace" if self.foreign else ""
+        )
 
 
 def _fetched(new: int, kept: int, what: str) -> str:
@@ -172,11 +180,13 @@ def pull(workspace: Workspace) -> PullSummary:
     restored = restore(workspace)
     client = connect(workspace)
     known = workspace.store.rows(Verdict)
-    found = list(review.pull(client, known, _settings(workspace), workspace.folder))
+    seen = list(review.pull(client, known, _settings(workspace), workspace.folder))
+    found = [one for one in seen if isinstance(one, Pulled)]
     verdictlog.append(_log(workspace), (one.verdict for one in found))
     keep_spans(workspace, judged_clips([*known, *(one.verdict for one in found)]))
     recut = restore_spans(workspace, found)
     new = sent_back = 0
+    typed: list[str] = []
     keys = workspace.store.keys(PULL)
     for pulled in found:
         key = _key(pulled.verdict)
@@ -185,12 +195,15 @@ def pull(workspace: Workspace) -> PullSummary:
             workspace.store.finish(PULL, pulled.annotation_id, key, "done", rows)
             new += 1
             sent_back += bool(pulled.findings)
+            typed += told(pulled)
     workspace.store.rebuild([Verdict.table, Finding.table, JudgedClip.table])
     kept = len(workspace.store.rows(Verdict)) - new
     stages = tuple(workspace.run(_AFTER_PULL))
     unfit = _unfit(workspace, [*logged, *(one.verdict for one in found)])
-    notes = (*advice(workspace), recut, unfit, _extend_vocabulary(workspace))
-    return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, notes)))
+    outside = review.outside(client, _settings(workspace), workspace.folder)
+    notes = (*typed, *outside, *advice(workspace), recut, unfit, _extend_vocabulary(workspace))
+    foreign = len(seen) - len(found)
+    return PullSummary(new, kept, sent_back, restored, stages, tuple(filter(None, notes)), foreign)
 
 
 def _unfit(workspace: Workspace, pulled: Iterable[Verdict]) -> str | None:
@@ -248,6 +261,11 @@ def status(workspace: Workspace) -> ReviewStatus:
     return review.status(connect(workspace), _settings(workspace), workspace.folder, verdicts)
 
 
+def outside(workspace: Workspace) -> tuple[str, ...]:
+    """Return lines about copies of projects, and about work that people have not submitted."""
+    return tuple(review.outside(connect(workspace), _settings(workspace), workspace.folder))
+
+
 def advice(workspace: Workspace) -> tuple[str, ...]:
     """Return advice if too few people have judged, or if logged verdicts are about unknown clips."""
     alone = too_few_people(workspace.store.rows(Verdict), _settings(workspace).agree)
@@ -270,8 +288,11 @@ def differing(workspace: Workspace) -> int:
     return len({one.unit for one in workspace.store.rows(Finding) if one.kind == DIFFER})
 
 
-def invite(workspace: Workspace, names: Sequence[str]) -> list[LogIn]:
-    """Create an account on the server for each name; the passwords can be shown only this once."""
+def invite(workspace: Workspace, names: Sequence[str]) -> Iterator[LogIn | UserError]:
+    """Create an account on the server for each name; the passwords can be shown only this once.
+
+    Yields an error for each name that fails.
+    """
     return accounts.invite(connect(workspace), names)
 
 
@@ -290,13 +311,16 @@ def audit_pull(workspace: Workspace) -> AuditSummary:
             new += 1
     workspace.store.rebuild([Answer.table, JudgedClip.table])
     kept = len(workspace.store.rows(Answer)) - new
-    return AuditSummary(new, kept, pulled.own, pulled.stale, tuple(workspace.run(_AFTER_PULL)))
+    stages = tuple(workspace.run(_AFTER_PULL))
+    return AuditSummary(new, kept, pulled.own, pulled.stale, stages, pulled.foreign)
 
 
 def audit_status(workspace: Workspace) -> AuditStatus:
     """Return the progress of the audit on the server, and its results from the pulled answers."""
-    tasks, done, url = audit.status(connect(workspace), _audit_settings(workspace))
     items, answers = workspace.store.rows(Item), workspace.store.rows(Answer)
+    tasks, done, url = audit.status(
+        connect(workspace), _audit_settings(workspace), items, workspace.folder
+    )
     return AuditStatus(tasks, done, url, judged(items, answers), judged(items, people(answers)))
 
 

@@ -5,7 +5,7 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
-from pipeline.labelstudio.client import AnnotationServer
+from pipeline.labelstudio.protocol import AnnotationServer, ServerProject
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions import audited
 from pipeline.questions.rows import Item
@@ -23,11 +23,13 @@ from pipeline.review.clips import clip_form
 from pipeline.review.counted import Counted, by_clip
 from pipeline.review.gold import gold_file, gold_of
 from pipeline.review.planted import with_planted
+from pipeline.review.projects import Project, Projects
+from pipeline.review.returned import listed, unused, with_returned
 from pipeline.review.rounds import Page, Rounds
 from pipeline.review.rows import UNREADABLE, Answer, Verdict
-from pipeline.review.sending import Progress, Project, Pushed, Sender, silent
+from pipeline.review.sending import Progress, Pushed, Sender, silent
 from pipeline.review.settings import ReviewSettings
-from pipeline.review.verdicts import Kind, Pulled, judge, kind_of, pseudonym
+from pipeline.review.verdicts import Kind, Pulled, judge, kind_of, page_of, pseudonym
 from pipeline.review.verified import DIFFER, verify
 from pipeline.review.vocabulary import Synonyms, missing_synonyms, vocabulary_of
 from pipeline.routes.rows import Category, Route
@@ -45,7 +47,8 @@ _EVERYBODY = 1000  # the overlap of gold clips, which all annotators judge
 class ReviewStatus:
     """The progress of the review, in tasks, and the number of annotations by pseudonym.
 
-    `agreement`, `people`, `excluded` and `synonyms` are computed from pulled verdicts only.
+    `agreement`, `people`, `excluded`, `synonyms` and `unused` (a line about each verdict that can't be
+    used) are computed from pulled verdicts only. `foreign` counts tasks that this workspace didn't send.
     `hours_left` is the number of missing verdicts times the median time per verdict, None before
     the first one.
     """
@@ -54,6 +57,7 @@ class ReviewStatus:
     done: int
     skipped: int
     waiting: int
+    foreign: int
     annotators: dict[str, int]
     project_url: str
     hours_left: float | None
@@ -61,6 +65,7 @@ class ReviewStatus:
     people: dict[str, Annotator]
     excluded: frozenset[str]
     synonyms: tuple[Synonyms, ...]
+    unused: tuple[str, ...]
 
 
 def depends(settings: ReviewSettings, folder: WorkspaceFolder) -> str:
@@ -126,8 +131,17 @@ def push(
         return bool(dropped and not enough(page)) or newest_us < flawed_us.get(clip_id, 0)
 
     def rounds(title: str, overlap: int) -> Rounds:
-        sender = _sender(client, settings, folder, Project(title, config, overlap))
-        make = _page_maker(sender)
+        sender = _sender(
+            client, settings, folder, _project(settings, folder.secret(), title, config, overlap)
+        )
+        route_page = _page_maker(sender)
+
+        def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
+            given = () if kind == "planted" else every.get(shown.clip.clip_id, ())
+            return with_returned(
+                route_page(shown, kind), [one for one in given if one.kind == kind]
+            )
+
         return Rounds(sender, folder.secret(), rows[Verdict], make, enough, again)
 
     queue = routepage.queue(rows)
@@ -160,14 +174,15 @@ def adjudicate(
         (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in disputed
     ]
 
-    project = Project(settings.adjudication_project, adjudication.label_config(), 1)
-    sender = _sender(client, settings, folder, project)
+    title, config = settings.adjudication_project, adjudication.label_config()
+    sender = _sender(client, settings, folder, _project(settings, folder.secret(), title, config))
     route_page = _page_maker(sender)
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
         verdicts = latest(counted.by_clip.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
         versions = adjudication.versions(shown, verdicts, counted.facts, folder.secret())
-        return route_page(shown, kind) | versions
+        given = [one for one in every.get(shown.clip.clip_id, ()) if one.kind == kind]
+        return with_returned(route_page(shown, kind) | versions, given)
 
     def again(page: Page, number: int) -> bool:
         """A pulled ruling that counted would have resolved the disagreement."""
@@ -198,12 +213,20 @@ def _page_maker(sender: Sender) -> Callable[[routepage.PageRows, Kind], dict[str
     return make
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """An annotation of a task that this workspace didn't send as it is now."""
+
+    task: int
+    project: int
+
+
 def pull(
     client: AnnotationServer,
     known: Iterable[Verdict],
     settings: ReviewSettings,
     folder: WorkspaceFolder,
-) -> Iterator[Pulled]:
+) -> Iterator[Pulled | Foreign]:
     """Yield every annotation that is new or changed since the `known` verdicts were pulled.
 
     The minute before the last known verdict is fetched again, so known verdicts may be among them.
@@ -213,21 +236,59 @@ def pull(
         title = _title(settings, one.kind)
         newest[title] = max(newest[title], one.created_us)
     secret = folder.secret()
-    projects = {settings.project: sending.known_project(client, settings.project)}
-    for title in (settings.gold_project, settings.adjudication_project):
-        found = client.find(title)
-        if found is not None:
-            projects[title] = found
-    for title, project in projects.items():
-        for annotation in client.annotations(project, max(newest[title] - _OVERLAP_US, 0)):
-            if kind_of(annotation.task.data, secret):  # the project may contain other tasks
-                yield judge(annotation, secret)
+    for title, projects in _existing(client, settings, folder).items():
+        for project in projects:
+            # When the last verdict of a copy was given isn't known.
+            since_us = max(newest[title] - _OVERLAP_US, 0) if project == projects[0] else 0
+            for annotation in client.annotations(project.id, since_us):
+                ours = page_of(annotation.task.data, secret)
+                if ours is None:
+                    yield Foreign(annotation.task.id, project.id)
+                else:
+                    yield judge(annotation, *ours, secret)
+
+
+def _existing(
+    client: AnnotationServer, settings: ReviewSettings, folder: WorkspaceFolder
+) -> dict[str, list[ServerProject]]:
+    """Return this workspace's projects by title, the one in use first; there is one of routes at least."""
+    projects, secret = Projects(client, folder), folder.secret()
+    titles = (settings.project, settings.gold_project, settings.adjudication_project)
+    routes, *others = (_project(settings, secret, title) for title in titles)
+    found = {routes.title: projects.existing(routes)}
+    return found | {other.title: projects.all(other) for other in others}
+
+
+def _project(
+    settings: ReviewSettings, secret: bytes, title: str, config: str = "", overlap: int = 1
+) -> Project:
+    def ours(data: Mapping[str, Any]) -> bool:
+        kind = kind_of(data, secret)
+        return kind is not None and _title(settings, kind) == title
+
+    return Project(title, ours, config, overlap)
 
 
 def _title(settings: ReviewSettings, kind: Kind) -> str:
     if kind == "gold":
         return settings.gold_project
     return settings.adjudication_project if kind == "adjudication" else settings.project
+
+
+def outside(
+    client: AnnotationServer, settings: ReviewSettings, folder: WorkspaceFolder
+) -> Iterator[str]:
+    """Yield a line about each copy of a project, and about work that people have not submitted."""
+    secret = folder.secret()
+    for projects in _existing(client, settings, folder).values():
+        for copy in projects[1:]:
+            url = sending.project_url(client, copy.id)
+            yield f"verdicts are also pulled from {copy.title!r}, a copy of the project: {url}"
+        for project in projects:
+            for one in client.unsubmitted(project.id):
+                if ours := page_of(one.task.data, secret):
+                    clip_id, who = ours[0].clip_id, pseudonym(one.email, secret)
+                    yield f"clip {clip_id}: {who} has typed something that is not submitted yet"
 
 
 def status(
@@ -237,12 +298,14 @@ def status(
     verdicts: Sequence[Verdict] = (),
 ) -> ReviewStatus:
     """Count the project's tasks and annotations; agreement is computed from the pulled `verdicts`."""
+    vocabulary = vocabulary_of(folder, settings.log)
     counted = Counted.of(verdicts, settings, folder)
-    project = sending.known_project(client, settings.project)
+    project = _existing(client, settings, folder)[settings.project][0].id
     secret = folder.secret()
-    finished = [task.finished for task in client.tasks(project) if kind_of(task.data, secret)]
+    tasks = list(client.tasks(project))
+    finished = [task.finished for task in tasks if page_of(task.data, secret)]
     done = sum(count >= settings.overlap for count in finished)
-    given = [one for one in client.annotations(project) if kind_of(one.task.data, secret)]
+    given = [one for one in client.annotations(project) if page_of(one.task.data, secret)]
     answered = [one for one in given if not one.skipped]
     missing = sum(max(settings.overlap - count, 0) for count in finished)
     usual = median([one.seconds for one in answered]) if answered else None
@@ -251,11 +314,13 @@ def status(
         done=done,
         skipped=len(given) - len(answered),
         waiting=len(finished) - done,
+        foreign=len(tasks) - len(finished),
         annotators=dict(Counter(pseudonym(one.email, secret) for one in answered)),
         project_url=sending.project_url(client, project),
         hours_left=None if usual is None else missing * usual / 3600,
         agreement=counted.agreement(),
         people=dict(counted.people),
         excluded=counted.excluded,
-        synonyms=tuple(missing_synonyms(verdicts, vocabulary_of(folder, settings.log))),
+        synonyms=tuple(missing_synonyms(verdicts, vocabulary)),
+        unused=tuple(map(listed, unused(verdicts))),
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.engine.rows import digest
-from pipeline.labelstudio.client import AnnotationTask
+from pipeline.labelstudio.protocol import AnnotationTask
 from pipeline.review.routepage import PageRows
 from pipeline.review.rows import Verdict
 from pipeline.review.sending import Outcome, PlannedTask, Progress, Pushed, Sender, silent
-from pipeline.review.verdicts import Kind, kind_of, uid
+from pipeline.review.verdicts import Kind, ShownPage, page_of, uid
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class Rounds:
             newest: dict[tuple[str, Kind], _SentTask] = {}
             duplicates: list[int] = []
             for task in self.sender.tasks():
-                kind = kind_of(task.data, self.secret)
-                if kind is None:
+                ours = page_of(task.data, self.secret)
+                if ours is None:
                     continue
-                key, sent = (task.data["clip_id"], kind), _SentTask.of(task)
+                page, kind = ours
+                key, sent = (page.clip_id, kind), _SentTask.of(task, page)
                 older, newer = sorted((newest.get(key, sent), sent), key=_SentTask.rank)
                 newest[key] = newer
                 # If a push was killed while the server stored its pages, and was run again before
@@ -101,7 +102,10 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class _SentTask:
-    """The facts kept about a task on the server; `page_digest` is set only while nobody has finished it."""
+    """The facts kept about a task on the server; `page_digest` is set only while nobody has finished it.
+
+    `touched` counts the people who finished, skipped or began it.
+    """
 
     task: int
     round: int
@@ -111,12 +115,10 @@ class _SentTask:
     page_digest: str
 
     @classmethod
-    def of(cls, task: AnnotationTask) -> "_SentTask":
-        data = task.data
-        page_digest = "" if task.finished else _page_digest(data)
-        touched = task.finished + task.skipped
-        number = int(data["round"])
-        return cls(task.id, number, task.finished, touched, data["fingerprint"], page_digest)
+    def of(cls, task: AnnotationTask, page: ShownPage) -> "_SentTask":
+        page_digest = "" if task.finished else _page_digest(task.data)
+        touched = task.finished + task.skipped + task.begun
+        return cls(task.id, page.round, task.finished, touched, page.fingerprint, page_digest)
 
     def rank(self) -> tuple[int, int, int, int]:
         """Return the sort key of one clip's tasks: newest round, then most judged, then first created, last."""

@@ -13,7 +13,11 @@ MISSED = "planted turn left as it was"
 
 
 class Verdict(Row):
-    """One person's judgement of one clip's route; it applies only to the draft with this fingerprint."""
+    """One person's judgement of one clip's route; it applies only to the draft with this fingerprint.
+
+    `typed` holds the step lines as typed, unless they are exactly `steps`. The reasons of a verdict
+    that can't be used are UNREADABLE and what is wrong.
+    """
 
     table = "verdicts"
     key = ("clip_id", "annotation_id")
@@ -32,6 +36,12 @@ class Verdict(Row):
     annotation_id: str
     kind: Literal["real", "gold", "planted", "adjudication"]
     by: Literal["person", "script"]
+    typed: str = ""
+
+    @property
+    def worked(self) -> bool:
+        """Whether the person judged the clip, even if the verdict can't be used; False for a plain skip."""
+        return self.verdict != "skip" or UNREADABLE in self.reasons
 
 
 class Answer(Row):

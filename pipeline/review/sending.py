@@ -4,6 +4,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
@@ -17,9 +18,10 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
 from pipeline.labelstudio import server as labelstudio_server
-from pipeline.labelstudio.client import AnnotationServer, AnnotationTask
+from pipeline.labelstudio.protocol import AnnotationServer, AnnotationTask, GoneError
 from pipeline.motion.rows import Clip, Frame
 from pipeline.review.clips import clip_name, cut_all
+from pipeline.review.projects import Project, Projects
 from pipeline.sources.rows import Video
 from pipeline.video.reviewclip import Form
 
@@ -28,8 +30,8 @@ _CHUNK, _AHEAD = 50, 30  # pages per batch (0.4 MB), and how many batches may wa
 _MIN_BATCHES, _WAIT_S = 4, 0.1
 
 # Files can be uploaded only to a project whose pages show a single field; this one never has a task.
-_UPLOADS = "egost media"
 _UPLOADS_CONFIG = '<View><Image name="media" value="$media"/></View>'
+_UPLOADS = Project("egost media", config=_UPLOADS_CONFIG, shared=True)
 
 Outcome = Literal["new", "updated", "reopened"]
 Progress = Callable[[int, int], None]
@@ -56,15 +58,6 @@ class Pushed:
             (*self.rejected, *other.rejected),
             self.project_url,
         )
-
-
-@dataclass(frozen=True)
-class Project:
-    """One Label Studio project: its title, its label config, and how many people judge each task."""
-
-    title: str
-    config: str
-    overlap: int
 
 
 @dataclass(frozen=True)
@@ -106,18 +99,18 @@ class Sender:
     ) -> None:
         self.client = client
         self._folder, self._media, self._project, self._form = folder, media, project, form
+        self._projects = Projects(client, folder)
         self._uploads_project = 0
         self._uploaded: Mapping[str, str] = {}
 
     @cached_property
     def number(self) -> int:
         """The project's id on the server; creates the project if it is missing."""
-        wanted = self._project
-        number = self.client.project(wanted.title, wanted.config, wanted.overlap)
+        number = self._projects.open(self._project)
         if self._media.served:
             self.client.serve(number, self._media.served)
         if self.uploads:
-            self._uploads_project = self.client.project(_UPLOADS, _UPLOADS_CONFIG, 1)
+            self._uploads_project = self._projects.open(_UPLOADS)
             self._uploaded = self.client.uploads(self._uploads_project)
         return number
 
@@ -131,9 +124,10 @@ class Sender:
         return self.client.tasks(self.number)
 
     def remove(self, tasks: Iterable[int]) -> None:
-        """Delete tasks."""
+        """Delete tasks; some may have been deleted by somebody else."""
         for task in tasks:
-            self.client.remove(task)
+            with suppress(GoneError):
+                self.client.remove(task)
 
     def media_url(self, media_name: str) -> str:
         """Return the URL of a media file; empty if it is still to be uploaded."""
@@ -195,7 +189,7 @@ class Sender:
                 while coming:
                     batches = _ready(coming)
                     coming += [ahead.submit(prepare, made, plan) for made in begun(len(batches))]
-                    self._post(batches)
+                    rejected += self._post(batches, stage)
                     for batch in batches:
                         counted.update(batch.outcomes)
                         counted["kept"] += batch.kept
@@ -223,12 +217,13 @@ class Sender:
             if one.task is None:
                 pages.new.append(json.dumps(data).encode())
             else:
-                pages.changed.append((one.task, data))
+                pages.changed.append((one.task, one.clip.clip_id, data))
         return pages
 
-    def _post(self, batches: Iterable["_Batch"]) -> None:
+    def _post(self, batches: Iterable["_Batch"], stage: str) -> list[Rejection]:
+        """Send batches; return a rejection for each task that somebody has deleted meanwhile."""
         new: list[bytes] = []
-        changed: list[tuple[int, dict[str, Any]]] = []
+        changed: list[tuple[int, str, dict[str, Any]]] = []
         for batch in batches:
             pages = batch.pages
             if pages is None:
@@ -238,8 +233,17 @@ class Sender:
             changed += pages.changed
         if new:
             self.client.add(self.number, new)
-        for task, data in changed:
-            self.client.change(task, data)
+        gone = []
+        for task, clip_id, data in changed:
+            try:
+                self.client.change(task, data)
+            except GoneError:
+                what, fix = (
+                    f"its task {task} was deleted on the server",
+                    "push again to send it anew",
+                )
+                gone.append(Rejection(stage=stage, unit=clip_id, what=what, fix=fix))
+        return gone
 
     def _upload(self, plans: Iterable[PlannedTask]) -> None:
         names = {
@@ -264,10 +268,10 @@ def _file_name(media_name: str) -> str:
 
 @dataclass(frozen=True)
 class _Pages:
-    """The data of new tasks, as JSON, and the new data of existing tasks by id."""
+    """The data of new tasks, as JSON, and of existing tasks: the task's id, its clip, its new data."""
 
     new: list[bytes]
-    changed: list[tuple[int, dict[str, Any]]]
+    changed: list[tuple[int, str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -335,14 +339,6 @@ def _shown_by(config: str) -> frozenset[str]:
         value for tag in ElementTree.fromstring(config).iter() for value in tag.attrib.values()
     ]
     return frozenset(value[1:] for value in values if value.startswith("$"))
-
-
-def known_project(client: AnnotationServer, title: str, command: str = "egost review push") -> int:
-    """Return a project's id; raise UserError if it doesn't exist."""
-    project = client.find(title)
-    if project is None:
-        raise UserError(client.url, f"there is no project {title!r}", f"run `{command}` first")
-    return project
 
 
 def project_url(client: AnnotationServer, project: int) -> str:

@@ -11,8 +11,8 @@ from pipeline.sources.rows import Video
 
 
 def judged_clips(verdicts: Iterable[Verdict]) -> set[str]:
-    """Return the ids of the clips that these verdicts judge."""
-    return {one.clip_id for one in verdicts if one.verdict != "skip"}
+    """Return the ids of the clips that people judged, including verdicts that can't be used yet."""
+    return {one.clip_id for one in verdicts if one.worked}
 
 
 def keep_spans(workspace: Workspace, judged: Set[str]) -> None:
@@ -34,7 +34,7 @@ def restore_spans(workspace: Workspace, found: Iterable[Pulled]) -> str | None:
     lost = {
         one.verdict.clip_id: one.span_us
         for one in found
-        if one.verdict.clip_id not in clips and one.verdict.verdict != "skip"
+        if one.verdict.clip_id not in clips and one.verdict.worked
     }
     if not lost:
         return None

@@ -114,6 +114,11 @@ def _print_line(step: Step, start_us: int) -> str:
     return " | ".join((head, *facts)).rstrip()
 
 
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text."""
+    return _NEWLINE.split(text)
+
+
 def parse_lines(
     text: str, start_us: int, end_us: int, known: Sequence[Step] = ()
 ) -> tuple[Step, ...]:
@@ -126,7 +131,7 @@ def parse_lines(
     for step in reversed(known):
         exact.setdefault(print_time(step.start_us - start_us), []).append(step.start_us)
     found: list[tuple[int, dict[str, str | None]]] = []
-    for number, line in enumerate(_NEWLINE.split(text), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if not line.strip():
             continue
         begins, fields = _parse_line(line, number, start_us, exact)

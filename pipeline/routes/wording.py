@@ -53,6 +53,15 @@ def read(path: Path, language: str) -> Wording:
     return _read(_text(path, str(path)), str(path), language)
 
 
+def move_words() -> dict[str, Move]:
+    """Return the words for moves of all valid languages; words that two languages use differently are left out."""
+    found: dict[str, set[Move]] = {}
+    for language in check()[0].values():
+        for move, text in language.moves.items():
+            found.setdefault(text.casefold(), set()).add(move)
+    return {text: moves.pop() for text, moves in found.items() if len(moves) == 1}
+
+
 def check() -> tuple[dict[str, Wording], list[UserError]]:
     """Return the valid languages of the project's own `prompts/stems.toml`, and the errors in the others."""
     found: dict[str, Wording] = {}

@@ -8,7 +8,7 @@ import factories
 import pytest
 from browser import logged_in
 from playwright.sync_api import Page
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
@@ -88,7 +88,7 @@ def test_a_person_answers_an_item(
     seen = Rows({**made.seen, Item: (item,), Verdict: (), Answer: ()})
     audit.push(client, seen, settings, MediaAccess(Form(160)), server_place)
 
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     page.get_by_text("none of these is right").wait_for()
     frames_and_clip(page, FRAMES)
     all_in_view(page)
@@ -132,7 +132,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     assert audit.push(client, seen, settings, shown, server_place).new == 2
     assert audit.push(client, seen, settings, shown, server_place).kept == 2
 
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     for key, choice in (("1", "0"), ("2", "none")):
         page.get_by_text("this answer is wrong").wait_for()
         frames_and_clip(page, FRAMES)
@@ -160,7 +160,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
             question=task.data["question"],
             options=tuple(unescape(choice["html"]) for choice in task.data["choices"]),
         ): asked[task.data["question"]]
-        for task in client.tasks(client.find(settings.project) or 0)
+        for task in client.tasks(project_id(client, settings.project))
     }
     second = reviewers.join(server, client, "second")
     assert reviewers.answer(second, settings.project, known) == {"0": 1, "none": 1}
@@ -199,13 +199,15 @@ def test_a_third_person_decides_between_two_versions(
     differing = judged()
     assert review.adjudicate(client, differing, settings, server_place).new == 1
     assert review.adjudicate(client, differing, settings, server_place).kept == 1
-    page.goto(f"{server.url}/projects/{client.find(settings.adjudication_project)}/data?labeling=1")
+    page.goto(
+        f"{server.url}/projects/{project_id(client, settings.adjudication_project)}/data?labeling=1"
+    )
     page.locator("textarea[name=steps]").wait_for()
     frames_and_clip(page, FRAMES)
     all_in_view(page)
     assert page.title() == "Label Studio"
     page.screenshot(path=ARTEFACTS / "adjudication-page.png")
-    (task,) = client.tasks(client.find(settings.adjudication_project) or 0)
+    (task,) = client.tasks(project_id(client, settings.adjudication_project))
     left = [
         letter
         for letter, one in task.data["versions"].items()
@@ -236,7 +238,7 @@ def test_deletions_and_edits_on_the_server(
         found.verdict.clip_id: found.verdict
         for found in review.pull(client, (), settings, server_place)
     }
-    project = client.find(settings.project) or 0
+    project = project_id(client, settings.project)
     gone, kept = (
         next(task for task in client.tasks(project) if task.data["clip_id"] == clip(name).clip_id)
         for name in ("goes", "stays")

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.demo import reviewers
 from pipeline.demo.reviewers import Truth
@@ -58,7 +58,7 @@ def test_a_taken_port_is_refused(server: Server, tmp_path: Path):
 def test_only_media_are_served_and_only_to_people_who_are_logged_in(
     client: LabelStudioClient, server: Server, server_place: WorkspaceFolder
 ):
-    number = client.project("media alone", "<View><Text name='t' value='$t'/></View>", 1)
+    number = client.create("media alone", "", "<View><Text name='t' value='$t'/></View>", 1)
     client.serve(number, labelstudio_server.media_folder(server_place))
     name = server_place.keep(b"picture", ".jpg")
     (server_place.root / "done.sqlite").write_bytes(b"not for browsers")
@@ -86,11 +86,11 @@ def test_push_work_pull(
     assert review.push(client, seen, settings, server_place).new == 2
     again = review.push(client, seen, settings, server_place)
     assert (again.new, again.updated, again.kept) == (0, 0, 2)
-    tasks = list(client.tasks(client.find(settings.project) or 0))
-    client.add(client.find(settings.project) or 0, [json.dumps(tasks[0].data).encode()])
+    tasks = list(client.tasks(project_id(client, settings.project)))
+    client.add(project_id(client, settings.project), [json.dumps(tasks[0].data).encode()])
     assert review.push(client, seen, settings, server_place).kept == 2
     assert (
-        list(client.tasks(client.find(settings.project) or 0)) == tasks
+        list(client.tasks(project_id(client, settings.project))) == tasks
     )  # the duplicate is removed
 
     one = reviewers.join(server, client, "careful")
@@ -142,6 +142,64 @@ def test_a_missing_project_is_an_error_with_a_fix(
         review.status(client, ReviewSettings(project="never made"), server_place)
 
 
+def test_a_project_is_known_by_its_mark_whatever_people_do_to_it(
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
+):
+    settings = ReviewSettings(project="test renamed", agree=1, overlap=1, planted=0)
+    seen = rows(server_place, tmp_path, [draft(clip("renamed"), TRUE)], ["renamed"])
+    review.push(client, seen, settings, server_place)
+    number = project_id(client, settings.project)
+    truths = {clip("renamed").clip_id: Truth(TRUE)}
+    reviewers.work(reviewers.join(server, client, "careful"), settings.project, truths)
+    strange = {**next(iter(client.tasks(number))).data, "round": "first"}
+    client.add(number, [json.dumps(strange).encode(), b'{"clip": "a", "round": null}'])
+
+    def change(**fields: str) -> None:
+        headers = {"Authorization": f"Token {server.token}"}
+        url = f"{server.url}/api/projects/{number}/"
+        httpx.patch(url, headers=headers, json=fields).raise_for_status()
+
+    for fields in (
+        {"title": "Kitchen study"},
+        {"description": "Our own words."},
+        {"title": settings.project, "description": ""},
+    ):
+        change(**fields)
+        assert len(list(review.pull(client, (), settings, server_place))) == 1
+        assert review.push(client, seen, settings, server_place).kept == 1
+    assert sum("test renamed" in one.description for one in client.projects()) == 1
+    found = review.status(client, settings, server_place)
+    assert (found.tasks, found.done, found.foreign) == (1, 1, 2)
+
+    other = WorkspaceFolder(tmp_path / "other")
+    other.media.mkdir(parents=True)
+    with pytest.raises(UserError, match="belongs to another workspace"):
+        review.push(client, rows(other, tmp_path, [], []), settings, other)
+
+
+def test_typed_work_that_is_not_submitted_is_reported(
+    client: LabelStudioClient, server: Server, server_place: WorkspaceFolder, tmp_path: Path
+):
+    settings = ReviewSettings(project="test drafts", agree=1, overlap=1, planted=0)
+    seen = rows(server_place, tmp_path, [draft(clip("begun"), TRUE)], ["begun"])
+    review.push(client, seen, settings, server_place)
+    number = project_id(client, settings.project)
+    (task,) = client.tasks(number)
+    person = reviewers.join(server, client, "slow")
+    httpx.post(
+        f"{server.url}/api/tasks/{task.id}/drafts",
+        headers={"Authorization": f"Token {person.key}"},
+        json={"result": [{"from_name": "note", "value": {"text": ["wait"]}}], "lead_time": 1},
+    ).raise_for_status()
+    (found,) = client.tasks(number)
+    assert found.begun
+    (line,) = review.outside(client, settings, server_place)
+    assert (
+        line
+        == f"clip {clip('begun').clip_id}: script-slow has typed something that is not submitted yet"
+    )
+
+
 def test_a_personal_token_works_as_well(server: Server, server_place: WorkspaceFolder):
     with accounts.session(server.url) as session:
         session.get("/user/login/")
@@ -158,8 +216,10 @@ def test_invited_people_can_log_in_and_are_invited_once(client: LabelStudioClien
     assert ann.password not in repr(ann)
     key = accounts.log_in(server.url, ann.email, ann.password)
     assert labelstudio.connect(server.url, key).whoami() == ann.email
-    with pytest.raises(UserError, match="refuses this login"):
-        accounts.invite(client, ["Ann Example"])
+    again, cem = accounts.invite(client, ["Ann Example", "Cem Example"])
+    assert isinstance(again, UserError)
+    assert "there is one already" in again.what
+    assert accounts.log_in(server.url, cem.email, cem.password)
 
 
 def clicks_accept(data: Mapping[str, Any], truth: Truth) -> dict[str, str]:
@@ -228,7 +288,7 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
         client = labelstudio.connect(again.url, again.token)
         done = review.push(client, seen, settings, folder)
         assert 0 < done.kept < 120
-        tasks = client.tasks(client.project(settings.project, review.routepage.label_config(), 1))
+        tasks = client.tasks(project_id(client, settings.project))
         assert sorted(task.data["clip_id"] for task in tasks) == sorted(
             one.clip_id for one in seen[Clip]
         )
@@ -278,7 +338,7 @@ def test_media_are_uploaded_to_a_server_without_access_to_the_folder(
     folder.media.mkdir(parents=True)
     seen = rows(folder, tmp_path, [draft(clip("far"), TRUE)], ["far"])
     assert review.push(client, seen, settings, folder).new == 1
-    number = client.find(settings.project) or 0
+    number = project_id(client, settings.project)
     (task,) = client.tasks(number)
     sources = [task.data["clip"], *re.findall(r"src='([^']+)'", task.data["frames"])]
     assert len(sources) == 9
@@ -289,7 +349,7 @@ def test_media_are_uploaded_to_a_server_without_access_to_the_folder(
         assert httpx.get(server.url + source).status_code in (401, 403)
     part = httpx.get(server.url + sources[0], headers={**headers, "Range": "bytes=0-99"})
     assert (part.status_code, len(part.content)) == (206, 100)
-    shelf = client.find("egost media") or 0
+    shelf = project_id(client, "egost media")
     before = client.uploads(shelf)
     assert len(before) == 9
     assert review.push(client, seen, settings, folder).kept == 1

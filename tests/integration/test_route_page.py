@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from browser import logged_in
 from playwright.sync_api import Page
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.review import review
+from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 
@@ -47,7 +48,7 @@ def test_a_person_corrects_a_route(
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     lines = page.locator("textarea[name=steps]")
     lines.wait_for()
     _pictures_and_clip(page)
@@ -64,10 +65,7 @@ def test_a_person_corrects_a_route(
     page.locator("input[name='person recognisable']").wait_for(state="visible")
     page.keyboard.press("2")
     page.screenshot(path=ARTEFACTS / "route-page-corrected.png")
-    with page.expect_response(
-        lambda one: "/annotations" in one.url and one.request.method == "POST"
-    ):
-        page.keyboard.press("Control+Enter")
+    _submit(page)
 
     (found,) = review.pull(client, (), settings, server_place)
     assert found.findings == ()
@@ -79,6 +77,61 @@ def test_a_person_corrects_a_route(
     assert found.verdict.fingerprint == seen.one(Route).fingerprint
     assert found.verdict.seconds > 0
     assert errors == []
+
+
+def test_submitting_without_a_verdict_leaves_the_text_editable_and_a_typo_comes_back_marked(
+    page: Page,
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    tmp_path: Path,
+):
+    settings = ReviewSettings(project="test typed work", agree=1, overlap=1, planted=0)
+    drafted = draft(clip("typed"), steps("straight", "left", "straight"))
+    seen = rows(server_place, tmp_path, [drafted], ["typed"], FRAMES)
+    review.push(client, seen, settings, server_place)
+    url = f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1"
+    page.goto(url)
+    lines = page.locator("textarea[name=steps]")
+    lines.wait_for()
+    lines.fill(lines.input_value().replace("turn left", "turn up"))
+    page.locator("h4").first.click()
+    page.keyboard.press("Control+Enter")
+    page.locator("button:has-text('OK')").click()
+    page.locator(".steps .lsf-textarea__region").click()
+    page.locator(".steps textarea").wait_for()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Enter")
+    page.keyboard.type("0:02,5 turn rihgt | the lamp")
+    page.locator("h4").first.click()
+    page.keyboard.press("2")
+    _submit(page)
+
+    (found,) = review.pull(client, (), settings, server_place)
+    typed = "0:00.0 go straight\n0:01.0 turn up\n0:02.0 go straight\n0:02,5 turn rihgt | the lamp"
+    assert (found.verdict.verdict, found.verdict.typed) == ("skip", typed)
+    judged = Rows({**seen.seen, Verdict: (found.verdict,)})
+    assert review.push(client, judged, settings, server_place).reopened == 1
+    page.goto(url)
+    lines.wait_for()
+    assert lines.input_value() == typed
+    page.get_by_text("typed this in round 1").wait_for()
+    page.get_by_text("turn up", exact=True).wait_for()
+    page.screenshot(path=ARTEFACTS / "route-page-returned.png")
+    lines.fill(typed.replace("turn up", "trun right"))
+    page.locator("h4").first.click()
+    page.keyboard.press("2")
+    _submit(page)
+    _, again = review.pull(client, [found.verdict], settings, server_place)
+    assert [step.move for step in again.verdict.steps] == ["straight", "right", "straight", "right"]
+    assert len(again.readings) == 2
+
+
+def _submit(page: Page) -> None:
+    with page.expect_response(
+        lambda one: "/annotations" in one.url and one.request.method == "POST"
+    ):
+        page.keyboard.press("Control+Enter")
 
 
 NAMES = (
@@ -111,7 +164,7 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
         for n in range(12)
     )
     review.push(client, Rows({**made.seen, Finding: doubts}), settings, server_place)
-    page.goto(f"{server.url}/projects/{client.find(settings.project)}/data?labeling=1")
+    page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     page.locator("textarea[name=steps]").wait_for()
     _pictures_and_clip(page)
     assert page.title() == "Label Studio"
@@ -125,10 +178,7 @@ def test_the_verdict_stays_in_view_beside_a_long_route_in_any_script(
         assert verdict
         assert bar
         assert 400 < verdict["y"] < verdict["y"] + verdict["height"] <= bar["y"]
-    with page.expect_response(
-        lambda one: "/annotations" in one.url and one.request.method == "POST"
-    ):
-        page.keyboard.press("Control+Enter")
+    _submit(page)
     (found,) = review.pull(client, (), settings, server_place)
     assert (found.verdict.verdict, tuple(found.verdict.steps)) == ("accept", walked)
 

@@ -7,15 +7,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline.assets import asset
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
-from pipeline.labelstudio import client, server
+from pipeline.flow import make_workspace
+from pipeline.labelstudio import accounts, client, server
 from pipeline.labelstudio import install as labelstudio_install
+from pipeline.review import people
 
 
 @pytest.fixture
@@ -158,3 +163,48 @@ def test_every_version_of_the_server_is_pinned():
     pins = [line for line in lines if line and not line.startswith("#")]
     assert f"label-studio=={labelstudio_install.VERSION}" in pins
     assert all("==" in line for line in pins)
+
+
+def test_one_failed_invitation_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Invites:
+        url = "http://server.invalid"
+
+        def invitation(self) -> str:
+            return "link"
+
+    def sign_up(url: str, link: str, email: str, password: str, name: str) -> bool:
+        if name == "cem":
+            raise UserError(url, "no Label Studio server answers", "start it")
+        return name != "ann"
+
+    make_workspace(tmp_path / "w")
+    monkeypatch.setattr(people, "connect", lambda workspace: Invites())
+    monkeypatch.setattr(accounts, "sign_up", sign_up)
+    monkeypatch.setattr(accounts, "log_in", lambda *given: "token")
+    command = ["-w", str(tmp_path / "w"), "label-studio", "invite"]
+    assert exit_code(cli, [*command, "ann", "bob", "cem", "dan"]) == 2
+    out, err = capsys.readouterr()
+    first, second, last = out.splitlines()
+    assert first.startswith("bob: log in as bob@localhost.local with ")
+    assert second.startswith("dan: log in as dan@localhost.local with ")
+    assert last.startswith("label-studio invite: 2 accounts; ")
+    assert err.count("error: ") == 3
+    assert "2 of 4 people have no account" in err
+    assert "ann@localhost.local: no account was made: there is one already" in err
+    assert exit_code(cli, [*command, "bob"]) == 0
+
+
+def test_work_of_a_deleted_account_and_odd_tasks_are_read(monkeypatch: pytest.MonkeyPatch):
+    moment = "2026-11-26T10:00:00Z"
+    given = {"id": 7, "completed_by": None, "result": None, "updated_at": moment}
+    counts = {"total_annotations": 1, "cancelled_annotations": 0}
+    tasks = [
+        SimpleNamespace(id=1, data={"round": "x"}, annotations=[given], **counts),
+        SimpleNamespace(id=2, data=[1], annotations=None, **counts),
+    ]
+    one = client.LabelStudioClient("http://127.0.0.1:9", "0" * 40)
+    monkeypatch.setattr(one, "_found", lambda *conditions: tasks)
+    (found,) = one.annotations(1)
+    assert (found.id, found.email, found.result) == (7, "somebody@deleted.invalid", [])

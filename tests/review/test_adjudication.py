@@ -9,7 +9,7 @@ from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.review import adjudication, review, routepage
-from pipeline.review.rows import Verdict
+from pipeline.review.rows import UNREADABLE, Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
@@ -114,7 +114,9 @@ def test_a_choice_with_edited_text_is_sent_again(job: Job):
     job.adjudicate(job.pulled())
     job.answer(2, "cat", "A", "0:00.0 turn around")
     made = job.pulled()
-    assert [one.reasons for one in job.verdicts if one.kind == "adjudication"] == [["unreadable"]]
+    (ruled,) = [one for one in job.verdicts if one.kind == "adjudication"]
+    assert ruled.reasons == [UNREADABLE, "version A was chosen, but the text was changed"]
+    assert ruled.typed == "0:00.0 turn around"
     assert job.adjudicate(made).reopened == 1
 
 

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -117,7 +118,7 @@ def test_answers_are_pulled_and_a_reviewers_own_does_not_count(
     choose(client, 2, "0", "dan")
     assert audit.push(client, now, SETTINGS, SHOWN, workspace).kept == 1
     changed = Rows({**now.seen, Item: (item(fingerprint="another"),)})
-    assert audit.pull(client, changed, SETTINGS, workspace) == audit.Answered((), 0, 3)
+    assert audit.pull(client, changed, SETTINGS, workspace) == audit.Answered((), 0, 3, 0)
 
 
 def place_secret(workspace: WorkspaceFolder) -> bytes:
@@ -129,12 +130,29 @@ def test_a_skip_is_no_answer(workspace: WorkspaceFolder, tmp_path: Path):
     client, now = ScriptedClient(), seen(workspace, tmp_path, [item()])
     audit.push(client, now, SETTINGS, SHOWN, workspace)
     client.answer(1, [], skipped=True)
-    assert audit.pull(client, now, SETTINGS, workspace) == audit.Answered((), 0, 0)
+    assert audit.pull(client, now, SETTINGS, workspace) == audit.Answered((), 0, 0, 0)
 
 
-def test_a_missing_project_is_an_error_with_a_fix():
+def test_foreign_tasks_are_left_out_and_counted(workspace: WorkspaceFolder, tmp_path: Path):
+    client, now = ScriptedClient(), seen(workspace, tmp_path, [item()])
+    audit.push(client, now, SETTINGS, SHOWN, workspace)
+    ours = client.kept[1].data
+    odd = [{"text": "a"}, {**ours, "round": "second"}, {**ours, "round": 10**12}, {"round": None}]
+    client.add(1, [json.dumps(one).encode() for one in odd])
+    for task in list(client.kept):
+        choose(client, task, "0", "cat")
+    client.answer(1, [{"from_name": "choice", "value": "0"}, "odd"], email="dan@example.org")
+    pulled = audit.pull(client, now, SETTINGS, workspace)
+    assert (len(pulled.answers), pulled.stale, pulled.foreign) == (1, 0, len(odd))
+    tasks, done, _ = audit.status(client, SETTINGS, now[Item], workspace)
+    assert (tasks, done) == (1, 1)
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 0
+
+
+def test_a_missing_project_is_an_error_with_a_fix(workspace: WorkspaceFolder):
+    place_secret(workspace)
     with pytest.raises(UserError, match="there is no project") as caught:
-        audit.status(ScriptedClient(), SETTINGS)
+        audit.status(ScriptedClient(), SETTINGS, (), workspace)
     assert "egost audit push" in caught.value.fix
 
 

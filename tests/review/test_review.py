@@ -6,11 +6,12 @@ from typing import Any
 import factories
 import pytest
 from pydantic import ValidationError
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio.protocol import GoneError
 from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
@@ -157,7 +158,7 @@ def test_accept_with_an_edit_is_a_correction(pushed, folder):
     ("given", "says"),
     [
         (
-            result(verdict="corrected", steps="0:00.0 go straight\n0:01.0 trun left"),
+            result(verdict="corrected", steps="0:00.0 go straight\n0:01.0 turn up"),
             "line 2, column 8",
         ),
         (result(verdict="corrected"), "nothing was changed"),
@@ -384,8 +385,67 @@ def test_another_workspaces_tasks_are_not_touched(pushed, folder, tmp_path):
     other = WorkspaceFolder(tmp_path / "other")
     other.media.mkdir(parents=True)
     client.answer(1, result(verdict="accept"))
-    assert list(review.pull(client, (), SETTINGS, other)) == []
+    client.made.clear()
     assert review.push(client, seen, SETTINGS, other).new == 1
+    client.home[1] = 1  # as when projects were known by their titles alone
+    before = client.kept[1]
+    assert review.push(client, seen, SETTINGS, other).kept == 1
+    assert client.kept[1] == before
+    assert list(review.pull(client, (), SETTINGS, other)) == [review.Foreign(1, 1)]
+
+
+ODD = [
+    {"round": "first"},
+    {"round": None},
+    {"round": [1]},
+    {"draft_steps": "0:00.0 go straight"},
+    {"steps": None},
+    {"start_us": "soon"},
+    {"uid": None},
+    {"clip_id": 3},
+]
+
+
+def test_foreign_tasks_are_left_out_and_counted(pushed, folder):
+    client, seen = pushed
+    ours = client.kept[1].data
+    pages = [{"text": "a", "round": "x"}, {}, *({**ours, **odd} for odd in ODD)]
+    client.add(1, [json.dumps(page).encode() for page in pages])
+    for task in list(client.kept):
+        client.answer(task, result(verdict="accept"))
+    found = pull(client, folder)
+    (mine,) = [one for one in found if not isinstance(one, review.Foreign)]
+    assert mine.verdict.verdict == "accept"
+    assert [one.task for one in found if isinstance(one, review.Foreign)] == [*range(2, 12)]
+    told = review.status(client, SETTINGS, folder)
+    assert (told.tasks, told.foreign) == (1, len(pages))
+    assert review.push(client, seen, SETTINGS, folder).kept == 1
+
+
+@pytest.mark.parametrize("odd", ["text", {"from_name": "steps"}, {"value": "a"}, None, 3])
+def test_an_odd_result_does_not_stop_a_pull(pushed, folder, odd):
+    client, _ = pushed
+    client.answer(1, [odd, *result(verdict="accept"), {"from_name": "x", "value": {"text": [1]}}])
+    assert pull(client, folder)[0].verdict.verdict == "accept"
+
+
+def test_a_task_deleted_meanwhile_does_not_stop_a_push(folder, tmp_path, monkeypatch):
+    names = ["one", "two"]
+    seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names)
+    client = ScriptedClient()
+    review.push(client, seen, SETTINGS, folder)
+    change = client.change
+
+    def gone(task: int, data: dict[str, Any]) -> None:
+        if task == 1:
+            raise GoneError("server: task 1", "doesn't exist (any more)", "push")
+        change(task, data)
+
+    monkeypatch.setattr(client, "change", gone)
+    others = with_rows(seen, routes=[draft(clip(name), steps("around")) for name in names])
+    done = review.push(client, others, SETTINGS, folder)
+    assert "was deleted on the server" in done.rejected[0].what
+    assert "turn around" in client.kept[2].data["steps"]
 
 
 def test_after_losing_the_server_nobody_is_asked_twice(pushed, folder):
@@ -456,7 +516,7 @@ def test_gold_clips_go_to_everybody_and_verify_nothing(folder, tmp_path):
     client = ScriptedClient()
     assert review.push(client, seen, settings, folder).new == 3
     assert review.push(client, seen, settings, folder).kept == 3
-    (known,) = client.tasks(client.made[settings.gold_project])
+    (known,) = client.tasks(project_id(client, settings.gold_project))
     client.answer(known.id, result(verdict="accept"))
     (found,) = review.pull(client, (), settings, folder)
     assert found.verdict.kind == "gold"

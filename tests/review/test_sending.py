@@ -10,7 +10,7 @@ from time import sleep
 from typing import Any
 
 import pytest
-from walked import clip, draft, rows, steps
+from walked import clip, draft, project_id, rows, steps
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
@@ -45,13 +45,13 @@ def test_media_are_uploaded_once_if_nothing_serves_them(
     seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names)
     client = ScriptedClient()
     assert review.push(client, seen, ELSEWHERE, folder).new == 2
-    project = client.made["egost media"]
+    project = project_id(client, "egost media")
     assert len(client.files[project]) == len({frame.media for frame in seen[Frame]}) + 2
     assert sources(client) == {f"/data/upload/{project}/{name}" for name in client.files[project]}
     assert "serve" not in client.calls
     client.calls.clear()
     assert review.push(client, seen, ELSEWHERE, folder).kept == 2
-    assert client.calls == ["project", "project"]
+    assert client.calls == ["configure", "configure"]
 
 
 def test_a_push_that_was_killed_while_uploading_uploads_only_what_is_missing(
@@ -59,7 +59,7 @@ def test_a_push_that_was_killed_while_uploading_uploads_only_what_is_missing(
 ) -> None:
     seen = rows(folder, tmp_path, [draft(clip("a"), WALK)], ["a"])
     client = ScriptedClient()
-    project = client.project("egost media", "", 1)
+    project = client.create("egost media", "", "", 1)
     first = sorted({frame.media for frame in seen[Frame]})[:3]
     client.upload(project, [folder.media_path(name) for name in first])
     client.calls.clear()
