@@ -42,8 +42,9 @@ def in_pool(
                         suspects.append(position)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     position = running.pop(future)
-                    made = _result(future, root)
-                    if made is None:
+                    try:
+                        made = _result(future, root)
+                    except BrokenProcessPool:
                         suspects.append(position)
                     else:
                         yield position, made
@@ -51,26 +52,27 @@ def in_pool(
             yield position, _alone(work, given[position], root)
 
 
-def _result(future: Future[Made], root: Path) -> Made | RowError | None:
-    """Return what a task came to, or None if its process, or another one of the pool, died."""
+def _result(future: Future[Made], root: Path) -> Made | RowError:
+    """Return what a task came to; raise BrokenProcessPool if its process, or another of the pool, died."""
+    wait([future])
+    if isinstance(broken := future.exception(), BrokenProcessPool):
+        raise broken
     with Attempt(root) as attempt:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            return None
+        return future.result()
+    assert attempt.error is not None
     return attempt.error
 
 
 def _alone(work: Callable[[Given], Made], given: Given, root: Path) -> Made | RowError:
     with _pool(1) as pool:
-        made = _result(pool.submit(work, given), root)
-        if made is None:
+        try:
+            return _result(pool.submit(work, given), root)
+        except BrokenProcessPool:
             return RowError(
                 "its process died (out of memory, or a crash in a decoder)",
                 "free memory or set run.workers = 1; if that fails too, make another copy of the video: egost repair FILE",
                 again=True,
             )
-        return made
 
 
 @contextmanager
