@@ -12,7 +12,6 @@ from av.video.stream import VideoStream
 from pipeline.errors import RowError
 from pipeline.sources.rows import Lens
 from pipeline.video import sniff
-from pipeline.video.colour import Colours
 from pipeline.video.display import Display
 from pipeline.video.lens_tags import read_lens
 from pipeline.video.stream import (
@@ -49,8 +48,8 @@ class VideoInfo:
     `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the container's
     in degrees counter-clockwise. The rate is the container's average, for information only; times always
     come from presentation timestamps. `hfov_degrees` refers to the displayed width; it and `lens` are None
-    if the container doesn't specify them. `conversion` lists what is converted beyond rotation:
-    `mirrored`, `hlg`, `pq` or `wide gamut`, and `track N` if it isn't the first.
+    if the container doesn't specify them. `conversion` is `mirrored` if the container asks for it, and
+    `track N` if the video isn't the first track.
     """
 
     container: str
@@ -108,18 +107,16 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
             has_audio=bool(container.streams.audio),
             hfov_degrees=lens.hfov_degrees,
             lens=lens.lens,
-            conversion=", ".join(_conversion(container, stream, first, display)),
+            conversion=", ".join(_conversion(container, stream, display)),
             notes=tuple(_notes(video_tracks(container), display)),
         )
 
 
 def _conversion(
-    container: InputContainer, stream: VideoStream, first: av.VideoFrame, display: Display
+    container: InputContainer, stream: VideoStream, display: Display
 ) -> Iterator[str]:
     if display.asked.mirrored:
         yield "mirrored"
-    if colours := Colours.of(first):
-        yield "wide gamut" if colours.curve == "sdr" else colours.curve
     if any(one.index < stream.index for one in container.streams.video if not is_cover(one)):
         yield f"track {stream.index}"
 
