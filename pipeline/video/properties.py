@@ -112,9 +112,7 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
         )
 
 
-def _conversion(
-    container: InputContainer, stream: VideoStream, display: Display
-) -> Iterator[str]:
+def _conversion(container: InputContainer, stream: VideoStream, display: Display) -> Iterator[str]:
     if display.asked.mirrored:
         yield "mirrored"
     if any(one.index < stream.index for one in container.streams.video if not is_cover(one)):
