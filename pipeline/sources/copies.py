@@ -61,7 +61,7 @@ def merged(
     given = {name: found[0] for name, found in values.items() if found}
     # A rotation that only one copy's line gives comes with the frame size that follows from it.
     turned = next((probe for probe in there if probe.manifest_rotation), kept)
-    given |= {name: getattr(turned, name) for name in ("rotation", "width", "height")}
+    given |= {name: getattr(turned, name) for name in ("manifest_rotation", "width", "height")}
     return Content(
         kept.model_copy(update={**given, "consent": consent}),
         tuple(named),

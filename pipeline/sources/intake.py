@@ -128,8 +128,10 @@ def _messages(found: Scan, known: Sequence[Source], moved: Mapping[str, Source])
         shown = few(readable(Path(path.name)) for path in found.hidden_videos)
         yield f"{_counted(len(found.hidden_videos), 'hidden video file')} skipped: {shown}"
     if found.unread:
-        shown = few(f"{readable(Path(path.name))} ({why})" for path, why in found.unread.items())
-        yield f"{_counted(len(found.unread), 'narration file')} not read: {shown}"
+        shown = few(
+            f"{readable(Path(path.name))} ({why})" for path, why in sorted(found.unread.items())
+        )
+        yield f"{_counted(len(found.unread), 'file')} not read: {shown}"
     if found.skipped:
         kinds = Counter(path.suffix.lower() or "no suffix" for path in found.skipped)
         shown = few(f"{count} {kind}" for kind, count in kinds.most_common())

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.engine.rows import digest
@@ -16,14 +16,16 @@ from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 from pipeline.sources.sidecars import assign
 
+_TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
+
 
 @dataclass(frozen=True)
 class Scan:
     """The result of a scan.
 
     `sources` are those found, by id, and `gone` the ids of known ones that no longer exist. The rest is
-    what was left out: other files, hidden folders and videos, narration files with the reason why they
-    are not read.
+    what was left out: other files, hidden folders and videos; narration files, and tables named like a
+    manifest, with the reason why they are not read.
     """
 
     sources: dict[str, Source]
@@ -70,6 +72,7 @@ def scan(
         located += [(root, name) for name in videos]
     folders = tuple(path for path in scanned if path.is_dir())
     sources, unread = _sources(located, folders, consent, language)
+    unread |= {name: f"save it as {MANIFEST_NAME}" for name in others if _like_a_manifest(name)}
     read = {
         Path(source.root, source.path).with_name(name)
         for source in sources.values()
@@ -131,6 +134,15 @@ def _no_videos(path: Path, unsearched: Iterable[Path]) -> UserError:
     if unsearched:
         fix += "; a hidden or system folder is searched only if you name it"
     return UserError(readable(path), "contains no video files", fix)
+
+
+def _like_a_manifest(path: Path) -> bool:
+    stem = path.name.partition(".")[0].casefold()
+    return (
+        stem == PurePath(MANIFEST_NAME).stem
+        and path.suffix.lower() in _TABLES
+        and path.name != MANIFEST_NAME
+    )
 
 
 def _is_video(path: Path) -> bool:

@@ -103,10 +103,10 @@ class _VideoNames:
         """Return the video that an unmatched file is probably for."""
         path = PurePosixPath(file)
         stem = folded(path.stem)
-        for other, videos in self._folded.items():
-            rest = stem.removeprefix(other)
-            if rest != stem and re.match(r"[\W_]", rest):
+        for separator in reversed(list(re.finditer(r"[\W_]", stem))):
+            if videos := self._folded.get(stem[: separator.start()]):
                 # walk_imu.csv holds other data, but captions and walk.en.csv are narrations.
+                rest = stem[separator.start() :]
                 named = path.suffix.lower() in _CAPTIONS or re.fullmatch(r"\.[a-z]{2}", rest)
                 return videos[0] if named else None
         return self._names.likely(stem)

@@ -12,7 +12,6 @@ from av.video.stream import VideoStream
 from pipeline.errors import RowError
 from pipeline.sources.rows import Lens
 from pipeline.video import sniff
-from pipeline.video.colour import Colours
 from pipeline.video.display import Display
 from pipeline.video.lens_tags import read_lens
 from pipeline.video.stream import (
@@ -30,6 +29,7 @@ from pipeline.video.stream import (
 from pipeline.video.thinning import Leaps
 
 _LEVEL_DEGREES = 1.0  # a display matrix that is off a quarter turn by more is reported
+_CUT_OFF_US = 1_000_000  # a file whose tracks all end this long before the declared end was cut off
 _PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unreadable
 
 
@@ -48,8 +48,8 @@ class VideoInfo:
     `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the container's
     in degrees counter-clockwise. The rate is the container's average, for information only; times always
     come from presentation timestamps. `hfov_degrees` refers to the displayed width; it and `lens` are None
-    if the container doesn't specify them. `conversion` lists what is converted beyond rotation:
-    `mirrored`, `hlg`, `pq` or `wide gamut`, and `track N` if it isn't the first.
+    if the container doesn't specify them. `conversion` is `mirrored` if the container asks for it, and
+    `track N` if the video isn't the first track.
     """
 
     container: str
@@ -107,18 +107,14 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
             has_audio=bool(container.streams.audio),
             hfov_degrees=lens.hfov_degrees,
             lens=lens.lens,
-            conversion=", ".join(_conversion(container, stream, first, display)),
+            conversion=", ".join(_conversion(container, stream, display)),
             notes=tuple(_notes(video_tracks(container), display)),
         )
 
 
-def _conversion(
-    container: InputContainer, stream: VideoStream, first: av.VideoFrame, display: Display
-) -> Iterator[str]:
+def _conversion(container: InputContainer, stream: VideoStream, display: Display) -> Iterator[str]:
     if display.asked.mirrored:
         yield "mirrored"
-    if colours := Colours.of(first):
-        yield "wide gamut" if colours.curve == "sdr" else colours.curve
     if any(one.index < stream.index for one in container.streams.video if not is_cover(one)):
         yield f"track {stream.index}"
 
@@ -167,15 +163,27 @@ def _duration_us(container: InputContainer, stream: VideoStream) -> int:
 
 
 def _scanned_us(path: Path) -> int:
-    """Return the span of the packets' times, for a recording without a declared duration."""
+    """Return the span of the video packets' times; of a file that was cut off, what it declares.
+
+    Matroska and FLV declare when the last of all tracks ends: sound may last longer than the video.
+    """
     with open_video(path) as container:
         stream = main_stream(container)
         tick = tick_us(stream)
         leaps = Leaps(container, tick)
         parts: list[set[int]] = [set()]
-        for packet in packets(container, stream):
-            if packet.pts is not None and packet.size:
+        end_us = 0
+        for packet in packets(container):
+            if packet.pts is None or not packet.size:
+                continue
+            end_us = max(
+                end_us, in_us(packet.pts + (packet.duration or 0), packet.time_base * 1_000_000)
+            )
+            if packet.stream_index == stream.index:
                 parts += [set()] if leaps.at(packet) else []
                 parts[-1].add(packet.pts)
+        declared_us = 0 if container.format.name in LEAPING else container.duration or 0
     spans = [sorted(times) for times in parts if len(times) > 1]
+    if spans and declared_us - end_us > _CUT_OFF_US:
+        return declared_us - in_us(spans[0][0], tick)
     return sum(in_us(times[-1] - times[0] + times[-1] - times[-2], tick) for times in spans)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, overload
 
 import av
 from av import logging as av_logging
@@ -229,14 +230,24 @@ def decoded(
     return frames
 
 
+@overload
 def packets(
     container: InputContainer, stream: VideoStream, damage: "Damage | None" = None
-) -> Iterator["av.Packet[VideoStream]"]:
-    """Yield packets in decoding order, with the final empty one; continue after parse errors."""
+) -> Iterator["av.Packet[VideoStream]"]: ...
+@overload
+def packets(container: InputContainer) -> Iterator["av.Packet[Any]"]: ...
+def packets(
+    container: InputContainer, stream: VideoStream | None = None, damage: "Damage | None" = None
+) -> Iterator["av.Packet[Any]"]:
+    """Yield the packets of one stream (None: of all) in decoding order, with the final empty ones.
+
+    Continues after parse errors.
+    """
+    wanted = () if stream is None else (stream,)
     failures = 0
     while failures < _DEMUX_FAILURES:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(*wanted):
                 failures = 0
                 yield packet
         except av.error.FFmpegError:

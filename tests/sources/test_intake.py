@@ -130,12 +130,14 @@ def test_what_was_left_out_is_counted(workspace: Workspace, videos: Path) -> Non
         (videos / name).mkdir(parents=True)
     (videos / "._a.mp4").touch()
     (videos / "a.en.vtt").write_text(DOOR)
-    (videos / "notes.txt").touch()
+    for name in ("notes.txt", "Manifest.CSV", "manifest.xlsx"):
+        (videos / name).touch()
     told = take_in(workspace, [videos])
     assert told == [
         "3 hidden or system folders not searched: @eaDir (2 times), .git",
         "1 hidden video file skipped: ._a.mp4",
-        "1 narration file not read: a.en.vtt (a.vtt is read for a.mp4)",
+        "3 files not read: Manifest.CSV (save it as manifest.csv), a.en.vtt (a.vtt is read for a.mp4), "
+        "manifest.xlsx (save it as manifest.csv)",
         "1 other file skipped: 1 .txt",
     ]
 
