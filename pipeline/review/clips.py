@@ -14,11 +14,11 @@ from pipeline.engine.rows import Rejection
 from pipeline.errors import RowError, UserError, plain
 from pipeline.motion.rows import Clip
 from pipeline.review.settings import ReviewSettings
+from pipeline.sources.folders import CLIPS_INDEX
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form, Span
 
-INDEX = "review-clips.csv"
 _COLUMNS = ("clip_id", "video", "start_us", "end_us", "consent", "media")
 
 Footage = tuple[Clip, Video]
@@ -118,7 +118,8 @@ class Written:
         line += f", {len(self.failed)} failed" if self.failed else ""
         line += f"; {self.folder}"
         if self.foreign:
-            line += f" ({self.foreign} older clips there are no longer in the workspace)"
+            some = "clip there is" if self.foreign == 1 else "clips there are"
+            line += f" ({self.foreign} older {some} no longer in the workspace)"
         yield line
 
 
@@ -138,7 +139,7 @@ def write_clips(
     target.mkdir(parents=True, exist_ok=True)
     for left in target.glob(".tmp-*"):  # by a run that was killed
         left.unlink()
-    index = target / INDEX
+    index = target / CLIPS_INDEX
     lines = {line["clip_id"]: line for line in _lines(index)}
     wanted = [_line(clip, video, form) for clip, video in clips]
     todo = [
@@ -190,10 +191,10 @@ def _check(folder: WorkspaceFolder, target: Path) -> None:
     if target.resolve().is_relative_to(folder.root.resolve()):
         what = "is in the workspace, which has folders of its own"
         raise UserError(str(target), what, "choose a new or empty folder outside it")
-    if target.is_dir() and not (target / INDEX).is_file():
+    if target.is_dir() and not (target / CLIPS_INDEX).is_file():
         others = [path for path in target.iterdir() if not path.name.startswith(".tmp-")]
         if others:
-            what = f"is not empty, and its files are no review clips (it has no {INDEX})"
+            what = f"is not empty, and its files are no review clips (it has no {CLIPS_INDEX})"
             raise UserError(str(target), what, "choose a new or empty folder")
 
 

@@ -19,6 +19,7 @@ _SYSTEM_FOLDERS = {
     *("~snapshot", "~snapsht"),  # NetApp
 }
 _SYSTEM_PREFIXES = (".", "@gmt-", "found.0")  # hidden; previous versions; chkdsk
+CLIPS_INDEX = "review-clips.csv"  # marks a folder of review clips, which are not input videos
 _WORKSPACE_FOLDERS = {"label-studio", "media", "pictures", "releases", "repaired", "tables"}
 
 
@@ -53,6 +54,9 @@ def walk(root: Path) -> Walked:
         root, onerror=lambda error: unreadable.append(Path(error.filename))
     ):
         here = Path(folder)
+        if CLIPS_INDEX in files:
+            folders.clear()
+            continue
         if CONFIG_NAME in files:  # a workspace: its review clips are not input videos
             folders[:] = [
                 name

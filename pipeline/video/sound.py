@@ -1,8 +1,8 @@
 """The sound of one stretch of a video, on the clock of its frames."""
 
+import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -109,7 +109,8 @@ def _heard(path: Path, start_us: int, end_us: int) -> Generator[tuple[int, Audio
                 t_us = in_us(frame.pts, tick) - one.begins_us + one.at_us
                 if t_us >= end_us and one is recordings[-1]:
                     return
-                if t_us + frame.samples * 1_000_000 // frame.sample_rate > start_us:
+                heard_us = t_us + frame.samples * 1_000_000 // frame.sample_rate
+                if heard_us > max(start_us, one.at_us) and heard_us <= one.end_us:
                     yield t_us, frame
 
 
@@ -120,10 +121,15 @@ def _track(container: InputContainer) -> AudioStream | None:
 
 @dataclass(frozen=True)
 class _Recording:
-    """One of the recordings that were joined: its first container time, and the video time of that."""
+    """One of the recordings that were joined.
+
+    `begins_us` is the container time of its first frame, `at_us` the video time of that frame, and
+    `end_us` the video time at which the next recording begins.
+    """
 
     begins_us: int
     at_us: int
+    end_us: int
 
 
 def _recordings(path: Path) -> list[_Recording]:
@@ -138,9 +144,13 @@ def _recordings(path: Path) -> list[_Recording]:
             parts += [set()] if leaps.at(packet) else []
             if packet.pts is not None and packet.size and (parts[1:] or packet.pts >= first_pts):
                 parts[-1].add(packet.pts)
-    found = [_Recording(in_us(first_pts, tick), 0)]
-    for part, following in pairwise(parts):
-        shown = sorted(part)
+    found: list[_Recording] = []
+    at_us = 0
+    for part in parts:
+        shown = sorted(part) or [first_pts]
         lasts = shown[-1] - shown[0] + (shown[-1] - shown[-2] if shown[1:] else 0)
-        found.append(_Recording(in_us(min(following), tick), found[-1].at_us + in_us(lasts, tick)))
-    return found
+        end_us = at_us + in_us(lasts, tick)
+        found.append(_Recording(in_us(shown[0], tick), at_us, end_us))
+        at_us = end_us
+    # Sound may go on after the last frame.
+    return [*found[:-1], replace(found[-1], end_us=sys.maxsize)]

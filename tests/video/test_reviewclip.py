@@ -206,11 +206,16 @@ def test_the_colours_of_a_review_clip_are_those_of_a_keyframe(tmp_path: Path) ->
 
 def test_review_clips_have_no_metadata_and_are_reproducible(tmp_path: Path) -> None:
     late_video(tmp_path, "a.mov")
-    for name in ("one.mp4", "other.mp4"):
-        span = Span("v", 500_000, 2_500_000)
-        reviewclip.cut(tmp_path / "a.mov", span, Form(160, sound=True), tmp_path / name)
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "other.mp4").read_bytes()
-    with av.open(str(tmp_path / "one.mp4")) as file:
+    span, target = Span("v", 500_000, 2_500_000), tmp_path / "clip.mp4"
+    found = set()
+    random = np.random.default_rng(1)
+    for _ in range(8):
+        for size in random.integers(100, 400_000, 60):  # what unwritten memory contains
+            random.bytes(size)
+        reviewclip.cut(tmp_path / "a.mov", span, Form(160, sound=True), target)
+        found.add(target.read_bytes())
+    assert len(found) == 1
+    with av.open(str(target)) as file:
         assert not {"encoder", "creation_time", "comment"} & file.metadata.keys()
         keys = [frame.time for frame in file.decode(video=0) if frame.key_frame]
     assert keys == [0.0, 1.0]
@@ -273,31 +278,28 @@ def test_sound_and_image_are_as_far_apart_as_in_the_source(
            "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", codec, tmp_path / name)  # fmt: skip
     target = tmp_path / "clip.mp4"
     reviewclip.cut(
-        tmp_path / name, Span("v", start_us, start_us + 2_000_000), Form(160, True), target
+        tmp_path / name, Span("v", start_us, start_us + 2_400_000), Form(160, True), target
     )
     began = onset(target)
-    assert began == pytest.approx(1.5 + sound_at - video_at - start_us / 1e6, abs=0.02)
+    expected = max(1.5 + sound_at - video_at - start_us / 1e6, 0)
+    assert began == pytest.approx(expected, abs=0.02)
     with av.open(str(target)) as file:
         track = file.streams.audio[0]
         assert (track.rate, track.layout.name) == (RATE, "stereo")
         assert track.duration is not None
         assert track.time_base is not None
         # An encoder adds up to a frame of 1024 samples at either end.
-        assert float(track.duration * track.time_base) == pytest.approx(2, abs=0.05)
+        assert float(track.duration * track.time_base) == pytest.approx(2.4, abs=0.05)
 
 
 def test_a_gap_in_the_sound_does_not_shift_what_follows(tmp_path: Path) -> None:
     numbered.write(tmp_path / "whole.mp4")
     sound = tone(tmp_path / "tone.wav", 3, 2.2, 48_000)
-    ffmpeg("-i", tmp_path / "whole.mp4", "-i", sound, "-c:v", "copy", "-c:a", "aac",
-           tmp_path / "full.mkv")  # fmt: skip
-    with av.open(str(tmp_path / "full.mkv")) as whole, av.open(str(tmp_path / "a.mkv"), "w") as cut:
-        copies = {one.index: cut.add_stream_from_template(one) for one in whole.streams}
-        for packet in whole.demux():
-            if packet.dts is None or (packet.stream.type == "audio" and 500 < packet.dts < 1500):
-                continue
-            packet.stream = copies[packet.stream.index]
-            cut.mux(packet)
+    ffmpeg("-i", tmp_path / "whole.mp4", "-i", sound, "-c:v", "copy", "-c:a", "pcm_s16le",
+           "-af", "aselect='not(between(t,0.5,1.5))'", tmp_path / "a.mkv")  # fmt: skip
+    with av.open(str(tmp_path / "a.mkv")) as file:
+        times = [frame.time or 0 for frame in file.decode(audio=0)]
+    assert max(np.diff(times)) > 0.9
     reviewclip.cut(
         tmp_path / "a.mkv", Span("v", 0, 3_000_000), Form(160, True), tmp_path / "clip.mp4"
     )
