@@ -74,7 +74,7 @@ def narrations_of(source: Source, probe: Probe) -> Iterator[Narration | Rejectio
     for name in source.sidecars:
         try:
             text, encoding = decode(Path(source.root, source.path).with_name(name).read_bytes())
-            reading = read(text, Path(name).suffix.lower(), rate)
+            reading = read(text, Path(name.rstrip()).suffix.lower(), rate)
         except OSError as error:
             encoding = ""
             reading = Reading((), (NarrationError(0, os.strerror(error.errno or 0)),))

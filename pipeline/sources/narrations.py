@@ -141,7 +141,8 @@ def _csv(text: str) -> _Found:
         return
     start = 1
     while start < len(lines):
-        rows = csv.reader(lines[start:], delimiter=delimiter, strict=True)
+        rest = (lines[at] for at in range(start, len(lines)))
+        rows = csv.reader(rest, delimiter=delimiter, strict=True)
         done = 0  # lines that were read as whole rows
         try:
             for cells in rows:

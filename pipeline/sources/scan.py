@@ -258,7 +258,7 @@ class _Beside:
                     path = Path(entry.name)
                     if entry.name == MANIFEST_NAME or entry.name.startswith("."):
                         continue
-                    if path.suffix.lower() in SIDECAR_SUFFIXES and entry.is_file():
+                    if path.suffix.lower().strip() in SIDECAR_SUFFIXES and entry.is_file():
                         self._files[entry.name] = entry
                     elif _is_video(path):
                         videos.append(entry.name)

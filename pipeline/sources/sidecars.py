@@ -83,7 +83,7 @@ class _VideoNames:
 
     def match(self, file: str) -> tuple[Match, list[str]]:
         """Return how this file's name leads to videos, and which."""
-        path = PurePosixPath(file)
+        path = PurePosixPath(file.rstrip())
         for distance, meant in enumerate(self._named(path.stem)):
             if meant:
                 return Match(file, distance), meant
@@ -101,7 +101,7 @@ class _VideoNames:
 
     def likely(self, file: str) -> str | None:
         """Return the video that an unmatched file is probably for."""
-        path = PurePosixPath(file)
+        path = PurePosixPath(file.rstrip())
         stem = folded(path.stem)
         for separator in reversed(list(re.finditer(r"[\W_]", stem))):
             if videos := self._folded.get(stem[: separator.start()]):

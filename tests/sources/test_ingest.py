@@ -343,6 +343,19 @@ def test_two_sidecars_with_the_same_narrations_give_each_once(
     assert [type(row) for row in ingested(source, folder)] == [Probe, Narration]
 
 
+@pytest.mark.parametrize("name", ["A.VTT", "a.vtt ", "a .vtt", "a.mp4.vtt", "a.en.vtt", "%61.vtt"])
+def test_a_sidecar_with_another_spelling_is_read(
+    videos: Path, walk: bytes, folder: WorkspaceFolder, name: str
+) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / name).write_text("WEBVTT\n\n00:00.500 --> 00:00.900\nthe door\n")
+    seen = found(videos)
+    (source,) = seen.sources.values()
+    assert [type(row) for row in ingested(source, folder)] == [Probe, Narration]
+    assert not seen.skipped
+    assert not seen.unread
+
+
 @pytest.mark.parametrize(
     ("how", "what"),
     [
