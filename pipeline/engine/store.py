@@ -22,6 +22,13 @@ from pipeline.engine.tables import TABLES
 from pipeline.errors import UserError
 
 _ATTEMPT = "attempt: "  # before the name of a unit: why it could not be replaced
+# SQLite has no statistics, and would rather look at all rows of a stage than use an index by unit.
+_BY_UNIT = {
+    "units": "units",
+    "rows": "rows INDEXED BY rows_by_unit",
+    "archived_units": "archived_units",
+    "archived_rows": "archived_rows INDEXED BY archived_rows_by_unit",
+}
 _AT_ONCE = 20_000  # rows in memory while a table is written: about 100 MB
 
 
@@ -82,7 +89,7 @@ class Store:
             for unit in units:
                 for name in ("units", "rows"):
                     self._db.execute(
-                        f"INSERT OR REPLACE INTO archived_{name} SELECT * FROM {name} "
+                        f"INSERT OR REPLACE INTO archived_{name} SELECT * FROM {_BY_UNIT[name]} "
                         "WHERE stage = ? AND unit = ?",
                         (stage, unit),
                     )
@@ -95,11 +102,9 @@ class Store:
         with self._db:
             for unit in found:
                 for name in ("units", "rows"):
-                    where = "WHERE stage = ? AND unit = ?"
-                    self._db.execute(
-                        f"INSERT INTO {name} SELECT * FROM archived_{name} {where}", (stage, unit)
-                    )
-                    self._db.execute(f"DELETE FROM archived_{name} {where}", (stage, unit))
+                    there = f"FROM {_BY_UNIT[f'archived_{name}']} WHERE stage = ? AND unit = ?"
+                    self._db.execute(f"INSERT INTO {name} SELECT * {there}", (stage, unit))
+                    self._db.execute(f"DELETE {there}", (stage, unit))
                 for (name,) in self._db.execute(
                     "SELECT name FROM rows WHERE stage = ? AND unit = ?", (stage, unit)
                 ).fetchall():
