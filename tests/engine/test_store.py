@@ -314,9 +314,10 @@ def test_a_unit_is_stored_and_restored_without_looking_at_its_whole_stage(tmp_pa
             return instructions(store, lambda: store.restore("draft", units))
 
         names = [f"{number:04}" for number in range(880)]
-        few, many = names[:80], names[80:]
-        assert stored(many) < 15 * stored(few)
-        assert restored(many) < 15 * restored(few)
+        few = stored(names[:80])
+        assert stored(names[80:]) < 15 * few
+        few = restored(names[:80])
+        assert restored(names[80:]) < 15 * few
         assert len(store.rows(Clip)) == len(names)
 
 
