@@ -251,7 +251,7 @@ COSTS = {
     "composing": Cost(100, "clips", composing),
     "gates": Cost(100, "clips", gates),
     "split groups": Cost(250, "videos", groups),
-    "scan": Cost(250, "folders", folders),
+    "scan": Cost(60, "folders", folders),
 }
 
 
