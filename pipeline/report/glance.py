@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -59,16 +58,14 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
     new = {unit for unit, key in store.keys("frames").items() if before.get(unit) != key}
     if not new:
         return
-    videos = [video for video in store.rows(Video) if video.video_id in new]
-    videos.sort(key=lambda video: video.path)
-    clips = [(video, clip) for video in videos for clip in _clips(store, video)]
-    for video, group in groupby(clips[:_DRAWN], key=itemgetter(0)):
-        of = _Measured.of(store, video)
-        for _, clip in group:
-            yield of.line(clip)
-            yield f"  picture: {of.draw(folder, clip)}"
+    videos = {video.video_id: video for video in store.rows(Video)}
+    clips = [clip for clip in store.rows(Clip) if clip.video_id in new]
+    clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.video_id, clip.start_us))
+    for line, path in drawn(store, folder, clips[:_DRAWN]):
+        yield line
+        yield f"  picture: {path}"
     if len(clips) > _DRAWN:
-        _, rest = clips[_DRAWN]
+        rest = clips[_DRAWN]
         yield (
             f"and {len(clips) - _DRAWN} more clips; to draw one, name its id or its video's path: "
             f"egost -w {folder.root} show {rest.clip_id}"
@@ -141,10 +138,18 @@ class _Measured:
         return path
 
 
-def _clips(store: Store, video: Video) -> list[Clip]:
-    """Return a video's clips in time order."""
-    clips = store.rows_of(Clip, "frames", video.video_id)
-    return sorted(clips, key=lambda clip: clip.start_us)
+def drawn(
+    store: Store, folder: WorkspaceFolder, clips: Iterable[Clip]
+) -> Iterator[tuple[str, Path]]:
+    """Draw clips; yield for each a line with its turns, and its SVG file.
+
+    The rows of a video are read once for all its clips that follow each other.
+    """
+    videos = {video.video_id: video for video in store.rows(Video)}
+    for video_id, group in groupby(clips, key=lambda clip: clip.video_id):
+        of = _Measured.of(store, videos[video_id])
+        for clip in group:
+            yield of.line(clip), of.draw(folder, clip)
 
 
 def _kind(turn: Turn) -> str:
@@ -178,19 +183,9 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
             "egost show PATH lists the clips of a video; all ids are in tables/*.parquet",
         )
     clips = [clip for clip in store.rows(Clip) if unit in (clip.clip_id, clip.video_id)]
-    for video in store.rows(Video):
-        if clips and video.video_id == clips[0].video_id:
-            of = _Measured.of(store, video)
-            for clip in clips:
-                yield of.line(clip)
-                yield f"picture: {of.draw(folder, clip)}"
-
-
-def picture(store: Store, folder: WorkspaceFolder, clip_id: str) -> Path:
-    """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
-    (clip,) = (clip for clip in store.rows(Clip) if clip.clip_id == clip_id)
-    (video,) = (video for video in store.rows(Video) if video.video_id == clip.video_id)
-    return _Measured.of(store, video).draw(folder, clip)
+    for line, path in drawn(store, folder, clips):
+        yield line
+        yield f"picture: {path}"
 
 
 def _read(path: Path) -> bytes | None:
