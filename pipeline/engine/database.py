@@ -87,12 +87,7 @@ def _snapshot(path: Path, folder: Path) -> sqlite3.Connection:
         _upgrade(db)
         return db
     _refuse_empty(path)
-    try:
-        db = _begin(f"{path.resolve().as_uri()}?mode=ro")
-    except sqlite3.OperationalError as error:
-        if not (error.sqlite_errorname.startswith(_CANT_SHARE) and path.is_file()):
-            raise
-        db = _begin(_copied(path, folder).as_uri())
+    db = _connected(path, folder)
     try:
         _refuse_newer(db, path)
         if _format_of(db) == FORMAT:
@@ -120,6 +115,22 @@ _CANT_SHARE = (
     "SQLITE_PROTOCOL",
     "SQLITE_READONLY",
 )
+
+
+def _connected(path: Path, folder: Path) -> sqlite3.Connection:
+    """Connect to a database, or else to a copy of it in `folder`, so that no file is left or changed beside it."""
+    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if not index.exists():
+        # Nobody has it open. Whoever reads it makes an index, and must be able to remove it again.
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        if not writable or (log.exists() and log.stat().st_size):
+            return _begin(_copied(path, folder).as_uri())
+    try:
+        return _begin(f"{path.resolve().as_uri()}?mode={'ro' if index.exists() else 'rw'}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith(_CANT_SHARE) and path.is_file():
+            return _begin(_copied(path, folder).as_uri())
+        raise
 
 
 def _begin(uri: str) -> sqlite3.Connection:

@@ -79,6 +79,17 @@ def test_a_reader_changes_nothing_and_cannot(store: Store) -> None:
     add(store, "b")  # the writer goes on
 
 
+def test_a_reader_leaves_no_files(store: Store) -> None:
+    folder = store.folder
+    add(store, "a")
+    store.close()
+    before = sorted(folder.root.iterdir())
+    assert folder.done in before
+    assert not {folder.root / name for name in SHARED} & set(before)
+    assert seen(folder) == ["c_a"]
+    assert sorted(folder.root.iterdir()) == before
+
+
 def test_a_reader_does_not_migrate(tmp_path: Path) -> None:
     folder = WorkspaceFolder(tmp_path / "workspace")
     shutil.copytree(FORMAT_0, folder.root, copy_function=shutil.copyfile)
