@@ -25,7 +25,7 @@ _CALLED: Mapping[Reading, str] = {
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
-_NUMBER = re.compile(r"\(?(\d+)\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+_NUMBER = re.compile(r"\(?(\d{1,9})\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
 
 
 class RowFaultError(ValueError):

@@ -33,7 +33,8 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
     if not items:
         return Gate(name="blind", state="met", figure="no multiple-choice items", limit=limit)
     report, limits = run_probe(items), (points / 100, task_points / 100)
-    state, figure = report.state(*limits), report.verdict(*limits)
+    state = report.state(*limits)
+    figure = report.verdict(*limits).removeprefix("unproven: ")  # the gate's own line says it
     fixes = {
         "met": "",
         "failed": "run egost blind, which reports the leak and the items answered most confidently",

@@ -39,7 +39,3 @@ def facts_of(vocabulary: Vocabulary) -> Facts:
         "landmark": landmarks,
         "action": actions,
     }
-
-
-FACTS = facts_of({})
-"""The facts without any synonyms."""

@@ -121,7 +121,7 @@ class AuditSettings(Settings):
         ge=1,
         le=5,
         exclude=True,
-        description="How many people answer each item; items written by a model are verified by two right answers.",
+        description="How many people answer each item; two equal answers verify an item written by a model, or set an item aside.",
     )
     project: str = Field(
         "egost audit",

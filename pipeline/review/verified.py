@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.review.agreement import latest, ruling
-from pipeline.review.facts import FACTS, Facts
+from pipeline.review.facts import Facts
 from pipeline.review.rows import Verdict
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Category, Orientation, Route
@@ -17,7 +17,7 @@ def verify(
     draft: Route,
     verdicts: Sequence[Verdict],
     agree: int,
-    facts: Facts = FACTS,
+    facts: Facts,
     earlier: Route | None = None,
 ) -> Iterator[Route | Finding | Rejection]:
     """Yield the verified route if `agree` people agree, and findings where they don't.

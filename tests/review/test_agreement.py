@@ -4,7 +4,7 @@ from walked import clip, draft, steps
 from pipeline.assets import asset
 from pipeline.errors import UserError
 from pipeline.review.agreement import agreement, annotators, nominal
-from pipeline.review.facts import FACTS
+from pipeline.review.facts import facts_of
 from pipeline.review.gold import read_gold
 from pipeline.review.rows import MISSED, Verdict
 
@@ -61,7 +61,7 @@ def test_agreement_is_computed_by_category():
             *(verdict("a", LEFT, "three"), verdict("b", RIGHT, "three")),
             verdict("a", LEFT, "alone"),
         ],
-        FACTS,
+        facts_of({}),
     )
     assert {name: one.clips for name, one in found.items()} == dict.fromkeys(found, 3)
     assert found["direction"].percent == pytest.approx(2 / 3)
@@ -71,7 +71,7 @@ def test_agreement_is_computed_by_category():
 
 
 def test_no_agreement_without_two_judges():
-    assert agreement([verdict("a", LEFT)], FACTS) == {}
+    assert agreement([verdict("a", LEFT)], facts_of({})) == {}
 
 
 def test_caught_planted_errors_are_counted_by_annotator():
@@ -81,7 +81,7 @@ def test_caught_planted_errors_are_counted_by_annotator():
         verdict("b", LEFT, "two", kind="planted", by="script"),
         verdict("b", (), "three", verdict="skip"),
     ]
-    found = annotators(done, {}, FACTS)
+    found = annotators(done, {}, facts_of({}))
     assert (found["a"].verdicts, found["a"].median_seconds, found["a"].caught) == (2, 20, 1)
     assert (found["b"].verdicts, found["b"].planted, found["b"].caught) == (1, 1, 0)
     assert (found["a"].scripted, found["b"].scripted) == (False, True)
@@ -95,7 +95,7 @@ def test_a_correction_of_something_else_leaves_a_planted_error_uncaught():
             verdict("a", LEFT, "two", reasons=[MISSED], **fields),
         ],
         {},
-        FACTS,
+        facts_of({}),
     )
     assert (found["a"].planted, found["a"].caught) == (2, 1)
 
@@ -103,7 +103,7 @@ def test_a_correction_of_something_else_leaves_a_planted_error_uncaught():
 def test_gold_clips_count_whose_facts_are_true():
     truth = {clip("one").clip_id: RIGHT, clip("two").clip_id: LEFT}
     done = [verdict("a", RIGHT, "one"), verdict("a", LEFT, "two"), verdict("b", LEFT, "one")]
-    found = annotators([*done, verdict("b", LEFT, "three")], truth, FACTS)
+    found = annotators([*done, verdict("b", LEFT, "three")], truth, facts_of({}))
     assert (found["a"].gold, found["a"].right) == (2, 2)
     assert (found["b"].gold, found["b"].right) == (1, 0)
 

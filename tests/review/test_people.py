@@ -236,13 +236,22 @@ def test_the_audit_sets_items_aside_and_reopens_their_clip(desk: Desk):
         pushed = people.audit_push(space)
         asked = [item for item in space.store.rows(Item) if item.format == "mcq"]
         assert pushed.new == len(asked) > 0
-        for number, task in list(desk.client.kept.items())[1:]:
-            given = [{"from_name": "choice", "value": {"choices": ["none"]}}]
-            assert "question" in task.data
-            desk.client.answer(number, given, email="cat@example.org")
+
+        def doubt(who: str) -> None:
+            for number, task in list(desk.client.kept.items())[1:]:
+                given = [{"from_name": "choice", "value": {"choices": ["none"]}}]
+                assert "question" in task.data
+                desk.client.answer(number, given, email=f"{who}@example.org")
+
+        doubt("cat")
         pulled = people.audit_pull(space)
         assert (pulled.new, pulled.own, pulled.stale) == (len(asked), 0, 0)
         assert (people.audit_pull(space).new, people.audit_pull(space).kept) == (0, len(asked))
+        assert "set_aside" not in {item.status for item in space.store.rows(Item)}
+        assert people.audit_status(space).audit.doubted == {item.item_id for item in asked}
+        assert people.push(space).reopened == 0
+        doubt("dan")
+        assert people.audit_pull(space).new == len(asked)
         aside = {
             item.item_id: item.status_reason
             for item in space.store.rows(Item)

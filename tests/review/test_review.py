@@ -537,9 +537,12 @@ def test_a_clip_with_a_flawed_item_is_sent_once_more(pushed, folder):
         item_id="i", fingerprint="f", annotator="c", choice="none", seconds=1.0, created_us=late,
         annotation_id="x", by="person",
     )  # fmt: skip
+    second = said.model_copy(update={"annotator": "d", "annotation_id": "y"})
     now = with_rows(seen, verdicts=[found.verdict])
-    flawed = Rows({**now.seen, Item: (one,), Answer: (said,)})
+    doubted = Rows({**now.seen, Item: (one,), Answer: (said,)})
+    flawed = Rows({**now.seen, Item: (one,), Answer: (said, second)})
     assert review.push(client, now, SETTINGS, folder).reopened == 0
+    assert review.push(client, doubted, SETTINGS, folder).reopened == 0
     assert review.push(client, flawed, SETTINGS, folder).reopened == 1
     assert review.push(client, flawed, SETTINGS, folder).kept == 1
     client.answer(2, result(verdict="accept"))
