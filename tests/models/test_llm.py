@@ -284,9 +284,7 @@ def test_images_count_by_the_models_rule() -> None:
 
 def test_temporary_failures_are_retried_a_limited_number_of_times(folder: WorkspaceFolder) -> None:
     clock = Clock()
-    model = ScriptedModel(
-        *(RequestError("moment", "the server answered 500") for _ in range(6))
-    )
+    model = ScriptedModel(*(RequestError("moment", "the server answered 500") for _ in range(6)))
     with pytest.raises(
         RowError, match="failed 6 times, the last time: the server answered 500"
     ) as caught:
@@ -507,5 +505,3 @@ def test_no_server_is_a_user_error(folder: WorkspaceFolder) -> None:
     with pytest.raises(UserError, match="no server answers") as caught:
         asyncio.run(work())
     assert caught.value.where == SETTINGS.base_url
-
-
