@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
-from pipeline.models.chat import Message, json_schema
+from pipeline.models.chat import Message, PromptImage, json_schema, request_keys
 from pipeline.models.completion import read_completion
 from pipeline.models.error_body import wait_seconds
 from pipeline.models.failures import RequestError
@@ -145,6 +145,21 @@ def test_a_different_request_gets_its_own_reply(
     model = ScriptedModel(GOOD)
     ask(folder, model, settings=SETTINGS.model_copy(update=change))
     assert len(model.asked) == 1
+
+
+def test_replies_that_earlier_versions_paid_for_are_found() -> None:
+    """These digests are of commit c0449b1: another one would pay for every reply again."""
+    settings = ModelSettings(
+        model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, temperature=0.5
+    )
+    user = Message("user", ("which word?", PromptImage(b"jpeg", 4, 3)))
+    asked = (Message("system", ("rules",)), user)
+    keys = request_keys(settings, asked, json_schema(Word))
+    assert [known.key for known in keys.values()][:2] == [
+        "81cc5d42948398c3d3d699a38ef1cf83ad049c3d9d7a6a3a7d01689444a6c2d3",
+        "0af4612d488670a7ed6d16b2bd194d55be349024c5b166ff1f1c0f42bc102001",
+    ]
+    assert "max_tokens" in list(keys.values())[2].request
 
 
 def test_a_request_is_on_disk_before_it_is_sent(folder: WorkspaceFolder) -> None:
