@@ -223,11 +223,11 @@ def test_what_an_older_version_rejected_is_tried_once_more(store: Store) -> None
     go(store)
     newer = replace(STAGE, rejects=2)
     pending_units = pending(newer, store, WordSettings(), [SCAN]).todo
-    assert [unit.id for unit in pending_units] == ["reject"]
-    stopped = replace(newer, run=lambda rows, settings, folder: [remark("reject", "works now")])
+    assert [unit.id for unit in pending_units] == ["c_reject"]
+    stopped = replace(newer, run=lambda rows, settings, folder: [remark("c_reject", "works now")])
     summary = go(store, stopped)
     assert (summary.new, summary.kept, summary.rejected) == (1, 1, 0)
-    assert called(store) == ["a"]
+    assert called(store) == ["c_a"]
     given(store, "a", "reject", "reject too")
     assert go(store, newer).rejected == 1
     assert pending(newer, store, WordSettings(), [SCAN]).todo == []
