@@ -1,4 +1,4 @@
-"""A chat completion as servers send it: its answer, its token counts, or the error inside it. Pure."""
+"""A chat completion as servers send it: its answer, its token counts, or the error inside it."""
 
 import json
 from collections.abc import Mapping

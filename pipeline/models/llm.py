@@ -252,7 +252,7 @@ class ModelClient:
                 reply = await self._wire.send(body)
             except RequestError as error:
                 cost = self._price.cost(*error.tokens) if error.tokens else None
-                state: State = "unknown" if error.unknown else "paid" if cost else "failed"
+                state: State = "unknown" if error.unknown else "paid" if error.tokens else "failed"
                 reserved.cost = reserved.usd if error.unknown else cost or 0.0
                 await self._journal.settle(number, state, error.what, cost)
                 if error.overload:

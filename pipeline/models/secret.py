@@ -15,7 +15,7 @@ class Secret:
         start, more = re.escape(key[:_SHOWN]), re.escape(key[_SHOWN:_LEAST])
         word = r"[^\s\"'<>,;(){}\[\]]*"
         self._shown = re.compile(
-            rf"{re.escape(key)}|(?<![\w-]){start}(?:{more}{word}|[\w-]*[*.…•]{{2,}}{word})"
+            rf"{re.escape(key)}|(?<![\w-]){start}(?:{more}{word}|[\w-]*(?:[*.•]{{2,}}|…){word})"
         )
 
     def hidden(self, text: str) -> str:

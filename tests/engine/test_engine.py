@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection, Row, Rows
-from pipeline.engine.run import run_stage
+from pipeline.engine.run import pending, run_stage
 from pipeline.engine.settings import RunSettings, Settings
 from pipeline.engine.stage import PULL, SCAN, Stage, Summary
 from pipeline.engine.store import Store, opened
@@ -214,6 +214,21 @@ def test_rejected_units_are_reported_and_not_retried(store: Store) -> None:
 
     assert go(store, replace(STAGE, run=count)).rejected == 1
     assert calls == []
+
+
+def test_what_an_older_version_rejected_is_tried_once_more(store: Store) -> None:
+    given(store, "a", "reject")
+    go(store)
+    newer = replace(STAGE, rejects=2)
+    pending_units = pending(newer, store, WordSettings(), [SCAN]).todo
+    assert [unit.id for unit in pending_units] == ["c_reject"]
+    stopped = replace(newer, run=lambda rows, settings, folder: [remark("c_reject", "works now")])
+    summary = go(store, stopped)
+    assert (summary.new, summary.kept, summary.rejected) == (1, 1, 0)
+    assert called(store) == ["c_a"]
+    given(store, "a", "reject", "reject too")
+    assert go(store, newer).rejected == 1
+    assert pending(newer, store, WordSettings(), [SCAN]).todo == []
 
 
 def test_failed_units_are_retried(store: Store) -> None:

@@ -274,5 +274,90 @@ class FaultServer:
         error = self._error("unsupported value", param="temperature")
         return await self._send(writer, 400, error)
 
+    async def _error_in_reply(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"error": {"message": "Rate limit exceeded: free-models-per-day", "code": 429}}
+        return await self._send(writer, 200, error)
+
+    async def _throttled(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"__type": "com.amazon.coral.service#ThrottlingException", "message": "Too fast"}
+        return await self._send(writer, 400, error)
+
+    async def _gemini_busy(self, body: Any, key: str, writer: Any) -> bool:
+        wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"}
+        error = {"code": 429, "message": "You exceeded your current quota.", "details": [wait]}
+        return await self._send(writer, 429, [{"error": error}])
+
+    async def _gemini_key(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT"}
+        return await self._send(writer, 400, [{"error": error}])
+
+    async def _no_vision(self, body: Any, key: str, writer: Any) -> bool:
+        error = self._error("image_url is only supported by certain models")
+        return await self._send(writer, 400, error)
+
+    async def _moderated(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"error": {"code": 403, "message": "Input flagged by moderation"}}
+        return await self._send(writer, 403, error)
+
+    async def _page_too_large(self, body: Any, key: str, writer: Any) -> bool:
+        page = b"<html><head><title>413 Request Entity Too Large</title></head></html>"
+        return await self._send(writer, 413, page, Content_Type="text/html")
+
+    async def _echoes_the_key(self, body: Any, key: str, writer: Any) -> bool:
+        text = "your key is sk-test-secret"
+        return await self._send(writer, 200, self._completion(body, key, content=text))
+
+    async def _no_reason_ever(self, body: Any, key: str, writer: Any) -> bool:
+        return await self._send(writer, 400, b"")
+
+    async def _unless(
+        self, body: Any, key: str, writer: Any, name: str, status: int, error: object
+    ) -> bool:
+        """Refuse a request with this field, and answer any other."""
+        if name in body:
+            return await self._send(writer, status, error)
+        return await self._send(writer, 200, self._completion(body, key))
+
+    async def _no_json_output(self, body: Any, key: str, writer: Any) -> bool:
+        error = self._error("This model does not support JSON output")
+        return await self._unless(body, key, writer, "response_format", 400, error)
+
+    async def _no_schema_in_detail(self, body: Any, key: str, writer: Any) -> bool:
+        detail = [{"loc": ["body", "response_format", "type"], "msg": "Input should be 'text'"}]
+        return await self._unless(body, key, writer, "response_format", 422, {"detail": detail})
+
+    async def _no_grammar(self, body: Any, key: str, writer: Any) -> bool:
+        error = self._error("Failed to compile grammar")
+        return await self._unless(body, key, writer, "response_format", 500, error)
+
+    async def _no_reason(self, body: Any, key: str, writer: Any) -> bool:
+        return await self._unless(body, key, writer, "response_format", 400, b"")
+
+    async def _fails_on_schemas(self, body: Any, key: str, writer: Any) -> bool:
+        return await self._unless(body, key, writer, "response_format", 500, b"Internal Error")
+
+    async def _mistral(self, body: Any, key: str, writer: Any) -> bool:
+        detail = [{"loc": ["body", "max_completion_tokens"], "msg": "Extra inputs"}]
+        name = "max_completion_tokens"
+        return await self._unless(body, key, writer, name, 422, {"detail": detail})
+
+    async def _mistral_in_message(self, body: Any, key: str, writer: Any) -> bool:
+        detail = [{"loc": ["body", "max_completion_tokens"], "msg": "Extra inputs"}]
+        error = {"object": "error", "message": {"detail": detail}, "type": "invalid"}
+        return await self._unless(body, key, writer, "max_completion_tokens", 422, error)
+
+    async def _unnamed_field(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"error": "Extra inputs are not permitted"}
+        return await self._unless(body, key, writer, "max_completion_tokens", 400, error)
+
+    async def _cuts_at_16(self, body: Any, key: str, writer: Any) -> bool:
+        """Know max_tokens only, and stop at a default of 16 without it."""
+        found = self._completion(body, key)
+        if "max_tokens" not in body:
+            found["choices"][0]["message"]["content"] = '{"steps": [{"start'
+            found["choices"][0]["finish_reason"] = "length"
+            found["usage"]["completion_tokens"] = 16
+        return await self._send(writer, 200, found)
+
     async def _elsewhere(self, body: Any, key: str, writer: Any) -> bool:
         return await self._send(writer, 307, b"", Location="http://192.0.2.1/v1/chat/completions")

@@ -60,7 +60,9 @@ PASSING = {
     "reset_mid_body": "unknown",
     "truncated": "unknown",
     "not_a_completion": "unknown",
-    "empty": "unknown",
+    "empty": "paid",
+    "error_in_reply": "failed",
+    "throttled": "failed",
 }
 
 
@@ -114,13 +116,72 @@ def test_a_server_that_refuses_schemas_is_asked_without(folder: WorkspaceFolder)
 
 
 @pytest.mark.parametrize(
+    "fault",
+    ["no_json_output", "no_schema_in_detail", "no_grammar", "no_reason", "fails_on_schemas"],
+)
+def test_a_schema_refused_in_other_words_is_left_out(
+    folder: WorkspaceFolder, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FaultServer(choose=lambda key, times: fault) as server:
+        assert len(run(folder, settings(server)).steps) == 2
+        assert "response_format" not in server.bodies[-1]
+    assert states(folder)[-1] == "kept"
+    assert "draft.structured = false" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["mistral", "mistral_in_message", "unnamed_field", "cuts_at_16"])
+def test_a_server_that_knows_the_limit_as_max_tokens_is_asked_with_it(
+    folder: WorkspaceFolder, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FaultServer(choose=lambda key, times: fault) as server:
+        found = run(folder, settings(server))
+        assert len(found.steps) == 2
+        assert "max_tokens" in server.bodies[-1]
+        assert 'draft.limit_name = "max_tokens"' in caplog.text
+        sent = len(server.bodies)
+        assert run(folder, settings(server)) == found
+        assert len(server.bodies) == sent
+
+
+def test_a_wait_in_the_body_is_waited_for(folder: WorkspaceFolder) -> None:
+    with FaultServer(choose=lambda key, times: "gemini_busy" if times == 1 else "good") as server:
+        begin = time.monotonic()
+        run(folder, settings(server))
+        assert time.monotonic() - begin >= 2
+
+
+@pytest.mark.parametrize(
     ("fault", "says"),
     [
+        ("too_large", "too large for the server: too large"),
+        ("page_too_large", "too large for the server: 413 Request Entity Too Large"),
+        ("no_reason_ever", "refused the request .400.: no message"),
+        ("echoes_the_key", "contains the key"),
+    ],
+)
+def test_what_is_about_the_server_is_asked_again_once_it_is_fixed(
+    folder: WorkspaceFolder, fault: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-secret")
+    faults = [fault]
+    with FaultServer(choose=lambda key, times: faults[0]) as server:
+        with pytest.raises(RowError, match=says) as caught:
+            run(folder, settings(server))
+        assert caught.value.again
+        assert "secret" not in str(caught.value)
+        faults[0] = "good"
+        assert run(folder, settings(server)).steps
+    assert b"secret" not in (folder.root / "llm.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("moderated", "content filter refused the clip: Input flagged by moderation"),
         ("refusal", "the model refused: I can't look at this"),
         ("filtered", "content filter"),
         ("filtered_input", "content filter"),
-        ("cut_off", "cut off"),
-        ("too_large", "too large"),
+        ("cut_off", "cut the answer off"),
         ("prose", "unusable, also after one repair"),
         ("invalid", "forward_description: Field required"),
     ],
@@ -145,7 +206,9 @@ def test_what_will_not_get_better_rejects_the_clip_with_a_remedy(
         ("no_quota", "no quota left"),
         ("web_page", "is not an OpenAI-compatible server"),
         ("elsewhere", "redirects to another address"),
-        ("no_temperature", "refuses the parameter temperature"),
+        ("no_temperature", "refuses draft.temperature: unsupported value"),
+        ("gemini_key", "refused the key .400.: API key not valid"),
+        ("no_vision", "takes no images here: image_url is only supported by certain models"),
     ],
 )
 def test_what_concerns_every_request_stops_at_once(
@@ -158,7 +221,7 @@ def test_what_concerns_every_request_stops_at_once(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-secret")
     with caplog.at_level(logging.DEBUG), FaultServer(choose=lambda key, times: fault) as server:
         with pytest.raises(UserError, match=says) as caught:
-            run(folder, settings(server))
+            run(folder, settings(server, temperature=0.5))
         assert sum(server.came.values()) == 1
     assert caught.value.where == server.url
     assert "secret" not in str(caught.value)

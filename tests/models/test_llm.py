@@ -3,17 +3,20 @@
 import asyncio
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import RowError, UserError
-from pipeline.models.chat import Message, json_schema
+from pipeline.models.chat import Message, PromptImage, json_schema, request_keys
+from pipeline.models.completion import read_completion
 from pipeline.models.error_body import wait_seconds
 from pipeline.models.failures import RequestError
 from pipeline.models.journal import Journal, Reply
@@ -21,6 +24,7 @@ from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.openai_wire import OpenAIWire
 from pipeline.models.pace import Pace
 from pipeline.models.prices import Price, price_of
+from pipeline.models.secret import Secret
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import ScriptedModel, on_loopback
 from tests.clip_rows import workspace
@@ -141,6 +145,21 @@ def test_a_different_request_gets_its_own_reply(
     model = ScriptedModel(GOOD)
     ask(folder, model, settings=SETTINGS.model_copy(update=change))
     assert len(model.asked) == 1
+
+
+def test_replies_that_earlier_versions_paid_for_are_found() -> None:
+    """These digests are of commit c0449b1: another one would pay for every reply again."""
+    settings = ModelSettings(
+        model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, temperature=0.5
+    )
+    user = Message("user", ("which word?", PromptImage(b"jpeg", 4, 3)))
+    asked = (Message("system", ("rules",)), user)
+    keys = request_keys(settings, asked, json_schema(Word))
+    assert [known.key for known in keys.values()][:2] == [
+        "81cc5d42948398c3d3d699a38ef1cf83ad049c3d9d7a6a3a7d01689444a6c2d3",
+        "0af4612d488670a7ed6d16b2bd194d55be349024c5b166ff1f1c0f42bc102001",
+    ]
+    assert "max_tokens" in list(keys.values())[2].request
 
 
 def test_a_request_is_on_disk_before_it_is_sent(folder: WorkspaceFolder) -> None:
@@ -504,3 +523,300 @@ def test_no_server_is_a_user_error(folder: WorkspaceFolder) -> None:
     with pytest.raises(UserError, match="no server answers") as caught:
         asyncio.run(work())
     assert caught.value.where == SETTINGS.base_url
+
+
+# ---- money ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("input_usd", "output_usd", "missing"),
+    [(3.0, None, "output"), (None, 3.0, "input"), (0.0, None, "output")],
+)
+def test_one_price_without_the_other_is_refused(
+    input_usd: float | None, output_usd: float | None, missing: str
+) -> None:
+    for local in (True, False):
+        with pytest.raises(UserError, match="would count as free") as caught:
+            price_of("gpt-4o", input_usd, output_usd, local=local)
+        assert caught.value.where == f"draft.{missing}_usd_per_million"
+        assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
+def test_a_price_is_a_number_of_dollars(price: float) -> None:
+    with pytest.raises(ValueError, match="output"):
+        Price(name="m", input=1, output=price, pictures="tiles")
+
+
+def completion(
+    content: object = GOOD, finish: object = "stop", usage: object = None, **message: Any
+) -> dict[str, Any]:
+    choice = {"message": {"content": content, **message}, "finish_reason": finish}
+    return {"choices": [choice]} | ({} if usage is None else {"usage": usage})
+
+
+def counted(given: object, made: object, **more: object) -> dict[str, object]:
+    return {"prompt_tokens": given, "completion_tokens": made, **more}
+
+
+RATE_LIMITED = {"error": {"message": "Rate limit exceeded: free-models-per-day", "code": 429}}
+
+
+@pytest.mark.parametrize(
+    ("body", "says", "unknown", "tokens"),
+    [
+        (RATE_LIMITED, "429: Rate limit exceeded: free-models-per-day", False, None),
+        ({"error": "of Ollama"}, "of Ollama", False, None),
+        ({"detail": "of FastAPI"}, "of FastAPI", False, None),
+        ([{"error": {"message": "of Gemini"}}], "of Gemini", False, None),
+        (RATE_LIMITED | {"usage": counted(9, 1)}, "429", False, (9, 1)),
+        ({"choices": [{"message": {"content": ""}, "error": {"code": 502}}]}, "502", False, None),
+        (completion("a", "error"), "error", True, None),
+        ({"hello": "world"}, 'no chat completion: {"hello": "world"}', True, None),
+        ({"choices": []}, "no chat completion", True, None),
+        ({"choices": [], "usage": counted(9, 1)}, "no chat completion", False, (9, 1)),
+    ],
+)
+def test_an_error_inside_a_reply_costs_only_what_it_counts(
+    body: object, says: str, unknown: bool, tokens: tuple[int, int] | None
+) -> None:
+    with pytest.raises(RequestError, match=re.escape(says)) as caught:
+        read_completion(body, "m", 0)
+    assert (caught.value.about, caught.value.unknown) == ("moment", unknown)
+    assert caught.value.tokens == tokens
+
+
+def test_errors_of_unknown_cost_from_earlier_versions_cost_nothing(folder: WorkspaceFolder) -> None:
+    ask(folder, ScriptedModel(GOOD))
+    with sqlite3.connect(folder.root / "llm.sqlite") as db:
+        for note in ("the reply is not a chat completion", "the connection was lost"):
+            db.execute(
+                "INSERT INTO requests (key, state, reserved_usd, note) VALUES ('k', 'unknown', 7, ?)",
+                (note,),
+            )
+    db.close()
+    journal = Journal(folder.root / "llm.sqlite")
+    assert journal.totals().unknown_usd == 7
+    journal.close()
+
+
+def test_a_failure_with_token_counts_is_paid_at_its_price(folder: WorkspaceFolder) -> None:
+    ask(folder, ScriptedModel(RequestError("moment", "error", tokens=(10, 10)), GOOD))
+    assert table(folder, "SELECT state, cost_usd FROM requests ORDER BY id") == [
+        ("paid", pytest.approx(0.03)),
+        ("kept", pytest.approx(0.2)),
+    ]
+    journal = Journal(folder.root / "llm.sqlite")
+    assert journal.totals().cost_usd == pytest.approx(0.23)
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        (counted(9, 2), (9, 2)),
+        (counted("9", 2.0), (9, 2)),
+        (counted(9, 2, total_tokens=31), (9, 22)),  # reasoning that the completion leaves out
+        (counted(-9, 2), (None, None)),
+        (counted(9, None), (None, None)),
+        (counted(0, 0), (None, None)),
+        (counted(float("nan"), 2), (None, None)),
+        ("many", (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_token_counts_are_believed_only_if_they_can_be_true(
+    usage: object, tokens: tuple[int | None, int | None]
+) -> None:
+    reply = read_completion(completion(usage=usage), "m", 0)
+    assert (reply.input_tokens, reply.output_tokens) == tokens
+
+
+# ---- where the answer is --------------------------------------------------------------------------
+
+CALL = {"function": {"name": "answer", "arguments": GOOD}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion(),
+        completion([{"type": "text", "text": GOOD[:5]}, {"type": "text", "text": GOOD[5:]}]),
+        completion([{"type": "thinking", "thinking": [{"text": '{"word": "no"}'}]}, GOOD]),
+        completion({"word": "door"}),
+        completion(None, "tool_calls", tool_calls=[CALL]),
+        completion("", tool_calls=[{"function": {"arguments": {"word": "door"}}}]),
+        completion(None, function_call=CALL["function"]),
+        completion(None, reasoning_content=GOOD),
+        completion("Done.", reasoning=f"It is a door, so: {GOOD}"),
+        completion(None, reasoning_content=f'{{"word": "no"}}</think>{GOOD}'),
+        completion(GOOD, reasoning_content='{"word": "no"}'),
+    ],
+)
+def test_the_answer_is_found_in_every_field_that_servers_use(
+    folder: WorkspaceFolder, body: dict[str, Any]
+) -> None:
+    reply = read_completion(body, "m", 0)
+    first = ask(folder, ScriptedModel(reply))
+    assert first.value == Word(word="door")
+    assert ask(folder, ScriptedModel()) == first  # stored with all its fields
+
+
+def test_half_a_surrogate_pair_is_stored(folder: WorkspaceFolder) -> None:
+    body = json.loads(r'{"choices": [{"message": {"content": "{\"word\": \"do\ud83dor\"}"}}]}')
+    model = ScriptedModel(read_completion(body, "m", 0), GOOD)
+    assert ask(folder, model).value == Word(word="door")
+
+
+# ---- forms ----------------------------------------------------------------------------------------
+
+
+def refusing(*names: str, **more: Any) -> ScriptedModel:
+    """Return a server that refuses requests with these fields."""
+
+    class Refusing(ScriptedModel):
+        async def send(self, body: Any) -> Reply:
+            reply = await super().send(body)
+            for name in names:
+                if name in body:
+                    raise RequestError("request", f"no {name}", form=True, **more)
+            return reply
+
+    return Refusing(answer=lambda _: GOOD)
+
+
+def sent(model: ScriptedModel) -> list[tuple[bool, bool]]:
+    return [("response_format" in body, "max_tokens" in body) for body in model.asked]
+
+
+def two(client: ModelClient) -> Awaitable[Any]:
+    async def work() -> None:
+        await client.ask(question("one?"))
+        await client.ask(question("two?"))
+
+    return work()
+
+
+S_C, N_C, S_T, N_T = (True, False), (False, False), (True, True), (False, True)
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "forms"),
+    [
+        (("max_completion_tokens",), "limit", [S_C, S_T, S_T]),
+        (("max_completion_tokens",), "other", [S_C, N_C, S_T, S_T]),
+        (("response_format",), "other", [S_C, N_C, N_C]),
+        (("response_format", "max_completion_tokens"), "other", [S_C, N_C, S_T, N_T, N_T]),
+    ],
+)
+def test_the_form_that_a_server_accepts_is_found_and_remembered(
+    folder: WorkspaceFolder,
+    caplog: pytest.LogCaptureFixture,
+    names: tuple[str, ...],
+    kind: Any,
+    forms: list[tuple[bool, bool]],
+) -> None:
+    model = refusing(*names, kind=kind)
+    talk(folder, model, two)
+    assert sent(model) == forms
+    assert ("draft.structured = false" in caplog.text) is ("response_format" in names)
+    assert ('draft.limit_name = "max_tokens"' in caplog.text) is ("max_completion_tokens" in names)
+    again = ScriptedModel()
+    talk(folder, again, two)  # stored under the form that was sent
+    assert not again.asked
+
+
+def test_a_refusal_in_every_form_is_what_the_server_said_first(folder: WorkspaceFolder) -> None:
+    errors = [RequestError("request", f"no {n}", form=True) for n in range(3)]
+    limit = RequestError("server", "no max_tokens", form=True, kind="limit")
+    with pytest.raises(RowError, match="no 1") as caught:
+        ask(folder, ScriptedModel(NO_SCHEMA, errors[1], limit, limit))
+    assert caught.value.again
+
+
+def test_limit_name_is_used_alone(folder: WorkspaceFolder) -> None:
+    model = ScriptedModel(GOOD)
+    ask(folder, model, settings=SETTINGS.model_copy(update={"limit_name": "max_tokens"}))
+    assert sent(model) == [S_T]
+
+
+def test_an_answer_cut_off_early_is_asked_for_with_the_other_name(folder: WorkspaceFolder) -> None:
+    cut = Reply(GOOD[:8], None, "length", "m", 100, 16)
+    model = ScriptedModel(cut, GOOD, GOOD)
+    talk(folder, model, two)
+    assert sent(model) == [S_C, S_T, S_T]
+    again = ScriptedModel()
+    talk(folder, again, two)
+    assert not again.asked
+
+
+def test_a_server_that_fails_on_schemas_is_asked_without(folder: WorkspaceFolder) -> None:
+    failed = RequestError("moment", "500", form=True)
+    model = ScriptedModel(failed, failed, answer=lambda _: GOOD)
+    talk(folder, model, two)
+    assert sent(model) == [S_C, S_C, N_C, N_C]
+
+
+def test_a_server_that_refuses_every_request_stops_the_run(folder: WorkspaceFolder) -> None:
+    refusals = [RequestError("request", "not today") for _ in range(20)]
+
+    async def work(client: ModelClient) -> Any:
+        asked = (client.ask(question(f"word {number}?")) for number in range(25))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    one_by_one = SETTINGS.model_copy(update={"in_flight": 1})
+    found = talk(folder, ScriptedModel(*refusals), work, one_by_one)
+    assert [type(error) for error in found] == [RowError] * 19 + [UserError] * 6
+    assert "refused the first 20 requests, the last time: not today" in str(found[-1])
+
+
+# ---- keys -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["1", "test", "none", "sk-1234", "latest-test"])
+def test_a_short_key_changes_no_text(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    text = f"12.5 s, the latest-test, none, sk-1234, {key}"
+    wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+    assert wire._read(httpx2.Response(200, json=completion(text))).text == text
+    assert Secret(key).hidden(text) == text
+
+
+@pytest.mark.parametrize("where", ["content", "refusal", "reasoning_content"])
+def test_a_reply_with_the_whole_key_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
+    wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+    message = {"content": "", where: "a sk-very-secret-0123456789 b"}
+    body = completion(usage=counted(9, 2)) | {"choices": [{"message": message}]}
+    with pytest.raises(RequestError, match="contains the key") as caught:
+        wire._read(httpx2.Response(200, json=body))
+    assert (caught.value.about, caught.value.tokens) == ("request", (9, 2))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "shown", ["{0}", "Bearer {0}.", '"{0}"', "x{0}y", "{0:.12}***", "{0:.8}…6789", "{0:.16}"]
+)
+def test_a_key_in_an_error_is_hidden_whole_cut_or_masked(shown: str) -> None:
+    key = "sk-very-secret-0123456789"
+    text = Secret(key).hidden(f"bad key {shown.format(key)} here")
+    assert "[key]" in text
+    assert not re.search("secret|6789", text)
+    assert text.startswith("bad key ")
+    assert text.endswith(" here")
+
+
+def test_words_that_begin_like_a_key_are_not_hidden() -> None:
+    text = "passwords differ; my-password12 too"
+    assert Secret("password1234").hidden(text) == text
+
+
+@pytest.mark.parametrize("key", ["schlüssel-0123456789", "sk-two\nlines-0123456789"])
+def test_a_key_that_cannot_be_sent_is_a_user_error(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UserError, match="characters that no key has"):
+        OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
