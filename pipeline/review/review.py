@@ -188,8 +188,15 @@ def adjudicate(
     every = _by_clip(rows[Verdict])
     trusted = _by_clip(_trusted(rows[Verdict], settings, facts))
     disputed = {one.unit for one in rows[Finding] if one.kind == DIFFER}
+
+    def judged(shown: routepage.PageRows) -> list[Verdict]:
+        """Return the verdicts that count now: settings may have changed since the disagreement."""
+        return latest(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
+
     queue: list[tuple[routepage.PageRows, Kind]] = [
-        (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in disputed
+        (shown, "adjudication")
+        for shown in routepage.queue(rows)
+        if shown.clip.clip_id in disputed and len(judged(shown)) >= 2
     ]
 
     title, config = settings.adjudication_project, adjudication.label_config()
@@ -197,8 +204,7 @@ def adjudicate(
     route_page = _page_maker(sender)
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-        verdicts = latest(trusted.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
-        versions = adjudication.versions(shown, verdicts, facts, folder.secret())
+        versions = adjudication.versions(shown, judged(shown), facts, folder.secret())
         given = [one for one in every[shown.clip.clip_id] if one.kind == kind]
         return with_returned(route_page(shown, kind) | versions, given)
 
