@@ -118,7 +118,7 @@ class LabelStudioClient:
                     project=project,
                     page_size=_PAGE,
                     fields="task_only",
-                    include="id,data,total_annotations,cancelled_annotations,draft_exists",
+                    include="id,data,total_annotations,cancelled_annotations",
                 )
             )
         while True:
@@ -337,7 +337,6 @@ def _task(found: Any) -> AnnotationTask:
         data=found.data if isinstance(found.data, dict) else {},  # of an imported task, anything
         finished=int(found.total_annotations or 0),
         skipped=int(found.cancelled_annotations or 0),
-        begun=bool(getattr(found, "draft_exists", False)),
     )
 
 

@@ -21,16 +21,12 @@ class ServerProject:
 
 @dataclass(frozen=True)
 class AnnotationTask:
-    """One task: its page's `data`, and how many people finished or skipped it.
-
-    `begun` is whether somebody has typed something there without submitting it.
-    """
+    """One task: its page's `data`, and how many people finished or skipped it."""
 
     id: int
     data: dict[str, Any]
     finished: int
     skipped: int
-    begun: bool = False
 
 
 @dataclass(frozen=True)

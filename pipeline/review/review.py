@@ -170,8 +170,15 @@ def adjudicate(
     """
     counted, every = Counted.of(rows[Verdict], settings, folder), by_clip(rows[Verdict])
     disputed = {one.unit for one in rows[Finding] if one.kind == DIFFER}
+
+    def judged(shown: routepage.PageRows) -> list[Verdict]:
+        """Return the verdicts that count now: settings may have changed since the disagreement."""
+        return latest(counted.by_clip.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
+
     queue: list[tuple[routepage.PageRows, Kind]] = [
-        (shown, "adjudication") for shown in routepage.queue(rows) if shown.clip.clip_id in disputed
+        (shown, "adjudication")
+        for shown in routepage.queue(rows)
+        if shown.clip.clip_id in disputed and len(judged(shown)) >= 2
     ]
 
     title, config = settings.adjudication_project, adjudication.label_config()
@@ -179,8 +186,7 @@ def adjudicate(
     route_page = _page_maker(sender)
 
     def make(shown: routepage.PageRows, kind: Kind) -> dict[str, Any]:
-        verdicts = latest(counted.by_clip.get(shown.clip.clip_id, ()), shown.draft.fingerprint)
-        versions = adjudication.versions(shown, verdicts, counted.facts, folder.secret())
+        versions = adjudication.versions(shown, judged(shown), counted.facts, folder.secret())
         given = [one for one in every.get(shown.clip.clip_id, ()) if one.kind == kind]
         return with_returned(route_page(shown, kind) | versions, given)
 

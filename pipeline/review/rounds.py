@@ -102,10 +102,7 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class _SentTask:
-    """The facts kept about a task on the server; `page_digest` is set only while nobody has finished it.
-
-    `touched` counts the people who finished, skipped or began it.
-    """
+    """The facts kept about a task on the server; `page_digest` is set only while nobody has finished it."""
 
     task: int
     round: int
@@ -117,7 +114,7 @@ class _SentTask:
     @classmethod
     def of(cls, task: AnnotationTask, page: ShownPage) -> "_SentTask":
         page_digest = "" if task.finished else _page_digest(task.data)
-        touched = task.finished + task.skipped + task.begun
+        touched = task.finished + task.skipped
         return cls(task.id, page.round, task.finished, touched, page.fingerprint, page_digest)
 
     def rank(self) -> tuple[int, int, int, int]:

@@ -123,9 +123,12 @@ class Sender:
         """Yield the tasks of the project, in any order."""
         return self.client.tasks(self.number)
 
-    def remove(self, tasks: Iterable[int]) -> None:
-        """Delete tasks; some may have been deleted by somebody else."""
+    def remove(self, tasks: Collection[int]) -> None:
+        """Delete tasks, except those that somebody has begun to work on or has deleted."""
+        begun = {one.task.id for one in self.client.unsubmitted(self.number)} if tasks else set()
         for task in tasks:
+            if task in begun:
+                continue
             with suppress(GoneError):
                 self.client.remove(task)
 

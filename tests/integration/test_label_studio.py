@@ -151,8 +151,9 @@ def test_a_project_is_known_by_its_mark_whatever_people_do_to_it(
     number = project_id(client, settings.project)
     truths = {clip("renamed").clip_id: Truth(TRUE)}
     reviewers.work(reviewers.join(server, client, "careful"), settings.project, truths)
-    strange = {**next(iter(client.tasks(number))).data, "round": "first"}
-    client.add(number, [json.dumps(strange).encode(), b'{"clip": "a", "round": null}'])
+    (ours,) = client.tasks(number)
+    strange = [{**ours.data, "round": "first"}, dict.fromkeys(ours.data, "odd")]
+    client.add(number, [json.dumps(one).encode() for one in strange])
 
     def change(**fields: str) -> None:
         headers = {"Authorization": f"Token {server.token}"}
@@ -191,8 +192,7 @@ def test_typed_work_that_is_not_submitted_is_reported(
         headers={"Authorization": f"Token {person.key}"},
         json={"result": [{"from_name": "note", "value": {"text": ["wait"]}}], "lead_time": 1},
     ).raise_for_status()
-    (found,) = client.tasks(number)
-    assert found.begun
+    assert [one.task for one in client.unsubmitted(number)] == [task]
     (line,) = review.outside(client, settings, server_place)
     assert (
         line

@@ -93,6 +93,12 @@ def test_a_disagreement_is_sent_once_with_both_versions_and_no_names(job: Job):
     assert not any(one.annotator in str(page) for one in job.verdicts)
 
 
+def test_a_clip_that_people_no_longer_dispute_is_not_sent(job: Job):
+    made = job.pulled()
+    job.verdicts = job.verdicts[:1]  # the other person has been excluded since
+    assert job.adjudicate(made).new == 0
+
+
 def test_the_third_persons_choice_wins(job: Job):
     job.adjudicate(job.pulled())
     job.answer(2, "cat", job.right)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item
 from pipeline.review import people, review, verdictlog
+from pipeline.review.held import judged_drafts
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.review.verified import DIFFER
@@ -288,6 +290,40 @@ def test_possible_synonyms_are_appended_to_the_vocabulary(tmp_path: Path):
         path.write_text(path.read_text().replace("# ", ""))
         people.pull(space)
         assert [one for one in space.store.rows(Finding) if one.kind == DIFFER] == []
+
+
+def test_pull_and_status_report_typed_work_and_foreign_tasks(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+):
+    with desk.open() as space:
+        people.push(space)
+    data = desk.client.kept[1].data
+    desk.client.add(1, [json.dumps({**data, "round": "first"}).encode()])
+    desk.accept(2)
+    for who, lines in (("ann", "0:00,0 turn rihgt"), ("bob", "0:00.0 walk on")):
+        given = [
+            {"from_name": "verdict", "value": {"choices": ["corrected"]}},
+            {"from_name": "steps", "value": {"text": [lines]}},
+        ]
+        desk.client.answer(1, given, email=f"{who}@example.org")
+    sets = [word for setting in SET for word in ("--set", setting)]
+    assert exit_code(cli, ["-w", str(desk.root), *sets, "review", "pull"]) == 0
+    told = capsys.readouterr().out
+    assert "1 unreadable, to be judged again, 1 left out: not sent by this workspace" in told
+    assert "line 1: '0:00,0 turn rihgt' was read as '0:00.0 turn right'" in told
+    wrong = f"clip {clip().clip_id}, a-"
+    assert wrong in told
+    assert exit_code(cli, ["-w", str(desk.root), *sets, "review", "status"]) == 0
+    told = capsys.readouterr().out
+    assert f"not usable, kept as typed: {wrong}" in told
+    assert "not 'walk on'" in told
+    assert "1 tasks not sent by this workspace" in told
+    with desk.open() as space:
+        assert sorted(one.typed for one in space.store.rows(Verdict)) == [
+            "0:00,0 turn rihgt",
+            "0:00.0 walk on",
+        ]
+        assert judged_drafts(space.store) == {clip().clip_id}
 
 
 def test_a_missing_server_is_an_error_with_a_fix(tmp_path: Path):

@@ -170,7 +170,7 @@ def test_unreadable_work_keeps_its_clip_and_its_draft(job: Job):
 
 def test_work_that_is_not_submitted_is_reported_and_its_task_is_not_removed(job: Job):
     task = job.client.kept[1]
-    begun = task.__class__(2, task.data, 0, 0, begun=True)
+    begun = task.__class__(2, task.data, 0, 0)
     job.client.kept[2], job.client.home[2] = begun, 1
     job.client.drafts.append(Unsubmitted(begun, "ann@example.org"))
     job.push()
