@@ -37,8 +37,8 @@ CREATE TABLE IF NOT EXISTS archived_units (
 CREATE TABLE IF NOT EXISTS archived_rows (
   stage TEXT, unit TEXT, name TEXT, body BLOB, PRIMARY KEY (stage, name, unit)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS rows_of_units ON rows (stage, unit);
-CREATE INDEX IF NOT EXISTS archived_rows_of_units ON archived_rows (stage, unit);
+CREATE INDEX IF NOT EXISTS rows_by_unit ON rows (stage, unit);
+CREATE INDEX IF NOT EXISTS archived_rows_by_unit ON archived_rows (stage, unit);
 """
 FORMAT = 1
 """The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""

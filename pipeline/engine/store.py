@@ -202,7 +202,7 @@ class Store:
 
 def _from(name: str) -> str:
     """Return the SQL for one unit's part of a table; SQLite's own plan would read the whole stage."""
-    indexed = f" INDEXED BY {name}_of_units" if name.endswith("rows") else ""
+    indexed = f" INDEXED BY {name}_by_unit" if name.endswith("rows") else ""
     return f"FROM {name}{indexed} WHERE stage = ? AND unit = ?"
 
 
