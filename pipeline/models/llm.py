@@ -215,7 +215,7 @@ class ModelClient:
             except RequestError as error:
                 back_off = 0.0
                 if error.about == "moment":
-                    failed, failed_in_form = failed + 1, failed_in_form + 1
+                    failed, failed_in_form = failed + 1, failed_in_form + error.form
                     if failed == self._settings.attempts:
                         error.what = (
                             f"the model server failed {failed} times, the last time: {error.what}"
