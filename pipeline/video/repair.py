@@ -22,6 +22,7 @@ from pipeline.video.stream import main_stream, open_video
 # Elementary streams: packets without times, so that copying them gives a file without times again.
 _BARE = {"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "vc1", "obu", "cavsvideo", "dirac"}
 _USUAL_RATE = 30
+_SLOWEST, _FASTEST = 5, 240  # frames per second; some encoders declare their time base instead
 _PROBED_RATE = "7"  # frames per second; no camera records at this rate
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT = {"map_metadata": 0, "movflags": "+use_metadata_tags+faststart"}
@@ -81,19 +82,27 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
                 *(given[one] for one in chosen), str(target.absolute()), c="copy", **_KEPT
             ),
         )
-    how, timed = "encoded again", {}
+    how, fitted = "encoded again", _fitted(source, target.parent)
+    # Every frame at its own time, also where the rate varies.
+    timed: dict[str, str] = {"fps_mode": "passthrough", "enc_time_base": "demux"}
     if bare:
         declared = _declared_rate(source)
         used = rate or declared or Fraction(_USUAL_RATE)
-        timed = {"framerate": f"{used.numerator}/{used.denominator}"}
+        # By the number of each frame: the demuxer's times follow what the stream declares.
+        fitted = f"settb=AVTB,setpts=N*{used.denominator}/{used.numerator}/TB,{fitted}"
+        timed = {"r": f"{used.numerator}/{used.denominator}"}
         how += f" at {float(used):g} frames per second"
         how += "" if rate or declared else ", which is assumed (--fps sets another)"
-    given = ffmpeg.input(str(source.absolute()), fflags="+genpts", **timed)
-    fitted = _fitted(source, target.parent)
+    given = ffmpeg.input(str(source.absolute()), fflags="+genpts")
     yield (
         how,
         ffmpeg.output(
-            *(given[one] for one in chosen), str(target.absolute()), vf=fitted, **_H264, **_KEPT
+            *(given[one] for one in chosen),
+            str(target.absolute()),
+            vf=fitted,
+            **timed,
+            **_H264,
+            **_KEPT,
         ),
     )
 
@@ -102,7 +111,9 @@ def _declared_rate(source: Path) -> Fraction | None:
     """Return the frame rate that a bare stream declares; FFmpeg puts a default in place of none."""
     with av.open(str(source.absolute()), options={"framerate": _PROBED_RATE}) as container:
         rate = main_stream(container).codec_context.framerate
-        return rate if rate and rate != int(_PROBED_RATE) else None
+        if rate is None or rate == int(_PROBED_RATE) or not _SLOWEST <= rate <= _FASTEST:
+            return None
+        return rate
 
 
 def _fitted(source: Path, root: Path) -> str:
