@@ -1,7 +1,7 @@
 """Scanning folders for video files, their sidecars and their manifests."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
@@ -60,8 +60,8 @@ def scan(
     for path in scanned:
         # A file in a hidden folder belongs to the folder that was named, not to one above it.
         folder = path if path.is_dir() else path.parent
-        above = (r for r in roots if folder.is_relative_to(r) and is_reached(folder / "x", r))
-        root = min(above, key=lambda one: len(one.parts))
+        above = (r for r in (folder, *folder.parents) if r in roots)
+        *_, root = (r for r in above if is_reached(folder / "x", r))
         walked = walk(path) if path.is_dir() else Walked([path])
         videos = [name for name in walked.paths if name == path or _wanted(name)]
         unsearched |= set(walked.hidden_folders)
@@ -70,7 +70,7 @@ def scan(
             raise _no_videos(path, unsearched)
         others |= set(walked.paths) - set(videos)
         located += [(root, name) for name in videos]
-    folders = tuple(path for path in scanned if path.is_dir())
+    folders = frozenset(path for path in scanned if path.is_dir())
     sources, unread = _sources(located, folders, consent, language)
     unread |= {name: f"save it as {MANIFEST_NAME}" for name in others if _like_a_manifest(name)}
     read = {
@@ -82,7 +82,11 @@ def scan(
         source.source_id
         for source in known
         if source.source_id not in sources
-        and any(_would_find(folder, source) for folder in folders)
+        and any(
+            _would_find(folder, source)
+            for folder in Path(source.root, source.path).parents
+            if folder in folders
+        )
     }
     return Scan(
         sources,
@@ -110,7 +114,7 @@ def _rescan(known: Sequence[Source], consent: Consent, language: str | None) -> 
         for source in kept.values()
         if Path(source.root).is_dir()
     ]
-    sources, unread = _sources(again, (), consent, language)
+    sources, unread = _sources(again, frozenset(), consent, language)
     return Scan(kept | sources, tuple(sorted(gone)), unread=unread)
 
 
@@ -166,7 +170,7 @@ def _resolved(path: Path) -> Path:
 
 def _sources(
     located: Sequence[tuple[Path, Path]],
-    folders: Sequence[Path],
+    folders: Set[Path],
     consent: Consent,
     language: str | None,
 ) -> tuple[dict[str, Source], dict[Path, str]]:
@@ -211,7 +215,7 @@ class _Manifests:
         if mistakes:
             raise MistakesError(mistakes)
 
-    def check(self, folders: Sequence[Path], files: set[Path]) -> None:
+    def check(self, folders: Set[Path], files: set[Path]) -> None:
         """Raise MistakesError for lines that match no video, and for videos with two lines."""
         first: dict[Path, str] = {}
         mistakes = []
@@ -219,7 +223,7 @@ class _Manifests:
             for name, entry in entries.items():
                 file = folder / name
                 where = f"{folder / MANIFEST_NAME}, line {entry.line}"
-                if file not in files and any(file.is_relative_to(one) for one in folders):
+                if file not in files and not folders.isdisjoint(file.parents):
                     what, fix = "is not a video file", "name a video file, or delete the line"
                     if _is_video(file) and file.exists():
                         what = "is hidden or in a hidden or system folder, which is not searched"
