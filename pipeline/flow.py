@@ -63,7 +63,7 @@ STAGES: tuple[Stage, ...] = (
         settings=FramesSettings,
         run=LazyFunction("pipeline.motion.frames"),
         per=Video,
-        key_fields={Video: {"video_id", "hfov_degrees", "lens", "manifest_rotation"}},
+        key_fields={Video: {"video_id", "hfov_degrees", "lens", "manifest_rotation", "conversion"}},
         remembers=(JudgedClip,),
     ),
     Stage(
@@ -157,7 +157,7 @@ STAGES: tuple[Stage, ...] = (
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,
-        key_fields={Video: {"video_id", "consent", "manifest_rotation"}},
+        key_fields={Video: {"video_id", "consent", "manifest_rotation", "conversion"}},
     ),
 )
 

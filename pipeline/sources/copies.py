@@ -8,8 +8,12 @@ from pipeline.engine.rows import Rejection
 from pipeline.sources.rows import Consent, CopyConsent, Probe
 
 _STRICTEST: tuple[Consent, ...] = ("local", "model", "release")
-# In the order of the table's columns. What isn't here comes from the file itself.
-_GIVEN = ("scene", "wearer", "source", "licence", "hfov_degrees", "lens", "wanted_split")
+_OF_FILE = {
+    *("video_id", "root", "path", "sha256", "bytes", "container", "codec", "width", "height"),
+    *("rotation", "fps_num", "fps_den", "duration_us", "has_audio"),
+}
+# What a manifest gives, in the order of the table's columns.
+_GIVEN = tuple(name for name in Probe.model_fields if name not in {*_OF_FILE, "consent"})
 _LABELS = ("scene", "wearer")
 
 Place = tuple[str, str]
@@ -54,13 +58,22 @@ def merged(
     values = {name: _values(there, name) for name in _GIVEN}
     named = {(kind, str(value)): None for kind in _LABELS for value in values[kind]}
     consent = strictest([kept.consent, *(row.consent for row in consents)])
-    first = {name: found[0] for name, found in values.items() if found}
+    given = {name: found[0] for name, found in values.items() if found}
+    # A rotation that only one copy's line gives comes with the frame size that follows from it.
+    turned = next((probe for probe in there if probe.manifest_rotation), kept)
+    given |= {name: getattr(turned, name) for name in ("manifest_rotation", "width", "height")}
     return Content(
-        kept.model_copy(update={**first, "consent": consent}),
+        kept.model_copy(update={**given, "consent": consent}),
         tuple(named),
         consents,
         tuple(_rejections(probes, there, consents)),
     )
+
+
+def differ(probes: Sequence[Probe]) -> bool:
+    """Return whether these copies give different consents, labels or other values."""
+    names = ("consent", *_GIVEN)
+    return len({tuple(getattr(probe, name) for name in names) for probe in probes}) > 1
 
 
 def _values(probes: Sequence[Probe], name: str) -> list[object]:

@@ -6,32 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from pipeline.engine.config import CONFIG_NAME
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".264",
-        ".265",
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
+from pipeline.sources.names import VIDEO_SUFFIXES
 
 # Folders that systems keep for deleted files, snapshots and previews: what people withdrew is there.
 # In lower case; names that begin with a dot need no entry.

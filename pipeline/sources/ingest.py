@@ -35,7 +35,7 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
     _refuse_useless(found)
     sha256 = sha256_of(file)
     video_id = "v_" + digest("video", sha256)
-    yield Probe(
+    probe = Probe(
         video_id=video_id,
         root=source.root,
         path=source.path,
@@ -58,18 +58,18 @@ def run(rows: Rows, settings: IngestSettings, folder: WorkspaceFolder) -> Iterat
         licence=source.licence,
         consent=source.consent,
         manifest_rotation=source.rotation,
+        conversion=found.conversion,
         wanted_split=source.split,
     )
+    yield probe
     for note in found.notes:
         yield Rejection(stage="ingest", unit=source.path, what=note.what, fix=note.fix)
-    rate = Fraction(found.fps_num, found.fps_den) if found.fps_num else None
-    yield from narrations_of(source, video_id, found.duration_us, rate)
+    yield from narrations_of(source, probe)
 
 
-def narrations_of(
-    source: Source, video_id: str, duration_us: int, rate: Fraction | None
-) -> Iterator[Narration | Rejection]:
-    """Yield the narrations of a video's sidecars and what is wrong with them; `rate` in frames per second."""
+def narrations_of(source: Source, probe: Probe) -> Iterator[Narration | Rejection]:
+    """Yield the narrations of a video's sidecars, and what is wrong with them."""
+    rate = Fraction(probe.fps_num, probe.fps_den) if probe.fps_num else None
     lines: tuple[Line, ...] = ()
     for name in source.sidecars:
         try:
@@ -80,7 +80,7 @@ def narrations_of(
             reading = Reading((), (NarrationError(0, os.strerror(error.errno or 0)),))
         except NarrationError as error:
             encoding, reading = "", Reading((), (error,))
-        kept, late = _within(reading.lines, duration_us)
+        kept, late = _within(reading.lines, probe.duration_us)
         both = joined(lines, kept)
         lines = both.lines
         for what, fix in _wrong((*reading.mistakes, *late, *both.mistakes), encoding, some=kept):
@@ -88,7 +88,7 @@ def narrations_of(
             yield Rejection(stage="ingest", unit=unit, what=what, fix=fix)
     for line in lines:
         facts = {fact: getattr(line, fact) for fact in FACTS}
-        yield Narration(video_id=video_id, t_us=line.t_us, text=line.text, **facts)
+        yield Narration(video_id=probe.video_id, t_us=line.t_us, text=line.text, **facts)
 
 
 def _within(lines: Iterable[Line], duration_us: int) -> tuple[list[Line], list[NarrationError]]:

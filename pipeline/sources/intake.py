@@ -16,6 +16,8 @@ from pipeline.sources.rows import Probe, Source
 from pipeline.sources.scan import Scan, scan
 from pipeline.sources.settings import IngestSettings
 
+_CHECKED = "sources_checked"  # the note of a workspace with nothing that an older version misread
+
 
 def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     """Record the video files in `paths`; return messages about removed and skipped files.
@@ -43,6 +45,11 @@ def take_in(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
         key = digest(source.as_key())
         if keys.get(source.source_id) != key:
             workspace.store.finish(SCAN, source.source_id, key, "done", [source])
+    if workspace.store.note(_CHECKED) is None:
+        from pipeline.sources.older import outdate_misread  # loads the decoder
+
+        if outdate_misread(workspace.store):
+            workspace.store.set_note(_CHECKED, "1")
     workspace.store.rebuild()
     return list(_messages(found, known, moved))
 
@@ -121,8 +128,10 @@ def _messages(found: Scan, known: Sequence[Source], moved: Mapping[str, Source])
         shown = few(readable(Path(path.name)) for path in found.hidden_videos)
         yield f"{_counted(len(found.hidden_videos), 'hidden video file')} skipped: {shown}"
     if found.unread:
-        shown = few(f"{readable(Path(path.name))} ({why})" for path, why in found.unread.items())
-        yield f"{_counted(len(found.unread), 'narration file')} not read: {shown}"
+        shown = few(
+            f"{readable(Path(path.name))} ({why})" for path, why in sorted(found.unread.items())
+        )
+        yield f"{_counted(len(found.unread), 'file')} not read: {shown}"
     if found.skipped:
         kinds = Counter(path.suffix.lower() or "no suffix" for path in found.skipped)
         shown = few(f"{count} {kind}" for kind, count in kinds.most_common())

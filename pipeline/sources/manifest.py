@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import MistakesError, UserError
 from pipeline.sources.folders import readable, walk
-from pipeline.sources.names import Names
+from pipeline.sources.names import VIDEO_SUFFIXES, Names
 
 MANIFEST_NAME = "manifest.csv"
 _CHOICES = {
@@ -134,11 +134,12 @@ def _row(
 
 
 def _files(root: Path) -> Names:
-    return Names(readable(found.relative_to(root)) for found in walk(root).paths)
+    videos = (path for path in walk(root).paths if path.suffix.lower() in VIDEO_SUFFIXES)
+    return Names(readable(path.relative_to(root)) for path in videos)
 
 
 def _located(root: Path, files: Callable[[], Names], path: Path, line: int, given: str) -> str:
-    """Return the path that a cell means, relative to root; `files()` lists those below root."""
+    """Return the path that a cell means, relative to root; `files()` lists the videos below root."""
     name = PurePosixPath(given)
     target = root / name
     fix = "write it relative to this folder"

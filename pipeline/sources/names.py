@@ -12,6 +12,31 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".264",
+        ".265",
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".h265",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".webm",
+        ".wmv",
+    ]
+)
 _ALIKE = 0.75  # of difflib's ratio: walk_1 and walk-01 are alike, walk_1 and kitchen are not
 _COMPARISONS = 200_000  # by difflib, about 2 s: a thousand wrong names need no thousand suggestions
 _DIGITS = re.compile(r"\d+")

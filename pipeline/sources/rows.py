@@ -47,7 +47,7 @@ class Source(Row):
 class Footage(Row):
     """The properties of one video file, from its container and manifest line."""
 
-    later = ("manifest_rotation",)
+    later = ("manifest_rotation", "conversion")
     video_id: str
     root: str
     path: str
@@ -70,6 +70,7 @@ class Footage(Row):
     licence: str | None
     consent: Consent
     manifest_rotation: Rotation = 0
+    conversion: str = ""
 
 
 class Probe(Footage):

@@ -4,16 +4,19 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.engine.rows import digest
 from pipeline.errors import MistakesError, UserError
-from pipeline.sources.folders import VIDEO_SUFFIXES, Walked, is_reached, readable, walk
+from pipeline.sources.folders import Walked, is_hidden, is_reached, readable, walk
 from pipeline.sources.manifest import MANIFEST_NAME, ManifestEntry, read_manifest
+from pipeline.sources.names import VIDEO_SUFFIXES
 from pipeline.sources.narrations import SIDECAR_SUFFIXES
 from pipeline.sources.rows import Consent, Source
 from pipeline.sources.sidecars import assign
+
+_TABLES = (".csv", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Scan:
     """The result of a scan.
 
     `sources` are those found, by id, and `gone` the ids of known ones that no longer exist. The rest is
-    what was left out: other files, hidden folders and videos, narration files with the reason why they
-    are not read.
+    what was left out: other files, hidden folders and videos; narration files, and tables named like a
+    manifest, with the reason why they are not read.
     """
 
     sources: dict[str, Source]
@@ -56,7 +59,8 @@ def scan(
     unsearched: set[Path] = set()
     for path in scanned:
         # A file in a hidden folder belongs to the folder that was named, not to one above it.
-        above = (one for one in roots if path.is_relative_to(one) and is_reached(path / "x", one))
+        folder = path if path.is_dir() else path.parent
+        above = (r for r in roots if folder.is_relative_to(r) and is_reached(folder / "x", r))
         root = min(above, key=lambda one: len(one.parts))
         walked = walk(path) if path.is_dir() else Walked([path])
         videos = [name for name in walked.paths if name == path or _wanted(name)]
@@ -68,6 +72,7 @@ def scan(
         located += [(root, name) for name in videos]
     folders = tuple(path for path in scanned if path.is_dir())
     sources, unread = _sources(located, folders, consent, language)
+    unread |= {name: f"save it as {MANIFEST_NAME}" for name in others if _like_a_manifest(name)}
     read = {
         Path(source.root, source.path).with_name(name)
         for source in sources.values()
@@ -112,10 +117,10 @@ def _rescan(known: Sequence[Source], consent: Consent, language: str | None) -> 
 def _would_find(folder: Path, source: Source) -> bool:
     """Return whether a scan of this folder finds the source if it is there.
 
-    One in a hidden folder that was itself named is not looked for.
+    A hidden file, or one in a hidden folder, that was itself named is not looked for.
     """
     root, file = Path(source.root), Path(source.root, source.path)
-    if not file.is_relative_to(folder):
+    if not file.is_relative_to(folder) or (is_hidden(file.name) and file.exists()):
         return False
     return (
         is_reached(file, folder)
@@ -129,6 +134,15 @@ def _no_videos(path: Path, unsearched: Iterable[Path]) -> UserError:
     if unsearched:
         fix += "; a hidden or system folder is searched only if you name it"
     return UserError(readable(path), "contains no video files", fix)
+
+
+def _like_a_manifest(path: Path) -> bool:
+    stem = path.name.partition(".")[0].casefold()
+    return (
+        stem == PurePath(MANIFEST_NAME).stem
+        and path.suffix.lower() in _TABLES
+        and path.name != MANIFEST_NAME
+    )
 
 
 def _is_video(path: Path) -> bool:

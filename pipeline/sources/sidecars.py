@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pipeline.sources.names import Names, folded
+from pipeline.sources.names import VIDEO_SUFFIXES, Names, folded
 
 _CAPTIONS = (".srt", ".vtt")
 # `walk.en`, `walk.pt-BR`, `walk.en-orig` (yt-dlp), `walk.eng.forced` (players)
@@ -88,7 +88,8 @@ class _VideoNames:
             if meant:
                 return Match(file, distance), meant
         tag = _LANGUAGE.search(path.stem)
-        if tag and path.suffix.lower() in _CAPTIONS:
+        is_tag = tag and f".{tag['tag'].lower()}" not in VIDEO_SUFFIXES
+        if tag and is_tag and path.suffix.lower() in _CAPTIONS:
             for meant in self._named(path.stem[: tag.start()]):
                 if meant:
                     return Match(file, 3, tag["tag"].lower().replace("_", "-")), meant
@@ -102,10 +103,12 @@ class _VideoNames:
         """Return the video that an unmatched file is probably for."""
         path = PurePosixPath(file)
         stem = folded(path.stem)
-        if path.suffix.lower() in _CAPTIONS:
-            for other, videos in self._folded.items():
-                if re.match(rf"{re.escape(other)}\W|{re.escape(other)}_", stem):
-                    return videos[0]
+        for separator in reversed(list(re.finditer(r"[\W_]", stem))):
+            if videos := self._folded.get(stem[: separator.start()]):
+                # walk_imu.csv holds other data, but captions and walk.en.csv are narrations.
+                rest = stem[separator.start() :]
+                named = path.suffix.lower() in _CAPTIONS or re.fullmatch(r"\.[a-z]{2}", rest)
+                return videos[0] if named else None
         return self._names.likely(stem)
 
 

@@ -27,7 +27,10 @@ def run(rows: Rows, settings: SplitSettings, folder: WorkspaceFolder) -> Iterato
     known = {video.video_id: video for video in rows.before(Video)}
     groups = _Groups(assigned)
     admitted: list[Content] = []
-    for content in _contents(rows[Probe], known, rows.before(CopyConsent)):
+    before = rows.before(CopyConsent)
+    here = {probe.video_id for probe in rows[Probe]}
+    yield from (row for row in before if row.video_id not in here)
+    for content in _contents(rows[Probe], known, before):
         yield from content.consents
         yield from content.rejections
         try:

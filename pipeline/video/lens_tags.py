@@ -29,13 +29,18 @@ class LensTags:
     lens: Lens | None = None
 
 
-def read_lens(path: Path, tags: Mapping[str, str], width: int, height: int) -> LensTags:
-    """Return the lens according to tags or boxes, for frames displayed at this size."""
+def read_lens(
+    path: Path, tags: Mapping[str, str], width: int, height: int, *, sideways: bool = False
+) -> LensTags:
+    """Return the lens according to tags or boxes, for frames displayed at this size.
+
+    `sideways`: they are displayed a quarter turn from how the file asks for it.
+    """
     lowered = {key.lower(): text for key, text in tags.items()}
     for key in _HFOV_KEYS:
         degrees = _number(lowered.get(key))
         if degrees is not None and 10 <= degrees <= 200:
-            return LensTags(degrees)
+            return LensTags(_across(degrees, width / height) if sideways else degrees)
     for key in _FOCAL_KEYS:
         focal = _number(lowered.get(key))
         if focal is not None and 5 <= focal <= 400:
@@ -43,6 +48,13 @@ def read_lens(path: Path, tags: Mapping[str, str], width: int, height: int) -> L
             pixels = focal / _FULL_FRAME_DIAGONAL_MM * math.hypot(width, height)
             return LensTags(round(2 * math.degrees(math.atan(width / 2 / pixels)), 2))
     return _gopro(path, width, height)
+
+
+def _across(degrees: float, ratio: float) -> float:
+    """Return the field of view in one direction from that in the other, `ratio` times as long a side."""
+    if degrees >= 180:
+        return degrees
+    return round(2 * math.degrees(math.atan(math.tan(math.radians(degrees / 2)) * ratio)), 2)
 
 
 def _number(text: str | None) -> float | None:

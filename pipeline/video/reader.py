@@ -1,13 +1,12 @@
-"""Reading video files: their properties, all frames in one pass, and frames at given times.
+"""Reading video files: all frames in one pass, and frames at given times.
 
 Video time is integer microseconds; 0 is the first displayed frame. Every function here uses one
 decoder thread: two processes with one thread each take 0.80 of the time of one process with two.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
@@ -16,12 +15,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.errors import RowError
-from pipeline.sources.rows import Lens
-from pipeline.video import sniff
 from pipeline.video.display import DecodedFrame, Display, Image, shrunk
-from pipeline.video.lens_tags import read_lens
+from pipeline.video.properties import VideoInfo, probe
 from pipeline.video.stream import (
-    LEAPING,
     Clock,
     Complaint,
     Damage,
@@ -32,104 +28,12 @@ from pipeline.video.stream import (
     open_video,
     packets,
     tick_us,
-    video_tracks,
 )
 from pipeline.video.thinning import Leaps, Thinned, skip_unless
 
 __all__ = ["DecodedFrame", "Image", "VideoInfo", "frames", "frames_at", "probe", "shrunk"]
 
 _MOST_RESCUES = 8  # each reads the file again up to that point, so heavy damage needs a limit
-_LEVEL_DEGREES = 1.0  # a display matrix that is off a quarter turn by more is reported
-_PROBE_PACKETS = 900  # 30 s at 30 fps; a stream without a frame by then is unreadable
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something about a readable video that people should check, and what they can do about it."""
-
-    what: str
-    fix: str
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """The properties of a readable video.
-
-    `width` and `height` are as displayed: after rotation, in square pixels. `rotation` is the container's
-    in degrees counter-clockwise. The rate is the container's average, for information only;
-    times always come from presentation timestamps. `hfov_degrees` refers to the displayed width; it
-    and `lens` are None if the container doesn't specify them.
-    """
-
-    container: str
-    codec: str
-    width: int
-    height: int
-    rotation: int
-    fps_num: int
-    fps_den: int
-    duration_us: int
-    has_audio: bool
-    hfov_degrees: float | None
-    lens: Lens | None
-    notes: tuple[Note, ...] = ()
-
-
-def probe(path: Path, rotation: int = 0) -> VideoInfo:
-    """Open a file, decode its first two frames and return its properties.
-
-    `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
-
-    Raises RowError for an unusable file: a folder, no permission, an empty file, text, an image, no
-    moov, no video stream, no decoder, no frame that decodes, a single frame, no duration.
-    """
-    sniff.refuse_by_bytes(path)
-    with open_video(path) as container:
-        stream = main_stream(container)
-        first = _first_frame(container, stream)
-        duration_us = _duration_us(container, stream) or _scanned_us(path)
-        if duration_us <= 0:
-            raise RowError(
-                f"it has no duration and no timestamps ({container.format.name})",
-                "make a copy with timestamps: egost repair FILE",
-            )
-        display = Display.of(first, stream, rotation)
-        width, height = display.width, display.height
-        rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-        lens = read_lens(path, {**container.metadata, **stream.metadata}, width, height)
-        return VideoInfo(
-            container=container.format.name,
-            codec=stream.codec_context.name,
-            width=width,
-            height=height,
-            rotation=-90 * display.asked.quarters % 360,
-            fps_num=rate.numerator,
-            fps_den=rate.denominator,
-            duration_us=duration_us,
-            has_audio=bool(container.streams.audio),
-            hfov_degrees=lens.hfov_degrees,
-            lens=lens.lens,
-            notes=tuple(_notes(video_tracks(container), display)),
-        )
-
-
-def _notes(tracks: Sequence[VideoStream], display: Display) -> Iterator[Note]:
-    if len(tracks) > 1:
-        names = ", ".join(f"{one.index} ({_size(one)})" for one in tracks)
-        yield Note(
-            f"it has {len(tracks)} video tracks: {names}; track {tracks[0].index} is used, the others aren't",
-            "for another track, export a file with that track alone",
-        )
-    if abs(display.asked.clockwise - 90 * round(display.asked.clockwise / 90)) > _LEVEL_DEGREES:
-        yield Note(
-            f"the file asks for a rotation by {display.asked.clockwise:.0f} degrees; "
-            f"it is rotated by {90 * display.asked.quarters}",
-            "if it isn't upright, set rotation in manifest.csv",
-        )
-
-
-def _size(stream: VideoStream) -> str:
-    return f"{stream.width} x {stream.height}" if stream.codec_context else "unknown codec"
 
 
 def frames(
@@ -337,42 +241,3 @@ def _shown_at(shown: Iterator[DecodedFrame], times: list[int]) -> Iterator[Decod
         last = frame
     if last is not None and time_us is not None:
         yield last
-
-
-def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    """Return the first frame; raise RowError for a stream with none or only one."""
-    first: av.VideoFrame | None = None
-    for number, packet in enumerate(packets(container, stream)):
-        for frame in decoded(stream, packet, Damage(stream, container.format.name), []):
-            if first is not None:
-                return first
-            first = frame
-        if number > _PROBE_PACKETS:
-            break
-    if first is None:
-        raise RowError("none of its frames can be decoded", "copy or download it again")
-    raise RowError("it has only one frame", "use a video, or remove the file")
-
-
-def _duration_us(container: InputContainer, stream: VideoStream) -> int:
-    """Return the declared duration of the video track in microseconds, or 0 if there is none to rely on."""
-    # What transport and program streams declare is computed from their first and last timestamps,
-    # whatever is between. Matroska and FLV declare only when the last of all tracks ends.
-    if container.format.name in LEAPING or not stream.duration:
-        return 0
-    return in_us(stream.duration, tick_us(stream))
-
-
-def _scanned_us(path: Path) -> int:
-    """Return the span of the packets' times, for a recording without a declared duration."""
-    with open_video(path) as container:
-        stream = main_stream(container)
-        tick = tick_us(stream)
-        leaps = Leaps(container, tick)
-        parts: list[set[int]] = [set()]
-        for packet in packets(container, stream):
-            if packet.pts is not None and packet.size:
-                parts += [set()] if leaps.at(packet) else []
-                parts[-1].add(packet.pts)
-    spans = [sorted(times) for times in parts if len(times) > 1]
-    return sum(in_us(times[-1] - times[0] + times[-1] - times[-2], tick) for times in spans)

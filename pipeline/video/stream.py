@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, overload
 
 import av
 from av import logging as av_logging
@@ -64,7 +65,7 @@ def video_tracks(container: InputContainer) -> list[VideoStream]:
     Cover art and thumbnails are left out, also where they aren't marked as such, unless there is
     nothing else.
     """
-    tracks = [one for one in container.streams.video if not one.disposition & _PICTURES]
+    tracks = [one for one in container.streams.video if not is_cover(one)]
     most = max((one.frames for one in tracks), default=0)
 
     def is_pictures(one: VideoStream) -> bool:
@@ -77,6 +78,11 @@ def video_tracks(container: InputContainer) -> list[VideoStream]:
 
     moving = [one for one in tracks if not is_pictures(one)]
     return sorted(moving or tracks, key=rank, reverse=True)
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Return whether a track is marked as cover art, thumbnails or a still image."""
+    return bool(stream.disposition & _PICTURES)
 
 
 def _codec(stream: VideoStream) -> str:
@@ -224,14 +230,24 @@ def decoded(
     return frames
 
 
+@overload
 def packets(
     container: InputContainer, stream: VideoStream, damage: "Damage | None" = None
-) -> Iterator["av.Packet[VideoStream]"]:
-    """Yield packets in decoding order, with the final empty one; continue after parse errors."""
+) -> Iterator["av.Packet[VideoStream]"]: ...
+@overload
+def packets(container: InputContainer) -> Iterator["av.Packet[Any]"]: ...
+def packets(
+    container: InputContainer, stream: VideoStream | None = None, damage: "Damage | None" = None
+) -> Iterator["av.Packet[Any]"]:
+    """Yield the packets of one stream (None: of all) in decoding order, with the final empty ones.
+
+    Continues after parse errors.
+    """
+    wanted = () if stream is None else (stream,)
     failures = 0
     while failures < _DEMUX_FAILURES:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(*wanted):
                 failures = 0
                 yield packet
         except av.error.FFmpegError:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numbered
 import numpy as np
+import odd_files
 import pytest
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -155,6 +156,34 @@ def test_a_truncated_video_is_reported(tmp_path: Path) -> None:
     assert (rejection.stage, rejection.unit) == ("frames", "a.mkv")
     assert "contain no frame" in rejection.what
     assert of(rows, Clip)[-1].end_us < 7_000_000
+
+
+@pytest.mark.parametrize("sound", [(), ("-f", "lavfi", "-i", "sine=duration=10", "-c:a", "aac")])
+def test_a_video_that_was_cut_off_before_it_was_probed_is_reported(
+    tmp_path: Path, sound: tuple[str, ...]
+) -> None:
+    whole, path = tmp_path / "whole.mkv", tmp_path / "a.mkv"
+    odd_files.film(
+        whole,
+        *sound[4:],
+        *odd_files.X264,
+        "-g",
+        "30",
+        inputs=sound[:4],
+        pictures=[odd_files.scene(n) for n in range(300)],
+    )
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert reader.probe(path).duration_us == pytest.approx(10_000_000, abs=40_000)
+    (rejection,) = of(made(WorkspaceFolder(tmp_path / "workspace"), path), Rejection)
+    assert "contain no frame" in rejection.what
+
+
+def test_frames_that_change_their_aspect_ratio_are_refused_by_name(tmp_path: Path) -> None:
+    odd_files.changing((320, 180), (240, 180))(tmp_path / "a.webm")
+    with pytest.raises(
+        RowError, match=r"its frames change from 320 x 180 to 240 x 180 .* at 1\.0 s"
+    ):
+        made(WorkspaceFolder(tmp_path / "workspace"), tmp_path / "a.webm")
 
 
 def test_an_unknown_lens_reduces_confidence(tmp_path: Path) -> None:

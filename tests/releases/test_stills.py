@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import factories
 import numbered
+import numpy as np
 import pytest
 from small_release import MOVES, drafted, fill, release, small_space
 
@@ -76,13 +77,13 @@ def test_a_missing_video_fails_alone(folder: WorkspaceFolder, tmp_path: Path) ->
     assert told.value.again
 
 
-def closed_release(space: Workspace, path: Path, version: str = "1.0.0") -> Path:
+def closed_release(space: Workspace, path: Path, version: str = "1.0.0", rotation: int = 0) -> Path:
     """Release one clip of a real video whose licence forbids redistribution."""
     draft = drafted("0000", 0)
     length = 5 * len(MOVES[0])
     checked = draft.model_copy(update={"origin": "verified", "verified_categories": ["direction"]})
     for stage, rows in {
-        "split": [video_of(path, licence=CLOSED)],
+        "split": [video_of(path, licence=CLOSED, manifest_rotation=rotation)],
         "frames": [factories.clip("0000", length)],
         "draft": [draft],
         "review": [checked],
@@ -91,6 +92,23 @@ def closed_release(space: Workspace, path: Path, version: str = "1.0.0") -> Path
         space.store.finish(stage, "all", "made up", "done", rows)
     list(space.run(["compose", "stills"]))
     return release(space, version).folder
+
+
+def test_frames_are_restored_as_the_manifest_rotated_them(tmp_path: Path) -> None:
+    path = tmp_path / "walks" / "a.mp4"
+    path.parent.mkdir()
+    numbered.write(path, count=620)
+    with small_space(tmp_path / "workspace", clips=0) as space:
+        folder = closed_release(space, path, rotation=180)
+    released = open_release(folder)
+    (video,) = released.manifest["videos"]
+    assert video["rotation"] == 180
+    assert hydrate(released, [path.parent]).restored == 8
+    (names,) = {tuple(row.frames) for _, row in released.questions()}
+    first = cv2.imread(str(folder / names[0]))
+    assert (
+        numbered.read(np.rot90(first, 2)) == moments(factories.clip("0000", 20), 8)[0] * 30 // 10**6
+    )
 
 
 def test_frames_of_a_closed_licence_are_left_out_and_restored(tmp_path: Path) -> None:

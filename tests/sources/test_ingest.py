@@ -190,9 +190,46 @@ def test_a_sidecar_that_is_not_text_is_rejected(
     videos: Path, walk: bytes, folder: WorkspaceFolder
 ) -> None:
     (videos / "a.mp4").write_bytes(walk)
-    (videos / "a.csv").write_bytes(b"time,text\n1,\xff\n")
+    (videos / "a.csv").write_bytes(b"time,text\n1,\x81\n")
     (source,) = found(videos).sources.values()
     assert [type(row) for row in ingested(source, folder)] == [Probe, Rejection]
+
+
+def test_a_sidecar_that_is_not_utf_8_is_read_and_reported(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "a.csv").write_bytes("time,text\n1,Tür\n".encode("latin-1"))
+    (source,) = found(videos).sources.values()
+    _, rejection, narration = ingested(source, folder)
+    assert isinstance(rejection, Rejection)
+    assert rejection.what == "not UTF-8: read as Windows-1252"
+    assert isinstance(narration, Narration)
+    assert narration.text == "Tür"
+
+
+def test_one_bad_line_loses_only_itself(videos: Path, walk: bytes, folder: WorkspaceFolder) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    lines = ["time,text", "0.1,a", "0:0x,b", "00:00:00:15,c", "9,late", "0.9,d"]
+    (videos / "a.csv").write_text("\n".join(lines))
+    (source,) = found(videos).sources.values()
+    rows = ingested(source, folder)
+    narrations = [(row.t_us, row.text) for row in rows if isinstance(row, Narration)]
+    assert narrations == [(100_000, "a"), (500_000, "c"), (900_000, "d")]
+    first, second = (row.what for row in rows if isinstance(row, Rejection))
+    assert first == "not read: line 3: not a time: '0:0x'"
+    assert second.startswith("not read: line 5: 9 s is after the end of the video at 1")
+
+
+def test_of_very_many_bad_lines_the_first_are_reported(
+    videos: Path, walk: bytes, folder: WorkspaceFolder
+) -> None:
+    (videos / "a.mp4").write_bytes(walk)
+    (videos / "a.csv").write_text("time,text\n0,a\n" + "x,y\n" * 500)
+    (source,) = found(videos).sources.values()
+    told = [row.what for row in ingested(source, folder) if isinstance(row, Rejection)]
+    assert len(told) == 21
+    assert told[-1] == "not read: 480 more lines"
 
 
 def test_narrations_have_distinct_keys_and_none_is_lost(

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ def test_no_manifest_gives_no_fields(tmp_path: Path) -> None:
 
 
 def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
-    row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release"
-    text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,\r\n'
+    row = "./a.mp4, office ,Ann,https://example.org,CC-BY-4.0,120.5,fisheye,test,release,270"
+    text = f'\ufeff{",".join(COLUMNS)}\r\n{row}\r\n"sub/b, c.mp4",,,,,,,,,\r\n'
     found = read_manifest(write(tmp_path, text))
     assert {name: entry.line for name, entry in found.items()} == {"a.mp4": 2, "sub/b, c.mp4": 3}
     assert {name: entry.fields for name, entry in found.items()} == {
@@ -34,6 +35,7 @@ def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
             "lens": "fisheye",
             "split": "test",
             "consent": "release",
+            "rotation": 270,
         },
         "sub/b, c.mp4": {},
     }
@@ -58,6 +60,9 @@ def test_all_columns_are_read_and_empty_cells_ignored(tmp_path: Path) -> None:
         ("path,lens\na.mp4,round\n", "line 2", "lens 'round'"),
         ("path,split\na.mp4,dev\n", "line 2", "split 'dev'"),
         ("path,consent\na.mp4,yes\n", "line 2", "consent 'yes'"),
+        ("path,rotation\na.mp4,45\n", "line 2", "rotation '45'"),
+        ("path,rotation\na.mp4,-90\n", "line 2", "rotation '-90'"),
+        ("path,rotation\na.mp4,90.0\n", "line 2", "rotation '90.0'"),
         ("path,hfov_degrees\na.mp4,wide\n", "line 2", "hfov_degrees 'wide'"),
         ("path,hfov_degrees\na.mp4,nan\n", "line 2", "hfov_degrees 'nan'"),
         ("path,hfov_degrees\na.mp4,5\n", "line 2", "hfov_degrees '5'"),
@@ -101,3 +106,65 @@ def test_of_very_many_mistakes_the_first_are_reported(tmp_path: Path) -> None:
     text = "path\n" + "".join(f"{number}.mp4\n" for number in range(500))
     with pytest.raises(MistakesError, match="and 480 more"):
         read_manifest(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        (unicodedata.normalize("NFD", "küche.mp4"), "küche.mp4"),
+        ("küche.mp4", unicodedata.normalize("NFD", "küche.mp4")),
+        ("kitchen/0001.mp4", "kitchen\\0001.mp4"),
+        ("kitchen/0001.mp4", ".\\Kitchen\\0001.MP4"),
+        ("a.MP4", "a.mp4"),
+        ("a b.mp4", "a\u00a0b.mp4"),
+        ("a b.mp4", "a%20b.mp4"),
+        ("a b.mp4", " a b.mp4 "),
+    ],
+)
+def test_a_path_in_another_spelling_is_the_file_that_is_there(
+    tmp_path: Path, there: str, written: str
+) -> None:
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).touch()
+    (tmp_path / "manifest.csv").write_text(f"path,scene\n{written},x\n", encoding="utf-8")
+    assert {name: one.fields for name, one in read_manifest(tmp_path).items()} == {
+        there: {"scene": "x"}
+    }
+
+
+def test_an_exact_path_comes_before_another_spelling(tmp_path: Path) -> None:
+    for name in ("a.mp4", "A.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "manifest.csv").write_text("path\nA.mp4\na.mp4\n")
+    assert set(read_manifest(tmp_path)) == {"a.mp4", "A.mp4"}
+    (tmp_path / "manifest.csv").write_text("path\nA.MP4\n")
+    with pytest.raises(UserError, match=r"may be .*a\.mp4") as told:
+        read_manifest(tmp_path)
+    assert "A.mp4" in told.value.what
+
+
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    [
+        ("a.mov", "write a.mp4, if that is meant"),
+        ("kitchen/b.mp4", "write sub/b.mp4, if that is meant"),
+        ("C:\\videos\\sub\\b.mp4", "write sub/b.mp4, if that is meant"),
+        ("/videos/sub/b.mp4", "write sub/b.mp4, if that is meant"),
+        ("x.mp4", "fix the path, or delete the line"),
+    ],
+)
+def test_the_likely_file_is_named(tmp_path: Path, written: str, fix: str) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.mp4", "sub/b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "manifest.csv").write_text(f"path\n{written}\n")
+    with pytest.raises(UserError) as told:
+        read_manifest(tmp_path)
+    assert told.value.fix == fix
+
+
+def test_two_spellings_of_one_file_are_two_lines_about_it(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "manifest.csv").write_text("path\na.mp4\nA.MP4\n")
+    with pytest.raises(UserError, match=r"a\.mp4 is listed twice, first on line 2"):
+        read_manifest(tmp_path)
