@@ -59,7 +59,8 @@ def test_any_name_can_be_looked_up(name: str, paths: list[str]) -> None:
     names = Names(paths)
     assert set(names.spelled(name)) <= set(paths)
     assert names.likely(name) in [None, *paths]
-    assert folded(folded(name).replace("%", "")) == folded(name).replace("%", "")
+    once = folded(name)
+    assert "%" in once or folded(once) == once  # `%20` is decoded again
 
 
 def read(videos: list[str], files: list[str], language: str | None = None) -> dict[str, list[str]]:
