@@ -34,7 +34,7 @@ def measure(name: str, items: list[ProbeItem]) -> None:
     for one in report.measured:
         print(f"  {one.name:<20} {one.overall}")
     print(f"  furthest above chance within a stratum: {worst[0]:+.1%} ({worst[1]}, {worst[2]})")
-    print(f"  {report.verdict}")
+    print(f"  {report.verdict()}")
 
 
 if __name__ == "__main__":

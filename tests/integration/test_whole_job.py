@@ -27,8 +27,9 @@ class Egost:
         self.workspace = workspace
 
     def __call__(self, *words: str, code: int = 0) -> str:
+        settings = () if words[0] == "label-studio" else ALONE
         ran = subprocess.run(
-            [sys.executable, "-m", "pipeline", *words, "-w", str(self.workspace), *ALONE],
+            [sys.executable, "-m", "pipeline", *words, "-w", str(self.workspace), *settings],
             cwd=ROOT,
             capture_output=True,
             text=True,
