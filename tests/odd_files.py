@@ -174,6 +174,22 @@ def hdr(transfer: str) -> Callable[[Path], None]:
     return write
 
 
+def tagged_outside(path: Path) -> None:
+    """HDR as some tools rewrite it: the container alone declares its colours."""
+    plain = beside(path, "plain.mp4")
+    hdr("smpte2084")(plain)
+    numbers = "colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
+    ffmpeg("-i", plain, "-c", "copy", "-bsf:v", f"hevc_metadata={numbers}", path)
+
+
+def prores_hlg(path: Path) -> None:
+    """HLG whose frames declare no colours, as FFmpeg's own encoder writes it."""
+    tags = ("-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc")
+    pictures = [_yuv10(_hlg(_linear(scene(n)))) for n in range(COUNT)]
+    options = ("-c:v", "prores_ks", "-pix_fmt", "yuv422p10le", *tags)
+    film(path, *options, pictures=pictures, layout="yuv444p10le")
+
+
 def _linear(picture: Picture) -> NDArray[np.float64]:
     """Return light in BT.2020's primaries, 1 for white."""
     encoded = picture / 255
@@ -335,6 +351,14 @@ def joined(*options: str) -> Callable[[Path], None]:
     return write
 
 
+def cut_between_keyframes(path: Path) -> None:
+    """A transport stream that begins with packets whose keyframe is missing."""
+    whole = beside(path, "whole.ts")
+    film(whole, *X264, "-g", "20", "-sc_threshold", "0", "-bf", "0")
+    data = whole.read_bytes()
+    path.write_bytes(data[len(data) // 188 // 20 * 188 :])
+
+
 def edited(path: Path) -> None:
     whole = beside(path, "whole.mp4")
     film(whole, *X264, "-g", "30")
@@ -413,6 +437,8 @@ ODD = {
     "wide pixels, rotated": Odd("a.mp4", anamorphic_sideways),
     "HLG": Odd("a.mov", hdr("arib-std-b67")),
     "PQ": Odd("a.mp4", hdr("smpte2084")),
+    "PQ declared by the container alone": Odd("a.mp4", tagged_outside),
+    "HLG in ProRes": Odd("a.mov", prores_hlg),
     "BT.2020, not HDR": Odd("a.mp4", hdr("bt2020-10")),
     "BT.709": Odd("a.mp4", matrixed("bt709")),
     "BT.709, full range": Odd("a.mp4", matrixed("bt709", "pc")),
@@ -433,6 +459,7 @@ ODD = {
     "joined program streams": Odd("a.mpg", joined("-c:v", "mpeg2video", "-q:v", "2"), slack_us=1000),
     "size changes": Odd("a.webm", changing((320, 180), (160, 90), (480, 270)), slack_us=1000),
     "open GOP": Odd("a.mp4", encoded(*X264, "-x264-params", "open-gop=1:keyint=20:bframes=3:b-adapt=0")),
+    "begins between keyframes": Odd("a.ts", cut_between_keyframes, shown=range(20, COUNT)),
     "variable rate": Odd("a.mkv", variable, times_us=VARIABLE_US, slack_us=1000),
     "edit list": Odd("a.mp4", edited, shown=range(21, COUNT)),
     "fragmented": Odd("a.mp4", encoded(*X264, "-g", "15", "-movflags", "frag_keyframe+empty_moov")),

@@ -74,11 +74,13 @@ def review_clips(context: click.Context, directory: Path, pixels: int | None) ->
     DIR gets one CLIP_ID.mp4 for each clip and review-clips.csv, which names their videos and times: to
     check clips before they are sent, or for other annotation tools. No server is needed.
     """
+    from pipeline.engine.settings import RunSettings
     from pipeline.review import people
 
     with opened(context) as workspace, progress_bar("review clips") as progress:
         written = people.clips(workspace, directory, pixels, progress)
         print_and_log(context, written.lines())
+        written.raise_for_failed(workspace.settings("run", RunSettings).max_failed)
 
 
 @review.command("adjudicate")

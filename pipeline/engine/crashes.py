@@ -26,7 +26,8 @@ class Crashes:
         self.count += 1
         name = self._file(unit)
         if self.count <= _MOST:
-            head = f"{now()} egost {__version__}: {self.stage}: {plain(unit.label)} {plain(name)}"
+            unit_and_file = " ".join(dict.fromkeys([plain(unit.label), plain(name)]))
+            head = f"{now()} egost {__version__}: {self.stage}: {unit_and_file}"
             with self.store.folder.errors.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{head.rstrip()}\n{masked(error.trace)}\n")
         what = masked(error.what)

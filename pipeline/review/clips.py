@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Rejection
-from pipeline.errors import RowError, UserError, plain
+from pipeline.errors import GateError, RowError, UserError, plain
 from pipeline.motion.rows import Clip
 from pipeline.review.settings import ReviewSettings
 from pipeline.sources.folders import CLIPS_INDEX
@@ -108,13 +108,26 @@ class Written:
     failed: tuple[tuple[Clip, Video, RowError], ...]
     foreign: int
 
+    @property
+    def total(self) -> int:
+        """How many clips the workspace has."""
+        return self.new + self.kept + len(self.failed)
+
+    def raise_for_failed(self, most: float) -> None:
+        """Raise GateError if more than this share of the clips failed."""
+        if len(self.failed) > most * self.total:
+            what = (
+                f"{len(self.failed)} of {self.total} clips failed, more than max_failed = {most:g}"
+            )
+            fix = "see the fix of each clip above; then run this again: written clips are kept"
+            raise GateError("review clips", what, fix)
+
     def lines(self) -> Iterator[str]:
         """Yield a line for each clip that failed, then one about the folder."""
         for clip, video, error in self.failed:
             where = f"{clip.clip_id} ({plain(video.path)}, {clip.start_us / 1e6:g} s)"
             yield f"{where}: {plain(error.what)}\n  fix: {plain(error.fix)}"
-        total = self.new + self.kept + len(self.failed)
-        line = f"review clips: {total} clips: {self.new} new, {self.kept} kept"
+        line = f"review clips: {self.total} clips: {self.new} new, {self.kept} kept"
         line += f", {len(self.failed)} failed" if self.failed else ""
         line += f"; {self.folder}"
         if self.foreign:

@@ -72,6 +72,10 @@ class Footage(Row):
     manifest_rotation: Rotation = 0
     conversion: str = ""
 
+    def shown(self) -> str:
+        """Return the path below the ingested root."""
+        return self.path
+
 
 class Probe(Footage):
     """A readable video file."""

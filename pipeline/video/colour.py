@@ -15,6 +15,7 @@ import av.filter
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import RowError
@@ -42,20 +43,45 @@ _TICK = Fraction(1, 1000)  # the filter needs one
 _RGB, _UNSPECIFIED, _RESERVED, _BT2020_CONSTANT = 0, 2, 3, 10
 _MATRICES = {_RGB, _UNSPECIFIED, *Colorspace, 6, _RESERVED, _BT2020_CONSTANT}
 _DOLBY_TAGS = {"dvh1", "dvhe", "dva1", "dvav", "dav1"}
+_EXPORT = "export it again as SDR, HLG or HDR10 from the camera or the app that made it"
 
 _Light = NDArray[Any]
 
 
-def refuse_unknown(frame: av.VideoFrame, codec_tag: str) -> None:
-    """Raise RowError for colours that can't be converted: Dolby Vision's own, ICtCp, YCgCo."""
-    fix = "export it again as SDR, HLG or HDR10 from the camera or the app that made it"
+def refuse_dolby(frame: av.VideoFrame, codec_tag: str) -> None:
+    """Raise RowError for Dolby Vision's own colours: a stream of them declares no others."""
     dolby = codec_tag in _DOLBY_TAGS or "DOVI_METADATA" in frame.side_data
     if dolby and frame.color_trc == ColorTrc.UNSPECIFIED:
-        raise RowError("Dolby Vision without a standard picture in it (profile 5)", fix)
+        raise RowError("Dolby Vision without a standard picture in it (profile 5)", _EXPORT)
+
+
+def refuse_unknown(frame: av.VideoFrame) -> None:
+    """Raise RowError for colours that can't be converted, such as ICtCp and YCgCo."""
     if frame.colorspace not in _MATRICES:
-        raise RowError(
-            f"colours in a form that can't be converted (matrix {frame.colorspace})", fix
-        )
+        what = f"colours in a form that can't be converted (matrix {frame.colorspace})"
+        raise RowError(what, _EXPORT)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The colours that a container declares, by their numbers in H.273."""
+
+    primaries: int = _UNSPECIFIED
+    curve: int = _UNSPECIFIED
+    matrix: int = _UNSPECIFIED
+
+    @classmethod
+    def of(cls, stream: VideoStream) -> "Declared":
+        """Return the colours of a stream that hasn't been decoded: a decoder replaces them with its own."""
+        context = stream.codec_context
+        return cls(context.color_primaries, context.color_trc, context.colorspace)
+
+    def complete(self, frame: av.VideoFrame) -> None:
+        """Give a frame that declares no colours of its own the container's."""
+        own = (frame.color_primaries, frame.color_trc, frame.colorspace)
+        if all(number == _UNSPECIFIED for number in own):
+            frame.color_primaries, frame.color_trc = self.primaries, self.curve
+            frame.colorspace = self.matrix
 
 
 def scaled(frame: av.VideoFrame, width: int, height: int, layout: str) -> av.VideoFrame:

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import RowError
-from pipeline.video.colour import Colours, refuse_unknown, scaled
+from pipeline.video.colour import Colours, Declared, refuse_dolby, refuse_unknown, scaled
 
 Image = NDArray[np.uint8]
 # Colour spaces that OpenCV converts correctly: both numbers of BT.601, and 2 (unspecified), which
@@ -59,24 +59,30 @@ class Display:
     """How all frames of a video are displayed: oriented and sized like the first one.
 
     `asked` is the display matrix of the first frame. In some streams only keyframes repeat it.
+    `declared` are the container's colours, for frames that don't declare their own.
     """
 
     width: int
     height: int
     orientation: Orientation
     asked: Orientation
+    declared: Declared
 
     @classmethod
-    def of(cls, first: av.VideoFrame, stream: VideoStream, rotation: int = 0) -> "Display":
+    def of(
+        cls, first: av.VideoFrame, stream: VideoStream, declared: Declared, rotation: int = 0
+    ) -> "Display":
         """Return the display of a video that begins with this frame.
 
         `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
         Raises RowError for colours that can't be converted.
         """
-        refuse_unknown(first, stream.codec_context.codec_tag)
+        refuse_dolby(first, stream.codec_context.codec_tag)
+        declared.complete(first)
+        refuse_unknown(first)
         asked = Orientation.of(first) or Orientation()
         turned = Orientation(asked.mirrored, (90 * asked.quarters + rotation) % 360)
-        return cls(*_shown_size(first, stream, turned), turned, asked)
+        return cls(*_shown_size(first, stream, turned), turned, asked, declared)
 
     def show(
         self, frame: av.VideoFrame, stream: VideoStream, pts: int, t_us: int, suspect: bool
@@ -89,6 +95,7 @@ class Display:
         elif Orientation.of(frame) not in (None, self.asked):
             what = "their orientation"
         else:
+            self.declared.complete(frame)
             return DecodedFrame(t_us, pts, suspect, self, frame)
         raise RowError(
             f"its frames change {what} at {t_us / 1e6:.1f} s",

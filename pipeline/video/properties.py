@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from pipeline.errors import RowError
 from pipeline.sources.rows import Lens
 from pipeline.video import sniff
+from pipeline.video.colour import Declared
 from pipeline.video.display import Display
 from pipeline.video.lens_tags import read_lens
 from pipeline.video.stream import (
@@ -78,14 +79,15 @@ def probe(path: Path, rotation: int = 0) -> VideoInfo:
     sniff.refuse_by_bytes(path)
     with open_video(path) as container:
         stream = main_stream(container)
+        declared = Declared.of(stream)
         first = _first_frame(container, stream)
-        duration_us = _duration_us(container, stream) or _scanned_us(path)
+        duration_us = _duration_us(container, stream) or _scanned_us(path, first.pts)
         if duration_us <= 0:
             raise RowError(
                 f"it has no duration and no timestamps ({container.format.name})",
                 "make a copy with timestamps: egost repair FILE",
             )
-        display = Display.of(first, stream, rotation)
+        display = Display.of(first, stream, declared, rotation)
         width, height = display.width, display.height
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
         lens = read_lens(
@@ -162,8 +164,11 @@ def _duration_us(container: InputContainer, stream: VideoStream) -> int:
     return in_us(stream.duration, tick_us(stream))
 
 
-def _scanned_us(path: Path) -> int:
+def _scanned_us(path: Path, first_pts: int | None) -> int:
     """Return the span of the video packets' times; of a file that was cut off, what it declares.
+
+    It begins with the first displayed frame: a recording that begins between keyframes has packets
+    before it that can't be decoded.
 
     Matroska and FLV declare when the last of all tracks ends: sound may last longer than the video.
     """
@@ -181,7 +186,8 @@ def _scanned_us(path: Path) -> int:
             )
             if packet.stream_index == stream.index:
                 parts += [set()] if leaps.at(packet) else []
-                parts[-1].add(packet.pts)
+                if parts[1:] or first_pts is None or packet.pts >= first_pts:
+                    parts[-1].add(packet.pts)
         declared_us = 0 if container.format.name in LEAPING else container.duration or 0
     spans = [sorted(times) for times in parts if len(times) > 1]
     if spans and declared_us - end_us > _CUT_OFF_US:

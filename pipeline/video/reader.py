@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.errors import RowError
+from pipeline.video.colour import Declared
 from pipeline.video.display import DecodedFrame, Display, Image, shrunk
 from pipeline.video.properties import VideoInfo, probe
 from pipeline.video.stream import (
@@ -54,6 +55,7 @@ def frames(
     thinned = Thinned.of(path, next(frames(path)).pts) if apart_us else None
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
+        declared = Declared.of(stream)
         clock = Clock(stream, container.format.name)
         damage = Damage(stream, container.format.name)
         damage.hear(complaints)  # FFmpeg reads ahead when it opens a file
@@ -79,7 +81,7 @@ def frames(
                 ):
                     yield waiting
                     yielded_us = waiting.t_us
-                display = display or Display.of(frame, stream, rotation)
+                display = display or Display.of(frame, stream, declared, rotation)
                 waiting = display.show(frame, stream, pts, t_us, suspect)
         if waiting is None:
             raise RowError("none of its frames can be decoded", "copy or download it again")

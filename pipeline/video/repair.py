@@ -15,6 +15,7 @@ import imageio_ffmpeg
 
 from pipeline.engine.pool import in_pool
 from pipeline.errors import RowError, ended
+from pipeline.video.colour import Declared
 from pipeline.video.display import Display
 from pipeline.video.reader import VideoInfo, frames, probe
 from pipeline.video.stream import main_stream, open_video
@@ -133,9 +134,10 @@ def _largest(source: Path) -> tuple[int, int]:
     sizes = {(2, 2)}
     with open_video(source) as container:
         stream = main_stream(container)
+        declared = Declared.of(stream)
         for packet in container.demux(stream):
             try:
-                found = [Display.of(frame, stream) for frame in packet.decode()]
+                found = [Display.of(frame, stream, declared) for frame in packet.decode()]
             except av.error.FFmpegError:
                 continue
             sizes |= {(one.width // 2 * 2, one.height // 2 * 2) for one in found}

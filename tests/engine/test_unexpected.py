@@ -156,6 +156,17 @@ def calm_work(rows: Rows, settings: Settings, folder: WorkspaceFolder) -> list[R
     return [remark(rows.one(Clip).clip_id)]
 
 
+def test_a_failure_names_the_file_of_its_video(store: Store) -> None:
+    given(store, "a")
+    errors = (RowError("its frames change their orientation", "make a copy"), KeyError("missing"))
+    for version, error in enumerate(errors, 1):
+        stage = replace(STAGE, per=Video, run=lambda *_, e=error: raises(e), version=version)
+        run_stage(stage, store, Settings(), RunSettings(max_failed=1), [])
+        (row,) = store.rows(Rejection)
+        assert row.unit == "a.mp4"
+    assert "remark: a.mp4\nTraceback" in store.folder.errors.read_text(encoding="utf-8")
+
+
 def test_a_result_that_cannot_be_sent_back_fails_only_its_unit(store: Store) -> None:
     given(store, "good", "unpicklable", "zgood")
     summary = go(store, "in a pool")

@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.stage import SCAN
-from pipeline.errors import UserError
+from pipeline.errors import GateError, UserError
 from pipeline.flow import make_workspace, open_workspace
 from pipeline.review import clips, people
 from pipeline.sources.intake import take_in
@@ -153,3 +153,14 @@ def test_a_workspace_without_clips_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clips yet"):
         written(tmp_path / "ws", tmp_path / "clips")
     assert not WorkspaceFolder(tmp_path / "clips").root.exists()
+
+
+def test_the_command_fails_if_more_clips_failed_than_max_failed(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos" / "a.mp4").unlink()
+    arguments = ["-w", str(root), "review", "clips", str(tmp_path / "clips")]
+    with pytest.raises(GateError, match=r"1 of 2 clips failed, more than max_failed = 0\.2"):
+        cli.main(args=arguments, standalone_mode=False)
+    assert "1 new, 0 kept, 1 failed" in capsys.readouterr().out
+    cli.main(args=["--set", "run.max_failed=0.5", *arguments], standalone_mode=False)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RowError
 from pipeline.video import reader
-from pipeline.video.colour import Colours, converted, refuse_unknown
+from pipeline.video.colour import Colours, Declared, converted, refuse_dolby
 from pipeline.video.display import Display, Orientation
 
 
@@ -25,6 +25,7 @@ class Tagged:
     def __init__(self, matrix: bytes | None = None, **fields: object) -> None:
         self.side_data = {"DISPLAYMATRIX": matrix} if matrix else {}
         self.width, self.height, self.color_trc, self.colorspace = 320, 180, ColorTrc.UNSPECIFIED, 2
+        self.color_primaries = 2
         self.__dict__.update(fields)
 
 
@@ -93,7 +94,7 @@ def test_an_orientation_that_changes_is_refused() -> None:
         (),
         {"sample_aspect_ratio": None, "codec_context": av.CodecContext.create("h264", "r")},
     )
-    display = Display.of(upright, stream)  # type: ignore[arg-type]
+    display = Display.of(upright, stream, Declared())  # type: ignore[arg-type]
     display.show(Tagged(), stream, 1, 33_333, False)  # type: ignore[arg-type]
     with pytest.raises(RowError, match=r"change their orientation at 1\.0 s"):
         display.show(Tagged(matrix(-1, 0, 0, -1)), stream, 1, 1_000_000, False)  # type: ignore[arg-type]
@@ -109,7 +110,7 @@ def test_colours_that_cannot_be_converted_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RowError, match="matrix 8"):
         reader.probe(path)
     # With an HLG picture in it, as phones record it, Dolby Vision is read like HLG.
-    refuse_unknown(Tagged(color_trc=ColorTrc.ARIB_STD_B67), "dvh1")  # type: ignore[arg-type]
+    refuse_dolby(Tagged(color_trc=ColorTrc.ARIB_STD_B67), "dvh1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("matrix", [3, 10])
