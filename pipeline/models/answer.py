@@ -29,8 +29,10 @@ _MARKS = re.compile(
 # What may follow an answer at the end of a reply: a code fence, a tag around it, a token of the model.
 _AFTER = re.compile(r"(?:\s|`|</(?:answer|final|json|output|response|result)>|<\|\w{1,40}\|>)*+\Z")
 _STRING = r"""(?: "(?:[^"\\\n]|\\.)*+" | '(?:[^'\\\n]|\\.)*+' )"""
-_BEGIN = rf"\{{\s*+(?: \}} | {_STRING}\s*+: )"  # of an object: most braces in prose begin none
-_TOKEN = rf"""\s*+(?:
+# Models explain their values; the length is limited so that the time stays linear.
+_COMMENT = r"(?: //(?-s:.{0,300}+) | /\*.{0,300}?\*/ )"
+_BEGIN = rf"\{{(?:\s|{_COMMENT})*+(?: \}} | {_STRING}\s*+: )"  # of an object: most braces in prose begin none
+_TOKEN = rf"""(?:\s|{_COMMENT})*+(?:
       (?P<mark>[{{}}\[\],:])
     | (?P<string>{_STRING})
     | (?P<number>-?\d{{1,300}}+(?:\.\d{{1,300}}+)?(?:[eE][+-]?\d{{1,4}}+)?)(?![\w.])

@@ -12,7 +12,8 @@ _REASONING = ("reasoning_content", "reasoning", "thinking")
 _FINISHES = {
     "max_tokens": "length", "model_length": "length", "max_output_tokens": "length",
     "safety": "content_filter", "recitation": "content_filter", "prohibited_content": "content_filter",
-    "blocklist": "content_filter", "spii": "content_filter",
+    "blocklist": "content_filter", "spii": "content_filter", "image_safety": "content_filter",
+    "content-filter": "content_filter", "sensitive": "content_filter", "refusal": "content_filter",
 }  # fmt: skip
 
 
@@ -25,23 +26,30 @@ def read_completion(found: object, model: str, now: float) -> Reply:
     if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
         raise _no_choice(found, model, tokens, now)
     reply = _reply(body, choice, choice["message"], tokens)
-    if choice.get("error") or reply.finish == "error":
-        error = _error(choice.get("error"), model, now)
+    answered = reply.text or reply.elsewhere or reply.refusal
+    failed = choice.get("error") or (None if answered else body.get("error"))
+    if failed or reply.finish == "error":
+        error = _error(failed, model, now)
         error.tokens, error.unknown = tokens, tokens is None and bool(reply.text)
         raise error
+    if not answered and reply.finish is None:
+        raise _no_choice(found, model, tokens, now)
     return reply
 
 
 def _no_choice(
     found: object, model: str, tokens: tuple[int, int] | None, now: float
 ) -> RequestError:
-    # An error without a reply and without token counts was not billed, whatever its status.
+    # Without token counts, neither an error nor an empty list of choices was billed, whatever its status.
     if read_error(found, now).text:
         error = _error(found, model, now)
     else:
-        shown = json.dumps(found)[:100]
+        empty = isinstance(found, Mapping) and "choices" in found
         error = RequestError(
-            "moment", f"the reply is no chat completion: {shown}", unknown=tokens is None
+            "moment",
+            f"the reply is no chat completion: {json.dumps(found, ensure_ascii=False)[:100]}",
+            "run this again later; if it stays so, change draft.base_url (it usually ends in /v1)",
+            unknown=tokens is None and not empty,
         )
     error.tokens = tokens
     return error
@@ -60,10 +68,10 @@ def _reply(
 ) -> Reply:
     text, thoughts = _content(message.get("content"))
     finish = choice.get("finish_reason")
-    calls = [call.get("function") for call in _mappings(message.get("tool_calls"))]
+    calls = [call.get("function") for call in mappings(message.get("tool_calls"))]
     arguments = [
         value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for call in _mappings([*calls, message.get("function_call")])
+        for call in mappings([*calls, message.get("function_call")])
         if (value := call.get("arguments"))
     ]
     elsewhere = arguments
@@ -104,7 +112,8 @@ def _content(content: object) -> tuple[str, list[str]]:
     return "".join(texts), thoughts
 
 
-def _mappings(values: object) -> list[Mapping[str, Any]]:
+def mappings(values: object) -> list[Mapping[str, Any]]:
+    """Return the mappings in a list; none if it is no list."""
     return (
         [value for value in values if isinstance(value, Mapping)]
         if isinstance(values, list)

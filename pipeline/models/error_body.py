@@ -12,10 +12,13 @@ from typing import Any
 # In the order in which their texts are shown; `raw` is what a gateway was sent by its provider.
 _TEXTS = (
     "message", "msg", "error", "errors", "error_message", "title", "detail", "details", "description",
-    "error_description", "fault", "faultstring", "reasons", "metadata", "raw",
+    "error_description", "error_msg", "status_msg", "fault", "faultstring", "reasons", "metadata", "raw",
+    "response", "base_resp",
 )  # fmt: skip
 _CODES = ("code", "type", "status", "reason", "error_type", "error_code", "__type")
-_INSIDE = ("error", "errors", "detail", "details", "innererror", "metadata", "message", "fault")
+_INSIDE = (
+    "error", "errors", "detail", "details", "innererror", "metadata", "message", "fault", "response", "base_resp",
+)  # fmt: skip
 _STATUSES = ("code", "status", "statusCode", "status_code", "error_code")
 _WAITS = {
     "retrydelay": 1.0, "retryafter": 1.0, "retry_after": 1.0, "retry_after_seconds": 1.0,

@@ -87,7 +87,8 @@ _TOO_LARGE = (
 )
 _NO_MODEL = (
     "has no model '{model}' ({reason})",
-    "change draft.model, or draft.base_url (it usually ends in /v1)",
+    f"change draft.model, set {KEY_NAME} to a key that may use it, or change draft.base_url"
+    " (it usually ends in /v1)",
 )
 _ANSWERED = "the server answered {status}: {reason}"
 _LATER = "run this again later; the replies so far are stored"
@@ -125,12 +126,20 @@ TABLE: tuple[Meaning, ...] = (
         "limit",
         "server",
         "refuses the limit on output tokens: {reason}",
-        "change draft.max_completion_tokens, or set draft.limit_name to the name that the server knows"
-        f" ({' or '.join(LIMIT_NAMES)})",
+        "change draft.max_completion_tokens, or use another server; with draft.limit_name = auto,"
+        f" both names are tried ({' and '.join(LIMIT_NAMES)})",
         form=True,
     ),
     Meaning(
-        {*_REFUSED, 500, 501},
+        {500, 501},
+        "limit",
+        "moment",
+        _ANSWERED,
+        "set draft.limit_name, or see the server's log",
+        form=True,
+    ),
+    Meaning(
+        {*_REFUSED, 500, 501, 502, 503},
         "schema",
         "request",
         "the server refused the request ({status}): {reason}",
@@ -223,8 +232,9 @@ _SIGNS = (
         r"unknown variant .?image_url|at most 0 image|not a (?:multimodal|vision)|mmproj"
         r"|(?:image|images|image_url|image input|vision|multi-?modal\w*)\b.{0,40}\b(?:is|are|was)? ?"
         r"(?:not|n't|only|cannot) .{0,20}(?:support|enabled|allowed|accept)"
-        r"|(?:not|n't|only|cannot) (?:support|accept|handle|process)\w* (?:\w+ ){0,2}(?:images?\b|image_url|vision|multi-?modal)"
-        r"|support image input|content\b.{0,20} must be a string|(?:missing|without) .{0,40}(?:for|support) image",
+        r"|(?:not|n't|only|cannot) (?:support|accept)\w* (?:\w+ ){0,2}(?:images?\b|image_url|vision|multi-?modal)"
+        r"|(?:model|server|endpoint)\b.{0,40}(?:not|n't|cannot) (?:handle|process) images"
+        r"|support image input|content\b.{0,20} (?:must|should) be a (?:valid )?string|content\W.{0,20}expected a string|(?:missing|without) .{0,40}(?:for|support) image",
     ),
     _signs(
         "size",
@@ -272,6 +282,8 @@ def kind_of(body: ErrorBody, *, temperature: bool = True) -> Kind:
     def names(*parameters: str) -> bool:
         return any(name in body.parameters or name in body.text for name in parameters)
 
+    if body.codes & signs["model"].codes:  # its words are often about the key as well
+        return "model"
     first = shows("filter", "quota", "key", "vision")
     if first:
         return first
@@ -281,7 +293,7 @@ def kind_of(body: ErrorBody, *, temperature: bool = True) -> Kind:
         return "schema"
     # "max_tokens" in a message about the context's length isn't what the server refuses.
     if size := shows("size"):
-        return "limit" if size and body.parameters & set(LIMIT_NAMES) else size
+        return "limit" if body.parameters & set(LIMIT_NAMES) else size
     if names(*LIMIT_NAMES):
         return "limit"
     return shows("schema", "busy", "address", "model") or "other"

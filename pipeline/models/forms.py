@@ -48,7 +48,7 @@ class Forms:
             return None
         last = tried[-1]
         left = [form for form in self._all if form not in tried]
-        if error.about == "moment":
+        if error.about == "moment" and error.kind != "limit":
             left = [form for form in left if last.schema and form.limit == last.limit]
         if error.kind == "limit":
             left.sort(key=lambda form: (form.limit == last.limit, form.schema != last.schema))

@@ -7,7 +7,7 @@ ModelClient.ask  question -> validated answer with its provenance
   prices.py      the most that a request can cost, and its actual cost
   forms.py       the form of request that the server accepts
   wire.py        one HTTP request; ScriptedModel for tests
-  completion.py  the reply in its body
+  completion.py  the reply in its body; event_stream.py where a server streams it
   failures.py    the meaning of a failure, by status and by what error_body.py reads
   answer.py      the answer in the reply's text
 """
@@ -58,6 +58,7 @@ _MAX_BACK_OFF = 60.0  # seconds
 _LONG = 120.0  # seconds of Retry-After; longer waits are reported
 _FAILURES_IN_FORM = 2  # of a server with status 500, before the request is tried without a schema
 _REFUSED_AT_FIRST = 20  # requests: if all are refused and none answered, more won't help
+_SHOWN = 100  # characters of an unusable answer
 _NEARLY = 0.9  # of max_completion_tokens
 
 
@@ -156,8 +157,9 @@ class ModelClient:
             wrong = Message("assistant", (call.reply.text[:4000],))
             messages = (*question.messages, wrong, Message("user", (question.repair(problems),)))
         raise RowError(
-            f"the model's answer is unusable, also after one repair: {'; '.join(problems[:3])}",
-            f"change the prompt ({question.template}), draft.model or draft.max_completion_tokens",
+            f"the model's answer is unusable, also after one repair: {'; '.join(problems[:3])}"
+            f" (it answered: {_start(calls[-1].reply.text)})",
+            f"change the prompt ({question.template}), draft.model or draft.structured",
         )
 
     async def _calls(self, messages: tuple[Message, ...], schema: Mapping[str, Any]) -> list[_Call]:
@@ -362,13 +364,20 @@ def _parse(reply: Reply, question: ModelRequest[T]) -> tuple[T | None, list[str]
             try:
                 value = question.answer.model_validate(found)
             except ValidationError as error:
-                mistakes = mistakes or [
-                    f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:8]
-                ]
+                # Other objects are parts of an answer that is no JSON, or were never meant as one.
+                if found.keys() & question.answer.model_fields.keys():
+                    mistakes = mistakes or [
+                        f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:8]
+                    ]
                 continue
             problems = question.problems(value)
             return (None, problems) if problems else (value, [])
     return None, mistakes or ["it is not a JSON object"]
+
+
+def _start(text: str) -> str:
+    line = " ".join(text[:1000].split())
+    return (f"{line[:_SHOWN]}..." if len(line) > _SHOWN else line) or "nothing"
 
 
 def _path(location: Sequence[int | str]) -> str:

@@ -16,6 +16,7 @@ import openai
 from pipeline.errors import UserError
 from pipeline.models.completion import read_completion
 from pipeline.models.error_body import read_error, wait_seconds
+from pipeline.models.event_stream import is_stream, read_stream
 from pipeline.models.failures import KEY_NAME, RequestError, failure
 from pipeline.models.journal import Reply
 from pipeline.models.secret import Secret
@@ -103,17 +104,26 @@ class OpenAIWire:
             "server", what, "start the server, or change draft.base_url in egost.toml"
         )
 
+    def _unreadable(self, text: str) -> RequestError:
+        if is_stream(text) or text.lstrip().startswith(("{", "[")):
+            return RequestError("moment", "the reply is not complete", unknown=True)
+        shown = (read_error(text, time.time()).text or text.strip())[:100] or "it is empty"
+        if self._reached:
+            return RequestError("moment", f"the reply is no JSON: {shown}")
+        return RequestError(
+            "server",
+            f"is not an OpenAI-compatible server: its reply is no JSON: {shown}",
+            "draft.base_url usually ends in /v1",
+        )
+
     def _read(self, response: httpx2.Response) -> Reply:
+        text = response.content.decode("utf-8-sig", "replace")
         try:
-            found = json.loads(response.content)
-        except (ValueError, RecursionError) as error:
-            if not self._reached and "json" not in response.headers.get("content-type", ""):
-                raise RequestError(
-                    "server",
-                    "is not an OpenAI-compatible server",
-                    "draft.base_url usually ends in /v1",
-                ) from error
-            raise RequestError("moment", "the reply is not complete JSON", unknown=True) from error
+            found = read_stream(text) if is_stream(text) else json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if found is None:
+            raise self._unreadable(text)
         reply = read_completion(found, self._model, time.time())
         self._reached = True
         if self._secret.found_in((reply.text, reply.refusal, reply.model, *reply.elsewhere)):

@@ -225,6 +225,16 @@ class FaultServer:
     async def _web_page(self, body: Any, key: str, writer: Any) -> bool:
         return await self._send(writer, 200, b"<html>welcome</html>", Content_Type="text/html")
 
+    async def _streamed(self, body: Any, key: str, writer: Any) -> bool:
+        whole = self._completion(body, key)
+        message = whole["choices"][0].pop("message")
+        pieces = [{"index": 0, "delta": {"content": piece}} for piece in message["content"]]
+        events = [{"choices": [piece]} for piece in pieces]
+        last = {**whole, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        text = "".join(f"data: {json.dumps(event)}\n\n" for event in [*events, last])
+        kind = "text/event-stream"
+        return await self._send(writer, 200, f"{text}data: [DONE]\n\n".encode(), Content_Type=kind)
+
     async def _empty(self, body: Any, key: str, writer: Any) -> bool:
         return await self._send(writer, 200, self._completion(body, key) | {"choices": []})
 
@@ -349,6 +359,10 @@ class FaultServer:
     async def _unnamed_field(self, body: Any, key: str, writer: Any) -> bool:
         error = {"error": "Extra inputs are not permitted"}
         return await self._unless(body, key, writer, "max_completion_tokens", 400, error)
+
+    async def _crashes_on_the_name(self, body: Any, key: str, writer: Any) -> bool:
+        error = {"error": "unexpected keyword argument 'max_completion_tokens'"}
+        return await self._unless(body, key, writer, "max_completion_tokens", 500, error)
 
     async def _cuts_at_16(self, body: Any, key: str, writer: Any) -> bool:
         """Know max_tokens only, and stop at a default of 16 without it."""

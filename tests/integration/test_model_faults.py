@@ -129,7 +129,9 @@ def test_a_schema_refused_in_other_words_is_left_out(
     assert "draft.structured = false" in caplog.text
 
 
-@pytest.mark.parametrize("fault", ["mistral", "mistral_in_message", "unnamed_field", "cuts_at_16"])
+@pytest.mark.parametrize(
+    "fault", ["mistral", "mistral_in_message", "unnamed_field", "cuts_at_16", "crashes_on_the_name"]
+)
 def test_a_server_that_knows_the_limit_as_max_tokens_is_asked_with_it(
     folder: WorkspaceFolder, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,6 +143,23 @@ def test_a_server_that_knows_the_limit_as_max_tokens_is_asked_with_it(
         sent = len(server.bodies)
         assert run(folder, settings(server)) == found
         assert len(server.bodies) == sent
+
+
+def test_a_reply_that_comes_as_an_event_stream_is_read(folder: WorkspaceFolder) -> None:
+    with FaultServer(choose=lambda key, times: "streamed") as server:
+        found = run(folder, settings(server))
+        assert (found.input_tokens, found.output_tokens) == (1000, 100)
+        assert run(folder, settings(server)) == found
+        assert len(server.bodies) == 1
+
+
+def test_a_page_in_place_of_a_reply_costs_nothing_and_is_asked_again(
+    folder: WorkspaceFolder,
+) -> None:
+    faults = {1: "busy", 2: "web_page"}
+    with FaultServer(choose=lambda key, times: faults.get(times, "good")) as server:
+        assert run(folder, settings(server)).steps
+    assert states(folder) == ["failed", "failed", "kept"]
 
 
 def test_a_wait_in_the_body_is_waited_for(folder: WorkspaceFolder) -> None:
@@ -182,7 +201,7 @@ def test_what_is_about_the_server_is_asked_again_once_it_is_fixed(
         ("filtered", "content filter"),
         ("filtered_input", "content filter"),
         ("cut_off", "cut the answer off"),
-        ("prose", "unusable, also after one repair"),
+        ("prose", "unusable, also after one repair: it is not a JSON object .it answered: I"),
         ("invalid", "forward_description: Field required"),
     ],
 )

@@ -40,6 +40,8 @@ def answer(text: str, *, cut_off: bool = False) -> Any:
         f'{{"steps": "a string that never ends\n{TEXT}',
         f"{TEXT[:-1]},}}",
         TEXT.replace("}]", "},]"),
+        TEXT.replace(", ", ", // a comment, with a { brace\n"),
+        TEXT.replace(', "', ', /* a comment, with a } brace */ "'),
         repr(ANSWER),
         json.dumps(TEXT),
         json.dumps(json.dumps(TEXT)),
@@ -97,6 +99,7 @@ def test_strings_that_json_forbids_are_read(text: str, value: str) -> None:
 HOSTILE = [
     "{", "{}", '{"a":', '{"', '{"\\"', '"{\\"', "{'", '{"\n', "<think>", "</think>", "<", "[",
     '{"a":[1,],x', '{"steps":[{"move":"left"},', "{ ", '"`', "<|channel|>", '{"a":[', "\\",
+    '{"a"://', '{"a":/*', "/*", "//", '{"a"://\n',
 ]  # fmt: skip
 
 

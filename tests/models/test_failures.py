@@ -45,6 +45,10 @@ CASES = [
     (400, said("image_url is only supported by certain models"), "vision", "server", False),
     (500, said("image input is not supported"), "vision", "server", False),
     (404, said("No endpoints found that support image input"), "vision", "server", False),
+    (400, said("'messages[1].content': expected a string, but got an array"), "vision", "server", False),
+    (422, {"detail": [{"loc": ["content"], "msg": "Input should be a valid string"}]}, "vision", "server", False),
+    (400, said("This model cannot process images"), "vision", "server", False),
+    (400, said("Could not process image"), "other", "request", True),
     (400, said("maximum context length is 4096; max_tokens"), "size", "request", False),
     (400, said("At most 1 image(s) may be provided"), "size", "request", False),
     (413, "<html><title>413 Request Entity</title></html>", "other", "request", False),
@@ -53,12 +57,15 @@ CASES = [
     (422, FASTAPI, "limit", "server", True),
     (422, {"object": "error", "message": FASTAPI}, "limit", "server", True),
     (400, said("Use 'max_tokens' instead", param="max_completion_tokens"), "limit", "server", True),
+    (500, said("unexpected keyword 'max_completion_tokens'"), "limit", "moment", True),
     (400, said("This model does not support JSON output"), "schema", "request", True),
     (500, said("Failed to compile grammar"), "schema", "request", True),
+    (503, said("xgrammar backend failed"), "schema", "request", True),
     (404, said("No endpoints can handle the requested parameters"), "schema", "request", True),
     (400, {"__type": "x#ThrottlingException", "message": "slow down"}, "busy", "moment", False),
     (200, {"error": "Unexpected endpoint or method."}, "address", "server", False),
     (400, {"message": "Invalid model: foo"}, "model", "server", False),
+    (404, said("It does not exist or you do not have access to it", code="model_not_found"), "model", "server", False),
     (404, {"detail": "Not Found"}, "other", "server", False),
     (307, "", "other", "server", False),
     (407, "", "other", "server", False),
@@ -73,7 +80,7 @@ CASES = [
     (403, "Forbidden", "other", "request", True),
     (422, {"detail": "odd"}, "other", "request", True),
     (501, said("odd"), "other", "request", True),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "about", "form"), CASES)

@@ -572,8 +572,13 @@ RATE_LIMITED = {"error": {"message": "Rate limit exceeded: free-models-per-day",
         (RATE_LIMITED | {"usage": counted(9, 1)}, "429", False, (9, 1)),
         ({"choices": [{"message": {"content": ""}, "error": {"code": 502}}]}, "502", False, None),
         (completion("a", "error"), "error", True, None),
+        ({"choices": [{"message": {"content": ""}}], "error": "late"}, "late", False, None),
+        ({"choices": [{"message": {"content": ""}}]}, "no chat", False, None),
+        ({"error_code": 18, "error_msg": "of Baidu"}, "of Baidu", False, None),
+        ({"base_resp": {"status_msg": "of MiniMax"}, "choices": None}, "of MiniMax", False, None),
+        ({"Response": {"Error": {"Message": "of Tencent"}}}, "of Tencent", False, None),
         ({"hello": "world"}, 'no chat completion: {"hello": "world"}', True, None),
-        ({"choices": []}, "no chat completion", True, None),
+        ({"choices": []}, "no chat completion", False, None),
         ({"choices": [], "usage": counted(9, 1)}, "no chat completion", False, (9, 1)),
     ],
 )
@@ -584,6 +589,11 @@ def test_an_error_inside_a_reply_costs_only_what_it_counts(
         read_completion(body, "m", 0)
     assert (caught.value.about, caught.value.unknown) == ("moment", unknown)
     assert caught.value.tokens == tokens
+
+
+@pytest.mark.parametrize("finish", ["refusal", "SAFETY", "sensitive", "content_filter"])
+def test_every_word_for_a_filter_is_known(finish: str) -> None:
+    assert read_completion(completion("", finish), "m", 0).finish == "content_filter"
 
 
 def test_errors_of_unknown_cost_from_earlier_versions_cost_nothing(folder: WorkspaceFolder) -> None:

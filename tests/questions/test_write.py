@@ -141,7 +141,11 @@ def test_stored_replies_are_not_paid_for_again(folder: WorkspaceFolder) -> None:
 
 def test_a_video_that_must_stay_is_not_sent_elsewhere(folder: WorkspaceFolder) -> None:
     away = MODEL.model_copy(
-        update={"base_url": "https://models.example/v1", "input_usd_per_million": 1.0}
+        update={
+            "base_url": "https://models.example/v1",
+            "input_usd_per_million": 1.0,
+            "output_usd_per_million": 1.0,
+        }
     )
     model = ScriptedModel(answer(item()))
     with pytest.raises(RowError, match="must stay on this machine"):
