@@ -3,10 +3,10 @@ import fcntl
 import os
 import shutil
 import sqlite3
-import tempfile
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

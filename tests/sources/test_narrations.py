@@ -106,7 +106,7 @@ MISTAKES = [
     (".vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nx", 3, "ends before it begins"),
     (".vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\nlost", 6, "a text without a time: 'lost'"),
     (".srt", "hello", 1, "no cue"),
-    (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "are all empty"),
+    (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "the cue has no text"),
 ]
 
 
