@@ -103,7 +103,7 @@ def _disk_error(
         return UserError(
             where,
             "can't be written",
-            "check the permissions of this folder, or choose another one with -w",
+            "check the permissions of its folder, or choose another folder",
         )
     # SQLite reports a file-size limit and a failing disk in the same words.
     if "disk I/O error" in str(error):

@@ -70,8 +70,8 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield from _released(workspace)
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
     shown = [clip for clip in workspace.store.rows(Clip) if clip.clip_id == richest]
-    for _, path in glance.drawn(workspace.store, workspace.folder, shown):
-        yield f"picture: {path}"
+    for _, picture in glance.drawn(workspace.store, workspace.folder, shown):
+        yield f"picture: {picture}"
     page = root / "report.html"
     review = workspace.settings("review", ReviewSettings)
     write_report(gallery_of(workspace.store, workspace.folder, review), page)

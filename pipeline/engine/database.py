@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.engine import beside
 from pipeline.engine.packing import lines_of, pack
 from pipeline.engine.rows import digest
 from pipeline.errors import UserError
@@ -44,9 +45,6 @@ FORMAT = 1
 """The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""
 
 _WRITTEN_BY = "written_by"  # the note with the version of the toolkit that wrote this format
-
-
-_TRIES = 3  # how often a database that changes while it is copied is copied again
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -87,7 +85,7 @@ def _snapshot(path: Path, folder: Path) -> sqlite3.Connection:
         _upgrade(db)
         return db
     _refuse_empty(path)
-    db = _connected(path, folder)
+    db = beside.connect(path, folder)
     try:
         _refuse_newer(db, path)
         if _format_of(db) == FORMAT:
@@ -104,70 +102,6 @@ def _snapshot(path: Path, folder: Path) -> sqlite3.Connection:
         raise
     db.close()
     return copy
-
-
-# In a folder that can't be written, or on a network disk, SQLite may not find or make the index of
-# the write-ahead log, which all its users share.
-_CANT_SHARE = (
-    "SQLITE_CANTOPEN",
-    "SQLITE_IOERR_LOCK",
-    "SQLITE_IOERR_SHM",
-    "SQLITE_PROTOCOL",
-    "SQLITE_READONLY",
-)
-
-
-def _connected(path: Path, folder: Path) -> sqlite3.Connection:
-    """Connect to a database, or else to a copy of it in `folder`, so that no file is left or changed beside it."""
-    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    if not index.exists():
-        # Nobody has it open. Whoever reads it makes an index, and must be able to remove it again.
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-        if not writable or (log.exists() and log.stat().st_size):
-            return _begin(_copied(path, folder).as_uri())
-    try:
-        return _begin(f"{path.resolve().as_uri()}?mode={'ro' if index.exists() else 'rw'}")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname.startswith(_CANT_SHARE) and path.is_file():
-            return _begin(_copied(path, folder).as_uri())
-        raise
-
-
-def _begin(uri: str) -> sqlite3.Connection:
-    """Connect and start a read transaction."""
-    db = sqlite3.connect(uri, timeout=5, uri=True, isolation_level=None)
-    try:
-        db.execute("BEGIN")
-        _format_of(db)  # the first read fixes what the transaction sees
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    """Copy a database with its write-ahead log; raise UserError if it changes all the time."""
-    files = [path, path.with_name(f"{path.name}-wal")]
-    for _ in range(_TRIES):
-        before = [_stamp(file) for file in files]
-        for file, stamp in zip(files, before, strict=True):
-            if stamp:
-                shutil.copyfile(file, folder / file.name)
-        if before == [_stamp(file) for file in files]:
-            return folder / path.name
-    raise UserError(
-        str(path),
-        "is being changed by another command, and can't be read beside it in this folder",
-        "run this again when that command has ended",
-    )
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager

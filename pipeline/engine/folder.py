@@ -105,7 +105,11 @@ def replacing(
     path.parent.mkdir(parents=True, exist_ok=True)
     via = via or path.parent
     via.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=via, prefix=".tmp-")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=via, prefix=".tmp-")
+    except OSError as error:
+        error.filename = str(path)  # not the name that was made up
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

@@ -20,7 +20,7 @@ class Budget:
     """The cap on the cost of all requests of a workspace, over all runs."""
 
     def __init__(self, settings: ModelSettings, journal: Journal) -> None:
-        totals = journal.totals()
+        totals = journal.ledger.totals()
         self._settings = settings
         self._spent = totals.cost_usd + totals.unknown_usd
         self._held = 0.0

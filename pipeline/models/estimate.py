@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.models.chat import json_schema, request_keys, size_of
-from pipeline.models.journal import Journal, MeanUsage, Totals
+from pipeline.models.journal import Ledger, read_ledger
 from pipeline.models.llm import ModelRequest
 from pipeline.models.prices import price_of
 from pipeline.models.settings import ModelSettings
@@ -96,22 +96,16 @@ def estimate(
         settings.output_usd_per_million,
         local=local,
     )
-    path = folder.root / "llm.sqlite"
-    journal = Journal(path) if path.exists() else None
     requests = kept = guessed = 0
-    try:
+    with read_ledger(folder.root / "llm.sqlite") as ledger:
         for question in questions:
-            if journal and _is_kept(journal, settings, question):
+            if _is_kept(ledger, settings, question):
                 kept += 1
                 continue
             size = size_of(question.messages, price, settings.detail)
             requests += 1
             guessed += size.likely_tokens
-        usage = journal.usage(settings.model) if journal else MeanUsage(0, 0, 0)
-        totals = journal.totals() if journal else Totals(0, 0, 0)
-    finally:
-        if journal:
-            journal.close()
+        usage, totals = ledger.usage(settings.model), ledger.totals()
     measured = usage.replies >= _ENOUGH
     tokens_in = round(requests * usage.input_tokens) if measured else guessed
     each_out = usage.output_tokens if measured else _GUESSED_OUTPUT
@@ -135,6 +129,6 @@ def estimate(
     )
 
 
-def _is_kept(journal: Journal, settings: ModelSettings, question: ModelRequest[Any]) -> bool:
+def _is_kept(ledger: Ledger, settings: ModelSettings, question: ModelRequest[Any]) -> bool:
     keys = request_keys(settings, question.messages, json_schema(question.answer))
-    return any(journal.reply(known.key) for known in keys.values())
+    return any(ledger.reply(known.key) for known in keys.values())

@@ -11,10 +11,14 @@ import queue
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from pipeline.engine import beside
 from pipeline.errors import UserError
 
 _SCHEMA = """
@@ -75,8 +79,69 @@ class _Write:
     loop: asyncio.AbstractEventLoop
 
 
+class Ledger:
+    """The stored replies of a journal, and what they cost."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def reply(self, key: str) -> tuple[Reply, float | None] | None:
+        """Return the stored reply to a request with its cost, or None."""
+        row = self._db.execute(
+            "SELECT reply, (SELECT cost_usd FROM requests WHERE requests.key = replies.key AND state = 'kept')"
+            " FROM replies WHERE key = ?",
+            (key,),
+        ).fetchone()
+        if row is None:
+            return None
+        stored = json.loads(row[0])
+        return Reply(**{**stored, "elsewhere": tuple(stored.get("elsewhere", ()))}), row[1]
+
+    def totals(self) -> Totals:
+        """Return what this workspace has spent so far."""
+        requests, cost, unknown = self._db.execute(
+            "SELECT count(*), coalesce(sum(CASE WHEN state IN ('kept', 'paid') THEN cost_usd END), 0),"
+            " coalesce(sum(CASE WHEN state = 'sent' OR (state = 'unknown' AND note IS NOT ?)"
+            " OR (state IN ('kept', 'paid') AND cost_usd IS NULL) THEN reserved_usd END), 0)"
+            " FROM requests",
+            (_ERROR_IN_REPLY,),
+        ).fetchone()
+        return Totals(requests, cost, unknown)
+
+    def usage(self, model: str) -> MeanUsage:
+        """Return the mean token counts of a model's stored replies."""
+        row = self._db.execute(
+            "SELECT count(*), coalesce(avg(input_tokens), 0), coalesce(avg(output_tokens), 0)"
+            " FROM requests WHERE state = 'kept' AND model = ? AND output_tokens IS NOT NULL",
+            (model,),
+        ).fetchone()
+        return MeanUsage(*row)
+
+
+@contextmanager
+def read_ledger(path: Path) -> Iterator[Ledger]:
+    """Read a journal as it is now, also beside a running command and in a folder that can't be written.
+
+    Without a file, it is empty. Raises UserError if it is damaged.
+    """
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        try:
+            db = beside.connect(path, Path(folder)) if path.exists() else None
+            if db:
+                stack.callback(db.close)
+            # A command that is killed as it makes the file leaves one without tables.
+            if not (
+                db and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'replies'").fetchone()
+            ):
+                db = stack.enter_context(closing(sqlite3.connect(":memory:")))
+                db.executescript(_SCHEMA)
+            yield Ledger(db)
+        except sqlite3.Error as error:
+            raise _broken(path, error) from error
+
+
 class Journal:
-    """An open `llm.sqlite`; use it from one event loop and close it."""
+    """An open `llm.sqlite`; use it from one event loop and close it. `ledger` reads it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,6 +161,7 @@ class Journal:
             for connection in opened:
                 connection.close()
             raise _broken(path, error) from error
+        self.ledger = Ledger(self._reader)
         self._next = int(last) + 1
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
@@ -107,38 +173,6 @@ class Journal:
         self._thread.join()
         self._reader.close()
         self._db.close()
-
-    def reply(self, key: str) -> tuple[Reply, float | None] | None:
-        """Return the stored reply to a request with its cost, or None."""
-        row = self._reader.execute(
-            "SELECT reply, (SELECT cost_usd FROM requests WHERE requests.key = replies.key AND state = 'kept')"
-            " FROM replies WHERE key = ?",
-            (key,),
-        ).fetchone()
-        if row is None:
-            return None
-        stored = json.loads(row[0])
-        return Reply(**{**stored, "elsewhere": tuple(stored.get("elsewhere", ()))}), row[1]
-
-    def totals(self) -> Totals:
-        """Return what this workspace has spent so far."""
-        requests, cost, unknown = self._reader.execute(
-            "SELECT count(*), coalesce(sum(CASE WHEN state IN ('kept', 'paid') THEN cost_usd END), 0),"
-            " coalesce(sum(CASE WHEN state = 'sent' OR (state = 'unknown' AND note IS NOT ?)"
-            " OR (state IN ('kept', 'paid') AND cost_usd IS NULL) THEN reserved_usd END), 0)"
-            " FROM requests",
-            (_ERROR_IN_REPLY,),
-        ).fetchone()
-        return Totals(requests, cost, unknown)
-
-    def usage(self, model: str) -> MeanUsage:
-        """Return the mean token counts of a model's stored replies."""
-        row = self._reader.execute(
-            "SELECT count(*), coalesce(avg(input_tokens), 0), coalesce(avg(output_tokens), 0)"
-            " FROM requests WHERE state = 'kept' AND model = ? AND output_tokens IS NOT NULL",
-            (model,),
-        ).fetchone()
-        return MeanUsage(*row)
 
     async def sending(self, key: str, model: str, reserved_usd: float) -> int:
         """Record that a request is about to be sent; return its number once the record is on disk."""

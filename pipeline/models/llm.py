@@ -172,7 +172,7 @@ class ModelClient:
         async with lock:  # two clips with the same request pay for it once
             calls: dict[Form, _Call] = {}
             for form, known in keys.items():
-                if kept := self._journal.reply(known.key):
+                if kept := self._journal.ledger.reply(known.key):
                     calls[form] = _Call(known.key, *kept)
                     if not self._cut_early(calls[form].reply):
                         break

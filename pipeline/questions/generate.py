@@ -11,7 +11,7 @@ from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
-from pipeline.models.journal import Journal, Totals
+from pipeline.models.journal import Totals, read_ledger
 from pipeline.motion.rows import Clip
 from pipeline.questions import compose, write
 from pipeline.questions.rows import Item, Written
@@ -147,14 +147,8 @@ def _no_answer(store: Store, stage: str) -> GateError:
 
 def totals(folder: WorkspaceFolder) -> Totals:
     """Return what this workspace has spent on models so far."""
-    path = folder.root / "llm.sqlite"
-    if not path.exists():
-        return Totals(0, 0.0, 0.0)
-    journal = Journal(path)
-    try:
-        return journal.totals()
-    finally:
-        journal.close()
+    with read_ledger(folder.root / "llm.sqlite") as ledger:
+        return ledger.totals()
 
 
 def bill(workspace: Workspace, before: Totals) -> str:

@@ -11,7 +11,7 @@ from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
 from pipeline.engine.workspace import Workspace
-from pipeline.errors import UserError, plain
+from pipeline.errors import NOT_WRITABLE, UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item
@@ -61,9 +61,9 @@ def measured(store: Store, folder: WorkspaceFolder, before: Mapping[str, str]) -
     videos = {video.video_id: video for video in store.rows(Video)}
     clips = [clip for clip in store.rows(Clip) if clip.video_id in new]
     clips.sort(key=lambda clip: (videos[clip.video_id].path, clip.video_id, clip.start_us))
-    for line, path in drawn(store, folder, clips[:_DRAWN]):
+    for line, picture in drawn(store, folder, clips[:_DRAWN]):
         yield line
-        yield f"  picture: {path}"
+        yield f"  picture: {picture}"
     if len(clips) > _DRAWN:
         rest = clips[_DRAWN]
         yield (
@@ -119,8 +119,8 @@ class _Measured:
         ]
         return f"{self.name(clip)}: {', '.join(turns) or 'no turns'}"
 
-    def draw(self, folder: WorkspaceFolder, clip: Clip) -> Path:
-        """Draw a clip's keyframes along its heading, turns shaded; return the path of the SVG."""
+    def draw(self, folder: WorkspaceFolder, clip: Clip) -> str:
+        """Draw a clip's keyframes along its heading, turns shaded; return the SVG's path, or why there is none."""
         frames = self.frames[clip.clip_id]
         drawn = clip_picture.draw(
             ClipPicture(
@@ -133,15 +133,20 @@ class _Measured:
             )
         )
         path = folder.root / "pictures" / f"{clip.clip_id}.svg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(drawn, encoding="utf-8")
-        return path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(drawn, encoding="utf-8")
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            return f"not drawn: {path.parent} can't be written"
+        return str(path)
 
 
 def drawn(
     store: Store, folder: WorkspaceFolder, clips: Iterable[Clip]
-) -> Iterator[tuple[str, Path]]:
-    """Draw clips; yield for each a line with its turns, and its SVG file.
+) -> Iterator[tuple[str, str]]:
+    """Draw clips; yield for each a line with its turns, and its SVG file, or why there is none.
 
     The rows of a video are read once for all its clips that follow each other.
     """
@@ -183,9 +188,9 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
             "egost show PATH lists the clips of a video; all ids are in tables/*.parquet",
         )
     clips = [clip for clip in store.rows(Clip) if unit in (clip.clip_id, clip.video_id)]
-    for line, path in drawn(store, folder, clips):
+    for line, picture in drawn(store, folder, clips):
         yield line
-        yield f"picture: {path}"
+        yield f"picture: {picture}"
 
 
 def _read(path: Path) -> bytes | None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -88,9 +89,9 @@ def _header(path: Path, given: list[str]) -> list[str]:
         if len(names) == 1 and character in names[0]:
             what = f"its cells are separated by {plural}"
             raise _error(path, 1, what, "save it with commas")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise _error(path, 1, f"column {twice[0]!r} occurs twice", "keep one of them")
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise _error(path, 1, f"column {twice!r} occurs twice", "keep one of them")
     wrong = [f"unknown column {name!r}" for name in names if name not in COLUMNS]
     wrong += [] if "path" in names else ["no column named path"]
     if wrong:

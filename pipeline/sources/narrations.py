@@ -17,6 +17,7 @@ FACTS = ("landmark", "action", "undo")
 _COLUMNS = ("time", "text", *FACTS)
 # Not str.splitlines: it also splits at U+2028, which JSON may contain.
 _NEWLINE = re.compile(r"\r\n?|\n")
+_SEPARATOR = re.compile(r'"?sep=', re.I)  # a line for Excel, above the header
 _NOT_CUES = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)")
 # Only known tags: "a <b and c> d" is a text.
 _TAG = re.compile(
@@ -129,17 +130,18 @@ def _jsonl(text: str) -> _Found:
 
 def _csv(text: str) -> _Found:
     lines = list(io.StringIO(text, newline=""))
-    header, delimiter = _header(lines[0] if lines else "")
+    top = 1 if lines and _SEPARATOR.match(lines[0]) else 0
+    header, delimiter = _header(lines[top] if len(lines) > top else "")
     unknown = [name for name in header if name not in _COLUMNS]
     columns = f"the columns are {', '.join(_COLUMNS)}"
     if "time" not in header:
-        yield NarrationError(1, f"no column named time; {columns}")
+        yield NarrationError(top + 1, f"no column named time; {columns}")
         return
     if unknown or len(set(header)) < len(header):
         what = f"unknown column {', '.join(unknown)}" if unknown else "a column occurs twice"
-        yield NarrationError(1, f"{what}; {columns}")
+        yield NarrationError(top + 1, f"{what}; {columns}")
         return
-    start = 1
+    start = top + 1
     while start < len(lines):
         rest = (lines[at] for at in range(start, len(lines)))
         rows = csv.reader(rest, delimiter=delimiter, strict=True)
@@ -180,7 +182,8 @@ def _cues(text: str) -> _Found:
     for number, raw in enumerate(lines, start=1):
         line = raw.strip()
         times = _times(line, within=cue is not None)
-        if times is None and line and cue:
+        if times is None and cue and (line or (raw and not cue.words)):
+            # Captions of YouTube begin with a line that holds only a space.
             cue.words.append(line)
             continue
         if cue:
@@ -253,7 +256,8 @@ def _line(found: _Fields, rate: Fraction | None) -> Line:
         )
     text, landmark, action, undo = (_text(values.get(name), number) for name in _COLUMNS[1:])
     if not (text or landmark or action):
-        raise NarrationError(number, "text, landmark and action are all empty")
+        empty = "the cue has no text" if found.end else "text, landmark and action are all empty"
+        raise NarrationError(number, empty)
     try:
         t_us = read_time(values.get("time"), rate)
         end_us = t_us if found.end is None else read_time(found.end, rate)

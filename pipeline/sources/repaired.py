@@ -19,7 +19,6 @@ from pipeline.sources.folders import readable, sha256_of
 from pipeline.sources.rows import Consent, Lens, Source
 from pipeline.video import sniff
 from pipeline.video.lens_tags import read_lens
-from pipeline.video.repair import fault, repair
 
 _NOTE = "repaired copies"
 _SUFFIX = ".mp4"
@@ -184,6 +183,9 @@ def repair_all(
 
 
 def _repaired(copies: RepairedCopies, source: Source, rate: Fraction | None, count: Repairs) -> str:
+    # PyAV and OpenCV: a scan with nothing to repair doesn't wait for them.
+    from pipeline.video.repair import fault, repair
+
     if copies.is_current(source) and rate is None:
         count.kept += 1
         return "repaired earlier, and not changed since"

@@ -7,7 +7,7 @@ decoder thread: two processes with one thread each take 0.80 of the time of one 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -214,14 +214,12 @@ def _plan(path: Path, first_pts: int, times: list[int]) -> _SeekPlan | None:
     shown_us = [in_us(pts - first_pts, tick) for pts in in_order]
     wanted = frozenset(in_order[max(0, bisect_right(shown_us, t_us) - 1)] for t_us in times)
     runs: list[tuple[int, int]] = []
-    for start, end in pairwise([*keys, len(stamps)]):
+    for before, start, end in zip([*keys[:1], *keys], keys, [*keys[1:], len(stamps)], strict=False):
         inside = [number for number in range(start, end) if stamps[number] in wanted]
         if not inside:
             continue
-        first_run = start
-        if stamps[inside[0]] < stamps[start] or min(stamps[n] for n in inside) < stamps[start]:
-            # Displayed before its keyframe, so it also depends on the previous group of pictures.
-            first_run = max((key for key in keys if key < start), default=start)
+        # A frame displayed before its keyframe also depends on the previous group of pictures.
+        first_run = before if min(stamps[number] for number in inside) < stamps[start] else start
         if runs and runs[-1][1] > first_run:
             first_run, _ = runs.pop()
         runs.append((first_run, inside[-1] + 1))

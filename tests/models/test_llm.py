@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.models.chat import Message, PromptImage, json_schema, request_keys
 from pipeline.models.completion import read_completion
 from pipeline.models.error_body import wait_seconds
 from pipeline.models.failures import RequestError
-from pipeline.models.journal import Journal, Reply
+from pipeline.models.journal import Journal, Reply, read_ledger
 from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.openai_wire import OpenAIWire
 from pipeline.models.pace import Pace
@@ -190,6 +191,34 @@ def test_a_damaged_journal_is_a_user_error(folder: WorkspaceFolder) -> None:
     assert "don't delete the file" in caught.value.fix
 
 
+def test_a_ledger_is_read_beside_a_run_and_changes_nothing(folder: WorkspaceFolder) -> None:
+    path, copy = folder.root / "llm.sqlite", folder.root / "copy"
+    with read_ledger(path) as ledger:
+        assert ledger.totals().requests == 0
+    assert not path.exists()
+    path.touch()  # all that a command leaves which is killed then
+    with read_ledger(path) as ledger:
+        assert ledger.totals().requests == 0
+    path.unlink()
+
+    async def beside(client: ModelClient) -> None:
+        await client.ask(question())
+        with read_ledger(path) as ledger:
+            assert ledger.totals().requests == 1
+        copy.mkdir()
+        for name in ("llm.sqlite", "llm.sqlite-wal"):  # as if the command were killed now
+            shutil.copyfile(folder.root / name, copy / name)
+
+    talk(folder, ScriptedModel(GOOD), beside)
+    before = {file.name: file.read_bytes() for file in copy.iterdir()}
+    with read_ledger(copy / "llm.sqlite") as ledger:
+        assert (ledger.totals().requests, ledger.usage("m").replies) == (1, 1)
+    assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
+    (copy / "llm.sqlite").write_bytes(b"not a database, certainly" * 100)
+    with pytest.raises(UserError, match="don't delete the file"), read_ledger(copy / "llm.sqlite"):
+        pass
+
+
 # ---- caps -----------------------------------------------------------------------------------------
 
 
@@ -235,7 +264,7 @@ def test_failed_requests_are_free_and_possibly_billed_ones_are_not(
         ("kept",),
     ]
     journal = Journal(folder.root / "llm.sqlite")
-    totals = journal.totals()
+    totals = journal.ledger.totals()
     journal.close()
     ((reserved,),) = table(folder, "SELECT reserved_usd FROM requests WHERE state = 'unknown'")
     assert (totals.requests, totals.cost_usd, totals.unknown_usd) == (
@@ -268,7 +297,7 @@ def test_without_token_counts_the_whole_reservation_counts(
     answer = ask(folder, ScriptedModel(Reply(GOOD, None, "stop", "m", None, None)))
     assert (answer.cost_usd, answer.input_tokens) == (None, None)
     journal = Journal(folder.root / "llm.sqlite")
-    assert journal.totals().unknown_usd > 0
+    assert journal.ledger.totals().unknown_usd > 0
     journal.close()
 
 
@@ -606,7 +635,7 @@ def test_errors_of_unknown_cost_from_earlier_versions_cost_nothing(folder: Works
             )
     db.close()
     journal = Journal(folder.root / "llm.sqlite")
-    assert journal.totals().unknown_usd == 7
+    assert journal.ledger.totals().unknown_usd == 7
     journal.close()
 
 
@@ -617,7 +646,7 @@ def test_a_failure_with_token_counts_is_paid_at_its_price(folder: WorkspaceFolde
         ("kept", pytest.approx(0.2)),
     ]
     journal = Journal(folder.root / "llm.sqlite")
-    assert journal.totals().cost_usd == pytest.approx(0.23)
+    assert journal.ledger.totals().cost_usd == pytest.approx(0.23)
     journal.close()
 
 

@@ -1,5 +1,7 @@
 """The output of `egost frames`, `show` and `status`, run as a user would."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,23 @@ def test_a_run_prints_turns_and_the_paths_of_pictures(
     assert "rejections: 1 (egost rejections lists the reasons)" in capsys.readouterr().out
     assert exit_code(cli, ["-w", str(folder / "workspace"), "rejections"]) == 0
     assert "ingest: e\\x1b[31m.mp4: zero bytes\n  fix: " in capsys.readouterr().out
+
+
+def test_in_a_folder_that_cannot_be_written_rows_are_shown_without_pictures(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert exit_code(cli, ["-w", str(folder / "workspace"), "frames", str(folder / "videos")]) == 0
+    capsys.readouterr()
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert exit_code(cli, ["-w", str(folder / "workspace"), "show", "a.mp4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("a.mp4 0:00.0 to 0:00.7: ")
+    pictures = folder / "workspace" / "pictures"
+    assert lines[-1] == f"picture: not drawn: {pictures} can't be written"
 
 
 def test_a_run_with_nothing_to_do_loads_no_large_library(folder: Path) -> None:

@@ -106,7 +106,7 @@ MISTAKES = [
     (".vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nx", 3, "ends before it begins"),
     (".vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\nlost", 6, "a text without a time: 'lost'"),
     (".srt", "hello", 1, "no cue"),
-    (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "are all empty"),
+    (".srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", 2, "the cue has no text"),
 ]
 
 
@@ -282,3 +282,25 @@ def test_json_lines_name_one_bad_line_of_many() -> None:
     reading = read("\n".join([*good[:500], "{", *good[500:]]), ".jsonl")
     assert len(reading.lines) == 1000
     assert [mistake.line for mistake in reading.mistakes] == [501]
+
+
+def test_automatic_captions_of_youtube_are_read_whole() -> None:
+    words = "okay<00:00:00.400><c> so</c><00:00:00.560><c> we</c>"
+    spoken = f"00:00:00.160 --> 00:00:02.389 align:start position:0%\n \n{words}\n"
+    shown = "00:00:02.389 --> 00:00:02.399 align:start position:0%\nokay so we\n \n"
+    reading = read(f"WEBVTT\nKind: captions\nLanguage: en\n\n{spoken}\n{shown}\n", ".vtt")
+    assert [(line.t_us, line.text) for line in reading.lines] == [
+        (160_000, "okay so we"),
+        (2_389_000, "okay so we"),
+    ]
+    assert reading.mistakes == ()
+    empty = read("WEBVTT\n\n00:01.000 --> 00:02.000\n\n00:03.000 --> 00:04.000\nx\n", ".vtt")
+    assert [str(mistake) for mistake in empty.mistakes] == ["line 3: the cue has no text"]
+
+
+def test_a_separator_line_for_excel_is_skipped() -> None:
+    reading = read('sep=;\r\ntime;text\r\n0,5;"Tür; links"\r\nx;y\r\n', ".csv")
+    assert [(line.t_us, line.text) for line in reading.lines] == [(500_000, "Tür; links")]
+    assert [mistake.line for mistake in reading.mistakes] == [4]
+    (mistake,) = read("sep=;\nZeit;Text\n", ".csv").mistakes
+    assert mistake.line == 2

@@ -210,7 +210,7 @@ def test_frames_of_several_shapes_are_brought_to_one(tmp_path: Path, other: Path
     numbered.write(tmp_path / "one.ts", times_ms=UNEVEN_MS, options={"g": "30"})
     path = tmp_path / "a.ts"
     path.write_bytes((tmp_path / "one.ts").read_bytes() + other.read_bytes())
-    why = repair.fault(path)
+    why = repair.fault(path, tmp_path)
     assert why is not None
     assert "egost repair FILE" in why.fix
     did, info = repair.repair(path, tmp_path / "copy.mp4")
