@@ -13,6 +13,7 @@ from pipeline.cli.console import (
     progress_bar,
     reading,
     refuse,
+    refuse_answers,
 )
 from pipeline.errors import UserError, plain
 
@@ -77,6 +78,7 @@ def blind(
         refuse(context, "with FILE")
         click.echo(blind_report(file, None, as_json, answers))
         return
+    refuse_answers(context, answers)
     with reading(context) as workspace:
         click.echo(blind_report(None, workspace.store, as_json))
 
