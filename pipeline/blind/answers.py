@@ -114,24 +114,26 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             if value.found:
                 groups[value.column, value.kind].append(value)
     readings: dict[tuple[str, str], Reading] = {}
-    for kind in ("text", "letter"):
-        for group, values in groups.items():
-            if group[1] == kind:
-                readings[group] = _chosen(values, told)
+    answered: set[int] = set()
+    for group, values in groups.items():
+        if group[1] != "number":
+            readings[group] = _chosen(values, told)
+            answered |= {id(one.row) for one in values}
     named = Answers(dict(readings))
+    named_rows = frozenset(answered)
     known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
-    answered, unclear = {*known}, []
+    unclear: list[tuple[set[int], UndecidedError]] = []
     for group, values in groups.items():
         own = {id(one.row) for one in values}
-        if group[1] == "number" and not own <= known.keys():
+        if group[1] == "number" and not own <= named_rows:
             try:
                 readings[group] = _chosen(values, told, known)
                 answered |= own
             except UndecidedError as error:
                 unclear.append((own, error))
-    for own, error in unclear:  # it doesn't matter where another column gives the option
+    for own, fault in unclear:  # it doesn't matter where another column gives the option
         if not own <= answered:
-            raise error
+            raise fault
     return Answers(readings)
 
 

@@ -73,6 +73,7 @@ def blind(
     answer). Reports only; never fails.
     """
     from pipeline.blind.items import blind_report
+    from pipeline.releases.settings import ExportSettings
 
     if file is not None:
         refuse(context, "with FILE")
@@ -80,7 +81,8 @@ def blind(
         return
     refuse_answers(context, answers)
     with reading(context) as workspace:
-        click.echo(blind_report(None, workspace.store, as_json))
+        limits = workspace.settings("export", ExportSettings).blind_limits
+        click.echo(blind_report(None, workspace.store, as_json, limits=limits))
 
 
 @click.command()

@@ -149,6 +149,14 @@ def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> Non
     ]
 
 
+def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: Path) -> None:
+    rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DA"]
+    rows += [{"options": FOUR, "label": 1, "answer": "B", "correct_answer": "ahead"}]
+    found = foreign.read(written(tmp_path, rows))
+    assert [item.answer for item in found.items] == [3, 0]
+    assert len(found.unread) == 1
+
+
 @pytest.mark.parametrize(
     "value",
     [
