@@ -104,7 +104,7 @@ class Answers:
 
 
 def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
-    """Return how the answers of one file are read; `told` is used wherever it is possible at all.
+    """Return how the answers of one file are read; `told` is used wherever no other reading fits better.
 
     Raises UndecidedError if that can't be determined.
     """
@@ -151,8 +151,6 @@ def _chosen(
     possible = dict.fromkeys(
         reading for reading in READINGS for one in values if reading in one.found
     )
-    if told in possible:
-        return told
     misfit: dict[Reading, _Value] = {}
     for one in values:
         answer = (known or {}).get(id(one.row))
@@ -160,6 +158,13 @@ def _chosen(
             if reading not in one.found or answer not in (None, one.found[reading]):
                 misfit.setdefault(reading, one)
     fitting = [reading for reading in possible if reading not in misfit]
+    if told in possible and (told in fitting or not fitting):
+        return told
+    if told in possible:
+        raise UndecidedError(
+            f"the answers in the column {values[0].column} can't be {_CALLED[told]} "
+            f"({_shown(misfit[told])}); {_CALLED[fitting[0]]} would fit all"
+        )
     if not fitting:
         rows = "; ".join(f"{_CALLED[name]}: not {_shown(one)}" for name, one in misfit.items())
         raise UndecidedError(

@@ -103,6 +103,13 @@ def test_a_file_that_counts_in_both_ways_is_refused_with_both_rows(tmp_path: Pat
     assert list(found.unread) == [f"{path}, line 4"]
 
 
+def test_what_the_file_disproves_is_refused() -> None:
+    rows = numbered([1, 2, 3, 4])
+    with pytest.raises(UndecidedError, match=r"can't be .*from 0 \(4 of 4 options in row 3\)"):
+        positions(rows, "0")
+    assert positions(rows, "1")[0] == [0, 1, 2, 3]
+
+
 def test_a_broken_row_says_nothing_about_the_others(tmp_path: Path) -> None:
     found = foreign.read(written(tmp_path, numbered([0, 2, 9, -1, 1, "9" * 6000])))
     assert [item.answer for item in found.items] == [0, 2, 1]
