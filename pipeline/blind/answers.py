@@ -24,8 +24,10 @@ _CALLED: Mapping[Reading, str] = {
 }
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
+_OPTION = re.compile(r"(?:option|choice)[\s_]*", re.IGNORECASE)
+_MARKUP = "*[]{}'\"` "  # around a letter or number
 _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
-_NUMBER = re.compile(r"\(?(\d{1,9})\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+_NUMBER = re.compile(r"\(?(\d{1,9})(?:\.0)?\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
 
 
 class RowFaultError(ValueError):
@@ -73,13 +75,17 @@ class Answers:
     def position(self, row: Unanswered) -> int:
         """Return the position of the answer; texts and letters come before numbers.
 
-        Raises RowFaultError if no column gives an option.
+        Raises RowFaultError if no column gives an option, or if two columns give different ones.
         """
-        values = _values(row)
-        for value in sorted(values, key=lambda one: one.kind == "number"):
+        named: dict[bool, dict[str, int]] = {False: {}, True: {}}
+        for value in _values(row):
             reading = self.readings.get((value.column, value.kind))
             if reading and reading in value.found:
-                return value.found[reading]
+                named[value.kind == "number"][value.column] = value.found[reading]
+        if places := named[False] or named[True]:
+            if len({_plain(row.options[place]) for place in places.values()}) > 1:
+                raise RowFaultError(f"the columns {' and '.join(places)} give different options")
+            return next(iter(places.values()))
         if not row.given:
             raise RowFaultError("no answer")
         tried = "; ".join(f"{name} = {str(value)[:60]!r}" for name, value in row.given.items())
@@ -98,7 +104,7 @@ class Answers:
 
 
 def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
-    """Return how the answers of one file are read; `told` is used wherever it is possible at all.
+    """Return how the answers of one file are read; `told` is used wherever no other reading fits better.
 
     Raises UndecidedError if that can't be determined.
     """
@@ -108,15 +114,26 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             if value.found:
                 groups[value.column, value.kind].append(value)
     readings: dict[tuple[str, str], Reading] = {}
-    for kind in ("text", "letter"):
-        for group, values in groups.items():
-            if group[1] == kind:
-                readings[group] = _chosen(values, told)
-    named = Answers(dict(readings))
-    known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
+    answered: set[int] = set()
     for group, values in groups.items():
-        if group[1] == "number" and any(id(one.row) not in known for one in values):
-            readings[group] = _chosen(values, told, known)
+        if group[1] != "number":
+            readings[group] = _chosen(values, told)
+            answered |= {id(one.row) for one in values}
+    named = Answers(dict(readings))
+    named_rows = frozenset(answered)
+    known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
+    unclear: list[tuple[set[int], UndecidedError]] = []
+    for group, values in groups.items():
+        own = {id(one.row) for one in values}
+        if group[1] == "number" and not own <= named_rows:
+            try:
+                readings[group] = _chosen(values, told, known)
+                answered |= own
+            except UndecidedError as error:
+                unclear.append((own, error))
+    for own, fault in unclear:  # it doesn't matter where another column gives the option
+        if not own <= answered:
+            raise fault
     return Answers(readings)
 
 
@@ -134,8 +151,6 @@ def _chosen(
     possible = dict.fromkeys(
         reading for reading in READINGS for one in values if reading in one.found
     )
-    if told in possible:
-        return told
     misfit: dict[Reading, _Value] = {}
     for one in values:
         answer = (known or {}).get(id(one.row))
@@ -143,6 +158,13 @@ def _chosen(
             if reading not in one.found or answer not in (None, one.found[reading]):
                 misfit.setdefault(reading, one)
     fitting = [reading for reading in possible if reading not in misfit]
+    if told in possible and (told in fitting or not fitting):
+        return told
+    if told in possible:
+        raise UndecidedError(
+            f"the answers in the column {values[0].column} can't be {_CALLED[told]} "
+            f"({_shown(misfit[told])}); {_CALLED[fitting[0]]} would fit all"
+        )
     if not fitting:
         rows = "; ".join(f"{_CALLED[name]}: not {_shown(one)}" for name, one in misfit.items())
         raise UndecidedError(
@@ -187,7 +209,8 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
     found: dict[Reading, int] = {}
     if _plain(text) in plain:
         found["text"] = plain.index(_plain(text))
-    letter, number = _LETTER.fullmatch(text), _NUMBER.fullmatch(text)
+    bare = text if found else _OPTION.sub("", text.strip(_MARKUP), count=1)
+    letter, number = _LETTER.fullmatch(bare), _NUMBER.fullmatch(bare)
     places: dict[Reading, int] = {}
     if letter:
         places = {"letter": ord(letter.group(1).upper()) - ord("A")}

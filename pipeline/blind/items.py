@@ -65,14 +65,18 @@ def from_released(rows: Iterable[Mapping[str, Any]]) -> list[ProbeItem]:
 
 
 def blind_report(
-    file: Path | None, store: "Store | None", as_json: bool, told: Reading | None = None
+    file: Path | None,
+    store: "Store | None",
+    as_json: bool,
+    told: Reading | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> str:
     """Probe a file of items, or those of a workspace, and return the report as text or JSON.
 
-    A file needs no workspace; `told` is what its answers are. This reports only; it never fails on
-    what it finds.
+    A file needs no workspace; `told` is what its answers are. `limits` are those of the workspace's
+    gate. This reports only; it never fails on what it finds.
     """
-    from pipeline.blind.probe import run_probe
+    from pipeline.blind.probe import LIMITS, run_probe
 
     answers = ""
     if file is not None:
@@ -88,7 +92,7 @@ def blind_report(
             )
     else:
         raise UserError("egost blind", "no file and no workspace", "name a file of items")
-    report = run_probe(items)
+    report = run_probe(items, limits or LIMITS)
     if as_json:
         found = report.to_json() | ({"answers": answers} if answers else {})
         return json.dumps(found, indent=2, ensure_ascii=False)

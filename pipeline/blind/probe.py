@@ -30,6 +30,8 @@ State = Literal["met", "failed", "unproven"]
 ENOUGH = 600
 # With fewer clips neither a leak nor its absence can be told from chance.
 ENOUGH_CLIPS = 30
+LIMITS = (0.05, 0.08)
+"""The accuracy above chance that is allowed: overall, and within a task, contrast or kind of options."""
 _CONTROLS = 5
 _CONTROL_ITEMS = 600
 _SHOWN = 10
@@ -97,6 +99,7 @@ class ProbeReport:
     guessable: tuple[Guessable, ...]
     grouping: str
     given: int  # items before sampling
+    limits: tuple[float, float] = LIMITS
 
     @property
     def measured(self) -> tuple[AttackResult, ...]:
@@ -108,8 +111,9 @@ class ProbeReport:
         """The method with the highest accuracy above chance."""
         return max(self.measured, key=lambda one: one.overall.excess)
 
-    def leaks(self, limit: float = 0.05, within_limit: float = 0.08) -> list[Leak]:
+    def leaks(self) -> list[Leak]:
         """Return the figures that exceed chance by more than the limit and more than noise."""
+        limit, within_limit = self.limits
         found = []
         for one in self.measured:
             # The learned probe's overall figure is a single test, fixed in advance: 95 % is enough.
@@ -123,16 +127,15 @@ class ProbeReport:
             ]
         return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
 
-    def state(self, limit: float = 0.05, within_limit: float = 0.08) -> State:
+    def state(self) -> State:
         """Return whether the test is free of leaks, as far as its clips can show."""
         if self.learned.overall.clips < ENOUGH_CLIPS:
             return "unproven"
-        return "failed" if self.leaks(limit, within_limit) else "met"
+        return "failed" if self.leaks() else "met"
 
-    def verdict(self, limit: float = 0.05, within_limit: float = 0.08) -> str:
+    def verdict(self) -> str:
         """Return the conclusion that the figures allow, in one line."""
-        figure, leaks = self.worst.overall, self.leaks(limit, within_limit)
-        state = self.state(limit, within_limit)
+        figure, leaks, state = self.worst.overall, self.leaks(), self.state()
         if state == "unproven":
             text = (
                 f"unproven: {figure.clips} clips are too few to find a leak or rule one out (at least "
@@ -172,7 +175,13 @@ class ProbeReport:
         return "\n".join(_lines(self))
 
 
-def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) -> ProbeReport:
+def run_probe(
+    items: Sequence[ProbeItem],
+    limits: tuple[float, float] = LIMITS,
+    *,
+    seed: int = 0,
+    sample: int = 5000,
+) -> ProbeReport:
     """Probe a test; of more than `sample` items, whole groups are drawn. Deterministic.
 
     Attacks on the order of rows need the items in their published order. Raise ValueError if there are
@@ -206,6 +215,7 @@ def run_probe(items: Sequence[ProbeItem], *, seed: int = 0, sample: int = 5000) 
         guessable=tuple(_guessable(sheet, scores)),
         grouping=sheet.grouping,
         given=len(items),
+        limits=limits,
     )
 
 

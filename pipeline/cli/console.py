@@ -190,6 +190,13 @@ def refuse(context: click.Context, where: str, but: Container[str] = ()) -> None
         )
 
 
+def refuse_answers(context: click.Context, answers: str | None) -> None:
+    """Raise UserError if --answers is given without a file that it would be about."""
+    if answers is not None:
+        what = "--answers says what the answers in FILE are, but there is no FILE"
+        raise UserError(context.command_path, what, "name the file, or leave --answers out")
+
+
 @contextmanager
 def opened(context: click.Context, root: Path | None = None) -> "Iterator[Workspace]":
     """Open and lock the workspace that the command line names (or `root`), with its settings.

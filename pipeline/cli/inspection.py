@@ -13,6 +13,7 @@ from pipeline.cli.console import (
     progress_bar,
     reading,
     refuse,
+    refuse_answers,
 )
 from pipeline.errors import UserError, plain
 
@@ -72,13 +73,16 @@ def blind(
     answer). Reports only; never fails.
     """
     from pipeline.blind.items import blind_report
+    from pipeline.releases.settings import ExportSettings
 
     if file is not None:
         refuse(context, "with FILE")
         click.echo(blind_report(file, None, as_json, answers))
         return
+    refuse_answers(context, answers)
     with reading(context) as workspace:
-        click.echo(blind_report(None, workspace.store, as_json))
+        limits = workspace.settings("export", ExportSettings).blind_limits
+        click.echo(blind_report(None, workspace.store, as_json, limits=limits))
 
 
 @click.command()

@@ -182,15 +182,15 @@ def audit_status(context: click.Context) -> None:
     accuracy = {**found.people.accuracy, "all tasks": found.people.overall}
     for task, share in accuracy.items() if found.people.overall.total else ():
         click.echo(f"accuracy on {task}: {share}")
-    if scripted := found.audit.answers - found.people.answers:
-        click.echo(f"{scripted} answers by scripts don't count as human accuracy")
+    if found.scripted:
+        click.echo(f"{found.scripted} answers by scripts don't count in these figures")
     if found.people.agreement:
         click.echo(f"agreement on items: {found.people.agreement}")
     for item_id, reason in found.audit.reasons.items():
         doubted = item_id in found.audit.doubted
         why = "doubted, not set aside (needs two people)" if doubted else "flawed"
         click.echo(f"{why}: {item_id}: {reason}")
-    click.echo(f"flawed items in the sample: {found.audit.flawed}")
+    click.echo(f"flawed items in the sample: {found.people.flawed}")
     click.echo(f"audit status: {found.tasks} tasks: {found.done} done; {found.project_url}")
 
 

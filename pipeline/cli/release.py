@@ -14,6 +14,7 @@ from pipeline.cli.console import (
     print_and_log,
     reading,
     refuse,
+    refuse_answers,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def gates(
         if not as_json:
             click.echo(f"answers: {found.answers}")
     else:
+        refuse_answers(context, answers)
         with reading(context) as workspace:
             settings = workspace.settings("export", ExportSettings)
             review = workspace.settings("review", ReviewSettings)

@@ -131,13 +131,19 @@ def after_audit(composed: Iterator[Row], answers: Sequence[Answer]) -> Iterator[
 
 
 def by_item(items: Iterable[Item], answers: Iterable[Answer]) -> dict[str, list[Answer]]:
-    """Return the answers that count, by item: to its current form, the newest of each person."""
+    """Return the answers that count, by item: to its current form, the newest of each annotator.
+
+    Scripts never overrule people: their answers count only where no person has answered.
+    """
     wanted = {item.item_id: item.fingerprint for item in items}
     found: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
     for one in sorted(answers, key=lambda one: (one.created_us, one.annotation_id)):
         if wanted.get(one.item_id) == one.fingerprint:
             found[one.item_id][one.annotator] = one
-    return {item_id: list(given.values()) for item_id, given in found.items()}
+    return {
+        item_id: [one for one in given.values() if one.by == "person"] or list(given.values())
+        for item_id, given in found.items()
+    }
 
 
 def key_of(item: Item) -> str:

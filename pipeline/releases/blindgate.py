@@ -32,9 +32,9 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
     )
     if not items:
         return Gate(name="blind", state="met", figure="no multiple-choice items", limit=limit)
-    report, limits = run_probe(items), (points / 100, task_points / 100)
-    state = report.state(*limits)
-    figure = report.verdict(*limits).removeprefix("unproven: ")  # the gate's own line says it
+    report = run_probe(items, (points / 100, task_points / 100))
+    state = report.state()
+    figure = report.verdict().removeprefix("unproven: ")  # the gate's own line says it
     fixes = {
         "met": "",
         "failed": "run egost blind, which reports the leak and the items answered most confidently",
@@ -43,7 +43,7 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
     return Gate(
         name="blind",
         state=state,
-        figure=f"{figure} ({report.leaks(*limits)[0].how})" if state == "failed" else figure,
+        figure=f"{figure} ({report.leaks()[0].how})" if state == "failed" else figure,
         limit=limit,
         parts={
             where.removeprefix("task="): round(one.accuracy, 4)

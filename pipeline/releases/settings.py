@@ -53,3 +53,10 @@ class ExportSettings(Settings):
         ["non-redistributable", "proprietary", "all rights reserved"],
         description="Licences, as in manifest.csv, that forbid redistributing frames.",
     )
+
+    @property
+    def blind_limits(self) -> tuple[float, float] | None:
+        """The accuracy above chance that the blind gate allows, overall and in a task; None if it is off."""
+        if self.blind_points >= 100:
+            return None
+        return self.blind_points / 100, self.blind_task_points / 100

@@ -80,13 +80,17 @@ def _fetched(new: int, kept: int, what: str) -> str:
 
 @dataclass(frozen=True)
 class AuditStatus:
-    """The progress of the audit, in tasks, and its results so far: of all answers, and of people alone."""
+    """The progress of the audit, in tasks, and its results so far: of all answers, and of people alone.
+
+    `scripted` counts the answers by scripts.
+    """
 
     tasks: int
     done: int
     project_url: str
     audit: Audit
     people: Audit
+    scripted: int
 
 
 def connect(workspace: Workspace) -> labelstudio.LabelStudioClient:
@@ -321,7 +325,9 @@ def audit_status(workspace: Workspace) -> AuditStatus:
     tasks, done, url = audit.status(
         connect(workspace), _audit_settings(workspace), items, workspace.folder
     )
-    return AuditStatus(tasks, done, url, judged(items, answers), judged(items, people(answers)))
+    human = people(answers)
+    scripted = len(answers) - len(human)
+    return AuditStatus(tasks, done, url, judged(items, answers), judged(items, human), scripted)
 
 
 def _rows(workspace: Workspace, kinds: Iterable[type[Row]]) -> Rows:

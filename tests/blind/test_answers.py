@@ -83,6 +83,14 @@ def test_a_file_that_does_not_show_what_its_numbers_are_is_refused(
     assert "answers are numbers of options, from 1 (answer), 0 rows" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["blind", "gates"])
+def test_answers_without_a_file_are_refused(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(cli, ["-w", str(tmp_path), command, "--answers", "1"]) == 2
+    assert "there is no FILE" in capsys.readouterr().err
+
+
 def test_a_file_that_counts_in_both_ways_is_refused_with_both_rows(tmp_path: Path) -> None:
     path = written(tmp_path, numbered([2, 0, 1, 4]))
     with pytest.raises(UserError, match="no reading fits all") as refused:
@@ -93,6 +101,13 @@ def test_a_file_that_counts_in_both_ways_is_refused_with_both_rows(tmp_path: Pat
     found = foreign.read(path, "0")
     assert [item.answer for item in found.items] == [2, 0, 1]
     assert list(found.unread) == [f"{path}, line 4"]
+
+
+def test_what_the_file_disproves_is_refused() -> None:
+    rows = numbered([1, 2, 3, 4])
+    with pytest.raises(UndecidedError, match=r"can't be .*from 0 \(4 of 4 options in row 3\)"):
+        positions(rows, "0")
+    assert positions(rows, "1")[0] == [0, 1, 2, 3]
 
 
 def test_a_broken_row_says_nothing_about_the_others(tmp_path: Path) -> None:
@@ -116,6 +131,65 @@ def test_a_number_that_is_no_answer_is_ignored_where_every_row_has_a_letter() ->
     found, answers = positions(rows)
     assert found == [3, 0, 1, 2]
     assert str(answers) == "letters (answer)"
+
+
+def test_a_column_that_does_not_show_what_its_numbers_are_may_stand_beside_one_that_does() -> None:
+    rows = [{"options": FOUR, "label": one, "answer": one - 1} for one in (1, 2, 3)]
+    found, answers = positions(rows)
+    assert found == [0, 1, 2]
+    assert str(answers) == "numbers of options, from 0 (answer)"
+    with pytest.raises(UndecidedError, match="column label"):
+        positions([*rows, {"options": FOUR, "label": 2}])
+
+
+def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> None:
+    """A `label` of 0 or 1 is read as an option as well, and must not come before the answer in silence."""
+    pairs = [(1, 0), (0, 3), (0, 0)]
+    rows = [{"options": FOUR, "label": flag, "answer": answer} for flag, answer in pairs]
+    rows += [{"options": FOUR, "answer": "B", "correct_answer": "ahead"}]
+    found = foreign.read(written(tmp_path, rows))
+    assert [item.answer for item in found.items] == [0]
+    assert [fault.split("columns ")[1] for fault in found.unread.values()] == [
+        "label and answer give different options",
+        "label and answer give different options",
+        "answer and correct_answer give different options",
+    ]
+
+
+def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: Path) -> None:
+    rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DA"]
+    rows += [{"options": FOUR, "label": 1, "answer": "B", "correct_answer": "ahead"}]
+    found = foreign.read(written(tmp_path, rows))
+    assert [item.answer for item in found.items] == [3, 0]
+    assert len(found.unread) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "b",
+        "(B)",
+        "B.",
+        "B)",
+        "[B]",
+        "**B**",
+        "Option B",
+        "option_b",
+        "choice B: right",
+        "Answer: B",
+    ],
+)
+def test_a_letter_is_read_in_any_dress(value: str) -> None:
+    assert positions(numbered([value, "D"]))[0] == [1, 3]
+
+
+@pytest.mark.parametrize("value", ["Option 4", "4.0", "option_4", "[4]"])
+def test_a_number_is_read_in_any_dress(value: str) -> None:
+    assert positions(numbered([value, 1]))[0] == [3, 0]
+
+
+def test_an_option_that_begins_with_the_word_option_is_a_text() -> None:
+    assert positions(numbered(["option B", "a way"], ["a way", "b way", "option B"]))[0] == [2, 0]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,14 @@ from typing import Any
 import blind_items as made
 import polars as pl
 import pytest
+from small_release import small_space
 
+from pipeline.blind import probe
 from pipeline.blind.files import read_items
 from pipeline.blind.items import blind_report
+from pipeline.blind.probe import LIMITS
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 from pipeline.errors import UserError
 
 TEXT = "Which way?\nOptions:\nA. left\nB. right\nC. straight on"
@@ -222,3 +227,16 @@ def test_the_report_of_a_file_needs_no_workspace(tmp_path: Path) -> None:
 def test_neither_file_nor_workspace_is_an_error() -> None:
     with pytest.raises(UserError, match="no file and no workspace"):
         blind_report(None, None, as_json=False)
+
+
+@pytest.mark.parametrize(("points", "limits"), [("20", (0.2, 0.08)), ("100", LIMITS)])
+def test_a_workspace_is_probed_with_the_limits_of_its_gate(
+    points: str, limits: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, float]] = []
+    monkeypatch.setattr(probe, "run_probe", lambda items, limits: seen.append(limits))
+    with small_space(tmp_path / "w"):
+        pass
+    given = ["-w", str(tmp_path / "w"), "blind", "--set", f"export.blind_points={points}"]
+    assert exit_code(cli, given) == 0
+    assert seen == [limits]

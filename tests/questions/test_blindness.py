@@ -67,7 +67,7 @@ def test_no_blind_method_is_more_than_five_points_above_chance() -> None:
     }  # fmt: skip
     above = {one.name: round(one.overall.excess, 3) for one in report.measured}
     assert {name: excess for name, excess in above.items() if excess > OVERALL} == {}
-    assert report.leaks(OVERALL, WITHIN) == report.leaks() == []
+    assert report.leaks() == []
     assert report.verdict().startswith("no leak found: the best of 15 blind methods")
 
 

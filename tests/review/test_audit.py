@@ -195,6 +195,18 @@ def test_a_flawed_item_affects_its_pair_and_its_clip():
     assert flawed_clips([one, half, other], answers) == {clip().clip_id: 9}
 
 
+def test_scripts_never_overrule_people():
+    one, written = item(0), item(1, option_kind="model", status="draft")
+    scripts = [answer("none", who, one, by="script") for who in ("x", "y", "z")]
+    assert flaws([one], scripts).keys() == {"i0"}
+    assert flaws([one], [*scripts, answer("0", "a", one)]) == {}
+    people_say_no = [answer("none", who, written) for who in "ab"]
+    yes = [answer("0", who, written, by="script") for who in ("x", "y", "z")]
+    assert confirmed([written], yes) == {"i1"}
+    assert confirmed([written], [*yes, *people_say_no]) == set()
+    assert "right, say 2 of 2" in flaws([written], [*yes, *people_say_no])["i1"]
+
+
 def test_an_answer_counts_only_for_the_fingerprint_that_was_answered():
     changed = item(fingerprint="another")
     assert flaws([changed], [answer("none")]) == {}
