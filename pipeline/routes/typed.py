@@ -151,7 +151,8 @@ def _moves(text: str, phrases: Mapping[str, Move]) -> set[Move]:
         if typed == wanted:
             return {move}
         most = min(_MOST_EDITS, len(wanted) // _LETTERS_PER_EDIT)
-        if abs(len(typed) - len(wanted)) <= most and _edits(typed, wanted) <= most:
+        longer = len(typed) - len(wanted)  # two letters more may be a word, as in "no turn left"
+        if -most <= longer <= 1 and _edits(typed, wanted) <= most:
             close.add(move)
     return close
 

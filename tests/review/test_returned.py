@@ -136,6 +136,27 @@ def test_an_edited_annotation_replaces_what_was_unreadable(job: Job):
     assert job.data(2)["steps"] == job.data(1)["steps"]
 
 
+@pytest.mark.parametrize(
+    ("emptied", "wrong"),
+    [
+        ("steps", "there are no steps"),
+        ("forward", "there is no forward description any more"),
+    ],
+)
+def test_a_text_that_was_emptied_is_not_taken_for_one_left_as_it_is(
+    job: Job, emptied: str, wrong: str
+):
+    # The page sends all texts except empty ones.
+    texts = {name: job.data(1)[name] for name in ("steps", "forward", "reverse") if name != emptied}
+    verdict = job.answer(1, verdict="accept", **texts).verdict
+    assert verdict.verdict == "skip"
+    assert wrong in job.unused()[0]
+    assert job.push() == 1
+    assert job.data(2)[emptied] == job.data(1)[emptied]
+    assert wrong in job.data(2)["findings"]
+    assert job.answer(2, verdict="accept").verdict.verdict == "accept"
+
+
 def test_a_close_reading_counts_is_reported_and_what_was_typed_is_kept(job: Job):
     typed = "0:00,0 go straight\n0:01.0 turn rihgt\n0:02.0 go straight"
     pulled = job.answer(1, verdict="corrected", steps=typed)
