@@ -93,9 +93,10 @@ class Projects:
         found = [one for one in every if line in _lines(one)]
         kept = self._remembered().get(wanted.title)
         if all(one.id != kept for one in found):
-            for one in [one for one in every if one not in found and (not found or one.id == kept)]:
-                if self._holds_ours(one, wanted, known=one.id == kept):
-                    found.append(one)
+            unmarked = [one for one in every if one not in found and (not found or one.id == kept)]
+            found += [
+                one for one in unmarked if self._holds_ours(one, wanted, known=one.id == kept)
+            ]
         return sorted(found, key=lambda one: (one.id != kept, one.title != wanted.title, one.id))
 
     def _holds_ours(self, one: ServerProject, wanted: Project, *, known: bool) -> bool:

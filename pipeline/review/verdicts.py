@@ -119,8 +119,9 @@ def judge(annotation: Annotation, page: ShownPage, kind: Kind, secret: bytes) ->
     What was typed is kept in any case, after a skip too.
     """
     given = values(annotation.result)
-    if given.keys() & _Texts.model_fields.keys():
-        # The page sends the texts that were left as they are, but none that was emptied.
+    if len(given.keys() & _Texts.model_fields.keys()) > 1:
+        # The page also sends texts that were left as they are, but no empty one. Scripts may send
+        # the one text that they changed.
         given = dict.fromkeys(_Texts.model_fields, "") | given
     if annotation.skipped:
         reading = _Reading("skip", _note(given))
