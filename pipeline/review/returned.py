@@ -81,16 +81,17 @@ def _texts(one: Verdict, data: Mapping[str, Any]) -> dict[str, str]:
 
 def _box(one: Verdict, texts: Mapping[str, str], page: ShownPage) -> str:
     lines = []
+    did = "typed this" if any(texts.values()) else "judged this clip"
+    wrong = f"it could not be used: {escape(listed(one).partition('): ')[2])}"
     if texts["steps"]:
         mistakes = {mistake.line: mistake for mistake in read_typed(texts["steps"], page).mistakes}
         for number, line in enumerate(route.split_lines(texts["steps"]), start=1):
             lines.append(_marked(line, mistakes[number]) if number in mistakes else escape(line))
+        wrong = "the marked steps could not be read" if mistakes else wrong
     lines += [f"{name}: {escape(text)}" for name in ("forward", "reverse") if (text := texts[name])]
-    wrong = escape(listed(one).partition("): ")[2])
-    did = "typed this" if any(texts.values()) else "judged this clip"
-    who = f"<b>{escape(one.annotator)}</b> {did} in round {one.round}, and it could not be used: "
     return (
-        f'<div style="{_BOX}">{who}{wrong}. If it is yours, correct it below and submit it again.'
+        f'<div style="{_BOX}"><b>{escape(one.annotator)}</b> {did} in round {one.round}, and {wrong}. '
+        "If it is yours, correct it below and submit it again."
         f'<div style="font-family:monospace">{"<br/>".join(lines)}</div></div>'
     )
 

@@ -302,7 +302,7 @@ def outside(
             for one in client.unsubmitted(project.id):
                 if ours := page_of(one.task.data, secret):
                     clip_id, who = ours[0].clip_id, pseudonym(one.email, secret)
-                    yield f"clip {clip_id}: {who} has typed something that is not submitted yet"
+                    yield f"clip {clip_id}: {who} has begun work that is not submitted yet"
 
 
 def status(

@@ -91,7 +91,7 @@ def test_an_unreadable_line_is_kept_listed_and_shown_again_with_the_mistake_mark
 def test_what_is_wrong_is_said_once_and_only_until_it_is_corrected(job: Job):
     job.answer(1, verdict="corrected", steps=TYPED)
     job.push()
-    assert job.data(2)["findings"].count("expected go straight") == 2  # above the text, at the line
+    assert job.data(2)["findings"].count("expected go straight") == 1
     assert "typed this in round 1" in job.data(2)["findings"]
     job.answer(2, verdict="corrected")
     job.answer(1, verdict="corrected", steps=RIGHT)
