@@ -199,7 +199,7 @@ def pull(
     client: AnnotationServer, rows: Rows, settings: AuditSettings, folder: WorkspaceFolder
 ) -> Answered:
     """Return the answers that are new or changed since those in `rows`, which holds PULL_READS."""
-    first, *copies = _existing(client, settings, rows[Item], folder)
+    first, *copies = _existing(client, settings, rows[Item], folder, claim=True)
     secret = folder.secret()
     newest = max((one.created_us for one in rows[Answer]), default=0)
     given = client.annotations(first.id, max(newest - _OVERLAP_US, 0))
@@ -240,9 +240,11 @@ def _existing(
     settings: AuditSettings,
     items: Sequence[Item],
     folder: WorkspaceFolder,
+    *,
+    claim: bool = False,
 ) -> list[ServerProject]:
     wanted = _project(settings, items, folder)
-    return Projects(client, folder).existing(wanted, "egost audit push")
+    return Projects(client, folder).existing(wanted, "egost audit push", claim=claim)
 
 
 def _project(

@@ -53,7 +53,7 @@ class Projects:
 
         Raises UserError if another workspace or somebody else has a project of this title.
         """
-        found = self.all(wanted)
+        found = self.claimed(wanted)
         if found:
             number = found[0].id
             self.client.configure(number, wanted.config, wanted.overlap)
@@ -61,12 +61,25 @@ class Projects:
             self._refuse_taken(wanted)
             mark = self._line(wanted)
             number = self.client.create(wanted.title, mark, wanted.config, wanted.overlap)
-        self._remember(wanted.title, number)
+            self._remember(wanted.title, number)
         return number
 
-    def existing(self, wanted: Project, command: str = "egost review push") -> list[ServerProject]:
-        """Return this workspace's projects under a title, at least one (see `all`); else raise UserError."""
-        found = self.all(wanted)
+    def claimed(self, wanted: Project) -> list[ServerProject]:
+        """Return `all` projects under a title, after marking those that have no mark yet."""
+        found, line = self.all(wanted), self._line(wanted)
+        for one in found:
+            if line not in _lines(one):
+                text = f"{one.description}\n{line}" if one.description.strip() else line
+                self.client.describe(one.id, text)
+        if found:
+            self._remember(wanted.title, found[0].id)
+        return found
+
+    def existing(
+        self, wanted: Project, command: str = "egost review push", *, claim: bool = False
+    ) -> list[ServerProject]:
+        """Return `all` projects under a title, or `claimed` ones; raise UserError if there is none."""
+        found = self.claimed(wanted) if claim else self.all(wanted)
         if not found:
             self._refuse_taken(wanted)
             what = f"there is no project {wanted.title!r} of this workspace"
@@ -74,24 +87,17 @@ class Projects:
         return found
 
     def all(self, wanted: Project) -> list[ServerProject]:
-        """Return this workspace's projects under a title: the one in use, then copies of it.
-
-        Marks those that have no mark yet.
-        """
+        """Return this workspace's projects under a title: the one in use, then copies of it. Changes nothing."""
         every = sorted(self.client.projects(), key=lambda one: one.id)
         line = self._line(wanted)
         found = [one for one in every if line in _lines(one)]
         kept = self._remembered().get(wanted.title)
         if all(one.id != kept for one in found):
-            for one in [one for one in every if one not in found and (not found or one.id == kept)]:
-                if self._holds_ours(one, wanted, known=one.id == kept):
-                    text = f"{one.description}\n{line}" if one.description.strip() else line
-                    self.client.describe(one.id, text)
-                    found.append(one)
-        found.sort(key=lambda one: (one.id != kept, one.title != wanted.title, one.id))
-        if found:
-            self._remember(wanted.title, found[0].id)
-        return found
+            unmarked = [one for one in every if one not in found and (not found or one.id == kept)]
+            found += [
+                one for one in unmarked if self._holds_ours(one, wanted, known=one.id == kept)
+            ]
+        return sorted(found, key=lambda one: (one.id != kept, one.title != wanted.title, one.id))
 
     def _holds_ours(self, one: ServerProject, wanted: Project, *, known: bool) -> bool:
         """Return whether a project without our mark is this workspace's.

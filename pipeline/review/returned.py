@@ -47,23 +47,23 @@ def told(pulled: Pulled) -> Iterator[str]:
 
 
 def with_returned(data: dict[str, Any], verdicts: Iterable[Verdict]) -> dict[str, Any]:
-    """Return a page's data with what people typed on this draft in earlier rounds and can't be used.
+    """Return a page's data with people's work on this draft in earlier rounds that can't be used.
 
-    `verdicts` are those of the page's clip and kind. The text fields contain the newest person's
-    text; a box above them marks the mistakes.
+    `verdicts` are those of the page's clip and kind. A box for each person says what is wrong and
+    marks the mistakes; the text fields below contain the newest text that was typed.
     """
     waiting = [
         one
         for one in unused(verdicts)
         if UNREADABLE in one.reasons and one.fingerprint == data["fingerprint"]
     ]
-    texts = {one.annotation_id: _texts(one, data) for one in waiting}
-    waiting = [one for one in waiting if any(texts[one.annotation_id].values())]
     if not waiting:
         return data
     page = ShownPage.model_validate({"uid": "", "round": 0, **data})
-    boxes = "".join(_box(one, texts[one.annotation_id], page) for one in waiting)
-    shown = {name: text for name, text in texts[waiting[-1].annotation_id].items() if text}
+    texts = [_texts(one, data) for one in waiting]
+    boxes = "".join(_box(one, typed, page) for one, typed in zip(waiting, texts, strict=True))
+    newest = next((typed for typed in reversed(texts) if any(typed.values())), {})
+    shown = {name: text for name, text in newest.items() if text}
     drafted = {name: data[name] for name in _TEXTS}
     return data | shown | {"draft_texts": drafted, "findings": boxes + data["findings"]}
 
@@ -81,15 +81,17 @@ def _texts(one: Verdict, data: Mapping[str, Any]) -> dict[str, str]:
 
 def _box(one: Verdict, texts: Mapping[str, str], page: ShownPage) -> str:
     lines = []
+    did = "typed this" if any(texts.values()) else "judged this clip"
+    wrong = f"it could not be used: {escape(listed(one).partition('): ')[2])}"
     if texts["steps"]:
         mistakes = {mistake.line: mistake for mistake in read_typed(texts["steps"], page).mistakes}
         for number, line in enumerate(route.split_lines(texts["steps"]), start=1):
             lines.append(_marked(line, mistakes[number]) if number in mistakes else escape(line))
+        wrong = "the marked steps could not be read" if mistakes else wrong
     lines += [f"{name}: {escape(text)}" for name in ("forward", "reverse") if (text := texts[name])]
-    wrong = escape(listed(one).partition("): ")[2])
-    who = f"<b>{escape(one.annotator)}</b> typed this in round {one.round}, and it could not be used: "
     return (
-        f'<div style="{_BOX}">{who}{wrong}. If it is yours, correct it below and submit it again.'
+        f'<div style="{_BOX}"><b>{escape(one.annotator)}</b> {did} in round {one.round}, and {wrong}. '
+        "If it is yours, correct it below and submit it again."
         f'<div style="font-family:monospace">{"<br/>".join(lines)}</div></div>'
     )
 

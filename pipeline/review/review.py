@@ -242,7 +242,7 @@ def pull(
         title = _title(settings, one.kind)
         newest[title] = max(newest[title], one.created_us)
     secret = folder.secret()
-    for title, projects in _existing(client, settings, folder).items():
+    for title, projects in _existing(client, settings, folder, claim=True).items():
         for project in projects:
             # When the last verdict of a copy was given isn't known.
             since_us = max(newest[title] - _OVERLAP_US, 0) if project == projects[0] else 0
@@ -255,14 +255,22 @@ def pull(
 
 
 def _existing(
-    client: AnnotationServer, settings: ReviewSettings, folder: WorkspaceFolder
+    client: AnnotationServer,
+    settings: ReviewSettings,
+    folder: WorkspaceFolder,
+    *,
+    claim: bool = False,
 ) -> dict[str, list[ServerProject]]:
-    """Return this workspace's projects by title, the one in use first; there is one of routes at least."""
+    """Return this workspace's projects by title, the one in use first; there is one of routes at least.
+
+    With `claim`, those without a mark are marked.
+    """
     projects, secret = Projects(client, folder), folder.secret()
     titles = (settings.project, settings.gold_project, settings.adjudication_project)
     routes, *others = (_project(settings, secret, title) for title in titles)
-    found = {routes.title: projects.existing(routes)}
-    return found | {other.title: projects.all(other) for other in others}
+    found = {routes.title: projects.existing(routes, claim=claim)}
+    look = projects.claimed if claim else projects.all
+    return found | {other.title: look(other) for other in others}
 
 
 def _project(
@@ -294,7 +302,7 @@ def outside(
             for one in client.unsubmitted(project.id):
                 if ours := page_of(one.task.data, secret):
                     clip_id, who = ours[0].clip_id, pseudonym(one.email, secret)
-                    yield f"clip {clip_id}: {who} has typed something that is not submitted yet"
+                    yield f"clip {clip_id}: {who} has begun work that is not submitted yet"
 
 
 def status(

@@ -17,6 +17,7 @@ from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
 from pipeline.motion.heading_curve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.review.rows import UNREADABLE
 from pipeline.routes import route, tasks, wording
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
@@ -203,8 +204,12 @@ def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
 
 
 def _findings(findings: Iterable[Finding]) -> str:
+    """Return findings as HTML, except those about unreadable verdicts (see `with_returned`)."""
     colours = {"error": "#b3261e", "warning": "#9a6700", "info": "#555"}
-    ranked = sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), one.message))
+    ranked = sorted(
+        (one for one in findings if one.kind != UNREADABLE),
+        key=lambda one: (SEVERITIES.index(one.severity), one.message),
+    )
     lines = "".join(
         f'<li style="color:{colours[one.severity]}">{escape(one.message)}</li>' for one in ranked
     )

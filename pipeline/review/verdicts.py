@@ -119,6 +119,10 @@ def judge(annotation: Annotation, page: ShownPage, kind: Kind, secret: bytes) ->
     What was typed is kept in any case, after a skip too.
     """
     given = values(annotation.result)
+    if len(given.keys() & _Texts.model_fields.keys()) > 1:
+        # The page also sends texts that were left as they are, but no empty one. Scripts may send
+        # the one text that they changed.
+        given = dict.fromkeys(_Texts.model_fields, "") | given
     if annotation.skipped:
         reading = _Reading("skip", _note(given))
     else:
@@ -200,6 +204,14 @@ def _read(given: Mapping[str, str], page: ShownPage) -> _Reading:
     lines = read_typed(given.get("steps", page.steps), page)
     if lines.mistakes:
         problem = f"step lines can't be read: {'; '.join(map(str, lines.mistakes))}"
+        return _Reading("skip", reasons, problem=problem)
+    removed = [
+        name
+        for name in ("forward", "reverse")
+        if getattr(page.before, name).strip() and not given.get(name, "removed").strip()
+    ]
+    if removed:
+        problem = f"there is no {' and no '.join(removed)} description any more"
         return _Reading("skip", reasons, problem=problem)
     if verdict == "corrected" and not edited:
         problem = 'the verdict is "corrected", but nothing was changed'

@@ -15,7 +15,7 @@ _HEAD = re.compile(
     re.DOTALL,
 )
 _DASHES = dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-")
-_BARS = re.compile("[\uff5c\u2502\u00a6]")  # fullwidth, box drawing, broken
+_BARS = re.compile("[\uff5c\u2502\u00a6\t]")  # fullwidth, box drawing, broken; cells of a table
 # Of "turn left" and "turn right" no text is within 2 edits of one and 1 of the other.
 _MOST_EDITS, _LETTERS_PER_EDIT = 2, 4
 
@@ -141,7 +141,9 @@ def _print_exactly(time_us: int) -> str:
 
 
 def _moves(text: str, phrases: Mapping[str, Move]) -> set[Move]:
-    """Return the moves whose words the text is close to."""
+    """Return the moves whose words the text is close to; none if it has a digit, perhaps of the time."""
+    if any(map(str.isdigit, text)):
+        return set()
     typed = _letters(text)
     close: set[Move] = set()
     for phrase, move in phrases.items():
@@ -149,7 +151,8 @@ def _moves(text: str, phrases: Mapping[str, Move]) -> set[Move]:
         if typed == wanted:
             return {move}
         most = min(_MOST_EDITS, len(wanted) // _LETTERS_PER_EDIT)
-        if abs(len(typed) - len(wanted)) <= most and _edits(typed, wanted) <= most:
+        longer = len(typed) - len(wanted)  # two letters more may be a word, as in "no turn left"
+        if -most <= longer <= 1 and _edits(typed, wanted) <= most:
             close.add(move)
     return close
 

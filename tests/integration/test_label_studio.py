@@ -196,7 +196,7 @@ def test_typed_work_that_is_not_submitted_is_reported(
     (line,) = review.outside(client, settings, server_place)
     assert (
         line
-        == f"clip {clip('begun').clip_id}: script-slow has typed something that is not submitted yet"
+        == f"clip {clip('begun').clip_id}: script-slow has begun work that is not submitted yet"
     )
 
 

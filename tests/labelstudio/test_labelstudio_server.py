@@ -129,7 +129,7 @@ def test_a_server_that_cannot_record_its_pid_does_not_run(tmp_path: Path, instal
     folder = WorkspaceFolder(tmp_path / "workspace")
     home = labelstudio_server.server_folder(folder)
     (home / "server.mark.new").mkdir(parents=True)
-    with pytest.raises(UserError, match="it exited with 3 during startup"):
+    with pytest.raises(UserError, match=r"it exited with \d+ during startup"):
         labelstudio_server.start(folder)
     (home / "server.mark.new").rmdir()
     assert labelstudio_server.start(folder).pid

@@ -95,6 +95,15 @@ def test_a_project_of_an_older_version_is_adopted_once(desk: Desk, title: str):
     assert desk.client.made[1].description == mark
 
 
+def test_status_finds_a_project_of_an_older_version_and_changes_nothing(desk: Desk):
+    unmarked(desk)
+    desk.change(1, title="Kitchen study")
+    before, files = dict(desk.client.made), sorted(desk.folder.root.rglob("*"))
+    assert review.status(desk.client, SETTINGS, desk.folder).done == 1
+    assert list(review.outside(desk.client, SETTINGS, desk.folder)) == []
+    assert (desk.client.made, sorted(desk.folder.root.rglob("*"))) == (before, files)
+
+
 def test_a_project_made_because_the_first_was_renamed_does_not_hide_the_first(desk: Desk):
     desk.change(1, title="Kitchen study", description="")
     number = desk.client.create("egost routes", "", desk.client.made[1].config, 1)

@@ -30,10 +30,13 @@ class Job:
         self.folder, self.client = folder, ScriptedClient()
         self.seen = rows(folder, tmp_path, [draft(clip(), WALK)], ["walk"])
         self.verdicts: dict[str, Verdict] = {}
+        self.findings: dict[str, tuple[Finding, ...]] = {"": self.seen[Finding]}
         self.push()
 
     def push(self) -> int:
-        now = Rows({**self.seen.seen, Verdict: tuple(self.verdicts.values())})
+        found = tuple(one for some in self.findings.values() for one in some)
+        verdicts = tuple(self.verdicts.values())
+        now = Rows({**self.seen.seen, Verdict: verdicts, Finding: found})
         return review.push(self.client, now, SETTINGS, self.folder).reopened
 
     def answer(self, task: int, *, who: str = "ann", skipped: bool = False, **given: str) -> Pulled:
@@ -49,6 +52,7 @@ class Job:
         for one in review.pull(self.client, (), SETTINGS, self.folder):
             assert isinstance(one, Pulled)
             self.verdicts[one.annotation_id] = one.verdict
+            self.findings[one.annotation_id] = one.findings
         return one
 
     def data(self, task: int) -> dict[str, Any]:
@@ -84,6 +88,26 @@ def test_an_unreadable_line_is_kept_listed_and_shown_again_with_the_mistake_mark
     assert job.push() == 0
 
 
+def test_what_is_wrong_is_said_once_and_only_until_it_is_corrected(job: Job):
+    job.answer(1, verdict="corrected", steps=TYPED)
+    job.push()
+    assert job.data(2)["findings"].count("expected go straight") == 1
+    assert "typed this in round 1" in job.data(2)["findings"]
+    job.answer(2, verdict="corrected")
+    job.answer(1, verdict="corrected", steps=RIGHT)
+    job.push()
+    assert job.data(3)["findings"] == job.data(1)["findings"]
+
+
+def test_a_correction_that_changes_nothing_is_explained_on_the_next_page(job: Job):
+    job.answer(1, verdict="corrected", steps=job.data(1)["steps"])
+    assert job.push() == 1
+    page = job.data(2)
+    assert "judged this clip in round 1" in page["findings"]
+    assert page["findings"].count("but nothing was changed") == 1
+    assert page["steps"] == job.data(1)["steps"]
+
+
 def test_the_corrected_text_of_the_next_round_counts(job: Job):
     job.answer(1, verdict="corrected", steps=TYPED)
     job.push()
@@ -110,6 +134,27 @@ def test_an_edited_annotation_replaces_what_was_unreadable(job: Job):
     assert job.unused() == ()
     job.push()
     assert job.data(2)["steps"] == job.data(1)["steps"]
+
+
+@pytest.mark.parametrize(
+    ("emptied", "wrong"),
+    [
+        ("steps", "there are no steps"),
+        ("forward", "there is no forward description any more"),
+    ],
+)
+def test_a_text_that_was_emptied_is_not_taken_for_one_left_as_it_is(
+    job: Job, emptied: str, wrong: str
+):
+    # The page sends all texts except empty ones.
+    texts = {name: job.data(1)[name] for name in ("steps", "forward", "reverse") if name != emptied}
+    verdict = job.answer(1, verdict="accept", **texts).verdict
+    assert verdict.verdict == "skip"
+    assert wrong in job.unused()[0]
+    assert job.push() == 1
+    assert job.data(2)[emptied] == job.data(1)[emptied]
+    assert wrong in job.data(2)["findings"]
+    assert job.answer(2, verdict="accept").verdict.verdict == "accept"
 
 
 def test_a_close_reading_counts_is_reported_and_what_was_typed_is_kept(job: Job):

@@ -35,6 +35,8 @@ END = 20_000_000
         ("0:03.9 | turn left | the door", "0:03.9 turn left | the door"),
         ("0:03,9 turn left|the \\| bar|opens it", "0:03.9 turn left | the \\| bar|opens it"),
         ("0:03.9 turn left\uff5cthe door", "0:03.9 turn left | the door"),
+        ("0:03.9\tturn left\tthe door", "0:03.9 turn left | the door"),
+        ("0:03.9 strait", "0:03.9 go straight"),
     ],
 )
 def test_a_line_with_one_close_reading_is_read_and_reported(typed: str, read: str) -> None:
@@ -48,6 +50,9 @@ def test_a_line_with_one_close_reading_is_read_and_reported(typed: str, read: st
     ("typed", "says"),
     [
         ("0:03 turn leght", "column 6: expected go straight"),  # as close to left as to right
+        ("0:03-5 turn left", "expected a clip time"),
+        ("0:03 9 turn left", "not '9 turn left'"),
+        ("0:03.9 no turn left", "not 'no turn left'"),
         ("0:03.9 turn", "column 8: expected go straight"),
         ("0:03.9 turn left past the door", "not 'turn left past the door'"),
         ("I think they stop here", "expected a clip time"),
