@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from small_release import release, small_space
 
+from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
 from pipeline.questions.rows import Item
 from pipeline.releases.difference import Difference, changes_text, difference, next_versions
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
+from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route
 
 Edit = Callable[[list[Item]], list[Item]]
@@ -33,6 +35,15 @@ def edit(space: Workspace, change: Edit) -> None:
 def against_first(space: Workspace, version: str) -> Difference:
     folder = release(space, version).folder
     return difference(open_release(space.folder.releases / "v1.0.0"), open_release(folder))
+
+
+def turned(row: Route | Verdict) -> Route | Verdict:
+    """Return a route or verdict with left and right exchanged."""
+    sides = {"left": "right", "right": "left"}
+    steps = [
+        step.model_copy(update={"move": sides.get(step.move, step.move)}) for step in row.steps
+    ]
+    return row.model_copy(update={"steps": steps})
 
 
 def reworded(items: list[Item]) -> list[Item]:
@@ -130,21 +141,12 @@ def test_changed_rows_have_a_reason(space: Workspace) -> None:
             for row in rows
         ],
     )
-    turned = {"left": "right", "right": "left"}
-    rows = [
-        row.model_copy(
-            update={
-                "steps": [
-                    step.model_copy(update={"move": turned.get(step.move, step.move)})
-                    for step in row.steps
-                ]
-            }
-        )
-        if row.clip_id == other_clip.clip_id
-        else row
-        for row in space.store.rows(Route, ["review"])
-    ]
-    space.store.finish("review", "all", "edited", "done", rows)
+    for kind, stage in ((Route, "review"), (Verdict, PULL)):
+        rows = [
+            turned(row) if row.clip_id == other_clip.clip_id else row
+            for row in space.store.rows(kind, [stage])
+        ]
+        space.store.finish(stage, "all", "edited", "done", rows)
     made = release(space, "2.0.0")
     text = (made.folder / "CHANGES.md").read_text(encoding="utf-8")
     assert f"- `{reworded_one.item_id}`: question: composed again from the same route\n" in text
