@@ -177,6 +177,7 @@ def test_a_description_that_both_versions_share_is_not_shown_twice(job: Job):
             {"from_name": "verdict", "value": {"choices": ["corrected"]}},
             {"from_name": "steps", "value": {"text": [routepage.route.print_lines(OTHER, 0)]}},
             {"from_name": "forward", "value": {"text": ["Right at the door."]}},
+            {"from_name": "reverse", "value": {"text": [job.client.kept[1].data["reverse"]]}},
         ],
         email="bob@example.org",
     )

@@ -155,17 +155,18 @@ def test_accept_with_an_edit_is_a_correction(pushed, folder):
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "says", "shown"),
     [
         (
             result(verdict="corrected", steps="0:00.0 go straight\n0:01.0 turn up"),
             "line 2, column 8",
+            "the marked steps could not be read",
         ),
-        (result(verdict="corrected"), "nothing was changed"),
-        (result(note="hm"), "no verdict was chosen"),
+        (result(verdict="corrected"), "nothing was changed", "nothing was changed"),
+        (result(note="hm"), "no verdict was chosen", "no verdict was chosen"),
     ],
 )
-def test_an_unusable_verdict_is_sent_again(pushed, folder, given, says):
+def test_an_unusable_verdict_is_sent_again(pushed, folder, given, says, shown):
     client, seen = pushed
     client.answer(1, given)
     (found,) = pull(client, folder)
@@ -173,7 +174,7 @@ def test_an_unusable_verdict_is_sent_again(pushed, folder, given, says):
     assert says in found.findings[0].message
     after = with_rows(seen, verdicts=[found.verdict], findings=[*seen[Finding], *found.findings])
     assert review.push(client, after, SETTINGS, folder).reopened == 1
-    assert says in client.kept[2].data["findings"]
+    assert shown in client.kept[2].data["findings"]
     assert review.push(client, after, SETTINGS, folder).reopened == 0
 
 
