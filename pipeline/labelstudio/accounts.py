@@ -1,12 +1,15 @@
 """People's accounts on a Label Studio server, created through an invitation link as a browser would."""
 
+import re
 import secrets
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
 
+from pipeline.engine.rows import digest
 from pipeline.errors import UserError
 from pipeline.labelstudio.client import LabelStudioClient, unreachable
 
@@ -69,7 +72,7 @@ def invite(client: LabelStudioClient, names: Iterable[str]) -> Iterator[LogIn | 
     can't be shown again. The other names don't depend on it.
     """
     for name in names:
-        email = name if "@" in name else f"{'.'.join(name.split()).lower()}@localhost.local"
+        email = name if "@" in name else _address(name)
         one = LogIn(name, email, secrets.token_urlsafe(9))
         try:
             if not sign_up(client.url, client.invitation(), email, one.password, name):
@@ -85,6 +88,13 @@ def invite(client: LabelStudioClient, names: Iterable[str]) -> Iterator[LogIn | 
             yield one
 
 
+def _address(name: str) -> str:
+    """Return the login address of a name: the server accepts ASCII letters and digits only."""
+    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore")
+    words = re.findall(r"[a-z0-9]+", letters.decode().lower())
+    return f"{'.'.join(words) or f'person-{digest(name)}'}@localhost.local"
+
+
 @contextmanager
 def session(url: str) -> Iterator[httpx.Client]:
     """Yield an HTTP client that keeps cookies and sends a Referer, as the server's forms require."""
@@ -93,6 +103,9 @@ def session(url: str) -> Iterator[httpx.Client]:
             yield browser
     except httpx.HTTPError as error:
         raise unreachable(url, error) from error
+    except (KeyError, ValueError) as error:  # no cookie, or an answer that isn't JSON
+        what = "doesn't answer as a Label Studio server does"
+        raise UserError(url, what, "check the address of the server") from error
 
 
 def csrf(browser: httpx.Client) -> dict[str, str]:

@@ -211,8 +211,11 @@ def test_a_personal_token_works_as_well(server: Server, server_place: WorkspaceF
 
 
 def test_invited_people_can_log_in_and_are_invited_once(client: LabelStudioClient, server: Server):
-    ann, bob = accounts.invite(client, ["Ann Example", "bob@example.org"])
+    names = ["Ann Example", "bob@example.org", "Jürgen O'Groß", "李雷"]
+    ann, bob, juergen, li = accounts.invite(client, names)
     assert (ann.email, bob.email) == ("ann.example@localhost.local", "bob@example.org")
+    assert (juergen.name, juergen.email) == ("Jürgen O'Groß", "jurgen.o.gross@localhost.local")
+    assert re.fullmatch(r"person-[0-9a-f]{16}@localhost\.local", li.email)
     assert ann.password not in repr(ann)
     key = accounts.log_in(server.url, ann.email, ann.password)
     assert labelstudio.connect(server.url, key).whoami() == ann.email
