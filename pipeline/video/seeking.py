@@ -11,9 +11,9 @@ from pipeline.video.display import DecodedFrame
 from pipeline.video.reader import frames
 from pipeline.video.stream import (
     LEAPING,
+    Clock,
     Damage,
     decoded,
-    in_us,
     listening,
     main_stream,
     open_video,
@@ -33,8 +33,7 @@ def frames_between(
 
     `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
 
-    Decodes from the beginning of a file in which seeking isn't exact (AVI, joined recordings). Raises
-    RowError if nothing can be decoded.
+    Decodes joined recordings from their beginning. Raises RowError if nothing can be decoded.
     """
     start_us = max(start_us, 0)
     first = next(frames(path, rotation=rotation))
@@ -54,7 +53,7 @@ def _is_linear(path: Path, mtime_ns: int) -> bool:
     """Return whether the time of a frame follows only from all frames before it."""
     with open_video(path) as container:
         if container.format.name not in LEAPING:
-            return container.format.name == "avi"
+            return False
         stream = main_stream(container)
         leaps = Leaps(container, tick_us(stream))
         return any(leaps.at(packet) for packet in packets(container, stream))
@@ -64,28 +63,24 @@ def _sought(path: Path, first: DecodedFrame, time_us: int) -> Generator[DecodedF
     """Yield all frames from the keyframe to which seeking to this time leads."""
     with open_video(path) as container, listening() as complaints:
         stream = main_stream(container)
-        tick = tick_us(stream)
+        clock = Clock(stream, container.format.name, first.pts)
         damage = Damage(stream, container.format.name)
         if time_us:
             try:
-                container.seek(first.pts + int(time_us / tick), stream=stream)
+                container.seek(first.pts + int(time_us / tick_us(stream)), stream=stream)
             except av.error.FFmpegError:
                 return
         complaints.clear()
-        latest: int | None = None
+        begun = False
         for packet in packets(container, stream, damage):
-            if latest is None:
-                if packet.pts is None or not packet.is_keyframe:
-                    continue
-                # A frame displayed before its keyframe depends on an earlier one.
-                latest = max(packet.pts, first.pts) - 1
+            begun = begun or clock.begin(packet)
+            if not begun:
+                continue
             damage.hear(complaints)
             for frame in decoded(stream, packet, damage, complaints):
                 suspect = damage.touches(frame)
-                if frame.pts is not None and frame.pts > latest:
-                    latest = frame.pts
-                    t_us = in_us(latest - first.pts, tick)
-                    yield first.display.show(frame, stream, latest, t_us, suspect)
+                if read := clock.read(frame):
+                    yield first.display.show(frame, stream, *read, suspect)
 
 
 def _within(shown: Iterator[DecodedFrame], start_us: int, end_us: int) -> Generator[DecodedFrame]:

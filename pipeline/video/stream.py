@@ -116,18 +116,29 @@ def listening() -> Iterator[list[Complaint]]:
 
 
 class Clock:
-    """Converts timestamps to video time; None for a frame without a timestamp or out of order."""
+    """Converts timestamps to video time; None for a frame without a timestamp or out of order.
 
-    def __init__(self, stream: VideoStream, container: str) -> None:
+    Where decoding doesn't begin at the first displayed frame, `first` is its timestamp.
+    """
+
+    def __init__(self, stream: VideoStream, container: str, first: int | None = None) -> None:
         self._tick = tick_us(stream)
         # AVI stores no presentation times: the decoder passes decoding times through, which are in
         # display order, and the `pts` that it guesses from them are not.
         self._by_dts = container == "avi"
         self._leaps = container in LEAPING
-        self._first: int | None = None
+        self._first = first
         self._last: int | None = None
         self._apart = 0
         self._leapt = 0
+
+    def begin(self, packet: "av.Packet[VideoStream]") -> bool:
+        """Begin at a keyframe: frames displayed before it depend on an earlier one and give no time."""
+        stamp = packet.dts if self._by_dts else packet.pts
+        if stamp is None or not packet.is_keyframe:
+            return False
+        self._last = max(stamp, self._first or stamp) - 1
+        return True
 
     def read(self, frame: av.VideoFrame) -> tuple[int, int] | None:
         """Return the timestamp and the video time in microseconds."""

@@ -146,12 +146,15 @@ def test_frames_of_a_stretch_begin_with_the_one_displayed(
             assert numbered.read(one.bgr(320)) == numbered.read(other.bgr(320))
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.ts", "libx264"), ("a.avi", "mpeg4")],
+)
 def test_a_stretch_is_decoded_from_a_keyframe_near_its_start(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, codec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / name
-    numbered.write(path, count=900, options={"g": "30"})
+    numbered.write(path, count=900, codec=codec, options={"g": "30"})
     decoded = []
     original = seeking.decoded
 
