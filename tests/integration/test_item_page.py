@@ -15,6 +15,7 @@ from pipeline.demo.reviewers import Truth
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rows
 from pipeline.errors import UserError
+from pipeline.labelstudio import accounts
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
 from pipeline.questions import audited
@@ -115,7 +116,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     server_place: WorkspaceFolder,
     tmp_path: Path,
 ):
-    settings = AuditSettings(project="test open item", overlap=2, sample=1)
+    settings = AuditSettings(project="test open item", overlap=3, sample=1)
     one = clip("open")
     texts = [f"第三个门 {OWNED}", "the bin"]
     items = tuple(
@@ -162,7 +163,13 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
         ): asked[task.data["question"]]
         for task in client.tasks(project_id(client, settings.project))
     }
-    second = reviewers.join(server, client, "second")
+    script = reviewers.join(server, client, "script")
+    assert reviewers.answer(script, settings.project, known) == {"0": 1, "none": 1}
+    assert audited.confirmed(items, pulled()) == set()  # a script is nobody
+    (login,) = accounts.invite(client, ["Second Person"])
+    assert isinstance(login, accounts.LogIn)
+    key = accounts.log_in(server.url, login.email, login.password)
+    second = reviewers.Reviewer(login.name, login.email, server.url, key)
     assert reviewers.answer(second, settings.project, known) == {"0": 1, "none": 1}
     (right,), (wrong,) = (
         [key for key, choice in first.items() if choice == wanted] for wanted in ("0", "none")

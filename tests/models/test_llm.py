@@ -214,6 +214,7 @@ def test_a_ledger_is_read_beside_a_run_and_changes_nothing(folder: WorkspaceFold
     with read_ledger(copy / "llm.sqlite") as ledger:
         assert (ledger.totals().requests, ledger.usage("m").replies) == (1, 1)
     assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
+    (copy / "llm.sqlite-wal").unlink()
     (copy / "llm.sqlite").write_bytes(b"not a database, certainly" * 100)
     with pytest.raises(UserError, match="don't delete the file"), read_ledger(copy / "llm.sqlite"):
         pass
