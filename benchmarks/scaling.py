@@ -34,6 +34,7 @@ from pipeline.report import glance
 from pipeline.report.gallery import gallery_of
 from pipeline.report.page import render
 from pipeline.review.rows import Answer
+from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Probe, Source, Video
 from pipeline.sources.scan import scan
@@ -188,7 +189,7 @@ def status(clips: int, folder: Path) -> Iterator[Work]:
 def report(clips: int, folder: Path) -> Iterator[Work]:
     """Write the report page."""
     with filled(clips, folder) as store:
-        yield lambda: render(gallery_of(store, store.folder), folder)
+        yield lambda: render(gallery_of(store, store.folder, ReviewSettings()), folder)
 
 
 def composing(clips: int, folder: Path) -> Iterator[Work]:
