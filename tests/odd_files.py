@@ -245,48 +245,21 @@ def matrixed(matrix: str, levels: str = "tv") -> Callable[[Path], None]:
 
 
 def with_cover(path: Path) -> None:
-    cover = beside(path, "cover.png")
-    cv2.imwrite(str(cover), np.full((600, 600, 3), 90, np.uint8))
-    plain = beside(path, "plain.mp4")
-    film(plain)
-    ffmpeg(
-        "-i",
-        cover,
-        "-i",
-        plain,
-        "-map",
-        "0",
-        "-map",
-        "1",
-        "-c",
-        "copy",
-        "-disposition:v:0",
-        "attached_pic",
-        path,
-    )
+    behind_picture(path, "cover.png", "attached_pic")
 
 
 def with_unmarked_cover(path: Path) -> None:
     """A tagger's picture as an ordinary first track, larger than the video."""
-    cover = beside(path, "cover.jpg")
+    behind_picture(path, "cover.jpg", "default")
+
+
+def behind_picture(path: Path, picture: str, disposition: str) -> None:
+    """Write a video whose first track is a still picture with this disposition."""
+    cover, plain = beside(path, picture), beside(path, "plain.mp4")
     cv2.imwrite(str(cover), np.full((600, 600, 3), 90, np.uint8))
-    plain = beside(path, "plain.mp4")
     film(plain)
-    ffmpeg(
-        "-i",
-        cover,
-        "-i",
-        plain,
-        "-map",
-        "0",
-        "-map",
-        "1",
-        "-c",
-        "copy",
-        "-disposition:v:0",
-        "default",
-        path,
-    )
+    tracks = ("-i", cover, "-i", plain, "-map", "0", "-map", "1", "-c", "copy")
+    ffmpeg(*tracks, "-disposition:v:0", disposition, path)
 
 
 def two_tracks(default: int | None, first_size: tuple[int, int]) -> Callable[[Path], None]:

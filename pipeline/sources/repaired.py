@@ -46,7 +46,8 @@ class RepairedCopies:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.folder = store.folder.root.absolute() / "repaired"
+        self.root = store.folder.root.absolute()
+        self.folder = self.root / "repaired"
         self.unfinished = store.folder.unfinished / f"repaired{_SUFFIX}"
         self._copies = _COPIES.validate_json(store.note(_NOTE) or "{}")
 
@@ -191,13 +192,13 @@ def _repaired(copies: RepairedCopies, source: Source, rate: Fraction | None, cou
         return "repaired earlier, and not changed since"
     file = Path(source.root, source.path)
     sniff.refuse_by_bytes(file)
-    why = fault(file, copies.unfinished.parent)
+    why = fault(file, copies.root)
     if why is None:
         count.sound += 1
         return "needs no repair"
     copies.unfinished.parent.mkdir(parents=True, exist_ok=True)
     try:
-        did, info = repair(file, copies.unfinished, rate)
+        did, info = repair(file, copies.unfinished, copies.root, rate)
         tags = read_lens(file, {}, info.width, info.height)
         copy = RepairedCopy(
             folder=digest(source.root)[:8],

@@ -14,7 +14,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from pipeline.engine.pool import in_pool
-from pipeline.errors import RowError, ended
+from pipeline.errors import DISK_FULL, RowError, ended
 from pipeline.video.colour import Declared
 from pipeline.video.display import Display
 from pipeline.video.reader import VideoInfo, frames, probe
@@ -25,7 +25,6 @@ _BARE = {"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "vc1", "obu", "cavs
 _USUAL_RATE = 30
 _SLOWEST, _FASTEST = 5, 240  # frames per second; some encoders declare their time base instead
 _PROBED_RATE = "7"  # frames per second; no camera records at this rate
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT = {"map_metadata": 0, "movflags": "+use_metadata_tags+faststart"}
 _H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 18, "c:a": "aac"}
 
@@ -49,18 +48,20 @@ def _fault(path: Path) -> RowError | None:
     return None
 
 
-def repair(source: Path, target: Path, rate: Fraction | None = None) -> tuple[str, VideoInfo]:
+def repair(
+    source: Path, target: Path, root: Path, rate: Fraction | None = None
+) -> tuple[str, VideoInfo]:
     """Write a copy that can be used; return what was done and the copy's properties.
 
     Copies the streams into an MP4 file; if that doesn't help, encodes the video again at one size.
-    `rate` is the frame rate of a stream without times. Raises RowError if neither helps, OSError if
+    `root` is the workspace, `rate` the frame rate of a stream without times. Raises RowError if neither helps, OSError if
     the disk is full.
     """
     error: RowError | None = None
-    for did, command in _attempts(source, target, rate):
+    for did, command in _attempts(source, target, root, rate):
         try:
             _run(command, target)
-            error = fault(target, target.parent)
+            error = fault(target, root)
         except RowError as failed:
             error = failed
         if error is None:
@@ -69,7 +70,9 @@ def repair(source: Path, target: Path, rate: Fraction | None = None) -> tuple[st
     raise error
 
 
-def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tuple[str, Any]]:
+def _attempts(
+    source: Path, target: Path, root: Path, rate: Fraction | None
+) -> Iterator[tuple[str, Any]]:
     """Yield what is tried, cheapest first: a description and ffmpeg's arguments."""
     with open_video(source) as container:
         bare = container.format.name in _BARE
@@ -83,7 +86,7 @@ def _attempts(source: Path, target: Path, rate: Fraction | None) -> Iterator[tup
                 *(given[one] for one in chosen), str(target.absolute()), c="copy", **_KEPT
             ),
         )
-    how, fitted = "encoded again", _fitted(source, target.parent)
+    how, fitted = "encoded again", _fitted(source, root)
     # Every frame at its own time, also where the rate varies.
     timed: dict[str, str] = {"fps_mode": "passthrough", "enc_time_base": "demux"}
     if bare:
@@ -164,7 +167,7 @@ def _run(output: Any, target: Path) -> None:
     )
     if done.returncode == -signal.SIGXFSZ:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(target))
-    for code in _DISK_FULL:
+    for code in DISK_FULL:
         if os.strerror(code) in done.stderr:
             raise OSError(code, os.strerror(code), str(target))
     if done.returncode:

@@ -3,7 +3,6 @@
 They show what keyframes, motion and stills show at the same time. The same input gives the same bytes.
 """
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -22,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.errors import RowError
+from pipeline.errors import DISK_FULL, RowError
 from pipeline.video.display import Image
 from pipeline.video.seeking import frames_between
 from pipeline.video.sound import RATE, has_sound, sound_between
@@ -42,7 +41,6 @@ _X264 = {
 }
 _MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
 _BT709 = 1  # of the primaries and the transfer characteristics
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def cut(source: Path, span: Span, form: Form, target: Path, via: Path | None = N
         temporary.replace(target)
     except av.error.FFmpegError as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number in _DISK_FULL:  # other clips would fail, too
+        if number in DISK_FULL:  # other clips would fail, too
             raise OSError(number, os.strerror(number), str(target)) from error
         what = f"its review clip can't be cut: {error.strerror}"
         raise RowError(what, "check that the video plays", again=True) from error

@@ -3,6 +3,7 @@ import logging
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from factories import clip, video
 from pydantic import Field
 
 from pipeline.engine.folder import WorkspaceFolder
+from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Finding, Rejection, Row, Rows
 from pipeline.engine.run import pending, run_stage
 from pipeline.engine.settings import RunSettings, Settings
@@ -337,6 +339,11 @@ def test_only_the_unit_whose_process_dies_fails(store: Store) -> None:
     died = {row.unit: row.what for row in store.rows(Rejection)}["c_die"]
     assert "process" in died
     assert store.outcomes("remark")["c_die"] == "failed"
+
+
+def test_a_task_in_a_pool_may_return_nothing(tmp_path: Path) -> None:
+    """Nothing was once taken for a dead process, and the task was done again."""
+    assert sorted(in_pool(time.sleep, [0, 0, 0], 2, tmp_path)) == [(0, None), (1, None), (2, None)]
 
 
 def test_a_user_error_crosses_the_process_boundary_unchanged(store: Store) -> None:

@@ -165,7 +165,7 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
     }
     script = reviewers.join(server, client, "script")
     assert reviewers.answer(script, settings.project, known) == {"0": 1, "none": 1}
-    assert audited.confirmed(items, pulled()) == set()  # a script is nobody
+    assert audited.confirmed(items, pulled()) == set()  # scripts don't count
     (login,) = accounts.invite(client, ["Second Person"])
     assert isinstance(login, accounts.LogIn)
     key = accounts.log_in(server.url, login.email, login.password)

@@ -179,7 +179,11 @@ def test_a_full_disk_ends_the_repair(workspace: Workspace, videos: Path) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, most))
     try:
         with pytest.raises(OSError, match=r"repaired\.mp4") as full:
-            repair.repair(videos / "walks" / "a.h264", workspace.folder.root / "repaired.mp4")
+            repair.repair(
+                videos / "walks" / "a.h264",
+                workspace.folder.root / "repaired.mp4",
+                workspace.folder.root,
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
     assert full.value.errno == errno.EFBIG
@@ -213,7 +217,7 @@ def test_frames_of_several_shapes_are_brought_to_one(tmp_path: Path, other: Path
     why = repair.fault(path, tmp_path)
     assert why is not None
     assert "egost repair FILE" in why.fix
-    did, info = repair.repair(path, tmp_path / "copy.mp4")
+    did, info = repair.repair(path, tmp_path / "copy.mp4", tmp_path)
     assert (did, info.width, info.height) == ("encoded again", 320, 320)
     times = [frame.t_us for frame in reader.frames(tmp_path / "copy.mp4")]
     assert 87 <= len(times) <= 90, "where recordings join, ffmpeg lets some frames overlap"
@@ -223,7 +227,7 @@ def test_frames_of_several_shapes_are_brought_to_one(tmp_path: Path, other: Path
 def test_a_transport_stream_with_a_service_name_is_copied(tmp_path: Path) -> None:
     """The bundled ffmpeg crashes on one where it can load converters of character sets."""
     numbered.write(tmp_path / "a.ts")
-    did, info = repair.repair(tmp_path / "a.ts", tmp_path / "copy.mp4")
+    did, info = repair.repair(tmp_path / "a.ts", tmp_path / "copy.mp4", tmp_path)
     assert (did, round(info.duration_us, -4)) == ("copied into a new file", 3_000_000)
 
 
@@ -238,7 +242,7 @@ def test_bare_streams_of_any_name_get_times(
     tmp_path: Path, name: str, codec: str, options: dict[str, str], rate: int
 ) -> None:
     path = bare(tmp_path / name, codec, **options)
-    did, info = repair.repair(path, tmp_path / "copy.mp4")
+    did, info = repair.repair(path, tmp_path / "copy.mp4", tmp_path)
     assert did.startswith(f"encoded again at {rate} frames per second")
     assert info.duration_us == 90 * 1_000_000 // rate
 
@@ -255,4 +259,4 @@ def test_how_ffmpeg_ended_is_reported(
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: os.fspath(program))
     path = bare(tmp_path / "a.h264")
     with pytest.raises(RowError, match=f"ffmpeg {how}: broken"):
-        repair.repair(path, tmp_path / "copy.mp4")
+        repair.repair(path, tmp_path / "copy.mp4", tmp_path)
