@@ -9,7 +9,7 @@ experts. `posteriors` returns what this reader believes.
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,6 +22,9 @@ _Level = tuple[Clue, bool] | None
 COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 """The values of both facts in each of the four combinations: 1 is true, -1 false."""
 
+_CONSTANTS = np.stack(
+    [COMBINATIONS[:, 0], COMBINATIONS[:, 1], COMBINATIONS[:, 0] * COMBINATIONS[:, 1]]
+).astype(float)
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _PRIOR = 3.0  # what a lookup of few spans is shrunk by, in spans
 _RIDGE = 3.0
@@ -67,8 +70,14 @@ class Pair:
     truth: int
 
 
-def posteriors(spans: Sequence[Span], pairs: Sequence[Pair]) -> Floats:
-    """Return the reader's probability of each combination, (pairs, 4), from all other scenes."""
+def posteriors(
+    spans: Sequence[Span], pairs: Sequence[Pair], usable: Callable[[Floats], Bools]
+) -> Floats:
+    """Return the reader's probability of each combination, (pairs, 4), from all other scenes.
+
+    The pairs that `usable` selects by it are the ones about which the reader may be too modest, so their
+    probabilities are calibrated once more, on these pairs alone.
+    """
     found = np.full((len(pairs), 4), 0.25)
     memory = _Memory(spans)
     cells: dict[str, list[int]] = defaultdict(list)
@@ -96,7 +105,22 @@ def posteriors(spans: Sequence[Span], pairs: Sequence[Pair]) -> Floats:
                 at = np.flatnonzero(fold == one)
                 rows[at, -_FACTORS:] = factors[seed, one].of([chosen[index] for index in at])
             believed += out_of_fold(rows, truth, fold) / len(_SEEDS)
-        found[members] = believed
+        found[members] = _calibrated(
+            believed, truth, [folds[seed][where] for seed in _SEEDS], usable
+        )
+    return found
+
+
+def _calibrated(
+    believed: Floats, truth: Ints, folds: Sequence[Ints], usable: Callable[[Floats], Bools]
+) -> Floats:
+    at = np.flatnonzero(usable(believed))
+    logs = np.log(believed[at])
+    constants = np.broadcast_to(_CONSTANTS, (len(at), *_CONSTANTS.shape))
+    rows = np.concatenate([(logs - logs.mean(axis=1, keepdims=True))[:, None], constants], axis=1)
+    found = believed.copy()
+    if len(at):
+        found[at] = np.mean([out_of_fold(rows, truth[at], fold[at]) for fold in folds], axis=0)
     return found
 
 
@@ -173,10 +197,7 @@ def _looked_up(memory: _Memory, spans: Sequence[Span], pair: Pair) -> list[Float
                 counts = [counts[1], counts[0], counts[3], counts[2]]
         smooth = np.log((np.array(counts) + _PRIOR / 4) / (sum(counts) + _PRIOR))
         found.append(smooth - smooth.mean())
-    found.append(COMBINATIONS[:, 0].astype(float))
-    found.append(COMBINATIONS[:, 1].astype(float))
-    found.append((COMBINATIONS[:, 0] * COMBINATIONS[:, 1]).astype(float))
-    return found
+    return [*found, *_CONSTANTS]
 
 
 def _levels(pair: Pair) -> list[tuple[_Level, _Level]]:

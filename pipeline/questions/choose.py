@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from pipeline.blind import prior
-from pipeline.blind.sheet import Floats
+from pipeline.blind.sheet import Bools, Floats
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact, SpanText
 from pipeline.routes.rows import Category
@@ -103,9 +103,9 @@ def choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> Chosen:
     """Return the pairs to ask about."""
     offered = candidates(spans, draw, apart_us)
     believed = prior.posteriors(
-        [_known(span, draw) for span in spans], [_pair(spans, one) for one in offered]
+        [_known(span, draw) for span in spans], [_pair(spans, one) for one in offered], _uncertain
     )
-    admissible = (believed.max(axis=1) <= LARGEST) & (believed.min(axis=1) >= SMALLEST)
+    admissible = _uncertain(believed)
     cells = np.array([one.cell for one in offered])
     share = {
         cell: float(admissible[cells == cell].mean()) for cell in dict.fromkeys(cells.tolist())
@@ -122,6 +122,12 @@ def choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> Chosen:
             if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
                 kept.append(one)
     return Chosen(kept, share)
+
+
+def _uncertain(believed: Floats) -> Bools:
+    return np.asarray(
+        (believed.max(axis=1) <= LARGEST) & (believed.min(axis=1) >= SMALLEST), dtype=bool
+    )
 
 
 def _matched(
