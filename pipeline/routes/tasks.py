@@ -1,9 +1,8 @@
-"""The eight tasks: rendering of answers and distractors, squares, and which options are true. Pure.
+"""The eight tasks, and which options that list events are true of a route. Pure.
 
 A route's text is a sequence of events in time order (turns, landmarks, actions), each with its words
-in the forward and in the reverse direction. A square is a 2x2 factorial: it shows some events and
-flips two facts independently, each the side of a turn or the order of two neighbours. The four
-combinations are the options; three are false.
+in the forward and in the reverse direction. Items of earlier releases, and items that a model writes,
+have options that list events; items about pairs of facts are in `questions/facts.py`.
 """
 
 from collections import Counter
@@ -18,7 +17,7 @@ from pipeline.routes.rows import Category, Move, Orientation, Step
 
 SEPARATOR = " -> "
 MIXED = "_mixed"
-_MOST_EVENTS = 12  # of one kind in a clip: bounds the squares to choose from (66 pairs of turns)
+UNDO = "_undo"
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Task:
 
 
 ORIENTATIONS: tuple[Orientation, ...] = ("forward", "reverse")
-SQUARE_CATEGORIES: tuple[Category, ...] = ("direction", "landmark", "action")
+ASKED_CATEGORIES: tuple[Category, ...] = ("direction", "landmark", "action")
 ROUTE = tuple(Task("route", orientation) for orientation in ORIENTATIONS)
 TASKS = tuple(
     Task(category, orientation)
-    for category in ("route", *SQUARE_CATEGORIES)
+    for category in ("route", *ASKED_CATEGORIES)
     for orientation in ORIENTATIONS
 )
 
@@ -142,125 +141,6 @@ def render(events: Sequence[RouteEvent], orientation: Orientation) -> str:
     return SEPARATOR.join(texts(events, orientation))
 
 
-# ---- squares -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """One fact that a square flips: the side of a shown turn, or the order of two shown events.
-
-    `name` identifies the turn, or the two landmarks or actions, within the clip: `turn:2`, `order:0-1`.
-    """
-
-    name: str
-    kind: Literal["turn", "order"]
-    shown: tuple[int, ...]
-
-    def apply(self, parts: list[str], opposite: Sequence[str]) -> None:
-        """Flip it in place; a flipped turn gets the words of the opposite direction."""
-        if self.kind == "turn":
-            (index,) = self.shown
-            parts[index] = opposite[index]
-        else:
-            first, second = self.shown
-            parts[first], parts[second] = parts[second], parts[first]
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """The events that an item's options show, in true order, and the two facts that they flip."""
-
-    events: tuple[RouteEvent, ...]
-    flips: tuple[Flip, Flip]
-
-    @property
-    def contrast(self) -> Literal["turn", "order", "mixed"]:
-        """The kind of both flips, or `mixed`."""
-        one, other = self.flips
-        return one.kind if one.kind == other.kind else "mixed"
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the flips, as in an item's column `flips`."""
-        return [flip.name for flip in self.flips]
-
-    def options(self, orientation: Orientation) -> list[str]:
-        """Return the four options, the true one first; each reverse option reverses its forward one."""
-        return [SEPARATOR.join(parts) for parts in self.parts(orientation)]
-
-    def parts(self, orientation: Orientation) -> list[list[str]]:
-        """Return the parts of each of the four options, in order."""
-        there, back = [event.there for event in self.events], [event.back for event in self.events]
-        true, opposite = (there, back) if orientation == "forward" else (back, there)
-        options = [true.copy() for _ in range(4)]
-        one, other = self.flips
-        for option in options[2:]:
-            one.apply(option, opposite)
-        for option in options[1::2]:
-            other.apply(option, opposite)
-        return options if orientation == "forward" else [option[::-1] for option in options]
-
-
-def squares(route: RouteText, category: Category, apart_us: int) -> list[Square]:
-    """Return every square that a route allows in a category, with flips at least `apart_us` apart.
-
-    Direction flips two turns. Landmark and action flip two disjoint pairs of neighbours or, if there
-    are none, one pair and one turn. Squares with a second true option are left out.
-    """
-    if category == "direction":
-        # All turns are shown, so every flipped option is false, and the four texts differ.
-        return list(_turn_squares(route.turns, apart_us))
-    facts = route.of(category)[:_MOST_EVENTS]
-    pairs = [
-        (index, index + 1)
-        for index in range(len(facts) - 1)
-        if facts[index + 1].at_us - facts[index].at_us >= apart_us
-    ]
-    found = [s for s in _order_squares(facts, pairs) if _unique(s, route) or _sound(s, route)]
-    return found or [s for s in _mixed_squares(facts, pairs, route.turns) if _sound(s, route)]
-
-
-def _turn_squares(turns: list[RouteEvent], apart_us: int) -> Iterator[Square]:
-    shown = tuple(turns)
-    sided = [index for index, event in enumerate(shown[:_MOST_EVENTS]) if event.there != event.back]
-    for first, second in combinations(sided, 2):
-        if turns[second].at_us - turns[first].at_us >= apart_us:
-            yield Square(shown, (_turn_flip(first, first), _turn_flip(second, second)))
-
-
-def _order_squares(facts: list[RouteEvent], pairs: list[tuple[int, int]]) -> Iterator[Square]:
-    for one, other in combinations(pairs, 2):
-        if one[1] < other[0]:
-            events = tuple(facts[index] for index in (*one, *other))
-            yield Square(events, (_order_flip(one, (0, 1)), _order_flip(other, (2, 3))))
-
-
-def _mixed_squares(
-    facts: list[RouteEvent], pairs: list[tuple[int, int]], turns: list[RouteEvent]
-) -> Iterator[Square]:
-    for pair in pairs:
-        for index, turn in enumerate(turns[:_MOST_EVENTS]):
-            if turn.there == turn.back:
-                continue
-            events = sorted((facts[pair[0]], facts[pair[1]], turn), key=lambda event: event.when)
-            where = [events.index(event) for event in (facts[pair[0]], facts[pair[1]])]
-            (third,) = {0, 1, 2} - set(where)
-            yield Square(
-                tuple(events),
-                (_order_flip(pair, (where[0], where[1])), _turn_flip(index, third)),
-            )
-
-
-@cache  # all clips share a few hundred flips
-def _turn_flip(index: int, shown: int) -> Flip:
-    return Flip(f"turn:{index}", "turn", (shown,))
-
-
-@cache
-def _order_flip(pair: tuple[int, int], shown: tuple[int, int]) -> Flip:
-    return Flip(f"order:{pair[0]}-{pair[1]}", "order", shown)
-
-
 # ---- what is true --------------------------------------------------------------------------------
 
 
@@ -279,36 +159,3 @@ def is_subsequence(parts: Sequence[str], happened: Sequence[str]) -> bool:
     """Return whether these parts occur in this order in what happened, with gaps or without."""
     rest = iter(happened)
     return all(part in rest for part in parts)
-
-
-def _unique(square: Square, route: RouteText) -> bool:
-    """Return whether each shown event happens only once: then all other orders are false and differ."""
-    unique = route.unique
-    return all(
-        event.there in unique["forward"] and event.back in unique["reverse"]
-        for event in square.events
-    )
-
-
-def _sound(square: Square, route: RouteText) -> bool:
-    """Return whether the four options differ and only one is true, in both orientations."""
-    for orientation in ORIENTATIONS:
-        truth, *distractors = square.parts(orientation)
-        if len({tuple(parts) for parts in (truth, *distractors)}) != 4:
-            return False
-        happened = texts(route.events, orientation)
-        if any(is_subsequence(parts, happened) for parts in distractors):
-            return False
-    return True
-
-
-def what_is_missing(route: RouteText, category: Category) -> str:
-    """Return what a clip has, and what a square of this category needs."""
-    sided = sum(event.there != event.back for event in route.turns)
-    have_turns = f"{sided} turn{'' if sided == 1 else 's'} to the left or right"
-    if category == "direction":
-        return f"{have_turns}; a square needs two, far enough apart in time"
-    facts = len(route.of(category))
-    noun = f"{category}{'' if facts == 1 else 's'}"
-    have = f"{facts} {noun}{' that can be undone' if category == 'action' else ''}"
-    return f"{have} and {have_turns}; a square needs four {category}s in different steps, or two and one turn"

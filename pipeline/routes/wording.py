@@ -1,4 +1,4 @@
-"""The languages of `prompts/stems.toml`: question stems, the words of moves, the parts of descriptions.
+"""The languages of `prompts/stems.toml`: question stems, the words of moves and facts, the parts of descriptions.
 
 A language is one section of that file. It words all questions, options and drafted descriptions, so
 adding a language takes no Python. What is scored (moves, orders, letters) is language-independent.
@@ -16,25 +16,35 @@ from pipeline.assets import asset
 from pipeline.errors import UserError
 from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Move
-from pipeline.routes.tasks import MIXED, SEPARATOR, TASKS, Words, plain
+from pipeline.routes.tasks import MIXED, SEPARATOR, TASKS, UNDO, Words, plain
 
 STEMS = "prompts/stems.toml"
 _STEM_NAMES = (
     *(task.name for task in TASKS),
     *(f"{task.name}{MIXED}" for task in TASKS if task.category in ("landmark", "action")),
+    *(f"action_reverse{kind}{UNDO}" for kind in ("", MIXED)),
 )
+_STEMS_VERSION = 2  # questions about two facts; version 1 asked for whole sequences
+_FACTS: Mapping[str, tuple[str, ...]] = {
+    "turn": ("{nth}", "{side}"),
+    "landmark_order": ("{first}", "{second}"),
+    "action_order": ("{first}", "{second}"),
+    **dict.fromkeys(("left", "right", "and"), ()),
+    **{f"{end}_{number}": () for end in ("nth", "last") for number in (1, 2, 3)},
+}
 _DESCRIPTION = ("back", "then", "past", "left", "right")  # and `prepositions`, a list
 _PLACE = "{landmark}"
 
 
 @dataclass(frozen=True)
 class Wording:
-    """One language: its name, stems by task, the words of moves, and the parts of descriptions."""
+    """One language: its name, stems by task, the words of moves and facts, and the parts of descriptions."""
 
     language: str
     name: str
     stems: Mapping[str, Sequence[str]]
     moves: Words
+    facts: Mapping[str, str]
     description: Mapping[str, Any]
 
 
@@ -124,6 +134,12 @@ class _Section:
     found: Mapping[str, Any]
 
     def wording(self) -> Wording:
+        if self.found.get("version") != _STEMS_VERSION:
+            raise self._gap(
+                "",
+                f"is not of version {_STEMS_VERSION}: items ask about two facts now",
+                f"reword its questions after [en], add [{self.language}.facts], and set version = {_STEMS_VERSION}",
+            )
         for stem in _STEM_NAMES:
             wordings = self.found.get(stem)
             texts = wordings if isinstance(wordings, list) else []
@@ -139,6 +155,7 @@ class _Section:
             name.strip(),
             {stem: tuple(self.found[stem]) for stem in _STEM_NAMES},
             self._moves(),
+            self._facts(),
             self._description(),
         )
 
@@ -161,6 +178,24 @@ class _Section:
                 "give each move its own words: options show nothing else",
             )
         return words
+
+    def _facts(self) -> Mapping[str, str]:
+        given = self._table("facts")
+        for name, parts in _FACTS.items():
+            text = given.get(name)
+            if not isinstance(text, str) or not text.strip():
+                raise self._gap(".facts", f"has no words for {name}", "see [en.facts]")
+            if any(text.count(part) != 1 for part in parts):
+                raise self._gap(
+                    ".facts", f"{name} needs {' and '.join(parts)} once each", "see [en.facts]"
+                )
+        said = {name: str(given[name]) for name in _FACTS}
+        ordinals = [said[name] for name in _FACTS if name.startswith(("nth_", "last_"))]
+        if len(set(ordinals)) < len(ordinals) or said["left"] == said["right"]:
+            raise self._gap(
+                ".facts", "has the same words twice", "give each ordinal and each side its own"
+            )
+        return said
 
     def _description(self) -> Mapping[str, Any]:
         given = self._table("description")
