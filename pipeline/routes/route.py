@@ -21,12 +21,15 @@ MOVE_WORDS: dict[Move, str] = {
     "left": "turn left",
     "right": "turn right",
     "around": "turn around",
+    "stay": "stay in place",
 }
+TURNS: frozenset[Move] = frozenset({"left", "right", "around"})
 OPPOSITE: dict[Move, Move] = {
     "straight": "straight",
     "left": "right",
     "right": "left",
     "around": "around",
+    "stay": "stay",
 }
 _MOVES = {text: move for move, words in MOVE_WORDS.items() for text in (words, move)}
 _TIME = re.compile(r"(?:(\d+):)?(\d+):([0-5]?\d(?:\.\d{1,6})?)$")
@@ -91,7 +94,12 @@ def reverse(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 def turns(steps: Iterable[Step]) -> tuple[Move, ...]:
     """Return the moves that are turns, in order."""
-    return tuple(step.move for step in steps if step.move != "straight")
+    return tuple(step.move for step in steps if step.move in TURNS)
+
+
+def worth_describing(steps: Iterable[Step]) -> int:
+    """Return how many facts a description of the route would state: turns, landmarks and actions."""
+    return sum((step.move in TURNS) + bool(step.landmark) + bool(step.action) for step in steps)
 
 
 def fingerprint(steps: Iterable[Step], forward: str, reverse: str) -> str:

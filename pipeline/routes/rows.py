@@ -4,7 +4,7 @@ from typing import Literal
 
 from pipeline.engine.rows import Record, Row
 
-Move = Literal["straight", "left", "right", "around"]
+Move = Literal["straight", "left", "right", "around", "stay"]
 
 
 Category = Literal["route", "direction", "landmark", "action"]
