@@ -20,7 +20,7 @@ from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
-from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Written
+from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Span, Stratum, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
@@ -116,22 +116,23 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="compose",
         command="generate-qa",
-        does="derive the items of all tasks from the routes",
+        version=2,
+        does="cut clips into spans; ask about pairs of facts that can't be guessed without the video",
         reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
-        writes=(Item,),
+        writes=(Item, Span, Stratum),
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
-        remembers=(Item, ComposedFrom, AuditedBefore),
+        remembers=(Item, Span, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
-        key_fields={Video: {"video_id", "split", "split_group"}},
+        key_fields={Video: {"video_id", "split", "split_group", "hfov_degrees"}},
         redo="--recompose",
     ),
     Stage(
         name="check",
         command="generate-qa",
         does="check routes and items automatically",
-        reads=(Clip, Turn, Narration, Route, Item),
+        reads=(Clip, Turn, Narration, Route, Item, Span),
         writes=(Finding,),
         settings=CheckSettings,
         run=LazyFunction("pipeline.questions.check"),

@@ -8,9 +8,9 @@ from pipeline.questions.choose import Candidate
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
 from pipeline.routes.rows import Orientation
+from pipeline.routes.tasks import MIXED, UNDO
 
 _VALUES = ((True, True), (True, False), (False, True), (False, False))
-UNDO, MIXED = "_undo", "_mixed"
 
 Statement = tuple[str, str]
 """The name and the value of one fact: `("turn:2", "left")`."""
@@ -18,9 +18,10 @@ Statement = tuple[str, str]
 
 @dataclass(frozen=True)
 class Question:
-    """One multiple-choice question; `statements` are the two that each option makes."""
+    """One multiple-choice question about two `facts`; `statements` are the two that each option makes."""
 
     task: str
+    facts: tuple[Fact, Fact]
     stem: str
     question: str
     options: tuple[str, ...]
@@ -28,8 +29,8 @@ class Question:
     statements: tuple[tuple[Statement, Statement], ...]
 
 
-class Asking:
-    """Words pairs of facts; letters are balanced within each task and split."""
+class Letters:
+    """Chooses the letters of answers, evenly within each task and split."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
@@ -39,6 +40,22 @@ class Asking:
         """Count the letter of a question that exists already."""
         self._used[task, split, letter] += 1
 
+    def next(self, task: str, split: str, *key: str) -> int:
+        """Return the answer's place among four options: one of the least used, drawn by the secret."""
+        used = [self._used[task, split, index] for index in range(4)]
+        least = [index for index in range(4) if used[index] == min(used)]
+        letter = least[self._draw(*key, "letter") % len(least)]
+        self.reserve(task, split, letter)
+        return letter
+
+
+class Asking:
+    """Words pairs of facts."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.letters = Letters(draw)
+        self._draw = draw
+
     def word(
         self,
         pair: Candidate,
@@ -47,20 +64,26 @@ class Asking:
         split: str,
         stems: Mapping[str, Sequence[str]],
         said: Mapping[str, str],
+        letter: int | None = None,
     ) -> Question:
-        """Return the question about a pair; `key` identifies it, so that draws can't be repeated elsewhere."""
+        """Return the question about a pair; `key` identifies it, so that draws can't be repeated elsewhere.
+
+        Without a `letter`, it is one of those that are the answer least often in the task and split.
+        """
         task = f"{pair.category}_{orientation}"
         facts, stem = pair.facts, task + (MIXED if pair.contrast == "mixed" else "")
         if orientation == "reverse":
             undo = all(fact.undone for fact in facts if fact.kind == "action")
-            facts = tuple(fact.back(undo=undo) for fact in facts)
+            facts = (facts[0].back(undo=undo), facts[1].back(undo=undo))
             stem += UNDO if undo and pair.category == "action" else ""
         # Neither time nor the alphabet orders the two facts.
         first, second = sorted(facts, key=lambda fact: self._draw(key, "order", fact.name))
         true = (first.value, second.value)
         made = [
-            (said["and"].join(_words(facts, values, said)), _stated(facts, values))
-            for facts in ((first, second),)
+            (
+                said["and"].join(_words((first, second), values, said)),
+                _stated((first, second), values),
+            )
             for values in _VALUES
         ]
         truth = made[_VALUES.index(true)]
@@ -68,24 +91,19 @@ class Asking:
             (one for one in made if one is not truth),
             key=lambda one: self._draw(key, orientation, "option", one[0]),
         )
-        letter = self._letter(key, orientation, task, split)
+        if letter is None:
+            letter = self.letters.next(task, split, key, orientation)
         wrong.insert(letter, truth)
         wordings = stems[stem]
         return Question(
             task=task,
+            facts=(first, second),
             stem=stem,
             question=wordings[self._draw(key, orientation, "stem") % len(wordings)],
             options=tuple(text for text, _ in wrong),
             answer_index=letter,
             statements=tuple(stated for _, stated in wrong),
         )
-
-    def _letter(self, key: str, orientation: str, task: str, split: str) -> int:
-        used = [self._used[task, split, index] for index in range(4)]
-        least = [index for index in range(4) if used[index] == min(used)]
-        letter = least[self._draw(key, orientation, "letter") % len(least)]
-        self.reserve(task, split, letter)
-        return letter
 
 
 def _words(

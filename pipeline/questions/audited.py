@@ -1,108 +1,142 @@
 """What an audit changes: audited items keep their wording, flawed items are set aside. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.engine.rows import Held, Row, Rows
 from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item
 from pipeline.review.rows import Answer
-from pipeline.routes.route import MOVE_WORDS, canonical
-from pipeline.routes.rows import Category, Move, Route
-from pipeline.routes.tasks import SEPARATOR, Task
+from pipeline.routes.route import MOVE_WORDS, TURNS, canonical
+from pipeline.routes.rows import Move, Route
+from pipeline.routes.tasks import SEPARATOR
+from pipeline.routes.wording import FACT_WORDS, Wording
 
-_Place = tuple[str, Category, str]  # clip, category, and the digest of the facts of its route
 _TWO = 2  # people who must give the same answer before it verifies an item or sets it aside
+
+
+def place_of_clip(clip_id: str, facts: str) -> str:
+    """Return what keeps the items of a clip that an earlier version composed: the clip and its facts."""
+    return f"{clip_id} {facts}"
 
 
 @dataclass(frozen=True)
 class Audited:
-    """The items that people have audited in their current form, as pairs by clip, category and facts.
+    """The items that people have audited in their current form, with all others of the same place.
 
-    A new wording or another choice of squares replaces them only on request (`--recompose`). A
-    corrected route replaces them at once, since they may no longer be true of it.
+    A place is a span, or the clip of items that an earlier version composed. A new wording, other settings
+    or another choice of facts replaces these items only on request (`--recompose`). A corrected route
+    replaces them at once, since they may no longer be true of it.
     """
 
-    pairs: Mapping[_Place, Sequence[Item]]
+    items: Mapping[str, Sequence[Item]]
     moves: Mapping[str, Mapping[Move, str]]  # by language: the words for moves that they use
+    words: Mapping[str, Mapping[str, str]]  # and the words for facts
 
     @classmethod
     def of(cls, rows: Rows, facts: Mapping[str, str]) -> "Audited":
         """Return them from compose's input; `facts` are those of the clips now."""
         given = {(one.item_id, one.fingerprint) for one in rows[Answer]}
         if rows.redo or not given:
-            return cls({}, {})
+            return cls({}, {}, {})
         composed = {one.clip_id: one for one in rows.before(ComposedFrom)}
-        pairs: dict[_Place, list[Item]] = {}
+
+        def place(item: Item) -> str:
+            known = composed.get(item.clip_id)
+            return item.span_id or place_of_clip(item.clip_id, known.facts if known else "")
+
+        items: dict[str, list[Item]] = {}
         for one in rows.before(AuditedBefore):
-            pairs.setdefault((one.item.clip_id, one.item.category, one.facts), []).append(one.item)
+            where = one.item.span_id or place_of_clip(one.item.clip_id, one.facts)
+            items.setdefault(where, []).append(one.item)
         earlier = [one for one in rows.before(Item) if one.option_kind != "model"]
-        judged = {
-            (one.clip_id, one.category)
-            for one in earlier
-            if (one.item_id, one.fingerprint) in given
-        }
-        current: dict[_Place, list[Item]] = {}
+        judged = {place(one) for one in earlier if (one.item_id, one.fingerprint) in given}
+        current: dict[str, list[Item]] = {}
         for item in earlier:
-            if (item.clip_id, item.category) in judged:
-                fact = composed[item.clip_id].facts if item.clip_id in composed else ""
-                current.setdefault((item.clip_id, item.category, fact), []).append(item)
+            if (where := place(item)) in judged:
+                current.setdefault(where, []).append(item)
         routes = {route.clip_id: route for route in sorted(rows[Route], key=lambda one: one.origin)}
         moves: dict[str, dict[Move, str]] = {}
-        for (clip_id, category, fact), pair in current.items():
-            if (route := routes.get(clip_id)) and facts.get(clip_id) == fact:
-                words = moves.setdefault(route.language, {})
-                known = composed.get(clip_id)
-                if known and known.moves:
-                    words |= zip(MOVE_WORDS, known.moves, strict=True)
-                elif category == "direction":
-                    words |= _words_shown(pair, route)
-        return cls(pairs | current, moves)
+        words: dict[str, dict[str, str]] = {}
+        for kept in current.values():
+            clip_id = kept[0].clip_id
+            route, known = routes.get(clip_id), composed.get(clip_id)
+            if route is None or (known and known.facts != facts.get(clip_id)):
+                continue
+            if known and known.moves:
+                # Workspaces from before there was a move for staying in place have four words.
+                moves.setdefault(route.language, {}).update(
+                    zip(MOVE_WORDS, known.moves, strict=False)
+                )
+            else:
+                moves.setdefault(route.language, {}).update(_words_shown(kept, route))
+            if known and known.words:
+                words.setdefault(route.language, {}).update(
+                    zip(FACT_WORDS, known.words, strict=True)
+                )
+        return cls(items | current, moves, words)
+
+    def in_use(self, wording: Wording) -> Wording:
+        """Return a wording with the words that audited items of its language use.
+
+        Options with old and new words in one release would differ in more than their facts, so the words
+        of a language change for all its items or for none.
+        """
+        return replace(
+            wording,
+            moves={**wording.moves, **self.moves.get(wording.language, {})},
+            facts={**wording.facts, **self.words.get(wording.language, {})},
+        )
 
     def keep(
         self,
-        clip_id: str,
-        facts: str,
-        category: Category,
+        place: str,
         made: Sequence[Row],
-        status: Callable[[Task], tuple[str, str | None]],
+        status: Callable[[Item], tuple[str, str | None]],
         *,
-        old_words: bool,
+        reworded: bool,
     ) -> Iterator[Row]:
-        """Yield the items composed for a clip and category, or the audited items that replace them.
+        """Yield the items composed for a place, or the audited items that replace them.
 
-        A pair is kept whole, since both its items ask about the same two facts. `old_words` says that
-        its options use words for moves that have changed since.
+        `reworded` says that the words of the language have changed since.
         """
-        pair = self.pairs.get((clip_id, category, facts), ())
-        if not pair:
+        kept = self.items.get(place, ())
+        if not kept:
             yield from made
             return
         fresh = {row.item_id: row for row in made if isinstance(row, Item)}
-        for item in pair:
-            new = fresh.pop(item.item_id, None)
-            if category == "route" and new and new.answer_text != item.answer_text:
+        for item in kept:
+            new = fresh.get(item.item_id)
+            if item.category == "route" and new and new.answer_text != item.answer_text:
                 yield new  # people corrected the description itself
                 continue
-            now, reason = status(Task(item.category, item.orientation))
+            now, reason = status(item)
             yield item.model_copy(update={"status": now, "status_reason": reason})
-            reworded = old_words and item.format == "mcq"
-            if new is None or new.fingerprint != item.fingerprint or reworded:
+            if (
+                new is None
+                or new.fingerprint != item.fingerprint
+                or (reworded and item.format == "mcq")
+            ):
                 yield Held(item_id=item.item_id)
-        yield from fresh.values()
+        yield from (row for row in made if not isinstance(row, Item))
 
-    def absent(self, facts: Mapping[str, str]) -> Iterator[AuditedBefore]:
-        """Yield the audited items whose clip or facts are gone, so that they can return with them."""
-        for (clip_id, _, fact), pair in self.pairs.items():
-            if facts.get(clip_id) != fact:
-                for item in pair:
-                    yield AuditedBefore(item_id=item.item_id, facts=fact, item=item)
+    def absent(self, places: Container[str]) -> Iterator[AuditedBefore]:
+        """Yield the audited items whose place is gone, so that they can return with it."""
+        for place, kept in self.items.items():
+            if place not in places:
+                for item in kept:
+                    facts = "" if item.span_id else place.partition(" ")[2]
+                    yield AuditedBefore(item_id=item.item_id, facts=facts, item=item)
 
 
-def _words_shown(pair: Iterable[Item], route: Route) -> dict[Move, str]:
-    """Return the words for moves in direction items, which show all turns of the route in order."""
-    turns = [step.move for step in canonical(route.steps) if step.move != "straight"]
-    shown = [one.answer_text.split(SEPARATOR) for one in pair if one.orientation == "forward"]
+def _words_shown(items: Iterable[Item], route: Route) -> dict[Move, str]:
+    """Return the words for moves in direction items that show all turns of a route in order."""
+    turns = [step.move for step in canonical(route.steps) if step.move in TURNS]
+    shown = [
+        one.answer_text.split(SEPARATOR)
+        for one in items
+        if one.category == "direction" and one.orientation == "forward"
+    ]
     return {
         move: word
         for parts in shown
@@ -204,11 +238,15 @@ def flawed_clips(items: Iterable[Item], answers: Sequence[Answer]) -> dict[str, 
 
 def pairs_set_aside(items: Sequence[Item], reasons: Mapping[str, str]) -> dict[str, str]:
     """Return the reason for each item to set aside: the flawed items and the other halves of their pairs."""
-    flawed = {(item.clip_id, item.category): item for item in items if item.item_id in reasons}
+    flawed = {_twins(item): item for item in items if item.item_id in reasons}
     found = {}
     for item in items:
-        cause = flawed.get((item.clip_id, item.category))
+        cause = flawed.get(_twins(item))
         if cause:
             own = reasons.get(item.item_id)
             found[item.item_id] = own or f"its other half, {cause.task}: {reasons[cause.item_id]}"
     return found
+
+
+def _twins(item: Item) -> str:
+    return item.twin or f"{item.clip_id} {item.category}"

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Literal
 
@@ -10,12 +10,14 @@ from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.rows import ComposedFrom, Item
+from pipeline.questions.composition import steps_shown
+from pipeline.questions.rows import ComposedFrom, Item, Span
 from pipeline.questions.settings import CheckSettings
-from pipeline.routes.route import MOVE_WORDS, canonical
+from pipeline.questions.truth import true_options
+from pipeline.routes.route import MOVE_WORDS, TURNS, canonical
 from pipeline.routes.rows import Orientation, Route, Step
-from pipeline.routes.tasks import SEPARATOR, RouteText, holds, is_subsequence, plain, texts
-from pipeline.routes.wording import STEMS, load
+from pipeline.routes.tasks import SEPARATOR, RouteText, Words, holds, is_subsequence, plain, texts
+from pipeline.routes.wording import FACT_WORDS, STEMS, load
 from pipeline.sources.rows import Narration
 from pipeline.times import print_time
 
@@ -54,7 +56,7 @@ def motion_contradicts(rows: Rows, route: Route, settings: CheckSettings) -> Ite
     """Report a turn that was measured to the opposite side, or was not measured at all."""
     clip = rows.one(Clip)
     for step in route.steps:
-        if step.move == "straight":
+        if step.move not in TURNS:
             continue
         near = [turn for turn in rows[Turn] if _near(step, turn, settings.slack_seconds)]
         if any(turn.kind == step.move for turn in near):
@@ -85,8 +87,7 @@ def turn_left_out(rows: Rows, route: Route, settings: CheckSettings) -> Iterator
     clip = rows.one(Clip)
     for turn in rows[Turn]:
         reported = any(
-            step.move != "straight" and _near(step, turn, settings.slack_seconds)
-            for step in route.steps
+            step.move in TURNS and _near(step, turn, settings.slack_seconds) for step in route.steps
         )
         if turn.moving and not reported:
             at = print_time(turn.start_us - clip.start_us)
@@ -99,7 +100,7 @@ def glance_told(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[F
     clip = rows.one(Clip)
     for step in route.steps:
         near = [turn for turn in rows[Turn] if _near(step, turn, 0)]
-        if step.move != "straight" and near and not any(turn.moving for turn in near):
+        if step.move in TURNS and near and not any(turn.moving for turn in near):
             at = print_time(step.start_us - clip.start_us)
             what = f"at {at} the route says {MOVE_WORDS[step.move]}, but that may be a glance"
             yield _finding(route, "glance_told", "info", what)
@@ -245,23 +246,20 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
 
     An item that a model wrote is checked only if its options consist of the route's own texts.
     """
-    # Items keep their words for moves while audited items use them, even if the file has others.
-    composed = rows.before(ComposedFrom)
-    moves = (
-        dict(zip(MOVE_WORDS, composed[0].moves, strict=True))
-        if composed and composed[0].moves
-        else load(route.language).moves
-    )
-    route_text = RouteText(canonical(route.steps), moves)
+    moves, said = _words(rows, route)
+    steps = canonical(route.steps)
+    whole = RouteText(steps, moves)
+    spans = {span.span_id: span for span in rows[Span]}
     for item in rows[Item]:
         if item.format != "mcq":
             continue
-        if item.option_kind == "square":
-            true = [
-                holds(text, route_text, item.category, item.orientation) for text in item.options
-            ]
+        if item.option_kind == "facts":
+            span = spans[item.span_id or ""]
+            true = true_options(item, steps_shown(span, steps), said)
+        elif item.option_kind == "square":
+            true = [holds(text, whole, item.category, item.orientation) for text in item.options]
         else:
-            happened = texts(route_text.events, item.orientation)
+            happened = texts(whole.events, item.orientation)
             parts = [text.split(SEPARATOR) for text in item.options]
             if not {part for option in parts for part in option} <= {*happened, *moves.values()}:
                 continue
@@ -272,6 +270,19 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
             yield _of_item(item, "answer_not_borne_out", "error", what)
         if sum(true) - right > 0:
             yield _of_item(item, "two_true", "error", "another option is also true of the route")
+
+
+def _words(rows: Rows, route: Route) -> tuple[Words, Mapping[str, str]]:
+    """Return the words for moves and for facts that a clip's items use.
+
+    Items keep their words while audited items use them, even if the file has others.
+    """
+    wording = load(route.language)
+    moves, said = dict(wording.moves), dict(wording.facts)
+    for composed in rows.before(ComposedFrom):
+        moves |= zip(MOVE_WORDS, composed.moves, strict=False)
+        said |= zip(FACT_WORDS, composed.words, strict=False)
+    return moves, said
 
 
 def answer_in_question(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ combinations equally likely for that reader. Cells in which few pairs are admiss
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -30,6 +30,7 @@ class ClipSpan:
     clip_id: str
     scene: str
     text: SpanText
+    asks: Callable[[Fact], bool] = lambda fact: True  # whether an item may ask about a fact
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Candidate:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names of both facts."""
-        return self.facts[0].name, self.facts[1].name
+        """The names of both facts, sorted."""
+        one, other = sorted(fact.name for fact in self.facts)
+        return one, other
 
     @property
     def uses(self) -> frozenset[str]:
@@ -75,7 +77,12 @@ def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Can
     """Return the pairs of facts that each span offers."""
     found: list[Candidate] = []
     for number, span in enumerate(spans):
-        facts = [fact for kind in KINDS.values() for fact in kind.find(span.text, draw, apart_us)]
+        facts = [
+            fact
+            for kind in KINDS.values()
+            for fact in kind.find(span.text, draw, apart_us)
+            if span.asks(fact)
+        ]
         offered = [pair for pair in _paired(number, facts) if _apart(pair, apart_us)]
         offered.sort(key=lambda pair: draw(span.text.span_id, "candidate", *pair.names))
         found += offered[:_MOST_CANDIDATES]

@@ -1,43 +1,49 @@
-"""Compose question-answer items from routes: route descriptions, and squares for the other categories.
+"""Compose question-answer items from routes: descriptions of spans, and questions about pairs of facts.
 
-All draws are keyed with the workspace's secret seed and each item's id, so they can't be replayed, and
-adding a clip doesn't change other clips' items. Letters and flips are balanced within a split.
+All draws are keyed with the workspace's secret seed, so they can't be replayed. A span that was composed
+before keeps its items while its facts and the settings are the same (`Span.made`), so a corrected clip
+changes only its own items.
 """
 
 import dataclasses
 import gc
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from pipeline.assets import asset
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows, digest
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.audited import Audited, after_audit
-from pipeline.questions.balance import ChosenSquares, SquareCandidate, choose_squares
+from pipeline.questions.asking import Letters
+from pipeline.questions.audited import Audited, after_audit, place_of_clip
+from pipeline.questions.composition import (
+    CONSTRUCTION,
+    AskedPair,
+    Composition,
+    EarlierPair,
+    RouteToAsk,
+    SpanToAsk,
+    ask,
+    earlier_pairs,
+    opaque,
+    spans_of,
+)
 from pipeline.questions.draw import Draw
-from pipeline.questions.order import OrderModel
-from pipeline.questions.rows import ComposedFrom, Item, Written, item_id
+from pipeline.questions.facts import kinds_asked
+from pipeline.questions.refusals import LEAST_DESCRIBED, refusals
+from pipeline.questions.rows import ComposedFrom, Item, Span, Stratum, Written, written_id
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
-from pipeline.routes.route import OPPOSITE, canonical
-from pipeline.routes.rows import Category, Move, Route, Step
-from pipeline.routes.tasks import (
-    MIXED,
-    ORIENTATIONS,
-    ROUTE,
-    SQUARE_CATEGORIES,
-    RouteText,
-    Square,
-    Task,
-    texts,
-)
-from pipeline.routes.wording import STEMS, Wording, load, words_in_order
-from pipeline.sources.rows import Split, Video
+from pipeline.routes import templates
+from pipeline.routes.motion_draft import describe_steps
+from pipeline.routes.route import TURNS, canonical, reverse, worth_describing
+from pipeline.routes.rows import Category, Route, Step
+from pipeline.routes.tasks import ROUTE, Task
+from pipeline.routes.wording import FACT_WORDS, STEMS, Wording, load, words_in_order
+from pipeline.sources.rows import Video
 
 _FIELDS = set(Item.model_fields)
 _NO_OPTIONS: Mapping[str, Any] = {
@@ -45,6 +51,8 @@ _NO_OPTIONS: Mapping[str, Any] = {
     "answer_index": None,
     "option_kind": None,
     "contrast": None,
+    "twin": None,
+    "facts": [],
     "flips": [],
     "reference_moves": [],
     "reference_landmarks": [],
@@ -52,13 +60,14 @@ _NO_OPTIONS: Mapping[str, Any] = {
 
 
 def depends(settings: ComposeSettings, folder: WorkspaceFolder) -> str:
-    """Return the digest of the wordings and of the secret seed."""
-    return digest(asset(STEMS).read_text(encoding="utf-8"), folder.secret().hex())
+    """Return the digest of the wordings, of the template of descriptions and of the secret seed."""
+    texts = [asset(name).read_text(encoding="utf-8") for name in (STEMS, "prompts/describe.j2")]
+    return digest(*texts, folder.secret().hex())
 
 
 @dataclass(frozen=True)
 class _ClipToAsk:
-    """A clip to ask about: its best route in canonical form, and the reason if people rejected it."""
+    """A clip to ask about: its best route, and the reason if people rejected it."""
 
     clip: Clip
     video: Video
@@ -66,36 +75,53 @@ class _ClipToAsk:
     steps: tuple[Step, ...]
     refused: str | None
     wording: Wording
-    measured: tuple[Turn, ...] = ()
-
-    def doubtful(self, least: float) -> frozenset[str]:
-        """Return the turns of a draft for which no turn of at least this confidence was measured."""
-        if self.route.origin == "verified":
-            return frozenset()
-        sided = [step for step in self.steps if step.move != "straight"]
-        return frozenset(
-            f"turn:{index}"
-            for index, step in enumerate(sided)
-            if not any(
-                turn.confidence >= least
-                and turn.start_us < step.end_us
-                and turn.end_us > step.start_us
-                for turn in self.measured
-            )
-        )
+    turns: tuple[Turn, ...] = ()
 
     @cached_property
     def facts(self) -> str:
         """The digest of the route's moves, landmarks and actions, without the times of its steps."""
         return digest(*((s.move, s.landmark, s.action, s.undo) for s in self.route.steps))
 
-    def status(self, task: Task) -> tuple[str, str | None]:
+    def to_ask(self, min_confidence: float) -> RouteToAsk:
+        """Return what the composition needs; unsure turns of a draft wait for people."""
+        waiting = frozenset[int]()
+        if self.route.origin != "verified":
+            waiting = frozenset(
+                step.start_us
+                for step in self.steps
+                if step.move in TURNS and not self._measured(step, min_confidence)
+            )
+        return RouteToAsk(
+            self.clip.clip_id,
+            self.video.split_group,
+            self.video.split,
+            self.steps,
+            self.wording,
+            self.turns,
+            self.video.hfov_degrees,
+            waiting,
+        )
+
+    def _measured(self, step: Step, least: float) -> bool:
+        return any(
+            turn.confidence >= least and turn.start_us < step.end_us and turn.end_us > step.start_us
+            for turn in self.turns
+        )
+
+    @property
+    def place(self) -> str:
+        """What keeps the items that an earlier version composed of this clip."""
+        return place_of_clip(self.clip.clip_id, self.facts)
+
+    def status_of(self, item: Item) -> tuple[str, str | None]:
+        """Return the status of an item of this clip, and the reason."""
+        return self.status(kinds_asked(item.category, item.facts))
+
+    def status(self, categories: Iterable[Category]) -> tuple[str, str | None]:
+        """Return the status of an item about these categories of facts, and the reason."""
         if self.refused:
             return "set_aside", self.refused
-        return ("verified" if task.category in self.route.verified_categories else "draft"), None
-
-    def item_id(self, task: Task) -> str:
-        return item_id(self.clip.clip_id, task.name)
+        return ("verified" if {*categories} <= {*self.route.verified_categories} else "draft"), None
 
 
 def run(rows: Rows, settings: ComposeSettings, folder: WorkspaceFolder) -> Iterator[Row]:
@@ -117,83 +143,78 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
-    composer = _Composer(draw, rows.before(Item))
     asked = sorted(_asked(rows), key=lambda one: draw(one.clip.clip_id))
     audited = Audited.of(rows, {one.clip.clip_id: one.facts for one in asked})
-    asked, reworded = _with_words_in_use(asked, audited.moves)
-    choices = _chosen(
-        [composer.candidate(one, settings.min_confidence) for one in asked], settings, draw
-    )
-    written: dict[str, list[Written]] = {}
-    for row in rows[Written]:
-        written.setdefault(row.clip_id, []).append(row)
-    composer.reserve(asked, choices, written)
-    composed = _composed(asked, choices, composer, written, audited, reworded)
-    yield from after_audit(composed, rows[Answer])
-
-
-def _with_words_in_use(
-    asked: list[_ClipToAsk], moves: Mapping[str, Mapping[Move, str]]
-) -> tuple[list[_ClipToAsk], Set[str]]:
-    """Return the clips with the words for moves that audited items use, and the languages concerned.
-
-    Options with old and new words in one release would differ in more than their facts, so the words
-    of a language change for all its items or for none.
-    """
-    wordings = {one.route.language: one.wording for one in asked}
-    changed = {
-        language: dataclasses.replace(wording, moves={**wording.moves, **moves[language]})
-        for language, wording in wordings.items()
-        if language in moves and not moves[language].items() <= wording.moves.items()
-    }
-    if not changed:
-        return asked, set()
-    return [
-        dataclasses.replace(one, wording=changed.get(one.route.language, one.wording))
+    newest = {one.route.language: one.wording for one in asked}
+    used = {language: audited.in_use(wording) for language, wording in newest.items()}
+    asked = [dataclasses.replace(one, wording=used[one.route.language]) for one in asked]
+    reworded = {language for language, wording in newest.items() if used[language] != wording}
+    made = digest(CONSTRUCTION, settings.for_keys())
+    spans = {
+        one.clip.clip_id: spans_of(one.to_ask(settings.min_confidence), settings, draw)
         for one in asked
-    ], changed.keys()
-
-
-def _chosen(
-    candidates: Sequence[SquareCandidate], settings: ComposeSettings, draw: Draw
-) -> dict[str, ChosenSquares]:
-    models = {
-        category: OrderModel(
-            (one.group, texts(one.route.of(category), "forward")) for one in candidates
-        )
-        for category in SQUARE_CATEGORIES[1:]
+        if one.place not in audited.items
     }
-    return choose_squares(candidates, models, round(settings.apart_seconds * 1e6), draw)
+    everything = [span for found in spans.values() for span in found]
+    before = {} if rows.redo else _before(rows, made)
+    composition = ask(everything, before, settings, draw)
+    composer = _Composer(draw, templates.load("describe.j2"), rows)
+    yield from audited.absent({one.place for one in asked} | {span.span_id for span in everything})
+    for category, contrast in composition.counts:
+        counts = composition.counts[category, contrast]
+        yield Stratum(category=category, contrast=contrast, **dataclasses.asdict(counts))
+    yield from after_audit(
+        _composed(asked, spans, made, composition, composer, audited, reworded), rows[Answer]
+    )
+
+
+def _before(rows: Rows, made: str) -> Mapping[str, Sequence[EarlierPair]]:
+    """Return the spans composed before with these settings, each with the pairs that it keeps."""
+    pairs = earlier_pairs(rows.before(Item))
+    return {
+        span.span_id: pairs.get(span.span_id, ()) for span in rows.before(Span) if span.made == made
+    }
 
 
 def _composed(
-    asked: Iterable["_ClipToAsk"],
-    choices: Mapping[str, ChosenSquares],
+    asked: Iterable[_ClipToAsk],
+    spans: Mapping[str, Sequence[SpanToAsk]],
+    made: str,
+    composition: Composition,
     composer: "_Composer",
-    written: Mapping[str, Sequence[Written]],
     audited: Audited,
     reworded: Set[str],
 ) -> Iterator[Row]:
-    yield from audited.absent({one.clip.clip_id: one.facts for one in asked})
     for one in asked:
-        choice = choices[one.clip.clip_id]
         old_words = one.route.language in reworded
-        keep = partial(audited.keep, one.clip.clip_id, one.facts, old_words=old_words)
         yield ComposedFrom.model_construct(
-            clip_id=one.clip.clip_id, facts=one.facts, moves=words_in_order(one.wording.moves)
+            clip_id=one.clip.clip_id,
+            facts=one.facts,
+            moves=words_in_order(one.wording.moves),
+            words=[one.wording.facts[name] for name in FACT_WORDS],
         )
-        yield from keep("route", [composer.open_item(one, task) for task in ROUTE], one.status)
-        for category in SQUARE_CATEGORIES:
-            made: list[Row] = []
-            if category in choice.squares:
-                for orientation in ORIENTATIONS:
-                    task = Task(category, orientation)
-                    made.append(composer.square_item(one, task, choice.squares[category]))
-            else:
-                made.append(_rejection(one, category, choice.reasons[category]))
-            yield from keep(category, made, one.status)
-        for row in written.get(one.clip.clip_id, ()):
-            yield composer.written_item(one, row)
+        if one.clip.clip_id not in spans:
+            yield from audited.keep(one.place, (), one.status_of, reworded=True)
+            continue
+        of_clip = spans[one.clip.clip_id]
+        for span in of_clip:
+            yield Span(
+                span_id=span.span_id,
+                clip_id=one.clip.clip_id,
+                video_id=one.video.video_id,
+                start_us=span.start_us,
+                end_us=span.end_us,
+                frame_us=list(span.frame_us),
+                mirrored=span.mirrored,
+                made=made,
+            )
+            items = [
+                *composer.route_items(one, span),
+                *composer.pair_items(one, span, composition.pairs[span.span_id]),
+            ]
+            yield from audited.keep(span.span_id, items, one.status_of, reworded=old_words)
+        yield from composer.written_items(one, of_clip)
+        yield from refusals(one.clip.clip_id, of_clip, composition)
 
 
 def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
@@ -219,156 +240,119 @@ def _asked(rows: Rows) -> Iterator[_ClipToAsk]:
             )
 
 
-def _rejection(one: _ClipToAsk, category: Category, reason: str) -> Rejection:
-    return Rejection(
-        stage="compose",
-        unit=one.clip.clip_id,
-        what=f"no {category} items: {reason}",
-        fix="longer clips (frames.max_clip_seconds), richer narrations, or correct the route in review",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _EarlierItem:
-    """What a recomposed item keeps of its earlier version."""
-
-    flips: Sequence[str]
-    answer_index: int | None
-
-
 class _Composer:
-    """Composes items; items that existed before keep their letters and flips."""
+    """Makes item rows; an item that a model wrote keeps the letter that it had before."""
 
-    def __init__(self, draw: Draw, earlier: Iterable[Item]) -> None:
+    def __init__(self, draw: Draw, describe: templates.Prompt, rows: Rows) -> None:
         self._draw = draw
+        self._describe = describe
+        self._letters = Letters(draw)
         self._earlier = {
-            item.item_id: _EarlierItem(item.flips, item.answer_index) for item in earlier
+            item.item_id: item.answer_index
+            for item in rows.before(Item)
+            if item.option_kind == "model"
         }
-        self._used: Counter[tuple[str, Split, int]] = Counter()
+        self._written: dict[str, list[Written]] = {}
+        for row in rows[Written]:
+            self._written.setdefault(row.clip_id, []).append(row)
 
-    def candidate(self, one: _ClipToAsk, min_confidence: float) -> SquareCandidate:
-        """Return what a clip's squares are chosen from, and the flips that its items have had."""
-        kept: dict[Category, Sequence[str]] = {}
-        # Skipped in the first run: there is nothing to look up, and the digests would take a tenth of the time.
-        for category in SQUARE_CATEGORIES if self._earlier else ():
-            before = self._earlier.get(one.item_id(Task(category, "forward")))
-            if before:
-                kept[category] = before.flips
-        return SquareCandidate(
-            one.clip.clip_id,
-            one.video.split,
-            one.video.split_group,
-            RouteText(one.steps, one.wording.moves),
-            kept,
-            one.doubtful(min_confidence),
-        )
+    def route_items(self, one: _ClipToAsk, span: SpanToAsk) -> Iterator[Item]:
+        """Yield the items that ask for a description of a span, if there is enough to describe."""
+        if worth_describing(span.steps) < LEAST_DESCRIBED:
+            return
+        whole = len(span.steps) == len(one.steps) and not span.mirrored
+        twin = opaque("t", self._draw, span.span_id, "route")
+        for task in ROUTE:
+            way = task.orientation
+            steps = reverse(span.steps) if way == "reverse" else span.steps
+            text = describe_steps(self._describe, span.steps, way, one.wording)
+            if whole:  # people may have worded it better
+                route = one.route
+                text = route.forward_description if way == "forward" else route.reverse_description
+            name = opaque("i", self._draw, twin, way)
+            stems = one.wording.stems[task.name]
+            yield self._item(
+                one,
+                task,
+                name,
+                span.span_id,
+                question=stems[self._draw(name, "stem") % len(stems)],
+                twin=twin,
+                format="open",
+                answer_text=text,
+                reference_moves=[step.move for step in steps],
+                reference_landmarks=[step.landmark for step in steps if step.landmark],
+            )
 
-    def reserve(
-        self,
-        asked: Iterable[_ClipToAsk],
-        choices: Mapping[str, ChosenSquares],
-        written: Mapping[str, Iterable[Written]],
-    ) -> None:
-        """Count the letters of the items that existed before, which keep them."""
-        for one in asked if self._earlier else ():
-            staying = [
-                (one.item_id(task), task.name)
-                for category in choices[one.clip.clip_id].squares
-                for task in (Task(category, orientation) for orientation in ORIENTATIONS)
+    def pair_items(
+        self, one: _ClipToAsk, span: SpanToAsk, pairs: Iterable[AskedPair]
+    ) -> Iterator[Item]:
+        """Yield the multiple-choice items about pairs of facts."""
+        for asked in pairs:
+            for way, question in asked.questions.items():
+                yield self._item(
+                    one,
+                    Task(asked.pair.category, way),
+                    asked.item_ids[way],
+                    span.span_id,
+                    question=question.question,
+                    twin=asked.twin,
+                    format="mcq",
+                    options=list(question.options),
+                    answer_index=question.answer_index,
+                    answer_text=question.options[question.answer_index],
+                    option_kind="facts",
+                    contrast=asked.pair.contrast,
+                    facts=asked.facts(way),
+                )
+
+    def written_items(self, one: _ClipToAsk, spans: Sequence[SpanToAsk]) -> Iterator[Row]:
+        """Yield the items that a model wrote, each about the span that holds all its evidence.
+
+        They aren't based on the route, so no verdict on it verifies them.
+        """
+        for row in self._written.get(one.clip.clip_id, ()):
+            holding = [
+                span
+                for span in spans
+                if all(span.start_us <= at_us <= span.end_us for at_us in row.evidence_us)
             ]
-            staying += [(row.item_id, row.task) for row in written.get(one.clip.clip_id, ())]
-            for name, task_name in staying:
-                before = self._earlier.get(name)
-                if before and before.answer_index is not None:
-                    self._used[task_name, one.video.split, before.answer_index] += 1
+            if len(holding) != 1:
+                yield Rejection(
+                    stage="compose",
+                    unit=row.item_id,
+                    what="the evidence that the model cites is not in one span",
+                    fix="ask for items whose evidence lies close together (prompts/tasks/)",
+                )
+                continue
+            name, task = written_id(row, self._draw), Task(row.category, row.orientation)
+            fields: dict[str, Any] = {"format": "open", "answer_text": row.answer}
+            if row.format == "mcq":
+                # Keyed by their texts, so that the order of generation leaves no trace.
+                options = sorted(row.distractors, key=lambda text: self._draw(name, "option", text))
+                index = self._earlier.get(name)
+                if index is None:
+                    index = self._letters.next(row.task, one.video.split, name)
+                options.insert(index, row.answer)
+                fields |= {
+                    "format": "mcq",
+                    "options": options,
+                    "answer_index": index,
+                    "contrast": "content",
+                }
+            item = self._item(one, task, name, holding[0].span_id, question=row.question, **fields)
+            yield item.model_copy(
+                update={
+                    "task": row.task,
+                    "option_kind": "model",
+                    "status": "set_aside" if one.refused else "draft",
+                    "status_reason": one.refused,
+                }
+            )
 
-    def open_item(self, one: _ClipToAsk, task: Task) -> Item:
-        """Return an item that asks for a description, with moves and landmarks as references for scoring."""
-        moves = [step.move for step in one.steps]
-        landmarks = [step.landmark for step in one.steps if step.landmark]
-        description = one.route.forward_description
-        if task.orientation == "reverse":
-            # As route.reverse, without validating its steps, which took a tenth of the time.
-            moves = [OPPOSITE[move] for move in reversed(moves)]
-            landmarks.reverse()
-            description = one.route.reverse_description
-        return self._item(
-            one,
-            task,
-            one.item_id(task),
-            task.name,
-            format="open",
-            answer_text=description,
-            reference_moves=moves,
-            reference_landmarks=landmarks,
-        )
-
-    def square_item(self, one: _ClipToAsk, task: Task, square: Square) -> Item:
-        """Return an item with a square's four options."""
-        name = one.item_id(task)
-        truth, *distractors = square.options(task.orientation)
-        return self._item(
-            one,
-            task,
-            name,
-            task.name + (MIXED if square.contrast == "mixed" else ""),
-            **self._lettered(one, name, task.name, truth, distractors),
-            option_kind="square",
-            contrast=square.contrast,
-            flips=square.names,
-        )
-
-    def written_item(self, one: _ClipToAsk, row: Written) -> Item:
-        """Return an item that a model wrote; it isn't based on the route, so no verdict on it verifies it."""
-        asked: dict[str, Any] = {**_NO_OPTIONS, "answer_text": row.answer}
-        if row.format == "mcq":
-            asked |= self._lettered(one, row.item_id, row.task, row.answer, row.distractors)
-            asked["contrast"] = "content"
-        return Item(
-            item_id=row.item_id,
-            clip_id=row.clip_id,
-            video_id=one.clip.video_id,
-            split=one.video.split,
-            task=row.task,
-            category=row.category,
-            orientation=row.orientation,
-            question=row.question,
-            status="set_aside" if one.refused else "draft",
-            status_reason=one.refused,
-            fingerprint=digest(row.question, asked["options"], row.answer),
-            **{**asked, "format": row.format, "option_kind": "model"},
-        )
-
-    def _lettered(
-        self, one: _ClipToAsk, item_id: str, task_name: str, truth: str, distractors: Iterable[str]
-    ) -> dict[str, Any]:
-        # Keyed by their texts, so that the order of generation leaves no trace.
-        options = sorted(distractors, key=lambda text: self._draw(item_id, "option", text))
-        index = self._letter(item_id, task_name, one.video.split)
-        options.insert(index, truth)
-        return {
-            "format": "mcq",
-            "options": options,
-            "answer_index": index,
-            "answer_text": truth,
-        }
-
-    def _letter(self, item_id: str, task_name: str, split: Split) -> int:
-        before = self._earlier.get(item_id)
-        if before and before.answer_index is not None:
-            return before.answer_index
-        used = [self._used[task_name, split, index] for index in range(4)]
-        fewest = min(used)
-        least = [index for index in range(4) if used[index] == fewest]
-        index = least[self._draw(item_id, "letter") % len(least)]
-        self._used[task_name, split, index] += 1
-        return index
-
-    def _item(self, one: _ClipToAsk, task: Task, name: str, stem: str, **fields: object) -> Item:
-        wordings = one.wording.stems[stem]
-        question = wordings[self._draw(name, "stem") % len(wordings)]
-        status, reason = one.status(task)
+    def _item(self, one: _ClipToAsk, task: Task, name: str, span_id: str, **fields: Any) -> Item:
         asked: dict[str, Any] = {**_NO_OPTIONS, **fields}
+        status, reason = one.status(kinds_asked(task.category, asked["facts"]))
         # Valid by construction: validating 800,000 items, each with its own set of field names, took
         # 1.4 GB and a quarter of the time.
         return Item.model_construct(
@@ -376,13 +360,13 @@ class _Composer:
             item_id=name,
             clip_id=one.clip.clip_id,
             video_id=one.clip.video_id,
+            span_id=span_id,
             split=one.video.split,
             task=task.name,
             category=task.category,
             orientation=task.orientation,
-            question=question,
             status=status,
             status_reason=reason,
-            fingerprint=digest(question, asked["options"], asked["answer_text"]),
+            fingerprint=digest(asked["question"], asked["options"], asked["answer_text"]),
             **asked,
         )

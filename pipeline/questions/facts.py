@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pipeline.questions.draw import Draw
+from pipeline.questions.rows import AskedFact
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
@@ -368,3 +369,8 @@ KINDS: Mapping[str, FactKind] = {
     "landmark": _Order("landmark", "landmark"),
     "action": _Order("action", "action"),
 }
+
+
+def kinds_asked(category: Category, facts: Iterable[AskedFact]) -> frozenset[Category]:
+    """Return the categories of facts that an item states, which people must have verified."""
+    return frozenset({category, *(KINDS[fact.name.partition(":")[0]].category for fact in facts)})

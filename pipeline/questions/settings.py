@@ -1,24 +1,48 @@
 """The settings of compose and check."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeline.engine.settings import Settings
 
 
 class ComposeSettings(Settings):
-    """How items are composed."""
+    """How clips are cut into spans, and what items ask about them."""
+
+    span_seconds: float = Field(
+        40.0,
+        ge=5,
+        le=600,
+        description="Greatest length of a span, the part that an item asks about.",
+    )
+    shortest_span_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Least length of a span; a shorter clip is one span.",
+    )
+    frames_per_second: float = Field(
+        1.0, gt=0, le=30, description="Frames of a span on which models are scored, per second."
+    )
+    least_frames: int = Field(8, ge=1, le=256, description="Least number of frames of a span.")
+    most_frames: int = Field(32, ge=1, le=256, description="Greatest number of frames of a span.")
+    mirror: Literal["off", "coin"] = Field(
+        "off",
+        description="With coin, half of all spans, drawn by the secret seed, are shown flipped left to right.",
+    )
 
     apart_seconds: float = Field(
         1.0,
         ge=0,
         le=60,
-        description="Minimum time between two flipped events; closer ones can't be told apart in the video.",
+        description="Least time between the events of an item; closer ones can't be told apart in the video.",
     )
     min_confidence: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Turns measured with less confidence are flipped only if the clip has no others.",
+        description="Turns measured with less confidence are asked about only once people have verified them.",
     )
 
 

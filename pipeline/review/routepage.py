@@ -190,7 +190,7 @@ def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
     """Return the answers that follow from the steps, as an HTML table."""
     text = tasks.RouteText(steps, words)
     rows = []
-    for category in tasks.SQUARE_CATEGORIES:
+    for category in tasks.ASKED_CATEGORIES:
         marks = text.of(category)
         if not marks and category != "direction":
             continue

@@ -6,11 +6,9 @@ have options that list events; items about pairs of facts are in `questions/fact
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
-from itertools import combinations
-from typing import Literal
+from functools import cached_property, lru_cache
 
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE
 from pipeline.routes.rows import Category, Move, Orientation, Step

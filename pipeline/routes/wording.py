@@ -25,7 +25,7 @@ _STEM_NAMES = (
     *(f"action_reverse{kind}{UNDO}" for kind in ("", MIXED)),
 )
 _STEMS_VERSION = 2  # questions about two facts; version 1 asked for whole sequences
-_FACTS: Mapping[str, tuple[str, ...]] = {
+FACT_WORDS: Mapping[str, tuple[str, ...]] = {
     "turn": ("{nth}", "{side}"),
     "landmark_order": ("{first}", "{second}"),
     "action_order": ("{first}", "{second}"),
@@ -181,7 +181,7 @@ class _Section:
 
     def _facts(self) -> Mapping[str, str]:
         given = self._table("facts")
-        for name, parts in _FACTS.items():
+        for name, parts in FACT_WORDS.items():
             text = given.get(name)
             if not isinstance(text, str) or not text.strip():
                 raise self._gap(".facts", f"has no words for {name}", "see [en.facts]")
@@ -189,8 +189,8 @@ class _Section:
                 raise self._gap(
                     ".facts", f"{name} needs {' and '.join(parts)} once each", "see [en.facts]"
                 )
-        said = {name: str(given[name]) for name in _FACTS}
-        ordinals = [said[name] for name in _FACTS if name.startswith(("nth_", "last_"))]
+        said = {name: str(given[name]) for name in FACT_WORDS}
+        ordinals = [said[name] for name in FACT_WORDS if name.startswith(("nth_", "last_"))]
         if len(set(ordinals)) < len(ordinals) or said["left"] == said["right"]:
             raise self._gap(
                 ".facts", "has the same words twice", "give each ordinal and each side its own"

@@ -1,0 +1,259 @@
+"""From routes to worded questions: cut clips into spans, choose pairs of facts, word them. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.engine.rows import digest
+from pipeline.motion.rows import Turn
+from pipeline.questions import spans as cutting
+from pipeline.questions.asking import Asking, Question
+from pipeline.questions.choose import Candidate, ClipSpan, candidates, choose
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import Fact, SpanText
+from pipeline.questions.rows import AskedFact, Contrast, Item, Span
+from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.visible import moments, shown
+from pipeline.routes.route import OPPOSITE
+from pipeline.routes.rows import Category, Orientation, Step
+from pipeline.routes.tasks import ORIENTATIONS
+from pipeline.routes.wording import Wording
+from pipeline.sources.rows import Split
+
+CONSTRUCTION = 1  # raise it when the same routes should give other questions
+
+
+@dataclass(frozen=True)
+class RouteToAsk:
+    """A clip's route in canonical form, and what is known about it.
+
+    `turns` are the measured ones; None means that everything can be seen. Turns whose steps begin at
+    `waiting` are not asked about until people have verified them.
+    """
+
+    clip_id: str
+    scene: str
+    split: Split
+    steps: tuple[Step, ...]
+    wording: Wording
+    turns: Sequence[Turn] | None = None
+    hfov_degrees: float | None = None
+    waiting: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class SpanToAsk:
+    """A span, with its steps as its frames show them."""
+
+    span_id: str
+    route: RouteToAsk
+    start_us: int
+    end_us: int
+    frame_us: tuple[int, ...]
+    mirrored: bool
+    steps: tuple[Step, ...]
+
+    def asks(self, fact: Fact) -> bool:
+        """Return whether an item may ask about this fact: it can be seen, and no doubt is known."""
+        route = self.route
+        if route.turns is None:
+            return True
+        certain = fact.kind != "turn" or fact.seen[0][0] not in route.waiting
+        return certain and shown(fact, self.frame_us, route.turns, route.hfov_degrees)
+
+
+@dataclass(frozen=True)
+class EarlierPair:
+    """The facts of a pair that was asked about before, and the letters of its answers."""
+
+    names: tuple[str, str]
+    letters: Mapping[Orientation, int]
+
+
+@dataclass(frozen=True)
+class AskedPair:
+    """Two facts of a span as a forward and a reverse question."""
+
+    twin: str
+    pair: Candidate
+    questions: Mapping[Orientation, Question]
+    item_ids: Mapping[Orientation, str]
+
+    def facts(self, orientation: Orientation) -> list[AskedFact]:
+        """Return the facts as the evidence of an item states them."""
+        question = self.questions[orientation]
+        (other,) = (one for way, one in self.questions.items() if way != orientation)
+        back = {fact.seen: fact for fact in other.facts}
+        return [
+            AskedFact(
+                name=fact.name,
+                values=[stated[number][1] for stated in question.statements],
+                back=_statement(back[fact.seen]),
+                rewound=_statement(fact.back()),
+                mirrored=_statement(fact.mirrored()),
+                seen_us=[time for seen in fact.seen for time in seen],
+            )
+            for number, fact in enumerate(question.facts)
+        ]
+
+
+Cell = tuple[Category, Contrast]
+"""A category and its kinds of facts."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The pairs of each span by its id, and the counts of each cell; none if no span is new."""
+
+    pairs: Mapping[str, Sequence[AskedPair]]
+    counts: Mapping[Cell, "CellCounts"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """How many pairs of a cell could be asked, and why it is closed."""
+
+    candidates: int
+    admissible: int
+    asked: int
+    closed: str | None
+
+
+def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[SpanToAsk]:
+    """Return the spans of a clip; their ids can't be computed without the secret.
+
+    A span's id follows from its steps' facts, not from their times: a corrected span is a new one, and the
+    other spans of its clip stay.
+    """
+    longest, shortest = settings.span_seconds * 1e6, settings.shortest_span_seconds * 1e6
+    if not route.steps:
+        return []
+    length = route.steps[-1].end_us - route.steps[0].start_us
+    found: list[SpanToAsk] = []
+    often: Counter[str] = Counter()
+    for start_us, end_us in cutting.cut(route.steps, round(longest), round(min(shortest, length))):
+        steps = cutting.inside(route.steps, start_us, end_us)
+        facts = digest(*((step.move, step.landmark, step.action, step.undo) for step in steps))
+        often[facts] += 1
+        what = (route.clip_id, facts, str(often[facts]))
+        mirrored = settings.mirror == "coin" and draw("mirror", *what) % 2 == 1
+        found.append(
+            SpanToAsk(
+                opaque("s", draw, *what, str(mirrored)),
+                route,
+                start_us,
+                end_us,
+                tuple(moments(start_us, end_us, settings)),
+                mirrored,
+                mirror(steps) if mirrored else steps,
+            )
+        )
+    return found
+
+
+def opaque(prefix: str, draw: Draw, *what: str) -> str:
+    """Return an id that can't be computed without the secret."""
+    return f"{prefix}_{draw('id', prefix, *what):016x}"
+
+
+def steps_shown(span: Span, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the steps of a clip's canonical route that lie in a span, as its frames show them."""
+    found = cutting.inside(steps, span.start_us, span.end_us)
+    return mirror(found) if span.mirrored else found
+
+
+def mirror(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return steps as frames flipped left to right show them."""
+    return tuple(step.model_copy(update={"move": OPPOSITE[step.move]}) for step in steps)
+
+
+def ask(
+    spans: Sequence[SpanToAsk],
+    before: Mapping[str, Sequence[EarlierPair]],
+    settings: ComposeSettings,
+    draw: Draw,
+) -> Composition:
+    """Return the questions about all spans.
+
+    `before` holds the spans that were composed before, with their pairs: they keep them. Whether the pairs
+    of another span can be guessed is judged by what all spans together reveal.
+    """
+    apart_us = round(settings.apart_seconds * 1e6)
+    known = [
+        ClipSpan(
+            span.route.clip_id, span.route.scene, SpanText(span.span_id, span.steps), span.asks
+        )
+        for span in spans
+    ]
+    asking = Asking(draw)
+    asked: dict[str, list[tuple[Candidate, EarlierPair | None]]] = {
+        span.span_id: [] for span in spans
+    }
+    for number, span in enumerate(spans):
+        if pairs := before.get(span.span_id):
+            offered = {one.names: one for one in candidates([known[number]], draw, apart_us)}
+            for earlier in pairs:
+                if pair := offered.get(earlier.names):
+                    asked[span.span_id].append((pair, earlier))
+                    for orientation, letter in earlier.letters.items():
+                        asking.letters.reserve(
+                            f"{pair.category}_{orientation}", span.route.split, letter
+                        )
+    counts: dict[Cell, CellCounts] = {}
+    if any(span.span_id not in before for span in spans):
+        chosen = choose(known, draw, apart_us)
+        for pair in chosen.pairs:
+            span = spans[pair.span]
+            if span.span_id not in before:
+                asked[span.span_id].append((pair, None))
+    return Composition(
+        {
+            span.span_id: [
+                _worded(span, pair, earlier, asking, draw) for pair, earlier in asked[span.span_id]
+            ]
+            for span in spans
+        },
+        counts,
+    )
+
+
+def _worded(
+    span: SpanToAsk, pair: Candidate, earlier: EarlierPair | None, asking: Asking, draw: Draw
+) -> AskedPair:
+    twin = opaque("t", draw, span.span_id, *sorted(pair.names))
+    wording, letters = span.route.wording, earlier.letters if earlier else {}
+    return AskedPair(
+        twin,
+        pair,
+        {
+            way: asking.word(
+                pair, twin, way, span.route.split, wording.stems, wording.facts, letters.get(way)
+            )
+            for way in ORIENTATIONS
+        },
+        {way: opaque("i", draw, twin, way) for way in ORIENTATIONS},
+    )
+
+
+def earlier_pairs(items: Iterable[Item]) -> dict[str, list[EarlierPair]]:
+    """Return the pairs that these items ask about, by span."""
+    twins: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in items:
+        if item.span_id and item.twin and item.facts:
+            twins[item.span_id, item.twin].append(item)
+    found: dict[str, list[EarlierPair]] = defaultdict(list)
+    for (span_id, _), pair in twins.items():
+        forward = next((one for one in pair if one.orientation == "forward"), None)
+        if forward:
+            one, other = sorted(fact.name for fact in forward.facts)
+            found[span_id].append(
+                EarlierPair(
+                    (one, other),
+                    {one.orientation: one.answer_index or 0 for one in pair},
+                )
+            )
+    return found
+
+
+def _statement(fact: Fact) -> str:
+    return f"{fact.name}={fact.values[not fact.value]}"
