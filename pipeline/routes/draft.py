@@ -23,7 +23,7 @@ from pipeline.routes.rows import Move, Route, Step
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video
 
-_LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this is preceded by a straight
+_LEAST_STRAIGHT_US = 1_000_000  # a first turn or stay later than this is preceded by a straight
 _MAX_STEPS = 60
 _MAX_FACT = 80  # characters; anything longer is a sentence and belongs in the description
 _MAX_DESCRIPTION = 1_500
@@ -204,11 +204,11 @@ def problems_of(reply: RouteReply, clip: Clip) -> list[str]:
 def steps_of(reply: RouteReply, clip: Clip) -> tuple[Step, ...]:
     """Return a checked reply as steps in video time that fill the clip.
 
-    If the first turn comes well after the clip's start, the walk up to it was straight.
+    If the first turn or stay comes well after the clip's start, the walk up to it was straight.
     """
     begins = [clip.start_us + _us(step.start_seconds) for step in reply.steps]
     steps = list(reply.steps)
-    if steps[0].move in route.TURNS and begins[0] - clip.start_us >= _LEAST_STRAIGHT_US:
+    if steps[0].move != "straight" and begins[0] - clip.start_us >= _LEAST_STRAIGHT_US:
         steps.insert(0, StepReply(start_seconds=0, move="straight"))
         begins.insert(0, clip.start_us)
     begins[0] = clip.start_us
