@@ -54,7 +54,7 @@ class Audited:
                 words = moves.setdefault(route.language, {})
                 known = composed.get(clip_id)
                 if known and known.moves:
-                    words |= zip(MOVE_WORDS, known.moves, strict=True)
+                    words |= zip(MOVE_WORDS, known.moves, strict=False)
                 elif category == "direction":
                     words |= _words_shown(pair, route)
         return cls(pairs | current, moves)

@@ -248,7 +248,7 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
     # Items keep their words for moves while audited items use them, even if the file has others.
     composed = rows.before(ComposedFrom)
     moves = (
-        dict(zip(MOVE_WORDS, composed[0].moves, strict=True))
+        dict(zip(MOVE_WORDS, composed[0].moves, strict=False))
         if composed and composed[0].moves
         else load(route.language).moves
     )
