@@ -165,7 +165,10 @@ def parse_lines(
         found.append((begins, fields))
     if not found:
         raise LineError(
-            1, 1, "there are no steps; for a walk without turns write `0:00.0 go straight`"
+            1,
+            1,
+            "there are no steps; for a walk without turns write `0:00.0 go straight`, "
+            "for no walk `0:00.0 stay in place`",
         )
     ends = [begins for begins, _ in found[1:]] + [end_us]
     return tuple(
