@@ -18,7 +18,7 @@ from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
-from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Stay, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
 from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Span, Stratum, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
@@ -57,9 +57,9 @@ STAGES: tuple[Stage, ...] = (
         name="frames",
         command="frames",
         version=4,
-        does="decode each video once: heading, turns, clips, keyframes",
+        does="decode each video once: heading, turns, stays, clips, keyframes",
         reads=(Video,),
-        writes=(Clip, Heading, Turn, Frame),
+        writes=(Clip, Heading, Turn, Stay, Frame),
         settings=FramesSettings,
         run=LazyFunction("pipeline.motion.frames"),
         per=Video,
@@ -70,8 +70,8 @@ STAGES: tuple[Stage, ...] = (
         name="draft",
         command="generate-qa",
         rejects=2,
-        does="draft each clip's route from keyframes, turns and narrations",
-        reads=(Clip, Video, Turn, Frame, Narration),
+        does="draft each clip's route from keyframes, turns, stays and narrations",
+        reads=(Clip, Video, Turn, Stay, Frame, Narration),
         writes=(Route,),
         settings=DraftSettings,
         run=LazyFunction("pipeline.routes.draft"),

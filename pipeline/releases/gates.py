@@ -232,7 +232,7 @@ def _inverse(pair: Mapping[str, Item], candidate: ReleaseCandidate) -> bool:
     route = candidate.routes.get(forward.clip_id)
     steps = route.steps if route else ()
     inverses = {plain(s.action): plain(s.undo) for s in steps if s.action and s.undo}
-    inverses |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in OPPOSITE}
+    inverses |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in candidate.words}
     inverted = {_inverted(text, inverses) for text in forward.options}
     return (
         inverted == set(back.options)

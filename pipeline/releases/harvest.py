@@ -115,7 +115,7 @@ class Harvest:
         )
         if not used:
             return load(self.language).moves
-        return dict(zip(MOVE_WORDS, used.most_common(1)[0][0], strict=True))
+        return dict(zip(MOVE_WORDS, used.most_common(1)[0][0], strict=False))
 
     def _verified_by(
         self, items: Iterable[Item], routes: Iterable[Route], answers: Iterable[Answer]
