@@ -1,6 +1,6 @@
 """The private map from released spans to their videos: what links them is in no release.
 
-It is appended to, never rewritten: a take-down finds every span of a video in every version, also after
+Lines are added, never removed: a take-down finds every span of a video in every version, also after
 its clips were cut into other spans.
 """
 
@@ -53,7 +53,7 @@ def released_spans(folder: WorkspaceFolder) -> list[ReleasedSpan]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
         return [ReleasedSpan.model_validate_json(line) for line in lines if line.strip()]
     except (ValidationError, UnicodeDecodeError) as error:
         raise UserError(

@@ -30,11 +30,12 @@ _OF_A_CLIP = 8  # frames of a clip that an earlier version's items ask about, if
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a span shows: its frames' times (us, video time), and whether they are flipped left to right."""
+class Moment:
+    """A time of a video (us) at which a span shows the frame with this number, from 0."""
 
-    frame_us: Sequence[int]
-    mirrored: bool = False
+    at_us: int
+    span_id: str
+    number: int
 
 
 def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterator[Row]:
@@ -43,39 +44,47 @@ def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterat
     if video.consent != "release":
         return
     path = Path(video.root) / video.path
-    spans = {span.span_id: Shown(span.frame_us, span.mirrored) for span in rows[Span]}
+    spans = {span.span_id: span.frame_us for span in rows[Span]}
     clips = _whole_clips(rows)
     earlier = [still for still in rows.before(Still) if still.span_id in clips]
     if not (spans or path.is_file()) and _complete(earlier, clips, folder):
         yield from earlier
         return
-    for picture in cut(path, spans | clips, video.manifest_rotation):
-        data, width, height = picture.encoded(settings)
+    mirrored = {span.span_id for span in rows[Span] if span.mirrored}
+    for frame, moment in cut(path, _moments(spans | clips), video.manifest_rotation):
+        flip = moment.span_id in mirrored
+        data, width, height = encode(frame, settings, mirrored=flip)
         yield Still(
-            span_id=picture.span_id,
+            span_id=moment.span_id,
             video_id=video.video_id,
-            number=picture.number,
-            t_us=picture.frame.t_us,
+            number=moment.number,
+            t_us=frame.t_us,
             media=folder.keep(data, ".jpg"),
             sha256=hashlib.sha256(data).hexdigest(),
-            look=look(picture.bgr(_LOOK_WIDTH)),
+            look=look(shown(frame, _LOOK_WIDTH, mirrored=flip)),
             width=width,
             height=height,
         )
 
 
-def _whole_clips(rows: Rows) -> dict[str, Shown]:
-    """Return what the clips without spans show: items of an earlier version may ask about them.
+def _whole_clips(rows: Rows) -> dict[str, list[int]]:
+    """Return the times of the frames of clips without spans: items of an earlier version may ask about them.
 
     They keep the number of frames that they have had.
     """
     before = Counter(still.span_id for still in rows.before(Still))
     cut_up = {span.clip_id for span in rows[Span]}
     return {
-        clip.clip_id: Shown(moments(clip.start_us, clip.end_us, before[clip.clip_id] or _OF_A_CLIP))
+        clip.clip_id: evenly(clip.start_us, clip.end_us, before[clip.clip_id] or _OF_A_CLIP)
         for clip in rows[Clip]
         if clip.clip_id not in cut_up
     }
+
+
+def _moments(times: Mapping[str, Sequence[int]]) -> Iterator[Moment]:
+    for span_id, frame_us in times.items():
+        for number, at_us in enumerate(frame_us):
+            yield Moment(at_us, span_id, number)
 
 
 def _complete(stills: Sequence[Still], clips: Iterable[str], folder: WorkspaceFolder) -> bool:
@@ -104,37 +113,16 @@ def whole(folder: WorkspaceFolder, still: Still) -> bool:
     return path.is_file() and file_digest(path) == still.sha256
 
 
-def moments(start_us: int, end_us: int, count: int) -> list[int]:
+def evenly(start_us: int, end_us: int, count: int) -> list[int]:
     """Return the midpoints of `count` equal parts of a stretch of video, in microseconds."""
     length = end_us - start_us
     return [start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One frame as a span shows it: after rotation and conversion, flipped if the span is mirrored."""
-
-    span_id: str
-    number: int
-    frame: reader.DecodedFrame
-    mirrored: bool
-
-    def bgr(self, width: int) -> Image:
-        """Return sRGB (height, width, 3) in OpenCV's channel order, scaled down to this width."""
-        pixels = self.frame.bgr(width)
-        return flipped(pixels) if self.mirrored else pixels
-
-    def encoded(self, settings: StillsSettings) -> tuple[bytes, int, int]:
-        """Return a JPEG, with its width and height."""
-        pixels = self.bgr(settings.width)
-        done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
-        if not done:
-            raise RuntimeError("OpenCV did not write a JPEG")
-        return data.tobytes(), pixels.shape[1], pixels.shape[0]
-
-
-def cut(path: Path, spans: Mapping[str, Shown], rotation: int) -> Iterator[Picture]:
-    """Yield the frames that each span shows, in order of time.
+def cut(
+    path: Path, moments: Iterable[Moment], rotation: int
+) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
+    """Yield the frame displayed at each moment, in order of time.
 
     `rotation` is the manifest's, in degrees clockwise.
     """
@@ -144,26 +132,37 @@ def cut(path: Path, spans: Mapping[str, Shown], rotation: int) -> Iterator[Pictu
             "restore it, or run egost frames on its new location",
             again=True,
         )
-    requests = sorted(
-        (at, span_id, number)
-        for span_id, shown in spans.items()
-        for number, at in enumerate(shown.frame_us)
-    )
-    times = [at for at, _, _ in requests]
-    frames = reader.frames_at(path, times, rotation=rotation)
-    for frame, span_id, number in _matched(frames, requests):
-        yield Picture(span_id, number, frame, spans[span_id].mirrored)
+    in_order = sorted(moments, key=lambda one: one.at_us)
+    frames = reader.frames_at(path, [one.at_us for one in in_order], rotation=rotation)
+    return _matched(frames, in_order)
 
 
 def _matched(
-    frames: Iterable[reader.DecodedFrame], requests: Sequence[tuple[int, str, int]]
-) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
-    """Match every wanted time with the last frame at or before it; a frame may match several times."""
-    waiting = list(reversed(requests))
+    frames: Iterable[reader.DecodedFrame], moments: Sequence[Moment]
+) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
+    """Match every moment with the last frame at or before it; a frame may match several times."""
+    waiting = list(reversed(moments))
     last: reader.DecodedFrame | None = None
     for frame in frames:
-        while waiting and waiting[-1][0] < frame.t_us:
-            yield (last or frame, *waiting.pop()[1:])
+        while waiting and waiting[-1].at_us < frame.t_us:
+            yield last or frame, waiting.pop()
         last = frame
     while waiting and last:
-        yield (last, *waiting.pop()[1:])
+        yield last, waiting.pop()
+
+
+def shown(frame: reader.DecodedFrame, width: int, *, mirrored: bool) -> Image:
+    """Return a frame as a span shows it: sRGB (height, width, 3) in OpenCV's channel order."""
+    pixels = frame.bgr(width)
+    return flipped(pixels) if mirrored else pixels
+
+
+def encode(
+    frame: reader.DecodedFrame, settings: StillsSettings, *, mirrored: bool
+) -> tuple[bytes, int, int]:
+    """Return a frame as a span shows it as JPEG, with its width and height."""
+    pixels = shown(frame, settings.width, mirrored=mirrored)
+    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+    if not done:
+        raise RuntimeError("OpenCV did not write a JPEG")
+    return data.tobytes(), pixels.shape[1], pixels.shape[0]
