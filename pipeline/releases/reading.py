@@ -102,12 +102,12 @@ class Released:
     @property
     def said(self) -> dict[str, Said]:
         """The words of each language; earlier releases have one language, and words for moves alone."""
-        known = self.manifest.get("languages")
-        if known is None:
-            known = {self.manifest.get("language", "en"): {"moves": self.manifest.get("moves", {})}}
+        known = self.manifest.get("languages") or {
+            self.manifest.get("language", "en"): {"moves": self.manifest.get("moves", {})}
+        }
         return {
             language: Said(
-                {**MOVE_WORDS, **words["moves"]},
+                {**MOVE_WORDS, **words.get("moves", {})},
                 {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})},
             )
             for language, words in known.items()
@@ -165,6 +165,8 @@ def _note(
 ) -> None:
     """Record what an item asks about; raise GateError if its rows disagree."""
     start, end, video = question.start, question.end, question.video_sha256
+    if video is None and start != 0:
+        raise GateError(question.id, "doesn't start at 0, where its span does", NEW_COPY)
     if evidence and evidence.span_start is not None and evidence.span_end is not None:
         start, end, video = evidence.span_start, evidence.span_end, evidence.video_sha256
         length = question.end - question.start
