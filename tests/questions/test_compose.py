@@ -1,52 +1,82 @@
-"""Composing whole workspaces of synthetic routes: what is balanced, and what never changes."""
+"""Composing whole workspaces of synthetic routes: what is asked, and what never changes."""
 
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import factories
 import pytest
 
-from pipeline.demo import grammar
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions import balance
 from pipeline.questions.compose import depends, run
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.composition import steps_shown, written_id
+from pipeline.questions.draw import Draw
+from pipeline.questions.rows import Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
+from pipeline.routes.route import canonical
 from pipeline.routes.rows import Move, Route
+from pipeline.routes.wording import load
 from pipeline.sources.rows import Video
 
 World = dict[str, dict[str, Any]]
+SAID = load("en").facts
 
 
-def world(count: int, seed: int = 1, right: float = 0.6) -> World:
-    """Return clips of three to six turns, most of them to the right."""
+def world(count: int, seed: int = 1, right: float = 0.5) -> World:
+    """Return clips of six to nine turns, each of five seconds."""
     draw = random.Random(seed)
     found: World = {}
     for number in range(count):
         sides: list[Move] = [
-            "right" if draw.random() < right else "left" for _ in range(draw.randint(3, 6))
+            "right" if draw.random() < right else "left" for _ in range(draw.randint(6, 9))
         ]
         split = draw.choice(["train", "test", "test"])
         found[f"{number:03}"] = {"moves": sides, "split": split}
     return found
 
 
+def routes_of(clips: World) -> dict[str, Route]:
+    return {
+        f"c_{name}": factories.route(name, one["moves"], verified=one.get("verified", ()))
+        for name, one in clips.items()
+    }
+
+
+def measured(route: Route, confidence: float = 0.9) -> list[Turn]:
+    """Return a measured turn for each step of a route that turns."""
+    return [
+        Turn(
+            clip_id=route.clip_id,
+            start_us=step.start_us,
+            end_us=step.end_us,
+            kind=step.move,
+            yaw_degrees=90.0,
+            moving=True,
+            confidence=confidence,
+        )
+        for step in route.steps
+        if step.move in ("left", "right", "around")
+    ]
+
+
 def composed(
     folder: WorkspaceFolder,
     clips: World,
-    earlier: Iterable[Item] = (),
+    earlier: Iterable[Row] = (),
     more: Sequence[Row] = (),
     order: int = 1,
+    **settings: Any,
 ) -> dict[str, Item]:
     return {
         row.item_id: row
-        for row in rows_of(folder, clips, earlier, more, order)
+        for row in rows_of(folder, clips, earlier, more, order, **settings)
         if isinstance(row, Item)
     }
 
@@ -54,155 +84,247 @@ def composed(
 def rows_of(
     folder: WorkspaceFolder,
     clips: World,
-    earlier: Iterable[Item] = (),
+    earlier: Iterable[Row] = (),
     more: Sequence[Row] = (),
     order: int = 1,
+    **settings: Any,
 ) -> list[Row]:
+    """Compose clips; `earlier` are all rows of the last run, `more` further rows of any type."""
     names = list(clips)[::order]
-    seen: dict[type[Row], tuple[Row, ...]] = {
-        Video: tuple(factories.video(name, split=clips[name]["split"]) for name in names),
-        Clip: tuple(factories.clip(name) for name in names),
-        Route: tuple(
-            factories.route(name, clips[name]["moves"], verified=clips[name].get("verified", ()))
-            for name in names
-        )
-        + tuple(row for row in more if isinstance(row, Route)),
-        Rejection: tuple(row for row in more if isinstance(row, Rejection)),
-        Written: tuple(row for row in more if isinstance(row, Written)),
-        Turn: tuple(row for row in more if isinstance(row, Turn)),
-        Answer: tuple(row for row in more if isinstance(row, Answer)),
-    }
-    return list(run(Rows(seen, {Item: tuple(earlier)}), ComposeSettings(), folder))
+    routes = routes_of({name: clips[name] for name in names})
+    given = [
+        *(factories.video(name, split=clips[name]["split"]) for name in names),
+        *(factories.clip(name) for name in names),
+        *routes.values(),
+        *more,
+    ]
+    if not any(isinstance(row, Turn) for row in more):
+        given += [turn for route in routes.values() for turn in measured(route)]
+    kinds: tuple[type[Row], ...] = (Video, Clip, Route, Rejection, Written, Turn, Answer)
+    seen = {kind: tuple(row for row in given if isinstance(row, kind)) for kind in kinds}
+    before: dict[type[Row], tuple[Row, ...]] = {}
+    for row in earlier:
+        before[type(row)] = (*before.get(type(row), ()), row)
+    return list(run(Rows(seen, before), ComposeSettings.model_validate(settings), folder))
 
 
-def moved(before: dict[str, Item], after: dict[str, Item]) -> set[str]:
-    """Return the clips with an item that existed before and has changed."""
-    return {row.clip_id for name, row in before.items() if after.get(name) != row}
+def moved(before: Iterable[Row], after: Iterable[Row]) -> set[str]:
+    """Return the clips with an item that existed before and has changed or gone."""
+    now = {row.item_id: row for row in after if isinstance(row, Item)}
+    return {row.clip_id for row in before if isinstance(row, Item) if now.get(row.item_id) != row}
+
+
+def spans(rows: Iterable[Row]) -> dict[str, Span]:
+    return {row.span_id: row for row in rows if isinstance(row, Span)}
+
+
+def items(rows: Iterable[Row], form: str = "mcq") -> list[Item]:
+    return [row for row in rows if isinstance(row, Item) and row.format == form]
 
 
 def test_each_item_has_four_options_one_of_them_true(folder: WorkspaceFolder) -> None:
     clips = world(40)
-    for item in composed(folder, clips).values():
-        if item.format == "mcq":
-            assert len(set(item.options)) == 4
-            assert item.answer_index is not None
-            assert item.options[item.answer_index] == item.answer_text
-            words = [f"turn {move}" for move in clips[item.clip_id[2:]]["moves"]]
-            if item.orientation == "reverse":
-                other = {"turn left": "turn right", "turn right": "turn left"}
-                words = [other[word] for word in reversed(words)]
-            assert item.answer_text == " -> ".join(words)
+    routes, rows = routes_of(clips), rows_of(folder, clips)
+    assert len(items(rows)) > 60
+    for item in items(rows):
+        steps = steps_shown(spans(rows)[item.span_id or ""], routes[item.clip_id].steps)
+        true = true_options(item, steps, SAID)
+        assert len(set(item.options)) == 4
+        assert true == [index == item.answer_index for index in range(4)]
+        assert item.options[item.answer_index or 0] == item.answer_text
+        assert {fact.name.split(":")[0] for fact in item.facts} == {"turn"}
 
 
-def test_both_orientations_or_neither(folder: WorkspaceFolder) -> None:
-    pairs = Counter((item.clip_id, item.category) for item in composed(folder, world(20)).values())
-    assert set(pairs.values()) == {2}
-    assert len(pairs) == 2 * 20
+def test_all_four_combinations_of_two_facts_are_options(folder: WorkspaceFolder) -> None:
+    for item in items(rows_of(folder, world(20))):
+        one, other = item.facts
+        assert {*zip(one.values, other.values, strict=True)} == {
+            ("left", "left"), ("left", "right"), ("right", "left"), ("right", "right"),
+        }  # fmt: skip
+
+
+def test_twins_ask_about_the_same_facts(folder: WorkspaceFolder) -> None:
+    twins: dict[str | None, list[Item]] = {}
+    for item in items(rows_of(folder, world(20))):
+        twins.setdefault(item.twin, []).append(item)
+    for forward, reverse in twins.values():
+        assert {forward.orientation, reverse.orientation} == {"forward", "reverse"}
+        seen = [{tuple(fact.seen_us) for fact in one.facts} for one in (forward, reverse)]
+        assert seen[0] == seen[1]
+        stated = {f"{fact.name}={fact.values[reverse.answer_index or 0]}" for fact in reverse.facts}
+        assert {fact.back for fact in forward.facts} == stated
+
+
+def test_no_turn_of_a_clip_is_asked_about_twice(folder: WorkspaceFolder) -> None:
+    asked: dict[str, list[tuple[int, ...]]] = {}
+    for item in items(rows_of(folder, world(40))):
+        if item.orientation == "forward":
+            asked.setdefault(item.clip_id, []).extend(tuple(fact.seen_us) for fact in item.facts)
+    assert asked
+    assert all(len(seen) == len(set(seen)) for seen in asked.values())
+
+
+def test_spans_of_a_clip_are_disjoint_and_within_their_limits(folder: WorkspaceFolder) -> None:
+    clips = world(20)
+    rows, routes = rows_of(folder, clips, span_seconds=15), routes_of(clips)
+    by_clip: dict[str, list[Span]] = {}
+    for span in spans(rows).values():
+        by_clip.setdefault(span.clip_id, []).append(span)
+        assert 10_000_000 <= span.end_us - span.start_us <= 15_000_000
+        turns = [step for step in routes[span.clip_id].steps if step.move != "straight"]
+        for edge in (span.start_us, span.end_us):
+            assert not any(step.start_us < edge < step.end_us for step in turns)
+    assert max(map(len, by_clip.values())) > 1
+    for found in by_clip.values():
+        for one, other in combinations(found, 2):
+            assert one.end_us <= other.start_us or other.end_us <= one.start_us
+
+
+def test_a_clip_that_is_shorter_than_a_span_is_one_span(folder: WorkspaceFolder) -> None:
+    clips: World = {"a": {"moves": ["left"], "split": "test"}}
+    (span,) = spans(rows_of(folder, clips)).values()
+    assert (span.start_us, span.end_us) == (0, 5_000_000)
+    assert len(span.frame_us) == 8
+
+
+def test_the_number_of_frames_follows_from_the_length(folder: WorkspaceFolder) -> None:
+    for span in spans(rows_of(folder, world(20))).values():
+        seconds = (span.end_us - span.start_us) / 1e6
+        assert len(span.frame_us) == min(32, max(8, round(seconds)))
+        gaps = {b - a for a, b in zip(span.frame_us, span.frame_us[1:], strict=False)}
+        assert max(gaps) - min(gaps) <= 1
 
 
 def test_letters_are_even_in_each_task_and_split(folder: WorkspaceFolder) -> None:
-    used: dict[tuple[str, str], Counter[int]] = {}
-    for item in composed(folder, world(101)).values():
-        if item.answer_index is not None:
-            used.setdefault((item.task, item.split), Counter())[item.answer_index] += 1
+    used: dict[tuple[str, str], Counter[int | None]] = {}
+    for item in items(rows_of(folder, world(101))):
+        used.setdefault((item.task, item.split), Counter())[item.answer_index] += 1
     assert len(used) == 4
     for letters in used.values():
         assert max(letters[i] for i in range(4)) - min(letters[i] for i in range(4)) <= 1
-
-
-def test_sides_are_even_in_each_split_though_most_turns_are_right(folder: WorkspaceFolder) -> None:
-    clips = world(120)
-    true: dict[str, Counter[tuple[str, str]]] = {}
-    for item in composed(folder, clips).values():
-        if item.task == "direction_forward":
-            first, second = (int(name.removeprefix("turn:")) for name in item.flips)
-            moves = clips[item.clip_id[2:]]["moves"]
-            true.setdefault(item.split, Counter())[moves[first], moves[second]] += 1
-    for split, combinations in true.items():
-        assert len(combinations) == 4, split
-        # Clips that turn one way only can't be helped; all others even them out.
-        assert max(combinations.values()) - min(combinations.values()) <= 2, (split, combinations)
-
-
-def test_the_forward_and_the_reverse_item_flip_the_same_turns(folder: WorkspaceFolder) -> None:
-    flips: dict[str, set[tuple[str, ...]]] = {}
-    for item in composed(folder, world(20)).values():
-        if item.category == "direction":
-            flips.setdefault(item.clip_id, set()).add(tuple(item.flips))
-    assert all(len(found) == 1 for found in flips.values())
 
 
 def test_the_order_of_rows_does_not_matter(folder: WorkspaceFolder) -> None:
     assert composed(folder, world(30)) == composed(folder, world(30), order=-1)
 
 
-def test_another_secret_draws_other_letters(folder: WorkspaceFolder, tmp_path: Path) -> None:
+def test_another_secret_draws_other_ids_and_letters(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
     other = WorkspaceFolder(tmp_path / "other")
     other.root.mkdir()
-    one, two = composed(folder, world(30)), composed(other, world(30))
-    assert one.keys() == two.keys()
-    assert [item.answer_index for item in one.values()] != [two[name].answer_index for name in one]
+    one, two = rows_of(folder, world(30)), rows_of(other, world(30))
+    assert not {row.item_id for row in items(one)} & {row.item_id for row in items(two)}
+    assert not spans(one).keys() & spans(two).keys()
     assert depends(ComposeSettings(), folder) != depends(ComposeSettings(), other)
 
 
 def test_no_other_item_changes_when_a_clip_is_added(folder: WorkspaceFolder) -> None:
-    before = composed(folder, world(20))
+    before = rows_of(folder, world(20))
     clips = world(20) | {"more": {"moves": ["left", "left", "right"], "split": "test"}}
-    after = composed(folder, clips, before.values())
+    after = rows_of(folder, clips, before)
     assert moved(before, after) == set()
-    assert {item.clip_id for name, item in after.items() if name not in before} == {"c_more"}
+    known = {row.item_id for row in before if isinstance(row, Item)}
+    added = {row.clip_id for row in after if isinstance(row, Item) and row.item_id not in known}
+    assert added == {"c_more"}
 
 
 def test_no_other_item_changes_when_a_clip_is_taken_away(folder: WorkspaceFolder) -> None:
-    before = composed(folder, world(20))
+    before = rows_of(folder, world(20))
     clips = world(20)
     del clips["007"]
-    assert moved(before, composed(folder, clips, before.values())) == {"c_007"}
+    assert moved(before, rows_of(folder, clips, before)) == {"c_007"}
 
 
-@pytest.mark.parametrize("moves", [["left", "right"], ["around"], ["right"] * 6])
+@pytest.mark.parametrize("moves", [["left", "right", "right"], ["around"], ["right"] * 6])
 def test_a_correction_changes_only_its_own_clip(folder: WorkspaceFolder, moves: list[Move]) -> None:
-    before = composed(folder, world(20))
+    before = rows_of(folder, world(20))
     clips = world(20)
     clips["007"]["moves"] = moves
-    after = composed(folder, clips, before.values())
+    after = rows_of(folder, clips, before)
     assert moved(before, after) == {"c_007"}
-    # An id never depends on the answer.
-    assert after.keys() <= before.keys()
+    known = {row.item_id for row in before if isinstance(row, Item)}
+    corrected = {row.item_id for row in after if isinstance(row, Item) and row.clip_id == "c_007"}
+    assert not known & corrected, "a corrected item is a new item"
 
 
 def test_a_verdict_that_changes_no_step_changes_no_letter(folder: WorkspaceFolder) -> None:
-    before = composed(folder, world(20))
+    before = rows_of(folder, world(20))
     verified = factories.route("007", world(20)["007"]["moves"], "verified", ["direction"])
-    after = composed(folder, world(20), before.values(), [verified])
+    after = composed(folder, world(20), before, [verified])
     changed = {"status"}
-    for name, item in before.items():
-        same = item.model_dump(exclude=changed) == after[name].model_dump(exclude=changed)
-        assert same
-    status = {item.task: item.status for item in after.values() if item.clip_id == "c_007"}
-    assert status == {
-        "direction_forward": "verified",
-        "direction_reverse": "verified",
-        "route_forward": "draft",
-        "route_reverse": "draft",
-    }
+    for item in before:
+        if isinstance(item, Item):
+            now = after[item.item_id]
+            assert item.model_dump(exclude=changed) == now.model_dump(exclude=changed)
+    status = {(item.category, item.status) for item in after.values() if item.clip_id == "c_007"}
+    assert status == {("direction", "verified"), ("route", "draft")}
 
 
 def test_composing_again_gives_the_same(folder: WorkspaceFolder) -> None:
-    before = composed(folder, world(30))
-    assert composed(folder, world(30), before.values()) == before
+    before = rows_of(folder, world(30))
+    again = rows_of(folder, world(30), before)
+    assert moved(before, again) == set() == moved(again, before)
+    assert spans(before) == spans(again)
 
 
-def test_a_clip_without_a_square_is_a_rejection_with_the_reason(folder: WorkspaceFolder) -> None:
-    clips: World = {"a": {"moves": ["straight", "left"], "split": "test"}}
+def test_other_settings_compose_everything_again(folder: WorkspaceFolder) -> None:
+    before = rows_of(folder, world(30))
+    after = rows_of(folder, world(30), before, apart_seconds=6)
+    assert {span.made for span in spans(before).values()} != {
+        span.made for span in spans(after).values()
+    }
+    assert moved(before, after)
+
+
+def test_a_mirrored_span_states_the_sides_that_its_frames_show(folder: WorkspaceFolder) -> None:
+    clips = world(40)
+    routes, rows = routes_of(clips), rows_of(folder, clips, mirror="coin")
+    found = spans(rows)
+    share = sum(span.mirrored for span in found.values()) / len(found)
+    assert 0.25 < share < 0.75
+    for item in items(rows):
+        span = found[item.span_id or ""]
+        real = canonical(routes[item.clip_id].steps)
+        true = true_options(item, steps_shown(span, real), SAID)
+        assert true == [index == item.answer_index for index in range(4)]
+        if span.mirrored:
+            as_filmed = steps_shown(span.model_copy(update={"mirrored": False}), real)
+            assert not true_options(item, as_filmed, SAID)[item.answer_index or 0]
+    for item in items(rows, "open"):
+        span = found[item.span_id or ""]
+        if span.mirrored and item.orientation == "forward":
+            shown = [step.move for step in steps_shown(span, canonical(routes[item.clip_id].steps))]
+            assert item.reference_moves == shown
+
+
+def test_a_description_needs_three_facts(folder: WorkspaceFolder) -> None:
+    clips: World = {
+        "a": {"moves": ["straight", "left", "right"], "split": "test"},
+        "b": {"moves": ["left", "right", "right"], "split": "test"},
+    }
     rows = rows_of(folder, clips)
-    refused = [row for row in rows if isinstance(row, Rejection)]
-    assert {(row.stage, row.unit) for row in refused} == {("compose", "c_a")}
-    by_category = {row.what.split()[1]: row.what for row in refused}
-    assert "1 turn to the left or right" in by_category["direction"]
-    assert "0 landmarks" in by_category["landmark"]
-    assert "0 actions" in by_category["action"]
-    assert {row.task for row in rows if isinstance(row, Item)} == {"route_forward", "route_reverse"}
+    assert {row.clip_id for row in items(rows, "open")} == {"c_b"}
+    (why,) = [
+        row.what
+        for row in rows
+        if isinstance(row, Rejection) and row.unit == "c_a" and "route" in row.what
+    ]
+    assert "three" in why
+
+
+def test_a_verified_wording_is_the_reference_of_a_span_that_is_the_whole_clip(
+    folder: WorkspaceFolder,
+) -> None:
+    clips: World = {
+        "a": {"moves": ["left", "right", "right"], "split": "test"},
+        "b": {"moves": ["left", "right"] * 6, "split": "test"},
+    }
+    texts: dict[str, set[str]] = {}
+    for item in items(rows_of(folder, clips), "open"):
+        texts.setdefault(item.clip_id, set()).add(item.answer_text)
+    assert texts["c_a"] == {"there", "back"}
+    assert not texts["c_b"] & {"there", "back"}
 
 
 def test_what_people_rejected_is_set_aside_with_their_reason(folder: WorkspaceFolder) -> None:
@@ -216,13 +338,36 @@ def test_a_clip_without_a_route_is_not_asked(folder: WorkspaceFolder) -> None:
     seen = {
         Video: (factories.video(),),
         Clip: (factories.clip(),),
-        Route: (),
-        Rejection: (),
-        Written: (),
-        Turn: (),
-        Answer: (),
+        **dict.fromkeys((Route, Rejection, Written, Turn, Answer), ()),
     }
     assert list(run(Rows(seen), ComposeSettings(), folder)) == []
+
+
+def test_a_turn_that_was_hardly_measured_waits_for_people(folder: WorkspaceFolder) -> None:
+    clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
+    (route,) = routes_of(clips).values()
+    sure = measured(route)
+    turns = [sure[0], sure[1].model_copy(update={"confidence": 0.1}), sure[2]]
+    asked = items(rows_of(folder, clips, more=turns))
+    assert {tuple(fact.seen_us) for item in asked for fact in item.facts} == {
+        (0, 5_000_000),
+        (10_000_000, 15_000_000),
+    }
+    faint = measured(route, 0.1)
+    assert items(rows_of(folder, clips, more=faint)) == []
+    verified = factories.route("a", ["left", "right", "left"], "verified", ["direction"])
+    assert len(items(rows_of(folder, clips, more=[*faint, verified]))) == 2
+
+
+def test_a_turn_that_no_frame_shows_is_not_asked_about(folder: WorkspaceFolder) -> None:
+    clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
+    assert items(rows_of(folder, clips))
+    fast = [
+        turn.model_copy(update={"end_us": turn.start_us + 400_000})
+        for turn in measured(*routes_of(clips).values())
+    ]
+    assert items(rows_of(folder, clips, more=fast)) == []
+    assert items(rows_of(folder, clips, more=fast, frames_per_second=10, most_frames=256))
 
 
 def written(name: str, ordinal: int = 0, **fields: Any) -> Written:
@@ -257,24 +402,23 @@ def test_written_items_keep_letters_and_ids_and_change_no_composed_item(
     folder: WorkspaceFolder,
 ) -> None:
     clips = world(20)
-    plain = composed(folder, clips)
+    plain = rows_of(folder, clips)
     more = [written(name) for name in clips]
-    before = composed(folder, clips, plain.values(), more)
+    before = rows_of(folder, clips, plain, more)
     assert moved(plain, before) == set()
     changed = [
         written(name, answer="turn about") if name == "007" else written(name) for name in clips
     ]
-    after = composed(folder, clips, before.values(), changed)
+    after = rows_of(folder, clips, before, changed)
     assert moved(before, after) == {"c_007"}
-    assert after.keys() == before.keys()
-    letters = {name: row.answer_index for name, row in before.items()}
-    assert {name: row.answer_index for name, row in after.items()} == letters
+    letters = {row.item_id: row.answer_index for row in items(before)}
+    assert {row.item_id: row.answer_index for row in items(after)} == letters
 
 
 def test_a_written_open_item_has_no_options(folder: WorkspaceFolder) -> None:
     row = written("000", format="open", answer="Past the door.", distractors=[])
     found = composed(folder, world(1), more=[row])
-    item = found[row.item_id]
+    item = found[written_id(row, Draw(folder.secret()))]
     assert (item.format, item.options, item.answer_text) == ("open", [], "Past the door.")
     assert (item.option_kind, item.contrast, item.answer_index) == ("model", None, None)
 
@@ -286,69 +430,11 @@ def test_items_written_for_a_refused_clip_are_set_aside(folder: WorkspaceFolder)
     assert status == {"c_000": "draft", "c_001": "set_aside"}
 
 
-def test_a_turn_that_was_hardly_measured_is_not_asked_about(folder: WorkspaceFolder) -> None:
-    clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
-    steps = factories.route("a", ["left", "right", "left"]).steps
-    turns = [
-        Turn(
-            clip_id="c_a",
-            start_us=step.start_us,
-            end_us=step.end_us,
-            kind=step.move,
-            yaw_degrees=90.0,
-            moving=True,
-            confidence=sure,
-        )
-        for step, sure in zip(steps, (0.9, 0.1, 0.9), strict=True)
-    ]
-    for _ in range(2):  # whatever the secret draws
-        asked = composed(folder, clips, more=turns)
-        flips = {tuple(item.flips) for item in asked.values() if item.category == "direction"}
-        assert flips == {("turn:0", "turn:2")}
-        (folder.root / "secret").unlink()
-    # If all turns are doubtful, a square is composed anyway: people have to check.
-    faint = [turn.model_copy(update={"confidence": 0.1}) for turn in turns]
-    assert any(
-        item.category == "direction" for item in composed(folder, clips, more=faint).values()
-    )
-
-
-def looked_up(items: Sequence[Item]) -> float:
-    """Return how often the names where an option's pairs meet predict the answer, from all other items."""
-    right: Counter[tuple[str, ...]] = Counter()
-    seen: Counter[tuple[str, ...]] = Counter()
-    met = [[tuple(text.split(" -> ")[1:3]) for text in item.options] for item in items]
-    for item, names in zip(items, met, strict=True):
-        seen.update(names)
-        right[names[item.answer_index or 0]] += 1
-    hits = 0.0
-    for item, names in zip(items, met, strict=True):
-        own = [index == item.answer_index for index in range(4)]
-        scores = [
-            (right[name] - mine - (seen[name] - 1) / 4) / (seen[name] + 3)
-            for name, mine in zip(names, own, strict=True)
-        ]
-        best = [index for index, score in enumerate(scores) if score >= max(scores) - 1e-9]
-        hits += (item.answer_index in best) / len(best)
-    return hits / len(items)
-
-
-@pytest.mark.parametrize(("weight", "leaks"), [(0, True), (balance._SEAM, False)])
-def test_names_that_meet_do_not_predict_the_answer_in_a_small_vocabulary(
-    folder: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch, weight: int, leaks: bool
-) -> None:
-    """With few names, some never follow one another, which would predict the answer if not balanced."""
-    monkeypatch.setattr(balance, "_SEAM", weight)
-    monkeypatch.setattr(grammar, "LANDMARKS", grammar.LANDMARKS[:12])
-    (folder.root / "secret").write_bytes(b"drawn for this test alone")
-    videos, clips, routes = grammar.draw_rows(400, seed=1)
-    given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
-    rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
-    items = [
-        row
-        for row in run(rows, ComposeSettings(), folder)
-        if isinstance(row, Item) and row.task == "landmark_forward" and row.contrast == "order"
-    ]
-    assert len(items) > 200
-    assert (looked_up(items) > 0.29) is leaks
-    assert leaks or looked_up(items) < 0.26
+def test_an_item_whose_evidence_is_in_two_spans_is_rejected(folder: WorkspaceFolder) -> None:
+    clips: World = {"a": {"moves": ["left", "right"] * 6, "split": "test"}}
+    there, apart = written("a", 0), written("a", 1, evidence_us=[1, 58_000_000])
+    rows = rows_of(folder, clips, more=[there, apart])
+    (item,) = [row for row in items(rows) if row.option_kind == "model"]
+    assert spans(rows)[item.span_id or ""].start_us == 0
+    (why,) = [row for row in rows if isinstance(row, Rejection) and row.unit == apart.item_id]
+    assert "one span" in why.what
