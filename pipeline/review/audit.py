@@ -179,28 +179,22 @@ def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> 
     Items that a model wrote are not based on a verified route, so all of them are asked. Open items
     of a route are not asked, because people have already verified their text.
     """
-    cells: defaultdict[tuple[str, str], list[Item]] = defaultdict(list)
-    for item in items:
-        sampled = item.format == "mcq" and item.status == "verified"
-        if sampled or item.option_kind == "model":
-            cells[item.category, item.contrast or ""].append(item)
-    ranked: list[tuple[bool, int, tuple[str, str], Item]] = []
-    for cell, found in cells.items():
-        found.sort(key=lambda item: digest("audit", secret.hex(), item.item_id))
-        ranked += [
-            (item.item_id not in asked and item.option_kind != "model", index, cell, item)
-            for index, item in enumerate(_one_of_each_first(found))
-        ]
-    ranked.sort(key=lambda one: one[:3])
+    cells: Counter[tuple[bool, str, str | None]] = Counter()
+    met: set[str] = set()
+    ranked: list[tuple[bool, bool, int, str, Item]] = []
+    for item in sorted(items, key=lambda one: digest("audit", secret.hex(), one.item_id)):
+        written = item.option_kind == "model"
+        if not written and (item.format != "mcq" or item.status != "verified"):
+            continue
+        second = item.twin in met
+        met |= {item.twin} if item.twin else set()
+        cell = (second, item.category, item.contrast)
+        later = item.item_id not in asked and not written
+        ranked.append((later, second, cells[cell], f"{item.category} {item.contrast}", item))
+        cells[cell] += 1
+    ranked.sort(key=lambda one: one[:-1])
     always = sum(not later for later, *_ in ranked)
     return _apart(item for *_, item in ranked[: max(size, always) if size else len(ranked)])
-
-
-def _one_of_each_first(items: Sequence[Item]) -> list[Item]:
-    """Return the first item of each pair of twins, then the second ones."""
-    first = {one.twin or one.item_id: one for one in reversed(items)}
-    chosen = {one.item_id for one in first.values()}
-    return sorted(items, key=lambda one: one.item_id not in chosen)
 
 
 def _apart(items: Iterable[Item]) -> list[Item]:

@@ -129,7 +129,7 @@ def test_an_item_shows_its_span_alone_and_a_mirrored_span_flipped(
     straight, mirrored = by_length[30, False], by_length[30, True]
     for pictures, others in zip(straight, mirrored, strict=True):
         for picture, other in zip(pictures, others, strict=True):
-            assert difference(flipped(picture), other) < 3 < difference(picture, other)
+            assert 2 * difference(flipped(picture), other) < difference(picture, other)
 
 
 def media(workspace: WorkspaceFolder, url: str) -> Path:
