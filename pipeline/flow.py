@@ -156,12 +156,17 @@ STAGES: tuple[Stage, ...] = (
         name="stills",
         command="export",
         does="extract evenly spaced frames, on which models are scored",
-        reads=(Video, Clip),
+        reads=(Video, Clip, Span),
         writes=(Still,),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,
-        key_fields={Video: {"video_id", "consent", "manifest_rotation", "conversion"}},
+        key_fields={
+            Video: {"video_id", "consent", "manifest_rotation", "conversion"},
+            Clip: {"clip_id", "start_us", "end_us"},
+            Span: {"span_id", "clip_id", "frame_us", "mirrored"},
+        },
+        remembers=(Still,),
     ),
 )
 
