@@ -18,8 +18,8 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
-from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.motion.rows import Frame
+from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item, Span
 from pipeline.review import audit
 from pipeline.review.accuracy import accuracy, by_people, clustered, judged, wilson
