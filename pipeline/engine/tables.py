@@ -2,7 +2,7 @@
 
 from pipeline.engine.rows import Finding, Rejection, Row
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
 from pipeline.releases.rows import Still
 from pipeline.review.rows import Answer, Verdict
 from pipeline.routes.rows import Route
@@ -12,6 +12,6 @@ TABLES: dict[str, type[Row]] = {
     kind.table: kind
     for kind in (
         *(Source, Probe, Video, SplitLabel, Narration, Clip, JudgedClip, Heading, Turn, Frame),
-        *(Still, Route, Written, Item, Finding, Verdict, Answer, Rejection),
+        *(Still, Route, Written, Expected, Item, Finding, Verdict, Answer, Rejection),
     )
 }
