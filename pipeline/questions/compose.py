@@ -30,11 +30,12 @@ from pipeline.questions.composition import (
     earlier_pairs,
     opaque,
     spans_of,
+    written_id,
 )
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import kinds_asked
 from pipeline.questions.refusals import LEAST_DESCRIBED, refusals
-from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written, written_id
+from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes import templates

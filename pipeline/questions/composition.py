@@ -12,7 +12,7 @@ from pipeline.questions.choose import Beliefs, Candidate, ClipSpan, candidates, 
 from pipeline.questions.draw import Draw
 from pipeline.questions.expectation import belief, by_clip
 from pipeline.questions.facts import Fact, SpanText
-from pipeline.questions.rows import AskedFact, Contrast, Expected, Item, Span
+from pipeline.questions.rows import AskedFact, Contrast, Expected, Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.visible import moments, shown
 from pipeline.routes.route import OPPOSITE
@@ -161,6 +161,11 @@ def steps_shown(span: Span, steps: Sequence[Step]) -> tuple[Step, ...]:
     """Return the steps of a clip's canonical route that lie in a span, as its frames show them."""
     found = cutting.inside(steps, span.start_us, span.end_us)
     return mirror(found) if span.mirrored else found
+
+
+def written_id(row: Written, draw: Draw) -> str:
+    """Return the id of the item composed from what a model wrote."""
+    return opaque("i", draw, "written", row.item_id)
 
 
 def mirror(steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.engine.rows import Record, Row, digest
-from pipeline.questions.draw import Draw
 from pipeline.routes.rows import Category, Orientation
 from pipeline.sources.rows import Split
 
@@ -78,7 +77,7 @@ class Item(Row):
     answer_index: int | None
     answer_text: str
     option_kind: Literal["facts", "square", "model"] | None
-    contrast: Contrast | Literal["content"] | None
+    contrast: Literal["turn", "order", "mixed", "content"] | None
     facts: list[AskedFact] = Field(default_factory=list)
     flips: list[str] = Field(default_factory=list)
     reference_moves: list[str]
@@ -154,11 +153,6 @@ class Written(Row):
     def item_id(self) -> str:
         """What identifies it in messages: clip, task and ordinal, never its answer."""
         return item_id(self.clip_id, self.task, self.ordinal)
-
-
-def written_id(row: Written, draw: Draw) -> str:
-    """Return the id of the item composed from what a model wrote; it can't be computed without the secret."""
-    return f"i_{draw('written', row.item_id):016x}"
 
 
 class ComposedFrom(Row):

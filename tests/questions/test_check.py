@@ -10,7 +10,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Row, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.check import CHECKS, run
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.questions.settings import CheckSettings
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Narration
@@ -60,6 +60,7 @@ def found(
         Narration: narrations,
         Route: (route,),
         Item: items,
+        Span: (),
     }
     rows = run(Rows(seen), CheckSettings(**settings), WorkspaceFolder(Path()))
     return [row for row in rows if isinstance(row, Finding)]
@@ -251,6 +252,7 @@ def test_the_verified_route_is_checked_rather_than_the_draft() -> None:
         Narration: (),
         Route: (draft, verified),
         Item: (),
+        Span: (),
     }
     assert list(run(Rows(seen), CheckSettings(), WorkspaceFolder(Path()))) == []
     seen[Route] = ()

@@ -14,9 +14,9 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Row, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import depends, run
-from pipeline.questions.composition import steps_shown
+from pipeline.questions.composition import steps_shown, written_id
 from pipeline.questions.draw import Draw
-from pipeline.questions.rows import Item, Span, Written, written_id
+from pipeline.questions.rows import Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
