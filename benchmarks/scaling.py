@@ -163,7 +163,9 @@ def filled(clips: int, folder: Path) -> Iterator[Store]:
 
 def compose_rows(videos: list[Video], clips: list[Clip], routes: list[Route]) -> Rows:
     """Return what composing reads."""
-    empty: dict[type[Row], tuple[Row, ...]] = dict.fromkeys((Rejection, Answer, Written, Turn), ())
+    empty: dict[type[Row], tuple[Row, ...]] = dict.fromkeys(
+        (Rejection, Answer, Written, Expected, Turn), ()
+    )
     return Rows({Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes), **empty})
 
 
