@@ -20,7 +20,15 @@ from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
 from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Stay, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
-from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Span, Stratum, Written
+from pipeline.questions.rows import (
+    AuditedBefore,
+    ComposedFrom,
+    Expected,
+    Item,
+    Span,
+    Stratum,
+    Written,
+)
 from pipeline.questions.settings import CheckSettings, ComposeSettings
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
@@ -114,18 +122,41 @@ STAGES: tuple[Stage, ...] = (
         key_fields={Verdict: set(Verdict.model_fields) - {"typed"}},
     ),
     Stage(
+        name="guess",
+        command="generate-qa",
+        does="ask the model, without frames, where in a walk it expects each landmark and action",
+        reads=(Clip, Video, Route),
+        writes=(Expected,),
+        settings=DraftSettings,
+        run=LazyFunction("pipeline.questions.guess"),
+        per=Clip,
+        opens=LazyFunction("pipeline.questions.guess", "opens"),
+        depends=LazyFunction("pipeline.questions.guess", "depends"),
+        key_fields={
+            Clip: {"clip_id"},
+            Video: {"video_id", "consent"},
+            Route: {"clip_id", "origin", "steps"},
+        },
+        section="draft",
+        wanted=lambda settings: settings.guesses,
+        optional=True,
+    ),
+    Stage(
         name="compose",
         command="generate-qa",
         version=2,
         does="cut clips into spans; ask about pairs of facts that can't be guessed without the video",
-        reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
+        reads=(Video, Clip, Turn, Route, Written, Expected, Rejection, Answer),
         writes=(Item, Span, Stratum),
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
         remembers=(Item, Span, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
-        key_fields={Video: {"video_id", "split", "split_group", "hfov_degrees"}},
+        key_fields={
+            Video: {"video_id", "split", "split_group", "hfov_degrees"},
+            Expected: {"clip_id", "kind", "name", "position", "sure"},
+        },
         redo="--recompose",
     ),
     Stage(

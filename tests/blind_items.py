@@ -13,7 +13,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route
@@ -31,6 +31,7 @@ def composed(clips: int) -> list[ProbeItem]:
             Rejection: (),
             Answer: (),
             Written: (),
+            Expected: (),
             Turn: (),
         }
     )

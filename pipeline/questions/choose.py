@@ -65,6 +65,11 @@ class Candidate:
         return 2 * (not first.value) + (not second.value)
 
 
+Beliefs = Mapping[tuple[str, tuple[str, str]], Sequence[float]]
+"""What a model believes without having seen the video: the probability of each combination, as in
+`prior.COMBINATIONS`, by the span and the names of a pair."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The pairs to ask about, and the share of admissible pairs in each cell."""
@@ -106,13 +111,19 @@ def _apart(pair: Candidate, apart_us: int) -> bool:
     return all(abs(one - other) >= apart_us for one, other in combinations(starts, 2))
 
 
-def choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> Chosen:
+def choose(
+    spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beliefs | None = None
+) -> Chosen:
     """Return the pairs to ask about."""
     offered = candidates(spans, draw, apart_us)
-    believed = prior.posteriors(
+    probable = prior.posteriors(
         [_known(span, draw) for span in spans], [_pair(spans, one) for one in offered], _uncertain
     )
-    admissible = _uncertain(believed)
+    for index, one in enumerate(offered):
+        if told := (believed or {}).get((spans[one.span].text.span_id, one.names)):
+            probable[index] *= told
+            probable[index] /= probable[index].sum()
+    admissible = _uncertain(probable)
     cells = np.array([one.cell for one in offered])
     share = {
         cell: float(admissible[cells == cell].mean()) for cell in dict.fromkeys(cells.tolist())
@@ -124,8 +135,8 @@ def choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> Chosen:
     kept = []
     for number in sorted(usable):
         span_id = spans[number].text.span_id
-        for index in _matched(usable[number], offered, believed, draw, span_id):
-            one, belief = offered[index], believed[index]
+        for index in _matched(usable[number], offered, probable, draw, span_id):
+            one, belief = offered[index], probable[index]
             if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
                 kept.append(one)
     return Chosen(kept, share)

@@ -35,7 +35,7 @@ from pipeline.questions.composition import (
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import kinds_asked
 from pipeline.questions.refusals import LEAST_DESCRIBED, refusals
-from pipeline.questions.rows import ComposedFrom, Item, Span, Stratum, Written
+from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes import templates
@@ -158,7 +158,7 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     }
     everything = [span for found in spans.values() for span in found]
     before = {} if rows.redo else _before(rows, made)
-    composition = ask(everything, before, settings, draw)
+    composition = ask(everything, before, settings, draw, rows[Expected])
     composer = _Composer(draw, templates.load("describe.j2"), rows)
     yield from audited.absent({one.place for one in asked} | {span.span_id for span in everything})
     for category, contrast in composition.counts:

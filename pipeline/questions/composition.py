@@ -8,10 +8,11 @@ from pipeline.engine.rows import digest
 from pipeline.motion.rows import Turn
 from pipeline.questions import spans as cutting
 from pipeline.questions.asking import Asking, Question
-from pipeline.questions.choose import Candidate, ClipSpan, candidates, choose
+from pipeline.questions.choose import Beliefs, Candidate, ClipSpan, candidates, choose
 from pipeline.questions.draw import Draw
+from pipeline.questions.expectation import belief, by_clip
 from pipeline.questions.facts import Fact, SpanText
-from pipeline.questions.rows import AskedFact, Contrast, Item, Span, Written
+from pipeline.questions.rows import AskedFact, Contrast, Expected, Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.visible import moments, shown
 from pipeline.routes.route import OPPOSITE
@@ -177,11 +178,13 @@ def ask(
     before: Mapping[str, Sequence[EarlierPair]],
     settings: ComposeSettings,
     draw: Draw,
+    expected: Iterable[Expected] = (),
 ) -> Composition:
     """Return the questions about all spans.
 
     `before` holds the spans that were composed before, with their pairs: they keep them. Whether the pairs
-    of another span can be guessed is judged by what all spans together reveal.
+    of another span can be guessed is judged by what all spans together reveal, and by what a model expects
+    without seeing.
     """
     apart_us = round(settings.apart_seconds * 1e6)
     known = [
@@ -206,7 +209,7 @@ def ask(
                         )
     counts: dict[Cell, CellCounts] = {}
     if any(span.span_id not in before for span in spans):
-        chosen = choose(known, draw, apart_us)
+        chosen = choose(known, draw, apart_us, believed=_believed(known, expected, draw, apart_us))
         for pair in chosen.pairs:
             span = spans[pair.span]
             if span.span_id not in before:
@@ -220,6 +223,19 @@ def ask(
         },
         counts,
     )
+
+
+def _believed(
+    spans: Sequence[ClipSpan], expected: Iterable[Expected], draw: Draw, apart_us: int
+) -> Beliefs:
+    """Return what a model believes of the pairs of facts whose names it was told."""
+    of_clip = by_clip(expected)
+    found = {}
+    for span in spans:
+        for pair in candidates([span], draw, apart_us) if span.clip_id in of_clip else ():
+            if (probable := belief(pair.facts, of_clip[span.clip_id])) is not None:
+                found[span.text.span_id, pair.names] = probable
+    return found
 
 
 def _worded(

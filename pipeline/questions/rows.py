@@ -1,4 +1,4 @@
-"""The rows of questions: items, items as a model wrote them, and what items were composed from."""
+"""The rows of questions: items, what they were composed from, and what a model wrote or expects."""
 
 from typing import Literal
 
@@ -102,6 +102,27 @@ class Stratum(Row):
     admissible: int
     asked: int
     closed: str | None
+
+
+class Expected(Row):
+    """Where in a walk a model expects a landmark or an action that it was told by name alone, without images.
+
+    `position` is 0 at the start of the clip and 100 at its end; `sure` is 0 if the name could be anywhere and 1
+    if it is always there. `cost_usd` is the cost of the whole reply, shared by its names; None if the server
+    reports no tokens.
+    """
+
+    table = "expected"
+    key = ("clip_id", "kind", "name")
+    clip_id: str
+    kind: Literal["landmark", "action"]
+    name: str
+    position: float
+    sure: float
+    model: str
+    prompt_sha256: str
+    reply_id: str
+    cost_usd: float | None
 
 
 class Written(Row):

@@ -16,7 +16,7 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection, Rows
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route, Step
@@ -33,7 +33,7 @@ def made(seed: int = 0) -> tuple[tuple[Item, ...], dict[str, Route], ProbeReport
     """Return the items of 800 random clips, their routes, and the probe's report on them."""
     videos, clips, routes = draw_rows(CLIPS, seed)
     given = {Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes)}
-    rows = Rows({**given, **dict.fromkeys((Turn, Written, Rejection, Answer), ())})
+    rows = Rows({**given, **dict.fromkeys((Turn, Written, Expected, Rejection, Answer), ())})
     with TemporaryDirectory() as folder:
         workspace = WorkspaceFolder(Path(folder))
         (workspace.root / "secret").write_bytes(b"drawn for this test alone: %d" % seed)

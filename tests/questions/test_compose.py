@@ -16,7 +16,7 @@ from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import depends, run
 from pipeline.questions.composition import steps_shown, written_id
 from pipeline.questions.draw import Draw
-from pipeline.questions.rows import Item, Span, Written
+from pipeline.questions.rows import Expected, Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
@@ -100,7 +100,10 @@ def rows_of(
     ]
     if not any(isinstance(row, Turn) for row in more):
         given += [turn for route in routes.values() for turn in measured(route)]
-    kinds: tuple[type[Row], ...] = (Video, Clip, Route, Rejection, Written, Turn, Answer)
+    kinds: tuple[type[Row], ...] = (
+        *(Video, Clip, Route, Turn),
+        *(Written, Expected, Rejection, Answer),
+    )
     seen = {kind: tuple(row for row in given if isinstance(row, kind)) for kind in kinds}
     before: dict[type[Row], tuple[Row, ...]] = {}
     for row in earlier:
