@@ -36,6 +36,9 @@ class Memory:
         """Return a clue's number, from 0 in order of appearance."""
         return self._number.setdefault(hash(clue), len(self._number))
 
+    def __len__(self) -> int:
+        return len(self._number)
+
     def learn(self, scene: str, clues: Iterable[tuple[Clue, bool]]) -> None:
         """Remember the clues of the next span."""
         before = len(self._found)
@@ -133,11 +136,11 @@ def _parts(taken: Ints) -> list[Ints]:
 class Lists:
     """Lists of lists of clues, flat: one row of lists per fact or span."""
 
-    def __init__(self, memory: Memory) -> None:
-        """Keep lists of the clues of this memory."""
-        self._memory = memory
+    def __init__(self, memory: Memory, slots: int) -> None:
+        """Keep up to this many lists a row, of the clues of this memory."""
+        self._memory, self.slots = memory, slots
         self._at, self._slot, self._clue, self._sign = (array("l") for _ in range(4))
-        self.rows = self.slots = 0
+        self.rows = 0
 
     def add(self, lists: Sequence[Sequence[Level]]) -> None:
         """Add the lists of the next fact or span."""
@@ -149,7 +152,6 @@ class Lists:
                     self._clue.append(self._memory.number(level[0]))
                     self._sign.append(-1 if level[1] else 1)
         self.rows += 1
-        self.slots = max(self.slots, len(lists))
 
     def flat(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Return row, slot, clue and sign of every entry, in the order of rows."""

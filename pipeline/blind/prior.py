@@ -8,12 +8,13 @@ A conditional logit, fitted out of fold by scene, weighs these experts.
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
+from pipeline.blind import shipped
 from pipeline.blind.factors import Places
 from pipeline.blind.memory import SHRINK, Clue, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
@@ -24,8 +25,10 @@ COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 
 _BOTH = COMBINATIONS[:, 0] * COMBINATIONS[:, 1]
 _CONSTANTS = np.stack([COMBINATIONS[:, 0], COMBINATIONS[:, 1], _BOTH]).astype(float)
+LEVELS, SUMS, TELLS = 5, 3, 2  # the most that a kind of fact may have
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
+_LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
 _AT_ONCE = 50_000  # pairs whose experts are in memory together
 
 
@@ -36,6 +39,7 @@ class Asked:
     `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add
     up. `tells` are such lists about the side of a turn that the item asks for as well. `axes` are, for each
     set of places, the combination that is positive where the fact is true. A `sided` fact is about a side.
+    `hunch` is what everybody knows about the words: positive where the fact is likely.
     """
 
     kind: str
@@ -44,6 +48,7 @@ class Asked:
     sums: tuple[tuple[Level, ...], ...]
     tells: tuple[tuple[Level, ...], ...]
     axes: tuple[tuple[tuple[str, float], ...], ...]
+    hunch: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,11 @@ class Reader:
         self.memory = Memory()
         self._scenes: list[str] = []
         self._places: list[Places] = []
-        self.context, self.levels, self.sums, self.tells = (Lists(self.memory) for _ in range(4))
+        self.context, self.levels, self.sums, self.tells = (
+            Lists(self.memory, slots) for slots in (1, LEVELS, SUMS, TELLS)
+        )
+        self.depth: dict[str, int] = {}
+        self._hunches = array("d")
         self._span_of = array("l")
         self._kinds: list[str] = []
         self._sided = array("b")
@@ -91,6 +100,8 @@ class Reader:
         """Add a fact of a span and return its number."""
         self._span_of.append(span)
         self._kinds.append(asked.kind)
+        self.depth[asked.kind] = len(asked.levels)
+        self._hunches.append(asked.hunch)
         self._sided.append(asked.sided)
         self.levels.add([[level] for level in asked.levels])
         self.sums.add(asked.sums)
@@ -100,22 +111,25 @@ class Reader:
         return len(self._kinds) - 1
 
     def posteriors(
-        self, pairs: Pairs, usable: Callable[[Floats], Bools], told: Floats | None = None
+        self,
+        pairs: Pairs,
+        usable: Callable[[Floats], Bools],
+        told: Floats | None = None,
+        few: Container[int] = (),
     ) -> Floats:
         """Return the probability of each combination, (pairs, 4), from all other scenes.
 
-        `told` are the probabilities that somebody else gives, as one more expert.
-
-        The pairs that `usable` selects by it are the ones about which the reader may be too modest, so
+        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are
+        too small to fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it are the ones about which the reader may be too modest, so
         their probabilities are calibrated once more, on these pairs alone.
         """
         found = np.full((len(pairs.cell), 4), 0.25)
         if not len(found):
             return found
         self.memory.close()
-        facts = _Facts(self)
+        facts = self.facts = Facts(self)
         by_span = [_folds(self._scenes, seed) for seed in _SEEDS]
-        folds = [fold[facts.spans] for fold in by_span]
+        self._folds = folds = [fold[facts.spans] for fold in by_span]
         follows = [
             np.concatenate([one.follow(fold, facts.spans) for one in self._places], axis=1)
             for fold in by_span
@@ -123,17 +137,29 @@ class Reader:
         for cell in np.unique(pairs.cell):
             at = np.flatnonzero(pairs.cell == cell)
             one = _Cell(facts, folds, follows, pairs, told, at)
-            found[at] = _calibrated(
-                one.believed(), pairs.truth[at], [fold[pairs.first[at]] for fold in folds], usable
-            )
+            if int(cell) in few:
+                found[at] = one.shipped()
+            else:
+                where = [fold[pairs.first[at]] for fold in folds]
+                found[at] = _calibrated(one.believed(), pairs.truth[at], where, usable)
         return found
+
+
+    @property
+    def sided(self) -> Bools:
+        """Whether each fact is about a side, (facts,)."""
+        return np.array(self._sided, dtype=bool)
+
+    def folds(self, seed: int) -> Ints:
+        """Return the fold of each fact, by scene."""
+        return self._folds[seed]
 
 
 @dataclass(frozen=True)
 class _Cell:
     """The pairs `at` of one cell, with what is known about all facts."""
 
-    facts: "_Facts"
+    facts: "Facts"
     folds: Sequence[Ints]
     follows: Sequence[Floats]
     pairs: Pairs
@@ -158,6 +184,21 @@ class _Cell:
             ]
             found.append(np.mean(beliefs, axis=0))
         return np.concatenate(found)
+
+    def shipped(self) -> Floats:
+        """Return the mean of what the shipped reader and, if there is enough to fit one, an own one believe."""
+        rows = self.rows()
+        kinds = " ".join(self.facts.kinds(self.pairs.first[self.at], self.pairs.second[self.at]))
+        weights = np.array(shipped.weights().get(kinds, np.zeros(rows.shape[1])))
+        found = weighed(rows, weights[None], np.zeros(len(rows), dtype=int))
+        if len(self.at) < _LEAST_OWN:
+            return found
+        return np.asarray((found + self.believed()) / 2, dtype=float)
+
+    def rows(self) -> Floats:
+        """Return what each expert says of each combination, (pairs, experts, 4), without being told."""
+        fixed = self.facts.experts(self.pairs.first[self.at], self.pairs.second[self.at])
+        return self._rows(fixed, self.at, 0)
 
     def _fixed(self, some: Ints) -> Floats:
         found = self.facts.experts(self.pairs.first[some], self.pairs.second[some])
@@ -201,7 +242,7 @@ def _folds(scenes: Sequence[str], seed: int) -> Ints:
     return np.array([fold[scene] for scene in scenes])
 
 
-class _Facts:
+class Facts:
     """What the lookups say about all facts, as arrays."""
 
     def __init__(self, reader: Reader) -> None:
@@ -211,20 +252,29 @@ class _Facts:
         self._scene = memory.scenes[self.spans]
         self._kind = np.array(reader._kinds)
         self._clue, self._sign = reader.levels.clues()
-        self._used = (self._clue >= 0).any(axis=0)
+        self._depth = reader.depth
         alone = memory.lean(self._clue, self._scene[:, None]) * self._sign
         # What the names in the span, and in the scene's other spans, tell about sides.
-        near = reader.context.leans(memory.scenes, mean=True)[:, :1]
         scenes = memory.scenes
-        around = np.bincount(scenes, near.sum(axis=1)) / np.maximum(np.bincount(scenes), 1)
-        sided = np.array(reader._sided, dtype=bool)[:, None]
-        here = near[self.spans] if near.shape[1] else np.zeros((len(self.spans), 1))
-        about = np.concatenate([here, around[self._scene][:, None]], axis=1)
+        near = reader.context.leans(scenes, mean=True)[:, 0]
+        around = np.bincount(scenes, near) / np.maximum(np.bincount(scenes), 1)
+        about = np.stack([near[self.spans], around[self._scene]], axis=1)
+        sided = reader.sided[:, None]
         self._alone = np.concatenate(
-            [alone, reader.sums.leans(self._scene), np.where(sided, about, 0.0)], axis=1
+            [
+                alone,
+                reader.sums.leans(self._scene),
+                np.array(reader._hunches)[:, None],
+                np.where(sided, about, 0.0),
+            ],
+            axis=1,
         )
         self._tells = reader.tells.leans(self._scene)
         self._sided = sided
+
+    def kinds(self, first: Ints, second: Ints) -> tuple[str, str]:
+        """Return the kinds of both facts, which are the same for all pairs of a cell."""
+        return str(self._kind[first[0]]), str(self._kind[second[0]])
 
     def experts(self, first: Ints, second: Ints) -> Floats:
         """Return what each lookup says of the four combinations, as log probabilities around 0, (n, experts, 4)."""
@@ -234,11 +284,10 @@ class _Facts:
             np.concatenate(ones, axis=1)[:, :, None] * COMBINATIONS[:, 0],
             np.concatenate(others, axis=1)[:, :, None] * COMBINATIONS[:, 1],
         ]
-        alike = self._kind[first[0]] == self._kind[second[0]]
-        slots = range(self._clue.shape[1])
-        for one, other in zip(slots, slots, strict=True) if alike else product(slots, slots):
-            if self._used[one] and self._used[other]:
-                found.append(self._together(first, one, second, other)[:, None])
+        kinds = self.kinds(first, second)
+        slots = [range(self._depth[kind]) for kind in kinds]
+        for one, other in product(*slots) if kinds[0] != kinds[1] else zip(*slots, strict=True):
+            found.append(self._together(first, one, second, other)[:, None])
         found.append(np.broadcast_to(_CONSTANTS, (len(first), 3, 4)))
         return np.concatenate(found, axis=1)
 

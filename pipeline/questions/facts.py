@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, Protocol
 
+from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
 from pipeline.routes.rows import Category, Move, Step
@@ -119,6 +120,9 @@ class FactKind(Protocol):
     def tells(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
         """Return lists of clues about the side of a turn that an item asks for together with this fact."""
 
+    def hunch(self, fact: Fact) -> float:
+        """Return how likely the fact is by its words alone, as half the log odds."""
+
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         """Return, for each set of `places`, the combination that is positive where the fact is true."""
 
@@ -201,6 +205,9 @@ class _Turn:
 
     def tells(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
         return ()
+
+    def hunch(self, fact: Fact) -> float:
+        return 0.0
 
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         return (((_ordinal(fact), 1.0),),) * 2
@@ -308,6 +315,10 @@ class _Order:
             tuple(((place, str(name)), False) for name in fact.subject)
             for place in ("turn after", "turn near")
         )
+
+    def hunch(self, fact: Fact) -> float:
+        first, second = map(str, fact.subject)
+        return shipped.hunch(self.kind, first, second)
 
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         signs = list(zip(map(str, fact.subject), (-1.0, 1.0), strict=True))
