@@ -7,9 +7,9 @@ cells that readers of the kept pairs still answer (`blind/recheck.py`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, zip_longest
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _MOST_LEARNED = 60_000  # spans: more make the reader no sharper
 LEAST_FITTED = 200  # candidates of a category: with fewer, the shipped reader judges
 _LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
 _LIMIT, _SIGMAS = 0.28, 2.5
-_MATCHINGS = 4
+_MATCHINGS = 6
 _LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell
 
 
@@ -129,17 +129,28 @@ def _apart(pair: Candidate, apart_us: int) -> bool:
 
 
 def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:
-    """Return pairs from one disjoint set after another, first of any kind, then mixed ones, then others."""
-    order = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
-    mixed = sorted(order, key=lambda pair: pair.contrast != "mixed")
-    found: dict[int, Candidate] = {}
-    for preferred in (order, mixed, mixed[::-1], order[::-1], order):
-        used: set[str] = set()
-        for pair in preferred:
-            if not used & pair.uses and len(found) < MOST_CANDIDATES:
-                used |= pair.uses
-                found[id(pair)] = pair
-    return list(found.values())
+    """Return pairs that cover each cell: any of them may turn out to be closed."""
+    drawn = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
+    sets = []
+    for cell in dict.fromkeys(pair.cell for pair in drawn):
+        preferred = sorted(drawn, key=lambda pair: pair.cell != cell)  # noqa: B023
+        sets.append(_disjoint(preferred))
+    # One of each set after another, so that the cap leaves something of all.
+    rounds = chain.from_iterable(zip_longest(*sets))
+    found = {id(pair): pair for pair in rounds if pair}
+    return list(found.values())[:MOST_CANDIDATES]
+
+
+def _disjoint(pairs: Iterable[Candidate]) -> list[Candidate]:
+    """Return pairs, taken in this order, that share no turn or order."""
+    used: set[str] = set()
+    found = []
+    for pair in pairs:
+        uses = pair.uses
+        if not used & uses:
+            used |= uses
+            found.append(pair)
+    return found
 
 
 def choose(
@@ -346,17 +357,12 @@ def _matched(
 ) -> list[int]:
     """Return pairs that share no turn or order, as many as possible, without regard to what is true."""
     drawn = sorted(usable, key=lambda index: draw(span_id, "match", *offered[index].names))
-    best: list[int] = []
-    for start in range(min(len(drawn), _MATCHINGS)):
-        used: set[str] = set()
-        chosen = []
-        for index in drawn[start:] + drawn[:start]:
-            if not used & offered[index].uses:
-                used |= offered[index].uses
-                chosen.append(index)
-        if len(chosen) > len(best):
-            best = chosen
-    return best
+    tried = (
+        _disjoint([offered[index] for index in drawn[start:] + drawn[:start]])
+        for start in range(min(len(drawn), _MATCHINGS))
+    )
+    best = {id(pair) for pair in max(tried, key=len)}
+    return [index for index in drawn if id(offered[index]) in best]
 
 
 def _balanced(
