@@ -3,15 +3,17 @@
 import math
 from array import array
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 import numpy as np
+from scipy import sparse
 
 from pipeline.blind.memory import SHRINK
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 
 FACTORS = 4
 _MOST_WALKS = 10_000
-_DENSE = 600  # names: with fewer, a dense decomposition is faster
+_MOST_NAMES = 400  # the most frequent ones; others show no factor
 
 
 class Places:
@@ -40,41 +42,58 @@ class Places:
                 self._weights.append(weight)
         self._asked += 1
 
-    def follow(self, fold: Ints, spans: Ints) -> Floats:
-        """Return how each fact follows each factor of the walks in other folds, (facts, factors)."""
-        from scipy import sparse
+    def follow(self, fold: Ints, own: Ints) -> dict[int | None, Floats]:
+        """Return how each fact follows each factor, (facts, factors), for each fold left out, and for none.
 
+        Every fact leaves out its own fold as well. `fold` is that of each walk, `own` that of each fact.
+        """
         axes = sparse.csr_matrix(
             (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
             shape=(self._asked, max(1, len(self._column))),
         )
-        found = np.zeros((self._asked, FACTORS))
-        for one in range(FOLDS):
-            tested = np.flatnonzero(fold[spans] == one)
-            found[tested] = axes[tested] @ self._loads(fold != one)
+        parts = [axes[own == one] for one in range(FOLDS)]
+        table = self._table(len(fold))
+
+        @cache
+        def loads(one: int, other: int) -> Floats:
+            return _loads(table[(fold != one) & (fold != other)])
+
+        found: dict[int | None, Floats] = {}
+        for without in (None, *range(FOLDS)):
+            found[without] = np.zeros((self._asked, FACTORS))
+            for one in range(FOLDS):
+                out = (one, one if without is None else without)
+                found[without][own == one] = parts[one] @ loads(min(out), max(out))
         return found
 
-    def _loads(self, kept: Bools) -> Floats:
-        from scipy import sparse
-        from scipy.sparse.linalg import svds
-
-        kept = kept & (np.arange(len(kept)) % max(1, len(kept) // _MOST_WALKS) == 0)
+    def _table(self, walks: int) -> sparse.csr_matrix:
         rows, columns = np.array(self._rows, int), np.array(self._columns, int)
-        at = kept[rows]
-        rows, columns, values = rows[at], columns[at], np.array(self._values)[at]
-        shape = (len(kept), max(1, len(self._column)))
-        seen = np.bincount(columns, minlength=shape[1])
-        mean = np.bincount(columns, values, minlength=shape[1]) / (seen + SHRINK)
-        around = sparse.csr_matrix((values - mean[columns], (rows, columns)), shape=shape)
-        loads = np.zeros((shape[1], FACTORS))
-        rank = min(FACTORS, min(shape) - 1)
-        if rank <= 0 or not around.nnz:
-            return loads
-        if shape[1] <= _DENSE:
-            squares, vectors = np.linalg.eigh((around.T @ around).toarray())
-            strength, vectors = np.sqrt(np.maximum(squares[-rank:], 0)), vectors[:, -rank:]
-        else:
-            _, strength, found = svds(around, k=rank, random_state=0)
-            vectors = found.T
-        loads[:, :rank] = vectors * (strength / math.sqrt(float((around.data**2).sum()) or 1.0))
+        values, names = np.array(self._values), max(1, len(self._column))
+        often = np.bincount(columns, minlength=names)
+        # Ties by first appearance.
+        frequent = np.zeros(names, dtype=bool)
+        frequent[np.argsort(-often, kind="stable")[:_MOST_NAMES]] = True
+        used: Bools = frequent[columns] & (rows % max(1, walks // _MOST_WALKS) == 0)
+        # A place of exactly 0 must not look like an unseen name.
+        values = np.where(values == 0, 1e-9, values)
+        return sparse.csr_matrix(
+            (values[used], (rows[used], columns[used])), shape=(walks, names), dtype=float
+        )
+
+
+def _loads(table: sparse.csr_matrix) -> Floats:
+    """Return how strongly each name loads on each factor, (names, factors)."""
+    columns = np.unique(table.indices)
+    loads = np.zeros((table.shape[1], FACTORS))
+    rank = min(FACTORS, len(columns) - 1, table.shape[0] - 1)
+    if rank <= 0:
         return loads
+    seen = table[:, columns].tocsr()
+    mean = np.asarray(seen.sum(axis=0)).ravel() / (np.bincount(seen.indices) + SHRINK)
+    seen.data = seen.data - mean[seen.indices]
+    squares, vectors = np.linalg.eigh((seen.T @ seen).toarray())
+    strength = np.sqrt(np.maximum(squares[-rank:], 0))
+    loads[columns, :rank] = vectors[:, -rank:] * (
+        strength / math.sqrt(float((seen.data**2).sum()) or 1.0)
+    )
+    return loads

@@ -1,7 +1,7 @@
 """What a reader remembers of other scenes: how often each clue was true there, alone and with another. Pure.
 
-A clue is a binary statement about a span at some level of generality. All lookups leave out the scene that
-asks. Clues are kept as numbers in flat arrays: 100,000 clips give 30 million observations.
+A clue is a binary statement about a span at some level of generality. Counts are kept by fold, so that a
+lookup can leave folds out. Clues are numbers in flat arrays: 60,000 spans give 15 million observations.
 """
 
 from array import array
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipeline.blind.sheet import Bools, Floats, Ints
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 
 Clue = tuple[str, ...]
 Level = tuple[Clue, bool] | None
@@ -22,15 +22,13 @@ _AT_ONCE = 1_000_000
 
 
 class Memory:
-    """The clues of all spans, by span and scene."""
+    """The clues of all spans."""
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        # By hash: the clues of 60,000 spans would take 2 GB.
+        # By hash: the clues themselves would take 2 GB.
         self._number: dict[int, int] = {}
         self._found, self._values, self._lengths = array("l"), array("b"), array("l")
-        self._scene_of: dict[str, int] = {}
-        self._scenes = array("l")
 
     def number(self, clue: Clue) -> int:
         """Return a clue's number, from 0 in order of appearance."""
@@ -39,52 +37,41 @@ class Memory:
     def __len__(self) -> int:
         return len(self._number)
 
-    def learn(self, scene: str, clues: Iterable[tuple[Clue, bool]]) -> None:
+    def learn(self, clues: Iterable[tuple[Clue, bool]]) -> None:
         """Remember the clues of the next span."""
         before = len(self._found)
         for clue, value in clues:
             self._found.append(self.number(clue))
             self._values.append(value)
         self._lengths.append(len(self._found) - before)
-        self._scenes.append(self._scene_of.setdefault(scene, len(self._scene_of)))
 
-    def close(self) -> None:
-        """Sort what was learned; nothing can be learned afterwards."""
-        self.scenes: Ints = np.array(self._scenes, dtype=np.int64)
-        index: Ints = np.array(self._found, dtype=np.int64)
-        values = np.array(self._values, dtype=bool)
-        spans = np.repeat(np.arange(len(self.scenes)), np.array(self._lengths, dtype=np.int64))
-        count = len(self._number)
-        self._true = np.bincount(index[values], minlength=count)
-        self._all = np.bincount(index, minlength=count)
-        mine = index * len(self._scene_of) + self.scenes[spans]
-        self._mine, self._mine_all = np.unique(mine, return_counts=True)
-        self._mine_true = np.bincount(
-            np.searchsorted(self._mine, mine[values]), minlength=len(self._mine)
-        )
+    def sort(self) -> None:
+        """Sort what was learned by clue and span, so that clues can be looked up together."""
+        self._index: Ints = np.array(self._found, dtype=np.int64)
+        self._true = np.array(self._values, dtype=bool)
+        self._spans = len(self._lengths)
+        self._span = np.repeat(np.arange(self._spans), np.array(self._lengths, dtype=np.int64))
         # A span that shows a clue several times counts as what it mostly shows.
-        where, first = np.unique(index * len(self.scenes) + spans, return_inverse=True)
-        net = np.bincount(first, np.where(values, 1, -1), minlength=len(where))
+        where, first = np.unique(self._index * self._spans + self._span, return_inverse=True)
+        net = np.bincount(first, np.where(self._true, 1, -1), minlength=len(where))
         self._where, self._shown = where[net != 0], net[net != 0] > 0
-        starts = np.arange(count + 1) * len(self.scenes)
+        starts = np.arange(len(self) + 1) * self._spans
         self._start = np.searchsorted(self._where, starts)
 
-    def lean(self, clues: Ints, scenes: Ints) -> Floats:
-        """Return half the log odds that each clue is true, in all other scenes; 0 for no clue (-1)."""
-        known = clues >= 0
-        if not len(self._mine):
-            return np.zeros(clues.shape)
-        asked = np.where(known, clues, 0) * len(self._scene_of) + scenes
-        at = np.minimum(np.searchsorted(self._mine, asked), len(self._mine) - 1)
-        own = (self._mine[at] == asked) & known
-        true = self._true[clues] - np.where(own, self._mine_true[at], 0)
-        false = self._all[clues] - np.where(own, self._mine_all[at], 0) - true
-        lean = 0.5 * np.log((true + SHRINK / 2) / (false + SHRINK / 2))
-        return np.where(known, lean, 0.0)
+    def counts(self, fold: Ints) -> tuple[Floats, Floats]:
+        """Return how often each clue was true and false in each fold of spans, (clues, folds) each."""
+        at = self._index * FOLDS + fold[self._span]
+        size = len(self) * FOLDS
+        true = np.bincount(at[self._true], minlength=size).reshape(-1, FOLDS)
+        every = np.bincount(at, minlength=size).reshape(-1, FOLDS)
+        return true.astype(float), (every - true).astype(float)
 
-    def joint(self, ones: Ints, others: Ints, scenes: Ints) -> Floats:
-        """Return in how many spans of other scenes both clues had each combination of values, (n, 4)."""
-        found = np.zeros((len(ones), 4))
+    def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> list[Floats]:
+        """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
+
+        Where a clue is -1, which stands for none, all are 0. There is one result for each way of making folds.
+        """
+        found = [np.zeros((len(ones), FOLDS, 4)) for _ in folds]
         known = np.flatnonzero((ones >= 0) & (others >= 0))
         if not len(known):
             return found
@@ -93,44 +80,33 @@ class Memory:
         rare = np.where(swapped, others[known], ones[known])
         common = np.where(swapped, ones[known], others[known])
         pairs, which = np.unique(rare * len(sizes) + common, return_inverse=True)
-        kind, scene, combination = self._together(*np.divmod(pairs, len(sizes)))
-        count = np.bincount(4 * kind + combination, minlength=4 * len(pairs)).reshape(-1, 4)[which]
-        mine = (kind * len(self._scene_of) + scene) * 4 + combination
-        cells, times = np.unique(mine, return_counts=True)
-        if len(cells):
-            asked = (which * len(self._scene_of) + scenes[known])[:, None] * 4 + np.arange(4)
-            at = np.minimum(np.searchsorted(cells, asked), len(cells) - 1)
-            count = count - np.where(cells[at] == asked, times[at], 0)
-        found[known] = np.where(swapped[:, None], count[:, [0, 2, 1, 3]], count)
+        kind, span, combination = self._together(*np.divmod(pairs, len(sizes)))
+        for to, fold in zip(found, folds, strict=True):
+            at = (kind * FOLDS + fold[span]) * 4 + combination
+            count = np.bincount(at, minlength=len(pairs) * FOLDS * 4).reshape(-1, FOLDS, 4)[which]
+            to[known] = np.where(swapped[:, None, None], count[:, :, [0, 2, 1, 3]], count)
         return found
 
     def _together(self, rare: Ints, common: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return the pair, the scene and the combination of values wherever both clues of a pair are."""
-        spans = len(self.scenes)
+        """Return the pair, the span and the combination of values wherever both clues of a pair are."""
         start, size = self._start[rare], np.diff(self._start)[rare]
         most = int(min(_MOST_SPANS, max(16, _MOST_ROWS // len(rare))))
         taken = np.minimum(size, most)
+        run = np.cumsum(taken) // _AT_ONCE
         found: list[tuple[Ints, Ints, Ints]] = []
-        for part in _parts(taken):
+        for part in (np.flatnonzero(run == one) for one in np.unique(run)):
             pair = np.repeat(part, taken[part])
-            step = np.arange(len(pair)) - np.repeat(
-                np.cumsum(taken[part]) - taken[part], taken[part]
-            )
+            before = np.repeat(np.cumsum(taken[part]) - taken[part], taken[part])
+            step = np.arange(len(pair)) - before
             at = start[pair] + step * size[pair] // np.maximum(taken[pair], 1)
-            span = self._where[at] % spans
-            asked = common[pair] * spans + span
+            span = self._where[at] % self._spans
+            asked = common[pair] * self._spans + span
             to = np.minimum(np.searchsorted(self._where, asked), len(self._where) - 1)
             both: Bools = self._where[to] == asked
             values = 2 * ~self._shown[at[both]] + ~self._shown[to[both]]
-            found.append((pair[both], self.scenes[span[both]], values))
-        pairs, scenes, combinations = (np.concatenate(one) for one in zip(*found, strict=True))
-        return pairs, scenes, combinations
-
-
-def _parts(taken: Ints) -> list[Ints]:
-    """Return runs of pairs with about as many rows as can be looked through at once."""
-    run = np.cumsum(taken) // _AT_ONCE
-    return [np.flatnonzero(run == one) for one in np.unique(run)]
+            found.append((pair[both], span[both], values))
+        pairs, spans, combinations = (np.concatenate(one) for one in zip(*found, strict=True))
+        return pairs, spans, combinations
 
 
 class Lists:
@@ -168,12 +144,31 @@ class Lists:
         found[at, slot], signs[at, slot] = clue, sign
         return found, signs
 
-    def leans(self, scenes: Ints, mean: bool = False) -> Floats:
-        """Return the sum (or the mean) of the leans of each list, (rows, slots)."""
-        at, slot, clue, sign = self.flat()
-        lean = self._memory.lean(clue, scenes[at]) * sign
-        to, size = at * self.slots + slot, self.rows * self.slots
+
+class Leans:
+    """Half the log odds of clues, with one way of making folds."""
+
+    def __init__(self, memory: Memory, fold: Ints) -> None:
+        """Count the clues in each fold of spans."""
+        self._true, self._false = memory.counts(fold)
+        self._totals = self._true.sum(axis=1), self._false.sum(axis=1)
+
+    def of(self, lists: Lists, fold: Ints, without: int | None, mean: bool = False) -> Floats:
+        """Return the sum (or the mean) of the leans in each list, (rows, slots).
+
+        Each row leaves out its own fold, and the fold `without`.
+        """
+        at, slot, clue, sign = lists.flat()
+        own = fold[at]
+        true = self._totals[0][clue] - self._true[clue, own]
+        false = self._totals[1][clue] - self._false[clue, own]
+        if without is not None:
+            other = own != without
+            true = true - np.where(other, self._true[clue, without], 0)
+            false = false - np.where(other, self._false[clue, without], 0)
+        lean = 0.5 * np.log((true + SHRINK / 2) / (false + SHRINK / 2)) * sign
+        to, size = at * lists.slots + slot, lists.rows * lists.slots
         total = np.bincount(to, lean, minlength=size)
         if mean:
             total = total / np.maximum(np.bincount(to, minlength=size), 1)
-        return total.reshape(self.rows, self.slots)
+        return total.reshape(lists.rows, lists.slots)

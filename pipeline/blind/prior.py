@@ -3,22 +3,24 @@
 A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at
 several levels of generality, alone and together with the other fact, what the names in the span and in the
 scene tell about sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked).
-A conditional logit, fitted out of fold by scene, weighs these experts.
+A conditional logit weighs these experts. It is fitted out of fold by scene, and so are its lookups: if what
+it learns from had looked up the pair in question, its errors would reveal the answer (27 % in a fair world).
 """
 
 import hashlib
 from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
 from pipeline.blind import shipped
 from pipeline.blind.factors import Places
-from pipeline.blind.memory import SHRINK, Clue, Level, Lists, Memory
+from pipeline.blind.memory import SHRINK, Clue, Leans, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
-from pipeline.blind.weighing import fitted, weighed
+from pipeline.blind.weighing import fit, fitted, weighed
 
 COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 """The values of both facts in each of the four combinations: 1 is true, -1 false."""
@@ -60,22 +62,25 @@ class Pairs:
     second: Ints
     truth: Ints
 
+    def __getitem__(self, at: Ints) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(self.cell[at], self.first[at], self.second[at], self.truth[at])
+
 
 class Reader:
     """Learns spans one after another, then the facts that may be asked, and gives its posteriors."""
 
     def __init__(self) -> None:
+        """Know nothing yet."""
         self.memory = Memory()
-        self._scenes: list[str] = []
-        self._places: list[Places] = []
         self.context, self.levels, self.sums, self.tells = (
             Lists(self.memory, slots) for slots in (1, LEVELS, SUMS, TELLS)
         )
-        self.depth: dict[str, int] = {}
-        self._hunches = array("d")
-        self._span_of = array("l")
+        self.places: list[Places] = []
+        self._scenes: list[str] = []
+        self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
         self._kinds: list[str] = []
-        self._sided = array("b")
+        self._depth: dict[str, int] = {}
 
     def learn(
         self,
@@ -89,26 +94,63 @@ class Reader:
         Each of `places` maps names to coordinates from -1 to 1: positions, or sides of turns.
         """
         self._scenes.append(scene)
-        self.memory.learn(scene, clues)
+        self.memory.learn(clues)
         self.context.add([[(clue, False) for clue in context]])
-        while len(self._places) < len(places):
-            self._places.append(Places())
-        for one, where in zip(self._places, places, strict=True):
+        while len(self.places) < len(places):
+            self.places.append(Places())
+        for one, where in zip(self.places, places, strict=True):
             one.learn(len(self._scenes) - 1, where)
 
     def ask(self, span: int, asked: Asked) -> int:
         """Add a fact of a span and return its number."""
-        self._span_of.append(span)
+        self._spans.append(span)
         self._kinds.append(asked.kind)
-        self.depth[asked.kind] = len(asked.levels)
+        self._depth[asked.kind] = len(asked.levels)
         self._hunches.append(asked.hunch)
         self._sided.append(asked.sided)
         self.levels.add([[level] for level in asked.levels])
         self.sums.add(asked.sums)
         self.tells.add(asked.tells)
-        for one, axis in zip(self._places, asked.axes, strict=True):
+        for one, axis in zip(self.places, asked.axes, strict=True):
             one.ask(axis)
         return len(self._kinds) - 1
+
+    @cached_property
+    def spans(self) -> Ints:
+        """The span of each fact, (facts,)."""
+        return np.array(self._spans, dtype=np.int64)
+
+    @cached_property
+    def sided(self) -> Bools:
+        """Whether each fact is about a side, (facts,)."""
+        return np.array(self._sided, dtype=bool)
+
+    @cached_property
+    def hunches(self) -> Floats:
+        """What everybody knows about each fact's words, (facts,)."""
+        return np.array(self._hunches, dtype=float)
+
+    @cached_property
+    def scenes(self) -> Ints:
+        """The scene of each span as a number, (spans,)."""
+        seen: dict[str, int] = {}
+        return np.array([seen.setdefault(scene, len(seen)) for scene in self._scenes])
+
+    @cached_property
+    def views(self) -> "list[_View]":
+        """What the reader knows under each way of making folds; nothing can be learned afterwards."""
+        self.memory.sort()
+        return [_View(self, _folds(self._scenes, seed)) for seed in _SEEDS]
+
+    def slots(self, pairs: Pairs) -> list[tuple[int, int]]:
+        """Return the levels at which both facts of a cell's pairs are looked up together."""
+        kinds = self.kinds(pairs)
+        levels = [range(self._depth[kind]) for kind in kinds]
+        return list(product(*levels) if kinds[0] != kinds[1] else zip(*levels, strict=True))
+
+    def kinds(self, pairs: Pairs) -> tuple[str, str]:
+        """Return the kinds of both facts, which are the same for all pairs of a cell."""
+        return self._kinds[int(pairs.first[0])], self._kinds[int(pairs.second[0])]
 
     def posteriors(
         self,
@@ -120,118 +162,170 @@ class Reader:
         """Return the probability of each combination, (pairs, 4), from all other scenes.
 
         `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are
-        too small to fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it are the ones about which the reader may be too modest, so
-        their probabilities are calibrated once more, on these pairs alone.
+        too small to fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it
+        are the ones about which the reader may be too modest, so their probabilities are calibrated once
+        more, on these pairs alone.
         """
         found = np.full((len(pairs.cell), 4), 0.25)
-        if not len(found):
-            return found
-        self.memory.close()
-        facts = self.facts = Facts(self)
-        by_span = [_folds(self._scenes, seed) for seed in _SEEDS]
-        self._folds = folds = [fold[facts.spans] for fold in by_span]
-        follows = [
-            np.concatenate([one.follow(fold, facts.spans) for one in self._places], axis=1)
-            for fold in by_span
-        ]
         for cell in np.unique(pairs.cell):
             at = np.flatnonzero(pairs.cell == cell)
-            one = _Cell(facts, folds, follows, pairs, told, at)
-            if int(cell) in few:
-                found[at] = one.shipped()
-            else:
-                where = [fold[pairs.first[at]] for fold in folds]
-                found[at] = _calibrated(one.believed(), pairs.truth[at], where, usable)
+            logs = None if told is None else around(np.log(told[at]))
+            one = Cell(self, pairs[at], logs)
+            small = int(cell) in few
+            found[at] = one.shipped() if small else one.calibrated(one.believed(), usable)
         return found
 
 
-    @property
-    def sided(self) -> Bools:
-        """Whether each fact is about a side, (facts,)."""
-        return np.array(self._sided, dtype=bool)
+class _View:
+    """What a reader knows under one way of making folds."""
 
-    def folds(self, seed: int) -> Ints:
-        """Return the fold of each fact, by scene."""
-        return self._folds[seed]
+    def __init__(self, reader: Reader, fold: Ints) -> None:
+        self._reader, self.by_span, self.fold = reader, fold, fold[reader.spans]
+        self._leans = Leans(reader.memory, fold)
+        follows = [one.follow(fold, self.fold) for one in reader.places]
+        ways: tuple[int | None, ...] = (None, *range(FOLDS))
+        self.follows = {way: np.concatenate([one[way] for one in follows], axis=1) for way in ways}
+        self.alone = {way: self._alone(way) for way in ways}
+        self.tells = {way: self._leans.of(reader.tells, self.fold, way) for way in ways}
+
+    def _alone(self, without: int | None) -> Floats:
+        """Return what the lookups say about each fact alone, (facts, lookups)."""
+        reader = self._reader
+        # What the names in the span, and in the scene's other spans, tell about sides.
+        near = self._leans.of(reader.context, self.by_span, without, mean=True)[:, 0]
+        scenes = reader.scenes
+        scene = np.bincount(scenes, near) / np.maximum(np.bincount(scenes), 1)
+        about = np.stack([near[reader.spans], scene[scenes[reader.spans]]], axis=1)
+        return np.concatenate(
+            [
+                self._leans.of(reader.levels, self.fold, without),
+                self._leans.of(reader.sums, self.fold, without),
+                reader.hunches[:, None],
+                np.where(reader.sided[:, None], about, 0.0),
+            ],
+            axis=1,
+        )
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """The pairs `at` of one cell, with what is known about all facts."""
+class Cell:
+    """The pairs of one cell: what each expert says of them, and how probable that makes each combination."""
 
-    facts: "Facts"
-    folds: Sequence[Ints]
-    follows: Sequence[Floats]
-    pairs: Pairs
-    told: Floats | None
-    at: Ints
+    def __init__(self, reader: Reader, pairs: Pairs, told: Floats | None = None) -> None:
+        """Take pairs of the same kinds, and what somebody else says of them, (pairs, 4), around 0."""
+        self._reader, self._pairs, self._told = reader, pairs, told
+        self._slots = reader.slots(pairs)
+        self._clues, self._signs = reader.levels.clues()
 
     def believed(self) -> Floats:
         """Return the probabilities, (pairs, 4), as fitted."""
-        some = self.at[:: max(1, len(self.at) // _MOST_FITTED)]
-        fixed = self._fixed(some)
-        weights = [
-            fitted(self._rows(fixed, some, seed), self.pairs.truth[some], self._fold(some, seed))
-            for seed in _SEEDS
-        ]
+        size = len(self._pairs.truth)
+        some = np.arange(0, size, max(1, size // _MOST_FITTED))
+        truth = self._pairs.truth[some]
+        joint = self._joint(some)
+        weights = []
+        for seed, view in enumerate(self._reader.views):
+            fold = view.fold[self._pairs.first[some]]
+            weights.append(
+                [
+                    fit(self._rows(some, joint[seed], seed, one)[fold != one], truth[fold != one])
+                    for one in range(FOLDS)
+                ]
+            )
         found = []
-        for start in range(0, len(self.at), _AT_ONCE):
-            part = self.at[start : start + _AT_ONCE]
-            fixed = self._fixed(part)
-            beliefs = [
-                weighed(self._rows(fixed, part, seed), weights[seed], self._fold(part, seed))
-                for seed in _SEEDS
-            ]
-            found.append(np.mean(beliefs, axis=0))
+        for start in range(0, size, _AT_ONCE):
+            part = np.arange(start, min(size, start + _AT_ONCE))
+            joint = self._joint(part)
+            found.append(
+                np.mean(
+                    [
+                        weighed(
+                            self._rows(part, joint[seed], seed, None),
+                            np.array(weights[seed]),
+                            view.fold[self._pairs.first[part]],
+                        )
+                        for seed, view in enumerate(self._reader.views)
+                    ],
+                    axis=0,
+                )
+            )
         return np.concatenate(found)
+
+    def calibrated(self, believed: Floats, usable: Callable[[Floats], Bools]) -> Floats:
+        """Return the probabilities, calibrated where they are usable."""
+        at = np.flatnonzero(usable(believed))
+        found = believed.copy()
+        if len(at):
+            own = around(np.log(believed[at]))[:, None]
+            rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
+            folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
+            truth = self._pairs.truth[at]
+            found[at] = np.mean(
+                [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds], axis=0
+            )
+        return found
 
     def shipped(self) -> Floats:
         """Return the mean of what the shipped reader and, if there is enough to fit one, an own one believe."""
         rows = self.rows()
-        kinds = " ".join(self.facts.kinds(self.pairs.first[self.at], self.pairs.second[self.at]))
+        kinds = " ".join(self._reader.kinds(self._pairs))
         weights = np.array(shipped.weights().get(kinds, np.zeros(rows.shape[1])))
         found = weighed(rows, weights[None], np.zeros(len(rows), dtype=int))
-        if len(self.at) < _LEAST_OWN:
+        if self._told is not None:
+            found = found * np.exp(self._told)
+            found /= found.sum(axis=1, keepdims=True)
+        if len(rows) < _LEAST_OWN:
             return found
         return np.asarray((found + self.believed()) / 2, dtype=float)
 
     def rows(self) -> Floats:
-        """Return what each expert says of each combination, (pairs, experts, 4), without being told."""
-        fixed = self.facts.experts(self.pairs.first[self.at], self.pairs.second[self.at])
-        return self._rows(fixed, self.at, 0)
+        """Return what each expert says of each combination, (pairs, experts, 4), around 0."""
+        every = np.arange(len(self._pairs.truth))
+        rows = self._rows(every, self._joint(every)[0], 0, None)
+        return rows if self._told is None else rows[:, :-1]
 
-    def _fixed(self, some: Ints) -> Floats:
-        found = self.facts.experts(self.pairs.first[some], self.pairs.second[some])
-        if self.told is None:
-            return found
-        logs = np.log(self.told[some])
-        return np.concatenate([found, _around(logs)[:, None]], axis=1)
+    def _joint(self, some: Ints) -> list[Floats]:
+        """Return how often both facts had each combination, (pairs, levels, folds, 4), for each view."""
+        first, second = self._pairs.first[some], self._pairs.second[some]
+        views = self._reader.views
+        found: list[list[Floats]] = [[] for _ in views]
+        for one, other in self._slots:
+            clues = self._clues[first, one], self._clues[second, other]
+            counts = self._reader.memory.joint(*clues, [view.by_span for view in views])
+            for to, count in zip(found, counts, strict=True):
+                flip = self._signs[first, one] < 0
+                count[flip] = count[flip][:, :, [2, 3, 0, 1]]
+                flip = self._signs[second, other] < 0
+                count[flip] = count[flip][:, :, [1, 0, 3, 2]]
+                to.append(count)
+        return [np.stack(one, axis=1) for one in found]
 
-    def _rows(self, fixed: Floats, some: Ints, seed: int) -> Floats:
-        follows = self.follows[seed]
-        together = follows[self.pairs.first[some]] * follows[self.pairs.second[some]]
-        return np.concatenate([fixed, together[:, :, None] * _BOTH], axis=1)
+    def _rows(self, some: Ints, joint: Floats, seed: int, without: int | None) -> Floats:
+        """Return what each expert says, without each pair's own fold and one more."""
+        view, pairs = self._reader.views[seed], self._pairs[some]
+        alone, tells, follows = view.alone[without], view.tells[without], view.follows[without]
+        first, second, sided = pairs.first, pairs.second, self._reader.sided
+        ones = [alone[first], np.where(sided[first][:, None], tells[second], 0.0)]
+        others = [alone[second], np.where(sided[second][:, None], tells[first], 0.0)]
+        kept = np.arange(FOLDS) != view.fold[first][:, None]
+        if without is not None:
+            kept[:, without] = False
+        counts = np.einsum("nlfc,nf->nlc", joint, kept.astype(float))
+        together = follows[first] * follows[second]
+        found = [
+            np.concatenate(ones, axis=1)[:, :, None] * COMBINATIONS[:, 0],
+            np.concatenate(others, axis=1)[:, :, None] * COMBINATIONS[:, 1],
+            around(np.log(counts + SHRINK / 4)),
+            np.broadcast_to(_CONSTANTS, (len(first), 3, 4)),
+            together[:, :, None] * _BOTH,
+        ]
+        if self._told is not None:
+            found.append(self._told[some][:, None])
+        return np.concatenate(found, axis=1)
 
-    def _fold(self, some: Ints, seed: int) -> Ints:
-        return self.folds[seed][self.pairs.first[some]]
 
-
-def _calibrated(
-    believed: Floats, truth: Ints, folds: Sequence[Ints], usable: Callable[[Floats], Bools]
-) -> Floats:
-    at = np.flatnonzero(usable(believed))
-    found = believed.copy()
-    if len(at):
-        own = _around(np.log(believed[at]))[:, None]
-        rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
-        found[at] = np.mean(
-            [weighed(rows, fitted(rows, truth[at], fold[at]), fold[at]) for fold in folds], axis=0
-        )
-    return found
-
-
-def _around(logs: Floats) -> Floats:
-    return np.asarray(logs - logs.mean(axis=1, keepdims=True), dtype=float)
+def around(logs: Floats) -> Floats:
+    """Return numbers with their mean over the last axis taken away."""
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True), dtype=float)
 
 
 def _folds(scenes: Sequence[str], seed: int) -> Ints:
@@ -240,63 +334,3 @@ def _folds(scenes: Sequence[str], seed: int) -> Ints:
         for scene in dict.fromkeys(scenes)
     }
     return np.array([fold[scene] for scene in scenes])
-
-
-class Facts:
-    """What the lookups say about all facts, as arrays."""
-
-    def __init__(self, reader: Reader) -> None:
-        memory = reader.memory
-        self._memory = memory
-        self.spans: Ints = np.array(reader._span_of, dtype=np.int64)
-        self._scene = memory.scenes[self.spans]
-        self._kind = np.array(reader._kinds)
-        self._clue, self._sign = reader.levels.clues()
-        self._depth = reader.depth
-        alone = memory.lean(self._clue, self._scene[:, None]) * self._sign
-        # What the names in the span, and in the scene's other spans, tell about sides.
-        scenes = memory.scenes
-        near = reader.context.leans(scenes, mean=True)[:, 0]
-        around = np.bincount(scenes, near) / np.maximum(np.bincount(scenes), 1)
-        about = np.stack([near[self.spans], around[self._scene]], axis=1)
-        sided = reader.sided[:, None]
-        self._alone = np.concatenate(
-            [
-                alone,
-                reader.sums.leans(self._scene),
-                np.array(reader._hunches)[:, None],
-                np.where(sided, about, 0.0),
-            ],
-            axis=1,
-        )
-        self._tells = reader.tells.leans(self._scene)
-        self._sided = sided
-
-    def kinds(self, first: Ints, second: Ints) -> tuple[str, str]:
-        """Return the kinds of both facts, which are the same for all pairs of a cell."""
-        return str(self._kind[first[0]]), str(self._kind[second[0]])
-
-    def experts(self, first: Ints, second: Ints) -> Floats:
-        """Return what each lookup says of the four combinations, as log probabilities around 0, (n, experts, 4)."""
-        ones = [self._alone[first], np.where(self._sided[first], self._tells[second], 0.0)]
-        others = [self._alone[second], np.where(self._sided[second], self._tells[first], 0.0)]
-        found = [
-            np.concatenate(ones, axis=1)[:, :, None] * COMBINATIONS[:, 0],
-            np.concatenate(others, axis=1)[:, :, None] * COMBINATIONS[:, 1],
-        ]
-        kinds = self.kinds(first, second)
-        slots = [range(self._depth[kind]) for kind in kinds]
-        for one, other in product(*slots) if kinds[0] != kinds[1] else zip(*slots, strict=True):
-            found.append(self._together(first, one, second, other)[:, None])
-        found.append(np.broadcast_to(_CONSTANTS, (len(first), 3, 4)))
-        return np.concatenate(found, axis=1)
-
-    def _together(self, first: Ints, one: int, second: Ints, other: int) -> Floats:
-        counts = self._memory.joint(
-            self._clue[first, one], self._clue[second, other], self._scene[first]
-        )
-        flip = self._sign[first, one] < 0
-        counts[flip] = counts[flip][:, [2, 3, 0, 1]]
-        flip = self._sign[second, other] < 0
-        counts[flip] = counts[flip][:, [1, 0, 3, 2]]
-        return _around(np.log(counts + SHRINK / 4))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.blind.memory import Lists
-from pipeline.blind.prior import COMBINATIONS, Pairs, Reader
-from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+from pipeline.blind.prior import COMBINATIONS, Cell, Pairs, Reader
+from pipeline.blind.sheet import FOLDS, Ints
 from pipeline.blind.weighing import fitted, weighed
 
 _MOST = 2_500  # pairs of a cell: more make the figure no clearer
@@ -50,11 +50,11 @@ def answered(reader: Reader, pairs: Pairs, kept: Ints) -> Mapping[int, Found]:
 
 def _best(reader: Reader, pairs: Pairs, at: Ints) -> Found:
     first, second, truth = pairs.first[at], pairs.second[at], pairs.truth[at]
-    fold = reader.folds(0)[first]
+    fold = reader.views[0].fold[first]
     hits = {
         "their words": _words(reader, first, second, truth, fold) == truth,
         "how they are asked": _usual(reader, first, second, truth, fold) == truth,
-        "the routes": _experts(reader, first, second, truth, fold) == truth,
+        "the routes": _experts(reader, pairs[at], fold) == truth,
     }
     table = np.array(list(hits.values()))
     right, names = 0, []
@@ -65,9 +65,10 @@ def _best(reader: Reader, pairs: Pairs, at: Ints) -> Found:
     return Found(max(set(names), key=names.count), right / len(at), len(at))
 
 
-def _experts(reader: Reader, first: Ints, second: Ints, truth: Ints, fold: Ints) -> Ints:
-    rows = reader.facts.experts(first, second)
-    return np.asarray(weighed(rows, fitted(rows, truth, fold), fold).argmax(axis=1))
+def _experts(reader: Reader, pairs: Pairs, fold: Ints) -> Ints:
+    """Answer by what the prior's experts say, weighed anew."""
+    rows = Cell(reader, pairs).rows()
+    return np.asarray(weighed(rows, fitted(rows, pairs.truth, fold), fold).argmax(axis=1))
 
 
 def _usual(reader: Reader, first: Ints, second: Ints, truth: Ints, fold: Ints) -> Ints:
@@ -110,7 +111,7 @@ def _columns(reader: Reader, first: Ints, second: Ints) -> tuple[Ints, Ints]:
     """Return the numbers of what each option states, and how many each option has, four options a pair."""
     lists = [_by_row(one) for one in (reader.levels, reader.sums)]
     (context_start, context, _), many = _by_row(reader.context), 2 * len(reader.memory)
-    span, sided = reader.facts.spans, reader.sided
+    span, sided = reader.spans, reader.sided
 
     def stated(fact: int) -> tuple[Ints, Ints]:
         slices = [slice(start[fact], start[fact + 1]) for start, _, _ in lists]

@@ -9,18 +9,21 @@ _LEAST_FITTED = 40  # pairs: with fewer, all weights are 0
 
 
 def fitted(rows: Floats, truth: Ints, fold: Ints) -> Floats:
-    """Return a conditional logit's weights for each fold, (folds, experts), from all other folds.
+    """Return a conditional logit's weights for each fold, (folds, experts), from all other folds."""
+    return np.array([fit(rows[fold != one], truth[fold != one]) for one in range(FOLDS)])
+
+
+def fit(rows: Floats, truth: Ints, ridge: float = _RIDGE) -> Floats:
+    """Return a conditional logit's weights, (experts,), all 0 if there are too few pairs.
 
     `rows` holds what each expert says of each combination, (pairs, experts, 4).
     """
-    spread = rows.std(axis=(0, 2)) if len(rows) else np.zeros(rows.shape[1])
-    used = spread > 0
-    scaled = rows[:, used] / spread[used][None, :, None]
-    weights = np.zeros((FOLDS, rows.shape[1]))
-    for one in range(FOLDS):
-        others = fold != one
-        if others.sum() >= _LEAST_FITTED:
-            weights[one, used] = _newton(scaled[others], truth[others]) / spread[used]
+    weights = np.zeros(rows.shape[1])
+    if len(rows) >= _LEAST_FITTED:
+        spread = rows.std(axis=(0, 2))
+        used = spread > 0
+        scaled = rows[:, used] / spread[used][None, :, None]
+        weights[used] = _newton(scaled, truth, ridge) / spread[used]
     return weights
 
 
@@ -29,7 +32,7 @@ def weighed(rows: Floats, weights: Floats, fold: Ints) -> Floats:
     return _softmax(np.einsum("nkc,nk->nc", rows, weights[fold]))
 
 
-def _newton(rows: Floats, truth: Ints) -> Floats:
+def _newton(rows: Floats, truth: Ints, ridge: float) -> Floats:
     """Return the weights of a conditional logit with a ridge penalty, by Newton's method."""
     pairs, experts, _ = rows.shape
     weights = np.zeros(experts)
@@ -37,10 +40,10 @@ def _newton(rows: Floats, truth: Ints) -> Floats:
     for _ in range(20):
         chance = _softmax(np.einsum("nkc,k->nc", rows, weights))
         mean = np.einsum("nkc,nc->nk", rows, chance)
-        slope = (true - mean).sum(axis=0) - _RIDGE * weights
+        slope = (true - mean).sum(axis=0) - ridge * weights
         around = ((rows - mean[:, :, None]) * np.sqrt(chance)[:, None, :]).transpose(0, 2, 1)
         flat = around.reshape(-1, experts)
-        step = np.linalg.solve(flat.T @ flat + _RIDGE * np.eye(experts), slope)
+        step = np.linalg.solve(flat.T @ flat + ridge * np.eye(experts), slope)
         weights += step
         if np.abs(step).max() < 1e-4:
             break
