@@ -250,10 +250,7 @@ def _latent(asked: Sequence[Question]) -> np.ndarray:
     """Give each name and ordinal a place along one axis, such that known answers agree with it or its mirror image."""
     hits = np.zeros(len(asked))
     spread = [
-        [
-            Counter({word: sign for word, sign in _words(about)})
-            for about in _canonical(one)[1]
-        ]
+        [Counter({word: sign for word, sign in _words(about)}) for about in _canonical(one)[1]]
         for one in asked
     ]
     values = [_canonical(one)[0] for one in asked]
@@ -268,7 +265,9 @@ def _latent(asked: Sequence[Question]) -> np.ndarray:
         columns = [column[word] for one in spread for word in one[place]]
         weights = [float(sign) for one in spread for sign in one[place].values()]
         sides.append(sparse.csr_matrix((weights, (rows, columns)), shape=(len(asked), len(column))))
-    together = np.array([v[one.answer][0] * v[one.answer][1] for v, one in zip(values, asked, strict=True)])
+    together = np.array(
+        [v[one.answer][0] * v[one.answer][1] for v, one in zip(values, asked, strict=True)]
+    )
     fold = np.array([one.fold for one in asked])
     for tested in range(_FOLDS):
         known, asked_now = np.flatnonzero(fold != tested), np.flatnonzero(fold == tested)
@@ -277,7 +276,9 @@ def _latent(asked: Sequence[Question]) -> np.ndarray:
         first, second = sides[0][known], sides[1][known]
         axis = np.random.default_rng(tested).normal(size=len(column))
         for _ in range(30):
-            pull = first.T @ (together[known] * (second @ axis)) + second.T @ (together[known] * (first @ axis))
+            pull = first.T @ (together[known] * (second @ axis)) + second.T @ (
+                together[known] * (first @ axis)
+            )
             axis = 0.5 * axis + pull / (np.linalg.norm(pull) or 1) * np.sqrt(len(column))
             axis /= np.linalg.norm(axis) or 1
         same = (sides[0][asked_now] @ axis) * (sides[1][asked_now] @ axis)
@@ -370,7 +371,9 @@ def pooled(runs: Sequence[Attacked], only: Sequence[str] = tuple(READERS)) -> di
 def _figure(hits: np.ndarray, groups: np.ndarray, reader: str) -> Figure:
     _, of = np.unique(groups, return_inverse=True)
     count, total = np.bincount(of), np.bincount(of, hits)
-    draws = np.random.default_rng(0).multinomial(len(count), np.full(len(count), 1 / len(count)), 1000)
+    draws = np.random.default_rng(0).multinomial(
+        len(count), np.full(len(count), 1 / len(count)), 1000
+    )
     means = (draws @ total) / np.maximum(draws @ count, 1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Figure(len(hits), float(hits.mean()), float(low), float(high), reader)

@@ -66,7 +66,7 @@ class Memory:
         every = np.bincount(at, minlength=size).reshape(-1, FOLDS)
         return true.astype(float), (every - true).astype(float)
 
-    def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> list[Floats]:
+    def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> Sequence[Floats]:
         """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
 
         Where a clue is -1, which stands for none, all are 0. There is one result for each way of making folds.
@@ -171,4 +171,4 @@ class Leans:
         total = np.bincount(to, lean, minlength=size)
         if mean:
             total = total / np.maximum(np.bincount(to, minlength=size), 1)
-        return total.reshape(lists.rows, lists.slots)
+        return np.asarray(total.reshape(lists.rows, lists.slots), dtype=float)

@@ -73,9 +73,7 @@ def _experts(reader: Reader, pairs: Pairs, fold: Ints) -> Ints:
 
 def _usual(reader: Reader, first: Ints, second: Ints, truth: Ints, fold: Ints) -> Ints:
     """Answer with what is most often true where turns are named like this."""
-    clues, signs = reader.levels.clues()
-    sided = reader.sided
-    clue = np.where(sided, clues[:, 0], -1)
+    clue = np.where(reader.sided, reader.levels.clues()[0][:, 0], -1)
     _, like = np.unique(clue[first] * (clue.max() + 2) + clue[second], return_inverse=True)
     found = np.zeros(len(truth), dtype=np.int64)
     for one in np.unique(fold):
@@ -103,7 +101,9 @@ def _words(reader: Reader, first: Ints, second: Ints, truth: Ints, fold: Ints) -
         others, tested = of != one, of == one
         if tested.any() and right[others].any():
             model = LogisticRegression(C=0.3, solver="liblinear", tol=1e-2)
-            scores[tested] = model.fit(table[others], right[others]).decision_function(table[tested])
+            scores[tested] = model.fit(table[others], right[others]).decision_function(
+                table[tested]
+            )
     return np.asarray(scores.reshape(-1, 4).argmax(axis=1))
 
 

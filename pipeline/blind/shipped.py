@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 def weights() -> Mapping[str, Sequence[float]]:
     """Return the weight of each expert, for each two kinds of facts."""
     return _read()["weights"]
@@ -19,7 +18,9 @@ def weights() -> Mapping[str, Sequence[float]]:
 def hunch(kind: str, first: str, second: str) -> float:
     """Return how likely the first name is to come first by its words alone, as half the log odds."""
     early = _read()["early"].get(kind, {})
-    one, other = (_mean([early[word] for word in name.split() if word in early]) for name in (first, second))
+    one, other = (
+        _mean([early[word] for word in name.split() if word in early]) for name in (first, second)
+    )
     return one - other
 
 

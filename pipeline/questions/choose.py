@@ -7,73 +7,30 @@ cells that readers of the kept pairs still answer (`blind/recheck.py`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, zip_longest
+from itertools import combinations
 
 import numpy as np
 
 from pipeline.blind import prior, recheck
 from pipeline.blind.sheet import Bools, Floats, Ints
+from pipeline.questions.candidates import Candidate as Candidate
+from pipeline.questions.candidates import ClipSpan as ClipSpan
+from pipeline.questions.candidates import candidates, disjoint
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact, SpanText, context
+from pipeline.questions.facts import KINDS, Fact, context
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import plain
 
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
-MOST_CANDIDATES = 12  # per span
 _MOST_LEARNED = 60_000  # spans: more make the reader no sharper
 LEAST_FITTED = 200  # candidates of a category: with fewer, the shipped reader judges
 _LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
 _LIMIT, _SIGMAS = 0.28, 2.5
 _MATCHINGS = 6
 _LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell
-
-
-@dataclass(frozen=True)
-class ClipSpan:
-    """One span to ask about: its text, its scene, and its clip."""
-
-    clip_id: str
-    scene: str
-    text: SpanText
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Two facts of one span; the order in which options state them is drawn."""
-
-    span: int
-    category: Category
-    contrast: str
-    facts: tuple[Fact, Fact]
-
-    @property
-    def cell(self) -> str:
-        """The category and the kinds of facts."""
-        return f"{self.category} {self.contrast}"
-
-    @property
-    def stratum(self) -> tuple[str, ...]:
-        """The cell and the forms of both facts."""
-        return (self.cell, *sorted(KINDS[fact.kind].form(fact) for fact in self.facts))
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The names of both facts."""
-        return self.facts[0].name, self.facts[1].name
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The turns and names that no other item of the clip may use."""
-        return self.facts[0].uses | self.facts[1].uses
-
-    @property
-    def truth(self) -> int:
-        """The true combination, as in `prior.COMBINATIONS`."""
-        first, second = self.facts
-        return 2 * (not first.value) + (not second.value)
 
 
 @dataclass
@@ -98,59 +55,6 @@ class Chosen:
     closed: Mapping[str, str]
     guessable: Sequence[Candidate]
     small: frozenset[Category]
-
-
-def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Candidate]:
-    """Return the pairs of facts that each span offers, at most `MOST_CANDIDATES`."""
-    found: list[Candidate] = []
-    for number, span in enumerate(spans):
-        facts = [fact for kind in KINDS.values() for fact in kind.find(span.text, draw, apart_us)]
-        offered = [pair for pair in _paired(number, facts) if _apart(pair, apart_us)]
-        if len(offered) > MOST_CANDIDATES:
-            offered = _varied(offered, span.text.span_id, draw)
-        found += offered
-    return found
-
-
-def _paired(number: int, facts: Sequence[Fact]) -> Iterator[Candidate]:
-    for one, other in combinations(facts, 2):
-        if one.kind == other.kind:
-            contrast = "turn" if one.kind == "turn" else "order"
-            first, second = sorted((one, other), key=lambda fact: fact.name)
-            yield Candidate(number, KINDS[one.kind].category, contrast, (first, second))
-        elif "turn" in (one.kind, other.kind):
-            order, turn = (one, other) if other.kind == "turn" else (other, one)
-            yield Candidate(number, KINDS[order.kind].category, "mixed", (order, turn))
-
-
-def _apart(pair: Candidate, apart_us: int) -> bool:
-    starts = [start for fact in pair.facts for start, _ in fact.seen]
-    return all(abs(one - other) >= apart_us for one, other in combinations(starts, 2))
-
-
-def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:
-    """Return pairs that cover each cell: any of them may turn out to be closed."""
-    drawn = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
-    sets = []
-    for cell in dict.fromkeys(pair.cell for pair in drawn):
-        preferred = sorted(drawn, key=lambda pair: pair.cell != cell)  # noqa: B023
-        sets.append(_disjoint(preferred))
-    # One of each set after another, so that the cap leaves something of all.
-    rounds = chain.from_iterable(zip_longest(*sets))
-    found = {id(pair): pair for pair in rounds if pair}
-    return list(found.values())[:MOST_CANDIDATES]
-
-
-def _disjoint(pairs: Iterable[Candidate]) -> list[Candidate]:
-    """Return pairs, taken in this order, that share no turn or order."""
-    used: set[str] = set()
-    found = []
-    for pair in pairs:
-        uses = pair.uses
-        if not used & uses:
-            used |= uses
-            found.append(pair)
-    return found
 
 
 def choose(
@@ -318,7 +222,7 @@ def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[
         cells[one.cell].append(index)
         strata[one.stratum].append(index)
     shown = np.zeros(len(offered), dtype=bool)
-    for cell, members in cells.items():
+    for members in cells.values():
         shown[members] = admissible[members].mean() >= LEAST_OPEN
     for members in strata.values():
         if len(members) >= _LEAST_STRATUM:
@@ -358,7 +262,7 @@ def _matched(
     """Return pairs that share no turn or order, as many as possible, without regard to what is true."""
     drawn = sorted(usable, key=lambda index: draw(span_id, "match", *offered[index].names))
     tried = (
-        _disjoint([offered[index] for index in drawn[start:] + drawn[:start]])
+        disjoint([offered[index] for index in drawn[start:] + drawn[:start]])
         for start in range(min(len(drawn), _MATCHINGS))
     )
     best = {id(pair) for pair in max(tried, key=len)}

@@ -5,9 +5,8 @@ facts and show nothing else. A new kind of fact is a class with the methods of `
 in `KINDS`; the composer, the reader of priors and the checks don't know the kinds.
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, Protocol
@@ -15,12 +14,14 @@ from typing import Literal, Protocol
 from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
+from pipeline.questions.names import order_levels, parts, sorted_names
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
 NAMED = 3  # turns are named by ordinals up to the third, counted from the start or from the end
 _BUCKET_US = 5_000_000  # spans about as long as one another
 _SIDES: Mapping[Move, bool] = {"left": True, "right": False}
+
 
 @dataclass(frozen=True, slots=True)
 class SpanText:
@@ -277,7 +278,7 @@ class _Order:
         if not (undo and fact.undone):
             return replace(fact, value=not fact.value)
         # The counterpart of an undone action is the action itself.
-        names, same = _sorted(fact.undone)
+        names, same = sorted_names(fact.undone)
         doing = (str(fact.subject[0]), str(fact.subject[1]))
         return replace(
             fact,
@@ -300,11 +301,11 @@ class _Order:
 
     def levels(self, fact: Fact) -> tuple[Level, ...]:
         first, second = map(str, fact.subject)
-        return _levels(self.kind, first, second)
+        return order_levels(self.kind, first, second)
 
     def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
         # The usual position of each name, of its head noun and of its words.
-        first, second = (list(_parts(self.kind, str(name))) for name in fact.subject)
+        first, second = (list(parts(self.kind, str(name))) for name in fact.subject)
         return tuple(
             (*((clue, False) for clue in one), *((clue, True) for clue in other))
             for one, other in zip(first, second, strict=True)
@@ -329,7 +330,9 @@ class _Order:
 
     def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
         names = [self._name(step) for step in self._named(span.steps)]
-        where = {name: 2 * at / (len(names) - 1) - 1 for at, name in enumerate(names) if at or names[1:]}
+        where = {
+            name: 2 * at / (len(names) - 1) - 1 for at, name in enumerate(names) if at or names[1:]
+        }
         words: dict[str, list[float]] = defaultdict(list)
         for name, place in where.items():
             for word in name.split():
@@ -343,10 +346,10 @@ class _Order:
         names = [self._name(step) for step in self._named(span.steps)]
         for index, first in enumerate(names):
             if 2 * index != len(names) - 1:
-                for clues in _parts(self.kind, first):
+                for clues in parts(self.kind, first):
                     yield from ((clue, 2 * index < len(names) - 1) for clue in clues)
             for second in names[index + 1 :]:
-                for level in _levels(self.kind, first, second):
+                for level in order_levels(self.kind, first, second):
                     if level:
                         yield level[0], not level[1]
 
@@ -366,7 +369,7 @@ class _Order:
         return apart and not (words[0] <= words[1] or words[1] <= words[0])
 
     def _fact(self, first: Step, second: Step) -> Fact:
-        subject, in_order = _sorted((self._name(first), self._name(second)))
+        subject, in_order = sorted_names((self._name(first), self._name(second)))
         undone = None
         if self.kind == "action" and first.undo and second.undo:
             undone = (plain(first.undo), plain(second.undo))
@@ -377,46 +380,6 @@ class _Order:
             seen=tuple((step.start_us, step.end_us) for step in (first, second)),
             undone=undone if in_order or undone is None else undone[::-1],
         )
-
-
-def _sorted(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
-    """Return two names in sorted order, and whether that is their order in time."""
-    return (names, True) if names[0] <= names[1] else (names[::-1], False)
-
-
-def _parts(kind: str, name: str) -> Iterator[list[Clue]]:
-    """Yield what of a name may have a usual position: the name, its head noun, its words."""
-    words = name.split()
-    yield [("early", kind, name)]
-    yield [("early", kind, "head", words[-1])]
-    yield [("early", kind, "word", word) for word in words]
-
-
-def _numbered(name: str) -> int | None:
-    found = _DIGITS.search(name)
-    return int(found.group()) if found else None
-
-
-_DIGITS = re.compile(r"\d{1,9}")
-_CUTS: Mapping[str, Callable[[str], str]] = {
-    "name": str,
-    "head": lambda name: name.rpartition(" ")[2],
-    "verb": lambda name: name.partition(" ")[0],
-}
-_RANKS: Mapping[str, Callable[[str], int | None]] = {"number": _numbered, "length": len}
-
-
-def _levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
-    """Return the order of two names as clues: of their words, and of their numbers and lengths."""
-    found: list[Level] = []
-    for level, cut in _CUTS.items():
-        names, same = _sorted((cut(first), cut(second)))
-        found.append(((kind, level, *names), not same) if names[0] != names[1] else None)
-    for level, rank in _RANKS.items():
-        one, other = rank(first), rank(second)
-        compared = one is not None and other is not None and one != other
-        found.append(((kind, level), one > other) if compared else None)  # type: ignore[operator]
-    return tuple(found)
 
 
 KINDS: Mapping[str, FactKind] = {
