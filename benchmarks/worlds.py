@@ -117,10 +117,13 @@ class Composed:
 def compose(routes: Iterable[Mapping[str, Any]], seed: int, mirror: bool = False) -> Composed:
     """Cut the routes into spans and choose what to ask about."""
     draw = Draw(f"worlds:{seed}".encode())
-    placed = [
-        one for number, route in enumerate(routes) for one in _cut(number, route, draw, mirror)
-    ]
+    placed = spans_of(routes, draw, mirror)
     return Composed(placed, choose([one.span for one in placed], draw, APART_US), draw)
+
+
+def spans_of(routes: Iterable[Mapping[str, Any]], draw: Draw, mirror: bool) -> list[Placed]:
+    """Return the spans of all routes."""
+    return [one for number, route in enumerate(routes) for one in _cut(number, route, draw, mirror)]
 
 
 def _cut(number: int, route: Mapping[str, Any], draw: Draw, mirror: bool) -> Iterator[Placed]:

@@ -74,7 +74,7 @@ def choose(
     scripts = _scripts(spans) if "action" in small else frozenset()
     offered = [one for one in offered if not scripts & _together(one)]
     cells = list(dict.fromkeys(one.cell for one in offered))
-    reader, pairs = _read(spans, offered, cells, draw)
+    reader, pairs = read(spans, offered, cells, draw)
     few = {cells.index(one.cell) for one in offered if one.category in small}
     told = _told(spans, offered, believed or {})
     posterior = reader.posteriors(pairs, uncertain, told, few)
@@ -131,9 +131,10 @@ def uncertain(posterior: Floats) -> Bools:
 # ---- what the reader gets ----------------------------------------------------------------------------------
 
 
-def _read(
+def read(
     spans: Sequence[ClipSpan], offered: Sequence[Candidate], cells: Sequence[str], draw: Draw
 ) -> tuple[prior.Reader, prior.Pairs]:
+    """Return a reader that knows the spans, and the candidates as it gets them."""
     reader = prior.Reader()
     step = -(-len(spans) // _MOST_LEARNED)
     few = len({span.scene for span in spans}) < _LEAST_SCENES
