@@ -91,7 +91,8 @@ class Stratum(Row):
     """A category and its kinds of facts: how many pairs could be asked, and why it is closed if it is.
 
     `candidates` are the pairs of visible facts, `admissible` those that can't be guessed without the video,
-    `asked` those that items ask about.
+    `asked` those that items ask about. `fitted` says whether a reader was fitted to them; too few were judged
+    by the reader that ships with the toolkit, which proves nothing.
     """
 
     table = "strata"
@@ -102,6 +103,7 @@ class Stratum(Row):
     admissible: int
     asked: int
     closed: str | None
+    fitted: bool
 
 
 class Expected(Row):

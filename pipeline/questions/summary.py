@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.questions.rows import Item, Stratum
 
-_FITTED = 200  # candidates of a category: with fewer, no reader is fitted to them (see choose.py)
 _COIN = (
     'set compose.mirror = "coin": each span is then flipped left to right or not, which makes the '
     "sides of its turns even"
@@ -41,12 +40,11 @@ def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> I
     guessed = candidates - sum(cell.admissible for cell in strata)
     if guessed:
         yield f"not asked: {guessed} of {candidates} pairs of facts, which can be guessed without the video"
-    sizes: Counter[str] = Counter()
-    for cell in strata:
-        sizes[cell.category] += cell.candidates
-    few = ", ".join(f"{size} {category}" for category, size in sizes.items() if size < _FITTED)
+    few = ", ".join(
+        f"{cell.candidates} {cell.category} {cell.contrast}" for cell in strata if not cell.fitted
+    )
     if few:
         yield (
-            f"unproven: whether items can be answered without the video: under {_FITTED} pairs of facts in "
-            f"a category are too few to learn from ({few})"
+            "unproven: whether items can be answered without the video: too few pairs of facts to fit a "
+            f"reader, so the one that ships with the toolkit judged them ({few})"
         )
