@@ -1,44 +1,99 @@
-"""Items for tests of the blind probe: composed squares, and sets that leak on purpose."""
+"""Items for tests of the blind probe: about two facts each, and sets that leak on purpose."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from pipeline.blind.items import from_rows
+import worlds
+
 from pipeline.blind.sheet import ProbeItem
-from pipeline.demo.grammar import draw_rows
-from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rejection, Rows
-from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Written
-from pipeline.questions.settings import ComposeSettings
-from pipeline.review.rows import Answer
-from pipeline.routes.rows import Route
-from pipeline.sources.rows import Video
+from pipeline.questions.asking import Asking
+from pipeline.questions.choose import Candidate, ClipSpan, candidates, choose
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import SpanText
+from pipeline.questions.spans import cut, inside
+from pipeline.routes.rows import Step
+
+SECOND = 1_000_000
+ORDINALS = ("first", "second", "third")
+SAID = {
+    "and": "; ", "left": "left", "right": "right", "turn": "{nth} turn {side}",
+    "landmark_order": "{first} before {second}", "action_order": "{first} before {second}",
+    **{f"nth_{number}": word for number, word in enumerate(ORDINALS, 1)},
+    "last_1": "last", "last_2": "second to last", "last_3": "third to last",
+}  # fmt: skip
 
 
-def composed(clips: int) -> list[ProbeItem]:
-    """Return the multiple-choice items that compose makes from random routes with a fixed secret."""
-    videos, spans, routes = draw_rows(clips)
-    rows = Rows(
-        {
-            Video: tuple(videos),
-            Clip: tuple(spans),
-            Route: tuple(routes),
-            Rejection: (),
-            Answer: (),
-            Written: (),
-            Turn: (),
-        }
+def composed(
+    clips: int, world: str = "fair", seed: int = 0, *, blindly: bool = False
+) -> list[ProbeItem]:
+    """Return the items of random routes as they are released.
+
+    `blindly` asks all pairs of facts that the spans offer, whatever a reader knows about them.
+    """
+    draw = Draw(b"not to be guessed by any replay")
+    spans = _spans(worlds.routes(world, clips, seed), draw)
+    pairs = candidates(spans, draw, SECOND) if blindly else choose(spans, draw, SECOND).pairs
+    asking, items = Asking(draw), []
+    for pair in _once(pairs) if blindly else pairs:
+        items += [
+            _item(draw, asking, pair, spans[pair.span], way) for way in ("forward", "reverse")
+        ]
+    return sorted(items, key=lambda item: item.id)
+
+
+def _spans(routes: Sequence[worlds.Route], draw: Draw) -> list[ClipSpan]:
+    found = []
+    for number, route in enumerate(routes):
+        at, steps = 0, []
+        for seconds, move, landmark, action, undo in route["steps"]:
+            end = at + round(seconds * SECOND)
+            steps.append(
+                Step(
+                    start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo
+                )
+            )
+            at = end
+        for start, end in cut(steps, 40 * SECOND, 10 * SECOND):
+            text = SpanText(_name(draw, "s", str(number), str(start)), inside(steps, start, end))
+            found.append(ClipSpan(f"c{number}", route["group"], text))
+    return found
+
+
+def _once(pairs: Sequence[Candidate]) -> list[Candidate]:
+    used: set[tuple[int, str]] = set()
+    found = []
+    for pair in pairs:
+        uses = {(pair.span, use) for use in pair.uses}
+        if not used & uses:
+            used |= uses
+            found.append(pair)
+    return found
+
+
+def _item(draw: Draw, asking: Asking, pair: Candidate, span: ClipSpan, way: str) -> ProbeItem:
+    tasks = [f"{pair.category}_{one}" for one in ("forward", "reverse")]
+    stems = {f"{task}{end}": [f"{task}{end}?"] for task in tasks
+             for end in ("", "_mixed", "_undo", "_mixed_undo")}  # fmt: skip
+    name = span.text.span_id
+    asked = asking.word(pair, f"{name} {pair.names}", way, "test", stems, SAID)
+    return ProbeItem(
+        id=_name(draw, "i", name, *pair.names, way),
+        question=asked.question,
+        options=asked.options,
+        answer=asked.answer_index,
+        group=span.scene,
+        clip=name,
+        task=asked.task,
+        orientation=way,
+        contrast=pair.contrast,
+        split="test",
+        columns={"category": pair.category, "split_group": span.scene, "start": 0.0},
     )
-    with TemporaryDirectory() as folder:
-        workspace = WorkspaceFolder(Path(folder))
-        (workspace.root / "secret").write_bytes(b"not to be guessed by any replay")
-        found = list(run(rows, ComposeSettings(), workspace))
-    return from_rows((row for row in found if isinstance(row, Item)), videos, spans)
+
+
+def _name(draw: Draw, kind: str, *parts: str) -> str:
+    return f"{kind}_{draw(kind, *parts):016x}"
 
 
 def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[ProbeItem]:

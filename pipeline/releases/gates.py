@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import computed_field, model_validator
 
-from pipeline.blind.probe import State
+from pipeline.blind.cells import State
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
