@@ -4,6 +4,7 @@ An attack is a family of strategies, each a scoring of all option rows. A strate
 of the groups and measured on the other, so a family of hundreds stays at chance if nothing leaks.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -239,7 +240,7 @@ def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) ->
             before.update(pairs[row])
         for row in np.flatnonzero(within & (fold == number)).tolist():
             scores[row] = sum(
-                np.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
+                math.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
             )
     return np.round(scores, 6)
 
