@@ -269,6 +269,95 @@ def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
     return items
 
 
+def sides_in_turn(count: int = 500) -> list[ProbeItem]:
+    """Return sequences of which the one that changes sides most often is true."""
+    rng = random.Random(9)
+    items = []
+    for number in range(count):
+        side = rng.choice(("left", "right"))
+        moves = [side, back([side])[0]] * 2
+        wrong = [as_text(flipped(moves, [at])) for at in rng.sample(range(4), 3)]
+        items.append(placed(number, as_text(moves), wrong, rng))
+    return items
+
+
+def shown_elsewhere(count: int = 600) -> list[ProbeItem]:
+    """Return pairs of a scene's routes: what is true of each is shown, as a distractor, of a clip nearby."""
+    rng = random.Random(10)
+    items = []
+    for number in range(count):
+        house = f"house{number // 20}"
+        own = random.Random(f"{house} {number % 4}")
+        truth = as_text(walk(own, 8))
+        items.append(
+            placed(number, truth, [as_text(walk(rng, 8)) for _ in range(3)], rng, group=house)
+        )
+    return items
+
+
+def ordered(
+    pairs: Sequence[tuple[str, str]], true: int, rng: random.Random, number: int, **fields: object
+) -> ProbeItem:
+    """Return one item on two orders; the bits of `true` are set where a pair is in its given order."""
+    options = []
+    for bits in range(4):
+        said = [pair if bits >> at & 1 else pair[::-1] for at, pair in enumerate(pairs)]
+        options.append("; ".join(f"{one} before {other}" for one, other in said))
+    wrong = [text for bits, text in enumerate(options) if bits != true]
+    given = {"task": "landmark_forward", "contrast": "order", "group": f"g{number // 4}"} | fields
+    return placed(number, options[true], wrong, rng, **given)
+
+
+def usual_statements(count: int = 800) -> list[ProbeItem]:
+    """Return orders of names that are the same in three of four walks."""
+    rng = random.Random(11)
+    items = []
+    for number in range(count):
+        names = sorted(rng.sample(_PLACES, 4))
+        pairs = [(names[0], names[1]), (names[2], names[3])]
+        true = sum((rng.random() < 0.75) << at for at in (0, 1))
+        items.append(ordered(pairs, true, rng, number))
+    return items
+
+
+def tallies_balanced(scenes: int = 40, each: int = 10) -> list[ProbeItem]:
+    """Return the same two orders everywhere: both true in half of the scenes, neither in the other half."""
+    rng = random.Random(12)
+    pairs = [("door", "plant"), ("bench", "lamp")]
+    true = [0, 3] * (scenes // 2)
+    rng.shuffle(true)
+    return [
+        ordered(pairs, bits, rng, scene * each + number, group=f"s{scene}")
+        for scene, bits in enumerate(true)
+        for number in range(each)
+    ]
+
+
+def chained(count: int = 900) -> list[ProbeItem]:
+    """Return orders along one corridor; near names are asked in some scenes, far ones in the others."""
+    rng = random.Random(13)
+    names = [f"door {letter}" for letter in "abcdefghijkl"]
+    items = []
+    for number in range(count):
+        apart = 1 if number // 4 % 2 else 2
+        at = rng.sample(range(len(names) - apart), 2)
+        pairs = [(names[one], names[one + apart]) for one in at]
+        items.append(ordered(pairs, 3, rng, number))
+    return items
+
+
+def corridor(count: int = 800) -> list[ProbeItem]:
+    """Return orders along one corridor that is walked in either direction: both are true, or neither."""
+    rng = random.Random(14)
+    names = [f"door {letter}" for letter in "abcdefghijkl"]
+    items = []
+    for number in range(count):
+        places = sorted(rng.sample(range(len(names)), 4))
+        pairs = [(names[places[0]], names[places[1]]), (names[places[2]], names[places[3]])]
+        items.append(ordered(pairs, rng.choice((0, 3)), rng, number))
+    return items
+
+
 def turn_counts_published(count: int = 500) -> list[ProbeItem]:
     """Return items with options of unequal turn counts, and the number of keyframes in a column."""
     rng = random.Random(8)
