@@ -1,99 +1,83 @@
 """Items for tests of the blind probe: about two facts each, and sets that leak on purpose."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import worlds
 
 from pipeline.blind.sheet import ProbeItem
-from pipeline.questions.asking import Asking
-from pipeline.questions.choose import Candidate, ClipSpan, candidates, choose
-from pipeline.questions.draw import Draw
-from pipeline.questions.facts import SpanText
-from pipeline.questions.spans import cut, inside
-from pipeline.routes.rows import Step
 
-SECOND = 1_000_000
-ORDINALS = ("first", "second", "third")
-SAID = {
-    "and": "; ", "left": "left", "right": "right", "turn": "{nth} turn {side}",
-    "landmark_order": "{first} before {second}", "action_order": "{first} before {second}",
-    **{f"nth_{number}": word for number, word in enumerate(ORDINALS, 1)},
-    "last_1": "last", "last_2": "second to last", "last_3": "third to last",
-}  # fmt: skip
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_FROM_END = ("last", "second to last", "third to last")
 
 
-def composed(
-    clips: int, world: str = "fair", seed: int = 0, *, blindly: bool = False
-) -> list[ProbeItem]:
-    """Return the items of random routes as they are released.
+@dataclass(frozen=True)
+class Fact:
+    """A fact as the two ways state it: what is true comes first."""
 
-    `blindly` asks all pairs of facts that the spans offer, whatever a reader knows about them.
+    kind: str
+    forward: tuple[str, str]
+    reverse: tuple[str, str]
+
+
+def composed(clips: int, world: str = "fair", seed: int = 0) -> list[ProbeItem]:
+    """Return items as they are released, each on two facts of a random route, whatever a reader knows.
+
+    In a fair world nothing tells what is true.
     """
-    draw = Draw(b"not to be guessed by any replay")
-    spans = _spans(worlds.routes(world, clips, seed), draw)
-    pairs = candidates(spans, draw, SECOND) if blindly else choose(spans, draw, SECOND).pairs
-    asking, items = Asking(draw), []
-    for pair in _once(pairs) if blindly else pairs:
-        items += [
-            _item(draw, asking, pair, spans[pair.span], way) for way in ("forward", "reverse")
-        ]
+    rng = random.Random(f"{world} {seed}")
+    items = []
+    for number, route in enumerate(worlds.routes(world, clips, seed)):
+        facts = list(_facts(route, rng))
+        rng.shuffle(facts)
+        for one, other in zip(facts[::2], facts[1::2], strict=False):
+            if {one.kind, other.kind} != {"landmark", "action"}:
+                items += _twins(one, other, f"span{number}", route["group"], rng)
     return sorted(items, key=lambda item: item.id)
 
 
-def _spans(routes: Sequence[worlds.Route], draw: Draw) -> list[ClipSpan]:
-    found = []
-    for number, route in enumerate(routes):
-        at, steps = 0, []
-        for seconds, move, landmark, action, undo in route["steps"]:
-            end = at + round(seconds * SECOND)
-            steps.append(
-                Step(
-                    start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo
-                )
-            )
-            at = end
-        for start, end in cut(steps, 40 * SECOND, 10 * SECOND):
-            text = SpanText(_name(draw, "s", str(number), str(start)), inside(steps, start, end))
-            found.append(ClipSpan(f"c{number}", route["group"], text))
-    return found
+def _facts(route: worlds.Route, rng: random.Random) -> Iterator[Fact]:
+    turns = [move for _, move, *_ in route["steps"] if move in ("left", "right")]
+    for at, side in enumerate(turns):
+        other = "left" if side == "right" else "right"
+        left = len(turns) - 1 - at
+        named = _FROM_END[left] if left < 3 and (at > 2 or rng.random() < 0.5) else _ORDINALS[at]
+        back = (
+            _ORDINALS[left] if named in _FROM_END else _FROM_END[at] if at < 3 else _ORDINALS[left]
+        )
+        said = (f"{named} turn {side}", f"{named} turn {other}")
+        yield Fact("turn", said, (f"{back} turn {other}", f"{back} turn {side}"))
+    for kind, column in (("landmark", 2), ("action", 3)):
+        names = [step[column] for step in route["steps"] if step[column]]
+        drawn = rng.sample(sorted({*names}), len({*names}))
+        for one, other in zip(drawn[::2], drawn[1::2], strict=False):
+            if names.index(one) > names.index(other):
+                one, other = other, one
+            said = (f"{one} before {other}", f"{other} before {one}")
+            yield Fact(kind, said, said[::-1])
 
 
-def _once(pairs: Sequence[Candidate]) -> list[Candidate]:
-    used: set[tuple[int, str]] = set()
-    found = []
-    for pair in pairs:
-        uses = {(pair.span, use) for use in pair.uses}
-        if not used & uses:
-            used |= uses
-            found.append(pair)
-    return found
-
-
-def _item(draw: Draw, asking: Asking, pair: Candidate, span: ClipSpan, way: str) -> ProbeItem:
-    tasks = [f"{pair.category}_{one}" for one in ("forward", "reverse")]
-    stems = {f"{task}{end}": [f"{task}{end}?"] for task in tasks
-             for end in ("", "_mixed", "_undo", "_mixed_undo")}  # fmt: skip
-    name = span.text.span_id
-    asked = asking.word(pair, f"{name} {pair.names}", way, "test", stems, SAID)
-    return ProbeItem(
-        id=_name(draw, "i", name, *pair.names, way),
-        question=asked.question,
-        options=asked.options,
-        answer=asked.answer_index,
-        group=span.scene,
-        clip=name,
-        task=asked.task,
-        orientation=way,
-        contrast=pair.contrast,
-        split="test",
-        columns={"category": pair.category, "split_group": span.scene, "start": 0.0},
-    )
-
-
-def _name(draw: Draw, kind: str, *parts: str) -> str:
-    return f"{kind}_{draw(kind, *parts):016x}"
+def _twins(
+    one: Fact, other: Fact, clip: str, group: str, rng: random.Random
+) -> Iterator[ProbeItem]:
+    kinds = {one.kind, other.kind}
+    category = (kinds - {"turn"} or {"direction"}).pop()
+    contrast = "mixed" if len(kinds) == 2 else "turn" if kinds == {"turn"} else "order"
+    for way in ("forward", "reverse"):
+        first, second = (
+            fact.forward if way == "forward" else fact.reverse for fact in (one, other)
+        )
+        if rng.random() < 0.5:
+            first, second = second, first
+        truth, *wrong = (f"{a}; {b}" for a in first for b in second)
+        task = f"{category}_{way}"
+        yield placed(
+            clip, truth, wrong, rng,
+            question=f"Which is true ({task}, {contrast})?", group=group, clip=clip, task=task,
+            orientation=way, contrast=contrast, split="test",
+            columns={"category": category, "split_group": group, "start": 0.0},
+        )  # fmt: skip
 
 
 def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[ProbeItem]:
@@ -320,7 +304,7 @@ def usual_statements(count: int = 800) -> list[ProbeItem]:
     return items
 
 
-def tallies_balanced(scenes: int = 40, each: int = 10) -> list[ProbeItem]:
+def tallies_balanced(scenes: int = 4, each: int = 100) -> list[ProbeItem]:
     """Return the same two orders everywhere: both true in half of the scenes, neither in the other half."""
     rng = random.Random(12)
     pairs = [("door", "plant"), ("bench", "lamp")]

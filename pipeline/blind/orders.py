@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.blind.prior import out_of_fold
 from pipeline.blind.sheet import Bools, Floats, Ints, OptionTable, Strategy, codes
 from pipeline.blind.statements import Stated, Statement, stated
+from pipeline.blind.weighing import fit, weighed
 
 Strategies = Iterator[Strategy]
 Expert = Callable[[Bools], Floats]
@@ -79,11 +79,13 @@ def _weighed(
             if g != f:
                 rows[fold == g] = nested[f, g]
         for one in sorted(set(cell.tolist())):
-            members = np.flatnonzero(within & (cell == one))
-            tested = fold[members] == f
-            if tested.any() and tested.sum() + _LEAST <= len(members):
-                believed = out_of_fold(rows[members], answers[members], tested.astype(np.int64))
-                result[members[tested]] = believed[tested]
+            members = within & (cell == one)
+            tested, fitted = members & (fold == f), members & (fold != f)
+            if tested.any() and fitted.sum() >= _LEAST:
+                weights = fit(rows[fitted], answers[fitted])[None]
+                result[tested] = weighed(
+                    rows[tested], weights, np.zeros(int(tested.sum()), np.int64)
+                )
     return result
 
 

@@ -121,7 +121,7 @@ MADE = {
     "sides in turn": ("shape", made.sides_in_turn, 0.99),
     "shown in the scene": ("scene", made.shown_elsewhere, 0.9),
     "usual statements": ("majority", made.usual_statements, 0.5),
-    "exact tallies": ("majority", made.tallies_balanced, 0.4),
+    "exact tallies": ("majority", made.tallies_balanced, 0.9),
     "a chain of orders": ("transitivity", made.chained, 0.5),
     "a corridor walked either way": ("direction", made.corridor, 0.42),
     "a corridor, by all experts": ("combined", made.corridor, 0.42),
