@@ -234,9 +234,7 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
         for item in candidate.items
         # One equal frame may be black or a title; two are the same footage.
         if sum(
-            2 if isinstance(mark, tuple) else 1
-            for mark in marks[place_of(item)]
-            if mark in leaked
+            2 if isinstance(mark, tuple) else 1 for mark in marks[place_of(item)] if mark in leaked
         )
         >= 2
     ]
