@@ -160,7 +160,7 @@ def export(
         folder.releases,
         folder.root / "sealed",
         issue,
-        before=lambda: record(folder, harvest.released_spans(version)),
+        lambda: record(folder, harvest.released_spans(version)),
     )
 
 
