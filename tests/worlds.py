@@ -11,11 +11,8 @@ from typing import Any
 Route = dict[str, Any]
 World = Callable[[random.Random, int], Iterator[Route]]
 
-_ADJECTIVES = "red blue green white black old new big small round wooden glass metal dark bright".split()
-_THINGS = (
-    "door chair table plant bench lamp shelf sofa bin clock picture window stairs desk mirror rug "
-    "printer sink fridge bed cabinet board screen fountain statue kiosk gate railing poster bicycle"
-).split()
+_ADJECTIVES = ["red", "blue", "green", "white", "black", "old", "new", "big", "small", "round", "wooden", "glass", "metal", "dark", "bright"]
+_THINGS = ["door", "chair", "table", "plant", "bench", "lamp", "shelf", "sofa", "bin", "clock", "picture", "window", "stairs", "desk", "mirror", "rug", "printer", "sink", "fridge", "bed", "cabinet", "board", "screen", "fountain", "statue", "kiosk", "gate", "railing", "poster", "bicycle"]
 _SCRIPT = (
     "open the fridge|close the fridge;take the milk|put back the milk;close the fridge|open the fridge;"
     "take a cup|put back the cup;pour the milk|;stir the coffee|;drink the coffee|;rinse the cup|;"

@@ -89,7 +89,7 @@ class Asking:
         truth = made[_VALUES.index(true)]
         wrong = sorted(
             (one for one in made if one is not truth),
-            key=lambda one: self._draw(key, orientation, "option", one[0]),
+            key=lambda one: self._draw(key, orientation, "option", *map("=".join, one[1])),
         )
         if letter is None:
             letter = self.letters.next(task, split, key, orientation)

@@ -17,6 +17,10 @@ class Said:
     facts: Mapping[str, str]
 
 
+NO_WORDS = Said(MOVE_WORDS, {})
+"""The words of items without options."""
+
+
 @dataclass(frozen=True)
 class Place:
     """What items ask about: a span, or the whole clip of items that an earlier version composed.
@@ -30,7 +34,7 @@ class Place:
     end_us: int
     frames: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
-    said: Said = Said(MOVE_WORDS, {})
+    said: Said = NO_WORDS
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
@@ -98,8 +99,8 @@ class Evidence(Record):
     span_end: float | None = None
     mirrored: bool = False
     twin: str | None = None
-    facts: list[AskedFact] = []
-    visible: list[bool] = []
+    facts: list[AskedFact] = Field(default_factory=list)
+    visible: list[bool] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

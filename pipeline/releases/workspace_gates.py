@@ -8,7 +8,8 @@ from pipeline.questions.rows import Item
 from pipeline.releases import blindgate
 from pipeline.releases.candidate import place_of
 from pipeline.releases.gates import Gate, met_if, no_faults
-from pipeline.releases.harvest import NO_CONSENT, Harvest
+from pipeline.releases.harvest import Harvest
+from pipeline.releases.leftout import NO_CONSENT
 from pipeline.releases.looks import EVERY_US, Footage, near_identical
 from pipeline.releases.rows import Looks
 from pipeline.releases.stills import whole

@@ -32,7 +32,7 @@ from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
-WALK = steps("left", "straight", "right")
+WALK = steps("left", "straight", "right", landmark="door")
 NAMES = ("walk", "stroll", "tour")
 
 
@@ -337,20 +337,16 @@ def counting_answers(desk: Desk) -> int:
     return sum((one.item_id, one.fingerprint) in current for one in answers)
 
 
-@pytest.mark.parametrize("format_0", [False, True])
-def test_new_words_for_moves_apply_to_all_items_or_none_and_gates_hold(
-    desk: Desk, prompts: Path, format_0: bool
+def test_new_words_for_facts_apply_to_all_items_or_none_and_gates_hold(
+    desk: Desk, prompts: Path
 ) -> None:
     audited = audit(desk)
-    if format_0:
-        old_format(desk)
-    replace(prompts / "stems.toml", '"turn left"', '"go left"')
+    replace(prompts / "stems.toml", '"{nth} turn {side}"', '"{nth} bend {side}"')
     assert f"out of date: {len(audited)} items" in desk.generate()
     items = items_of(desk).values()
-    assert not any("go left" in option for one in items for option in one.options)
+    assert not any("bend" in option for one in items for option in one.options)
     with desk.open() as workspace:
         harvest = Harvest(workspace.store, ReviewSettings(), only_verified=False, min_verified=1.0)
-        assert harvest.words["left"] == "turn left"
         gates = {one.name: one.met for one in check_gates(harvest.candidate)}
         assert gates["inverse_pairs"]
         assert gates["no_true_distractor"]
@@ -358,7 +354,7 @@ def test_new_words_for_moves_apply_to_all_items_or_none_and_gates_hold(
         assert "answer_not_borne_out" not in kinds
     desk.generate("--recompose")
     options = [option for one in items_of(desk).values() for option in one.options]
-    assert any("go left" in option for option in options)
+    assert any("bend" in option for option in options)
     assert not any("turn left" in option for option in options)
 
 

@@ -13,9 +13,9 @@ from pipeline.errors import UserError
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.check import run as check
 from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Item, Span, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.gates import ReleaseCandidate, check_gates
+from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
 from pipeline.routes import templates, wording
 from pipeline.routes.motion_draft import describe_steps
@@ -71,6 +71,10 @@ def test_no_two_languages_of_ours_share_a_wording() -> None:
         (lambda text: text.replace("[en.moves]", "[en.moved]"), "[en]", "no words for straight"),
         (lambda text: text.replace('"turn left"', '"turn -> left"'), "[en.moves]", "no words for left"),
         (lambda text: text.replace('"turn left"', '"Turn right."'), "[en.moves]", "has the same words for two moves"),
+        (lambda text: text.replace("version = 2", "version = 1"), "[en]", "not of version 2"),
+        (lambda text: text.replace("[en.facts]", "[en.fact]"), "[en]", "no words for turn"),
+        (lambda text: text.replace("{nth} turn {side}", "turn {side}"), "[en.facts]", "needs {nth} and {side} once"),
+        (lambda text: text.replace('"second"', '"last"'), "[en.facts]", "same words twice"),
         (lambda text: text.replace("[en.description]", "[en.describing]"), "[en]", "has no back, then"),
         (lambda text: text.replace('"past {landmark}"', '"past"'), "[en.description]", "past has no {landmark}"),
     ],
@@ -95,64 +99,62 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
     assert caught.value.where == f"{path}:2"
 
 
-def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route]:
+TURNED = tuple(
+    Turn(clip_id="c_a", start_us=step.start_us, end_us=step.end_us, kind=step.move,
+         yaw_degrees=90.0 if step.move == "left" else -90.0, moving=True, confidence=0.9)
+    for step in WALK if step.move != "straight"
+)  # fmt: skip
+
+
+def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route, tuple[Span, ...]]:
     route = factories.route("a", steps=WALK, language=language)
     rows = Rows(
         {
             Video: (factories.video("a"),),
             Clip: (factories.clip("a"),),
             Route: (route,),
-            **dict.fromkeys((Turn, Written, Rejection, Answer), ()),
+            Turn: TURNED,
+            **dict.fromkeys((Written, Rejection, Answer), ()),
         }
     )
-    items = [
-        row
-        for row in run(rows, ComposeSettings(), WorkspaceFolder(folder))
-        if isinstance(row, Item)
-    ]
-    return {item.task: item for item in items}, route
+    made = list(run(rows, ComposeSettings(), WorkspaceFolder(folder)))
+    items = {row.item_id: row for row in made if isinstance(row, Item)}
+    return items, route, tuple(row for row in made if isinstance(row, Span))
 
 
 def test_questions_and_options_follow_the_routes_language_and_what_is_scored_does_not(
     tmp_path: Path,
 ) -> None:
-    english, _ = composed(tmp_path, "en")
-    german, route = composed(tmp_path, "de")
+    english, *_ = composed(tmp_path, "en")
+    german, route, _ = composed(tmp_path, "de")
     assert set(german) == set(english)
-    assert set(german) >= {"direction_forward", "direction_reverse"}
-    assert german["direction_forward"].answer_text == ("links abbiegen -> rechts abbiegen")
-    assert german["direction_reverse"].answer_text == ("links abbiegen -> rechts abbiegen")
-    assert german["landmark_reverse"].contrast == "mixed"
-    assert "rechts abbiegen" in "".join(german["landmark_reverse"].options)
+    assert {item.task for item in german.values()} >= {"route_forward", "direction_reverse"}
     own = wording.load("de")
-    for task, item in german.items():
-        assert item.question in {*own.stems[task], *own.stems.get(task + MIXED, ())}
-        assert item.item_id == english[task].item_id
-        assert item.reference_moves == english[task].reference_moves
-        assert item.answer_index == english[task].answer_index
+    for name, item in german.items():
+        other = english[name]
+        assert item.question in {text for stem in own.stems.values() for text in stem}
+        assert item.reference_moves == other.reference_moves
+        assert (item.answer_index, item.facts) == (other.answer_index, other.facts)
         assert not any("turn" in option for option in item.options)
-    gates = ReleaseCandidate(tuple(german.values()), {"c_a": route}, {}, 0.0, words=own.moves)
-    assert {gate.name for gate in check_gates(gates) if not gate.met} <= {"letters"}
-    in_english = ReleaseCandidate(tuple(german.values()), {"c_a": route}, {}, 0.0)
-    assert "no_true_distractor" in {gate.name for gate in check_gates(in_english) if not gate.met}
+        if item.format == "mcq":
+            true = [index == item.answer_index for index in range(4)]
+            assert true_options(item, route.steps, own.facts) == true
+            assert true_options(other, route.steps, wording.load("en").facts) == true
+            assert not any(true_options(item, route.steps, wording.load("en").facts))
 
 
 def test_checks_hold_german_items_against_german_words(tmp_path: Path) -> None:
-    items, route = composed(tmp_path, "de")
+    items, route, spans = composed(tmp_path, "de")
     forward = describe_steps(templates.load("describe.j2"), WALK, "forward", wording.load("de"))
     back = describe_steps(templates.load("describe.j2"), WALK, "reverse", wording.load("de"))
     route = route.model_copy(update={"forward_description": forward, "reverse_description": back})
-    turns = tuple(
-        Turn(clip_id="c_a", start_us=step.start_us, end_us=step.end_us, kind=step.move,
-             yaw_degrees=90.0 if step.move == "left" else -90.0, moving=True, confidence=0.9)
-        for step in WALK if step.move != "straight"
-    )  # fmt: skip
     seen = {
         Clip: (factories.clip("a"),),
         Narration: (),
-        Turn: turns,
+        Turn: TURNED,
         Route: (route,),
         Item: tuple(items.values()),
+        Span: spans,
     }
     assert list(check(Rows(seen), CheckSettings(), WorkspaceFolder(tmp_path))) == []
 
@@ -180,12 +182,15 @@ def test_a_language_that_somebody_adds_needs_no_python(
         "turn right": "tourner à droite", "turn around": "faire demi-tour",
     }.items():  # fmt: skip
         french = french.replace(f'"{move}"', f'"{words}"')
+    french = french.replace('left = "left"', 'left = "gauche"')
+    french = french.replace('right = "right"', 'right = "droite"')
     path = written(tmp_path, OWN + french)
     monkeypatch.setattr(
         wording, "asset", lambda name: path if name == wording.STEMS else asset(name)
     )
-    items, _ = composed(tmp_path, "fr")
-    assert items["direction_forward"].answer_text == ("tourner à gauche -> tourner à droite")
+    items, *_ = composed(tmp_path, "fr")
+    (asked,) = (item for item in items.values() if item.task == "direction_forward")
+    assert all("gauche" in option or "droite" in option for option in asked.options)
     assert templates.check_prompts() == []
     path.write_text(OWN + french.replace("tourner à droite", "tourner à gauche"), encoding="utf-8")
     (problem,) = templates.check_prompts()
