@@ -350,7 +350,11 @@ def test_probabilities_are_those_of_the_positions_that_sureness_stands_for() -> 
     import numpy as np
 
     draw = np.random.default_rng(1)
-    for (a, sure_a), (b, sure_b) in [((20, 0.5), (70, 0.8)), ((40, 0.9), (50, 0.3))]:
+    for (a, sure_a), (b, sure_b) in [
+        ((20, 0.2), (70, 0.4)),
+        ((40, 0.9), (50, 0.9)),
+        ((0, 0.9), (90, 0.1)),
+    ]:
         spread = 100 / math.sqrt(12)
         first, second = (
             50 + sure * (at - 50) + draw.normal(0, spread * math.sqrt(1 - sure**2), 200_000)
