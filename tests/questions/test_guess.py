@@ -154,6 +154,7 @@ def test_names_are_named_as_options_name_them(folder: WorkspaceFolder) -> None:
         ((), (), []),
         (["opens it"], (), []),
         (["opens it", "Opens it."], (), []),
+        (["opens it", "."], (), []),
         (["opens it"], ["sink"], []),
         (["opens it"], ["sink", "bin"], ["bin", "sink"]),
     ],
