@@ -18,7 +18,7 @@ from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
-from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Stay, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
 from pipeline.questions.rows import (
     AuditedBefore,
@@ -65,9 +65,9 @@ STAGES: tuple[Stage, ...] = (
         name="frames",
         command="frames",
         version=4,
-        does="decode each video once: heading, turns, clips, keyframes",
+        does="decode each video once: heading, turns, stays, clips, keyframes",
         reads=(Video,),
-        writes=(Clip, Heading, Turn, Frame),
+        writes=(Clip, Heading, Turn, Stay, Frame),
         settings=FramesSettings,
         run=LazyFunction("pipeline.motion.frames"),
         per=Video,
@@ -78,8 +78,8 @@ STAGES: tuple[Stage, ...] = (
         name="draft",
         command="generate-qa",
         rejects=2,
-        does="draft each clip's route from keyframes, turns and narrations",
-        reads=(Clip, Video, Turn, Frame, Narration),
+        does="draft each clip's route from keyframes, turns, stays and narrations",
+        reads=(Clip, Video, Turn, Stay, Frame, Narration),
         writes=(Route,),
         settings=DraftSettings,
         run=LazyFunction("pipeline.routes.draft"),
@@ -187,12 +187,17 @@ STAGES: tuple[Stage, ...] = (
         name="stills",
         command="export",
         does="extract evenly spaced frames, on which models are scored",
-        reads=(Video, Clip),
+        reads=(Video, Clip, Span),
         writes=(Still,),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,
-        key_fields={Video: {"video_id", "consent", "manifest_rotation", "conversion"}},
+        key_fields={
+            Video: {"video_id", "consent", "manifest_rotation", "conversion"},
+            Clip: {"clip_id", "start_us", "end_us"},
+            Span: {"span_id", "clip_id", "frame_us", "mirrored"},
+        },
+        remembers=(Still,),
     ),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.motion.rows import Clip
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import AskedFact, Item, Span
 from pipeline.review.rows import Verdict
 from pipeline.routes.route import fingerprint
 from pipeline.routes.rows import Category, Move, Route, Step
@@ -81,18 +81,71 @@ def verdict(of: Route, by: str = "person", **fields: Any) -> Verdict:
     return Verdict.model_validate(given | fields)
 
 
+def span(name: str = "a", seconds: int = 15, **fields: Any) -> Span:
+    """Return a span that is its whole clip, with a frame for each second."""
+    given: dict[str, Any] = {
+        "span_id": f"s_{name}", "clip_id": f"c_{name}", "video_id": f"v_{name}", "start_us": 0,
+        "end_us": seconds * SECOND, "mirrored": False, "made": "m",
+        "frame_us": [second * SECOND + SECOND // 2 for second in range(seconds)],
+    }  # fmt: skip
+    return Span.model_validate(given | fields)
+
+
 def item(**fields: Any) -> Item:
-    """Return a correct forward direction item of clip c_a, whose route is left, right."""
+    """Return a correct forward direction item of span s_a, whose steps are straight, left, right."""
+    return _direction(
+        ["left", "right", "left", "right"], ["right", "right", "left", "left"], fields
+    )
+
+
+def reverse_item(**fields: Any) -> Item:
+    """Return the twin of `item()`: on the way back, the first turn goes left and the second right."""
+    twin = {"item_id": "i_r", "task": "direction_reverse", "orientation": "reverse"}
+    options = ["left", "left", "right", "right"], ["left", "right", "left", "right"]
+    return _direction(*options, {**twin, "answer_index": 1, **fields})
+
+
+def _direction(first: Sequence[str], second: Sequence[str], fields: dict[str, Any]) -> Item:
+    """Return an item about the first and the second turn; by default the answer is A."""
+    options = [
+        f"first turn {one}; second turn {two}" for one, two in zip(first, second, strict=True)
+    ]
+    given: dict[str, Any] = {
+        "item_id": "i_f", "clip_id": "c_a", "video_id": "v_a", "span_id": "s_a", "twin": "t_a",
+        "split": "test", "task": "direction_forward", "category": "direction",
+        "orientation": "forward", "format": "mcq", "question": "Which turns?", "options": options,
+        "answer_index": 0, "option_kind": "facts", "contrast": "turn",
+        "facts": [
+            asked("turn:1", first, "turn:2=right", "turn:1=right", (5, 10)),
+            asked("turn:2", second, "turn:1=left", "turn:2=left", (10, 15)),
+        ],
+        "reference_moves": [], "reference_landmarks": [], "status": "verified",
+        "status_reason": None, "fingerprint": "f",
+    }  # fmt: skip
+    given |= fields
+    given.setdefault("answer_text", options[given["answer_index"] or 0])
+    return Item.model_validate(given)
+
+
+def asked(
+    name: str, values: Sequence[str], back: str, mirrored: str, seconds: tuple[int, int]
+) -> AskedFact:
+    """Return a fact that is seen between two times; reversed frames show what the way back does."""
+    seen = [second * SECOND for second in seconds]
+    return AskedFact(
+        name=name, values=list(values), back=back, rewound=back, mirrored=mirrored, seen_us=seen
+    )
+
+
+def square(**fields: Any) -> Item:
+    """Return a correct forward direction item as earlier versions composed them: whole clip, all turns."""
     options = [
         "turn left -> turn right", "turn right -> turn right", "turn left -> turn left",
         "turn right -> turn left",
     ]  # fmt: skip
-    given: dict[str, Any] = {
-        "item_id": "i_f", "clip_id": "c_a", "video_id": "v_a", "split": "test",
-        "task": "direction_forward", "category": "direction", "orientation": "forward",
-        "format": "mcq", "question": "Which way?", "options": options, "answer_index": 0,
-        "answer_text": options[0], "option_kind": "square", "contrast": "turn",
-        "flips": ["turn:0", "turn:1"], "reference_moves": [], "reference_landmarks": [],
-        "status": "verified", "status_reason": None, "fingerprint": "f",
+    earlier: dict[str, Any] = {
+        "span_id": None, "twin": None, "facts": [], "flips": ["turn:0", "turn:1"],
+        "option_kind": "square", "question": "Which way?", "options": options,
+        "answer_text": options[0],
     }  # fmt: skip
-    return Item.model_validate(given | fields)
+    return item(**(earlier | fields))

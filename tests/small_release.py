@@ -12,9 +12,11 @@ from factories import SECOND, clip, verdict, video
 from pipeline.engine.config import commented
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.stage import PULL
+from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.flow import SECTIONS, open_workspace
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Span
 from pipeline.releases.export import export
 from pipeline.releases.publish import Release
 from pipeline.releases.rows import Still
@@ -85,8 +87,6 @@ def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
     store = space.store
     store.finish("split", "all", "made up", "done", videos)
     store.finish("frames", "all", "made up", "done", rows)
-    stills = [_still(space, row) for row in rows if isinstance(row, Frame)]
-    store.finish("stills", "all", "made up", "done", stills)
     store.finish(
         "draft", "all", "made up", "done", [row for row in routes if row.origin == "draft"]
     )
@@ -95,6 +95,7 @@ def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
     )
     store.finish(PULL, "all", "made up", "done", verdicts)
     list(space.run(["compose"]))
+    add_stills(store)
     store.rebuild()
 
 
@@ -110,17 +111,24 @@ def _turn(step: Step, clip_id: str) -> Turn:
     )
 
 
-def stills_of(folder: WorkspaceFolder, clip_id: str, count: int = 2) -> list[Still]:
-    """Return small real images as stills of a clip, different for every clip."""
+def add_stills(store: Store) -> None:
+    """Add small real images as the frames of all spans."""
+    for span in store.rows(Span):
+        store.finish("stills", span.span_id, "made up", "done", stills_of(store.folder, span))
+
+
+def stills_of(folder: WorkspaceFolder, span: Span) -> list[Still]:
+    """Return small real images as the frames of a span, all different."""
     data = [
-        jpeg(int(hashlib.sha256(f"{clip_id} {number}".encode()).hexdigest()[:8], 16))
-        for number in range(count)
+        jpeg(int(hashlib.sha256(f"{span.span_id} {number}".encode()).hexdigest()[:8], 16))
+        for number in range(len(span.frame_us))
     ]
     return [
         Still(
-            clip_id=clip_id,
+            span_id=span.span_id,
+            video_id=span.video_id,
             number=number,
-            t_us=number * SECOND,
+            t_us=span.frame_us[number],
             media=folder.keep(one, ".jpg"),
             look=hashlib.sha256(one).hexdigest()[:16],
             sha256=hashlib.sha256(one).hexdigest(),
@@ -129,19 +137,6 @@ def stills_of(folder: WorkspaceFolder, clip_id: str, count: int = 2) -> list[Sti
         )
         for number, one in enumerate(data)
     ]
-
-
-def _still(space: Workspace, frame: Frame) -> Still:
-    return Still(
-        clip_id=frame.clip_id,
-        number=frame.pts,
-        t_us=frame.t_us + SECOND,
-        media=frame.media,
-        look=hashlib.sha256(frame.media.encode()).hexdigest()[:16],
-        sha256=hashlib.sha256(space.folder.media_path(frame.media).read_bytes()).hexdigest(),
-        width=frame.width,
-        height=frame.height,
-    )
 
 
 def _frame(space: Workspace, name: str, number: int, index: int) -> Frame:

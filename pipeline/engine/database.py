@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS archived_rows (
 CREATE INDEX IF NOT EXISTS rows_by_unit ON rows (stage, unit);
 CREATE INDEX IF NOT EXISTS archived_rows_by_unit ON archived_rows (stage, unit);
 """
-FORMAT = 1
+FORMAT = 2
 """The format of done.sqlite (its `user_version`): increase it with every change that older code would misread."""
 
 _WRITTEN_BY = "written_by"  # the note with the version of the toolkit that wrote this format
@@ -175,10 +175,13 @@ def _upgrade(db: sqlite3.Connection) -> None:
     with db:
         db.execute("BEGIN IMMEDIATE")
         old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'units'").fetchone()
+        number = _format_of(db)
         _create_tables(db)
-        if old:
+        if old and number < 1:
             _record_drafter(db)
             _record_facts(db)
+        if old and number < 2:
+            _name_spans_of_stills(db)
         db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_WRITTEN_BY, __version__))
         db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -232,3 +235,19 @@ def _record_facts(db: sqlite3.Connection) -> None:
     if lines:
         row = ("compose", "all", "composed_from", pack(lines))
         db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", row)
+
+
+def _name_spans_of_stills(db: sqlite3.Connection) -> None:
+    """Let stills name their span, which is a whole clip until format 2, and their video."""
+    query = "SELECT unit, body FROM rows WHERE stage = 'stills' AND name = 'stills'"
+    for unit, body in db.execute(query).fetchall():
+        lines = [
+            json.dumps({"span_id": still.pop("clip_id"), "video_id": unit, **still}).encode()
+            for still in map(json.loads, lines_of(body))
+        ]
+        db.execute(
+            "UPDATE rows SET body = ? WHERE stage = 'stills' AND name = 'stills' AND unit = ?",
+            (pack(lines), unit),
+        )
+    # The table on disk has the columns of before.
+    db.execute("DELETE FROM built WHERE name = 'stills'")

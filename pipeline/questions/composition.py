@@ -8,7 +8,8 @@ from pipeline.engine.rows import digest
 from pipeline.motion.rows import Turn
 from pipeline.questions import spans as cutting
 from pipeline.questions.asking import Asking, Question
-from pipeline.questions.choose import Beliefs, Candidate, ClipSpan, candidates, choose
+from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates
+from pipeline.questions.choose import choose
 from pipeline.questions.draw import Draw
 from pipeline.questions.expectation import belief, by_clip
 from pipeline.questions.facts import Fact, SpanText

@@ -14,8 +14,9 @@ from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Totals, read_ledger
 from pipeline.motion.rows import Clip
 from pipeline.questions import compose, guess, write
-from pipeline.questions.rows import Expected, Item, Written
+from pipeline.questions.rows import Expected, Item, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.summary import composed
 from pipeline.routes import draft, templates
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
@@ -65,14 +66,12 @@ def _held_items(workspace: Workspace, redo: Container[str]) -> list[str]:
     if not pending:
         return [row.item_id for row in workspace.store.rows(Held, ["compose"])]
     settings = workspace.settings("compose", ComposeSettings)
-    composed = (
-        row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder)
-    )
-    return sorted(row.item_id for row in composed if isinstance(row, Held))
+    rows = (row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder))
+    return sorted(row.item_id for row in rows if isinstance(row, Held))
 
 
 def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object]:
-    """Draft, compose and check; then report the model's cost and whether its items can be answered blind.
+    """Draft, compose and check; then report the model's cost, what was composed and what can be answered blind.
 
     What people have judged is kept unless `redo` holds `--redraft` or `--recompose`. Raise GateError
     at the end if a model was asked and no clip got an answer.
@@ -104,6 +103,9 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
         yield line
     if _written_items(workspace.store) != written:
         yield from leaks(workspace.store)
+    strata = workspace.store.rows(Stratum)
+    mirror = workspace.settings("compose", ComposeSettings).mirror
+    yield from composed(workspace.store.each(Item), strata, mirror)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
 
@@ -215,16 +217,16 @@ def leaks(store: Store) -> Iterator[str]:
 
 
 def _alternatives(items: list[Item], clips: set[str], tasks: list[str]) -> str:
-    composed = Counter(
-        item.category for item in items if item.option_kind == "square" and item.clip_id in clips
-    )
-    there = ", ".join(f"{count} {category}" for category, count in sorted(composed.items()))
+    asked = Counter(item.category for item in items if item.facts and item.clip_id in clips)
+    there = ", ".join(f"{count} {category}" for category, count in sorted(asked.items()))
     instead = f"use the composed items of the same clips instead ({there})" if there else ""
     change = f"change prompts/tasks/{{{','.join(tasks)}}}.j2, or drop the tasks: draft.tasks = []"
     return "; ".join(text for text in (instead, change) if text)
 
 
 def _written_items(store: Store) -> frozenset[tuple[str, str]]:
+    if next(store.each(Written), None) is None:
+        return frozenset()  # without reading all items
     return frozenset(
         (item.item_id, item.fingerprint) for item in store.rows(Item) if item.option_kind == "model"
     )

@@ -100,18 +100,20 @@ def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "url": ".",
         # The day of the newest verdict, not of the export: the same workspace gives the same bytes.
         "datePublished": published,
-        "inLanguage": manifest["language"],
+        "inLanguage": sorted(manifest["languages"]),
         "keywords": ["egocentric video", "question answering", "spatio-temporal reasoning"],
         "citeAs": f"{manifest['dataset']} {manifest['version']}",
         "isLiveDataset": False,
-        "rai:dataCollection": f"{len(manifest['videos'])} first-person videos, {manifest['clips']} clips; "
+        "rai:dataCollection": f"{len(manifest['videos'])} first-person videos, {manifest['clips']} clips, "
+        f"{manifest['spans']} spans; "
         "routes drafted from measured camera motion or by a model, then reviewed by people.",
         "rai:dataAnnotationProtocol": "Annotators see the clip, its keyframes and the drafted steps, and accept, "
         "correct or reject the steps; questions and answers are derived from the accepted steps.",
         "rai:annotationsPerItem": f"people judged {people} of {manifest['clips']} clips",
         "rai:dataAnnotationAnalysis": _agreement(manifest),
-        "rai:dataManipulationProtocol": "Multiple-choice options flip two verified facts of the clip "
-        "independently; answer letters are drawn with a seed that is not published.",
+        "rai:dataManipulationProtocol": "A multiple-choice item asks about two facts of a span of video; its "
+        "options are the four combinations. Spans, pairs of facts and letters are drawn with a seed that is "
+        "not published" + _mirrored(manifest) + ".",
         "rai:dataLimitations": doubts or "All gates were met; manifest.json has the results.",
         "rai:dataBiases": "Scenes and wearers are those of the source videos; left and right turns "
         "are as frequent as in those videos.",
@@ -121,6 +123,15 @@ def describe(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "distribution": [*_files(folder), _file_set("frames", "image/jpeg", "frames/*/*.jpg")],
         "recordSet": [_record_set("questions", "data-files", QuestionRow)],
     }
+
+
+def _mirrored(manifest: Mapping[str, Any]) -> str:
+    if not manifest["mirrored_spans"]:
+        return ""
+    return (
+        f", and so are the {manifest['mirrored_spans']} spans whose frames are flipped left to right, "
+        "with every side that is asked about"
+    )
 
 
 def _agreement(manifest: Mapping[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from pipeline.releases.reading import Released
+from pipeline.routes.route import OPPOSITE
 
 Version = tuple[int, int, int]
 _Row = Mapping[str, Any]
@@ -37,6 +38,7 @@ class Difference:
     removed: tuple[str, ...]
     changed: tuple[Change, ...]
     evidence_only: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)  # of removed rows, where one is known
 
     @property
     def level(self) -> str:
@@ -60,7 +62,7 @@ class Difference:
     def lines(self) -> Iterator[str]:
         """Yield every difference as text to print, row by row."""
         yield from (f"+ {unit}" for unit in self.added)
-        yield from (f"- {unit}" for unit in self.removed)
+        yield from (f"- {unit}{_reason(self.reasons, unit)}" for unit in self.removed)
         for change in self.changed:
             yield f"~ {change.id}"
             if change.reason:
@@ -77,6 +79,7 @@ class Difference:
                 "level": self.level,
                 "added": self.added,
                 "removed": self.removed,
+                "reasons": self.reasons,
                 "changed": [
                     {
                         "id": change.id,
@@ -117,8 +120,61 @@ def difference(before: Released, after: Released) -> Difference:
             _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in evidence))
             for unit in changed
         ),
+        reasons=_removals(before, after, removed["id"]),
         evidence_only=same.filter(pl.col("evidence").ne_missing(pl.col("evidence_new"))).height,
     )
+
+
+_WHY = [
+    *("id", "clip_id", "flips", "facts", "steps", "span_start", "span_end", "mirrored"),
+    *("provider", "model", "prompt_sha256", "reply_id", "verified_by"),
+]
+
+
+def _removals(before: Released, after: Released, removed: pl.Series) -> dict[str, str]:
+    """Return why items are gone, as far as it can be derived from what is asked about their clip now."""
+    gone = _rows(before, "evidence", removed, _WHY)
+    clips = list({row["clip_id"] for row in gone.values()})
+    spans: dict[str, dict[object, _Row]] = {}
+    for frame in after.frames("evidence", _WHY):
+        for row in frame.filter(pl.col("clip_id").is_in(clips)).to_dicts():
+            spans.setdefault(row["clip_id"], {})[_times(row), row["mirrored"]] = row
+    return {
+        item_id: _replaced(row, spans[row["clip_id"]].values())
+        for item_id, row in sorted(gone.items())
+        if row["clip_id"] in spans
+    }
+
+
+def _replaced(old: _Row, now: Collection[_Row]) -> str:
+    """Return why other items are asked about the clip of a removed item."""
+    if old["flips"] and any(row["facts"] for row in now):
+        return "composed again: items ask about two facts of a span, no longer about whole clips"
+    same = [row for row in now if _times(row) == _times(old)]
+    if not same:
+        return "its clip was cut into other spans"
+    if all(_walked(row) != _walked(old) for row in same):
+        return _cause(old, same[0])
+    if all(row["mirrored"] != old["mirrored"] for row in same):
+        return "the frames of its span are flipped left to right now, or no longer"
+    return "other facts of its span are asked about"
+
+
+def _times(row: _Row) -> tuple[float | None, float | None]:
+    return row["span_start"], row["span_end"]
+
+
+def _walked(row: _Row) -> list[tuple[str | None, ...]]:
+    """Return the steps of a span as they were walked, also if its frames are flipped."""
+    return [
+        (
+            OPPOSITE[step["move"]] if row["mirrored"] else step["move"],
+            step["landmark"],
+            step["action"],
+            step["undo"],
+        )
+        for step in row["steps"]
+    ]
 
 
 def _hashes(released: Released) -> pl.DataFrame:
@@ -137,11 +193,13 @@ def _hashes(released: Released) -> pl.DataFrame:
     return questions.join(evidence, "id", "left")
 
 
-def _rows(released: Released, config: str, wanted: pl.Series) -> dict[str, _Row]:
+def _rows(
+    released: Released, config: str, wanted: pl.Series, columns: list[str] | None = None
+) -> dict[str, _Row]:
     """Return the rows of the wanted ids, by id."""
     return {
         row["id"]: row
-        for frame in released.frames(config)
+        for frame in released.frames(config, columns)
         for row in frame.filter(pl.col("id").is_in(wanted.implode())).to_dicts()
     }
 
@@ -177,7 +235,9 @@ def _causes(
         yield f"its answer is {now} from this version on"
     elif columns.keys() & _ASKED:
         yield _cause(before, after)
-    if columns.keys() & {"start", "end"}:
+    if "video_sha256" in columns:
+        yield "its span is a video of its own now, with an opaque id"
+    elif columns.keys() & {"start", "end"}:
         yield "its clip was cut again"
     elif columns.keys() & _FRAMES:
         yield "its frames were extracted again"
@@ -250,6 +310,7 @@ def changes_text(
         )
         + f". This is a {found.level} change.",
     ]
+    why = {**found.reasons, **why}
     for title, units in (("Added", found.added), ("Removed", found.removed)):
         if units:
             lines += ["", f"## {title}", ""]

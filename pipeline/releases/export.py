@@ -14,9 +14,11 @@ from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
 from pipeline.releases.gates import Gate, check_gates
-from pipeline.releases.harvest import Harvest, LeftOut, taken_down
+from pipeline.releases.harvest import Harvest
+from pipeline.releases.leftout import LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
 from pipeline.releases.settings import ExportSettings
+from pipeline.releases.spanmap import record
 from pipeline.releases.workspace_gates import Checked, Limits, check_workspace
 from pipeline.review.accuracy import accuracy, by_people, judged, people
 from pipeline.review.rows import Answer
@@ -96,6 +98,7 @@ def _harvest(store: Store, settings: ExportSettings, review: ReviewSettings) -> 
         review,
         only_verified=settings.only_verified,
         min_verified=settings.min_verified,
+        closed=settings.closed_licences,
     )
 
 
@@ -128,13 +131,11 @@ def export(
             "; ".join([*dict.fromkeys(gate.fix for gate in failed), ""])
             + "or use --allow-failing: the card then reports it",
         )
-    closed = frozenset(licence.casefold() for licence in settings.closed_licences)
     items, answers = harvest.candidate.items, store.rows(Answer)
     issue = Issue(
         version=version,
         dataset=settings.dataset,
-        language=harvest.language,
-        words=harvest.words,
+        said=harvest.said,
         canary=canary(folder),
         settings=recorded,
         entries=harvest.entries(settings.dataset, by_people(items, answers)),
@@ -147,14 +148,20 @@ def export(
             for category, one in harvest.counted.agreement().items()
         },
         human=accuracy(judged(items, people(answers))),
-        closed=closed,
-        media={name: folder.media_path(media) for name, media in harvest.media(closed).items()},
+        closed=frozenset(licence.casefold() for licence in settings.closed_licences),
+        media={name: folder.media_path(media) for name, media in harvest.media().items()},
         withheld=frozenset(settings.withhold),
         reasons=harvest.why_out,
         taken_down=len(taken_down(folder)),
+        hydrate=harvest.hydrate(),
         embed=settings.embed,
     )
-    return publish(folder.releases, folder.root / "sealed", issue)
+    return publish(
+        folder.releases,
+        folder.root / "sealed",
+        issue,
+        before=lambda: record(folder, harvest.released_spans(version)),
+    )
 
 
 def canary(folder: WorkspaceFolder) -> str:

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import computed_field, model_validator
@@ -10,38 +9,11 @@ from pydantic import computed_field, model_validator
 from pipeline.blind.probe import State
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
-from pipeline.routes.route import MOVE_WORDS, OPPOSITE, canonical
-from pipeline.routes.rows import Route
-from pipeline.routes.tasks import SEPARATOR, RouteText, Words, holds, plain
+from pipeline.releases.candidate import Place, ReleaseCandidate, place_of
+from pipeline.releases.options import with_other_truth, without_inverse
 
 OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
-
-
-@dataclass(frozen=True)
-class ReleaseCandidate:
-    """The items to be released, with everything that the gates need.
-
-    `words` are the phrases for moves in the language of the items.
-    """
-
-    items: tuple[Item, ...]
-    routes: Mapping[str, Route]  # by clip: the route that the items were composed from
-    verified_by: Mapping[str, frozenset[str]]  # by verified item: `person`, `script` or both
-    min_verified: float
-    origins: Mapping[str, "Origin"] = field(default_factory=dict)  # by clip
-    words: Words = field(default_factory=lambda: MOVE_WORDS)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a clip comes from: its split group, its span of a video, and its released frames."""
-
-    split_group: str
-    video: str
-    start_us: int
-    end_us: int
-    frames: tuple[str, ...] = ()
 
 
 class Gate(Record):
@@ -208,60 +180,42 @@ def inverse_pairs(candidate: ReleaseCandidate) -> Gate:
     Items written by a model need no pair: they have no route to reverse. Route items are never
     written by a model.
     """
-    pairs: dict[tuple[str, str], dict[str, Item]] = {}
-    for item in candidate.items:
-        if item.option_kind != "square" and item.category != "route":
-            continue
-        pairs.setdefault((item.clip_id, item.category), {})[item.orientation] = item
-    faults = []
-    for pair in pairs.values():
-        if len(pair) != 2:
-            faults += [item.item_id for item in pair.values()]
-        elif pair["forward"].option_kind == "square" and not _inverse(pair, candidate):
-            faults.append(pair["reverse"].item_id)
     return no_faults(
         "inverse_pairs",
-        sorted(faults),
+        sorted(without_inverse(candidate)),
         "items without a matching inverse",
         "compose the items again: egost generate-qa",
     )
 
 
-def _inverse(pair: Mapping[str, Item], candidate: ReleaseCandidate) -> bool:
-    forward, back = pair["forward"], pair["reverse"]
-    route = candidate.routes.get(forward.clip_id)
-    steps = route.steps if route else ()
-    inverses = {plain(s.action): plain(s.undo) for s in steps if s.action and s.undo}
-    inverses |= {candidate.words[move]: candidate.words[OPPOSITE[move]] for move in OPPOSITE}
-    inverted = {_inverted(text, inverses) for text in forward.options}
-    return (
-        inverted == set(back.options)
-        and _inverted(forward.answer_text, inverses) == back.answer_text
+def no_true_distractor(candidate: ReleaseCandidate) -> Gate:
+    """Require that the answer is the only composed option that is true of the steps."""
+    fix = "compose the items again: egost generate-qa"
+    return no_faults(
+        "no_true_distractor",
+        sorted(with_other_truth(candidate)),
+        "items with a true distractor or a false answer",
+        fix,
     )
 
 
-def _inverted(text: str, inverses: Mapping[str, str]) -> str:
-    return SEPARATOR.join(inverses.get(part, part) for part in reversed(text.split(SEPARATOR)))
-
-
-def no_true_distractor(candidate: ReleaseCandidate) -> Gate:
-    """Require that the answer is the only option of a square that is true of the clip's route."""
-    faults = []
-    for item in candidate.items:
-        if item.option_kind != "square":
-            continue
-        route = candidate.routes.get(item.clip_id)
-        text_of_route = RouteText(canonical(route.steps) if route else (), candidate.words)
-        true = [
-            index
-            for index, text in enumerate(item.options)
-            if holds(text, text_of_route, item.category, item.orientation)
-        ]
-        if true != [item.answer_index]:
-            faults.append(item.item_id)
-    fix = "compose the items again: egost generate-qa"
-    return no_faults(
-        "no_true_distractor", sorted(faults), "items with a true distractor or a false answer", fix
+def visible_facts(candidate: ReleaseCandidate) -> Gate:
+    """Require that the released frames show every fact that is asked about."""
+    asked = {item.item_id: item for item in candidate.items if item.option_kind == "facts"}
+    faults = [
+        item_id
+        for item_id, item in asked.items()
+        if sum(candidate.visible.get(item_id, ())) < len(item.facts)
+    ]
+    total = sum(len(item.facts) for item in asked.values())
+    seen = sum(sum(candidate.visible.get(item_id, ())) for item_id in asked)
+    return Gate(
+        name="visible_facts",
+        state=met_if(not faults),
+        figure=f"frames show {seen} of {total} facts" if asked else "no items about facts",
+        limit="all",
+        rows=tuple(sorted(faults)),
+        fix="compose the items again: egost generate-qa" if faults else "",
     )
 
 
@@ -270,9 +224,9 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
     splits: dict[Hashable, set[str]] = defaultdict(set)
     marks: dict[str, list[Hashable]] = {}
     for item in candidate.items:
-        if item.clip_id not in marks:
-            marks[item.clip_id] = _marks(item, candidate.origins.get(item.clip_id))
-        for mark in marks[item.clip_id]:
+        if place_of(item) not in marks:
+            marks[place_of(item)] = _marks(item, candidate.places.get(place_of(item)))
+        for mark in marks[place_of(item)]:
             splits[mark].add(item.split)
     leaked = {mark for mark, names in splits.items() if len(names) > 1}
     faults = [
@@ -280,7 +234,7 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
         for item in candidate.items
         # One equal frame may be black or a title; two are the same footage.
         if sum(
-            2 if isinstance(mark, tuple) else 1 for mark in marks[item.clip_id] if mark in leaked
+            2 if isinstance(mark, tuple) else 1 for mark in marks[place_of(item)] if mark in leaked
         )
         >= 2
     ]
@@ -292,18 +246,18 @@ def split_leak(candidate: ReleaseCandidate) -> Gate:
     )
 
 
-def _marks(item: Item, origin: Origin | None) -> list[Hashable]:
-    if origin is None:
+def _marks(item: Item, place: Place | None) -> list[Hashable]:
+    if place is None:
         return [("video", item.video_id)]
-    return [("group", origin.split_group), ("video", origin.video), *sorted({*origin.frames})]
+    return [("group", place.split_group), ("video", place.video), *sorted({*place.frames})]
 
 
 def duplicates(candidate: ReleaseCandidate) -> Gate:
     """Require that no question is repeated with the same options on the same span."""
     asked: dict[Hashable, list[str]] = defaultdict(list)
     for item in candidate.items:
-        origin = candidate.origins.get(item.clip_id)
-        where = (origin.video, origin.start_us, origin.end_us) if origin else item.clip_id
+        place = candidate.places.get(place_of(item))
+        where = (place.video, place.start_us, place.end_us) if place else place_of(item)
         asked[
             where,
             item.category,
@@ -343,6 +297,7 @@ GATES: tuple[Callable[[ReleaseCandidate], Gate], ...] = (
     letters,
     inverse_pairs,
     no_true_distractor,
+    visible_facts,
     split_leak,
     duplicates,
     verified_by_people,

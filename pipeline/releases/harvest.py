@@ -1,121 +1,142 @@
 """The items that a workspace would release now, each with its question and evidence row."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Finding
+from pipeline.engine.rows import Finding, Row
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.questions.audited import by_item, key_of
-from pipeline.questions.rows import ComposedFrom, Item, Written
-from pipeline.releases.gates import Origin, ReleaseCandidate, some
+from pipeline.questions.composition import opaque, steps_shown, written_id
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import Fact, kinds_asked
+from pipeline.questions.rows import AskedFact, ComposedFrom, Item, Span, Written
+from pipeline.questions.visible import shown
+from pipeline.releases.candidate import Place, ReleaseCandidate, Said, place_of
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow, ReleaseItem
+from pipeline.releases.leftout import (
+    FIXES,
+    GONE,
+    NO_CONSENT,
+    NOT_VERIFIED,
+    SET_ASIDE,
+    TAKEN_DOWN,
+    TOLD_BY_TIMES,
+    LeftOut,
+    taken_down,
+)
 from pipeline.releases.rows import Still
+from pipeline.releases.scenelock import told_by_times
+from pipeline.releases.spanmap import ReleasedSpan
 from pipeline.review.counted import Counted
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import ReviewSettings
-from pipeline.routes.route import MOVE_WORDS
-from pipeline.routes.rows import Route
-from pipeline.routes.tasks import Words
-from pipeline.routes.wording import load
+from pipeline.routes.route import MOVE_WORDS, canonical
+from pipeline.routes.rows import Category, Route
+from pipeline.routes.wording import FACT_WORDS, load
 from pipeline.sources.rows import Video
-
-GONE = "of a video, clip or route that is gone"
-NO_CONSENT = "without consent to release"
-NOT_VERIFIED = "not verified"
-SET_ASIDE = "set aside"
-TAKEN_DOWN = "of a video that was taken down"
-_FIXES = {
-    GONE: "run egost generate-qa to compose items",
-    NO_CONSENT: "write `release` in the consent column of manifest.csv (or ingest.consent), then egost frames",
-    NOT_VERIFIED: "review more clips: egost review push, pull",
-    SET_ASIDE: "egost show ID gives the reason; items that are corrected in review are released",
-    TAKEN_DOWN: "none: videos that were taken down are never released again",
-}
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Items that are left out for one reason, and the fix."""
+class _Footage:
+    """The part of a video that items ask about: a span, or a whole clip of items by an earlier version.
 
-    why: str
-    rows: tuple[str, ...]
+    `name` is its opaque id in releases.
+    """
+
+    name: str
+    clip: Clip
+    video: Video
+    start_us: int
+    end_us: int
+    span: Span | None
 
     @property
-    def fix(self) -> str:
-        """Return what to do so that they are released."""
-        return _FIXES[self.why]
+    def mirrored(self) -> bool:
+        return self.span is not None and self.span.mirrored
 
-    def __str__(self) -> str:
-        return f"left out: {len(self.rows)} items {self.why} ({some(self.rows)})"
+    @property
+    def seconds(self) -> float:
+        return (self.end_us - self.start_us) / 1e6
+
+    def holds(self, at_us: int) -> bool:
+        return self.start_us <= at_us <= self.end_us
 
 
 class Harvest:
-    """All rows that a release needs, by clip, item or video.
+    """All rows that a release needs, by span, clip, item or video.
 
-    `counted` holds the verdicts that count, which decide who verified an item.
+    `closed` names the licences that forbid sharing frames. `counted` holds the verdicts that count, which decide who verified an item. Stills and the places of the
+    candidate are those of `place_of` an item.
     """
 
     def __init__(
-        self, store: Store, review: ReviewSettings, *, only_verified: bool, min_verified: float
+        self,
+        store: Store,
+        review: ReviewSettings,
+        *,
+        only_verified: bool,
+        min_verified: float,
+        closed: Iterable[str] = (),
     ) -> None:
+        self._draw = Draw(store.folder.secret())
+        self._only_verified = only_verified
+        self._closed = {licence.casefold() for licence in closed}
         self.videos = {video.video_id: video for video in store.rows(Video)}
         self.clips = {clip.clip_id: clip for clip in store.rows(Clip)}
+        self.spans = {span.span_id: span for span in store.rows(Span)}
         routes = store.rows(Route)
         # "draft" sorts before "verified", so a verified route replaces its draft, as in composing.
         self.routes = {route.clip_id: route for route in routes}
         self.verdicts = store.rows(Verdict)
         self.counted = Counted.of(self.verdicts, review, store.folder)
-        self.stills = _by_clip(store.rows(Still))
-        self._written = {row.item_id: row for row in store.rows(Written)}
+        self.stills: Mapping[str, list[Still]] = _grouped(store.rows(Still), "span_id")
+        self._written = {written_id(row, self._draw): row for row in store.rows(Written)}
         self._verdicts_of = Counter(verdict.clip_id for verdict in self.verdicts)
-        self._turns = _by_clip(store.rows(Turn))
-        self._frames = _by_clip(store.rows(Frame))
-        self._findings: dict[str, list[Finding]] = {}
-        for finding in store.rows(Finding):
-            self._findings.setdefault(finding.unit, []).append(finding)
+        self._turns: Mapping[str, list[Turn]] = _grouped(store.rows(Turn), "clip_id")
+        self._frames: Mapping[str, list[Frame]] = _grouped(store.rows(Frame), "clip_id")
+        self._findings: Mapping[str, list[Finding]] = _grouped(store.rows(Finding), "unit")
         self.why_out: dict[str, str] = {}
         out: dict[str, list[str]] = {}
-        items = []
         taken = taken_down(store.folder)
-        for item in store.rows(Item):
-            if why := self._why_not(item, taken, only_verified):
+        asked = store.rows(Item)
+        reasons = {item.item_id: self._why_not(item, taken) for item in asked}
+        reasons |= self._told_by_times(item for item in asked if not reasons[item.item_id])
+        for item in asked:
+            if why := reasons[item.item_id]:
                 out.setdefault(why, []).append(item.item_id)
                 self.why_out[item.item_id] = (
                     f"{why}: {item.status_reason}" if why == SET_ASIDE else why
                 )
-            else:
-                items.append(item)
+        items = tuple(item for item in asked if not reasons[item.item_id])
         self.left_out = tuple(LeftOut(why, tuple(rows)) for why, rows in sorted(out.items()))
-        languages = Counter(self.routes[item.clip_id].language for item in items)
-        self.language = languages.most_common(1)[0][0] if languages else "en"
-        self.words = self._words_in_use(store)
+        self._footage = {place_of(item): self._footage_of(item) for item in items}
+        languages = {self.routes[item.clip_id].language for item in items}
+        self.said = {one: self._words_in_use(store, one) for one in sorted(languages)}
         self.candidate = ReleaseCandidate(
-            tuple(items),
-            self.routes,
+            items,
+            {place: self._place(place) for place in self._footage},
             self._verified_by(items, routes, store.rows(Answer)),
             min_verified,
-            self._origins(items),
-            self.words,
+            {item.item_id: self._visible(item) for item in items if item.facts},
         )
 
-    def _words_in_use(self, store: Store) -> Words:
-        """Return the words for moves in the items' options: those that they were composed with."""
-        used = Counter(
-            tuple(one.moves)
+    def _words_in_use(self, store: Store, language: str) -> Said:
+        """Return the words in a language's options: those that they were composed with."""
+        wording = load(language)
+        composed = [
+            one
             for one in store.rows(ComposedFrom)
-            if one.moves
-            and one.clip_id in self.routes
-            and self.routes[one.clip_id].language == self.language
+            if one.clip_id in self.routes and self.routes[one.clip_id].language == language
+        ]
+        moves = _most_used(one.moves for one in composed)
+        facts = _most_used(one.words for one in composed)
+        return Said(
+            {**wording.moves, **dict(zip(MOVE_WORDS, moves, strict=False))},
+            {**wording.facts, **dict(zip(FACT_WORDS, facts, strict=False))},
         )
-        if not used:
-            return load(self.language).moves
-        return dict(zip(MOVE_WORDS, used.most_common(1)[0][0], strict=True))
 
     def _verified_by(
         self, items: Iterable[Item], routes: Iterable[Route], answers: Iterable[Answer]
@@ -124,31 +145,56 @@ class Harvest:
         of_route = self.counted.verified_by(routes)
         verified = {item.item_id: item for item in items if item.status == "verified"}
         given = by_item(verified.values(), answers)
-        return {
-            item_id: frozenset(
-                one.by for one in given.get(item_id, ()) if one.choice == key_of(item)
-            )
-            if item.option_kind == "model"
-            else of_route.get((item.clip_id, item.category), frozenset())
-            for item_id, item in verified.items()
-        }
 
-    def _origins(self, items: Iterable[Item]) -> dict[str, Origin]:
-        found = {}
-        for clip_id in sorted({item.clip_id for item in items}):
-            clip = self.clips[clip_id]
-            video = self.videos[clip.video_id]
-            found[clip_id] = Origin(
-                video.split_group,
-                video.sha256,
-                clip.start_us,
-                clip.end_us,
-                tuple(f"frames/{still.media}" for still in self.stills.get(clip_id, ())),
+        def of(item: Item) -> frozenset[str]:
+            if item.option_kind == "model":
+                chosen = given.get(item.item_id, ())
+                return frozenset(one.by for one in chosen if one.choice == key_of(item))
+            kinds: Iterable[Category] = kinds_asked(item.category, item.facts)
+            return frozenset.intersection(
+                *(of_route.get((item.clip_id, kind), frozenset()) for kind in kinds)
             )
-        return found
 
-    def _why_not(self, item: Item, taken: Iterable[str], only_verified: bool) -> str | None:
+        return {item_id: of(item) for item_id, item in verified.items()}
+
+    def _footage_of(self, item: Item) -> _Footage:
+        clip, video = self.clips[item.clip_id], self.videos[item.video_id]
+        if item.span_id:
+            span = self.spans[item.span_id]
+            return _Footage(span.span_id, clip, video, span.start_us, span.end_us, span)
+        # The id of a clip follows from its video, whose digest is public.
+        name = opaque("s", self._draw, "clip", clip.clip_id)
+        return _Footage(name, clip, video, clip.start_us, clip.end_us, None)
+
+    def _place(self, place: str) -> Place:
+        footage = self._footage[place]
+        route = self.routes[footage.clip.clip_id]
+        steps = canonical(route.steps)
+        return Place(
+            footage.video.split_group,
+            footage.video.sha256,
+            footage.start_us,
+            footage.end_us,
+            tuple(f"frames/{still.media}" for still in self.stills.get(place, ())),
+            steps_shown(footage.span, steps) if footage.span else steps,
+            self.said[route.language],
+        )
+
+    def _visible(self, item: Item) -> list[bool]:
+        """Return for each fact of an item whether its released frames show it."""
+        footage = self._footage[place_of(item)]
+        moments = footage.span.frame_us if footage.span else []
+        numbers = [still.number for still in self.stills.get(place_of(item), ())]
+        frames = [moments[number] for number in numbers if number < len(moments)]
+        turns = self._turns.get(item.clip_id, ())
+        return [
+            shown(_as_fact(fact), frames, turns, footage.video.hfov_degrees) for fact in item.facts
+        ]
+
+    def _why_not(self, item: Item, taken: Iterable[str]) -> str | None:
         known = item.video_id in self.videos and item.clip_id in self.clips
+        if item.span_id and item.span_id not in self.spans:
+            return GONE
         if not (known and item.clip_id in self.routes):
             return GONE
         if item.status == "set_aside":
@@ -158,7 +204,27 @@ class Harvest:
             return TAKEN_DOWN
         if video.consent != "release":
             return NO_CONSENT
-        return NOT_VERIFIED if only_verified and item.status != "verified" else None
+        return NOT_VERIFIED if self._only_verified and item.status != "verified" else None
+
+    def _told_by_times(self, items: Iterable[Item]) -> dict[str, str]:
+        """Return the reason of each item whose answer the public times of spans would tell."""
+        often = Counter(span.video_id for span in self.spans.values())
+        # The only span of a video comes before and after nothing.
+        placed = {
+            span.span_id
+            for span in self.spans.values()
+            if often[span.video_id] > 1 and self._is_closed(self.videos.get(span.video_id))
+        }
+        scenes = {
+            span.span_id: self.videos[span.video_id].split_group
+            for span in self.spans.values()
+            if span.video_id in self.videos
+        }
+        return dict.fromkeys(told_by_times(items, scenes, placed), TOLD_BY_TIMES)
+
+    def _is_closed(self, video: Video | None) -> bool:
+        """Return whether a video's licence forbids sharing its frames."""
+        return video is not None and (video.licence or "").casefold() in self._closed
 
     def entries(
         self, dataset: str, human: Mapping[str, tuple[int, int]] | None = None
@@ -167,7 +233,7 @@ class Harvest:
 
         `human` gives by item how many people answered it, and how many of them correctly.
         """
-        for item in self.candidate.items:
+        for item in sorted(self.candidate.items, key=lambda one: one.item_id):
             answers, right = (human or {}).get(item.item_id, (0, 0))
             evidence = self._evidence(item).model_copy(
                 update={"human_answers": answers, "human_right": right}
@@ -175,13 +241,12 @@ class Harvest:
             yield ReleaseItem(item.split, self._question(item, dataset), evidence)
 
     def _question(self, item: Item, dataset: str) -> QuestionRow:
-        video, clip = self.videos[item.video_id], self.clips[item.clip_id]
-        stills = self.stills.get(item.clip_id, ())
+        footage, stills = self._footage[place_of(item)], self.stills.get(place_of(item), ())
         letter = LETTERS[item.answer_index] if item.answer_index is not None else None
         return QuestionRow(
             id=item.item_id,
             dataset=dataset,
-            scene_name=video.scene,
+            scene_name=None,
             question_type=item.task,
             question=item.question,
             options=item.options,
@@ -192,22 +257,36 @@ class Harvest:
             orientation=item.orientation,
             format=item.format,
             contrast=item.contrast,
-            video=video.path,
-            video_sha256=video.sha256,
-            start=clip.start_us / 1e6,
-            end=clip.end_us / 1e6,
-            split_group=video.split_group,
+            video=footage.name,
+            video_sha256=None,
+            start=0.0,
+            end=footage.seconds,
+            # The id of a group follows from its scene or its video, whose digest is public.
+            split_group=opaque("g", self._draw, footage.video.split_group),
             frames=[f"frames/{still.media}" for still in stills],
-            frame_seconds=[still.t_us / 1e6 for still in stills],
+            # When frames were really taken would tell where in its video the span lies.
+            frame_seconds=[
+                (2 * number + 1) * footage.seconds / (2 * len(stills))
+                for number in range(len(stills))
+            ],
+            language=self.routes[item.clip_id].language,
         )
 
     def _evidence(self, item: Item) -> Evidence:
-        route = self.routes[item.clip_id]
+        footage, route = self._footage[place_of(item)], self.routes[item.clip_id]
         written = self._written.get(item.item_id)
         source = written or route
-        turns: Sequence[Turn] = self._turns.get(item.clip_id, ())
-        frames: Sequence[Frame] = self._frames.get(item.clip_id, ())
-        found = self._findings.get(item.clip_id, []) + self._findings.get(item.item_id, [])
+        turns = [
+            turn
+            for turn in self._turns.get(item.clip_id, ())
+            if turn.start_us < footage.end_us and turn.end_us > footage.start_us
+        ]
+        frames = [
+            frame for frame in self._frames.get(item.clip_id, ()) if footage.holds(frame.t_us)
+        ]
+        found = [*self._findings.get(item.clip_id, ()), *self._findings.get(item.item_id, ())]
+        sides, sign = (_MIRRORED, -1.0) if footage.mirrored else ({}, 1.0)
+        kinds = [turn.kind if turn.moving else GLANCE for turn in turns]
         return Evidence(
             id=item.item_id,
             clip_id=item.clip_id,
@@ -216,11 +295,11 @@ class Harvest:
             flips=item.flips,
             reference_moves=item.reference_moves,
             reference_landmarks=item.reference_landmarks,
-            steps=route.steps,
-            turn_kinds=[turn.kind if turn.moving else GLANCE for turn in turns],
+            steps=list(self.candidate.places[place_of(item)].steps),
+            turn_kinds=[sides.get(kind, kind) for kind in kinds],
             turn_start=[turn.start_us / 1e6 for turn in turns],
             turn_end=[turn.end_us / 1e6 for turn in turns],
-            turn_degrees=[turn.yaw_degrees for turn in turns],
+            turn_degrees=[sign * turn.yaw_degrees for turn in turns],
             frame_seconds=[frame.t_us / 1e6 for frame in frames],
             frame_media=[frame.media for frame in frames],
             findings=[f"{finding.severity}: {finding.message}" for finding in found],
@@ -233,6 +312,13 @@ class Harvest:
             written_seconds=[at_us / 1e6 for at_us in written.evidence_us] if written else [],
             verdicts=self._verdicts_of[item.clip_id],
             fingerprint=item.fingerprint,
+            video_sha256=footage.video.sha256,
+            span_start=footage.start_us / 1e6,
+            span_end=footage.end_us / 1e6,
+            mirrored=footage.mirrored,
+            twin=item.twin,
+            facts=item.facts,
+            visible=list(self.candidate.visible.get(item.item_id, ())),
         )
 
     def sources(self) -> dict[str, dict[str, Any]]:
@@ -251,50 +337,70 @@ class Harvest:
             if video.video_id in wanted
         }
 
-    def media(self, closed: Iterable[str]) -> dict[str, str]:
+    def released_spans(self, version: str) -> Iterator[ReleasedSpan]:
+        """Yield what the private map keeps of each span."""
+        for one in self._footage.values():
+            yield ReleasedSpan(
+                version=version,
+                span_id=one.name,
+                clip_id=one.clip.clip_id,
+                video_sha256=one.video.sha256,
+                start_us=one.start_us,
+                end_us=one.end_us,
+                mirrored=one.mirrored,
+            )
+
+    def hydrate(self) -> dict[str, dict[str, Any]]:
+        """Return where the spans whose frames can't be released are cut from, by their names."""
+        return {
+            one.name: {
+                "video": one.video.sha256,
+                "start_us": one.start_us,
+                "end_us": one.end_us,
+            }
+            for one in self._footage.values()
+            if self._is_closed(one.video)
+        }
+
+    def media(self) -> dict[str, str]:
         """Return the released frames: name in the release to name in the workspace.
 
-        `closed` names the licences that forbid redistribution.
+        They are in the order of their names, so that the times of the files tell nothing.
         """
-        forbidden = {licence.casefold() for licence in closed}
-        clips = {
-            item.clip_id
-            for item in self.candidate.items
-            if (self.videos[item.video_id].licence or "").casefold() not in forbidden
+        shown = {
+            still.media
+            for place, one in self._footage.items()
+            if not self._is_closed(one.video)
+            for still in self.stills.get(place, ())
         }
-        return {
-            f"frames/{still.media}": still.media
-            for clip in sorted(clips)
-            for still in self.stills.get(clip, ())
-        }
+        return {f"frames/{name}": name for name in sorted(shown)}
 
     def nothing(self) -> tuple[str, str]:
         """Return why there is nothing to release, and the fix."""
         counted = ", ".join(f"{len(one.rows)} items {one.why}" for one in self.left_out)
-        fix = "; ".join(one.fix for one in self.left_out) or _FIXES[GONE]
+        fix = "; ".join(one.fix for one in self.left_out) or FIXES[GONE]
         return f"there is nothing to release ({counted or 'no items'})", fix
 
 
-def _by_clip(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
-    groups: dict[str, list[Any]] = {}
+def _most_used(words: Iterable[Sequence[str]]) -> Sequence[str]:
+    """Return the words that most clips were composed with; none if no clip names its words."""
+    often = Counter(tuple(texts) for texts in words if texts)
+    return often.most_common(1)[0][0] if often else ()
+
+
+def _as_fact(asked: AskedFact) -> Fact:
+    """Return what visibility depends on: a fact's kind and when it is seen."""
+    times = asked.seen_us
+    seen = tuple(zip(times[::2], times[1::2], strict=True))
+    return Fact(asked.name.partition(":")[0], (), value=True, seen=seen)
+
+
+_MIRRORED = {"left": "right", "right": "left"}
+_AnyRow = TypeVar("_AnyRow", bound=Row)
+
+
+def _grouped(rows: Iterable[_AnyRow], column: str) -> Mapping[str, list[_AnyRow]]:
+    groups: dict[str, list[_AnyRow]] = {}
     for row in rows:
-        groups.setdefault(row.clip_id, []).append(row)
+        groups.setdefault(getattr(row, column), []).append(row)
     return groups
-
-
-def _takedowns(folder: WorkspaceFolder) -> Path:
-    return folder.root / "takedowns.jsonl"
-
-
-def taken_down(folder: WorkspaceFolder) -> frozenset[str]:
-    """Return the sha256 of every video that was taken down and must never be released again."""
-    path = _takedowns(folder)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return frozenset(json.loads(line)["sha256"] for line in lines if line.strip())
-
-
-def take_down(folder: WorkspaceFolder, sha256: str, path: str) -> None:
-    """Record that a video was taken down."""
-    if sha256 not in taken_down(folder):
-        with _takedowns(folder).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"sha256": sha256, "path": path}, ensure_ascii=False) + "\n")

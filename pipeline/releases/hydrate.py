@@ -1,26 +1,31 @@
 """Restore frames that a licence kept out of a release, from the user's own copies of the videos."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.folder import media_name, write_atomic
 from pipeline.errors import RowError, UserError
-from pipeline.motion.rows import Clip
-from pipeline.releases.layout import file_digest
+from pipeline.releases.layout import QuestionRow, file_digest
 from pipeline.releases.reading import Released
 from pipeline.releases.settings import StillsSettings
-from pipeline.releases.stills import cut, encode, moments
+from pipeline.releases.stills import Moment, cut, encode, evenly
+from pipeline.video.reader import DecodedFrame
 
 
 @dataclass(frozen=True)
 class Hydrated:
-    """How many frames were restored, and which videos still lack theirs."""
+    """How many frames were restored, and which videos still lack theirs.
+
+    `unknown` are spans without all their frames that the release names no video for.
+    """
 
     restored: int
     present: int
     missing: tuple[str, ...]
     differing: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"release hydrate: {self.restored} frames restored, {self.present} were present"
@@ -28,7 +33,25 @@ class Hydrated:
             text += f"; no file found for {', '.join(self.missing)}"
         if self.differing:
             text += f"; decoded differently by this version of the decoder, so left out: {', '.join(self.differing)}"
+        if self.unknown:
+            some = ", ".join(self.unknown[:3])
+            text += f"; {len(self.unknown)} spans lack frames that the release contains ({some}): get a complete copy"
         return text
+
+
+@dataclass(frozen=True)
+class _Lacking:
+    """A span without all its frames: their names, its video's digest, and where it lies in it (us)."""
+
+    name: str
+    frames: Sequence[str]
+    sha256: str
+    start_us: int
+    end_us: int
+
+    def moments(self) -> Iterator[Moment]:
+        for number, at_us in enumerate(evenly(self.start_us, self.end_us, len(self.frames))):
+            yield Moment(at_us, self.name, number)
 
 
 def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
@@ -37,18 +60,28 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
     A frame is written only if its digest is the one in the release. Raises UserError for a path that
     does not exist.
     """
-    wanted: dict[str, dict[tuple[int, int], list[str]]] = {}
-    present: set[str] = set()  # the rows of a clip name the same frames
+    wanted: dict[str, dict[str, _Lacking]] = defaultdict(dict)
+    present: set[str] = set()  # the rows of a span name the same frames
+    unknown: set[str] = set()
     for _, row in released.questions():
         found = {name for name in row.frames if (released.folder / name).is_file()}
         present |= found
-        if found != {*row.frames}:
-            span = (round(row.start * 1e6), round(row.end * 1e6))
-            wanted.setdefault(row.video_sha256, {})[span] = row.frames
-    settings = StillsSettings.model_validate(released.manifest["settings"]["stills"])
+        if found == {*row.frames}:
+            continue
+        if lacking := _lacking(row, released):
+            wanted[lacking.sha256][lacking.name] = lacking
+        else:
+            unknown.add(row.video)
+    settings = StillsSettings.model_validate(
+        {
+            name: value
+            for name, value in released.manifest["settings"]["stills"].items()
+            if name not in StillsSettings.retired
+        }
+    )
     names = {video["sha256"]: video["path"] for video in released.manifest["videos"]}
     rotations = {video["sha256"]: video.get("rotation", 0) for video in released.manifest["videos"]}
-    files = _found(paths, set(wanted))
+    files = _found(paths, wanted.keys())
     restored, differing = 0, []
     for sha256, spans in sorted(wanted.items()):
         if sha256 in files:
@@ -58,28 +91,41 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
             restored += written
             differing += [] if same else [names[sha256]]
     missing = sorted(names[sha256] for sha256 in wanted.keys() - files.keys())
-    return Hydrated(restored, len(present), tuple(missing), tuple(differing))
+    return Hydrated(
+        restored, len(present), tuple(missing), tuple(differing), tuple(sorted(unknown))
+    )
+
+
+def _lacking(row: QuestionRow, released: Released) -> _Lacking | None:
+    """Return where a row's frames come from; None if the release doesn't say, because it contains them.
+
+    In releases of earlier versions, the row itself names its video and the times in it.
+    """
+    if row.video_sha256:
+        span = round(row.start * 1e6), round(row.end * 1e6)
+        name = f"{row.video_sha256} {row.start} {row.end}"
+        return _Lacking(name, row.frames, row.video_sha256, *span)
+    source = released.manifest.get("hydrate", {}).get(row.video)
+    if source is None:
+        return None
+    return _Lacking(row.video, row.frames, source["video"], source["start_us"], source["end_us"])
 
 
 def _restore(
     folder: Path,
     path: Path,
-    spans: dict[tuple[int, int], list[str]],
+    spans: Mapping[str, _Lacking],
     rotation: int,
     settings: StillsSettings,
 ) -> tuple[int, bool]:
-    times = {}
-    expected: dict[str, list[str]] = {}
-    for start_us, end_us in spans:
-        clip = Clip(clip_id=f"{start_us}", video_id="", start_us=start_us, end_us=end_us)
-        times[clip.clip_id] = moments(clip, len(spans[start_us, end_us]))
-        expected[clip.clip_id] = spans[start_us, end_us]
+    """Write the missing frames of one video; return their number, and whether all were decoded as expected."""
+    moments = [moment for span in spans.values() for moment in span.moments()]
     written, same = 0, True
     try:
-        for frame, clip_id, number in cut(path, times, rotation):
-            data = encode(frame, settings)[0]
-            name = f"frames/{media_name(data, '.jpg')}"
-            if name != expected[clip_id][number]:
+        for frame, moment in cut(path, moments, rotation):
+            name = spans[moment.span_id].frames[moment.number]
+            data = _either_way(frame, settings, name)
+            if data is None:
                 same = False
             elif not (folder / name).is_file():
                 write_atomic(folder / name, data)
@@ -89,7 +135,16 @@ def _restore(
     return written, same
 
 
-def _found(paths: Iterable[Path], wanted: set[str]) -> dict[str, Path]:
+def _either_way(frame: DecodedFrame, settings: StillsSettings, name: str) -> bytes | None:
+    """Return the frame, flipped or not, whose digest is in this name; whether a span is mirrored is not public."""
+    for mirrored in (False, True):
+        data, _, _ = encode(frame, settings, mirrored=mirrored)
+        if f"frames/{media_name(data, '.jpg')}" == name:
+            return data
+    return None
+
+
+def _found(paths: Iterable[Path], wanted: Set[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in _files(paths):
         if len(files) == len(wanted):

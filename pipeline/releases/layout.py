@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
+from pipeline.questions.rows import AskedFact
 from pipeline.routes.rows import Step
 
 SPLITS = ("train", "validation", "test")
@@ -22,8 +24,12 @@ GLANCE = "glance"  # in `turn_kinds`: a head turn without a change of heading
 class QuestionRow(Record):
     """One released row of the `default` config: the question and its answer.
 
-    `frames` are evenly spaced frames as files of the release, the same number for every clip.
-    `frame_seconds`, `start` and `end` are in video time. Withheld answers are null.
+    Each span is a video of its own: `video` is its opaque id, `start` is 0 and `end` its length in seconds.
+    Only `split_group`, also opaque, connects the spans of a scene. `frames` are files of the release, evenly
+    spaced at `frame_seconds`, seconds from the start of the span. Withheld answers are null.
+
+    Releases of earlier versions have whole clips instead: `video` is a path, `video_sha256` is given, and
+    times are in video time.
     """
 
     id: str
@@ -40,21 +46,26 @@ class QuestionRow(Record):
     format: str
     contrast: str | None
     video: str
-    video_sha256: str
+    video_sha256: str | None
     start: float
     end: float
     split_group: str
     frames: list[str]
     frame_seconds: list[float]
+    language: str | None = None
 
 
 class Evidence(Record):
     """One released row of the `evidence` config: the evidence for the answer with the same id.
 
+    It names the video and the part of it that the item asks about. Times are in video time. What is told of
+    a `mirrored` span is told as its frames show it, flipped left to right: its facts, steps and turns.
     `turn_kinds` are left, right, around or glance; degrees are positive to the left.
     `written_evidence` is the evidence that a model gave for an item it wrote, at `written_seconds` of the
     video. `human_right` of `human_answers` people who had not seen the answer chose it.
     Kept apart from the question, because the number of turns or keyframes would reveal the answer.
+
+    Releases of earlier versions lack the fields that have defaults.
     """
 
     id: str
@@ -83,6 +94,13 @@ class Evidence(Record):
     written_seconds: list[float]
     human_answers: int = 0
     human_right: int = 0
+    video_sha256: str | None = None
+    span_start: float | None = None
+    span_end: float | None = None
+    mirrored: bool = False
+    twin: str | None = None
+    facts: list[AskedFact] = Field(default_factory=list)
+    visible: list[bool] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,21 @@
 import hashlib
 import importlib.metadata
 import json
-import re
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 
 from pipeline import __version__
 from pipeline.errors import UserError
 from pipeline.releases.adapters import write_adapters
 from pipeline.releases.blindgate import LEARNER
+from pipeline.releases.candidate import Said
+from pipeline.releases.card import card, write_plots
 from pipeline.releases.croissant import write_croissant
 from pipeline.releases.difference import (
     Difference,
@@ -37,16 +36,10 @@ from pipeline.releases.layout import (
     write_entries,
     write_sums,
 )
-from pipeline.releases.plots import bars, blind_bars, grouped, standalone
 from pipeline.releases.reading import SUMS, Released, open_release
-from pipeline.routes.tasks import Words
+from pipeline.releases.tally import Tally
 
 _TEMPORARY = ".tmp-"
-# The licence ids of the Hugging Face hub that are used for videos.
-_HUB_LICENCE = re.compile(
-    r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|mit|apache-2\.0|odbl|odc-by|pddl"
-)
-_CARD = Path(__file__).with_name("card.md.j2")
 
 
 @dataclass(frozen=True)
@@ -55,8 +48,7 @@ class Issue:
 
     version: str
     dataset: str
-    language: str
-    words: Words  # its phrases for moves, from which gates are recomputed
+    said: Mapping[str, Said]  # the words of each language, from which gates are recomputed
     canary: str
     settings: Mapping[str, Any]
     entries: Iterable[ReleaseItem]
@@ -73,6 +65,9 @@ class Issue:
         default_factory=dict
     )  # by item id: why it was changed or removed
     taken_down: int = 0
+    hydrate: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # by span whose frames can't be released: where to cut them from
     embed: bool = False  # also write the rows with their frames embedded
 
 
@@ -104,55 +99,6 @@ class Release:
         )
 
 
-@dataclass
-class _SplitCounts:
-    """Counts over the rows as they are written, so that one pass suffices."""
-
-    tasks: Counter[str] = field(default_factory=Counter)
-    letters: dict[str, Counter[str]] = field(default_factory=dict)
-    contrasts: Counter[str] = field(default_factory=Counter)
-    choices: Counter[str] = field(default_factory=Counter)
-    clips: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    judged: dict[str, set[str]] = field(default_factory=lambda: {"person": set(), "script": set()})
-    providers: set[str] = field(default_factory=set)
-    models: set[str] = field(default_factory=set)
-    prompts: set[str] = field(default_factory=set)
-    replies: set[str] = field(default_factory=set)
-    cost: float = 0.0
-    example: Any = None
-    withheld: frozenset[str] = frozenset()  # splits
-    held_out: set[str] = field(default_factory=set)  # the ids of their items
-
-    def passing(self, entries: Iterable[ReleaseItem]) -> Iterator[ReleaseItem]:
-        for entry in entries:
-            self._count(entry)
-            yield entry
-
-    def _count(self, entry: ReleaseItem) -> None:
-        question, evidence = entry.question, entry.evidence
-        if entry.split in self.withheld:
-            self.held_out.add(question.id)
-        self.tasks[question.question_type] += 1
-        if question.answer:
-            self.letters.setdefault(question.question_type, Counter())[question.answer] += 1
-        self.choices[entry.split] += question.format == "mcq"
-        if question.contrast:
-            self.contrasts[question.contrast] += 1
-        if evidence.clip_id not in self.clips:
-            span = (question.video_sha256, round(question.start * 1e6), round(question.end * 1e6))
-            self.clips[evidence.clip_id] = span
-        self.providers.add(evidence.provider)
-        self.models.update([evidence.model] if evidence.model else [])
-        self.prompts.update([evidence.prompt_sha256] if evidence.prompt_sha256 else [])
-        if evidence.reply_id and evidence.reply_id not in self.replies:  # items share a reply
-            self.replies.add(evidence.reply_id)
-            self.cost += evidence.cost_usd or 0.0
-        for kind in evidence.verified_by:
-            self.judged[kind].add(evidence.clip_id)
-        if self.example is None or (question.format == "mcq" and self.example.format != "mcq"):
-            self.example = question
-
-
 def versions(releases: Path) -> list[Path]:
     """Return the folders of all releases, oldest version first."""
     found = [
@@ -163,8 +109,12 @@ def versions(releases: Path) -> list[Path]:
     return sorted(found, key=lambda path: parse_version(path.name[1:]))
 
 
-def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
+def publish(
+    releases: Path, sealed: Path, issue: Issue, before: Callable[[], None] = lambda: None
+) -> Release:
     """Write a release to a temporary folder and rename it to `releases/v<version>`.
+
+    `before` is called when the release is complete but for its name.
 
     Raises UserError if the version number does not follow from the change. The answers of withheld
     splits are written to `sealed/v<version>`, which only the owner can read.
@@ -177,7 +127,7 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
         temporary = Path(tempfile.mkdtemp(dir=releases, prefix=_TEMPORARY))
         # Not under `releases`: people copy that folder, and a killed export may leave answers behind.
         answers = Path(tempfile.mkdtemp(dir=sealed, prefix=_TEMPORARY)) if issue.withheld else None
-        tally = _SplitCounts(withheld=issue.withheld)
+        tally = Tally(withheld=issue.withheld)
         counts = write_entries(
             temporary, tally.passing(issue.entries), _metadata(issue), issue.withheld, answers
         )
@@ -195,19 +145,20 @@ def publish(releases: Path, sealed: Path, issue: Issue) -> Release:
             write_embedded(Released(temporary, manifest), _metadata(issue))
         _write_json(temporary / "manifest.json", manifest)
         text = changes_text(
-            change, issue.version, _root_digest(releases, change) or "", issue.reasons
+            change, issue.version, _root_digest(releases, change) or "", _reasons(issue)
         )
         _write(temporary / "CHANGES.md", text)
-        _write_plots(temporary / "plots", tally, manifest["gates"])
+        write_plots(temporary / "plots", tally, manifest["gates"])
         write_adapters(temporary, manifest)
         write_croissant(temporary, manifest)
-        _write(temporary / "README.md", _card(manifest, tally.example))
+        _write(temporary / "README.md", card(manifest, tally.example))
         root_digest = write_sums(temporary)
         temporary.chmod(0o755)
         settle(temporary)
         # Answers first: a kill in between leaves answers without a release, which the next export
         # replaces, and never a release without its answers.
         sealed_folder = _seal(sealed / f"v{issue.version}", answers)
+        before()
         temporary.rename(folder)
         sync(releases)
     except BaseException as error:
@@ -235,16 +186,11 @@ def _metadata(issue: Issue) -> dict[str, str]:
     return {"dataset": issue.dataset, "version": issue.version, "canary": issue.canary}
 
 
-def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> dict[str, Any]:
-    spans: dict[str, list[list[int]]] = {}
-    for sha256, start_us, end_us in sorted(tally.clips.values()):
-        spans.setdefault(sha256, []).append([start_us, end_us])
-    videos = sorted((issue.sources[sha256] for sha256 in spans), key=lambda video: video["path"])
+def _manifest(issue: Issue, counts: Mapping[str, int], tally: Tally) -> dict[str, Any]:
     return {
         "dataset": issue.dataset,
         "version": issue.version,
-        "language": issue.language,
-        "moves": dict(issue.words),
+        "languages": {language: asdict(words) for language, words in sorted(issue.said.items())},
         "canary": issue.canary,
         # No interpreter, host or clock: the same workspace must give the same bytes elsewhere.
         "made_with": {
@@ -254,31 +200,25 @@ def _manifest(issue: Issue, counts: Mapping[str, int], tally: _SplitCounts) -> d
         },
         "settings": issue.settings,
         "items": dict(counts),
-        "multiple_choice_items": {split: tally.choices[split] for split in counts},
-        "items_by_task": dict(sorted(tally.tasks.items())),
+        **tally.figures(counts),
         "frames_embedded": issue.embed,
         "withheld": sorted(issue.withheld),
         "left_out": dict(sorted(issue.left_out.items())),
-        "clips": len(tally.clips),
-        "clips_judged_by_people": len(tally.judged["person"]),
-        "clips_judged_by_scripts": len(tally.judged["script"]),
         "agreement": issue.agreement,
         "human_accuracy": issue.human,
         "gates": [_published(gate, tally.held_out).model_dump() for gate in issue.gates],
-        "providers": sorted(tally.providers),
-        "models": sorted(tally.models),
-        "prompts": sorted(tally.prompts),
-        "cost_usd": round(tally.cost, 6),
         "newest_verdict_us": issue.newest_verdict_us,
         "taken_down_videos": issue.taken_down,
+        # In the order of their digests, and without their spans: nothing tells which span is of which video.
         "videos": [
             {
-                **video,
-                "pictures_included": (video["licence"] or "").casefold() not in issue.closed,
-                "spans_us": spans[video["sha256"]],
+                **issue.sources[sha256],
+                "pictures_included": (issue.sources[sha256]["licence"] or "").casefold()
+                not in issue.closed,
             }
-            for video in videos
+            for sha256 in sorted(tally.videos)
         ],
+        "hydrate": {name: issue.hydrate[name] for name in sorted(issue.hydrate)},
     }
 
 
@@ -309,12 +249,19 @@ def _change(
     return found
 
 
+def _reasons(issue: Issue) -> Mapping[str, str]:
+    """Return why items were left out. Details could tell withheld answers, so then only the kind is told."""
+    if not issue.withheld:
+        return issue.reasons
+    return {item_id: why.partition(":")[0] for item_id, why in issue.reasons.items()}
+
+
 def _root_digest(releases: Path, change: Difference | None) -> str | None:
     return file_digest(releases / f"v{change.before}" / SUMS) if change else None
 
 
 def _write_media(folder: Path, issue: Issue) -> None:
-    for name, source in issue.media.items():
+    for name, source in sorted(issue.media.items()):  # the order of their times tells nothing
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         data = source.read_bytes() if source.is_file() else b""
@@ -325,24 +272,6 @@ def _write_media(folder: Path, issue: Issue) -> None:
                 "run egost export, which extracts a workspace's frames again; for a release, get a complete copy",
             )
         target.write_bytes(data)
-
-
-def _write_plots(folder: Path, tally: _SplitCounts, gates: list[dict[str, Any]]) -> None:
-    folder.mkdir()
-    letters = {
-        task: {letter: float(counts[letter]) for letter in "ABCD"}
-        for task, counts in sorted(tally.letters.items())
-    }
-    for name, plot in {
-        "tasks": bars("Items by task", dict(sorted(tally.tasks.items())), kind="plain"),
-        "letters": grouped("Letters of the correct answers", letters, chance=0.25),
-        "contrasts": bars(
-            "Facts that options flip", dict(sorted(tally.contrasts.items())), kind="plain"
-        ),
-    }.items():
-        _write(folder / f"{name}.svg", standalone(plot))
-    for plot in blind_bars(gates):
-        _write(folder / "blind.svg", standalone(plot))
 
 
 def _seal(target: Path, answers: Path | None) -> Path | None:
@@ -361,32 +290,6 @@ def _seal(target: Path, answers: Path | None) -> Path | None:
     answers.rename(target)
     sync(target.parent)
     return target
-
-
-def _card(manifest: Mapping[str, Any], example: Any) -> str:
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    licences: dict[str, list[str]] = {}
-    for video in manifest["videos"]:
-        licences.setdefault(video["licence"] or "not stated", []).append(
-            video["source"] or video["path"]
-        )
-    text = environment.from_string(_CARD.read_text(encoding="utf-8")).render(
-        manifest=manifest,
-        doubts=[gate for gate in manifest["gates"] if gate["state"] != "met"],
-        example=example,
-        licences={name: sorted(set(sources)) for name, sources in sorted(licences.items())},
-        hub_licences=_hub_licences(licences),
-        closed=sum(not video["pictures_included"] for video in manifest["videos"]),
-    )
-    return text.rstrip("\n") + "\n"
-
-
-def _hub_licences(licences: Iterable[str]) -> list[str]:
-    """Return the licences as Hugging Face hub ids: lower case, or `other`."""
-    named = {name.casefold().replace(" ", "-") for name in licences}
-    return sorted({name if _HUB_LICENCE.fullmatch(name) else "other" for name in named})
 
 
 def _write_json(path: Path, value: Any) -> None:

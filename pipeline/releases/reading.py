@@ -1,8 +1,9 @@
 """Read a release: its manifest, its rows, and the candidate that its gates are recomputed from."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +16,11 @@ from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.rows import Record
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
-from pipeline.releases.gates import Gate, Origin, ReleaseCandidate
+from pipeline.releases.candidate import NO_WORDS, Place, ReleaseCandidate, Said, place_of
+from pipeline.releases.gates import Gate
 from pipeline.releases.layout import LETTERS, Evidence, QuestionRow, ReleaseItem
-from pipeline.routes.route import MOVE_WORDS
-from pipeline.routes.rows import Route
-from pipeline.routes.tasks import Words
+from pipeline.routes.route import MOVE_WORDS, canonical
+from pipeline.routes.wording import FACT_WORDS
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 SUMS = "SHA256SUMS"
@@ -76,8 +77,17 @@ class Released:
         for path in self.files("evidence"):
             yield from read_rows(path, Evidence)
 
+    def lacks(self, config: str) -> set[str]:
+        """Return the columns that releases didn't have yet when this one was made."""
+        kind = CONFIGS[config]
+        known = {name for path in self.files(config) for name in _schema(path).names}
+        return {*kind.model_fields} - known if known else set()
+
     def entries(self, sealed: Path | None = None) -> Iterator[ReleaseItem]:
-        """Yield every item with its evidence; those of withheld splits only if `sealed` is given."""
+        """Yield every item with its evidence; those of withheld splits only if `sealed` is given.
+
+        The evidence of an earlier release takes its video and times from the question.
+        """
         withheld = set(self.manifest["withheld"])
         answers = Released(sealed, self.manifest) if sealed else None
         evidence = {row.id: row for row in self.evidence()}
@@ -87,55 +97,94 @@ class Released:
         for split, question in (*open_rows, *(answers.questions() if answers else ())):
             if question.id not in evidence:
                 raise GateError(question.id, "has no evidence row", NEW_COPY)
-            yield ReleaseItem(split, question, evidence[question.id])
+            yield ReleaseItem(split, question, _located(evidence[question.id], question))
 
     @property
-    def words(self) -> Words:
-        """The phrases for moves in its language; releases from before the language setting are English."""
-        words: Words = self.manifest.get("moves", MOVE_WORDS)
-        return words
+    def said(self) -> dict[str, Said]:
+        """The words of each language; earlier releases have one language, and words for moves alone."""
+        known = self.manifest.get("languages") or {
+            self.manifest.get("language", "en"): {"moves": self.manifest.get("moves", {})}
+        }
+        return {
+            language: Said(
+                {**MOVE_WORDS, **words.get("moves", {})},
+                {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})},
+            )
+            for language, words in known.items()
+        }
 
     def candidate(self) -> ReleaseCandidate:
         """Return the items whose answers are published, with everything that the gates need."""
         least = self.manifest["settings"]["export"]["min_verified"]
-        return candidate_of(self.entries(), least, self.words)
+        return candidate_of(self.entries(), least, self.said)
 
     def questions_alone(self) -> ReleaseCandidate:
         """Return every item without its evidence, which is all that a withheld split contains."""
-        items, origins = [], dict[str, Origin]()
+        items, places = [], dict[str, Place]()
         for split, row in self.questions():
-            clip = f"{row.video_sha256} {row.start} {row.end}"
-            items.append(_item(row, split, clip))
-            _note(origins, clip, row)
-        return ReleaseCandidate(tuple(items), {}, {}, 0.0, origins, self.words)
+            items.append(_item(row, split))
+            _note(places, items[-1], row)
+        return ReleaseCandidate(tuple(items), places, {}, 0.0)
 
 
 def candidate_of(
-    entries: Iterable[ReleaseItem], min_verified: float, words: Words
+    entries: Iterable[ReleaseItem], min_verified: float, said: Mapping[str, Said]
 ) -> ReleaseCandidate:
-    """Return released items as a candidate for the gates."""
-    items, routes, origins = [], {}, dict[str, Origin]()
-    verified_by = {}
+    """Return released items as a candidate for the gates; `said` are the words of each language."""
+    items, places, verified_by, visible = [], dict[str, Place](), {}, {}
+    (first, *_) = said.values()
     for entry in entries:
         evidence = entry.evidence
-        items.append(_item(entry.question, entry.split, evidence.clip_id, evidence))
-        routes[evidence.clip_id] = _route(evidence)
-        _note(origins, evidence.clip_id, entry.question)
+        item = _item(entry.question, entry.split, evidence)
+        items.append(item)
+        words = said.get(entry.question.language or "", first)
+        _note(places, item, entry.question, evidence, words)
         verified_by[evidence.id] = frozenset(evidence.verified_by)
-    return ReleaseCandidate(tuple(items), routes, verified_by, min_verified, origins, words)
+        visible[evidence.id] = tuple(evidence.visible)
+    return ReleaseCandidate(tuple(items), places, verified_by, min_verified, visible)
 
 
-def _note(origins: dict[str, Origin], clip: str, question: QuestionRow) -> None:
-    """Record where a clip comes from; raise GateError if its rows disagree."""
-    found = Origin(
-        question.split_group,
-        question.video_sha256,
-        round(question.start * 1e6),
-        round(question.end * 1e6),
-        tuple(question.frames),
+def _located(evidence: Evidence, question: QuestionRow) -> Evidence:
+    if question.video_sha256 is None:
+        return evidence
+    return evidence.model_copy(
+        update={
+            "video_sha256": question.video_sha256,
+            "span_start": question.start,
+            "span_end": question.end,
+        }
     )
-    if origins.setdefault(clip, found) != found:
-        raise GateError(question.id, "contradicts earlier rows of the same clip", NEW_COPY)
+
+
+def _note(
+    places: dict[str, Place],
+    item: Item,
+    question: QuestionRow,
+    evidence: Evidence | None = None,
+    said: Said | None = None,
+) -> None:
+    """Record what an item asks about; raise GateError if its rows disagree."""
+    start, end, video = question.start, question.end, question.video_sha256
+    if video is None and start != 0:
+        raise GateError(question.id, "doesn't start at 0, where its span does", NEW_COPY)
+    if evidence and evidence.span_start is not None and evidence.span_end is not None:
+        start, end, video = evidence.span_start, evidence.span_end, evidence.video_sha256
+        length = question.end - question.start
+        if not isclose(length, end - start, abs_tol=1e-5):
+            what = f"lasts {length:g} s, but {end - start:g} s in its evidence"
+            raise GateError(question.id, what, NEW_COPY)
+    found = Place(
+        question.split_group,
+        video or question.video,
+        round(start * 1e6),
+        round(end * 1e6),
+        tuple(question.frames),
+        # An item that an earlier version composed is judged by its whole clip, in canonical form.
+        canonical(evidence.steps) if evidence else (),
+        said or NO_WORDS,
+    )
+    if places.setdefault(place_of(item), found) != found:
+        raise GateError(question.id, "contradicts earlier rows of the same span", NEW_COPY)
 
 
 NEW_COPY = "get a new copy of this release; a release never changes"
@@ -166,22 +215,31 @@ def split_of(path: Path) -> str:
 
 
 def check_schema(path: Path, kind: type[Record]) -> None:
-    """Raise GateError unless the file's columns are exactly this type's fields."""
-    try:
-        found = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise GateError(str(path), f"not readable as Parquet: {error}", NEW_COPY) from error
-    wanted = arrow_schema(kind)
-    if not found.equals(wanted, check_metadata=False):
-        differing = sorted(
-            name
-            for name in {*found.names, *wanted.names}
-            if name not in found.names
-            or name not in wanted.names
-            or not found.field(name).equals(wanted.field(name))
-        )
+    """Raise GateError unless the file's columns are this type's fields; those with defaults may be missing."""
+    found, wanted = _schema(path), arrow_schema(kind)
+    names = [name for name in wanted.names if name in found.names or _needed(kind, name)]
+    differing = sorted(
+        name
+        for name in {*found.names, *names}
+        if name not in found.names
+        or name not in wanted.names
+        or found.field(name).type != wanted.field(name).type
+        or found.field(name).nullable > wanted.field(name).nullable
+    )
+    if differing or found.names != names:
         what = f"columns differ from those of a release: {', '.join(differing) or 'their order'}"
         raise GateError(str(path), what, "read it with the version of egost that wrote it")
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise GateError(str(path), f"not readable as Parquet: {error}", NEW_COPY) from error
+
+
+def _needed(kind: type[Record], name: str) -> bool:
+    return kind.model_fields[name].is_required()
 
 
 def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
@@ -197,24 +255,46 @@ def read_rows(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
 def _batches(
     path: Path, kind: type[Record], columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one file; a column that releases didn't have yet when it was made has its default."""
     check_schema(path, kind)
+    wanted = arrow_schema(kind)
+    names = columns or wanted.names
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(_ROWS_AT_ONCE, columns=columns)
+            stored = [name for name in names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=stored):
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        batch.column(name)
+                        if name in stored
+                        else pa.array(
+                            [kind.model_fields[name].get_default(call_default_factory=True)]
+                            * batch.num_rows,
+                            wanted.field(name).type,
+                        )
+                        for name in names
+                    ],
+                    schema=pa.schema([wanted.field(name) for name in names]),
+                )
     except (pa.ArrowException, OSError) as error:
         raise GateError(str(path), f"has damaged rows: {error}", NEW_COPY) from error
 
 
-def _item(
-    question: QuestionRow, split: str, clip_id: str, evidence: Evidence | None = None
-) -> Item:
+def _item(question: QuestionRow, split: str, evidence: Evidence | None = None) -> Item:
+    """Return a released item. Its place is its span; a whole clip is one by its video and times."""
     letter = question.answer
-    flips = evidence.flips if evidence else []
+    flips, facts = (evidence.flips, evidence.facts) if evidence else ([], [])
+    composed = "facts" if facts else "square" if flips else None
+    place = question.video
+    if question.video_sha256 is not None:
+        place = f"{question.video_sha256} {question.start} {question.end}"
     return Item.model_validate(
         {
             "item_id": question.id,
-            "clip_id": clip_id,
-            "video_id": question.video_sha256,
+            "clip_id": evidence.clip_id if evidence else place,
+            "video_id": (evidence and evidence.video_sha256) or question.video,
+            "span_id": place,
+            "twin": evidence.twin if evidence else None,
             "split": split,
             "task": question.question_type,
             "category": question.category,
@@ -224,8 +304,9 @@ def _item(
             "options": question.options,
             "answer_index": None if letter is None else LETTERS.find(letter),
             "answer_text": question.answer_text or "",
-            "option_kind": "square" if flips else "model" if question.options else None,
+            "option_kind": composed or ("model" if question.options else None),
             "contrast": question.contrast,
+            "facts": facts,
             "flips": flips,
             "reference_moves": evidence.reference_moves if evidence else [],
             "reference_landmarks": evidence.reference_landmarks if evidence else [],
@@ -233,24 +314,4 @@ def _item(
             "status_reason": None,
             "fingerprint": evidence.fingerprint if evidence else "",
         }
-    )
-
-
-def _route(row: Evidence) -> Route:
-    return Route(
-        clip_id=row.clip_id,
-        origin="verified" if row.status == "verified" else "draft",
-        verified_categories=[],
-        fingerprint="",
-        provider=row.provider,
-        model=row.model,
-        prompt_sha256=row.prompt_sha256,
-        reply_id=row.reply_id,
-        input_tokens=None,
-        output_tokens=None,
-        cost_usd=row.cost_usd,
-        steps=row.steps,
-        forward_description="",
-        reverse_description="",
-        confidence=0.0,
     )

@@ -4,11 +4,16 @@ from pipeline.engine.rows import Row
 
 
 class Still(Row):
-    """One of a clip's evenly spaced frames, which models are scored with; `look` is a perceptual hash."""
+    """One of a span's evenly spaced frames, which models are scored with; `look` is a perceptual hash.
+
+    The frames of a mirrored span are flipped left to right, and so are their hashes. Items of an earlier
+    version ask about whole clips: for the frames of such a clip, `span_id` is the clip's id.
+    """
 
     table = "stills"
-    key = ("clip_id", "number")
-    clip_id: str
+    key = ("span_id", "number")
+    span_id: str
+    video_id: str
     number: int
     t_us: int
     media: str

@@ -1,5 +1,8 @@
 """The settings of stills and export."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from pipeline.engine.settings import Settings
@@ -7,9 +10,9 @@ from pipeline.sources.rows import Split
 
 
 class StillsSettings(Settings):
-    """The frames that models are scored with."""
+    """The frames that models are scored with; how many a span has is a setting of compose."""
 
-    count: int = Field(8, ge=1, le=64, description="Number of evenly spaced frames of each clip.")
+    retired: ClassVar[Mapping[str, object]] = {"count": None}
     width: int = Field(768, ge=64, le=4096, description="Maximum width of a frame in pixels.")
     quality: int = Field(85, ge=1, le=100, description="JPEG quality of the frames.")
 

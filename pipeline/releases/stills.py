@@ -1,10 +1,12 @@
-"""Extract the stills that models are scored with: evenly spaced frames of each clip.
+"""Extract the stills that models are scored with: evenly spaced frames of each span.
 
 Keyframes are placed at the turns, so their number and times would reveal answers; stills don't.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,35 +16,81 @@ from pipeline.engine.rows import Row, Rows
 from pipeline.engine.store import Store
 from pipeline.errors import RowError
 from pipeline.motion.rows import Clip
+from pipeline.questions.rows import Span
 from pipeline.releases.layout import file_digest
 from pipeline.releases.looks import look
 from pipeline.releases.rows import Still
 from pipeline.releases.settings import StillsSettings
 from pipeline.sources.rows import Video
 from pipeline.video import reader
+from pipeline.video.display import Image, flipped
 
 _LOOK_WIDTH = 128  # width for the perceptual hash: scaling in the decoder is cheap
+_OF_A_CLIP = 8  # frames of a clip that an earlier version's items ask about, if none were cut yet
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time of a video (us) at which a span shows the frame with this number, from 0."""
+
+    at_us: int
+    span_id: str
+    number: int
 
 
 def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterator[Row]:
-    """Extract the stills of one video's clips; none for a video without consent to release."""
-    row = rows.one(Video)
-    if row.consent != "release":
+    """Extract the stills of one video's spans; none for a video without consent to release."""
+    video = rows.one(Video)
+    if video.consent != "release":
         return
-    path = Path(row.root) / row.path
-    wanted = {clip.clip_id: moments(clip, settings.count) for clip in rows[Clip]}
-    for frame, clip_id, number in cut(path, wanted, row.manifest_rotation):
-        data, width, height = encode(frame, settings)
+    path = Path(video.root) / video.path
+    spans = {span.span_id: span.frame_us for span in rows[Span]}
+    clips = _whole_clips(rows)
+    earlier = [still for still in rows.before(Still) if still.span_id in clips]
+    if not (spans or path.is_file()) and _complete(earlier, clips, folder):
+        yield from earlier
+        return
+    mirrored = {span.span_id for span in rows[Span] if span.mirrored}
+    for frame, moment in cut(path, _moments(spans | clips), video.manifest_rotation):
+        flip = moment.span_id in mirrored
+        data, width, height = encode(frame, settings, mirrored=flip)
         yield Still(
-            clip_id=clip_id,
-            number=number,
+            span_id=moment.span_id,
+            video_id=video.video_id,
+            number=moment.number,
             t_us=frame.t_us,
             media=folder.keep(data, ".jpg"),
             sha256=hashlib.sha256(data).hexdigest(),
-            look=look(frame.bgr(_LOOK_WIDTH)),
+            look=look(shown(frame, _LOOK_WIDTH, mirrored=flip)),
             width=width,
             height=height,
         )
+
+
+def _whole_clips(rows: Rows) -> dict[str, list[int]]:
+    """Return the times of the frames of clips without spans: items of an earlier version may ask about them.
+
+    They keep the number of frames that they have had.
+    """
+    before = Counter(still.span_id for still in rows.before(Still))
+    cut_up = {span.clip_id for span in rows[Span]}
+    return {
+        clip.clip_id: evenly(clip.start_us, clip.end_us, before[clip.clip_id] or _OF_A_CLIP)
+        for clip in rows[Clip]
+        if clip.clip_id not in cut_up
+    }
+
+
+def _moments(times: Mapping[str, Sequence[int]]) -> Iterator[Moment]:
+    for span_id, frame_us in times.items():
+        for number, at_us in enumerate(frame_us):
+            yield Moment(at_us, span_id, number)
+
+
+def _complete(stills: Sequence[Still], clips: Iterable[str], folder: WorkspaceFolder) -> bool:
+    """Return whether these clips have all their frames, so that a missing video isn't needed."""
+    known = {still.span_id for still in stills}
+    return known == {*clips} and all(whole(folder, still) for still in stills)
 
 
 def forget_damaged(store: Store) -> int:
@@ -51,12 +99,11 @@ def forget_damaged(store: Store) -> int:
     A unit with an unchanged key is not rerun, and a file of the right size is not rewritten, so both
     the unit and the file must be removed for the stills to be extracted again.
     """
-    videos = {clip.clip_id: clip.video_id for clip in store.rows(Clip)}
     damaged = [still for still in store.rows(Still) if not whole(store.folder, still)]
     for still in damaged:
         store.folder.media_path(still.media).unlink(missing_ok=True)
-    affected = {videos[still.clip_id] for still in damaged if still.clip_id in videos}
-    store.forget("stills", sorted(affected))
+    for video_id in {still.video_id for still in damaged}:
+        store.outdate("stills", video_id)
     return len(damaged)
 
 
@@ -66,16 +113,16 @@ def whole(folder: WorkspaceFolder, still: Still) -> bool:
     return path.is_file() and file_digest(path) == still.sha256
 
 
-def moments(clip: Clip, count: int) -> list[int]:
-    """Return the midpoints of `count` equal parts of a clip, in microseconds."""
-    length = clip.end_us - clip.start_us
-    return [clip.start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
+def evenly(start_us: int, end_us: int, count: int) -> list[int]:
+    """Return the midpoints of `count` equal parts of a stretch of video, in microseconds."""
+    length = end_us - start_us
+    return [start_us + (2 * number + 1) * length // (2 * count) for number in range(count)]
 
 
 def cut(
-    path: Path, wanted: dict[str, list[int]], rotation: int
-) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
-    """Yield the frame shown at each wanted time, with its clip's id and its number in the clip.
+    path: Path, moments: Iterable[Moment], rotation: int
+) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
+    """Yield the frame displayed at each moment, in order of time.
 
     `rotation` is the manifest's, in degrees clockwise.
     """
@@ -85,32 +132,36 @@ def cut(
             "restore it, or run egost frames on its new location",
             again=True,
         )
-    requests = sorted(
-        (at, clip_id, number)
-        for clip_id, times in wanted.items()
-        for number, at in enumerate(times)
-    )
-    times = [at for at, _, _ in requests]
-    yield from _matched(reader.frames_at(path, times, rotation=rotation), requests)
+    in_order = sorted(moments, key=lambda one: one.at_us)
+    frames = reader.frames_at(path, [one.at_us for one in in_order], rotation=rotation)
+    return _matched(frames, in_order)
 
 
 def _matched(
-    frames: Iterable[reader.DecodedFrame], requests: Sequence[tuple[int, str, int]]
-) -> Iterator[tuple[reader.DecodedFrame, str, int]]:
-    """Match every wanted time with the last frame at or before it; a frame may match several times."""
-    waiting = list(reversed(requests))
+    frames: Iterable[reader.DecodedFrame], moments: Sequence[Moment]
+) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
+    """Match every moment with the last frame at or before it; a frame may match several times."""
+    waiting = list(reversed(moments))
     last: reader.DecodedFrame | None = None
     for frame in frames:
-        while waiting and waiting[-1][0] < frame.t_us:
-            yield (last or frame, *waiting.pop()[1:])
+        while waiting and waiting[-1].at_us < frame.t_us:
+            yield last or frame, waiting.pop()
         last = frame
     while waiting and last:
-        yield (last, *waiting.pop()[1:])
+        yield last, waiting.pop()
 
 
-def encode(frame: reader.DecodedFrame, settings: StillsSettings) -> tuple[bytes, int, int]:
-    """Return a frame as JPEG, with its width and height."""
-    pixels = frame.bgr(settings.width)
+def shown(frame: reader.DecodedFrame, width: int, *, mirrored: bool) -> Image:
+    """Return a frame as a span shows it: sRGB (height, width, 3) in OpenCV's channel order."""
+    pixels = frame.bgr(width)
+    return flipped(pixels) if mirrored else pixels
+
+
+def encode(
+    frame: reader.DecodedFrame, settings: StillsSettings, *, mirrored: bool
+) -> tuple[bytes, int, int]:
+    """Return a frame as a span shows it as JPEG, with its width and height."""
+    pixels = shown(frame, settings.width, mirrored=mirrored)
     done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
     if not done:
         raise RuntimeError("OpenCV did not write a JPEG")

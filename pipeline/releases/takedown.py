@@ -10,8 +10,8 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
 from pipeline.releases.difference import next_versions
 from pipeline.releases.gates import Gate, ReleaseCandidate, check_gates
-from pipeline.releases.harvest import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.layout import ReleaseItem, file_digest
+from pipeline.releases.leftout import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.publish import Issue, Release, publish, versions
 from pipeline.releases.reading import AS_OF, SUMS, Released, candidate_of, open_release
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.questions.rows import Item
 from pipeline.releases import blindgate
+from pipeline.releases.candidate import place_of
 from pipeline.releases.gates import Gate, met_if, no_faults
-from pipeline.releases.harvest import NO_CONSENT, Harvest
+from pipeline.releases.harvest import Harvest
+from pipeline.releases.leftout import NO_CONSENT
 from pipeline.releases.looks import near_identical
 from pipeline.releases.stills import whole
 from pipeline.review.accuracy import judged, people
@@ -63,16 +65,22 @@ def consent(checked: Checked) -> Gate:
 
 
 def media(checked: Checked) -> Gate:
-    """Require the same number of stills for every clip, with their original bytes."""
+    """Require exactly the frames that each span shows, with their original bytes."""
     harvest, complete = checked.harvest, dict[str, bool]()
-    clips = {item.clip_id for item in harvest.candidate.items}
-    most = max((len(harvest.stills.get(clip, ())) for clip in clips), default=0)
-    for clip in clips:
-        stills = harvest.stills.get(clip, ())
-        complete[clip] = 0 < len(stills) == most and all(
-            whole(checked.folder, still) for still in stills
+    places = {place_of(item) for item in harvest.candidate.items}
+    # The clips of an earlier version's items all have the same number of frames.
+    most = max(
+        (len(harvest.stills.get(one, ())) for one in places - harvest.spans.keys()), default=0
+    )
+    for place in places:
+        stills = harvest.stills.get(place, ())
+        count = len(harvest.spans[place].frame_us) if place in harvest.spans else most
+        complete[place] = (
+            count > 0
+            and [still.number for still in stills] == [*range(count)]
+            and all(whole(checked.folder, still) for still in stills)
         )
-    faults = [item.item_id for item in harvest.candidate.items if not complete[item.clip_id]]
+    faults = [item.item_id for item in harvest.candidate.items if not complete[place_of(item)]]
     return no_faults(
         "media",
         sorted(faults),
@@ -82,12 +90,12 @@ def media(checked: Checked) -> Gate:
 
 
 def near_identical_clips(checked: Checked) -> Gate:
-    """Require that no two clips of different splits show the same footage, even re-encoded."""
+    """Require that no two spans of different splits show the same footage, even re-encoded or mirrored."""
     harvest = checked.harvest
-    sides = {item.clip_id: item.split for item in harvest.candidate.items}
-    looks = {clip: [still.look for still in harvest.stills.get(clip, ())] for clip in sorted(sides)}
+    sides = {place_of(item): item.split for item in harvest.candidate.items}
+    looks = {one: [still.look for still in harvest.stills.get(one, ())] for one in sorted(sides)}
     alike = near_identical(looks, sides)
-    faults = [item.item_id for item in harvest.candidate.items if item.clip_id in alike]
+    faults = [item.item_id for item in harvest.candidate.items if place_of(item) in alike]
     return no_faults(
         "near_identical_clips",
         sorted(faults),

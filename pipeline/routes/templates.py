@@ -256,6 +256,7 @@ SAMPLE: Mapping[str, Any] = {
             "confidence": 0.4,
         },
     ],
+    "stays": [{"start": 12.0, "end": 20.5, "confidence": 0.8}],
     "narrations": [
         {
             "seconds": 3.0,
@@ -274,6 +275,7 @@ SAMPLE: Mapping[str, Any] = {
     "steps": [
         {"move": "straight", "words": "go straight", "landmark": "sink", "action": None},
         {"move": "left", "words": "turn left", "landmark": None, "action": "opens the door"},
+        {"move": "stay", "words": "stay in place", "landmark": "sink", "action": None},
     ],
     "orientation": "forward",
     "count": 1,
@@ -282,6 +284,7 @@ SAMPLE: Mapping[str, Any] = {
         "back": "turn around",
         "then": ", then",
         "past": "past {landmark}",
+        "at": "at {landmark}",
         "prepositions": ["past"],
         "left": "left",
         "right": "right",

@@ -175,6 +175,11 @@ class DecodedFrame:
         return self.display.orientation.applied(scaled(self.frame, *stored, layout).to_ndarray())
 
 
+def flipped(pixels: Image) -> Image:
+    """Return a displayed picture (height, width, …) flipped left to right, as a mirrored span shows it."""
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
 def shrunk(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return pixels (height, width) averaged down to a size (width, height), by halving where possible.
 
