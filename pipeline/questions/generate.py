@@ -42,9 +42,9 @@ def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
         pending = workspace.pending(name, redo)
         held += [f"  {name}: clip {unit.id}" for unit in pending.held]
         if name == "draft":
-            drafted = {unit.id: unit.rows for unit in pending.todo}
+            drafted = {unit.id: Rows({**unit.rows, Route: ()}) for unit in pending.todo}
         found += of((unit.rows for unit in pending.todo), settings, workspace.folder)
-    # Clips that a run would draft first: their names aren't known yet.
+    # The names of clips that a run would draft first aren't known yet.
     guessed = {unit.id: unit.rows for unit in workspace.pending("guess", redo).todo} | drafted
     found += guess.estimate(guessed.values(), settings, workspace.folder)
     yield str(found)

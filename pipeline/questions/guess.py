@@ -156,8 +156,9 @@ def names_of(routes: Iterable[Route]) -> list[Name]:
     # "draft" sorts before "verified", so a verified route replaces the draft.
     best = sorted(routes, key=lambda route: route.origin)[-1:]
     steps = [step for route in best for step in route.steps]
-    names = {Name("landmark", plain(step.landmark)) for step in steps if step.landmark}
-    names |= {Name("action", plain(step.action)) for step in steps if step.action}
+    names = {Name("landmark", plain(step.landmark or "")) for step in steps}
+    names |= {Name("action", plain(step.action or "")) for step in steps}
+    names = {name for name in names if name.text}
     often = Counter(name.kind for name in names)
     return sorted(name for name in names if often[name.kind] > 1)
 

@@ -154,6 +154,7 @@ def test_names_are_named_as_options_name_them(folder: WorkspaceFolder) -> None:
         ((), (), []),
         (["opens it"], (), []),
         (["opens it", "Opens it."], (), []),
+        (["opens it", "."], (), []),
         (["opens it"], ["sink"], []),
         (["opens it"], ["sink", "bin"], ["bin", "sink"]),
     ],
@@ -350,7 +351,11 @@ def test_probabilities_are_those_of_the_positions_that_sureness_stands_for() -> 
     import numpy as np
 
     draw = np.random.default_rng(1)
-    for (a, sure_a), (b, sure_b) in [((20, 0.5), (70, 0.8)), ((40, 0.9), (50, 0.3))]:
+    for (a, sure_a), (b, sure_b) in [
+        ((20, 0.2), (70, 0.4)),
+        ((40, 0.9), (50, 0.9)),
+        ((0, 0.9), (90, 0.1)),
+    ]:
         spread = 100 / math.sqrt(12)
         first, second = (
             50 + sure * (at - 50) + draw.normal(0, spread * math.sqrt(1 - sure**2), 200_000)
