@@ -406,7 +406,7 @@ def seasons(rng: random.Random, clips: int) -> Iterator[Route]:
 def errands(rng: random.Random, clips: int) -> Iterator[Route]:
     """An action always follows its place: the fridge is passed, then opened."""
     deeds = _pairs(_DEEDS)
-    places = {name: deed for name, deed in zip(_names(16), deeds, strict=True)}
+    places = dict(zip(_names(16), deeds, strict=True))
     for number in range(clips):
         steps: list[list[Any]] = []
         for name in rng.sample(sorted(places), rng.randint(4, 7)):
