@@ -34,7 +34,7 @@ class Span(Row):
     end_us: int
     frame_us: list[int]
     mirrored: bool
-    upright: bool
+    upright: bool = False
     made: str
 
 
