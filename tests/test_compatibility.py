@@ -194,7 +194,7 @@ def test_the_verdict_log_brings_lost_verdicts_back(root: Path) -> None:
     assert "server is not running" in egost(root, "review", "pull", exits=2)
     after = tables(root)
     assert {one["typed"] for one in after["verdicts"]} == {""}  # a later column
-    for name in before.keys() - {"stills"}:  # stills belong to spans now
+    for name in before.keys() - {"stills", "rejections"}:  # of other questions and frames
         assert as_then(after[name], before[name]) == before[name], name
 
 
