@@ -265,17 +265,22 @@ class Cell:
         return found
 
     def shipped(self) -> Floats:
-        """Return the mean of what the shipped reader and, if there is enough to fit one, an own one believe."""
-        rows = self.rows()
+        """Return for each pair what the most certain of several readers believes.
+
+        They are the shipped ones (of worlds of all kinds, and of predictable ones) and, if there are enough
+        pairs to fit it, an own one.
+        """
+        rows, everywhere = self.rows(), np.zeros(len(self._pairs.truth), dtype=int)
         kinds = " ".join(self._reader.kinds(self._pairs))
-        weights = np.array(shipped.weights().get(kinds, np.zeros(rows.shape[1])))
-        found = weighed(rows, weights[None], np.zeros(len(rows), dtype=int))
+        beliefs = [
+            weighed(rows, np.array([weights]), everywhere) for weights in shipped.weights(kinds)
+        ]
         if self._told is not None:
-            found = found * np.exp(self._told)
-            found /= found.sum(axis=1, keepdims=True)
-        if len(rows) < _LEAST_OWN:
-            return found
-        return np.asarray((found + self.believed()) / 2, dtype=float)
+            beliefs = [belief * np.exp(self._told) for belief in beliefs]
+        if len(rows) >= _LEAST_OWN:
+            beliefs.append(self.believed())
+        every = np.stack([one / one.sum(axis=1, keepdims=True) for one in beliefs])
+        return np.asarray(every[every.min(axis=2).argmin(axis=0), np.arange(len(rows))], dtype=float)
 
     def rows(self) -> Floats:
         """Return what each expert says of each combination, (pairs, experts, 4), around 0."""
