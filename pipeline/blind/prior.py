@@ -280,7 +280,9 @@ class Cell:
         if len(rows) >= _LEAST_OWN:
             beliefs.append(self.believed())
         every = np.stack([one / one.sum(axis=1, keepdims=True) for one in beliefs])
-        return np.asarray(every[every.min(axis=2).argmin(axis=0), np.arange(len(rows))], dtype=float)
+        return np.asarray(
+            every[every.min(axis=2).argmin(axis=0), np.arange(len(rows))], dtype=float
+        )
 
     def rows(self) -> Floats:
         """Return what each expert says of each combination, (pairs, experts, 4), around 0."""

@@ -189,12 +189,12 @@ def _told(
 ) -> Floats | None:
     if not believed:
         return None
+    if not all(len(some) == 4 and min(some) > 0 for some in believed.values()):
+        raise ValueError("a model's probabilities must be four positive numbers")
     even = [0.25] * 4
     told = np.array(
         [believed.get((spans[one.span].text.span_id, one.names), even) for one in offered]
     ).reshape(-1, 4)
-    if not (told > 0).all():
-        raise ValueError("a model's probabilities must be four positive numbers")
     return np.asarray(told / told.sum(axis=1, keepdims=True), dtype=float)
 
 

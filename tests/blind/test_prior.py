@@ -41,7 +41,11 @@ def test_a_lean_leaves_out_its_own_fold_and_another() -> None:
     lists.add([[(("a",), True)]])
     own, other = 1, 3
     (lean,) = Leans(memory, fold).of(lists, np.array([own]), other)[0]
-    kept = [span["a"] for span, of in zip(seen, fold.tolist(), strict=True) if "a" in span and of not in (own, other)]
+    kept = [
+        span["a"]
+        for span, of in zip(seen, fold.tolist(), strict=True)
+        if "a" in span and of not in (own, other)
+    ]
     true, false = kept.count(True), kept.count(False)
     assert lean == pytest.approx(-0.5 * np.log((true + 1.5) / (false + 1.5)))
 
@@ -59,7 +63,14 @@ def reader_of(truths: list[tuple[str, int]]) -> tuple[Reader, Pairs]:
     for number in range(len(truths)):
         kind = f"kind{number % 3}"
         asked = [
-            Asked("fact", True, (((name, kind), False), (("any",), False)), (), (), (((f"{name} {kind}", 1.0),),) * 2)
+            Asked(
+                "fact",
+                True,
+                (((name, kind), False), (("any",), False)),
+                (),
+                (),
+                (((f"{name} {kind}", 1.0),),) * 2,
+            )
             for name in ("one", "two")
         ]
         numbers.append([reader.ask(number, one) for one in asked])
