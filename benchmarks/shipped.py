@@ -11,8 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-
 from worlds import APART_US, spans_of, worlds
+
 from pipeline.blind import shipped
 from pipeline.blind.prior import Cell
 from pipeline.blind.weighing import fit

@@ -29,7 +29,7 @@ def bench() -> ModuleType:
 
 
 @cache
-def composed(world: str, clips: int = 300, mirror: bool = False):  # noqa: ANN201
+def composed(world: str, clips: int = 300, mirror: bool = False):
     return bench().compose(worlds.routes(world, clips, 0), 0, mirror)
 
 
@@ -37,7 +37,7 @@ def composed(world: str, clips: int = 300, mirror: bool = False):  # noqa: ANN20
 QUICK = ("facts", "both facts", "both facts, backwards", "positions", "directions")
 
 
-@pytest.mark.parametrize("world", ["fair", "corridors", "office"])
+@pytest.mark.parametrize("world", ["fair", "office"])
 def test_no_reader_answers_an_open_cell(world: str) -> None:
     rows = bench().rows(composed(world))
     assert len(rows) > 400
@@ -154,7 +154,7 @@ def test_uncertain_means_no_combination_stands_out() -> None:
 
 
 def test_a_mirrored_world_has_even_sides() -> None:
-    found = composed("right_streets", mirror=True)
+    found = composed("right_streets", 150, mirror=True)
     assert "direction turn" not in found.chosen.closed
     flipped = sum(one.mirrored for one in found.placed)
     assert 0.4 < flipped / len(found.placed) < 0.6

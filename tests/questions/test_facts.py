@@ -4,6 +4,7 @@ from collections import defaultdict
 from itertools import product
 
 import worlds
+
 from pipeline.questions.candidates import ClipSpan, candidates
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, SpanText
