@@ -210,7 +210,8 @@ class _Spans:
         total = common.sum(axis=1)
         told = self._told.sum(axis=1)
         least = np.minimum(_COMMON, np.minimum(told[span], np.maximum(told[other], 1)))
-        return (total >= least) & (near.sum(axis=1) >= _ALIKE * total)
+        enough: Flags = (total >= least) & (near.sum(axis=1) >= _ALIKE * total)
+        return enough
 
 
 @dataclass(frozen=True)

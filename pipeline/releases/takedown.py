@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
+from pipeline.releases.candidate import ReleaseCandidate
 from pipeline.releases.difference import next_versions
-from pipeline.releases.gates import Gate, ReleaseCandidate, check_gates
+from pipeline.releases.gates import Gate, check_gates
 from pipeline.releases.layout import ReleaseItem, file_digest
 from pipeline.releases.leftout import TAKEN_DOWN, take_down, taken_down
 from pipeline.releases.publish import Issue, Release, publish, versions
