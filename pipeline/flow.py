@@ -22,7 +22,7 @@ from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
 from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Span, Stratum, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.rows import Still
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
@@ -157,7 +157,7 @@ STAGES: tuple[Stage, ...] = (
         command="export",
         does="extract evenly spaced frames, on which models are scored",
         reads=(Video, Clip, Span),
-        writes=(Still,),
+        writes=(Still, Looks),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,
