@@ -7,7 +7,7 @@ at the top.
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from pipeline.demo.walks import write_walks
 from pipeline.engine.workspace import Workspace
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.rows import Item
+from pipeline.questions.composition import mirror
+from pipeline.questions.generate import generate
+from pipeline.questions.rows import Item, Span
+from pipeline.questions.truth import true_options
 from pipeline.releases import export
 from pipeline.releases.settings import ExportSettings
 from pipeline.report import glance
@@ -32,7 +35,8 @@ from pipeline.review.rows import Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
 from pipeline.routes.route import canonical, turns
 from pipeline.routes.rows import Route, Step
-from pipeline.routes.tasks import RouteText, holds
+from pipeline.routes.settings import DraftSettings
+from pipeline.routes.wording import load
 from pipeline.sources.intake import take_in
 from pipeline.sources.rows import Video
 
@@ -41,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # With only four walks, plant an error in each.
     "review": {"agree": 2, "overlap": 2, "planted": 1.0, "log": "verdicts"},
     "audit": {"sample": 12},
+    # These walkers turn twice as fast as people do.
+    "compose": {"frames_per_second": 2.0, "most_frames": 64},
 }
 """The settings in a demo workspace's egost.toml."""
 
@@ -60,7 +66,7 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield from map(str, workspace.run_command("frames"))
     yield from glance.measured(workspace.store, workspace.folder, before)
     yield _measured_against_truth(workspace, folder)
-    yield from map(str, workspace.run_command("generate-qa"))
+    yield from map(str, generate(workspace))
     yield _drafted_against_truth(workspace, folder)
     items = from_rows(
         workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
@@ -70,7 +76,8 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield from _released(workspace)
     richest = Counter(turn.clip_id for turn in workspace.store.rows(Turn)).most_common(1)[0][0]
     shown = [clip for clip in workspace.store.rows(Clip) if clip.clip_id == richest]
-    for _, picture in glance.drawn(workspace.store, workspace.folder, shown):
+    spans = workspace.store.rows(Span)
+    for _, picture in glance.drawn(workspace.store, workspace.folder, shown, spans):
         yield f"picture: {picture}"
     page = root / "report.html"
     review = workspace.settings("review", ReviewSettings)
@@ -146,23 +153,29 @@ def _audited(
 
 
 def _known_answers(workspace: Workspace, folder: Path) -> dict[reviewers.AskedQuestion, str]:
-    """Return the correct choice for every item, from the walks' ground truth."""
+    """Return the correct choice for every item, from the walks' ground truth in its span."""
     form = clip_form(workspace.settings("review", ReviewSettings))
-    clips = {clip.clip_id: clip for clip in workspace.store.rows(Clip)}
+    spans = {span.span_id: span for span in workspace.store.rows(Span)}
     videos = {video.video_id: video for video in workspace.store.rows(Video)}
+    said = load(workspace.settings("draft", DraftSettings).language).facts
     truth = _by_clip(workspace, folder)
     found = {}
     for item in workspace.store.rows(Item):
-        clip, route = clips[item.clip_id], RouteText(truth[item.clip_id][1])
-        right = [
-            str(index)
-            for index, text in enumerate(item.options)
-            if holds(text, route, item.category, item.orientation)
-        ]
-        movie = clip_name(clip, videos[clip.video_id], form)
+        span = spans[item.span_id or ""]
+        true = true_options(item, _seen_in(span, truth[item.clip_id][1]), said)
+        right = [str(index) for index, is_true in enumerate(true) if is_true]
+        movie = clip_name(span, videos[item.video_id], form)
         choice = right[0] if len(right) == 1 else "many" if right else "none"
         found[reviewers.AskedQuestion(movie, item.question, tuple(item.options))] = choice
     return found
+
+
+def _seen_in(span: Span, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the true steps that a span shows; drafted steps begin and end a little earlier or later."""
+    found = [
+        step for step in steps if span.start_us <= (step.start_us + step.end_us) // 2 < span.end_us
+    ]
+    return mirror(found) if span.mirrored else tuple(found)
 
 
 def _listed(verdicts: Counter[str]) -> str:

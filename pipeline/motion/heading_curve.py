@@ -1,6 +1,7 @@
 """The heading of a clip over time as SVG, shown by the review page, the report and the clip picture. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pipeline.motion.rows import Heading, Turn
@@ -18,6 +19,15 @@ COLOURS = {"left": "#2f6fde", "right": "#c8551d", "around": "#7a4fc0"}
 _ARROWS = {"left": "←", "right": "→", "around": "↶"}
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A part of a clip, in video time, that a plot shows between two lines, with a label."""
+
+    start_us: int
+    end_us: int
+    label: str
+
+
 def heading_curve(
     start_us: int,
     end_us: int,
@@ -28,13 +38,14 @@ def heading_curve(
     width: int = 7200,
     height: int = 1280,
     leaders: int = 0,
+    marks: Iterable[Mark] = (),
 ) -> str:
     """Return the curve as an SVG element as wide as its container; sizes are tenths of a pixel.
 
     If `leaders` is not 0, lines at the top, in a zone of this height, connect each keyframe's time with
     its cell in a strip of equal cells above the element.
     """
-    drawn = plot(start_us, end_us, heading, turns, keyframes_us, width, height)
+    drawn = plot(start_us, end_us, heading, turns, keyframes_us, width, height, marks)
     if leaders:
         lines = "".join(
             [
@@ -68,8 +79,12 @@ def plot(
     keyframes_us: Sequence[int],
     width: int,
     height: int,
+    marks: Iterable[Mark] = (),
 ) -> str:
-    """Return the curve as an SVG group: turns as bands, glances as pale bands, keyframes as ticks."""
+    """Return the curve as an SVG group: turns as bands, glances as pale bands, keyframes as ticks.
+
+    `marks` are shown between dashed lines.
+    """
     scale = (width - LEFT - RIGHT) / max(end_us - start_us, 1)
     origin = LEFT - scale * start_us
     floor = height - BOTTOM
@@ -108,6 +123,13 @@ def plot(
         drawn = "%d %d " * len(times) % tuple(points)
         parts.append(
             f"<polyline points='{drawn}' fill='none' stroke='currentColor' stroke-width='16'/>"
+        )
+    for mark in marks:
+        begin, end = int(origin + scale * mark.start_us), int(origin + scale * mark.end_us)
+        parts.append(
+            f"<path class='mark' d='M{begin} {TOP}V{floor}M{end} {TOP}V{floor}' stroke='currentColor' "
+            f"stroke-width='14' stroke-dasharray='50 30'/>"
+            f"<text x='{begin + 40}' y='{floor - 70}' font-weight='600'>{mark.label}</text>"
         )
     return "".join([*parts, "</g>"])
 

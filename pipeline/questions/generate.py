@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Container, Iterator
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Held, Rejection
+from pipeline.engine.rows import Held, Rejection, Rows
 from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Totals, read_ledger
 from pipeline.motion.rows import Clip
-from pipeline.questions import compose, write
-from pipeline.questions.rows import Item, Written
+from pipeline.questions import compose, guess, write
+from pipeline.questions.rows import Expected, Item, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.summary import composed
 from pipeline.routes import draft, templates
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
@@ -36,11 +37,16 @@ def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
     """
     settings = workspace.settings("draft", DraftSettings)
     _refuse_other_drafter(workspace, settings, redo)
-    found, held = Estimate(""), []
+    found, held, drafted = Estimate(""), [], dict[str, Rows]()
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
         pending = workspace.pending(name, redo)
         held += [f"  {name}: clip {unit.id}" for unit in pending.held]
+        if name == "draft":
+            drafted = {unit.id: Rows({**unit.rows, Route: ()}) for unit in pending.todo}
         found += of((unit.rows for unit in pending.todo), settings, workspace.folder)
+    # The names of clips that a run would draft first aren't known yet.
+    guessed = {unit.id: unit.rows for unit in workspace.pending("guess", redo).todo} | drafted
+    found += guess.estimate(guessed.values(), settings, workspace.folder)
     yield str(found)
     if held:
         yield f"{len(held)} would be kept because people have judged them; --redraft would replace:"
@@ -60,14 +66,12 @@ def _held_items(workspace: Workspace, redo: Container[str]) -> list[str]:
     if not pending:
         return [row.item_id for row in workspace.store.rows(Held, ["compose"])]
     settings = workspace.settings("compose", ComposeSettings)
-    composed = (
-        row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder)
-    )
-    return sorted(row.item_id for row in composed if isinstance(row, Held))
+    rows = (row for unit in pending for row in compose.run(unit.rows, settings, workspace.folder))
+    return sorted(row.item_id for row in rows if isinstance(row, Held))
 
 
 def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object]:
-    """Draft, compose and check; then report the model's cost and whether its items can be answered blind.
+    """Draft, compose and check; then report the model's cost, what was composed and what can be answered blind.
 
     What people have judged is kept unless `redo` holds `--redraft` or `--recompose`. Raise GateError
     at the end if a model was asked and no clip got an answer.
@@ -83,6 +87,11 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
             yield summary
             if summary.stage == "draft":
                 _note_drafter(workspace.store, settings)
+            if summary.stage == "guess" and (lacking := summary.rejected + summary.failed):
+                yield (
+                    f"  no model prior for {lacking} clips: which of their questions can be answered "
+                    "without seeing is judged from the other clips alone"
+                )
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 unanswered.append(summary.stage)
     except UserError:
@@ -94,6 +103,9 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
         yield line
     if _written_items(workspace.store) != written:
         yield from leaks(workspace.store)
+    strata = workspace.store.rows(Stratum)
+    mirror = workspace.settings("compose", ComposeSettings).mirror
+    yield from composed(workspace.store.each(Item), strata, mirror)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
 
@@ -156,9 +168,12 @@ def bill(workspace: Workspace, before: Totals) -> str:
     now = totals(workspace.folder)
     if not now.requests:
         return ""
-    routes, items = workspace.store.rows(Route), workspace.store.rows(Written)
-    drafted = [row for row in routes if row.provider != "motion" and row.reply_id]
-    replied: list[Route | Written] = [*drafted, *items]
+    routes = workspace.store.rows(Route)
+    replied: list[Route | Written | Expected] = [
+        *(row for row in routes if row.provider != "motion" and row.reply_id),
+        *workspace.store.rows(Written),
+        *workspace.store.rows(Expected),
+    ]
     clips = {row.clip_id for row in replied}
     # What is spent in total includes clips that were rejected or drafted again; these replies don't.
     replies = {row.reply_id: row.cost_usd or 0.0 for row in replied}
@@ -202,16 +217,16 @@ def leaks(store: Store) -> Iterator[str]:
 
 
 def _alternatives(items: list[Item], clips: set[str], tasks: list[str]) -> str:
-    composed = Counter(
-        item.category for item in items if item.option_kind == "square" and item.clip_id in clips
-    )
-    there = ", ".join(f"{count} {category}" for category, count in sorted(composed.items()))
+    asked = Counter(item.category for item in items if item.facts and item.clip_id in clips)
+    there = ", ".join(f"{count} {category}" for category, count in sorted(asked.items()))
     instead = f"use the composed items of the same clips instead ({there})" if there else ""
     change = f"change prompts/tasks/{{{','.join(tasks)}}}.j2, or drop the tasks: draft.tasks = []"
     return "; ".join(text for text in (instead, change) if text)
 
 
 def _written_items(store: Store) -> frozenset[tuple[str, str]]:
+    if next(store.each(Written), None) is None:
+        return frozenset()  # without reading all items
     return frozenset(
         (item.item_id, item.fingerprint) for item in store.rows(Item) if item.option_kind == "model"
     )

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pipeline.motion.rows import Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.facts import Fact
+from pipeline.questions.rows import AskedFact
 from pipeline.questions.settings import ComposeSettings
 
 _OVERLAP = (
@@ -44,6 +45,21 @@ def shown(
     return all(
         _turned(start, end, measured, one, other) <= most for one, other in pairwise(frame_us)
     )
+
+
+def sees(
+    asked: Iterable[AskedFact],
+    frame_us: Sequence[int],
+    turns: Sequence[Turn],
+    hfov_degrees: float | None,
+) -> list[bool]:
+    """Return for each fact of an item whether frames at these times show it."""
+    found = []
+    for one in asked:
+        times = tuple(zip(one.seen_us[::2], one.seen_us[1::2], strict=True))
+        fact = Fact(one.name.partition(":")[0], (), value=True, seen=times)
+        found.append(shown(fact, frame_us, turns, hfov_degrees))
+    return found
 
 
 def _turned(start: int, end: int, measured: Sequence[Turn], one_us: int, other_us: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from pipeline.errors import plain
-from pipeline.motion.heading_curve import BOTTOM, COLOURS, TOP, plot, time_x
+from pipeline.motion.heading_curve import BOTTOM, COLOURS, TOP, Mark, plot, time_x
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.times import print_time
 
@@ -21,7 +21,10 @@ _ZOOM = 1.3  # of the plot, to make its labels as large as the captions
 
 @dataclass(frozen=True)
 class ClipPicture:
-    """The contents of one clip's picture; `jpegs` are the frames' files, None for a missing one."""
+    """The contents of one clip's picture; `jpegs` are the frames' files, None for a missing one.
+
+    `spans` are the parts that items ask about.
+    """
 
     title: str
     clip: Clip
@@ -29,6 +32,7 @@ class ClipPicture:
     jpegs: Sequence[bytes | None]
     heading: Heading | None
     turns: Sequence[Turn]
+    spans: Sequence[Mark] = ()
 
 
 def draw(picture: ClipPicture) -> str:
@@ -73,6 +77,7 @@ def draw(picture: ClipPicture) -> str:
         [frame.t_us for frame in picture.frames],
         plot_width,
         int(_PLOT / _ZOOM),
+        picture.spans,
     )
     height = below + image + _CAPTION + _MARGIN
     return (

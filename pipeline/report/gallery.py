@@ -1,7 +1,7 @@
 """The contents of a report, read from a workspace: funnel, plots, and every clip with its pairs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,16 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.store import Store
-from pipeline.motion.heading_curve import heading_curve
+from pipeline.motion.heading_curve import Mark, heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span, Stratum
 from pipeline.releases.plots import Plot, blind_bars
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
+from pipeline.report.asked import AskedClip, by_clip, facts_shown
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
+from pipeline.report.refused import by_reason
 from pipeline.review.counted import Counted
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
@@ -81,6 +83,7 @@ class ClipCard:
     items: Sequence[Mapping[str, Any]]
     verdicts: Sequence[Mapping[str, Any]] = ()
     findings: Sequence[tuple[str, str, str]] = ()
+    spans: Sequence[Mark] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what the page's script needs; times are clip time in seconds."""
@@ -101,6 +104,14 @@ class ClipCard:
                 for step in self.steps
             ],
             "descriptions": list(self.descriptions),
+            "spans": [
+                [
+                    (span.start_us - self.start_us) / 1e6,
+                    (span.end_us - self.start_us) / 1e6,
+                    span.label,
+                ]
+                for span in self.spans
+            ],
             "items": list(self.items),
             "verdicts": list(self.verdicts),
             "findings": [list(finding) for finding in self.findings],
@@ -119,6 +130,7 @@ class ClipCard:
             width=_WIDTH,
             height=_TALL if self.turns else _FLAT,
             leaders=_LEADERS,
+            marks=self.spans,
         )
 
     def _turn_at(self, clip_us: int) -> str:
@@ -130,7 +142,7 @@ class ClipCard:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The contents of one page."""
+    """The contents of one page; `cells` tell what could be asked."""
 
     title: str
     subtitle: str
@@ -138,6 +150,7 @@ class Gallery:
     funnel: Sequence[Level]
     plots: Sequence[Plot]
     clips: Sequence[ClipCard]
+    cells: Sequence[Stratum] = ()
 
 
 def gallery_of(
@@ -152,7 +165,7 @@ def gallery_of(
     frames, headings = by_clip(store.rows(Frame)), by_clip(store.rows(Heading))
     counted = Counted.of(verdicts, review, folder)
     turns_by_clip, verdicts_by_clip = by_clip(turns), by_clip(verdicts)
-    items_by_clip = by_clip(items)
+    items_by_clip, spans_by_clip = by_clip(items), by_clip(store.rows(Span))
     findings = defaultdict(list)
     for finding in store.rows(Finding):
         findings[finding.unit].append(finding)
@@ -160,6 +173,9 @@ def gallery_of(
     for clip in store.rows(Clip):
         video, route = videos[clip.video_id], routes.get(clip.clip_id)
         own = sorted(items_by_clip[clip.clip_id], key=lambda item: TASK_ORDER.get(item.task, 99))
+        asked = AskedClip(
+            clip, video, route, spans_by_clip[clip.clip_id], own, turns_by_clip[clip.clip_id]
+        )
         remarks = [*findings[clip.clip_id], *(f for item in own for f in findings[item.item_id])]
         clips.append(
             ClipCard(
@@ -184,7 +200,8 @@ def gallery_of(
                 descriptions=(route.forward_description, route.reverse_description)
                 if route
                 else ("", ""),
-                items=[_item(item) for item in own],
+                items=[_item(item, asked) for item in own],
+                spans=asked.marks(),
                 verdicts=[_verdict(one) for one in verdicts_by_clip[clip.clip_id]],
                 findings=[(remark.severity, remark.kind, remark.message) for remark in remarks],
             )
@@ -208,18 +225,11 @@ def gallery_of(
             *_blind_plots(folder),
         ],
         clips=clips,
+        cells=store.rows(Stratum),
     )
 
 
-def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
-    """Group rows by clip."""
-    groups: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[row.clip_id].append(row)
-    return groups
-
-
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: Item, asked: AskedClip) -> dict[str, Any]:
     return {
         "id": item.item_id,
         "task": item.task,
@@ -230,6 +240,9 @@ def _item(item: Item) -> dict[str, Any]:
         "status": item.status,
         "why": item.status_reason or "",
         "contrast": item.contrast or "",
+        "span": asked.number(item),
+        "twin": item.twin or "",
+        "facts": facts_shown(item.facts, asked.visible(item)),
     }
 
 
@@ -264,7 +277,7 @@ def _funnel(
         item.status_reason or "set aside" for item in items if item.status == "set_aside"
     )
     allowed = [item for item in kept if videos[item.video_id].consent == "release"]
-    pairs = len({(item.clip_id, item.category) for item in kept})
+    pairs = len({item.twin or (item.clip_id, item.category) for item in kept})
     levels = [
         Level("files", len(store.rows(Source)), "found in the given folders"),
         Level(
@@ -312,14 +325,8 @@ def _judges(store: Store, counted: Counted) -> str:
 
 def _losses(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
     """Remove these stages from `lost` and return their rejections by reason, most frequent first."""
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for stage in stages:
-        for rejection in lost.pop(stage, []):
-            groups[rejection.what, rejection.fix].append(rejection.unit)
-    return tuple(
-        Loss(len(units), what, tuple(units), fix)
-        for (what, fix), units in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    )
+    found = [rejection for stage in stages for rejection in lost.pop(stage, [])]
+    return tuple(Loss(len(one.units), one.what, one.units, one.fix) for one in by_reason(found))
 
 
 def _blind_plots(folder: WorkspaceFolder) -> list[Plot]:

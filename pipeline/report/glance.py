@@ -7,17 +7,19 @@ from itertools import groupby
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rejection
+from pipeline.engine.rows import Rejection, Row
 from pipeline.engine.store import Store
 from pipeline.engine.tables import TABLES
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import NOT_WRITABLE, UserError, plain
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span, Stratum
 from pipeline.report import clip_picture
+from pipeline.report.asked import AskedClip, by_clip, marks
 from pipeline.report.clip_picture import ClipPicture
 from pipeline.review.rows import Verdict
+from pipeline.routes.rows import Route
 from pipeline.sources.intake import few
 from pipeline.sources.manifest import MANIFEST_NAME
 from pipeline.sources.rows import Probe, Video
@@ -47,6 +49,13 @@ def status(store: Store) -> Iterator[str]:
     yield f"verdicts: {verdicts}"
     yield f"items: {items.total()}{_counts(statuses)}"
     yield f"tasks:{_counts(tasks) or ' none'}"
+    spans = Counter("mirrored" for span in store.each(Span) if span.mirrored)
+    yield f"spans: {sum(1 for _ in store.each(Span))}{_counts(spans)}"
+    for cell in store.each(Stratum):
+        yield (
+            f"{cell.category} {cell.contrast}: {cell.candidates} candidates, {cell.admissible} admissible, "
+            f"{cell.asked} asked" + (f"; closed: {cell.closed}" if cell.closed else "")
+        )
     yield f"rejections: {refused}" + (" (egost rejections lists the reasons)" if refused else "")
 
 
@@ -119,7 +128,7 @@ class _Measured:
         ]
         return f"{self.name(clip)}: {', '.join(turns) or 'no turns'}"
 
-    def draw(self, folder: WorkspaceFolder, clip: Clip) -> str:
+    def draw(self, folder: WorkspaceFolder, clip: Clip, spans: Iterable[Span]) -> str:
         """Draw a clip's keyframes along its heading, turns shaded; return the SVG's path, or why there is none."""
         frames = self.frames[clip.clip_id]
         drawn = clip_picture.draw(
@@ -130,6 +139,7 @@ class _Measured:
                 jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
                 heading=self.headings.get(clip.clip_id),
                 turns=self.turns[clip.clip_id],
+                spans=marks(spans),
             )
         )
         path = folder.root / "pictures" / f"{clip.clip_id}.svg"
@@ -144,17 +154,20 @@ class _Measured:
 
 
 def drawn(
-    store: Store, folder: WorkspaceFolder, clips: Iterable[Clip]
+    store: Store, folder: WorkspaceFolder, clips: Iterable[Clip], spans: Iterable[Span] = ()
 ) -> Iterator[tuple[str, str]]:
     """Draw clips; yield for each a line with its turns, and its SVG file, or why there is none.
 
-    The rows of a video are read once for all its clips that follow each other.
+    The rows of a video are read once for all its clips that follow each other. `spans` are marked.
     """
+    parts: defaultdict[str, list[Span]] = defaultdict(list)
+    for span in spans:
+        parts[span.clip_id].append(span)
     videos = {video.video_id: video for video in store.rows(Video)}
     for video_id, group in groupby(clips, key=lambda clip: clip.video_id):
         of = _Measured.of(store, videos[video_id])
         for clip in group:
-            yield of.line(clip), of.draw(folder, clip)
+            yield of.line(clip), of.draw(folder, clip, parts[clip.clip_id])
 
 
 def _kind(turn: Turn) -> str:
@@ -171,14 +184,17 @@ def _counts(values: Iterable[str] | Mapping[str, int]) -> str:
 
 
 def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
-    """Yield every row with this id or video path, and draw its clips; raise UserError if there is none."""
+    """Yield every row with this id or video path, then what it asks, and draw its clips.
+
+    Raises UserError if there is none.
+    """
     found = False
     unit = next((video.video_id for video in store.rows(Video) if video.path == unit), unit)
     for name, kind in TABLES.items():
         if kind is Probe:  # repeats its video
             continue
         for row in store.rows(kind):
-            if unit in row.identity() or unit == getattr(row, "unit", None):
+            if unit in row.identity() or unit in (getattr(row, "unit", None), _twin(row)):
                 found = True
                 yield f"{name}: {row.model_dump_json(indent=1)}"
     if not found:
@@ -187,10 +203,44 @@ def show(store: Store, folder: WorkspaceFolder, unit: str) -> Iterator[str]:
             "no row has this id, and no video has this path",
             "egost show PATH lists the clips of a video; all ids are in tables/*.parquet",
         )
+    spans = store.rows(Span)
     clips = [clip for clip in store.rows(Clip) if unit in (clip.clip_id, clip.video_id)]
-    for line, picture in drawn(store, folder, clips):
+    for line, picture in drawn(store, folder, clips, spans):
         yield line
         yield f"picture: {picture}"
+    yield from _asked(store, unit, spans)
+
+
+def _twin(row: Row) -> str | None:
+    return row.twin if isinstance(row, Item) else None
+
+
+def _asked(store: Store, unit: str, spans: Iterable[Span]) -> Iterator[str]:
+    """Yield what the items of a video, clip, span or pair of twins ask, or one item."""
+    items = by_clip(store.rows(Item))
+    of_clip = by_clip(spans)
+    videos = {video.video_id: video for video in store.rows(Video)}
+    routes = {route.clip_id: route for route in store.rows(Route)}  # verified ones come last
+    for clip in store.rows(Clip):
+        own = sorted(items[clip.clip_id], key=lambda one: (one.twin or "", one.orientation))
+        named = [one for one in own if unit in (one.item_id, one.twin, one.span_id)]
+        whole = unit in (clip.clip_id, clip.video_id)
+        if not named and not (whole and clip.clip_id in routes):
+            continue
+        turns = [
+            turn
+            for turn in store.rows_of(Turn, "frames", clip.video_id)
+            if turn.clip_id == clip.clip_id
+        ]
+        asked = AskedClip(
+            clip,
+            videos[clip.video_id],
+            routes.get(clip.clip_id),
+            of_clip[clip.clip_id],
+            own,
+            turns,
+        )
+        yield from asked.lines() if whole else asked.told(named)
 
 
 def _read(path: Path) -> bytes | None:

@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline.motion.heading_curve import Mark
 from pipeline.motion.rows import Heading, Turn, TurnKind
 from pipeline.releases.layout import GLANCE, LETTERS, Evidence, QuestionRow
 from pipeline.releases.plots import blind_bars
 from pipeline.releases.reading import Released
+from pipeline.report.asked import facts_shown
 from pipeline.report.figures import (
     TASK_ORDER,
     agreement_bars,
@@ -22,17 +24,20 @@ def gallery_of_release(released: Released) -> Gallery:
     """Return the contents of a release's report; raise GateError if its files can't be read."""
     manifest = released.manifest
     evidence = {row.id: row for row in released.evidence()}
-    # A withheld split has no evidence, so a clip is identified by its span.
+    # A withheld split has no evidence. In releases of earlier versions, clips share their video.
     rows: defaultdict[tuple[str, float, float], list[tuple[str, QuestionRow]]] = defaultdict(list)
+    noun = "clips"
     for split, question in released.questions():
-        rows[question.video_sha256, question.start, question.end].append((split, question))
+        noun = "clips" if question.video_sha256 else "spans"
+        video = question.video_sha256 or question.video
+        rows[video, question.start, question.end].append((split, question))
     clips = [_card(released, own, evidence) for _, own in sorted(rows.items())]
     total = sum(manifest["items"].values())
     splits = ", ".join(f"{count} {split}" for split, count in manifest["items"].items())
     left_out = tuple(Loss(count, f"items {why}") for why, count in manifest["left_out"].items())
     return Gallery(
         title=f"{manifest['dataset']} {released.version}",
-        subtitle=f"release: {len(clips)} clips, {total} pairs ({splits})",
+        subtitle=f"release: {len(clips)} {noun}, {total} pairs ({splits})",
         notices=[
             f"{'Unproven' if gate.state == 'unproven' else 'Gate not met'}: {gate.name}: "
             f"{gate.figure}, required {gate.limit}."
@@ -41,7 +46,7 @@ def gallery_of_release(released: Released) -> Gallery:
         ],
         funnel=[
             Level("videos", len(manifest["videos"]), "with clips in this release"),
-            Level("clips", len(clips), f"{manifest['clips_judged_by_people']} judged by people"),
+            Level(noun, len(clips), f"{manifest['clips_judged_by_people']} clips judged by people"),
             Level("pairs", total, "released", left_out),
         ],
         plots=[
@@ -72,7 +77,13 @@ def _card(
 ) -> ClipCard:
     split, first = rows[0]
     own_evidence = evidence.get(first.id)
-    start_us, end_us = round(first.start * 1e6), round(first.end * 1e6)
+    length_us = round((first.end - first.start) * 1e6)
+    start_us = round(first.start * 1e6)
+    spans = []
+    if own_evidence and own_evidence.span_start is not None:  # the rows count from the span's start
+        start_us = round(own_evidence.span_start * 1e6)
+        label = "span, mirrored" if own_evidence.mirrored else "span"
+        spans = [Mark(start_us, start_us + length_us, label)]
     own = sorted(
         (question for _, question in rows), key=lambda row: TASK_ORDER.get(row.question_type, 99)
     )
@@ -84,13 +95,15 @@ def _card(
         split=split,
         scene=first.scene_name or "",
         start_us=start_us,
-        length_us=end_us - start_us,
+        length_us=length_us,
         origin=own_evidence.status if own_evidence else "",
         frames=[
-            Thumbnail(released.folder / name, round(at * 1e6) - start_us, "evenly spaced frame")
+            Thumbnail(
+                released.folder / name, round((at - first.start) * 1e6), "evenly spaced frame"
+            )
             for name, at in zip(first.frames, first.frame_seconds, strict=True)
         ],
-        heading=_heading(turns, start_us, end_us),
+        heading=_heading(turns, start_us, start_us + length_us),
         turns=turns,
         steps=own_evidence.steps if own_evidence else (),
         descriptions=(routes.get("forward", ""), routes.get("reverse", "")),
@@ -101,6 +114,7 @@ def _card(
                 text.partition(": ") for text in (own_evidence.findings if own_evidence else ())
             )
         ],
+        spans=spans,
     )
 
 
@@ -153,4 +167,7 @@ def _item(row: QuestionRow, evidence: Evidence | None) -> dict[str, Any]:
         "status": evidence.status if evidence else "withheld",
         "why": "",
         "contrast": row.contrast or "",
+        "span": int(evidence is not None and evidence.span_start is not None),
+        "twin": (evidence.twin if evidence else None) or "",
+        "facts": facts_shown(evidence.facts, evidence.visible) if evidence else [],
     }

@@ -7,8 +7,8 @@
   const gallery = document.getElementById("clips");
   const form = document.querySelector(".filters");
   const viewer = document.getElementById("viewer");
-  const ARROWS = { straight: "↑", left: "↰", right: "↱", around: "↶" };
-  const WORDS = { straight: "go straight", left: "turn left", right: "turn right", around: "turn around" };
+  const ARROWS = { straight: "↑", left: "↰", right: "↱", around: "↶", stay: "•" };
+  const WORDS = { straight: "go straight", left: "turn left", right: "turn right", around: "turn around", stay: "stay in place" };
   const LETTERS = "ABCDEFGHIJ";
   const CHIPS = { error: "bad", warning: "warn", info: "" };
 
@@ -71,27 +71,42 @@
     });
     return row;
   }
-  function itemBox(item) {
+  // What each option states of the two facts, and what is true of them on the way back, reversed and mirrored.
+  function factTable(item) {
+    const rows = item.facts.map((fact) => el("tr", {}, el("th", { scope: "row" }, fact.name),
+      ...fact.values.map((value, number) => el("td", { class: number === item.right ? "true" : "" }, value)),
+      ...fact.maps.map((map) => el("td", {}, map)),
+      el("td", {}, fact.seen === null ? "unknown" : fact.seen ? "yes" : "no")));
+    const letters = item.facts[0].values.map((_, number) => LETTERS[number]);
+    const heads = ["fact", ...letters, "way back", "reversed", "mirrored", "in the frames"];
+    return el("table", { class: "facts" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...rows));
+  }
+  const spanName = ([begin, end, label]) => `${label}: ${time(begin)} to ${time(end)}`;
+  function itemBox(item, clip) {
     const box = el("div", { class: "item" });
-    box.append(el("h4", {}, spaced(item.task)), el("p", {}, item.question));
+    box.append(el("h4", {}, spaced(item.task)));
+    if (clip.spans[item.span - 1]) box.append(el("p", { class: "span" }, spanName(clip.spans[item.span - 1])));
+    box.append(el("p", {}, item.question));
     if (item.options.length) {
       const list = el("ol");
       item.options.forEach((text, number) => list.append(el("li", { "data-letter": LETTERS[number], class: number === item.right ? "true" : "" }, text)));
       box.append(list);
     } else box.append(el("p", { class: "open" }, item.answer || "answer withheld"));
-    box.append(el("p", {}, el("small", {}, [item.id, item.status, item.why, item.contrast && `contrast: ${item.contrast}`].filter(Boolean).join(" · "))));
+    if (item.facts.length) box.append(factTable(item));
+    box.append(el("p", {}, el("small", {}, [item.id, item.status, item.why, item.contrast && `facts: ${item.contrast}`, item.twin && `twin: ${item.twin}`].filter(Boolean).join(" · "))));
     return box;
   }
   function pairs(clip) {
     const groups = new Map();
     clip.items.forEach((item) => {
-      const category = item.task.split("_")[0];
-      groups.set(category, [...(groups.get(category) || []), item]);
+      const key = item.twin || item.task.split("_")[0];
+      groups.set(key, [...(groups.get(key) || []), item]);
     });
     const box = el("div", {}, el("h4", {}, count(clip.items.length, "pair")));
-    groups.forEach((items, category) => {
-      const pair = el("details", { class: "pair" }, el("summary", {}, el("b", {}, category), el("span", { class: "answer" }, items[0].answer)));
-      const fill = () => pair.children.length === 1 && pair.append(el("div", { class: "both" }, ...items.map(itemBox)));
+    groups.forEach((items) => {
+      const where = clip.spans.length > 1 && clip.spans[items[0].span - 1] ? `span ${items[0].span}` : "";
+      const pair = el("details", { class: "pair" }, el("summary", {}, el("b", {}, items[0].task.split("_")[0]), el("small", {}, where), el("span", { class: "answer" }, items[0].answer)));
+      const fill = () => pair.children.length === 1 && pair.append(el("div", { class: "both" }, ...items.map((item) => itemBox(item, clip))));
       pair.addEventListener("toggle", () => pair.open && fill());
       if (allOpen) { fill(); pair.open = true; }
       box.append(pair);
@@ -102,7 +117,11 @@
     const box = el("div");
     if (clip.steps.length) {
       const list = el("ol", { class: "steps" });
-      clip.steps.forEach(([at, move, landmark, action]) => list.append(el("li", {}, el("time", {}, time(at)), el("span", { class: move, title: WORDS[move] }, ARROWS[move]), el("span", {}, [WORDS[move], landmark, action].filter(Boolean).join(" · ")))));
+      let next = 0;
+      clip.steps.forEach(([at, move, landmark, action]) => {
+        for (; next < clip.spans.length && clip.spans[next][0] <= at; next += 1) list.append(el("li", { class: "span" }, spanName(clip.spans[next])));
+        list.append(el("li", {}, el("time", {}, time(at)), el("span", { class: move, title: WORDS[move] }, ARROWS[move]), el("span", {}, [WORDS[move], landmark, action].filter(Boolean).join(" · "))));
+      });
       box.append(el("h4", {}, count(clip.steps.length, "step")), list);
     }
     if (clip.descriptions.some(Boolean)) box.append(el("h4", {}, "Descriptions"), el("p", { class: "descriptions" }, clip.descriptions.filter(Boolean).join("\n")));
@@ -157,7 +176,7 @@
   // ---- filters ----
   const haystacks = [];
   const words = (clip) => [clip.video, clip.scene, ...clip.descriptions, ...clip.steps.flatMap((step) => [step[2], step[3]]), ...clip.items.flatMap((item) => [item.question, item.answer, item.why, ...item.options]), ...clip.findings.flatMap((one) => [one[1], one[2]]), ...clip.verdicts.flatMap((one) => [one.who, one.verdict, ...one.reasons])].join("\n").toLowerCase();
-  const ids = (clip) => [clip.id, ...clip.items.map((item) => item.id)].join("\n").toLowerCase();
+  const ids = (clip) => [clip.id, ...clip.items.flatMap((item) => [item.id, item.twin])].join("\n").toLowerCase();
   // A search term matches the beginning of a word, or any position in scripts without spaces between words.
   // Ids are digests, and any two characters occur in nearly every one, so a term needs at least four.
   const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;

@@ -1,7 +1,8 @@
 """Audit: people answer a sample of verified items without seeing the answer.
 
-A task holds the question, its options and the keyframes, but neither the key nor a fingerprint: the
-free edition of Label Studio lets everybody with an account read all task data.
+A task shows the span that its item asks about, flipped left to right if the release shows it so. It holds
+the question, its options and the keyframes, but neither the key nor a fingerprint: the free edition of
+Label Studio lets everybody with an account read all task data.
 """
 
 from collections import Counter, defaultdict
@@ -19,8 +20,9 @@ from pipeline.labelstudio.protocol import (
     ServerProject,
 )
 from pipeline.motion.rows import Clip, Frame
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.review import routepage, sending
+from pipeline.review.clips import Stretch, flipped_keyframe
 from pipeline.review.projects import Project, Projects
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.sending import Outcome, PlannedTask, Progress, Pushed, Sender, silent
@@ -31,7 +33,7 @@ from pipeline.video import reviewclip
 from pipeline.video.reviewclip import Form
 
 CONFIG = "annotations/item.xml"
-PUSH_READS = (Video, Clip, Frame, Item, Verdict)
+PUSH_READS = (Video, Clip, Frame, Span, Item, Verdict)
 """The row types that `push` reads."""
 PULL_READS = (Item, Verdict, Answer)
 """The row types that `pull` reads."""
@@ -101,8 +103,8 @@ def push(
 ) -> Pushed:
     """Create one task for each item of the sample. Idempotent. `rows` holds PUSH_READS.
 
-    The sample is random and balanced over tasks; items asked earlier stay in it. An item that only
-    the clip's own reviewers answered is sent again.
+    The sample is random and balanced over categories and kinds of facts; items asked earlier stay in it.
+    An item that only the clip's own reviewers answered is sent again.
     """
     project = _project(settings, rows[Item], folder, label_config())
     media = sending.media(folder, shown.url, shown.media_url)
@@ -116,57 +118,105 @@ def push(
     independent: Mapping[str, int] = {}
     if any(rounds.values()):
         independent = _independent(client, sender.number, rows, rounds, secret)
-    clips = {clip.clip_id: clip for clip in rows[Clip]}
     videos = {video.video_id: video for video in rows[Video]}
-    frames: defaultdict[str, list[Frame]] = defaultdict(list)
-    for frame in rows[Frame]:
-        frames[frame.clip_id].append(frame)
+    stretches = _Stretches(rows, folder)
 
     def plan(item: Item) -> PlannedTask | None:
         asked = rounds[item.item_id]
         full = bool(asked) and asked[-1].finished >= settings.overlap
         if asked and not (full and independent.get(item.item_id, 0) < settings.overlap):
             return None
-        clip, video = clips[item.clip_id], videos[item.video_id]
-        keyframes = frames[item.clip_id]
+        video, shown = videos[item.video_id], stretches.of(item)
+        keyframes = stretches.frames(shown)
         head = {"uid": _uid(secret, item, len(asked) + 1), "round": len(asked) + 1}
 
         def data() -> dict[str, Any]:
-            name = sender.clip_name(clip, video)
-            return head | page(item, clip, keyframes, name, sender.media_url)
+            name = sender.clip_name(shown, video)
+            return head | page(item, shown, keyframes, name, sender.media_url)
 
         outcome: Outcome = "reopened" if asked else "new"
-        return PlannedTask(clip, video, keyframes, outcome, data)
+        return PlannedTask(shown, video, keyframes, outcome, data)
 
     return sender.send(wanted, lambda item: item, lambda: plan, "audit", progress)
 
 
+class _Stretches:
+    """What each item's page shows: its span, or its whole clip if an earlier version composed it."""
+
+    def __init__(self, rows: Rows, folder: WorkspaceFolder) -> None:
+        self._folder = folder
+        self._spans = {span.span_id: span for span in rows[Span]}
+        self._clips = {clip.clip_id: clip for clip in rows[Clip]}
+        self._frames: defaultdict[str, list[Frame]] = defaultdict(list)
+        for frame in rows[Frame]:
+            self._frames[frame.clip_id].append(frame)
+        self._flipped: dict[str, list[Frame]] = {}
+
+    def of(self, item: Item) -> Stretch:
+        """Return the stretch of video that an item asks about."""
+        return self._spans[item.span_id] if item.span_id else self._clips[item.clip_id]
+
+    def frames(self, shown: Stretch) -> list[Frame]:
+        """Return the keyframes of a stretch; those of a mirrored span are flipped copies."""
+        inside = [
+            one for one in self._frames[shown.clip_id] if shown.start_us <= one.t_us <= shown.end_us
+        ]
+        if not (isinstance(shown, Span) and shown.mirrored):
+            return inside
+        if shown.span_id not in self._flipped:
+            self._flipped[shown.span_id] = [
+                flipped_keyframe(frame, self._folder) for frame in inside
+            ]
+        return self._flipped[shown.span_id]
+
+
 def sample(items: Iterable[Item], asked: set[str], size: int, secret: bytes) -> list[Item]:
-    """Return the items to ask: those asked earlier, then random ones, alternating between tasks.
+    """Return the items to ask: those asked earlier, then random ones, alternating between cells.
+
+    A cell is a category with its kinds of facts. Twins are one observation: the second one of a pair is
+    asked only once one of each pair is, and they don't follow each other if there is another item.
 
     Items that a model wrote are not based on a verified route, so all of them are asked. Open items
     of a route are not asked, because people have already verified their text.
     """
-    tasks: defaultdict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        sampled = item.format == "mcq" and item.status == "verified"
-        if sampled or item.option_kind == "model":
-            tasks[item.task].append(item)
-    ranked: list[tuple[bool, int, str, Item]] = []
-    for task, found in tasks.items():
-        found.sort(key=lambda item: digest("audit", secret.hex(), item.item_id))
-        ranked += [
-            (item.item_id not in asked and item.option_kind != "model", index, task, item)
-            for index, item in enumerate(found)
-        ]
-    ranked.sort(key=lambda one: one[:3])
+    cells: Counter[tuple[bool, str, str | None]] = Counter()
+    met: set[str] = set()
+    ranked: list[tuple[bool, bool, int, str, Item]] = []
+    for item in sorted(items, key=lambda one: digest("audit", secret.hex(), one.item_id)):
+        written = item.option_kind == "model"
+        if not written and (item.format != "mcq" or item.status != "verified"):
+            continue
+        second = item.twin in met
+        met |= {item.twin} if item.twin else set()
+        cell = (second, item.category, item.contrast)
+        later = item.item_id not in asked and not written
+        ranked.append((later, second, cells[cell], f"{item.category} {item.contrast}", item))
+        cells[cell] += 1
+    ranked.sort(key=lambda one: one[:-1])
     always = sum(not later for later, *_ in ranked)
-    return [item for *_, item in ranked[: max(size, always) if size else len(ranked)]]
+    return _apart(item for *_, item in ranked[: max(size, always) if size else len(ranked)])
+
+
+def _apart(items: Iterable[Item]) -> list[Item]:
+    """Return items in the same order, except that twins don't follow each other."""
+    found: list[Item] = []
+    held: Item | None = None
+    for item in items:
+        if found and item.twin and item.twin == found[-1].twin:
+            held = item
+            continue
+        found.append(item)
+        if held:
+            found.append(held)
+            held = None
+    if held:  # twins came last
+        found.insert(0 if len(found) > 1 else 1, held)
+    return found
 
 
 def page(
     item: Item,
-    clip: Clip,
+    shown: Stretch,
     frames: Sequence[Frame],
     clip_name: str,
     media_url: Callable[[str], str],
@@ -181,7 +231,7 @@ def page(
     return {
         "clip": media_url(clip_name),
         "fps": reviewclip.FPS,
-        "frames": routepage.grid(frames, clip.start_us, media_url, reasons=False),
+        "frames": routepage.grid(frames, shown.start_us, media_url, reasons=False),
         "question": item.question,
         "choices": [
             {"value": value, "html": escape(text), "hotkey": str(number)}

@@ -1,28 +1,34 @@
-"""The review clips of a workspace: cutting many at once, and writing them into a folder."""
+"""What people watch: review clips, cut many at once or written into a folder, and flipped keyframes."""
 
 import csv
 import io
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.pool import in_pool
 from pipeline.engine.rows import Rejection
 from pipeline.errors import GateError, RowError, UserError, plain
-from pipeline.motion.rows import Clip
+from pipeline.motion.rows import Clip, Frame
+from pipeline.questions.rows import Span
 from pipeline.review.settings import ReviewSettings
 from pipeline.sources.folders import CLIPS_INDEX
 from pipeline.sources.rows import Video
 from pipeline.video import reviewclip
-from pipeline.video.reviewclip import Form, Span
+from pipeline.video.display import flipped
+from pipeline.video.reviewclip import Form
 
+_QUALITY = 90  # of flipped keyframes, in JPEG
 _COLUMNS = ("clip_id", "video", "start_us", "end_us", "consent", "media")
 
-Footage = tuple[Clip, Video]
-"""A clip and the video of which it is a stretch."""
+Stretch = Clip | Span
+"""What people watch: a clip, or the span that an item asks about."""
 
 
 def clip_form(settings: ReviewSettings) -> Form:
@@ -30,13 +36,39 @@ def clip_form(settings: ReviewSettings) -> Form:
     return Form(settings.clip_pixels, settings.clip_sound)
 
 
-def clip_name(clip: Clip, video: Video, form: Form) -> str:
+def clip_name(shown: Stretch, video: Video, form: Form) -> str:
     """Return the media name of a review clip."""
-    return reviewclip.clip_name(_span(clip, video), form)
+    return reviewclip.clip_name(_span(shown, video), form)
 
 
-def _span(clip: Clip, video: Video) -> Span:
-    return Span(video.video_id, clip.start_us, clip.end_us, video.manifest_rotation)
+def _span(shown: Stretch, video: Video) -> reviewclip.Span:
+    return reviewclip.Span(
+        video.video_id,
+        shown.start_us,
+        shown.end_us,
+        video.manifest_rotation,
+        mirrored=isinstance(shown, Span) and shown.mirrored,
+    )
+
+
+def flipped_keyframe(frame: Frame, folder: WorkspaceFolder) -> Frame:
+    """Return a keyframe flipped left to right, with its file in the media folder.
+
+    Raises UserError if the keyframe's file is missing or damaged.
+    """
+    path = folder.media_path(frame.media)
+    data = path.read_bytes() if path.is_file() else b""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if pixels is None:
+        raise UserError(
+            str(path),
+            "this keyframe is missing or damaged",
+            "run egost frames again: it recreates missing keyframes",
+        )
+    image = flipped(np.asarray(pixels, np.uint8))
+    done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    assert done
+    return frame.model_copy(update={"media": folder.keep(encoded.tobytes(), ".jpg")})
 
 
 @dataclass(frozen=True)
@@ -45,7 +77,7 @@ class _Job:
 
     folder: WorkspaceFolder
     source: Path
-    span: Span
+    span: reviewclip.Span
     form: Form
     target: Path | None = None
 
@@ -71,28 +103,28 @@ def _done(jobs: Sequence[_Job], workers: int = 0) -> Generator[tuple[int, RowErr
 
 
 def cut_all(
-    clips: Iterable[Footage],
+    wanted: Iterable[tuple[Stretch, Video]],
     folder: WorkspaceFolder,
     form: Form,
     stage: str,
     stopped: Callable[[], bool],
-) -> list[Rejection]:
-    """Cut missing review clips into the media folder until `stopped`; return those that failed."""
-    jobs: list[_Job] = []
-    names: list[str] = []
-    for clip, video in clips:
-        job = _Job(folder, Path(video.root) / video.path, _span(clip, video), form)
-        if not folder.media_path(reviewclip.clip_name(job.span, form)).exists():
-            jobs.append(job)
-            names.append(clip.clip_id)
-    failed: list[Rejection] = []
-    with closing(_done(jobs)) as ended:
+) -> Mapping[str, Rejection]:
+    """Cut missing review clips into the media folder until `stopped`; return those that failed by media name."""
+    jobs: dict[str, _Job] = {}
+    units: list[str] = []
+    for shown, video in wanted:
+        name = clip_name(shown, video, form)
+        if name not in jobs and not folder.media_path(name).exists():
+            jobs[name] = _Job(folder, Path(video.root) / video.path, _span(shown, video), form)
+            units.append(shown.clip_id)
+    names = list(jobs)
+    failed: dict[str, Rejection] = {}
+    with closing(_done([*jobs.values()])) as ended:
         for index, error in ended:
             if error:
-                rejection = Rejection(
-                    stage=stage, unit=names[index], what=error.what, fix=error.fix
+                failed[names[index]] = Rejection(
+                    stage=stage, unit=units[index], what=error.what, fix=error.fix
                 )
-                failed.append(rejection)
             if stopped():
                 break
     return failed
@@ -138,7 +170,7 @@ class Written:
 
 def write_clips(
     folder: WorkspaceFolder,
-    clips: Sequence[Footage],
+    clips: Sequence[tuple[Clip, Video]],
     form: Form,
     target: Path,
     workers: int,

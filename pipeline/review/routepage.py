@@ -4,7 +4,7 @@ Text from models, sidecar files and file names is escaped, because the page rend
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,12 +18,13 @@ from pipeline.errors import UserError
 from pipeline.motion.heading_curve import heading_curve
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.review.rows import UNREADABLE
-from pipeline.routes import route, tasks, wording
+from pipeline.routes import route, tasks
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
 from pipeline.times import print_time
 from pipeline.video import reviewclip
 
+_SIDES = ("left", "right")
 SEVERITIES = ("error", "warning", "info")
 FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
 """The names of the controls that `pull` reads; the label config must contain all of them."""
@@ -31,7 +32,7 @@ FIELDS = ("verdict", "reasons", "steps", "forward", "reverse", "note")
 
 @dataclass(frozen=True)
 class PageRows:
-    """The rows that one clip's page is made of, frames and turns in time order, and its language's words."""
+    """The rows that one clip's page is made of, frames and turns in time order."""
 
     clip: Clip
     video: Video
@@ -40,7 +41,6 @@ class PageRows:
     turns: Sequence[Turn]
     heading: Heading | None
     findings: Sequence[Finding]
-    words: tasks.Words
 
 
 def queue(rows: Rows) -> list[PageRows]:
@@ -58,8 +58,6 @@ def queue(rows: Rows) -> list[PageRows]:
     for found in rows[Finding]:
         findings[found.unit].append(found)
     drafts = [one for one in rows[Route] if one.origin == "draft" and one.clip_id in clips]
-    # Once per push: finding and reading the file took a tenth of the time of making a page.
-    words = {name: wording.load(name).moves for name in {one.language for one in drafts}}
     shown = [
         PageRows(
             clip=clips[draft.clip_id],
@@ -69,7 +67,6 @@ def queue(rows: Rows) -> list[PageRows]:
             turns=turns[draft.clip_id],
             heading=headings.get(draft.clip_id),
             findings=findings[draft.clip_id],
-            words=words[draft.language],
         )
         for draft in drafts
     ]
@@ -105,7 +102,7 @@ def page(
         "steps": route.print_lines(draft.steps, start),
         "forward": draft.forward_description,
         "reverse": draft.reverse_description,
-        "answers": _answers(draft.steps, shown.words),
+        "answers": _facts(draft.steps, start),
         "findings": _findings(shown.findings),
         "about": _about(shown),
         "start_us": start,
@@ -186,21 +183,43 @@ def _cell(source: str, time_us: int, reason: str) -> str:
 _escaped = lru_cache(2**12)(escape)  # for reasons: few different ones, one per keyframe
 
 
-def _answers(steps: Sequence[Step], words: tasks.Words) -> str:
-    """Return the answers that follow from the steps, as an HTML table."""
-    text = tasks.RouteText(steps, words)
-    rows = []
-    for category in tasks.ASKED_CATEGORIES:
-        marks = text.of(category)
-        if not marks and category != "direction":
-            continue
-        for orientation in tasks.ORIENTATIONS:
-            answer = escape(tasks.render(marks, orientation)) or "no turns"
-            rows.append(
-                f"<tr><td style='color:#777;padding-right:10px;vertical-align:top;white-space:nowrap'>"
-                f"{category}, {orientation}</td><td>{answer}</td></tr>"
-            )
+def _facts(steps: Sequence[Step], start_us: int) -> str:
+    """Return the facts that items may ask about, as an HTML table: they follow from the steps."""
+    shown = route.canonical(steps)
+    turns = [
+        f"{number} {step.move} ({print_time(step.start_us - start_us)})"
+        for number, step in enumerate((one for one in shown if one.move in _SIDES), start=1)
+    ]
+    names = {
+        kind: [tasks.plain(name) for step in shown if (name := getattr(step, kind))]
+        for kind in ("landmark", "action")
+    }
+    often = [
+        name for found in names.values() for name, times in Counter(found).items() if times > 1
+    ]
+    rows = [
+        _row("turns", ", ".join(turns) or "none to the left or right"),
+        *(
+            _row(f"{kind}s", escape(tasks.SEPARATOR.join(found)))
+            for kind, found in names.items()
+            if found
+        ),
+        _row(
+            "repeated",
+            f"{escape(', '.join(often))}: not asked about where its part of the clip has it twice",
+        )
+        if often
+        else "",
+        _row("items", "ask about the sides of turns and the order of two landmarks or two actions"),
+    ]
     return f"<table style='font-size:12px;line-height:16px'>{''.join(rows)}</table>"
+
+
+def _row(head: str, text: str) -> str:
+    return (
+        f"<tr><td style='color:#777;padding-right:10px;vertical-align:top;white-space:nowrap'>"
+        f"{head}</td><td>{text}</td></tr>"
+    )
 
 
 def _findings(findings: Iterable[Finding]) -> str:

@@ -19,8 +19,8 @@ from pipeline.engine.rows import Rejection
 from pipeline.errors import UserError
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.labelstudio.protocol import AnnotationServer, AnnotationTask, GoneError
-from pipeline.motion.rows import Clip, Frame
-from pipeline.review.clips import clip_name, cut_all
+from pipeline.motion.rows import Frame
+from pipeline.review.clips import Stretch, clip_name, cut_all
 from pipeline.review.projects import Project, Projects
 from pipeline.sources.rows import Video
 from pipeline.video.reviewclip import Form
@@ -62,12 +62,12 @@ class Pushed:
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A page to be sent: the clip and frames that it shows, and the task that it updates, if any.
+    """A page to be sent: the stretch of video and the frames that it shows, and the task that it updates, if any.
 
     `data()` returns the task's data; it is called once the page's media are on the server.
     """
 
-    clip: Clip
+    shown: Stretch
     video: Video
     frames: Sequence[Frame]
     outcome: Outcome
@@ -138,9 +138,9 @@ class Sender:
             return self._media.url + media_name
         return self._uploaded.get(_file_name(media_name), "")
 
-    def clip_name(self, clip: Clip, video: Video) -> str:
+    def clip_name(self, shown: Stretch, video: Video) -> str:
         """Return the media name of the review clip."""
-        return clip_name(clip, video, self._form)
+        return clip_name(shown, video, self._form)
 
     def send(
         self,
@@ -163,14 +163,15 @@ class Sender:
         def prepare(made: Future[list[Made]], plan: Callable[[Made], PlannedTask | None]) -> _Batch:
             part = made.result()
             found = [planned for one in part if (planned := plan(one))]
-            clips = ((one.clip, one.video) for one in found)
-            failed = cut_all(clips, self._folder, self._form, stage, ended.is_set)
-            without = {one.unit for one in failed}
-            ready = [one for one in found if one.clip.clip_id not in without]
+            wanted = ((one.shown, one.video) for one in found)
+            failed = cut_all(wanted, self._folder, self._form, stage, ended.is_set)
+            ready = [one for one in found if self.clip_name(one.shown, one.video) not in failed]
             outcomes = [one.outcome for one in ready]
             late = ready if self.uploads else []
             pages = None if self.uploads else self._pages(ready)
-            return _Batch(len(part), len(part) - len(found), outcomes, late, pages, failed)
+            return _Batch(
+                len(part), len(part) - len(found), outcomes, late, pages, [*failed.values()]
+            )
 
         # Pages are made while the project is opened and while the server stores earlier ones. All
         # that are ready are sent in one request: few requests if pages are made quickly, early ones
@@ -208,7 +209,8 @@ class Sender:
             counted["updated"],
             counted["reopened"],
             counted["kept"],
-            tuple(rejected),
+            # Several spans of a clip may fail for the same reason.
+            tuple({one.identity(): one for one in rejected}.values()),
             project_url(self.client, self.number),
         )
 
@@ -220,7 +222,7 @@ class Sender:
             if one.task is None:
                 pages.new.append(json.dumps(data).encode())
             else:
-                pages.changed.append((one.task, one.clip.clip_id, data))
+                pages.changed.append((one.task, one.shown.clip_id, data))
         return pages
 
     def _post(self, batches: Iterable["_Batch"], stage: str) -> list[Rejection]:
@@ -253,7 +255,7 @@ class Sender:
             name
             for one in plans
             for name in (
-                self.clip_name(one.clip, one.video),
+                self.clip_name(one.shown, one.video),
                 *(frame.media for frame in one.frames),
             )
         }

@@ -22,7 +22,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import DISK_FULL, RowError
-from pipeline.video.display import Image
+from pipeline.video.display import Image, flipped
 from pipeline.video.seeking import frames_between
 from pipeline.video.sound import RATE, has_sound, sound_between
 
@@ -56,18 +56,21 @@ class Span:
     """A stretch of a video, in microseconds from its first displayed frame.
 
     `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
+    A `mirrored` stretch is shown flipped left to right.
     """
 
     video_id: str
     start_us: int
     end_us: int
     rotation: int = 0
+    mirrored: bool = False
 
 
 def clip_name(span: Span, form: Form) -> str:
     """Return the media name of a review clip, before it is cut."""
     key = f"{_RECIPE}:{span.video_id}:{span.start_us}:{span.end_us}:{form.pixels}"
     key += f"{':sound' * form.sound}{f':{span.rotation}' * bool(span.rotation)}"
+    key += ":mirrored" * span.mirrored
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{digest[:2]}/{digest[:32]}.mp4"
 
@@ -165,6 +168,7 @@ def _images(source: Path, span: Span, form: Form) -> Iterator[Image]:
             if until > done:
                 share = min(1.0, form.pixels / max(frame.width, frame.height))
                 image = frame.bgr(max(2, round(frame.width * share)))
+                image = flipped(image) if span.mirrored else image
                 # Even sides, as yuv420p needs; cutting one row off keeps the others sharp.
                 image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
                 for _ in range(until - done):

@@ -1,10 +1,14 @@
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import factories
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +18,17 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
 from pipeline.errors import UserError
 from pipeline.labelstudio.scripted import ScriptedClient
+from pipeline.motion.rows import Frame
 from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.review import audit
 from pipeline.review.accuracy import accuracy, by_people, clustered, judged, wilson
 from pipeline.review.audit import MediaAccess
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings
 from pipeline.review.verdicts import pseudonym
+from pipeline.video import reader
+from pipeline.video.display import flipped
 from pipeline.video.reviewclip import Form
 
 SETTINGS = AuditSettings()
@@ -50,10 +57,29 @@ def workspace(tmp_path: Path) -> WorkspaceFolder:
 
 
 def seen(
-    workspace: WorkspaceFolder, folder: Path, items: Sequence[Item], *verdicts: Verdict
+    workspace: WorkspaceFolder,
+    folder: Path,
+    items: Sequence[Item],
+    *verdicts: Verdict,
+    spans: Sequence[Span] = (),
 ) -> Rows:
     made = rows(workspace, folder, [draft(clip(), steps("left", "right"))], ["walk"])
-    return Rows({**made.seen, Item: tuple(items), Verdict: verdicts, Answer: ()})
+    given = {Item: tuple(items), Span: tuple(spans), Verdict: verdicts, Answer: ()}
+    return Rows({**made.seen, **given})
+
+
+def span(number: int, start_us: int, end_us: int, *, mirrored: bool = False) -> Span:
+    one = clip()
+    return Span(
+        span_id=f"s{number}",
+        clip_id=one.clip_id,
+        video_id=one.video_id,
+        start_us=start_us,
+        end_us=end_us,
+        frame_us=[start_us],
+        mirrored=mirrored,
+        made="",
+    )
 
 
 def choose(client: ScriptedClient, task: int, value: str, who: str) -> None:
@@ -79,12 +105,47 @@ def test_a_task_shows_the_question_and_hides_the_answer(workspace: WorkspaceFold
         assert secret not in str(data)
 
 
+def test_an_item_shows_its_span_alone_and_a_mirrored_span_flipped(
+    workspace: WorkspaceFolder, tmp_path: Path
+):
+    spans = [span(0, 1_000_000, 2_000_000), span(1, 1_000_000, 2_000_000, mirrored=True)]
+    items = [item(0, span_id="s0"), item(1, span_id="s1"), item(2)]
+    now, client = seen(workspace, tmp_path, items, spans=spans), ScriptedClient()
+    assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 3
+    by_length: dict[tuple[int, bool], list[list[np.ndarray]]] = {}
+    for task in client.kept.values():
+        frames = list(reader.frames(media(workspace, task.data["clip"])))
+        clip_shown = [frame.bgr(160) for frame in frames]
+        names = re.findall(r"src='([^']+)'", task.data["frames"])
+        keyframes = [cv2.imread(str(media(workspace, name))) for name in names]
+        bar_right = clip_shown[0][60, 80:].mean() > clip_shown[0][60, :80].mean()
+        by_length[len(frames), bool(bar_right)] = [clip_shown, keyframes]
+        if len(frames) == 30:  # one second
+            inside = [one for one in now[Frame] if 1_000_000 <= one.t_us <= 2_000_000]
+            assert len(names) == len(inside) < len(now[Frame])
+            assert "<b>0:00.1</b>" in task.data["frames"]
+            assert "<b>0:01.1</b>" not in task.data["frames"]
+    assert [length for length, _ in sorted(by_length)] == [30, 30, 90]
+    straight, mirrored = by_length[30, False], by_length[30, True]
+    for pictures, others in zip(straight, mirrored, strict=True):
+        for picture, other in zip(pictures, others, strict=True):
+            assert 2 * difference(flipped(picture), other) < difference(picture, other)
+
+
+def media(workspace: WorkspaceFolder, url: str) -> Path:
+    return workspace.media_path(url.rpartition("media/")[2])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
 def test_the_sample_is_stratified_stable_and_contains_all_model_written_items():
-    tasks = ["direction_forward"] * 50 + ["landmark_forward"] * 5
-    items = [item(number, task=task) for number, task in enumerate(tasks)]
+    categories = ["direction"] * 50 + ["landmark"] * 5
+    items = [item(number, category=one) for number, one in enumerate(categories)]
     items += [item(90, status="draft"), item(91, format="open"), item(92, status="set_aside")]
     found = audit.sample(items, set(), 8, SECRET)
-    assert Counter(one.task for one in found) == {"direction_forward": 4, "landmark_forward": 4}
+    assert Counter(one.category for one in found) == {"direction": 4, "landmark": 4}
     assert found == audit.sample(items[::-1], set(), 8, SECRET)
     assert found != audit.sample(items, set(), 8, b"another")
     assert len(audit.sample(items, set(), 0, SECRET)) == 55
@@ -94,6 +155,41 @@ def test_the_sample_is_stratified_stable_and_contains_all_model_written_items():
     wrote = [item(200 + n, option_kind="model", status="draft") for n in range(20)]
     asked = [one.item_id for one in audit.sample([*items, *wrote], set(), 8, SECRET)]
     assert {one.item_id for one in wrote} <= set(asked)
+
+
+def paired(number: int, **fields: object) -> list[Item]:
+    """Return the forward and the reverse item on the same two facts."""
+    return [
+        item(2 * number + way, twin=f"t{number}", span_id=f"s{number // 3}", **fields)
+        for way in range(2)
+    ]
+
+
+def test_the_sample_is_balanced_over_kinds_of_facts_and_asks_one_of_each_twin_first():
+    kinds = ["turn"] * 9 + ["mixed"] * 3
+    items = [one for number, kind in enumerate(kinds) for one in paired(number, contrast=kind)]
+    found = audit.sample(items, set(), 6, SECRET)
+    assert Counter(one.contrast for one in found) == {"turn": 3, "mixed": 3}
+    assert len({one.twin for one in found}) == 6
+    assert len({one.twin for one in audit.sample(items, set(), 12, SECRET)}) == 12
+    assert len(audit.sample(items, set(), 0, SECRET)) == 24
+
+
+@given(
+    st.lists(st.sampled_from(["turn", "mixed", "order"]), min_size=1, max_size=6),
+    st.data(),
+    st.integers(0, 12),
+)
+def test_twins_do_not_follow_each_other_if_there_is_another_item(
+    kinds: list[str], data: st.DataObject, size: int
+):
+    items = [one for number, kind in enumerate(kinds) for one in paired(number, contrast=kind)]
+    asked = set(data.draw(st.lists(st.sampled_from([one.item_id for one in items]))))
+    found = audit.sample(items, asked, size, SECRET)
+    assert asked <= {one.item_id for one in found}
+    assert len(found) == (max(size, len(asked)) if size and size < len(items) else len(items))
+    if len(found) > 2:
+        assert all(one.twin != after.twin for one, after in pairwise(found))
 
 
 def test_answers_are_pulled_and_a_reviewers_own_does_not_count(

@@ -95,7 +95,7 @@ def test_a_clip_that_was_cut_for_people_is_copied(root: Path, tmp_path: Path) ->
         form = clips.clip_form(people._settings(workspace))
         videos = {one.video_id: one for one in workspace.store.rows(people.Video)}
         found = [(one, videos[one.video_id]) for one in workspace.store.rows(people.Clip)]
-        assert clips.cut_all(found, workspace.folder, form, "push", lambda: False) == []
+        assert clips.cut_all(found, workspace.folder, form, "push", lambda: False) == {}
         kept = {
             one.clip_id: workspace.folder.media_path(clips.clip_name(one, video, form))
             for one, video in found

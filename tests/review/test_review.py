@@ -110,6 +110,28 @@ def test_external_text_is_escaped(pushed):
     assert "<script" not in data["findings"] + data["frames"] + data["answers"] + data["about"]
 
 
+def test_a_page_lists_the_facts_that_follow_from_the_steps_and_not_what_is_asked(folder, tmp_path):
+    walked = [
+        *steps("straight", "left", "around", "right", landmark="The <red> door."),
+        steps("straight", landmark="bench")[0],
+        steps("straight", landmark="the  <red> door")[0].model_copy(update={"action": "opens it"}),
+    ]
+    client = ScriptedClient()
+    seen = rows(folder, tmp_path, [draft(clip(), walked)], ["walk"])
+    review.push(client, seen, SETTINGS, folder)
+    shown = re.sub(r"</?(table|tr|td)[^>]*>", "|", client.kept[1].data["answers"])
+    assert [cell for cell in shown.split("|") if cell] == [
+        *("turns", "1 left (0:00.8), 2 right (0:02.3)"),
+        *("landmarks", "the &lt;red&gt; door -&gt; bench -&gt; the &lt;red&gt; door"),
+        *("actions", "opens it"),
+        *(
+            "repeated",
+            "the &lt;red&gt; door: not asked about where its part of the clip has it twice",
+        ),
+        *("items", "ask about the sides of turns and the order of two landmarks or two actions"),
+    ]
+
+
 def test_a_changed_draft_updates_a_task_that_nobody_answered(pushed, folder):
     client, seen = pushed
     other = draft(clip(), steps("straight", "right"))

@@ -87,11 +87,11 @@ def test_all_pages_that_are_ready_are_sent_in_one_request(
     turn = Semaphore(1)
     made = 0
 
-    def cut_all(*_: object) -> list[Rejection]:
+    def cut_all(*_: object) -> dict[str, Rejection]:
         nonlocal made
         turn.acquire()
         made += 1
-        return []
+        return {}
 
     class Slow(ScriptedClient):
         """A server whose first request is slow: all other pages are made meanwhile."""
@@ -131,7 +131,7 @@ def test_pages_are_made_while_the_project_is_opened(
             return super().project(title, config, overlap)
 
     monkeypatch.setattr(routepage, "page", page)
-    monkeypatch.setattr(sending, "cut_all", lambda *_: [])
+    monkeypatch.setattr(sending, "cut_all", lambda *_: {})
     client = SlowToOpen()
     settings = ReviewSettings(agree=1, overlap=1, planted=0)
     assert review.push(client, seen, settings, folder).new == 300
@@ -146,10 +146,10 @@ def test_a_server_that_fails_ends_the_push_at_once(
     seen = rows(folder, tmp_path, [draft(clip(name), WALK) for name in names], names, frames=1)
     made: list[int] = []
 
-    def cut_all(*_: object) -> list[Rejection]:
+    def cut_all(*_: object) -> dict[str, Rejection]:
         made.append(1)
         sleep(0.05)
-        return []
+        return {}
 
     class Ends(ScriptedClient):
         def add(self, project: int, pages: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ def sent(
 ) -> Iterable[tuple[int, np.ndarray]]:
     """Yield the images of a request to a model, with their times."""
     rows = Rows({Video: (video,), Clip: (clip,), Frame: tuple(kept), Turn: (), Narration: ()})
-    more = {"language": "English", "schema": "{}"}
+    more = {"language": "English", "schema": "{}", "stays": ()}
     _, asked = asking.messages(rows, len(kept), folder, templates.load("route.j2"), more)
     images = [part for part in asked.parts if isinstance(part, PromptImage)]
     assert len(images) == len(kept)

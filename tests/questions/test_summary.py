@@ -1,0 +1,70 @@
+"""The lines with which `egost generate-qa` ends."""
+
+import factories
+import pytest
+
+from pipeline.questions.rows import Item, Stratum
+from pipeline.questions.summary import composed
+
+
+def items(count: int, category: str = "direction", contrast: str = "turn") -> list[Item]:
+    return [
+        factories.item(
+            item_id=f"i{category}{number}", twin=f"t{category}{number // 2}", category=category, contrast=contrast
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def cell(category: str, contrast: str, candidates: int, admissible: int, closed: str | None = None) -> Stratum:  # fmt: skip
+    asked = 0 if closed else admissible // 2
+    return Stratum.model_validate(
+        {
+            "category": category,
+            "contrast": contrast,
+            "candidates": candidates,
+            "admissible": admissible,
+            "asked": asked,
+            "closed": closed,
+        }
+    )
+
+
+def test_items_are_counted_by_category_and_kind_and_those_set_aside_apart() -> None:
+    made = [*items(4), *items(2, "landmark", "mixed"), factories.item(status="set_aside")]
+    (line,) = composed(made, [], "off")
+    assert line == (
+        "items: 6 (4 direction turn, 2 landmark mixed); 3 pairs of a forward and a reverse one; 1 set aside"
+    )
+
+
+@pytest.mark.parametrize(
+    ("contrast", "mirror", "offered"),
+    [("turn", "off", True), ("mixed", "off", True), ("order", "off", False), ("turn", "coin", False)],
+)  # fmt: skip
+def test_a_closed_cell_has_its_reason_and_what_would_open_it(
+    contrast: str, mirror: str, offered: bool
+) -> None:
+    strata = [
+        cell("direction", contrast, 400, 20, closed="5% of pairs are admissible"),
+        cell("action", "order", 300, 300),
+    ]
+    lines = list(composed(items(4), strata, mirror))
+    assert lines[1] == f"closed: direction {contrast}: 5% of pairs are admissible"
+    assert ('compose.mirror = "coin"' in lines[2]) is offered
+    assert "add other scenes" in lines[2]
+    assert (
+        lines[3] == "not asked: 380 of 700 pairs of facts, which can be guessed without the video"
+    )
+    assert len(lines) == 4
+
+
+def test_a_small_workspace_is_unproven() -> None:
+    strata = [cell("direction", "turn", 150, 150), cell("direction", "order", 60, 60)]
+    assert not any("unproven" in line for line in composed(items(2), strata, "off"))
+    (line,) = (
+        line
+        for line in composed(items(2), [*strata, cell("action", "order", 199, 199)], "off")
+        if "unproven" in line
+    )
+    assert line.endswith("too few to learn from (199 action)")
