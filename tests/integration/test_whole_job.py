@@ -11,6 +11,13 @@ import pytest
 from browser import logged_in
 from needs import missing
 
+from pipeline.questions.composition import steps_shown
+from pipeline.questions.rows import Item, Span
+from pipeline.questions.truth import true_options
+from pipeline.routes.route import canonical
+from pipeline.routes.rows import Route
+from pipeline.routes.wording import load
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,7 +68,7 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
         .iter_rows(named=True)
         if "hololens" in row["path"]
     )
-    before = answers(egost.table("items"), office)
+    before = moves_of(egost, office)
     printed = egost("label-studio", "start")
     try:
         url, user, password = re.search(  # type: ignore[union-attr]
@@ -76,13 +83,12 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     finally:
         egost("label-studio", "stop")
 
-    after = answers(egost.table("items"), office)
-    assert set(after) == set(before)
-    forward = after["direction_forward"].split(" -> ")
-    assert forward == corrected
-    assert forward != before["direction_forward"].split(" -> ")
-    swap = {"turn left": "turn right", "turn right": "turn left"}
-    assert after["direction_reverse"].split(" -> ") == [swap.get(m, m) for m in reversed(forward)]
+    after = moves_of(egost, office)
+    assert after["forward"] == corrected
+    assert after["forward"] != before["forward"]
+    swap = {"left": "right", "right": "left"}
+    assert after["reverse"] == [swap.get(move, move) for move in reversed(corrected)]
+    every_answer_is_true(egost, office)
 
     # Two of the three clips were not reviewed: the gate stops the export unless --allow-failing is given.
     assert "verified_by_people: NOT MET" in egost("export", "0.1.0", code=3)
@@ -91,8 +97,9 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     assert "error: " in egost("export", "0.1.0", "--allow-failing", code=2)
     release = egost.workspace / "releases" / "v0.1.0"
     questions = pl.read_parquet(release / "data" / "*.parquet")
-    asked = questions.filter(pl.col("question_type") == "direction_forward")
-    assert asked["answer_text"].to_list() == [" -> ".join(corrected)]
+    spans = egost.table("spans").filter(pl.col("clip_id") == office)
+    assert set(questions["video"]) == set(spans["span_id"])
+    assert set(questions["id"]) <= set(egost.table("items")["item_id"])
     assert loaded_by_datasets(release, tmp_path) == len(questions)
 
 
@@ -127,12 +134,39 @@ def correct_one_step(page: object, url: str, clip_id: str) -> list[str]:
         lambda one: "/annotations" in one.url and one.request.method == "POST"
     ):
         page.keyboard.press("Control+Enter")  # type: ignore[attr-defined]
-    return re.findall(r"turn (?:left|right|around)", flipped)
+    return re.findall(r"turn (left|right|around)", flipped)
 
 
-def answers(items: pl.DataFrame, clip_id: str) -> dict[str, str]:
-    found = items.filter(pl.col("clip_id") == clip_id)
-    return dict(zip(found["task"], found["answer_text"], strict=True))
+def moves_of(egost: Egost, clip_id: str) -> dict[str, list[str]]:
+    """Return the turns that the items about routes describe, forward and reverse, over all spans of a clip."""
+    found: dict[str, list[str]] = {"forward": [], "reverse": []}
+    asked = (
+        egost.table("items")
+        .filter((pl.col("clip_id") == clip_id) & (pl.col("category") == "route"))
+        .join(egost.table("spans").select("span_id", "start_us"), on="span_id")
+        .sort("start_us")
+    )
+    for row in asked.iter_rows(named=True):
+        turned = [move for move in row["reference_moves"] if move in ("left", "right", "around")]
+        way = found[row["orientation"]]
+        way[:] = way + turned if row["orientation"] == "forward" else turned + way
+    return found
+
+
+def every_answer_is_true(egost: Egost, clip_id: str) -> None:
+    """Check the items about facts against the verified route, each in its span."""
+    rows = {
+        name: egost.table(name).filter(pl.col("clip_id") == clip_id).to_dicts()
+        for name in ("items", "spans", "routes")
+    }
+    spans = {one["span_id"]: Span.model_validate(one) for one in rows["spans"]}
+    (route,) = (Route.model_validate(one) for one in rows["routes"] if one["origin"] == "verified")
+    steps, said = canonical(route.steps), load(route.language).facts
+    items = [one for row in rows["items"] if (one := Item.model_validate(row)).facts]
+    assert items
+    for item in items:
+        true = true_options(item, steps_shown(spans[item.span_id or ""], steps), said)
+        assert true == [index == item.answer_index for index in range(4)]
 
 
 def loaded_by_datasets(release: Path, folder: Path) -> int:
