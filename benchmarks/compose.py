@@ -21,7 +21,7 @@ from pipeline.engine.store import Store, opened
 from pipeline.flow import STAGES
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes.rows import Route
@@ -43,6 +43,7 @@ def measure(clips: int) -> None:
             Rejection: (),
             Answer: (),
             Written: (),
+            Expected: (),
             Turn: (),
         }
     )

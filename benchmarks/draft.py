@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
-from pipeline.motion.rows import Clip, Frame, Turn
+from pipeline.motion.rows import Clip, Frame, Stay, Turn
 from pipeline.routes import draft
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Narration, Video
@@ -156,6 +156,7 @@ def clip_rows(number: int, names: list[str]) -> Rows:
             Video: (video,),
             Clip: (Clip(clip_id=clip, video_id="v", start_us=0, end_us=20_000_000),),
             Turn: turns,
+            Stay: (),
             Frame: frames,
             Narration: narrations,
         }

@@ -26,7 +26,7 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.tracking import RotationStep
 from pipeline.motion.turns import confidence, course, swings, travelling
 from pipeline.questions import compose
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.releases.gates import ReleaseCandidate, check_gates
 from pipeline.releases.looks import near_identical
@@ -163,7 +163,9 @@ def filled(clips: int, folder: Path) -> Iterator[Store]:
 
 def compose_rows(videos: list[Video], clips: list[Clip], routes: list[Route]) -> Rows:
     """Return what composing reads."""
-    empty: dict[type[Row], tuple[Row, ...]] = dict.fromkeys((Rejection, Answer, Written, Turn), ())
+    empty: dict[type[Row], tuple[Row, ...]] = dict.fromkeys(
+        (Rejection, Answer, Written, Expected, Turn), ()
+    )
     return Rows({Video: tuple(videos), Clip: tuple(clips), Route: tuple(routes), **empty})
 
 

@@ -18,11 +18,19 @@ from pipeline.engine.rows import Finding, Rejection
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.workspace import Sections, Workspace
-from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Stay, Turn
 from pipeline.motion.settings import FacesSettings, FramesSettings
-from pipeline.questions.rows import AuditedBefore, ComposedFrom, Item, Span, Stratum, Written
+from pipeline.questions.rows import (
+    AuditedBefore,
+    ComposedFrom,
+    Expected,
+    Item,
+    Span,
+    Stratum,
+    Written,
+)
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.rows import Still
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
@@ -57,9 +65,9 @@ STAGES: tuple[Stage, ...] = (
         name="frames",
         command="frames",
         version=4,
-        does="decode each video once: heading, turns, clips, keyframes",
+        does="decode each video once: heading, turns, stays, clips, keyframes",
         reads=(Video,),
-        writes=(Clip, Heading, Turn, Frame),
+        writes=(Clip, Heading, Turn, Stay, Frame),
         settings=FramesSettings,
         run=LazyFunction("pipeline.motion.frames"),
         per=Video,
@@ -70,8 +78,8 @@ STAGES: tuple[Stage, ...] = (
         name="draft",
         command="generate-qa",
         rejects=2,
-        does="draft each clip's route from keyframes, turns and narrations",
-        reads=(Clip, Video, Turn, Frame, Narration),
+        does="draft each clip's route from keyframes, turns, stays and narrations",
+        reads=(Clip, Video, Turn, Stay, Frame, Narration),
         writes=(Route,),
         settings=DraftSettings,
         run=LazyFunction("pipeline.routes.draft"),
@@ -114,18 +122,41 @@ STAGES: tuple[Stage, ...] = (
         key_fields={Verdict: set(Verdict.model_fields) - {"typed"}},
     ),
     Stage(
+        name="guess",
+        command="generate-qa",
+        does="ask the model, without frames, where in a walk it expects each landmark and action",
+        reads=(Clip, Video, Route),
+        writes=(Expected,),
+        settings=DraftSettings,
+        run=LazyFunction("pipeline.questions.guess"),
+        per=Clip,
+        opens=LazyFunction("pipeline.questions.guess", "opens"),
+        depends=LazyFunction("pipeline.questions.guess", "depends"),
+        key_fields={
+            Clip: {"clip_id"},
+            Video: {"video_id", "consent"},
+            Route: {"clip_id", "origin", "steps"},
+        },
+        section="draft",
+        wanted=lambda settings: settings.guesses,
+        optional=True,
+    ),
+    Stage(
         name="compose",
         command="generate-qa",
         version=2,
         does="cut clips into spans; ask about pairs of facts that can't be guessed without the video",
-        reads=(Video, Clip, Turn, Route, Written, Rejection, Answer),
+        reads=(Video, Clip, Turn, Route, Written, Expected, Rejection, Answer),
         writes=(Item, Span, Stratum),
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
-        remembers=(Item, Span, ComposedFrom, AuditedBefore),
+        remembers=(Item, Span, Stratum, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
-        key_fields={Video: {"video_id", "split", "split_group", "hfov_degrees"}},
+        key_fields={
+            Video: {"video_id", "split", "split_group", "hfov_degrees"},
+            Expected: {"clip_id", "kind", "name", "position", "sure"},
+        },
         redo="--recompose",
     ),
     Stage(
@@ -157,7 +188,7 @@ STAGES: tuple[Stage, ...] = (
         command="export",
         does="extract evenly spaced frames, on which models are scored",
         reads=(Video, Clip, Span),
-        writes=(Still,),
+        writes=(Still, Looks),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,

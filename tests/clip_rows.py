@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
-from pipeline.motion.rows import Clip, Frame, Turn, TurnKind
+from pipeline.motion.rows import Clip, Frame, Stay, Turn, TurnKind
 from pipeline.sources.rows import Consent, Narration, Video
 
 
@@ -43,6 +43,10 @@ def turn(
         moving=moving,
         confidence=confidence,
     )
+
+
+def stay(start_s: float, end_s: float, confidence: float = 0.9) -> Stay:
+    return Stay(clip_id="c1", start_us=us(start_s), end_us=us(end_s), confidence=confidence)
 
 
 def narration(
@@ -109,6 +113,7 @@ def rows(
     *,
     of: Clip | None = None,
     turns: tuple[Turn, ...] = (turn(5, 7),),
+    stays: tuple[Stay, ...] = (),
     narrations: tuple[Narration, ...] = (),
     consent: Consent = "model",
     path: str = "walks/office.mp4",
@@ -120,6 +125,7 @@ def rows(
             Video: (video(consent, path=path),),
             Clip: (of,),
             Turn: turns,
+            Stay: stays,
             Frame: shown,
             Narration: narrations,
         }

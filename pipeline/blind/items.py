@@ -76,7 +76,8 @@ def blind_report(
     A file needs no workspace; `told` is what its answers are. `limits` are those of the workspace's
     gate. This reports only; it never fails on what it finds.
     """
-    from pipeline.blind.probe import LIMITS, run_probe
+    from pipeline.blind.cells import LIMITS
+    from pipeline.blind.probe import run_probe
 
     answers = ""
     if file is not None:

@@ -1,298 +1,336 @@
 """How probable each combination of two facts is for the strongest reader without frames. Pure.
 
 A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at
-several levels of generality, alone and together with the other fact, and how both follow a hidden factor of
-a walk (which way a corridor is walked). A conditional logit, fitted out of fold by scene, weighs these
-experts. `posteriors` returns what this reader believes.
+several levels of generality, alone and together with the other fact, what the names in the span and in the
+scene tell about sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked).
+A conditional logit weighs these experts. It is fitted out of fold by scene, and so are its lookups: if what
+it learns from had looked up the pair in question, its errors would reveal the answer (27 % in a fair world).
 """
 
 import hashlib
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from array import array
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
+from pipeline.blind import shipped
+from pipeline.blind.factors import Places
+from pipeline.blind.memory import SHRINK, Clue, Leans, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+from pipeline.blind.weighing import fit, fitted, weighed
 
-Clue = tuple[str, ...]
-_Level = tuple[Clue, bool] | None
 COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 """The values of both facts in each of the four combinations: 1 is true, -1 false."""
 
-_CONSTANTS = np.stack(
-    [COMBINATIONS[:, 0], COMBINATIONS[:, 1], COMBINATIONS[:, 0] * COMBINATIONS[:, 1]]
-).astype(float)
+_BOTH = COMBINATIONS[:, 0] * COMBINATIONS[:, 1]
+_CONSTANTS = np.stack([COMBINATIONS[:, 0], COMBINATIONS[:, 1], _BOTH]).astype(float)
+LEVELS, SUMS, TELLS = 5, 3, 2  # the most that a kind of fact may have
 _SEEDS = (0, 1)  # two ways of making folds, averaged
-_PRIOR = 3.0  # what a lookup of few spans is shrunk by, in spans
-_RIDGE = 3.0
-_MOST_SPANS = 2_000  # of one clue: more make a lookup no sharper
 _MOST_FITTED = 3_000  # pairs per fold
-_FACTORS = 4
-_LEAST_FITTED = 40  # pairs: with fewer, all weights are 0
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What the true route of one span teaches: its clues with their values, and where its names are.
-
-    `places` are coordinates from -1 to 1: a name's position in the span, or the side of a turn.
-    """
-
-    scene: str
-    clues: Sequence[tuple[Clue, bool]]
-    places: Mapping[str, float]
+_LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
+_AT_ONCE = 50_000  # pairs whose experts are in memory together
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One fact of a pair: its clues, each with whether it is negated there (None: it has none at that level).
+    """What a reader can look up about one fact.
 
-    `hints` are clues that the other fact's names give. `axis` is the combination of coordinates that is
-    positive where the fact is true.
+    `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add
+    up. `tells` are such lists about the side of a turn that the item asks for as well. `axes` are, for each
+    set of places, the combination that is positive where the fact is true. A `sided` fact is about a side.
+    `hunch` is what everybody knows about the words: positive where the fact is likely.
     """
 
-    clues: tuple[_Level, ...]
-    hints: tuple[_Level, ...]
-    axis: tuple[tuple[str, float], ...]
+    kind: str
+    sided: bool
+    levels: tuple[Level, ...]
+    sums: tuple[tuple[Level, ...], ...]
+    tells: tuple[tuple[Level, ...], ...]
+    axes: tuple[tuple[tuple[str, float], ...], ...]
+    hunch: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two facts of a span, the cell (category and kinds of facts) and the true combination, 0 to 3."""
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of facts as arrays, (pairs,): cell, numbers of both facts, and the true combination, 0 to 3."""
 
-    span: int
-    cell: str
-    first: Asked
-    second: Asked
-    truth: int
+    cell: Ints
+    first: Ints
+    second: Ints
+    truth: Ints
+
+    def __getitem__(self, at: Ints) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(self.cell[at], self.first[at], self.second[at], self.truth[at])
 
 
-def posteriors(
-    spans: Sequence[Span], pairs: Sequence[Pair], usable: Callable[[Floats], Bools]
-) -> Floats:
-    """Return the reader's probability of each combination, (pairs, 4), from all other scenes.
+class Reader:
+    """Learns spans one after another, then the facts that may be asked, and gives its posteriors."""
 
-    The pairs that `usable` selects by it are the ones about which the reader may be too modest, so their
-    probabilities are calibrated once more, on these pairs alone.
-    """
-    found = np.full((len(pairs), 4), 0.25)
-    memory = _Memory(spans)
-    cells: dict[str, list[int]] = defaultdict(list)
-    for index, pair in enumerate(pairs):
-        cells[pair.cell].append(index)
-    looked_up = {
-        cell: np.array([_looked_up(memory, spans, pairs[index]) for index in members])
-        for cell, members in cells.items()
-    }
-    folds = {seed: _folds((span.scene for span in spans), seed) for seed in _SEEDS}
-    factors = {
-        (seed, fold): _Factors(spans, folds[seed] != fold)
-        for seed in _SEEDS
-        for fold in range(FOLDS)
-    }
-    for cell, members in cells.items():
-        chosen = [pairs[index] for index in members]
-        truth = np.array([pair.truth for pair in chosen])
-        where = np.array([pair.span for pair in chosen])
-        believed = np.zeros((len(chosen), 4))
-        for seed in _SEEDS:
-            fold = folds[seed][where]
-            rows = np.concatenate([looked_up[cell], np.zeros((len(chosen), _FACTORS, 4))], axis=1)
-            for one in range(FOLDS):
-                at = np.flatnonzero(fold == one)
-                rows[at, -_FACTORS:] = factors[seed, one].of([chosen[index] for index in at])
-            believed += out_of_fold(rows, truth, fold) / len(_SEEDS)
-        found[members] = _calibrated(
-            believed, truth, [folds[seed][where] for seed in _SEEDS], usable
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.memory = Memory()
+        self.context, self.levels, self.sums, self.tells = (
+            Lists(self.memory, slots) for slots in (1, LEVELS, SUMS, TELLS)
         )
-    return found
+        self.places: list[Places] = []
+        self._scenes: list[str] = []
+        self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
+        self._kinds: list[str] = []
+        self._depth: dict[str, int] = {}
 
+    def learn(
+        self,
+        scene: str,
+        clues: Iterable[tuple[Clue, bool]],
+        context: Iterable[Clue],
+        places: Sequence[Mapping[str, float]],
+    ) -> None:
+        """Learn the next span: its clues, what its names tell about sides, and where its names are.
 
-def _calibrated(
-    believed: Floats, truth: Ints, folds: Sequence[Ints], usable: Callable[[Floats], Bools]
-) -> Floats:
-    at = np.flatnonzero(usable(believed))
-    logs = np.log(believed[at])
-    constants = np.broadcast_to(_CONSTANTS, (len(at), *_CONSTANTS.shape))
-    rows = np.concatenate([(logs - logs.mean(axis=1, keepdims=True))[:, None], constants], axis=1)
-    found = believed.copy()
-    if len(at):
-        found[at] = np.mean([out_of_fold(rows, truth[at], fold[at]) for fold in folds], axis=0)
-    return found
+        Each of `places` maps names to coordinates from -1 to 1: positions, or sides of turns.
+        """
+        self._scenes.append(scene)
+        self.memory.learn(clues)
+        self.context.add([[(clue, False) for clue in context]])
+        while len(self.places) < len(places):
+            self.places.append(Places())
+        for one, where in zip(self.places, places, strict=True):
+            one.learn(len(self._scenes) - 1, where)
 
+    def ask(self, span: int, asked: Asked) -> int:
+        """Add a fact of a span and return its number."""
+        self._spans.append(span)
+        self._kinds.append(asked.kind)
+        self._depth[asked.kind] = len(asked.levels)
+        self._hunches.append(asked.hunch)
+        self._sided.append(asked.sided)
+        self.levels.add([[level] for level in asked.levels])
+        self.sums.add(asked.sums)
+        self.tells.add(asked.tells)
+        for one, axis in zip(self.places, asked.axes, strict=True):
+            one.ask(axis)
+        return len(self._kinds) - 1
 
-def _folds(scenes: Iterable[str], seed: int) -> Ints:
-    return np.array(
-        [
-            int(hashlib.sha256(f"{seed}:{scene}".encode()).hexdigest(), 16) % FOLDS
-            for scene in scenes
-        ]
-    )
+    @cached_property
+    def spans(self) -> Ints:
+        """The span of each fact, (facts,)."""
+        return np.array(self._spans, dtype=np.int64)
 
+    @cached_property
+    def sided(self) -> Bools:
+        """Whether each fact is about a side, (facts,)."""
+        return np.array(self._sided, dtype=bool)
 
-# ---- lookups -------------------------------------------------------------------------------------------
+    @cached_property
+    def hunches(self) -> Floats:
+        """What everybody knows about each fact's words, (facts,)."""
+        return np.array(self._hunches, dtype=float)
 
+    @cached_property
+    def scenes(self) -> Ints:
+        """The scene of each span as a number, (spans,)."""
+        seen: dict[str, int] = {}
+        return np.array([seen.setdefault(scene, len(seen)) for scene in self._scenes])
 
-class _Memory:
-    """The clues of all spans; every lookup leaves out one scene."""
+    @cached_property
+    def views(self) -> "list[_View]":
+        """What the reader knows under each way of making folds; nothing can be learned afterwards."""
+        self.memory.sort()
+        return [_View(self, _folds(self._scenes, seed)) for seed in _SEEDS]
 
-    def __init__(self, spans: Sequence[Span]) -> None:
-        self._scene_of = [span.scene for span in spans]
-        self._times: Counter[tuple[Clue, bool]] = Counter()
-        self._in_scene: dict[str, Counter[tuple[Clue, bool]]] = defaultdict(Counter)
-        self._spans: dict[tuple[Clue, bool], set[int]] = defaultdict(set)
-        for number, span in enumerate(spans):
-            for clue in span.clues:
-                self._times[clue] += 1
-                self._in_scene[span.scene][clue] += 1
-                if len(self._spans[clue]) < _MOST_SPANS:
-                    self._spans[clue].add(number)
-        self._joint: dict[tuple[Clue, Clue], tuple[list[int], dict[str, list[int]]]] = {}
+    def slots(self, pairs: Pairs) -> list[tuple[int, int]]:
+        """Return the levels at which both facts of a cell's pairs are looked up together."""
+        kinds = self.kinds(pairs)
+        levels = [range(self._depth[kind]) for kind in kinds]
+        return list(product(*levels) if kinds[0] != kinds[1] else zip(*levels, strict=True))
 
-    def lean(self, clue: Clue, scene: str) -> float:
-        """Return half the log odds that a clue is true, in other scenes."""
-        own = self._in_scene[scene]
-        true, false = (self._times.get((clue, v), 0) - own.get((clue, v), 0) for v in (True, False))
-        return 0.5 * math.log((true + _PRIOR / 2) / (false + _PRIOR / 2))
+    def kinds(self, pairs: Pairs) -> tuple[str, str]:
+        """Return the kinds of both facts, which are the same for all pairs of a cell."""
+        return self._kinds[int(pairs.first[0])], self._kinds[int(pairs.second[0])]
 
-    def joint(self, one: Clue, other: Clue, scene: str) -> list[int]:
-        """Return in how many spans of other scenes both clues had each combination of values."""
-        found = self._joint.get((one, other))
-        if found is None:
-            total = [0] * 4
-            scenes: dict[str, list[int]] = defaultdict(lambda: [0] * 4)
-            for number, (first, second) in enumerate(((1, 1), (1, 0), (0, 1), (0, 0))):
-                for span in self._where(one, bool(first)) & self._where(other, bool(second)):
-                    total[number] += 1
-                    scenes[self._scene_of[span]][number] += 1
-            found = self._joint[one, other] = (total, dict(scenes))
-        total, by_scene = found
-        own = by_scene.get(scene)
-        return [a - b for a, b in zip(total, own, strict=True)] if own else total
+    def posteriors(
+        self,
+        pairs: Pairs,
+        usable: Callable[[Floats], Bools],
+        told: Floats | None = None,
+        few: Container[int] = (),
+    ) -> Floats:
+        """Return the probability of each combination, (pairs, 4), from all other scenes.
 
-    def _where(self, clue: Clue, value: bool) -> Set[int]:
-        return self._spans.get((clue, value), frozenset())
-
-
-def _looked_up(memory: _Memory, spans: Sequence[Span], pair: Pair) -> list[Floats]:
-    """Return what each lookup says of the four combinations, as log probabilities around 0."""
-    scene = spans[pair.span].scene
-    found: list[Floats] = []
-    for which, asked in enumerate((pair.first, pair.second)):
-        for clue in (*asked.clues, *asked.hints):
-            lean = 0.0
-            if clue:
-                lean = memory.lean(clue[0], scene) * (-1 if clue[1] else 1)
-            found.append(COMBINATIONS[:, which] * lean)
-    for one, other in _levels(pair):
-        counts = [0] * 4
-        if one and other:
-            counts = memory.joint(one[0], other[0], scene)
-            if one[1]:
-                counts = counts[2:] + counts[:2]
-            if other[1]:
-                counts = [counts[1], counts[0], counts[3], counts[2]]
-        smooth = np.log((np.array(counts) + _PRIOR / 4) / (sum(counts) + _PRIOR))
-        found.append(smooth - smooth.mean())
-    return [*found, *_CONSTANTS]
-
-
-def _levels(pair: Pair) -> list[tuple[_Level, _Level]]:
-    """Return the levels at which both facts are looked up together."""
-    first, second = pair.first.clues, pair.second.clues
-    if len(first) == len(second):
-        return list(zip(first, second, strict=True))
-    return list(product(first, second))
-
-
-class _Factors:
-    """The hidden factors of walks: names' positions and turns' sides that go together, or all the other way."""
-
-    def __init__(self, spans: Sequence[Span], kept: Bools) -> None:
-        from scipy import sparse
-        from scipy.sparse.linalg import svds
-
-        rows, columns, values = [], [], []
-        self._column: dict[str, int] = {}
-        for number in np.flatnonzero(kept).tolist():
-            for name, value in spans[number].places.items():
-                rows.append(number)
-                columns.append(self._column.setdefault(name, len(self._column)))
-                values.append(value)
-        shape = (len(spans), max(1, len(self._column)))
-        table = sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=float)
-        seen = np.asarray((table != 0).sum(axis=0)).ravel()
-        mean = np.asarray(table.sum(axis=0)).ravel() / (seen + _PRIOR)
-        around = table.tocoo()
-        around.data = around.data - mean[around.col]
-        self._loads = np.zeros((shape[1], _FACTORS))
-        rank = min(_FACTORS, min(shape) - 1)
-        if rank > 0 and around.nnz:
-            _, strength, loads = svds(around.tocsr(), k=rank, random_state=0)
-            scale = math.sqrt(float((around.data**2).sum())) or 1.0
-            self._loads[:, :rank] = loads.T * (strength / scale)
-
-    def of(self, pairs: Sequence[Pair]) -> Floats:
-        """Return how much each factor speaks for each combination, (pairs, factors, 4)."""
-        together = np.array(
-            [self._direction(pair.first.axis) * self._direction(pair.second.axis) for pair in pairs]
-        ).reshape(len(pairs), _FACTORS)
-        return np.asarray(
-            together[:, :, None] * (COMBINATIONS[:, 0] * COMBINATIONS[:, 1]), dtype=float
-        )
-
-    def _direction(self, axis: Sequence[tuple[str, float]]) -> Floats:
-        found = np.zeros(_FACTORS)
-        for name, weight in axis:
-            if (column := self._column.get(name)) is not None:
-                found += weight * self._loads[column]
+        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are
+        too small to fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it
+        are the ones about which the reader may be too modest, so their probabilities are calibrated once
+        more, on these pairs alone.
+        """
+        found = np.full((len(pairs.cell), 4), 0.25)
+        for cell in np.unique(pairs.cell):
+            at = np.flatnonzero(pairs.cell == cell)
+            logs = None if told is None else around(np.log(told[at]))
+            one = Cell(self, pairs[at], logs)
+            small = int(cell) in few
+            found[at] = one.shipped() if small else one.calibrated(one.believed(), usable)
         return found
 
 
-# ---- weighing --------------------------------------------------------------------------------------------
+class _View:
+    """What a reader knows under one way of making folds."""
+
+    def __init__(self, reader: Reader, fold: Ints) -> None:
+        self._reader, self.by_span, self.fold = reader, fold, fold[reader.spans]
+        self._leans = Leans(reader.memory, fold)
+        follows = [one.follow(fold, self.fold) for one in reader.places]
+        ways: tuple[int | None, ...] = (None, *range(FOLDS))
+        self.follows = {way: np.concatenate([one[way] for one in follows], axis=1) for way in ways}
+        self.alone = {way: self._alone(way) for way in ways}
+        self.tells = {way: self._leans.of(reader.tells, self.fold, way) for way in ways}
+
+    def _alone(self, without: int | None) -> Floats:
+        """Return what the lookups say about each fact alone, (facts, lookups)."""
+        reader = self._reader
+        # What the names in the span, and in the scene's other spans, tell about sides.
+        near = self._leans.of(reader.context, self.by_span, without, mean=True)[:, 0]
+        scenes = reader.scenes
+        scene = np.bincount(scenes, near) / np.maximum(np.bincount(scenes), 1)
+        about = np.stack([near[reader.spans], scene[scenes[reader.spans]]], axis=1)
+        return np.concatenate(
+            [
+                self._leans.of(reader.levels, self.fold, without),
+                self._leans.of(reader.sums, self.fold, without),
+                reader.hunches[:, None],
+                np.where(reader.sided[:, None], about, 0.0),
+            ],
+            axis=1,
+        )
 
 
-def out_of_fold(rows: Floats, truth: Ints, fold: Ints) -> Floats:
-    """Return a conditional logit's probabilities, (pairs, 4), each from the pairs of all other folds.
+class Cell:
+    """The pairs of one cell: what each expert says of them, and how probable that makes each combination."""
 
-    `rows` holds what each expert says of each combination, (pairs, experts, 4).
-    """
-    spread = rows.std(axis=(0, 2))
-    scaled = rows / np.where(spread > 0, spread, 1)[None, :, None]
-    found = np.full((len(rows), 4), 0.25)
-    for one in sorted(set(fold.tolist())):
-        fitted = np.flatnonzero(fold != one)
-        if len(fitted) < _LEAST_FITTED:
-            continue
-        # Evenly spaced: the pairs are in the order of the secret draw.
-        fitted = fitted[:: max(1, len(fitted) // _MOST_FITTED)]
-        tested = fold == one
-        weights = _fitted(scaled[fitted], truth[fitted])
-        found[tested] = _softmax(np.einsum("nkc,k->nc", scaled[tested], weights))
-    return found
+    def __init__(self, reader: Reader, pairs: Pairs, told: Floats | None = None) -> None:
+        """Take pairs of the same kinds, and what somebody else says of them, (pairs, 4), around 0."""
+        self._reader, self._pairs, self._told = reader, pairs, told
+        self._slots = reader.slots(pairs)
+        self._clues, self._signs = reader.levels.clues()
+
+    def believed(self) -> Floats:
+        """Return the probabilities, (pairs, 4), as fitted."""
+        size = len(self._pairs.truth)
+        some = np.arange(0, size, max(1, size // _MOST_FITTED))
+        truth = self._pairs.truth[some]
+        joint = self._joint(some)
+        weights = []
+        for seed, view in enumerate(self._reader.views):
+            fold = view.fold[self._pairs.first[some]]
+            weights.append(
+                [
+                    fit(self._rows(some, joint[seed], seed, one)[fold != one], truth[fold != one])
+                    for one in range(FOLDS)
+                ]
+            )
+        found = []
+        for start in range(0, size, _AT_ONCE):
+            part = np.arange(start, min(size, start + _AT_ONCE))
+            joint = self._joint(part)
+            found.append(
+                np.mean(
+                    [
+                        weighed(
+                            self._rows(part, joint[seed], seed, None),
+                            np.array(weights[seed]),
+                            view.fold[self._pairs.first[part]],
+                        )
+                        for seed, view in enumerate(self._reader.views)
+                    ],
+                    axis=0,
+                )
+            )
+        return np.concatenate(found)
+
+    def calibrated(self, believed: Floats, usable: Callable[[Floats], Bools]) -> Floats:
+        """Return the probabilities, calibrated where they are usable."""
+        at = np.flatnonzero(usable(believed))
+        found = believed.copy()
+        if len(at):
+            own = around(np.log(believed[at]))[:, None]
+            rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
+            folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
+            truth = self._pairs.truth[at]
+            found[at] = np.mean(
+                [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds], axis=0
+            )
+        return found
+
+    def shipped(self) -> Floats:
+        """Return the mean of what the shipped reader and, if there is enough to fit one, an own one believe."""
+        rows = self.rows()
+        kinds = " ".join(self._reader.kinds(self._pairs))
+        weights = np.array(shipped.weights().get(kinds, np.zeros(rows.shape[1])))
+        found = weighed(rows, weights[None], np.zeros(len(rows), dtype=int))
+        if self._told is not None:
+            found = found * np.exp(self._told)
+            found /= found.sum(axis=1, keepdims=True)
+        if len(rows) < _LEAST_OWN:
+            return found
+        return np.asarray((found + self.believed()) / 2, dtype=float)
+
+    def rows(self) -> Floats:
+        """Return what each expert says of each combination, (pairs, experts, 4), around 0."""
+        every = np.arange(len(self._pairs.truth))
+        rows = self._rows(every, self._joint(every)[0], 0, None)
+        return rows if self._told is None else rows[:, :-1]
+
+    def _joint(self, some: Ints) -> list[Floats]:
+        """Return how often both facts had each combination, (pairs, levels, folds, 4), for each view."""
+        first, second = self._pairs.first[some], self._pairs.second[some]
+        views = self._reader.views
+        found: list[list[Floats]] = [[] for _ in views]
+        for one, other in self._slots:
+            clues = self._clues[first, one], self._clues[second, other]
+            counts = self._reader.memory.joint(*clues, [view.by_span for view in views])
+            for to, count in zip(found, counts, strict=True):
+                flip = self._signs[first, one] < 0
+                count[flip] = count[flip][:, :, [2, 3, 0, 1]]
+                flip = self._signs[second, other] < 0
+                count[flip] = count[flip][:, :, [1, 0, 3, 2]]
+                to.append(count)
+        return [np.stack(one, axis=1) for one in found]
+
+    def _rows(self, some: Ints, joint: Floats, seed: int, without: int | None) -> Floats:
+        """Return what each expert says, without each pair's own fold and one more."""
+        view, pairs = self._reader.views[seed], self._pairs[some]
+        alone, tells, follows = view.alone[without], view.tells[without], view.follows[without]
+        first, second, sided = pairs.first, pairs.second, self._reader.sided
+        ones = [alone[first], np.where(sided[first][:, None], tells[second], 0.0)]
+        others = [alone[second], np.where(sided[second][:, None], tells[first], 0.0)]
+        kept = np.arange(FOLDS) != view.fold[first][:, None]
+        if without is not None:
+            kept[:, without] = False
+        counts = np.einsum("nlfc,nf->nlc", joint, kept.astype(float))
+        together = follows[first] * follows[second]
+        found = [
+            np.concatenate(ones, axis=1)[:, :, None] * COMBINATIONS[:, 0],
+            np.concatenate(others, axis=1)[:, :, None] * COMBINATIONS[:, 1],
+            around(np.log(counts + SHRINK / 4)),
+            np.broadcast_to(_CONSTANTS, (len(first), 3, 4)),
+            together[:, :, None] * _BOTH,
+        ]
+        if self._told is not None:
+            found.append(self._told[some][:, None])
+        return np.concatenate(found, axis=1)
 
 
-def _fitted(rows: Floats, truth: Ints) -> Floats:
-    """Return the weights of a conditional logit with a ridge penalty, by Newton's method."""
-    pairs, experts, _ = rows.shape
-    weights = np.zeros(experts)
-    true = rows[np.arange(pairs), :, truth]
-    for _ in range(20):
-        chance = _softmax(np.einsum("nkc,k->nc", rows, weights))
-        mean = np.einsum("nkc,nc->nk", rows, chance)
-        slope = (true - mean).sum(axis=0) - _RIDGE * weights
-        around = ((rows - mean[:, :, None]) * np.sqrt(chance)[:, None, :]).transpose(0, 2, 1)
-        flat = around.reshape(-1, experts)
-        step = np.linalg.solve(flat.T @ flat + _RIDGE * np.eye(experts), slope)
-        weights += step
-        if np.abs(step).max() < 1e-4:
-            break
-    return weights
+def around(logs: Floats) -> Floats:
+    """Return numbers with their mean over the last axis taken away."""
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True), dtype=float)
 
 
-def _softmax(scores: Floats) -> Floats:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=float)
+def _folds(scenes: Sequence[str], seed: int) -> Ints:
+    fold = {
+        scene: int(hashlib.sha256(f"{seed}:{scene}".encode()).hexdigest(), 16) % FOLDS
+        for scene in dict.fromkeys(scenes)
+    }
+    return np.array([fold[scene] for scene in scenes])

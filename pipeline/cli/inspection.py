@@ -70,7 +70,8 @@ def blind(
     """Measure how well items can be answered without video.
 
     Probes the workspace's items or those in FILE (JSON, JSONL or Parquet with question, options and
-    answer). Reports only; never fails.
+    answer). For each category and kinds of facts it reports a leak, no leak found, or too few to tell
+    (under 600 independent questions). Reports only; never fails.
     """
     from pipeline.blind.items import blind_report
     from pipeline.releases.settings import ExportSettings
@@ -98,17 +99,44 @@ def status(context: click.Context) -> None:
 
 
 @click.command()
+@click.argument("unit", metavar="[ID]", required=False)
+@click.option("--all", "each", is_flag=True, help="List each one, not one line for each reason.")
 @common
 @click.pass_context
-def rejections(context: click.Context) -> None:
-    """List what was refused or failed, with reasons and fixes."""
+def rejections(context: click.Context, unit: str | None, each: bool) -> None:
+    """List what failed or was refused, and which questions could not be asked.
+
+    Grouped by reason, with a count, up to three examples and a fix; failures come first. With ID (a
+    clip, or a video or its path), each one of that clip or video is listed.
+    """
     from pipeline.engine.rows import Rejection
+    from pipeline.flow import STAGES
+    from pipeline.motion.rows import Clip
+    from pipeline.report.refused import by_reason
+    from pipeline.sources.rows import Video
 
     with reading(context) as workspace:
         found = workspace.store.rows(Rejection)
-    for row in found:
-        click.echo(f"{row.stage}: {plain(row.unit)}: {plain(row.what)}\n  fix: {plain(row.fix)}")
-    click.echo(f"rejections: {len(found)}" if found else "rejections: none")
+        if unit is not None:
+            videos = [v for v in workspace.store.rows(Video) if unit in (v.path, v.video_id)]
+            ids = {video.video_id for video in videos}
+            wanted = {unit, *ids, *(video.path for video in videos)}
+            wanted |= {c.clip_id for c in workspace.store.rows(Clip) if c.video_id in ids}
+            found = [row for row in found if row.unit in wanted]
+    groups = by_reason(found, [stage.name for stage in STAGES], each=each or unit is not None)
+    for one in groups:
+        shown = plain(", ".join(one.units[:3]))
+        what, fix = plain(one.what), plain(one.fix)
+        if len(one.units) == 1:
+            click.echo(f"{one.stage}: {shown}: {what}\n  fix: {fix}")
+            continue
+        more = f" and {len(one.units) - 3} more" if len(one.units) > 3 else ""
+        click.echo(
+            f"{one.stage}: {what}\n  {len(one.units)} of this kind: {shown}{more}\n  fix: {fix}"
+        )
+    failed = sum(len(one.units) for one in groups if one.failed)
+    kinds = f" (failed or refused: {failed}, questions not asked: {len(found) - failed})"
+    click.echo(f"rejections: {len(found)}{kinds}" if found else "rejections: none")
 
 
 @click.command()

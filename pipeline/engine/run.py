@@ -34,7 +34,7 @@ def run_stage(
 
     `upstream` names the stages whose rows this one may see; with `redo`, judged rows are replaced
     too. Raises UserError if the user has to act, GateError if more than `max_failed` of the units
-    failed.
+    failed and the stage isn't optional.
     """
     units = list(_units(stage, store, settings, upstream, redo=redo))
     ids = {unit.id for unit in units}
@@ -65,7 +65,7 @@ def run_stage(
     summary = replace(summary, held=kept, redo=stage.redo, crashes=str(crashes))
     failed += summary.failed
     total, noun = (summary.total, summary.noun) if stage.per else (1, "unit")
-    if failed > how.max_failed * total:
+    if failed > how.max_failed * total and not stage.optional:
         raise GateError(
             stage.name,
             f"{failed} of {total} {noun} failed, more than max_failed = {how.max_failed:g}",

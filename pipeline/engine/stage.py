@@ -47,7 +47,8 @@ class Stage:
     neither row nor setting, such as a template. `key_fields` limits a type's part of the key to the
     fields that matter (a reworded licence must not decode a video again). A `light` function runs in
     this process, because sending its rows to another would take longer. `section` names another
-    stage whose settings it shares. A stage has no units if `wanted(settings)` is false. Increase
+    stage whose settings it shares. A stage has no units if `wanted(settings)` is false. However many
+    units of an `optional` stage fail, the run goes on: later stages do without its rows. Increase
     `version` when the same input should give different rows, and `rejects` when inputs that were rejected
     until now should be tried again.
 
@@ -74,6 +75,7 @@ class Stage:
     light: bool = False
     section: str = ""
     wanted: Callable[[Any], bool] | None = None
+    optional: bool = False
     judged: Callable[[Store], set[str]] | None = None
     redo: str = ""
 

@@ -1,4 +1,4 @@
-"""frames: decode a video once; yield clips, measured heading and turns, and keyframes with reasons."""
+"""frames: decode a video once; yield clips, measured heading, turns and stays, and keyframes with reasons."""
 
 import statistics
 import tempfile
@@ -15,10 +15,19 @@ from pipeline.errors import RowError
 from pipeline.motion.candidates import Sharpest, Spill, SpilledFrame, sharpness, small_grey
 from pipeline.motion.cuts import Span, equal_spans, steady_spans
 from pipeline.motion.keyframes import ChosenFrame, TurnEvent, choose
-from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Turn, clip_id
+from pipeline.motion.rows import Clip, Frame, Heading, JudgedClip, Stay, Turn, clip_id
 from pipeline.motion.settings import FramesSettings
+from pipeline.motion.stays import rests
 from pipeline.motion.tracking import Lens, RotationStep, Tracker
-from pipeline.motion.turns import HeadingTrack, Swing, confidence, course, swings, travelling
+from pipeline.motion.turns import (
+    HeadingTrack,
+    Swing,
+    confidence,
+    course,
+    during,
+    swings,
+    travelling,
+)
 from pipeline.sources.manifest import WIDEST_FLAT
 from pipeline.sources.rows import Video
 from pipeline.video import reader
@@ -27,7 +36,7 @@ _MISSING_US = 1_000_000  # a longer end without frames is reported
 
 
 def run(rows: Rows, settings: FramesSettings, folder: WorkspaceFolder) -> Iterable[Row]:
-    """Yield the clips of one video with their headings, turns and keyframes.
+    """Yield the clips of one video with their headings, turns, stays and keyframes.
 
     Spans that people have judged remain clips; the settings determine the rest of the video.
     Raises RowError if the file is gone (tried again next time) or no frame can be decoded.
@@ -167,6 +176,7 @@ def _clip(
             confidence=confidence(swing, steps, lens_known=row.hfov_degrees is not None),
         )
         events.append(_event(number, swing, moving))
+    yield from _stays(clip, during(start_us, end_us, steps))
     choices = choose([one.candidate for one in inside], events, settings.budget)
     yield from _frames(clip, inside, choices, folder, spill)
 
@@ -197,6 +207,18 @@ def _unseen(row: Video, start_us: int, end_us: int) -> Rejection:
         what=f"no frame between {start_us / 1e6:g} s and {end_us / 1e6:g} s; the rest is kept",
         fix="copy or download it again if there should be one",
     )
+
+
+def _stays(clip: Clip, steps: Sequence[RotationStep]) -> Iterator[Stay]:
+    """Yield the stays of a clip; one that touches its first or last step reaches to its edge."""
+    for rest in rests(steps):
+        first, last = rest.start_us == steps[0].start_us, rest.end_us == steps[-1].end_us
+        yield Stay(
+            clip_id=clip.clip_id,
+            start_us=clip.start_us if first else rest.start_us,
+            end_us=clip.end_us if last else rest.end_us,
+            confidence=rest.confidence,
+        )
 
 
 def _event(number: int, swing: Swing, moving: bool) -> TurnEvent:

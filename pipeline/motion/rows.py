@@ -1,4 +1,4 @@
-"""The rows from decoding a video: clips, headings, turns, keyframes.
+"""The rows from decoding a video: clips, headings, turns, stays, keyframes.
 
 Every `*_us` is video time in integer microseconds; 0 is the first displayed frame. Angles are in
 degrees, positive to the left (counter-clockwise seen from above).
@@ -55,6 +55,20 @@ class Turn(Row):
     kind: TurnKind
     yaw_degrees: float
     moving: bool
+    confidence: float
+
+
+class Stay(Row):
+    """A span in which the wearer was measured to stay in place, whatever the head does.
+
+    Videos that were decoded before stays were measured have none.
+    """
+
+    table = "stays"
+    key = ("clip_id", "start_us")
+    clip_id: str
+    start_us: int
+    end_us: int
     confidence: float
 
 

@@ -33,7 +33,7 @@ _TILT_SECONDS = 10.0  # width of the window for estimating the vertical
 _TILT_PRIOR = 15.0  # weight of the prior for a level camera, in degrees of turning
 _WEIGHTLESS = 9.0  # standard deviations beyond which weights are negligible
 _BLOCK = 512
-_WALKING_DEGREES_PER_SECOND = 1.5
+WALKING_DEGREES_PER_SECOND = 1.5
 _AHEAD_DEGREES = 35.0
 _AFTER_US = 3_000_000
 _GLANCE_US = 5_000_000
@@ -264,11 +264,11 @@ def _moved(
     start_us: int, end_us: int, steps: Sequence[RotationStep], *, looking_ahead: bool = False
 ) -> bool:
     """Return whether the camera moved in this span, from parallax; optionally in the direction of view."""
-    inside = [step for step in _during(start_us, end_us, steps) if step.share]
+    inside = [step for step in during(start_us, end_us, steps) if step.share]
     if not inside:
         return False
     rates = [step.parallax / (step.end_us - step.start_us) * 1e6 for step in inside]
-    if float(np.median(rates)) < _WALKING_DEGREES_PER_SECOND:
+    if float(np.median(rates)) < WALKING_DEGREES_PER_SECOND:
         return False
     if not looking_ahead:
         return True
@@ -277,7 +277,7 @@ def _moved(
     return abs(math.degrees(math.atan2(ahead[0], ahead[2]))) < _AHEAD_DEGREES
 
 
-def _during(start_us: int, end_us: int, steps: Sequence[RotationStep]) -> Sequence[RotationStep]:
+def during(start_us: int, end_us: int, steps: Sequence[RotationStep]) -> Sequence[RotationStep]:
     """Return the steps that overlap a span; steps are in time order and don't overlap."""
     first = bisect_right(steps, start_us, key=lambda step: step.end_us)
     return steps[first : bisect_left(steps, end_us, lo=first, key=lambda step: step.start_us)]
@@ -285,7 +285,7 @@ def _during(start_us: int, end_us: int, steps: Sequence[RotationStep]) -> Sequen
 
 def confidence(swing: Swing, steps: Sequence[RotationStep], *, lens_known: bool) -> float:
     """Return 0 to 1: how well corners were tracked, and how far the angle is from another kind."""
-    inside = _during(swing.start_us, swing.end_us, steps)
+    inside = during(swing.start_us, swing.end_us, steps)
     share = float(np.mean([step.share for step in inside])) if inside else 0.0
     tracked = min(1.0, share / 0.5)
     angle = abs(swing.yaw_degrees)

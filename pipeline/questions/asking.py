@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.questions.choose import Candidate
+from pipeline.questions.candidates import Candidate
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
 from pipeline.routes.rows import Orientation

@@ -2,175 +2,321 @@
 
 A pair is admissible if the strongest reader (`blind/prior.py`) is uncertain about it. Pairs are matched so
 that each name and each turn is used once in a clip; then each is kept with a probability that makes all
-combinations equally likely for that reader. Cells in which few pairs are admissible are closed.
+combinations equally likely for that reader. Cells in which few pairs are admissible are closed, and so are
+cells that readers of the kept pairs still answer (`blind/recheck.py`).
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from pipeline.blind import prior
-from pipeline.blind.sheet import Bools, Floats
+from pipeline.blind import prior, recheck
+from pipeline.blind.sheet import Bools, Floats, Ints
+from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates, disjoint
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact, SpanText
+from pipeline.questions.facts import KINDS, Fact, context
 from pipeline.routes.rows import Category
+from pipeline.routes.tasks import plain
 
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
-_MOST_CANDIDATES = 24  # per span
+_MOST_LEARNED = 60_000  # spans: more make the reader no sharper
+LEAST_FITTED = 200  # candidates of a category: with fewer, the shipped reader judges
+_LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
+_LIMIT, _SIGMAS = 0.28, 2.5
+_MATCHINGS = 6
+_LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell
 
 
-@dataclass(frozen=True)
-class ClipSpan:
-    """One span to ask about: its text, its scene, and its clip."""
+@dataclass
+class Count:
+    """How many pairs a cell had, about how many of them readers are uncertain, and how many were kept."""
 
-    clip_id: str
-    scene: str
-    text: SpanText
-    asks: Callable[[Fact], bool] = lambda fact: True  # whether an item may ask about a fact
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Two facts of one span; the order in which options state them is drawn."""
-
-    span: int
-    category: Category
-    contrast: str
-    facts: tuple[Fact, Fact]
-
-    @property
-    def cell(self) -> str:
-        """The category and the kinds of facts."""
-        return f"{self.category} {self.contrast}"
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The names of both facts, sorted."""
-        one, other = sorted(fact.name for fact in self.facts)
-        return one, other
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The turns and names that no other item of the clip may use."""
-        return self.facts[0].uses | self.facts[1].uses
-
-    @property
-    def truth(self) -> int:
-        """The true combination, as in `prior.COMBINATIONS`."""
-        first, second = self.facts
-        return 2 * (not first.value) + (not second.value)
+    offered: int = 0
+    admissible: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The pairs to ask about, and the share of admissible pairs in each cell."""
+    """The pairs to ask about, and why others aren't asked.
+
+    `closed` holds the closed cells with the reason; `guessable` the other pairs that a reader without frames
+    would answer too often. `small` are the categories with too few pairs to fit a reader: nothing is proven.
+    """
 
     pairs: Sequence[Candidate]
-    open: Mapping[str, float]
+    counts: Mapping[str, Count]
+    closed: Mapping[str, str]
+    guessable: Sequence[Candidate]
+    small: frozenset[Category]
 
 
-def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Candidate]:
-    """Return the pairs of facts that each span offers."""
-    found: list[Candidate] = []
-    for number, span in enumerate(spans):
-        facts = [
-            fact
-            for kind in KINDS.values()
-            for fact in kind.find(span.text, draw, apart_us)
-            if span.asks(fact)
-        ]
-        offered = [pair for pair in _paired(number, facts) if _apart(pair, apart_us)]
-        offered.sort(key=lambda pair: draw(span.text.span_id, "candidate", *pair.names))
-        found += offered[:_MOST_CANDIDATES]
+def choose(
+    spans: Sequence[ClipSpan],
+    draw: Draw,
+    apart_us: int,
+    believed: Beliefs | None = None,
+) -> Chosen:
+    """Return the pairs to ask about.
+
+    `believed` holds what a model that saw no frames thinks of some candidates: the probabilities of the four
+    combinations, by span_id and `Candidate.names`. Raise ValueError if they aren't four positive numbers.
+    """
+    offered = candidates(spans, draw, apart_us)
+    sizes = Counter(one.category for one in offered)
+    small = frozenset(category for category, size in sizes.items() if size < LEAST_FITTED)
+    scripts = _scripts(spans) if "action" in small else frozenset()
+    offered = [one for one in offered if not scripts & _together(one)]
+    cells = list(dict.fromkeys(one.cell for one in offered))
+    reader, pairs = read(spans, offered, cells, draw)
+    few = {cells.index(one.cell) for one in offered if one.category in small}
+    told = _told(spans, offered, believed or {})
+    posterior = reader.posteriors(pairs, uncertain, told, few)
+    admissible = uncertain(posterior) & (uncertain(told) if told is not None else True)
+    shown, closed = _open(offered, admissible)
+    thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
+    kept = np.array(_balanced(spans, offered, reader, pairs, thinned, draw), dtype=np.int64)
+    for cell, found in recheck.answered(reader, pairs, kept).items():
+        if cell not in few and found.leaks(_LIMIT, _SIGMAS):
+            closed[cells[cell]] = (
+                f"readers without frames still answer {found.accuracy:.0%} of {found.pairs} pairs by "
+                f"{found.reader}, where guessing gives 25%"
+            )
+    pairs_kept = [offered[index] for index in kept.tolist() if offered[index].cell not in closed]
+    counts: dict[str, Count] = defaultdict(Count)
+    for one, good in zip(offered, admissible.tolist(), strict=True):
+        counts[one.cell].offered += 1
+        counts[one.cell].admissible += good
+    for one in pairs_kept:
+        counts[one.cell].kept += 1
+    guessable = [
+        one
+        for one, good, open_ in zip(offered, admissible.tolist(), shown.tolist(), strict=True)
+        if not (good and open_) and one.cell not in closed
+    ]
+    return Chosen(pairs_kept, dict(counts), closed, guessable, small)
+
+
+def to_ask(
+    spans: Sequence[ClipSpan], draw: Draw, apart_us: int, said: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, tuple[str, str]], tuple[str, ...]]]:
+    """Yield the candidates that a model may be asked about, with their four combinations in words.
+
+    The keys are those of `choose`'s `believed`.
+    """
+    for one in candidates(spans, draw, apart_us):
+        words = tuple(
+            said["and"].join(
+                KINDS[fact.kind].words(fact, value > 0, said)
+                for fact, value in zip(one.facts, values, strict=True)
+            )
+            for values in prior.COMBINATIONS
+        )
+        yield (spans[one.span].text.span_id, one.names), words
+
+
+def uncertain(posterior: Floats) -> Bools:
+    """Return which posteriors, (n, 4), leave a reader uncertain enough."""
+    return np.asarray(
+        (posterior.max(axis=1) <= LARGEST) & (posterior.min(axis=1) >= SMALLEST), dtype=bool
+    )
+
+
+# ---- what the reader gets ----------------------------------------------------------------------------------
+
+
+def read(
+    spans: Sequence[ClipSpan], offered: Sequence[Candidate], cells: Sequence[str], draw: Draw
+) -> tuple[prior.Reader, prior.Pairs]:
+    """Return a reader that knows the spans, and the candidates as it gets them."""
+    reader = prior.Reader()
+    step = -(-len(spans) // _MOST_LEARNED)
+    few = len({span.scene for span in spans}) < _LEAST_SCENES
+    for index, span in enumerate(spans):
+        scene = span.clip_id if few else span.scene
+        if index % step:
+            reader.learn(scene, (), context(span.text), ({}, {}))
+            continue
+        kinds = KINDS.values()
+        clues = (clue for kind in kinds for clue in kind.observed(span.text, draw))
+        names, words = zip(*(kind.places(span.text, draw) for kind in kinds), strict=True)
+        places = [{key: at for one in some for key, at in one.items()} for some in (names, words)]
+        reader.learn(scene, clues, context(span.text), places)
+    numbers: dict[int, int] = {}
+    for one in offered:
+        for fact in one.facts:
+            if id(fact) not in numbers:
+                numbers[id(fact)] = reader.ask(one.span, _asked(fact))
+    cell_of = {cell: number for number, cell in enumerate(cells)}
+    columns = (
+        [cell_of[one.cell] for one in offered],
+        [numbers[id(one.facts[0])] for one in offered],
+        [numbers[id(one.facts[1])] for one in offered],
+        [one.truth for one in offered],
+    )
+    return reader, prior.Pairs(*(np.array(column, dtype=np.int64) for column in columns))
+
+
+def _asked(fact: Fact) -> prior.Asked:
+    kind = KINDS[fact.kind]
+    return prior.Asked(
+        kind=fact.kind,
+        sided=kind.sided,
+        levels=kind.levels(fact),
+        sums=kind.sums(fact),
+        tells=kind.tells(fact),
+        axes=kind.axes(fact),
+        hunch=kind.hunch(fact),
+    )
+
+
+def _told(
+    spans: Sequence[ClipSpan],
+    offered: Sequence[Candidate],
+    believed: Beliefs,
+) -> Floats | None:
+    if not believed:
+        return None
+    even = [0.25] * 4
+    told = np.array(
+        [believed.get((spans[one.span].text.span_id, one.names), even) for one in offered]
+    ).reshape(-1, 4)
+    if not (told > 0).all():
+        raise ValueError("a model's probabilities must be four positive numbers")
+    return np.asarray(told / told.sum(axis=1, keepdims=True), dtype=float)
+
+
+def _scripts(spans: Sequence[ClipSpan]) -> frozenset[frozenset[str]]:
+    """Return the actions that follow one script: done together in several clips, or with one thing."""
+    clips: dict[frozenset[str], set[str]] = defaultdict(set)
+    for span in spans:
+        actions = sorted({plain(step.action) for step in span.text.steps if step.action})
+        for two in combinations(actions, 2):
+            clips[frozenset(two)].add(span.clip_id)
+            if two[0].split()[-1] == two[1].split()[-1]:
+                clips[frozenset(two)].add("")
+    return frozenset(two for two, where in clips.items() if len(where) > 1)
+
+
+def _together(one: Candidate) -> set[frozenset[str]]:
+    return {frozenset(map(str, fact.subject)) for fact in one.facts if fact.kind == "action"}
+
+
+# ---- what is kept ----------------------------------------------------------------------------------------
+
+
+def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[str, str]]:
+    """Return which pairs are in open strata, and the cells without any with the reason.
+
+    A large stratum is judged alone, a small one with its cell: what slips through where a reader is mostly
+    certain is the reader's error.
+    """
+    cells: dict[str, list[int]] = defaultdict(list)
+    strata: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, one in enumerate(offered):
+        cells[one.cell].append(index)
+        strata[one.stratum].append(index)
+    shown = np.zeros(len(offered), dtype=bool)
+    for members in cells.values():
+        shown[members] = admissible[members].mean() >= LEAST_OPEN
+    for members in strata.values():
+        if len(members) >= _LEAST_STRATUM:
+            shown[members] = admissible[members].mean() >= LEAST_OPEN
+    return shown, {
+        cell: f"readers without frames are uncertain about {admissible[members].mean():.0%} of its "
+        f"{len(members)} pairs; a third is needed"
+        for cell, members in cells.items()
+        if not shown[members].any()
+    }
+
+
+def _thinned(
+    spans: Sequence[ClipSpan],
+    offered: Sequence[Candidate],
+    posterior: Floats,
+    usable: Ints,
+    draw: Draw,
+) -> list[int]:
+    """Return matched pairs, kept with a probability that makes all combinations equally likely."""
+    by_span: dict[int, list[int]] = defaultdict(list)
+    for index in usable.tolist():
+        by_span[offered[index].span].append(index)
+    found = []
+    for number, members in by_span.items():
+        span_id = spans[number].text.span_id
+        for index in _matched(members, offered, draw, span_id):
+            one, belief = offered[index], posterior[index]
+            if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
+                found.append(index)
     return found
 
 
-def _paired(number: int, facts: Sequence[Fact]) -> Iterable[Candidate]:
-    for one, other in combinations(facts, 2):
-        kinds = {one.kind, other.kind}
-        if len(kinds) == 1:
-            contrast = "turn" if one.kind == "turn" else "order"
-            first, second = sorted((one, other), key=lambda fact: fact.name)
-            yield Candidate(number, KINDS[one.kind].category, contrast, (first, second))
-        elif "turn" in kinds:
-            order, turn = sorted((one, other), key=lambda fact: fact.kind == "turn")
-            yield Candidate(number, KINDS[order.kind].category, "mixed", (order, turn))
-
-
-def _apart(pair: Candidate, apart_us: int) -> bool:
-    starts = [start for fact in pair.facts for start, _ in fact.seen]
-    return all(abs(one - other) >= apart_us for one, other in combinations(starts, 2))
-
-
-def choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> Chosen:
-    """Return the pairs to ask about."""
-    offered = candidates(spans, draw, apart_us)
-    believed = prior.posteriors(
-        [_known(span, draw) for span in spans], [_pair(spans, one) for one in offered], _uncertain
-    )
-    admissible = _uncertain(believed)
-    cells = np.array([one.cell for one in offered])
-    share = {
-        cell: float(admissible[cells == cell].mean()) for cell in dict.fromkeys(cells.tolist())
-    }
-    usable: dict[int, list[int]] = defaultdict(list)
-    for index, one in enumerate(offered):
-        if admissible[index] and share[one.cell] >= LEAST_OPEN:
-            usable[one.span].append(index)
-    kept = []
-    for number in sorted(usable):
-        span_id = spans[number].text.span_id
-        for index in _matched(usable[number], offered, believed, draw, span_id):
-            one, belief = offered[index], believed[index]
-            if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
-                kept.append(one)
-    return Chosen(kept, share)
-
-
-def _uncertain(believed: Floats) -> Bools:
-    return np.asarray(
-        (believed.max(axis=1) <= LARGEST) & (believed.min(axis=1) >= SMALLEST), dtype=bool
-    )
-
-
 def _matched(
-    usable: Sequence[int], offered: Sequence[Candidate], believed: Floats, draw: Draw, span_id: str
+    usable: Sequence[int], offered: Sequence[Candidate], draw: Draw, span_id: str
 ) -> list[int]:
-    """Return pairs that share no turn or name, as many as possible, without regard to what is true."""
-    best: list[int] = []
-    for attempt in range(4):
-        order = sorted(
-            usable, key=lambda index: draw(span_id, "match", str(attempt), *offered[index].names)
-        )
-        used: set[str] = set()
-        chosen = []
-        for index in order:
-            if not used & offered[index].uses:
-                used |= offered[index].uses
-                chosen.append(index)
-        if len(chosen) > len(best):
-            best = chosen
-    return best
-
-
-def _known(span: ClipSpan, draw: Draw) -> prior.Span:
-    kinds = KINDS.values()
-    return prior.Span(
-        span.scene,
-        [clue for kind in kinds for clue in kind.observed(span.text, draw)],
-        dict(place for kind in kinds for place in kind.places(span.text, draw)),
+    """Return pairs that share no turn or order, as many as possible, without regard to what is true."""
+    drawn = sorted(usable, key=lambda index: draw(span_id, "match", *offered[index].names))
+    tried = (
+        disjoint([offered[index] for index in drawn[start:] + drawn[:start]])
+        for start in range(min(len(drawn), _MATCHINGS))
     )
+    best = {id(pair) for pair in max(tried, key=len)}
+    return [index for index in drawn if id(offered[index]) in best]
 
 
-def _pair(spans: Sequence[ClipSpan], one: Candidate) -> prior.Pair:
-    first, second = one.facts
-    return prior.Pair(one.span, one.cell, _asked(first, second), _asked(second, first), one.truth)
+def _balanced(
+    spans: Sequence[ClipSpan],
+    offered: Sequence[Candidate],
+    reader: prior.Reader,
+    pairs: prior.Pairs,
+    thinned: Sequence[int],
+    draw: Draw,
+) -> list[int]:
+    """Drop pairs until no sum of what is true is further than 2 sqrt(n) from even.
+
+    Exactly even sums could be inverted by somebody who knows most answers.
+    """
+    marks = {index: list(_marks(offered[index])) for index in thinned}
+    sums: Counter[Hashable] = Counter()
+    sizes: Counter[Hashable] = Counter()
+    for index in thinned:
+        for mark, value in marks[index]:
+            sums[mark] += value
+            sizes[mark] += 1
+    kept = []
+    order = sorted(
+        thinned,
+        key=lambda index: draw(
+            spans[offered[index].span].text.span_id, "balance", *offered[index].names
+        ),
+    )
+    for index in order:
+        over = 0
+        for mark, value in marks[index]:
+            if abs(sums[mark]) > 2 * sizes[mark] ** 0.5:
+                over += 1 if sums[mark] * value > 0 else -1
+        if over <= 0:
+            kept.append(index)
+            continue
+        for mark, value in marks[index]:
+            sums[mark] -= value
+            sizes[mark] -= 1
+    return sorted(kept)
 
 
-def _asked(fact: Fact, other: Fact) -> prior.Asked:
-    kind = KINDS[fact.kind]
-    return prior.Asked(kind.clues(fact), kind.hints(fact, other), kind.axis(fact))
+def _marks(one: Candidate) -> Iterator[tuple[Hashable, int]]:
+    """Yield what is counted of a pair, each with 1 or -1: both facts, and whether both are equal."""
+    values = [1 if fact.value else -1 for fact in one.facts]
+    for place in (one.cell, one.stratum):
+        yield (place, 0), values[0]
+        yield (place, 1), values[1]
+        yield (place, 2), values[0] * values[1]
+    for fact, value in zip(one.facts, values, strict=True):
+        kind = KINDS[fact.kind]
+        for level in (*kind.levels(fact), *(one for some in kind.sums(fact) for one in some)):
+            if level:
+                yield (one.category, level[0]), -value if level[1] else value

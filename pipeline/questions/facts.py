@@ -5,21 +5,23 @@ facts and show nothing else. A new kind of fact is a class with the methods of `
 in `KINDS`; the composer, the reader of priors and the checks don't know the kinds.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, Protocol
 
+from pipeline.blind import shipped
+from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
+from pipeline.questions.names import order_levels, parts, sorted_names
 from pipeline.questions.rows import AskedFact
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
 NAMED = 3  # turns are named by ordinals up to the third, counted from the start or from the end
+_BUCKET_US = 5_000_000  # spans about as long as one another
 _SIDES: Mapping[Move, bool] = {"left": True, "right": False}
-
-Clue = tuple[str, ...]
-"""What a reader may have seen in other spans: a fact, or a more general one (any turn, the head nouns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class FactKind(Protocol):
         """Return the fact's name in evidence."""
 
     def used(self, fact: Fact) -> frozenset[str]:
-        """Return what the fact uses up in its clip."""
+        """Return what the fact uses up in its clip: no other item asks about it."""
 
     def back(self, fact: Fact, *, undo: bool) -> Fact:
         """Return the fact as it is stated of the way back."""
@@ -108,20 +110,41 @@ class FactKind(Protocol):
     def holds(self, subject: Sequence[str | int], value: bool, span: SpanText) -> bool:
         """Return whether a statement is true of a span, from its steps alone."""
 
-    def clues(self, fact: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
+    def form(self, fact: Fact) -> str:
+        """Return what the fact's wording shows besides names: pairs are judged together with their like."""
+
+    def levels(self, fact: Fact) -> tuple[Level, ...]:
         """Return the fact at each level of generality, with whether its value is negated there."""
 
-    def hints(self, fact: Fact, other: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
-        """Return clues about a fact that the names of the other fact of its item give."""
+    def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        """Return lists of clues about the fact's value that add up."""
 
-    def axis(self, fact: Fact) -> tuple[tuple[str, float], ...]:
-        """Return the combination of `places` that is positive where the fact is true."""
+    def tells(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        """Return lists of clues about the side of a turn that an item asks for together with this fact."""
+
+    def hunch(self, fact: Fact) -> float:
+        """Return how likely the fact is by its words alone, as half the log odds."""
+
+    def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
+        """Return, for each set of `places`, the combination that is positive where the fact is true."""
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         """Yield every clue that a span gives, with its value."""
 
-    def places(self, span: SpanText, draw: Draw) -> Iterator[tuple[str, float]]:
-        """Yield where in the span each name is, or the side of each turn, from -1 to 1."""
+    def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
+        """Return where in the span each name and each word is, or the side of each turn, from -1 to 1."""
+
+
+def context(span: SpanText) -> Iterator[Clue]:
+    """Yield what may tell about the sides of turns in a span: its names and its length."""
+    yield from (("turn near", name) for name in _all_names(span))
+    if span.steps:
+        length = (span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US
+        yield "turn near", f"length {length}"
+
+
+def _all_names(span: SpanText) -> list[str]:
+    return [plain(name) for step in span.steps for name in (step.landmark, step.action) if name]
 
 
 # ---- the side of a turn ------------------------------------------------------------------------------
@@ -173,40 +196,41 @@ class _Turn:
         sided = [step.move for step in span.steps if step.move in _SIDES]
         return _SIDES[sided[int(subject[0])]] is value
 
-    def clues(self, fact: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
+    def form(self, fact: Fact) -> str:
+        return _ordinal(fact)
+
+    def levels(self, fact: Fact) -> tuple[Level, ...]:
         return ((("turn", _ordinal(fact)), False), (("turn",), False))
 
-    def hints(self, fact: Fact, other: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
-        if other.kind == "turn":
-            return ()
-        return tuple(
-            ((place, str(name)), False)
-            for name in other.subject
-            for place in ("turn after", "turn near")
-        )
+    def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        return ()
 
-    def axis(self, fact: Fact) -> tuple[tuple[str, float], ...]:
-        return ((_ordinal(fact), 1.0),)
+    def tells(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        return ()
 
-    def places(self, span: SpanText, draw: Draw) -> Iterator[tuple[str, float]]:
-        for fact in self.find(span, draw, 0):
-            yield _ordinal(fact), 1.0 if fact.value else -1.0
+    def hunch(self, fact: Fact) -> float:
+        return 0.0
+
+    def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
+        return (((_ordinal(fact), 1.0),),) * 2
+
+    def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
+        sides = {_ordinal(fact): 1.0 if fact.value else -1.0 for fact in self.find(span, draw, 0)}
+        return sides, sides
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         for fact in self.find(span, draw, 0):
             yield ("turn", _ordinal(fact)), fact.value
-        names = [
-            plain(name) for step in span.steps for name in (step.landmark, step.action) if name
-        ]
+        near = list(context(span))
         last: str | None = None
         for step in span.steps:
             last = step.landmark or step.action or last
             if step.move in _SIDES:
-                yield ("turn",), _SIDES[step.move]
+                side = _SIDES[step.move]
+                yield ("turn",), side
                 if last:
-                    yield ("turn after", plain(last)), _SIDES[step.move]
-                for name in names:
-                    yield ("turn near", name), _SIDES[step.move]
+                    yield ("turn after", plain(last)), side
+                yield from ((clue, side) for clue in near)
 
 
 def _from_end(index: int, count: int, span: SpanText, draw: Draw) -> bool | None:
@@ -237,29 +261,25 @@ class _Order:
     sided: bool = False
 
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
+        # Neighbours in a random row of all names: each name is in two orders at most, and no order follows
+        # from others, because their graph has no cycle.
         named = self._named(span.steps)
         drawn = sorted(named, key=lambda step: draw(span.span_id, self.kind, self._name(step)))
-        while drawn:
-            one = drawn.pop()
-            other = next(
-                (step for step in reversed(drawn) if self._differ(one, step, apart_us)), None
-            )
-            if other is None:
-                continue
-            drawn.remove(other)
-            yield self._fact(*sorted((one, other), key=lambda step: step.start_us))
+        for one, other in pairwise(drawn):
+            if self._differ(one, other, apart_us):
+                yield self._fact(*sorted((one, other), key=lambda step: step.start_us))
 
     def label(self, fact: Fact) -> str:
         return f"{self.kind}:{fact.subject[0]}|{fact.subject[1]}"
 
     def used(self, fact: Fact) -> frozenset[str]:
-        return frozenset(f"{self.kind}:{start}" for start, _ in fact.seen)
+        return frozenset({f"{self.kind}:{'-'.join(str(start) for start, _ in fact.seen)}"})
 
     def back(self, fact: Fact, *, undo: bool) -> Fact:
         if not (undo and fact.undone):
             return replace(fact, value=not fact.value)
         # The counterpart of an undone action is the action itself.
-        names, same = _sorted(fact.undone)
+        names, same = sorted_names(fact.undone)
         doing = (str(fact.subject[0]), str(fact.subject[1]))
         return replace(
             fact,
@@ -277,41 +297,62 @@ class _Order:
         first, second = (names.index(str(name)) for name in subject)
         return (first < second) is value
 
-    def clues(self, fact: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
-        return tuple(_ordered(self.kind, level, *map(str, fact.subject)) for level in _LEVELS)
+    def form(self, fact: Fact) -> str:
+        return self.kind
 
-    def hints(self, fact: Fact, other: Fact) -> tuple[tuple[Clue, bool] | None, ...]:
-        # The usual position of each name and of its head noun.
+    def levels(self, fact: Fact) -> tuple[Level, ...]:
         first, second = map(str, fact.subject)
+        return order_levels(self.kind, first, second)
+
+    def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        # The usual position of each name, of its head noun and of its words.
+        first, second = (list(parts(self.kind, str(name))) for name in fact.subject)
         return tuple(
-            clue
-            for level in ("name", "head")
-            for clue in (
-                (("early", self.kind, *_cut(first, level)), False),
-                (("early", self.kind, *_cut(second, level)), True),
-            )
+            (*((clue, False) for clue in one), *((clue, True) for clue in other))
+            for one, other in zip(first, second, strict=True)
         )
 
-    def axis(self, fact: Fact) -> tuple[tuple[str, float], ...]:
-        first, second = fact.subject
-        return ((f"{self.kind} {second}", 1.0), (f"{self.kind} {first}", -1.0))
+    def tells(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
+        return tuple(
+            tuple(((place, str(name)), False) for name in fact.subject)
+            for place in ("turn after", "turn near")
+        )
 
-    def places(self, span: SpanText, draw: Draw) -> Iterator[tuple[str, float]]:
+    def hunch(self, fact: Fact) -> float:
+        first, second = map(str, fact.subject)
+        return shipped.hunch(self.kind, first, second)
+
+    def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
+        signs = list(zip(map(str, fact.subject), (-1.0, 1.0), strict=True))
+        return (
+            tuple((f"{self.kind} {name}", sign) for name, sign in signs),
+            tuple((f"{self.kind} {word}", sign) for name, sign in signs for word in name.split()),
+        )
+
+    def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
         names = [self._name(step) for step in self._named(span.steps)]
-        for index, name in enumerate(names):
-            if len(names) > 1:
-                yield f"{self.kind} {name}", 2 * index / (len(names) - 1) - 1
+        where = {
+            name: 2 * at / (len(names) - 1) - 1 for at, name in enumerate(names) if at or names[1:]
+        }
+        words: dict[str, list[float]] = defaultdict(list)
+        for name, place in where.items():
+            for word in name.split():
+                words[word].append(place)
+        return (
+            {f"{self.kind} {name}": place for name, place in where.items()},
+            {f"{self.kind} {word}": sum(found) / len(found) for word, found in words.items()},
+        )
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         names = [self._name(step) for step in self._named(span.steps)]
         for index, first in enumerate(names):
+            if 2 * index != len(names) - 1:
+                for clues in parts(self.kind, first):
+                    yield from ((clue, 2 * index < len(names) - 1) for clue in clues)
             for second in names[index + 1 :]:
-                for level in _LEVELS:
-                    if clue := _ordered(self.kind, level, first, second):
-                        yield clue[0], not clue[1]
-                for level in ("name", "head"):
-                    yield ("early", self.kind, *_cut(first, level)), True
-                    yield ("early", self.kind, *_cut(second, level)), False
+                for level in order_levels(self.kind, first, second):
+                    if level:
+                        yield level[0], not level[1]
 
     def _named(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps with a name that no other step of the span has."""
@@ -329,7 +370,7 @@ class _Order:
         return apart and not (words[0] <= words[1] or words[1] <= words[0])
 
     def _fact(self, first: Step, second: Step) -> Fact:
-        subject, in_order = _sorted((self._name(first), self._name(second)))
+        subject, in_order = sorted_names((self._name(first), self._name(second)))
         undone = None
         if self.kind == "action" and first.undo and second.undo:
             undone = (plain(first.undo), plain(second.undo))
@@ -340,28 +381,6 @@ class _Order:
             seen=tuple((step.start_us, step.end_us) for step in (first, second)),
             undone=undone if in_order or undone is None else undone[::-1],
         )
-
-
-def _sorted(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
-    """Return two names in sorted order, and whether that is their order in time."""
-    return (names, True) if names[0] <= names[1] else (names[::-1], False)
-
-
-_LEVELS: Mapping[str, slice] = {"name": slice(None), "head": slice(-1, None), "verb": slice(1)}
-
-
-def _cut(name: str, level: str) -> list[str]:
-    """Return the words of a name that a level keeps."""
-    return name.split()[_LEVELS[level]]
-
-
-def _ordered(kind: str, level: str, first: str, second: str) -> tuple[Clue, bool] | None:
-    """Return the clue of an order at a level, and whether sorting its words swapped them."""
-    first, second = (" ".join(_cut(name, level)) for name in (first, second))
-    if first == second:
-        return None
-    one, other = sorted((first, second))
-    return (kind, level, one, other), first != one
 
 
 KINDS: Mapping[str, FactKind] = {

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Container, Iterator
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Held, Rejection
+from pipeline.engine.rows import Held, Rejection, Rows
 from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Totals, read_ledger
 from pipeline.motion.rows import Clip
-from pipeline.questions import compose, write
-from pipeline.questions.rows import Item, Stratum, Written
+from pipeline.questions import compose, guess, write
+from pipeline.questions.rows import Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.summary import composed
 from pipeline.routes import draft, templates
@@ -37,11 +37,16 @@ def estimate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[str]:
     """
     settings = workspace.settings("draft", DraftSettings)
     _refuse_other_drafter(workspace, settings, redo)
-    found, held = Estimate(""), []
+    found, held, drafted = Estimate(""), [], dict[str, Rows]()
     for name, of in (("draft", draft.estimate), ("write", write.estimate)):
         pending = workspace.pending(name, redo)
         held += [f"  {name}: clip {unit.id}" for unit in pending.held]
+        if name == "draft":
+            drafted = {unit.id: Rows({**unit.rows, Route: ()}) for unit in pending.todo}
         found += of((unit.rows for unit in pending.todo), settings, workspace.folder)
+    # The names of clips that a run would draft first aren't known yet.
+    guessed = {unit.id: unit.rows for unit in workspace.pending("guess", redo).todo} | drafted
+    found += guess.estimate(guessed.values(), settings, workspace.folder)
     yield str(found)
     if held:
         yield f"{len(held)} would be kept because people have judged them; --redraft would replace:"
@@ -82,6 +87,11 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
             yield summary
             if summary.stage == "draft":
                 _note_drafter(workspace.store, settings)
+            if summary.stage == "guess" and (lacking := summary.rejected + summary.failed):
+                yield (
+                    f"  no model prior for {lacking} clips: which of their questions can be answered "
+                    "without seeing is judged from the other clips alone"
+                )
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 unanswered.append(summary.stage)
     except UserError:
@@ -95,7 +105,7 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
         yield from leaks(workspace.store)
     strata = workspace.store.rows(Stratum)
     mirror = workspace.settings("compose", ComposeSettings).mirror
-    yield from composed(workspace.store.each(Item), strata, mirror)
+    yield from composed(workspace.store.each(Item), workspace.store.rows(Span), strata, mirror)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
 
@@ -158,9 +168,12 @@ def bill(workspace: Workspace, before: Totals) -> str:
     now = totals(workspace.folder)
     if not now.requests:
         return ""
-    routes, items = workspace.store.rows(Route), workspace.store.rows(Written)
-    drafted = [row for row in routes if row.provider != "motion" and row.reply_id]
-    replied: list[Route | Written] = [*drafted, *items]
+    routes = workspace.store.rows(Route)
+    replied: list[Route | Written | Expected] = [
+        *(row for row in routes if row.provider != "motion" and row.reply_id),
+        *workspace.store.rows(Written),
+        *workspace.store.rows(Expected),
+    ]
     clips = {row.clip_id for row in replied}
     # What is spent in total includes clips that were rejected or drafted again; these replies don't.
     replies = {row.reply_id: row.cost_usd or 0.0 for row in replied}

@@ -1,24 +1,33 @@
 """Cut a clip into spans: the parts that items ask about, each shown as a video of its own. Pure."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import SpanText
+from pipeline.routes.route import OPPOSITE
 from pipeline.routes.rows import Step
 
 _APART_US = 2_000_000  # between possible cuts inside one long step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Cut:
-    """The best way to cut a clip up to some time: what is kept, the sum of squared lengths, the spans."""
+    """The best way to cut a clip up to some time: what is kept, in how many parts, the sum of squared lengths."""
 
-    kept: int
-    uneven: float
-    spans: tuple[tuple[int, int], ...]
+    rank: tuple[int, int, float] = (0, 0, 0.0)
+    before: "_Cut | None" = None
+    last: tuple[int, int] = (0, 0)
 
-    @property
-    def rank(self) -> tuple[int, int, float]:
-        return self.kept, -len(self.spans), -self.uneven
+    def and_then(self, kept: int, start_us: int, end_us: int) -> "_Cut":
+        facts, parts, uneven = self.rank
+        longer = uneven - ((end_us - start_us) / 1e6) ** 2
+        return _Cut((facts + kept, parts - 1, longer), self, (start_us, end_us))
+
+    def spans(self) -> list[tuple[int, int]]:
+        return [*self.before.spans(), self.last] if self.before else []
 
 
 def cut(steps: Sequence[Step], longest_us: int, shortest_us: int) -> list[tuple[int, int]]:
@@ -27,28 +36,43 @@ def cut(steps: Sequence[Step], longest_us: int, shortest_us: int) -> list[tuple[
     A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen.
     """
     times = sorted({time for step in steps for time in _cuts(step)})
-    best = {time: _Cut(0, 0.0, ()) for time in times[:1]}
-    for end in times[1:]:
-        options = [best[time] for time in times if time < end][-1:]
-        for start in times:
-            if not shortest_us <= end - start <= longest_us:
-                continue
-            before = best[start]
-            length = (end - start) / 1e6
-            options.append(
-                _Cut(
-                    before.kept + _facts(steps, start, end),
-                    before.uneven + length * length,
-                    (*before.spans, (start, end)),
-                )
-            )
-        best[end] = max(options, key=lambda one: one.rank)
-    return list(best[times[-1]].spans) if times else []
+    # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
+    starts = [step.start_us for step in steps]
+    ends = [step.end_us for step in steps]
+    facts = [0, *accumulate(map(_facts, steps))]
+    first = [bisect_left(starts, time) for time in times]
+    last = [bisect_right(ends, time) for time in times]
+    best = [_Cut()]
+    nearest = 0
+    for now, end in enumerate(times[1:], 1):
+        found = best[-1]
+        while end - times[nearest] > longest_us:
+            nearest += 1
+        for then in range(nearest, now):
+            if end - times[then] < shortest_us:
+                break
+            kept = facts[max(first[then], last[now])] - facts[first[then]]
+            one = best[then].and_then(kept, times[then], end)
+            if one.rank > found.rank:
+                found = one
+        best.append(found)
+    return best[-1].spans() if times else []
 
 
 def inside(steps: Sequence[Step], start_us: int, end_us: int) -> tuple[Step, ...]:
     """Return the steps that lie wholly inside a span."""
     return tuple(step for step in steps if start_us <= step.start_us and step.end_us <= end_us)
+
+
+def coin(span_id: str, draw: Draw) -> bool:
+    """Return whether a span is mirrored where the coin decides, drawn under the secret seed."""
+    return bool(draw(span_id, "mirror") & 1)
+
+
+def mirrored(text: SpanText) -> SpanText:
+    """Return a span as its mirrored frames show it: left and right swapped, names as they are."""
+    steps = (step.model_copy(update={"move": OPPOSITE[step.move]}) for step in text.steps)
+    return SpanText(text.span_id, tuple(steps))
 
 
 def _cuts(step: Step) -> list[int]:
@@ -61,8 +85,5 @@ def _cuts(step: Step) -> list[int]:
     ]
 
 
-def _facts(steps: Sequence[Step], start_us: int, end_us: int) -> int:
-    return sum(
-        (step.move in ("left", "right")) + bool(step.landmark) + bool(step.action)
-        for step in inside(steps, start_us, end_us)
-    )
+def _facts(step: Step) -> int:
+    return (step.move in ("left", "right")) + bool(step.landmark) + bool(step.action)

@@ -18,6 +18,7 @@ from pipeline.releases.reading import open_release
 from pipeline.report.asked import AskedClip, by_clip, facts_shown
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
+from pipeline.report.refused import by_reason
 from pipeline.review.counted import Counted
 from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
@@ -324,14 +325,8 @@ def _judges(store: Store, counted: Counted) -> str:
 
 def _losses(lost: dict[str, list[Rejection]], *stages: str) -> tuple[Loss, ...]:
     """Remove these stages from `lost` and return their rejections by reason, most frequent first."""
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for stage in stages:
-        for rejection in lost.pop(stage, []):
-            groups[rejection.what, rejection.fix].append(rejection.unit)
-    return tuple(
-        Loss(len(units), what, tuple(units), fix)
-        for (what, fix), units in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    )
+    found = [rejection for stage in stages for rejection in lost.pop(stage, [])]
+    return tuple(Loss(len(one.units), one.what, one.units, one.fix) for one in by_reason(found))
 
 
 def _blind_plots(folder: WorkspaceFolder) -> list[Plot]:

@@ -7,7 +7,7 @@
   const gallery = document.getElementById("clips");
   const form = document.querySelector(".filters");
   const viewer = document.getElementById("viewer");
-  const ARROWS = { straight: "↑", left: "↰", right: "↱", around: "↶", stay: "·" };
+  const ARROWS = { straight: "↑", left: "↰", right: "↱", around: "↶", stay: "•" };
   const WORDS = { straight: "go straight", left: "turn left", right: "turn right", around: "turn around", stay: "stay in place" };
   const LETTERS = "ABCDEFGHIJ";
   const CHIPS = { error: "bad", warning: "warn", info: "" };

@@ -34,7 +34,7 @@ def facts_of(vocabulary: Vocabulary) -> Facts:
         )
 
     return {
-        "route": lambda steps: (route.turns(steps), landmarks(steps), actions(steps)),
+        "route": lambda steps: (route.course(steps), landmarks(steps), actions(steps)),
         "direction": route.turns,
         "landmark": landmarks,
         "action": actions,

@@ -31,7 +31,7 @@ from pipeline.review.verified import DIFFER
 from pipeline.routes.rows import Route
 from pipeline.sources.rows import Video
 
-_AFTER_PULL = ("review", "compose", "check")
+_AFTER_PULL = ("review", "guess", "compose", "check")
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from pipeline.engine.rows import Row, Rows
 from pipeline.models.estimate import Estimate
 from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.wire import Wire
-from pipeline.motion.rows import Clip, Turn
+from pipeline.motion.rows import Clip, Stay, Turn
 from pipeline.routes import asking, motion_draft, route, templates
 from pipeline.routes import wording as languages
 from pipeline.routes.rows import Move, Route, Step
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Video
 
-_LEAST_STRAIGHT_US = 1_000_000  # a first turn later than this is preceded by a straight
+_LEAST_STRAIGHT_US = 1_000_000  # a first turn or stay later than this is preceded by a straight
 _MAX_STEPS = 60
 _MAX_FACT = 80  # characters; anything longer is a sentence and belongs in the description
 _MAX_DESCRIPTION = 1_500
@@ -100,7 +100,9 @@ async def run(rows: Rows, settings: DraftSettings, service: DraftService) -> lis
     if service.client is None:
         describe = service.prompts["describe.j2"]
         narrations = asking.narrations_of(rows)
-        return [motion_draft.draft(clip, rows[Turn], narrations, describe, service.wording)]
+        return [
+            motion_draft.draft(clip, rows[Turn], rows[Stay], narrations, describe, service.wording)
+        ]
     async with service.slots:
         return [await _by_model(rows, settings, service, service.client)]
 
@@ -157,8 +159,21 @@ def question(
         service.prompts["repair.j2"],
         RouteReply,
         problems=lambda reply: problems_of(reply, clip),
-        more={"language": service.wording.name},
+        more={"language": service.wording.name, "stays": _stays(rows)},
     )
+
+
+def _stays(rows: Rows) -> list[dict[str, float]]:
+    """Return the measured stays as the template sees them, in seconds since the clip began."""
+    start_us = rows.one(Clip).start_us
+    return [
+        {
+            "start": (stay.start_us - start_us) / 1e6,
+            "end": (stay.end_us - start_us) / 1e6,
+            "confidence": stay.confidence,
+        }
+        for stay in rows[Stay]
+    ]
 
 
 def problems_of(reply: RouteReply, clip: Clip) -> list[str]:
@@ -189,7 +204,7 @@ def problems_of(reply: RouteReply, clip: Clip) -> list[str]:
 def steps_of(reply: RouteReply, clip: Clip) -> tuple[Step, ...]:
     """Return a checked reply as steps in video time that fill the clip.
 
-    If the first turn comes well after the clip's start, the walk up to it was straight.
+    If the first turn or stay comes well after the clip's start, the walk up to it was straight.
     """
     begins = [clip.start_us + _us(step.start_seconds) for step in reply.steps]
     steps = list(reply.steps)

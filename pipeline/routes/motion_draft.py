@@ -1,29 +1,32 @@
-"""Draft routes from measured turns and narrated facts, without a model: pure but for its template."""
+"""Draft routes from measured turns and stays and narrated facts, without a model: pure but for its template."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.motion.rows import Clip, Turn
+from pipeline.motion.rows import Clip, Stay, Turn
 from pipeline.routes import route, templates
 from pipeline.routes.rows import Move, Orientation, Route, Step
 from pipeline.routes.wording import Wording
 from pipeline.sources.rows import Narration
 
-_LEAST_STRAIGHT_US = 1_000_000  # a shorter gap between two turns belongs to the first of them
-_UNMEASURED = 0.5  # confidence of a draft without any turn: no measurement for or against it
+_LEAST_GAP_US = 1_000_000  # a shorter straight or stay belongs to the step before it
+_UNMEASURED = (
+    0.5  # confidence of a draft without any turn or stay: no measurement for or against it
+)
 
 
 def draft(
     clip: Clip,
     turns: Sequence[Turn],
+    stays: Sequence[Stay],
     narrations: Sequence[Narration],
     describe: templates.Prompt,
     wording: Wording,
 ) -> Route:
-    """Draft a route from measured turns; landmarks and actions come from the narrations' columns."""
+    """Draft a route from measured turns and stays; landmarks and actions come from the narrations' columns."""
     moves = [turn for turn in sorted(turns, key=lambda t: t.start_us) if turn.moving]
     facts = [n for n in sorted(narrations, key=lambda n: n.t_us) if n.landmark or n.action]
-    spans = spread(clip, moves)
+    spans = spread(clip, moves, stays)
     steps = route.canonical(
         step
         for span in spans
@@ -47,34 +50,54 @@ def draft(
         steps=list(steps),
         forward_description=forward,
         reverse_description=reverse,
-        confidence=min((turn.confidence for turn in moves), default=_UNMEASURED),
+        confidence=min(
+            [*(turn.confidence for turn in moves), *(stay.confidence for stay in stays)],
+            default=_UNMEASURED,
+        ),
         language=wording.language,
     )
 
 
-def spread(clip: Clip, turns: Sequence[Turn]) -> list[Step]:
-    """Return steps that fill the clip: the turns in time order, with straights in the gaps."""
+def spread(clip: Clip, turns: Sequence[Turn], stays: Sequence[Stay] = ()) -> list[Step]:
+    """Return steps that fill the clip: the turns in time order, with straights and stays in the gaps."""
     begins: list[tuple[int, Move]] = []
     free_us = clip.start_us
     for turn in turns:
         start_us = max(turn.start_us, free_us)
         if start_us >= clip.end_us:
             break  # a step there would have no duration: the turn belongs to the next clip
-        if start_us - free_us >= _LEAST_STRAIGHT_US:
-            begins.append((free_us, "straight"))
+        if start_us - free_us >= _LEAST_GAP_US:
+            begins += _between(free_us, start_us, stays)
         elif not begins:
             start_us = clip.start_us
         begins.append((start_us, turn.kind))
         free_us = max(turn.end_us, start_us + 1)
-    if not begins:
-        begins.append((clip.start_us, "straight"))
-    elif clip.end_us - free_us >= _LEAST_STRAIGHT_US:
-        begins.append((free_us, "straight"))
+    if not begins or clip.end_us - free_us >= _LEAST_GAP_US:
+        begins += _between(free_us, clip.end_us, stays)
     ends = [start_us for start_us, _ in begins[1:]] + [clip.end_us]
     return [
         Step(start_us=start_us, end_us=end_us, move=move)
         for (start_us, move), end_us in zip(begins, ends, strict=True)
     ]
+
+
+def _between(start_us: int, end_us: int, stays: Sequence[Stay]) -> list[tuple[int, Move]]:
+    """Return what begins when between two turns: straights and stays of at least a second."""
+    begins: list[tuple[int, Move]] = []
+    free_us = start_us
+    for stay in sorted(stays, key=lambda one: one.start_us):
+        first, last = max(stay.start_us, free_us), min(stay.end_us, end_us)
+        if last - first < _LEAST_GAP_US:
+            continue
+        if first - free_us >= _LEAST_GAP_US:
+            begins.append((free_us, "straight"))
+        else:
+            first = free_us
+        begins.append((first, "stay"))
+        free_us = last
+    if not begins or end_us - free_us >= _LEAST_GAP_US:
+        begins.append((free_us, "straight"))
+    return begins
 
 
 def _nearest(spans: Sequence[Step], t_us: int) -> Step:
@@ -110,7 +133,7 @@ def with_facts(span: Step, facts: Sequence[Narration]) -> list[Step]:
         Step(
             start_us=start_us,
             end_us=end_us,
-            move=span.move if number == 0 else "straight",
+            move=span.move if number == 0 or span.move not in route.TURNS else "straight",
             landmark=templates.fact(narration.landmark),
             action=templates.fact(narration.action),
             undo=templates.fact(narration.undo) if templates.fact(narration.action) else None,

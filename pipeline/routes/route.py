@@ -11,6 +11,7 @@ with times since the start of the clip; a step ends where the next one begins. A
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pipeline.engine.rows import digest
 from pipeline.routes.rows import Move, Step
@@ -51,13 +52,14 @@ class LineError(ValueError):
 
 
 def canonical(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Merge straights without facts into adjacent straights; drop such steps of no duration."""
+    """Merge straights, and stays, without facts into adjacent ones; drop such steps of no duration."""
     merged: list[Step] = []
     for step in steps:
-        if step.start_us == step.end_us and step.move == "straight" and _bare(step):
+        goes_on = step.move not in TURNS
+        if goes_on and step.start_us == step.end_us and _bare(step):
             continue
         last = merged[-1] if merged else None
-        if last and last.move == step.move == "straight" and (_bare(step) or _bare(last)):
+        if goes_on and last and last.move == step.move and (_bare(step) or _bare(last)):
             rich = last if _bare(step) else step
             merged[-1] = rich.model_copy(update={"start_us": last.start_us, "end_us": step.end_us})
         else:
@@ -95,6 +97,16 @@ def reverse(steps: Iterable[Step]) -> tuple[Step, ...]:
 def turns(steps: Iterable[Step]) -> tuple[Move, ...]:
     """Return the moves that are turns, in order."""
     return tuple(step.move for step in steps if step.move in TURNS)
+
+
+def course(steps: Iterable[Step]) -> tuple[Move, ...]:
+    """Return the turns and stays in order; stays without a move between them are one."""
+    moves: list[Move] = ["straight", *(step.move for step in steps)]
+    return tuple(
+        move
+        for before, move in pairwise(moves)
+        if move in TURNS or (move == "stay" and before != "stay")
+    )
 
 
 def worth_describing(steps: Iterable[Step]) -> int:
@@ -153,7 +165,10 @@ def parse_lines(
         found.append((begins, fields))
     if not found:
         raise LineError(
-            1, 1, "there are no steps; for a walk without turns write `0:00.0 go straight`"
+            1,
+            1,
+            "there are no steps; for a walk without turns write `0:00.0 go straight`, "
+            "for no walk `0:00.0 stay in place`",
         )
     ends = [begins for begins, _ in found[1:]] + [end_us]
     return tuple(

@@ -8,7 +8,7 @@ from pipeline.models.settings import ModelSettings
 
 
 class DraftSettings(ModelSettings):
-    """How routes are drafted, and which further items a model writes."""
+    """How routes are drafted, and what else a model is asked."""
 
     provider: Literal["motion", "openai"] = Field(
         "motion",
@@ -26,3 +26,15 @@ class DraftSettings(ModelSettings):
         description='tasks of prompts/tasks/ for which the model writes items, such as ["direction"];'
         " one request per clip and task",
     )
+    # Excluded: a draft doesn't depend on it.
+    guess: bool = Field(
+        True,
+        exclude=True,
+        description="if a model drafts, also ask it, without frames, where in each walk it expects the landmarks"
+        " and actions: what it knows without seeing isn't asked; one short request per clip",
+    )
+
+    @property
+    def guesses(self) -> bool:
+        """Whether a model is asked what it expects without seeing."""
+        return self.guess and self.provider != "motion"

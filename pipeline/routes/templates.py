@@ -38,7 +38,7 @@ class FrontMatter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     version: int
-    output: Literal["route", "text", "items"]
+    output: Literal["route", "text", "items", "places"]
     category: Literal["direction", "landmark", "action"] | None = None
     orientation: Literal["forward", "reverse"] | None = None
     format: Literal["mcq", "open"] | None = None
@@ -256,6 +256,7 @@ SAMPLE: Mapping[str, Any] = {
             "confidence": 0.4,
         },
     ],
+    "stays": [{"start": 12.0, "end": 20.5, "confidence": 0.8}],
     "narrations": [
         {
             "seconds": 3.0,
@@ -265,11 +266,16 @@ SAMPLE: Mapping[str, Any] = {
             "undo": None,
         }
     ],
+    "names": [
+        {"number": 1, "kind": "action", "name": "opens the door"},
+        {"number": 2, "kind": "landmark", "name": "sink"},
+    ],
     "schema": '{"type": "object"}',
     "problems": ["steps[1].start_seconds: 45 is after the clip ends (32.5)"],
     "steps": [
         {"move": "straight", "words": "go straight", "landmark": "sink", "action": None},
         {"move": "left", "words": "turn left", "landmark": None, "action": "opens the door"},
+        {"move": "stay", "words": "stay in place", "landmark": "sink", "action": None},
     ],
     "orientation": "forward",
     "count": 1,
@@ -278,6 +284,7 @@ SAMPLE: Mapping[str, Any] = {
         "back": "turn around",
         "then": ", then",
         "past": "past {landmark}",
+        "at": "at {landmark}",
         "prepositions": ["past"],
         "left": "left",
         "right": "right",
@@ -287,6 +294,7 @@ SAMPLE: Mapping[str, Any] = {
 
 _BLOCKS = {
     "route.j2": ("system", "frame", "question"),
+    "guess.j2": ("system", "question"),
     "repair.j2": ("question",),
     "describe.j2": ("text",),
 }

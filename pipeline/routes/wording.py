@@ -34,6 +34,12 @@ FACT_WORDS: Mapping[str, tuple[str, ...]] = {
 }
 _DESCRIPTION = ("back", "then", "past", "left", "right")  # and `prepositions`, a list
 _PLACE = "{landmark}"
+# Files written before there was a move for staying in place lack its words: these languages have their
+# own, others use the English ones until somebody translates them.
+_STAY = {
+    "en": (MOVE_WORDS["stay"], "at {landmark}"),
+    "de": ("stehen bleiben", "(Wegmarke: {landmark})"),
+}
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ class _Section:
         given = self._table("moves")
         words: dict[Move, str] = {}
         for move, english in MOVE_WORDS.items():
-            text = given.get(move)
+            text = given.get(move, self._stay()[0] if move == "stay" else None)
             if not isinstance(text, str) or not plain(text) or SEPARATOR.strip() in text:
                 raise self._gap(
                     ".moves",
@@ -209,11 +215,19 @@ class _Section:
                 f"has no {', '.join(missing)}",
                 "see [en.description] for what they mean",
             )
-        if _PLACE not in given["past"]:
-            raise self._gap(
-                ".description", f"past has no {_PLACE}", f'write for example "past {_PLACE}"'
-            )
-        return given
+        said = {"at": self._stay()[1], **given}
+        for name in ("past", "at"):
+            if not isinstance(said[name], str) or _PLACE not in said[name]:
+                raise self._gap(
+                    ".description",
+                    f"{name} has no {_PLACE}",
+                    f'write for example "{name} {_PLACE}"',
+                )
+        return said
+
+    def _stay(self) -> tuple[str, str]:
+        """Return the words for staying in place, and for staying at a landmark, of files without them."""
+        return _STAY.get(self.language, _STAY["en"])
 
     def _table(self, name: str) -> Mapping[str, Any]:
         table = self.found.get(name)

@@ -22,8 +22,8 @@ from needs import missing
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Row, Rows
-from pipeline.questions import write
-from pipeline.questions.rows import Written
+from pipeline.questions import guess, write
+from pipeline.questions.rows import Expected, Written
 from pipeline.routes import draft
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
@@ -63,10 +63,18 @@ def fixture(said: str, content: Any) -> dict[str, Any]:
     return {"match": {"userMessage": said}, "response": {"content": text, "usage": USAGE}}
 
 
+PLACES = {
+    "places": [
+        {"number": 1, "position": 80, "sure": 0.5},
+        {"number": 2, "position": 5, "sure": 0.9},
+    ]
+}
+
 FIXTURES = [
     fixture("Your answer can't be used", ROUTE),
     fixture("needs a repair", "I would rather tell a story."),
     fixture("Write the questions about directions", ITEMS),
+    fixture("Where in the film would you expect", PLACES),
     fixture("Which route does the wearer walk", ROUTE),
 ]
 
@@ -180,6 +188,22 @@ def test_items_of_a_task_are_written(server: str, folder: WorkspaceFolder) -> No
     (found,) = run(write, folder, [rows(folder)], settings(server, tasks=["direction"]))
     assert isinstance(found, Written)
     assert (found.answer, found.evidence_us) == ("turn left", [5_000_000])
+
+
+def test_places_of_names_are_guessed_once(server: str, folder: WorkspaceFolder) -> None:
+    (found,) = run(draft, folder, [rows(folder)], settings(server))
+    assert isinstance(found, Route)
+    straight, left = found.steps
+    steps = [straight, left.model_copy(update={"landmark": "bench"})]
+    seen = Rows({**rows(folder), Route: (found.model_copy(update={"steps": steps}),)})
+    before = answered(server)
+    places = run(guess, folder, [seen], settings(server))
+    assert [(row.name, row.position, row.sure) for row in places if isinstance(row, Expected)] == [
+        ("bench", 80, 0.5),
+        ("red door", 5, 0.9),
+    ]
+    assert run(guess, folder, [seen], settings(server)) == places
+    assert answered(server) == before + 1
 
 
 def test_every_clip_gets_its_route_under_chaos(server: str, folder: WorkspaceFolder) -> None:

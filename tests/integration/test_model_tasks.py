@@ -14,7 +14,8 @@ from pipeline.cli.main import cli
 from pipeline.engine.rows import Rejection
 from pipeline.errors import GateError
 from pipeline.flow import open_workspace
-from pipeline.questions.rows import Item, Written
+from pipeline.questions.rows import Expected, Item, Written
+from pipeline.routes.rows import Route
 from tests.integration.fault_server import FaultServer, good_answer
 from tests.integration.many_clips import fill
 
@@ -76,7 +77,8 @@ def test_the_bill_and_the_leak_are_told_and_nothing_is_bought_twice(
     root: Path, server: FaultServer
 ) -> None:
     dry = egost(root, server, "--dry-run")
-    assert f"model: {2 * CLIPS} requests to m" in dry.output
+    # The third is about the names in the clip's route: there may be too few.
+    assert f"model: {3 * CLIPS} requests to m" in dry.output
     assert server.came.total() == 0
 
     first = egost(root, server)
@@ -159,7 +161,7 @@ def test_a_model_that_refuses_every_clip_ends_in_an_error(
     asked = CLIPS * (1 if provider == "motion" else 2)
     assert server.came.total() == asked
     with open_workspace(root) as space:
-        assert bool(space.store.rows(Item)) is (provider == "motion")
+        assert bool(space.store.rows(Route)) is (provider == "motion")
 
 
 def test_one_refused_clip_is_on_record(root: Path, server: FaultServer) -> None:
@@ -177,3 +179,66 @@ def test_one_refused_clip_is_on_record(root: Path, server: FaultServer) -> None:
         assert len(refused) == 2
         assert all("prompts/tasks/direction.j2: the model refused" in row.what for row in refused)
         assert len(space.store.rows(Written)) == 2 * (CLIPS - 2)
+
+
+# ---- what the model expects without seeing -----------------------------------------------------------------
+
+
+def sees_nothing(body: Mapping[str, Any]) -> bool:
+    return "You can't see the film" in body["messages"][0]["content"]
+
+
+def four_names(body: Mapping[str, Any]) -> str:
+    """A route past the same four things in any order; without seeing, the model is sure of one order."""
+    if sees_nothing(body):
+        places = [{"number": n, "position": 25 * n, "sure": 0.9} for n in range(1, 5)]
+        return json.dumps({"places": places})
+    number, names = number_of(body), ["red door", "long bench", "tall plant", "dark lamp"]
+    order = sorted(names, key=lambda name: hashlib.sha256(f"{number} {name}".encode()).digest())
+    steps = [
+        {"start_seconds": 5 * at, "move": "straight", "landmark": name, "action": None, "undo": None}
+        for at, name in enumerate(order)
+    ]  # fmt: skip
+    return json.dumps({**json.loads(good_answer(body)), "steps": steps})
+
+
+def orders_asked(root: Path) -> int:
+    with open_workspace(root) as space:
+        return sum(item.category == "landmark" for item in space.store.rows(Item))
+
+
+def test_what_the_model_knows_without_seeing_is_bought_once_and_not_asked(
+    root: Path, server: FaultServer
+) -> None:
+    server.answer = four_names
+    first = egost(root, server, tasks="[]")
+    assert first.exit_code == 0, first.output
+    assert f"guess: {CLIPS} clips: {CLIPS} new" in first.output
+    assert "no model prior" not in first.output
+    assert server.came.total() == CLIPS + 1  # all clips have the same names
+    assert f"model: {CLIPS + 1} requests" in first.output
+    assert orders_asked(root) == 0
+    again = egost(root, server, tasks="[]")
+    assert f"guess: {CLIPS} clips: nothing new, {CLIPS} kept" in again.output
+    dry = egost(root, server, "--dry-run", tasks="[]")
+    assert "model: 0 requests to m" in dry.output
+    assert server.came.total() == CLIPS + 1
+    without = egost(root, server, tasks="[]", guess="false")
+    assert without.exit_code == 0
+    with open_workspace(root) as space:
+        assert space.store.rows(Expected) == []
+
+
+@pytest.mark.parametrize("fault", ["refusal", "wrong_key", "busy"])
+def test_a_model_that_guesses_nothing_stops_nothing(
+    root: Path, server: FaultServer, fault: str
+) -> None:
+    server.answer = four_names
+    server.choose = lambda key, times: fault if sees_nothing(server.bodies[-1]) else "good"
+    done = egost(root, server, tasks="[]", attempts=1)
+    assert done.exit_code == 0, done.output
+    assert f"no model prior for {CLIPS} clips" in done.output
+    assert orders_asked(root) > 0
+    with open_workspace(root) as space:
+        assert space.store.rows(Expected) == []
+        assert sum(row.stage == "guess" for row in space.store.rows(Rejection)) == CLIPS

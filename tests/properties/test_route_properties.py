@@ -4,7 +4,16 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.routes.route import LineError, canonical, parse_lines, print_lines, reverse, turns
+from pipeline.routes.route import (
+    LineError,
+    canonical,
+    course,
+    parse_lines,
+    print_lines,
+    reverse,
+    turns,
+    worth_describing,
+)
 from pipeline.routes.rows import Move, Step
 from pipeline.times import print_time
 
@@ -48,6 +57,7 @@ def test_canonical_is_final_and_says_the_same(steps: list[Step]) -> None:
     once = canonical(steps)
     assert canonical(once) == once
     assert turns(once) == turns(steps)
+    assert worth_describing(once) == worth_describing(steps)
 
     def content(found: object) -> list[object]:
         return [
@@ -60,9 +70,10 @@ def test_canonical_is_final_and_says_the_same(steps: list[Step]) -> None:
 
 
 @given(routes())
-def test_the_way_back_has_the_opposite_turns_in_the_opposite_order(steps: list[Step]) -> None:
-    other = {"left": "right", "right": "left", "around": "around"}
+def test_the_way_back_has_the_opposite_moves_in_the_opposite_order(steps: list[Step]) -> None:
+    other = {"left": "right", "right": "left", "around": "around", "stay": "stay"}
     assert turns(reverse(steps)) == tuple(other[move] for move in reversed(turns(steps)))
+    assert course(reverse(steps)) == tuple(other[m] for m in reversed(course(canonical(steps))))
 
 
 @given(routes(shortest_us=1))

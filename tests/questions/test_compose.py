@@ -16,7 +16,7 @@ from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.compose import depends, run
 from pipeline.questions.composition import steps_shown, written_id
 from pipeline.questions.draw import Draw
-from pipeline.questions.rows import Item, Span, Written
+from pipeline.questions.rows import Expected, Item, Span, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
@@ -100,7 +100,10 @@ def rows_of(
     ]
     if not any(isinstance(row, Turn) for row in more):
         given += [turn for route in routes.values() for turn in measured(route)]
-    kinds: tuple[type[Row], ...] = (Video, Clip, Route, Rejection, Written, Turn, Answer)
+    kinds: tuple[type[Row], ...] = (
+        *(Video, Clip, Route, Turn),
+        *(Written, Expected, Rejection, Answer),
+    )
     seen = {kind: tuple(row for row in given if isinstance(row, kind)) for kind in kinds}
     before: dict[type[Row], tuple[Row, ...]] = {}
     for row in earlier:
@@ -310,7 +313,7 @@ def test_a_description_needs_three_facts(folder: WorkspaceFolder) -> None:
         for row in rows
         if isinstance(row, Rejection) and row.unit == "c_a" and "route" in row.what
     ]
-    assert "three" in why
+    assert "fewer than 3" in why
 
 
 def test_a_verified_wording_is_the_reference_of_a_span_that_is_the_whole_clip(
@@ -338,7 +341,7 @@ def test_a_clip_without_a_route_is_not_asked(folder: WorkspaceFolder) -> None:
     seen = {
         Video: (factories.video(),),
         Clip: (factories.clip(),),
-        **dict.fromkeys((Route, Rejection, Written, Turn, Answer), ()),
+        **dict.fromkeys((Route, Rejection, Written, Turn, Answer, Expected), ()),
     }
     assert list(run(Rows(seen), ComposeSettings(), folder)) == []
 

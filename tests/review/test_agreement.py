@@ -7,6 +7,11 @@ from pipeline.review.agreement import agreement, annotators, nominal
 from pipeline.review.facts import facts_of
 from pipeline.review.gold import read_gold
 from pipeline.review.rows import MISSED, Verdict
+from pipeline.review.verified import verify
+from pipeline.routes import wording
+from pipeline.routes.motion_draft import describe_steps
+from pipeline.routes.rows import Route
+from pipeline.routes.templates import load
 
 LEFT, RIGHT = steps("straight", "left"), steps("straight", "right")
 
@@ -116,3 +121,29 @@ def test_the_gold_example_can_be_read_and_a_broken_line_is_named(tmp_path):
     with pytest.raises(UserError, match="column 8") as caught:
         read_gold(broken)
     assert caught.value.where == f"{broken}:1"
+
+
+def test_a_stay_matters_to_the_route_alone_and_earlier_verdicts_compare_as_before():
+    walk, stay = steps("straight", "left", "straight"), steps("stay", "left", "straight")
+    facts = facts_of({})
+    differ = [name for name, fact in facts.items() if fact(walk) != fact(stay)]
+    assert differ == ["route"]
+    assert facts["direction"](stay) == ("left",)
+    assert facts["route"](walk)[0] == ("left",)  # as before there were stays
+    assert facts["route"](steps("stay", "stay", "left"))[0] == ("stay", "left")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_straight_corrected_to_a_stay_is_described_as_one(language: str):
+    describe, words = load("describe.j2"), wording.load(language)
+    ways = [describe_steps(describe, LEFT, way, words) for way in ("forward", "reverse")]
+    drafted = draft(clip(), LEFT, *ways).model_copy(update={"language": language})
+    corrected = verdict(
+        "a", steps("stay", "left"), verdict="corrected", fingerprint=drafted.fingerprint,
+        forward_description=ways[0], reverse_description=ways[1],
+    )  # fmt: skip
+    found = verify(drafted, [corrected], 2, facts_of({}))
+    (verified,) = [row for row in found if isinstance(row, Route)]
+    stay = words.moves["stay"]
+    assert verified.forward_description.casefold().startswith(stay)
+    assert verified.reverse_description.endswith(f"{stay}.")

@@ -16,7 +16,7 @@ from pipeline.routes import asking, draft, route
 from pipeline.routes.rows import Route
 from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Consent
-from tests.clip_rows import clip, frames, narration, rows, turn, us, workspace
+from tests.clip_rows import clip, frames, narration, rows, stay, turn, us, workspace
 
 MODEL = DraftSettings(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 
@@ -349,3 +349,19 @@ def test_an_estimate_says_when_the_cap_is_too_low(folder: WorkspaceFolder) -> No
 def test_an_estimate_of_a_model_of_unknown_price_asks_for_it(folder: WorkspaceFolder) -> None:
     with pytest.raises(UserError, match="no price is known"):
         draft.estimate(clips(folder, 1), away(model="house"), folder)
+
+
+def test_a_model_is_given_measured_stays_and_may_report_its_own(folder: WorkspaceFolder) -> None:
+    model = ScriptedModel(answer(step(0, "stay", action="cuts bread"), step(9, "left")))
+    found = drafted(folder, model, rows(folder, stays=(stay(0, 8.5, 0.75),)))
+    (body,) = model.asked
+    assert "0.0 s to 8.5 s, confidence 0.75" in body["messages"][1]["content"][-1]["text"]
+    moves = body["response_format"]["json_schema"]["schema"]["$defs"]["StepReply"]["properties"]
+    assert "stay" in moves["move"]["enum"]
+    assert [step.move for step in found.steps] == ["stay", "left"]
+    assert route.turns(found.steps) == ("left",)
+
+
+def test_a_late_first_stay_has_a_straight_before_it(folder: WorkspaceFolder) -> None:
+    found = drafted(folder, ScriptedModel(answer(step(4, "stay"))), rows(folder))
+    assert [(s.start_us, s.move) for s in found.steps] == [(0, "straight"), (us(4), "stay")]

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.routes import motion_draft, route, templates, wording
 from pipeline.routes.rows import Route
-from tests.clip_rows import clip, narration, turn, us
+from tests.clip_rows import clip, narration, stay, turn, us
 
 
 @pytest.fixture(scope="module")
@@ -12,8 +12,9 @@ def describe() -> templates.Prompt:
     return templates.load("describe.j2")
 
 
-def draft(describe, turns=(), narrations=(), of=None, language="en") -> Route:
-    return motion_draft.draft(of or clip(), turns, narrations, describe, wording.load(language))
+def draft(describe, turns=(), narrations=(), of=None, language="en", stays=()) -> Route:
+    words = wording.load(language)
+    return motion_draft.draft(of or clip(), turns, stays, narrations, describe, words)
 
 
 def lines(drafted: Route, start_s: float = 0) -> list[str]:
@@ -145,3 +146,57 @@ def test_every_step_has_a_duration_whatever_the_turns(describe) -> None:
         assert drafted.steps[-1].end_us == us(20)
         text = route.print_lines(drafted.steps, 0)
         assert route.parse_lines(text, 0, us(20), drafted.steps) == tuple(drafted.steps)
+
+
+def test_a_measured_stay_is_a_step_of_its_own_and_turns_on_the_spot_remain_turns(describe) -> None:
+    drafted = draft(describe, (turn(9, 11, "left"),), stays=(stay(4, 16, 0.7),))
+    assert lines(drafted) == [
+        "0:00.0 go straight",
+        "0:04.0 stay in place",
+        "0:09.0 turn left",
+        "0:11.0 stay in place",
+        "0:16.0 go straight",
+    ]
+    assert route.turns(drafted.steps) == ("left",)
+    assert drafted.confidence == 0.7
+
+
+def test_less_than_a_second_beside_a_stay_is_no_step(describe) -> None:
+    stays = (stay(0.4, 8), stay(8.6, 9.2), stay(14, 19.5))
+    assert lines(draft(describe, stays=stays)) == [
+        "0:00.0 stay in place",
+        "0:08.0 go straight",
+        "0:14.0 stay in place",
+    ]
+
+
+def test_what_is_done_in_a_stay_is_done_in_place(describe) -> None:
+    facts = (
+        narration(3, landmark="the sink", action="takes a cup", undo="puts the cup back"),
+        narration(9, action="washes the cup"),
+        narration(17, landmark="the door"),
+    )
+    drafted = draft(describe, narrations=facts, stays=(stay(0, 13),))
+    assert lines(drafted) == [
+        "0:00.0 stay in place | the sink | takes a cup | puts the cup back",
+        "0:06.0 stay in place |  | washes the cup",
+        "0:13.0 go straight | the door",
+    ]
+    assert drafted.forward_description == (
+        "Stay in place at the sink (takes a cup), then stay in place (washes the cup), "
+        "then go straight past the door."
+    )
+    assert drafted.reverse_description == (
+        "Turn around, then go straight past the door, then stay in place, "
+        "then stay in place at the sink (puts the cup back)."
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_stay_at_a_landmark_is_not_passing_it(describe, language: str) -> None:
+    words = wording.load(language)
+    drafted = draft(
+        describe, (), (narration(3, landmark="Bank"),), language=language, stays=(stay(0, 20),)
+    )
+    place = words.description["at"].replace("{landmark}", "Bank")
+    assert drafted.forward_description.casefold() == f"{words.moves['stay']} {place}.".casefold()

@@ -4,10 +4,13 @@ from factories import SECOND, steps
 from pipeline.routes.route import (
     LineError,
     canonical,
+    course,
     fingerprint,
     parse_lines,
     print_lines,
     reverse,
+    turns,
+    worth_describing,
 )
 from pipeline.routes.rows import Step
 
@@ -100,3 +103,27 @@ def test_the_fingerprint_is_of_the_steps_and_both_descriptions() -> None:
         fingerprint(steps(["left"]), "ab", ""),
     }
     assert len(prints) == 5
+
+
+def test_a_stay_is_no_turn_and_reverses_to_a_stay() -> None:
+    text = "0:00.0 stay in place | at the sink\n0:05.0 turn left\n0:07.0 stay\n0:12.0 go straight"
+    walked = parse_lines(text, 0, 20 * SECOND)
+    assert turns(walked) == ("left",)
+    assert course(walked) == ("stay", "left", "stay")
+    assert [step.move for step in reverse(walked)] == ["straight", "stay", "right", "stay"]
+    assert reverse(walked)[-1].landmark == "at the sink"
+
+
+def test_stays_without_facts_are_one_stay() -> None:
+    text = "0:00.0 stay\n0:05.0 stay | at the sink\n0:07.0 stay\n0:09.0 go straight"
+    (stay, walk) = canonical(parse_lines(text, 0, 20 * SECOND))
+    assert (stay.move, stay.end_us, stay.landmark) == ("stay", 9 * SECOND, "at the sink")
+    assert walk.move == "straight"
+
+
+def test_straights_and_stays_are_not_worth_describing() -> None:
+    text = (
+        "0:00.0 go straight\n0:02.0 stay\n0:04.0 turn around | at the sink | opens it\n0:09.0 stay"
+    )
+    assert worth_describing(parse_lines(text, 0, 20 * SECOND)) == 3
+    assert worth_describing(parse_lines("0:00.0 go straight\n0:02.0 stay", 0, 20 * SECOND)) == 0

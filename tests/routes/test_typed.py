@@ -37,6 +37,9 @@ END = 20_000_000
         ("0:03.9 turn left\uff5cthe door", "0:03.9 turn left | the door"),
         ("0:03.9\tturn left\tthe door", "0:03.9 turn left | the door"),
         ("0:03.9 strait", "0:03.9 go straight"),
+        ("0:03,9 Stay | at the sink", "0:03.9 stay in place | at the sink"),
+        ("0:03.9 stay inplace", "0:03.9 stay in place"),
+        ("0:03.9 stehenbleiben", "0:03.9 stay in place"),
     ],
 )
 def test_a_line_with_one_close_reading_is_read_and_reported(typed: str, read: str) -> None:
@@ -54,6 +57,7 @@ def test_a_line_with_one_close_reading_is_read_and_reported(typed: str, read: st
         ("0:03 9 turn left", "not '9 turn left'"),
         ("0:03.9 no turn left", "not 'no turn left'"),
         ("0:03.9 turn", "column 8: expected go straight"),
+        ("0:03.9 stop", "not 'stop'"),
         ("0:03.9 turn left past the door", "not 'turn left past the door'"),
         ("I think they stop here", "expected a clip time"),
         ("0:75.0 turn left", "expected a clip time"),

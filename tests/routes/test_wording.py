@@ -76,6 +76,7 @@ def test_no_two_languages_of_ours_share_a_wording() -> None:
         (lambda text: text.replace("{nth} turn {side}", "turn {side}"), "[en.facts]", "needs {nth} and {side} once"),
         (lambda text: text.replace('"second"', '"last"'), "[en.facts]", "same words twice"),
         (lambda text: text.replace("[en.description]", "[en.describing]"), "[en]", "has no back, then"),
+        (lambda text: text.replace('"at {landmark}"', '"at"'), "[en.description]", "at has no {landmark}"),
         (lambda text: text.replace('"past {landmark}"', '"past"'), "[en.description]", "past has no {landmark}"),
     ],
 )  # fmt: skip
@@ -89,6 +90,30 @@ def test_a_gap_is_reported_with_its_line(
         wording.read(path, "en")
     assert caught.value.where == f"{path}:{line}"
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("language", "stay", "at"),
+    [
+        ("en", "stay in place", "at {landmark}"),
+        ("de", "stehen bleiben", "(Wegmarke: {landmark})"),
+        ("fr", "stay in place", "at {landmark}"),
+    ],
+)
+def test_a_file_from_before_there_were_stays_gets_the_words_of_its_language_or_english_ones(
+    tmp_path: Path, language: str, stay: str, at: str
+) -> None:
+    lines = [line for line in OWN.splitlines() if not line.startswith(("stay =", "at ="))]
+    text = "\n".join(lines).replace("[en", "[fr") if language == "fr" else "\n".join(lines)
+    found = wording.read(written(tmp_path, text), language)
+    assert (found.moves["stay"], found.description["at"]) == (stay, at)
+
+
+def test_the_words_for_staying_are_checked_where_they_are_given(tmp_path: Path) -> None:
+    for given, what in (('stay = ""', "no words for stay"), ('stay = "Turn left"', "same words")):
+        path = written(tmp_path, OWN.replace('stay = "stay in place"', given))
+        with pytest.raises(UserError, match=what):
+            wording.read(path, "en")
 
 
 def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Fit the prior that ships with the toolkit, `pipeline/blind/shipped.json`: python benchmarks/shipped.py
+
+Its weights are those of a conditional logit on small sets of clips from all worlds of `tests/worlds.py` at
+once: how far a lookup in 24 clips can be trusted when nothing is known about the place. Its words are those of
+everyday sequences. The same code gives the same file.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from worlds import APART_US, spans_of, worlds
+
+from pipeline.blind import shipped
+from pipeline.blind.prior import Cell
+from pipeline.blind.weighing import fit
+from pipeline.questions.candidates import candidates
+from pipeline.questions.choose import read
+from pipeline.questions.draw import Draw
+
+_CLIPS, _SEEDS, _RIDGE = 24, range(3), 30.0
+_STEEP = 1.2  # half the log odds of the first of a sequence
+_EVERYDAY = {
+    "landmark": (
+        "street pavement gate entrance lobby reception hall lift stairs corridor door room desk window",
+        "kerb crossing path garden porch mat hallway mirror kitchen fridge stove sink table bedroom bed",
+        "road car park bicycle bus stop sign building foyer counter shelf till exit",
+    ),
+    "action": (
+        "unlock enter hang switch sit type drink stand leave lock",
+        "open take cut pour stir cook taste eat rinse dry wipe put close",
+        "fetch fill boil wash clean tidy throw",
+    ),
+}
+
+
+def early() -> dict[str, dict[str, float]]:
+    """Return half the log odds that a word comes early, for each kind of name."""
+    found: dict[str, dict[str, float]] = {}
+    for kind, sequences in _EVERYDAY.items():
+        words = [sequence.split() for sequence in sequences]
+        found[kind] = {
+            word: round(_STEEP * (1 - 2 * at / (len(some) - 1)), 3)
+            for some in words
+            for at, word in enumerate(some)
+        }
+    return found
+
+
+def weights() -> dict[str, list[float]]:
+    """Return the weight of each expert, for each two kinds of facts."""
+    rows, truth = defaultdict(list), defaultdict(list)
+    for world in worlds().WORLDS:
+        for seed in _SEEDS:
+            draw = Draw(f"shipped:{seed}".encode())
+            made = worlds().routes(world, _CLIPS, seed)
+            spans = [one.span for one in spans_of(made, draw, mirror=False)]
+            offered = candidates(spans, draw, APART_US)
+            cells = list(dict.fromkeys(one.cell for one in offered))
+            reader, pairs = read(spans, offered, cells, draw)
+            for cell in range(len(cells)):
+                some = pairs[np.flatnonzero(pairs.cell == cell)]
+                kinds = " ".join(reader.kinds(some))
+                rows[kinds].append(Cell(reader, some).rows())
+                truth[kinds].append(some.truth)
+    return {
+        kinds: fit(np.concatenate(rows[kinds]), np.concatenate(truth[kinds]), _RIDGE)
+        .round(4)
+        .tolist()
+        for kinds in sorted(rows)
+    }
+
+
+def main() -> None:
+    """Write the file: first the words, then the weights that count on them."""
+    path = Path(shipped.__file__).with_suffix(".json")
+    found: dict[str, object] = {"early": early(), "weights": {}}
+    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    found["weights"] = weights()
+    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Compose questions from routes in a file, as a workspace does, so that they can be attacked without frames.
+
+python benchmarks/worlds.py ROUTES.jsonl ROWS.jsonl [--seed N] [--links] [--mirror]
+python benchmarks/worlds.py --routes WORLD ROUTES.jsonl [--clips N] [--seed N]    write a world's routes
+python benchmarks/worlds.py                                                       time and memory, 800 clips
+python benchmarks/worlds.py --cost 100000
+
+ROUTES.jsonl has one route per line: {"scene", "group", "path", "language", "steps": [[seconds, move, landmark,
+action, undo], ...]}. All routes count as verified and all facts as visible. ROWS.jsonl holds the released
+question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and `facts` (the two statements
+of each option). `--links` adds the route's line number, the span's start and end in it, and `mirrored`.
+"""
+
+import argparse
+import importlib.util
+import json
+import resource
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipeline.questions.composition import Composition, RouteToAsk, SpanToAsk, ask, spans_of
+from pipeline.questions.draw import Draw
+from pipeline.questions.settings import ComposeSettings
+from pipeline.routes.route import canonical
+from pipeline.routes.rows import Step
+from pipeline.routes.wording import load
+from pipeline.sources.rows import Split
+
+_TARGETS = {800: "8 s", 100_000: "360 s, less than 4,000 MB"}
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The routes of a file, their spans and the questions about them."""
+
+    routes: Sequence[RouteToAsk]
+    spans: Sequence[SpanToAsk]
+    composition: Composition
+
+
+def compose(lines: Iterable[Mapping[str, Any]], seed: int, *, mirror: bool = False) -> Composed:
+    """Cut the routes into spans and ask about them, under a secret that follows from the seed."""
+    settings = ComposeSettings.model_validate({"mirror": "coin" if mirror else "off"})
+    draw = Draw(f"worlds:{seed}".encode())
+    routes = [_route(number, line) for number, line in enumerate(lines)]
+    spans = [span for route in routes for span in spans_of(route, settings, draw)]
+    return Composed(routes, spans, ask(spans, {}, settings, draw))
+
+
+def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
+    at, steps = 0, []
+    for seconds, move, landmark, action, undo in line["steps"]:
+        end = at + round(seconds * 1e6)
+        steps.append(
+            Step(start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo)
+        )
+        at = end
+    group = line["group"]
+    wording = load(line.get("language") or "en")
+    return RouteToAsk(str(number), group, _split(group), canonical(steps), wording)
+
+
+def rows(composed: Composed, *, links: bool = False) -> list[dict[str, Any]]:
+    """Return the released rows of the multiple-choice questions in the order of their ids."""
+    found = []
+    for span in composed.spans:
+        for pair in composed.composition.pairs[span.span_id]:
+            for orientation, asked in pair.questions.items():
+                row = {
+                    "item_id": pair.item_ids[orientation],
+                    "video": span.span_id,
+                    "split_group": f"g_{sha256(span.route.scene.encode()).hexdigest()[:12]}",
+                    "split": span.route.split,
+                    "category": pair.pair.category,
+                    "contrast": pair.pair.contrast,
+                    "orientation": orientation,
+                    "format": "mcq",
+                    "question": asked.question,
+                    "options": asked.options,
+                    "answer": "ABCD"[asked.answer_index],
+                    "seconds": (span.end_us - span.start_us) / 1e6,
+                    "facts": asked.statements,
+                }
+                if links:
+                    row |= {
+                        "route": int(span.route.clip_id),
+                        "start": span.start_us / 1e6,
+                        "end": span.end_us / 1e6,
+                        "mirrored": span.mirrored,
+                    }
+                found.append(row)
+    return sorted(found, key=lambda row: str(row["item_id"]))
+
+
+def _split(group: str) -> Split:
+    part = int(sha256(group.encode()).hexdigest(), 16) % 100
+    return "train" if part < 15 else "validation" if part < 20 else "test"
+
+
+@cache
+def worlds() -> ModuleType:
+    """Return `tests/worlds.py`, which has the name of this file."""
+    path = Path(__file__).parent.parent / "tests" / "worlds.py"
+    spec = importlib.util.spec_from_file_location("made_worlds", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cost(clips: int) -> None:
+    """Compose this many random routes; print time and memory."""
+    made = worlds().routes("fair", clips, 0)
+    began = time.process_time()
+    composed = compose(made, 0)
+    took = time.process_time() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    items = 2 * sum(map(len, composed.composition.pairs.values()))
+    print(f"{clips} clips -> {items} items: {took:.1f} s CPU, peak {memory:.0f} MB")
+    if clips in _TARGETS:
+        print(f"  target: {_TARGETS[clips]}")
+
+
+def _write(path: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "files", nargs="*", help="ROUTES.jsonl and ROWS.jsonl; with --routes, ROUTES.jsonl"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--links", action="store_true", help="add where each span is in its route")
+    parser.add_argument("--mirror", action="store_true", help="mirror each span by a coin flip")
+    parser.add_argument(
+        "--routes", metavar="WORLD", help="write the routes of a world of tests/worlds.py"
+    )
+    parser.add_argument("--clips", type=int, default=850)
+    parser.add_argument("--cost", type=int, metavar="CLIPS", help="measure time and memory")
+    given = parser.parse_args()
+    if given.routes:
+        if given.routes not in worlds().WORLDS or len(given.files) != 1:
+            parser.error(f"--routes needs one file and one of: {', '.join(worlds().WORLDS)}")
+        _write(given.files[0], worlds().routes(given.routes, given.clips, given.seed))
+    elif given.files:
+        if len(given.files) != 2:
+            parser.error("name two files: ROUTES.jsonl and ROWS.jsonl")
+        lines = Path(given.files[0]).read_text(encoding="utf-8").splitlines()
+        composed = compose(map(json.loads, lines), given.seed, mirror=given.mirror)
+        _write(given.files[1], rows(composed, links=given.links))
+    else:
+        cost(given.cost or 800)
+
+
+if __name__ == "__main__":
+    main()

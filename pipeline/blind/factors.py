@@ -1,0 +1,99 @@
+"""The hidden factors of walks: places that go together, or all the other way, such as the direction of a walk. Pure."""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+
+from pipeline.blind.memory import SHRINK
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+
+FACTORS = 4
+_MOST_WALKS = 10_000
+_MOST_NAMES = 400  # the most frequent ones; others show no factor
+
+
+class Places:
+    """Where each name is in each walk, from -1 to 1."""
+
+    def __init__(self) -> None:
+        """Know no walk yet."""
+        self._column: dict[str, int] = {}
+        self._rows, self._columns, self._values = array("l"), array("l"), array("d")
+        self._facts, self._axes, self._weights = array("l"), array("l"), array("d")
+        self._asked = 0
+
+    def learn(self, row: int, where: Mapping[str, float]) -> None:
+        """Learn where the names of one walk are."""
+        for name, value in where.items():
+            self._rows.append(row)
+            self._columns.append(self._column.setdefault(name, len(self._column)))
+            self._values.append(value)
+
+    def ask(self, axis: Iterable[tuple[str, float]]) -> None:
+        """Add the next fact: the combination of places that is positive where it is true."""
+        for name, weight in axis:
+            if (column := self._column.get(name)) is not None:
+                self._facts.append(self._asked)
+                self._axes.append(column)
+                self._weights.append(weight)
+        self._asked += 1
+
+    def follow(self, fold: Ints, own: Ints) -> dict[int | None, Floats]:
+        """Return how each fact follows each factor, (facts, factors), for each fold left out, and for none.
+
+        Every fact leaves out its own fold as well. `fold` is that of each walk, `own` that of each fact.
+        """
+        axes = sparse.csr_matrix(
+            (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
+            shape=(self._asked, max(1, len(self._column))),
+        )
+        parts = [axes[own == one] for one in range(FOLDS)]
+        table = self._table(len(fold))
+
+        @cache
+        def loads(one: int, other: int) -> Floats:
+            return _loads(table[(fold != one) & (fold != other)])
+
+        found: dict[int | None, Floats] = {}
+        for without in (None, *range(FOLDS)):
+            found[without] = np.zeros((self._asked, FACTORS))
+            for one in range(FOLDS):
+                out = (one, one if without is None else without)
+                found[without][own == one] = parts[one] @ loads(min(out), max(out))
+        return found
+
+    def _table(self, walks: int) -> sparse.csr_matrix:
+        rows, columns = np.array(self._rows, int), np.array(self._columns, int)
+        values, names = np.array(self._values), max(1, len(self._column))
+        often = np.bincount(columns, minlength=names)
+        # Ties by first appearance.
+        frequent = np.zeros(names, dtype=bool)
+        frequent[np.argsort(-often, kind="stable")[:_MOST_NAMES]] = True
+        used: Bools = frequent[columns] & (rows % max(1, walks // _MOST_WALKS) == 0)
+        # A place of exactly 0 must not look like an unseen name.
+        values = np.where(values == 0, 1e-9, values)
+        return sparse.csr_matrix(
+            (values[used], (rows[used], columns[used])), shape=(walks, names), dtype=float
+        )
+
+
+def _loads(table: sparse.csr_matrix) -> Floats:
+    """Return how strongly each name loads on each factor, (names, factors)."""
+    columns = np.unique(table.indices)
+    loads = np.zeros((table.shape[1], FACTORS))
+    rank = min(FACTORS, len(columns) - 1, table.shape[0] - 1)
+    if rank <= 0:
+        return loads
+    seen = table[:, columns].tocsr()
+    mean = np.asarray(seen.sum(axis=0)).ravel() / (np.bincount(seen.indices) + SHRINK)
+    seen.data = seen.data - mean[seen.indices]
+    squares, vectors = np.linalg.eigh((seen.T @ seen).toarray())
+    strength = np.sqrt(np.maximum(squares[-rank:], 0))
+    loads[columns, :rank] = vectors[:, -rank:] * (
+        strength / math.sqrt(float((seen.data**2).sum()) or 1.0)
+    )
+    return loads

@@ -1,0 +1,174 @@
+"""What a reader remembers of other scenes: how often each clue was true there, alone and with another. Pure.
+
+A clue is a binary statement about a span at some level of generality. Counts are kept by fold, so that a
+lookup can leave folds out. Clues are numbers in flat arrays: 60,000 spans give 15 million observations.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+
+Clue = tuple[str, ...]
+Level = tuple[Clue, bool] | None
+"""A clue with whether a fact is its negation; None where a fact has no clue at that level."""
+
+SHRINK = 3.0  # what a lookup of few spans is shrunk by, in spans
+_MOST_SPANS = 2_000  # of one clue: more make a lookup no sharper
+_MOST_ROWS = 4_000_000  # that one call of `joint` looks through
+_AT_ONCE = 1_000_000
+
+
+class Memory:
+    """The clues of all spans."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        # By hash: the clues themselves would take 2 GB.
+        self._number: dict[int, int] = {}
+        self._found, self._values, self._lengths = array("l"), array("b"), array("l")
+
+    def number(self, clue: Clue) -> int:
+        """Return a clue's number, from 0 in order of appearance."""
+        return self._number.setdefault(hash(clue), len(self._number))
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def learn(self, clues: Iterable[tuple[Clue, bool]]) -> None:
+        """Remember the clues of the next span."""
+        before = len(self._found)
+        for clue, value in clues:
+            self._found.append(self.number(clue))
+            self._values.append(value)
+        self._lengths.append(len(self._found) - before)
+
+    def sort(self) -> None:
+        """Sort what was learned by clue and span, so that clues can be looked up together."""
+        self._index: Ints = np.array(self._found, dtype=np.int64)
+        self._true = np.array(self._values, dtype=bool)
+        self._spans = len(self._lengths)
+        self._span = np.repeat(np.arange(self._spans), np.array(self._lengths, dtype=np.int64))
+        # A span that shows a clue several times counts as what it mostly shows.
+        where, first = np.unique(self._index * self._spans + self._span, return_inverse=True)
+        net = np.bincount(first, np.where(self._true, 1, -1), minlength=len(where))
+        self._where, self._shown = where[net != 0], net[net != 0] > 0
+        starts = np.arange(len(self) + 1) * self._spans
+        self._start = np.searchsorted(self._where, starts)
+
+    def counts(self, fold: Ints) -> tuple[Floats, Floats]:
+        """Return how often each clue was true and false in each fold of spans, (clues, folds) each."""
+        at = self._index * FOLDS + fold[self._span]
+        size = len(self) * FOLDS
+        true = np.bincount(at[self._true], minlength=size).reshape(-1, FOLDS)
+        every = np.bincount(at, minlength=size).reshape(-1, FOLDS)
+        return true.astype(float), (every - true).astype(float)
+
+    def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> Sequence[Floats]:
+        """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
+
+        Where a clue is -1, which stands for none, all are 0. There is one result for each way of making folds.
+        """
+        found = [np.zeros((len(ones), FOLDS, 4)) for _ in folds]
+        known = np.flatnonzero((ones >= 0) & (others >= 0))
+        if not len(known):
+            return found
+        sizes = np.diff(self._start)
+        swapped = sizes[ones[known]] > sizes[others[known]]
+        rare = np.where(swapped, others[known], ones[known])
+        common = np.where(swapped, ones[known], others[known])
+        pairs, which = np.unique(rare * len(sizes) + common, return_inverse=True)
+        kind, span, combination = self._together(*np.divmod(pairs, len(sizes)))
+        for to, fold in zip(found, folds, strict=True):
+            at = (kind * FOLDS + fold[span]) * 4 + combination
+            count = np.bincount(at, minlength=len(pairs) * FOLDS * 4).reshape(-1, FOLDS, 4)[which]
+            to[known] = np.where(swapped[:, None, None], count[:, :, [0, 2, 1, 3]], count)
+        return found
+
+    def _together(self, rare: Ints, common: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return the pair, the span and the combination of values wherever both clues of a pair are."""
+        start, size = self._start[rare], np.diff(self._start)[rare]
+        most = int(min(_MOST_SPANS, max(16, _MOST_ROWS // len(rare))))
+        taken = np.minimum(size, most)
+        run = np.cumsum(taken) // _AT_ONCE
+        found: list[tuple[Ints, Ints, Ints]] = []
+        for part in (np.flatnonzero(run == one) for one in np.unique(run)):
+            pair = np.repeat(part, taken[part])
+            before = np.repeat(np.cumsum(taken[part]) - taken[part], taken[part])
+            step = np.arange(len(pair)) - before
+            at = start[pair] + step * size[pair] // np.maximum(taken[pair], 1)
+            span = self._where[at] % self._spans
+            asked = common[pair] * self._spans + span
+            to = np.minimum(np.searchsorted(self._where, asked), len(self._where) - 1)
+            both: Bools = self._where[to] == asked
+            values = 2 * ~self._shown[at[both]] + ~self._shown[to[both]]
+            found.append((pair[both], span[both], values))
+        pairs, spans, combinations = (np.concatenate(one) for one in zip(*found, strict=True))
+        return pairs, spans, combinations
+
+
+class Lists:
+    """Lists of lists of clues, flat: one row of lists per fact or span."""
+
+    def __init__(self, memory: Memory, slots: int) -> None:
+        """Keep up to this many lists a row, of the clues of this memory."""
+        self._memory, self.slots = memory, slots
+        self._at, self._slot, self._clue, self._sign = (array("l") for _ in range(4))
+        self.rows = 0
+
+    def add(self, lists: Sequence[Sequence[Level]]) -> None:
+        """Add the lists of the next fact or span."""
+        for slot, levels in enumerate(lists):
+            for level in levels:
+                if level:
+                    self._at.append(self.rows)
+                    self._slot.append(slot)
+                    self._clue.append(self._memory.number(level[0]))
+                    self._sign.append(-1 if level[1] else 1)
+        self.rows += 1
+
+    def flat(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Return row, slot, clue and sign of every entry, in the order of rows."""
+        at, slot, clue, sign = (
+            np.array(one, dtype=np.int64) for one in (self._at, self._slot, self._clue, self._sign)
+        )
+        return at, slot, clue, sign
+
+    def clues(self) -> tuple[Ints, Ints]:
+        """Return the clue in each slot, (rows, slots), -1 for none, and its sign."""
+        at, slot, clue, sign = self.flat()
+        found = np.full((self.rows, self.slots), -1)
+        signs = np.ones((self.rows, self.slots), dtype=np.int64)
+        found[at, slot], signs[at, slot] = clue, sign
+        return found, signs
+
+
+class Leans:
+    """Half the log odds of clues, with one way of making folds."""
+
+    def __init__(self, memory: Memory, fold: Ints) -> None:
+        """Count the clues in each fold of spans."""
+        self._true, self._false = memory.counts(fold)
+        self._totals = self._true.sum(axis=1), self._false.sum(axis=1)
+
+    def of(self, lists: Lists, fold: Ints, without: int | None, mean: bool = False) -> Floats:
+        """Return the sum (or the mean) of the leans in each list, (rows, slots).
+
+        Each row leaves out its own fold, and the fold `without`.
+        """
+        at, slot, clue, sign = lists.flat()
+        own = fold[at]
+        true = self._totals[0][clue] - self._true[clue, own]
+        false = self._totals[1][clue] - self._false[clue, own]
+        if without is not None:
+            other = own != without
+            true = true - np.where(other, self._true[clue, without], 0)
+            false = false - np.where(other, self._false[clue, without], 0)
+        lean = 0.5 * np.log((true + SHRINK / 2) / (false + SHRINK / 2)) * sign
+        to, size = at * lists.slots + slot, lists.rows * lists.slots
+        total = np.bincount(to, lean, minlength=size)
+        if mean:
+            total = total / np.maximum(np.bincount(to, minlength=size), 1)
+        return np.asarray(total.reshape(lists.rows, lists.slots), dtype=float)

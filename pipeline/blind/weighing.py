@@ -1,0 +1,55 @@
+"""A conditional logit over experts, fitted out of fold. Pure."""
+
+import numpy as np
+
+from pipeline.blind.sheet import FOLDS, Floats, Ints
+
+_RIDGE = 3.0
+_LEAST_FITTED = 40  # pairs: with fewer, all weights are 0
+
+
+def fitted(rows: Floats, truth: Ints, fold: Ints) -> Floats:
+    """Return a conditional logit's weights for each fold, (folds, experts), from all other folds."""
+    return np.array([fit(rows[fold != one], truth[fold != one]) for one in range(FOLDS)])
+
+
+def fit(rows: Floats, truth: Ints, ridge: float = _RIDGE) -> Floats:
+    """Return a conditional logit's weights, (experts,), all 0 if there are too few pairs.
+
+    `rows` holds what each expert says of each combination, (pairs, experts, 4).
+    """
+    weights = np.zeros(rows.shape[1])
+    if len(rows) >= _LEAST_FITTED:
+        spread = rows.std(axis=(0, 2))
+        used = spread > 0
+        scaled = rows[:, used] / spread[used][None, :, None]
+        weights[used] = _newton(scaled, truth, ridge) / spread[used]
+    return weights
+
+
+def weighed(rows: Floats, weights: Floats, fold: Ints) -> Floats:
+    """Return the probability of each combination, (pairs, 4)."""
+    return _softmax(np.einsum("nkc,nk->nc", rows, weights[fold]))
+
+
+def _newton(rows: Floats, truth: Ints, ridge: float) -> Floats:
+    """Return the weights of a conditional logit with a ridge penalty, by Newton's method."""
+    pairs, experts, _ = rows.shape
+    weights = np.zeros(experts)
+    true = rows[np.arange(pairs), :, truth]
+    for _ in range(20):
+        chance = _softmax(np.einsum("nkc,k->nc", rows, weights))
+        mean = np.einsum("nkc,nc->nk", rows, chance)
+        slope = (true - mean).sum(axis=0) - ridge * weights
+        around = ((rows - mean[:, :, None]) * np.sqrt(chance)[:, None, :]).transpose(0, 2, 1)
+        flat = around.reshape(-1, experts)
+        step = np.linalg.solve(flat.T @ flat + ridge * np.eye(experts), slope)
+        weights += step
+        if np.abs(step).max() < 1e-4:
+            break
+    return weights
+
+
+def _softmax(scores: Floats) -> Floats:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=float)

@@ -1,0 +1,119 @@
+"""Candidates: the pairs of facts that each span offers. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations, zip_longest
+
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import KINDS, Fact, SpanText
+from pipeline.routes.rows import Category
+
+MOST_CANDIDATES = 12  # per span
+
+Beliefs = Mapping[tuple[str, tuple[str, str]], Sequence[float]]
+"""What a model believes without having seen the video: the probability of each combination, as in
+`blind.prior.COMBINATIONS`, by the span and the names of a pair."""
+
+
+@dataclass(frozen=True)
+class ClipSpan:
+    """One span to ask about: its text, its scene, and its clip."""
+
+    clip_id: str
+    scene: str
+    text: SpanText
+    asks: Callable[[Fact], bool] = lambda fact: True  # whether an item may ask about a fact
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Two facts of one span; the order in which options state them is drawn."""
+
+    span: int
+    category: Category
+    contrast: str
+    facts: tuple[Fact, Fact]
+
+    @property
+    def cell(self) -> str:
+        """The category and the kinds of facts."""
+        return f"{self.category} {self.contrast}"
+
+    @property
+    def stratum(self) -> tuple[str, ...]:
+        """The cell and the forms of both facts."""
+        return (self.cell, *sorted(KINDS[fact.kind].form(fact) for fact in self.facts))
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of both facts."""
+        return self.facts[0].name, self.facts[1].name
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The turns and names that no other item of the clip may use."""
+        return self.facts[0].uses | self.facts[1].uses
+
+    @property
+    def truth(self) -> int:
+        """The true combination, as in `prior.COMBINATIONS`."""
+        first, second = self.facts
+        return 2 * (not first.value) + (not second.value)
+
+
+def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Candidate]:
+    """Return the pairs of facts that each span offers, at most `MOST_CANDIDATES`."""
+    found: list[Candidate] = []
+    for number, span in enumerate(spans):
+        facts = [
+            fact
+            for kind in KINDS.values()
+            for fact in kind.find(span.text, draw, apart_us)
+            if span.asks(fact)
+        ]
+        offered = [pair for pair in _paired(number, facts) if _apart(pair, apart_us)]
+        if len(offered) > MOST_CANDIDATES:
+            offered = _varied(offered, span.text.span_id, draw)
+        found += offered
+    return found
+
+
+def _paired(number: int, facts: Sequence[Fact]) -> Iterator[Candidate]:
+    for one, other in combinations(facts, 2):
+        if one.kind == other.kind:
+            contrast = "turn" if one.kind == "turn" else "order"
+            first, second = sorted((one, other), key=lambda fact: fact.name)
+            yield Candidate(number, KINDS[one.kind].category, contrast, (first, second))
+        elif "turn" in (one.kind, other.kind):
+            order, turn = (one, other) if other.kind == "turn" else (other, one)
+            yield Candidate(number, KINDS[order.kind].category, "mixed", (order, turn))
+
+
+def _apart(pair: Candidate, apart_us: int) -> bool:
+    starts = [start for fact in pair.facts for start, _ in fact.seen]
+    return all(abs(one - other) >= apart_us for one, other in combinations(starts, 2))
+
+
+def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:
+    """Return pairs that cover each cell: any of them may turn out to be closed."""
+    drawn = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
+    sets = []
+    for cell in dict.fromkeys(pair.cell for pair in drawn):
+        preferred = sorted(drawn, key=lambda pair: pair.cell != cell)
+        sets.append(disjoint(preferred))
+    # One of each set after another, so that the cap leaves something of all.
+    rounds = chain.from_iterable(zip_longest(*sets))
+    found = {id(pair): pair for pair in rounds if pair}
+    return list(found.values())[:MOST_CANDIDATES]
+
+
+def disjoint(pairs: Iterable[Candidate]) -> list[Candidate]:
+    """Return pairs, taken in this order, that share no turn or order."""
+    used: set[str] = set()
+    found = []
+    for pair in pairs:
+        uses = pair.uses
+        if not used & uses:
+            used |= uses
+            found.append(pair)
+    return found
