@@ -188,6 +188,7 @@ def test_text_by_models_and_people_is_shown_as_text(
         admissible=0,
         asked=0,
         closed=OWNED,
+        fitted=False,
     )
     bad = replace(
         gallery,
