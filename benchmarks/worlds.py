@@ -16,7 +16,7 @@ import importlib.util
 import json
 import resource
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -24,161 +24,81 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.questions import spans
-from pipeline.questions.asking import Asking
-from pipeline.questions.choose import Chosen, ClipSpan, choose
+from pipeline.questions.composition import Composition, RouteToAsk, SpanToAsk, ask, spans_of
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import SpanText
+from pipeline.questions.settings import ComposeSettings
 from pipeline.routes.route import canonical
 from pipeline.routes.rows import Step
+from pipeline.routes.wording import load
+from pipeline.sources.rows import Split
 
-LONGEST_US, SHORTEST_US, APART_US = 40_000_000, 10_000_000, 1_000_000
 _TARGETS = {800: "8 s", 100_000: "360 s, less than 4,000 MB"}
-_BACK = "At the end of the clip the camera wearer turns around and walks the same way back. "
-_UNDONE = (
-    "At the end of the clip the camera wearer turns around, walks the same way back and undoes "
-    "everything they did. "
-)
-_TURNS, _MORE = (
-    "Count only turns to the left or to the right.",
-    "There may be other {} in between.",
-)
-STEMS: Mapping[str, Sequence[str]] = {
-    "direction_forward": [f"Which of these is true of the clip? {_TURNS}"],
-    "direction_reverse": [f"{_BACK}Which of these is true of the way back? {_TURNS}"],
-    "landmark_forward": [
-        f"In which order does the camera wearer pass these landmarks? {_MORE.format('landmarks')}"
-    ],
-    "landmark_reverse": [
-        f"{_BACK}In which order do they pass these landmarks then? {_MORE.format('landmarks')}"
-    ],
-    "landmark_forward_mixed": [
-        f"Which of these is true of the clip? {_TURNS} {_MORE.format('landmarks')}"
-    ],
-    "landmark_reverse_mixed": [
-        f"{_BACK}Which of these is true of the way back? {_TURNS} {_MORE.format('landmarks')}"
-    ],
-    "action_forward": [
-        f"In which order does the camera wearer do these things? {_MORE.format('actions')}"
-    ],
-    "action_reverse": [
-        f"Going back in time from the end of the clip, in which order do these things come? {_MORE.format('actions')}"
-    ],
-    "action_reverse_undo": [
-        f"{_UNDONE}In which order do these things happen then? {_MORE.format('actions')}"
-    ],
-    "action_forward_mixed": [
-        f"Which of these is true of the clip? {_TURNS} {_MORE.format('actions')}"
-    ],
-    "action_reverse_mixed": [
-        f"{_BACK}Which way is the turn on the way back, and in which order do these actions come, the "
-        f"latest first? {_TURNS} {_MORE.format('actions')}"
-    ],
-    "action_reverse_mixed_undo": [
-        f"{_UNDONE}Which of these is true of the way back? {_TURNS} {_MORE.format('actions')}"
-    ],
-}
-SAID: Mapping[str, str] = {
-    "turn": "{nth} turn {side}",
-    "left": "left",
-    "right": "right",
-    "nth_1": "first",
-    "nth_2": "second",
-    "nth_3": "third",
-    "last_1": "last",
-    "last_2": "second to last",
-    "last_3": "third to last",
-    "landmark_order": "{first} before {second}",
-    "action_order": "{first}, then {second}",
-    "and": "; ",
-}
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A span to ask about, with where it is: for checks of truth."""
-
-    span: ClipSpan
-    route: int
-    start_us: int
-    end_us: int
-    mirrored: bool
 
 
 @dataclass(frozen=True)
 class Composed:
-    """The spans of all routes and the pairs chosen from them."""
+    """The routes of a file, their spans and the questions about them."""
 
-    placed: Sequence[Placed]
-    chosen: Chosen
-    draw: Draw
+    routes: Sequence[RouteToAsk]
+    spans: Sequence[SpanToAsk]
+    composition: Composition
 
 
-def compose(routes: Iterable[Mapping[str, Any]], seed: int, mirror: bool = False) -> Composed:
-    """Cut the routes into spans and choose what to ask about."""
+def compose(lines: Iterable[Mapping[str, Any]], seed: int, *, mirror: bool = False) -> Composed:
+    """Cut the routes into spans and ask about them, under a secret that follows from the seed."""
+    settings = ComposeSettings.model_validate({"mirror": "coin" if mirror else "off"})
     draw = Draw(f"worlds:{seed}".encode())
-    placed = spans_of(routes, draw, mirror)
-    return Composed(placed, choose([one.span for one in placed], draw, APART_US), draw)
+    routes = [_route(number, line) for number, line in enumerate(lines)]
+    spans = [span for route in routes for span in spans_of(route, settings, draw)]
+    return Composed(routes, spans, ask(spans, {}, settings, draw))
 
 
-def spans_of(routes: Iterable[Mapping[str, Any]], draw: Draw, mirror: bool) -> list[Placed]:
-    """Return the spans of all routes."""
-    return [one for number, route in enumerate(routes) for one in _cut(number, route, draw, mirror)]
-
-
-def _cut(number: int, route: Mapping[str, Any], draw: Draw, mirror: bool) -> Iterator[Placed]:
+def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
     at, steps = 0, []
-    for seconds, move, landmark, action, undo in route["steps"]:
+    for seconds, move, landmark, action, undo in line["steps"]:
         end = at + round(seconds * 1e6)
         steps.append(
             Step(start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo)
         )
         at = end
-    whole = canonical(steps)
-    for index, (start, end) in enumerate(spans.cut(whole, LONGEST_US, SHORTEST_US)):
-        text = SpanText(f"{number}.{index}", spans.inside(whole, start, end))
-        flipped = mirror and spans.coin(text.span_id, draw)
-        shown = spans.mirrored(text) if flipped else text
-        yield Placed(ClipSpan(str(number), route["group"], shown), number, start, end, flipped)
+    group = line["group"]
+    wording = load(line.get("language") or "en")
+    return RouteToAsk(str(number), group, _split(group), canonical(steps), wording)
 
 
-def rows(composed: Composed, links: bool = False) -> list[dict[str, Any]]:
-    """Return the released rows of the questions, forward and reverse, in the order of their ids."""
-    draw, asking = composed.draw, Asking(composed.draw)
+def rows(composed: Composed, *, links: bool = False) -> list[dict[str, Any]]:
+    """Return the released rows of the multiple-choice questions in the order of their ids."""
     found = []
-    for pair in composed.chosen.pairs:
-        one = composed.placed[pair.span]
-        split, key = _split(one.span.scene), "|".join((one.span.text.span_id, *pair.names))
-        for orientation in ("forward", "reverse"):
-            asked = asking.word(pair, key, orientation, split, STEMS, SAID)
-            found.append(
-                {
-                    "item_id": f"{draw('item', key, orientation):016x}",
-                    "video": f"{draw('span', one.span.text.span_id):016x}",
-                    "split_group": f"g_{sha256(one.span.scene.encode()).hexdigest()[:12]}",
-                    "split": split,
-                    "category": pair.category,
-                    "contrast": pair.contrast,
+    for span in composed.spans:
+        for pair in composed.composition.pairs[span.span_id]:
+            for orientation, asked in pair.questions.items():
+                row = {
+                    "item_id": pair.item_ids[orientation],
+                    "video": span.span_id,
+                    "split_group": f"g_{sha256(span.route.scene.encode()).hexdigest()[:12]}",
+                    "split": span.route.split,
+                    "category": pair.pair.category,
+                    "contrast": pair.pair.contrast,
                     "orientation": orientation,
                     "format": "mcq",
                     "question": asked.question,
                     "options": asked.options,
                     "answer": "ABCD"[asked.answer_index],
-                    "seconds": (one.end_us - one.start_us) / 1e6,
+                    "seconds": (span.end_us - span.start_us) / 1e6,
                     "facts": asked.statements,
                 }
-            )
-            if links:
-                found[-1] |= {
-                    "route": one.route,
-                    "start": one.start_us / 1e6,
-                    "end": one.end_us / 1e6,
-                    "mirrored": one.mirrored,
-                }
+                if links:
+                    row |= {
+                        "route": int(span.route.clip_id),
+                        "start": span.start_us / 1e6,
+                        "end": span.end_us / 1e6,
+                        "mirrored": span.mirrored,
+                    }
+                found.append(row)
     return sorted(found, key=lambda row: str(row["item_id"]))
 
 
-def _split(group: str) -> str:
+def _split(group: str) -> Split:
     part = int(sha256(group.encode()).hexdigest(), 16) % 100
     return "train" if part < 15 else "validation" if part < 20 else "test"
 
@@ -202,9 +122,8 @@ def cost(clips: int) -> None:
     composed = compose(made, 0)
     took = time.process_time() - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{clips} clips -> {2 * len(composed.chosen.pairs)} items: {took:.1f} s CPU, peak {memory:.0f} MB"
-    )
+    items = 2 * sum(map(len, composed.composition.pairs.values()))
+    print(f"{clips} clips -> {items} items: {took:.1f} s CPU, peak {memory:.0f} MB")
     if clips in _TARGETS:
         print(f"  target: {_TARGETS[clips]}")
 
@@ -237,8 +156,8 @@ def main() -> None:
         if len(given.files) != 2:
             parser.error("name two files: ROUTES.jsonl and ROWS.jsonl")
         lines = Path(given.files[0]).read_text(encoding="utf-8").splitlines()
-        composed = compose(map(json.loads, lines), given.seed, given.mirror)
-        _write(given.files[1], rows(composed, given.links))
+        composed = compose(map(json.loads, lines), given.seed, mirror=given.mirror)
+        _write(given.files[1], rows(composed, links=given.links))
     else:
         cost(given.cost or 800)
 

@@ -30,7 +30,7 @@ from pipeline.questions.rows import (
     Written,
 )
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.rows import Still
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
@@ -151,7 +151,7 @@ STAGES: tuple[Stage, ...] = (
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
-        remembers=(Item, Span, ComposedFrom, AuditedBefore),
+        remembers=(Item, Span, Stratum, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
         key_fields={
             Video: {"video_id", "split", "split_group", "hfov_degrees"},
@@ -188,7 +188,7 @@ STAGES: tuple[Stage, ...] = (
         command="export",
         does="extract evenly spaced frames, on which models are scored",
         reads=(Video, Clip, Span),
-        writes=(Still,),
+        writes=(Still, Looks),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,

@@ -1,45 +1,83 @@
-"""Items for tests of the blind probe: composed squares, and sets that leak on purpose."""
+"""Items for tests of the blind probe: about two facts each, and sets that leak on purpose."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from pipeline.blind.items import from_rows
+import worlds
+
 from pipeline.blind.sheet import ProbeItem
-from pipeline.demo.grammar import draw_rows
-from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rejection, Rows
-from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.compose import run
-from pipeline.questions.rows import Expected, Item, Written
-from pipeline.questions.settings import ComposeSettings
-from pipeline.review.rows import Answer
-from pipeline.routes.rows import Route
-from pipeline.sources.rows import Video
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_FROM_END = ("last", "second to last", "third to last")
 
 
-def composed(clips: int) -> list[ProbeItem]:
-    """Return the multiple-choice items that compose makes from random routes with a fixed secret."""
-    videos, spans, routes = draw_rows(clips)
-    rows = Rows(
-        {
-            Video: tuple(videos),
-            Clip: tuple(spans),
-            Route: tuple(routes),
-            Rejection: (),
-            Answer: (),
-            Written: (),
-            Expected: (),
-            Turn: (),
-        }
-    )
-    with TemporaryDirectory() as folder:
-        workspace = WorkspaceFolder(Path(folder))
-        (workspace.root / "secret").write_bytes(b"not to be guessed by any replay")
-        found = list(run(rows, ComposeSettings(), workspace))
-    return from_rows((row for row in found if isinstance(row, Item)), videos, spans)
+@dataclass(frozen=True)
+class Fact:
+    """A fact as the two ways state it: what is true comes first."""
+
+    kind: str
+    forward: tuple[str, str]
+    reverse: tuple[str, str]
+
+
+def composed(clips: int, world: str = "fair", seed: int = 0) -> list[ProbeItem]:
+    """Return items as they are released, each on two facts of a random route, whatever a reader knows.
+
+    In a fair world nothing tells what is true.
+    """
+    rng = random.Random(f"{world} {seed}")
+    items = []
+    for number, route in enumerate(worlds.routes(world, clips, seed)):
+        facts = list(_facts(route, rng))
+        rng.shuffle(facts)
+        for one, other in zip(facts[::2], facts[1::2], strict=False):
+            if {one.kind, other.kind} != {"landmark", "action"}:
+                items += _twins(one, other, f"span{number}", route["group"], rng)
+    return sorted(items, key=lambda item: item.id)
+
+
+def _facts(route: worlds.Route, rng: random.Random) -> Iterator[Fact]:
+    turns = [move for _, move, *_ in route["steps"] if move in ("left", "right")]
+    for at, side in enumerate(turns):
+        other = "left" if side == "right" else "right"
+        left = len(turns) - 1 - at
+        named = _FROM_END[left] if left < 3 and (at > 2 or rng.random() < 0.5) else _ORDINALS[at]
+        back = (
+            _ORDINALS[left] if named in _FROM_END else _FROM_END[at] if at < 3 else _ORDINALS[left]
+        )
+        said = (f"{named} turn {side}", f"{named} turn {other}")
+        yield Fact("turn", said, (f"{back} turn {other}", f"{back} turn {side}"))
+    for kind, column in (("landmark", 2), ("action", 3)):
+        names = [step[column] for step in route["steps"] if step[column]]
+        drawn = rng.sample(sorted({*names}), len({*names}))
+        for one, other in zip(drawn[::2], drawn[1::2], strict=False):
+            if names.index(one) > names.index(other):
+                one, other = other, one
+            said = (f"{one} before {other}", f"{other} before {one}")
+            yield Fact(kind, said, said[::-1])
+
+
+def _twins(
+    one: Fact, other: Fact, clip: str, group: str, rng: random.Random
+) -> Iterator[ProbeItem]:
+    kinds = {one.kind, other.kind}
+    category = (kinds - {"turn"} or {"direction"}).pop()
+    contrast = "mixed" if len(kinds) == 2 else "turn" if kinds == {"turn"} else "order"
+    for way in ("forward", "reverse"):
+        first, second = (
+            fact.forward if way == "forward" else fact.reverse for fact in (one, other)
+        )
+        if rng.random() < 0.5:
+            first, second = second, first
+        truth, *wrong = (f"{a}; {b}" for a in first for b in second)
+        task = f"{category}_{way}"
+        yield placed(
+            clip, truth, wrong, rng,
+            question=f"Which is true ({task}, {contrast})?", group=group, clip=clip, task=task,
+            orientation=way, contrast=contrast, split="test",
+            columns={"category": category, "split_group": group, "start": 0.0},
+        )  # fmt: skip
 
 
 def with_letters(items: Sequence[ProbeItem], letters: Sequence[int]) -> list[ProbeItem]:
@@ -212,6 +250,95 @@ def names_follow_a_script(count: int = 500) -> list[ProbeItem]:
             for order in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (1, 0, 3, 2))
         )
         items.append(placed(number, truth, wrong, rng, task="landmark_forward"))
+    return items
+
+
+def sides_in_turn(count: int = 500) -> list[ProbeItem]:
+    """Return sequences of which the one that changes sides most often is true."""
+    rng = random.Random(9)
+    items = []
+    for number in range(count):
+        side = rng.choice(("left", "right"))
+        moves = [side, back([side])[0]] * 2
+        wrong = [as_text(flipped(moves, [at])) for at in rng.sample(range(4), 3)]
+        items.append(placed(number, as_text(moves), wrong, rng))
+    return items
+
+
+def shown_elsewhere(count: int = 600) -> list[ProbeItem]:
+    """Return pairs of a scene's routes: what is true of each is shown, as a distractor, of a clip nearby."""
+    rng = random.Random(10)
+    items = []
+    for number in range(count):
+        house = f"house{number // 20}"
+        own = random.Random(f"{house} {number % 4}")
+        truth = as_text(walk(own, 8))
+        items.append(
+            placed(number, truth, [as_text(walk(rng, 8)) for _ in range(3)], rng, group=house)
+        )
+    return items
+
+
+def ordered(
+    pairs: Sequence[tuple[str, str]], true: int, rng: random.Random, number: int, **fields: object
+) -> ProbeItem:
+    """Return one item on two orders; the bits of `true` are set where a pair is in its given order."""
+    options = []
+    for bits in range(4):
+        said = [pair if bits >> at & 1 else pair[::-1] for at, pair in enumerate(pairs)]
+        options.append("; ".join(f"{one} before {other}" for one, other in said))
+    wrong = [text for bits, text in enumerate(options) if bits != true]
+    given = {"task": "landmark_forward", "contrast": "order", "group": f"g{number // 4}"} | fields
+    return placed(number, options[true], wrong, rng, **given)
+
+
+def usual_statements(count: int = 800) -> list[ProbeItem]:
+    """Return orders of names that are the same in three of four walks."""
+    rng = random.Random(11)
+    items = []
+    for number in range(count):
+        names = sorted(rng.sample(_PLACES, 4))
+        pairs = [(names[0], names[1]), (names[2], names[3])]
+        true = sum((rng.random() < 0.75) << at for at in (0, 1))
+        items.append(ordered(pairs, true, rng, number))
+    return items
+
+
+def tallies_balanced(scenes: int = 4, each: int = 100) -> list[ProbeItem]:
+    """Return the same two orders everywhere: both true in half of the scenes, neither in the other half."""
+    rng = random.Random(12)
+    pairs = [("door", "plant"), ("bench", "lamp")]
+    true = [0, 3] * (scenes // 2)
+    rng.shuffle(true)
+    return [
+        ordered(pairs, bits, rng, scene * each + number, group=f"s{scene}")
+        for scene, bits in enumerate(true)
+        for number in range(each)
+    ]
+
+
+def chained(count: int = 900) -> list[ProbeItem]:
+    """Return orders along one corridor; near names are asked in some scenes, far ones in the others."""
+    rng = random.Random(13)
+    names = [f"door {letter}" for letter in "abcdefghijkl"]
+    items = []
+    for number in range(count):
+        apart = 1 if number // 4 % 2 else 2
+        at = rng.sample(range(len(names) - apart), 2)
+        pairs = [(names[one], names[one + apart]) for one in at]
+        items.append(ordered(pairs, 3, rng, number))
+    return items
+
+
+def corridor(count: int = 800) -> list[ProbeItem]:
+    """Return orders along one corridor that is walked in either direction: both are true, or neither."""
+    rng = random.Random(14)
+    names = [f"door {letter}" for letter in "abcdefghijkl"]
+    items = []
+    for number in range(count):
+        places = sorted(rng.sample(range(len(names)), 4))
+        pairs = [(names[places[0]], names[places[1]]), (names[places[2]], names[places[3]])]
+        items.append(ordered(pairs, rng.choice((0, 3)), rng, number))
     return items
 
 

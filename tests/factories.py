@@ -123,7 +123,8 @@ def _direction(first: Sequence[str], second: Sequence[str], fields: dict[str, An
         "status_reason": None, "fingerprint": "f",
     }  # fmt: skip
     given |= fields
-    given.setdefault("answer_text", options[given["answer_index"] or 0])
+    if "answer_text" not in given:
+        given["answer_text"] = given["options"][given["answer_index"] or 0]
     return Item.model_validate(given)
 
 

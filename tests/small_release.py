@@ -1,7 +1,7 @@
 """A synthetic workspace with releasable items: real rows, real composing, small real images."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from factories import SECOND, clip, verdict, video
 
 from pipeline.engine.config import commented
 from pipeline.engine.folder import WorkspaceFolder
+from pipeline.engine.rows import Row
 from pipeline.engine.stage import PULL
 from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.flow import SECTIONS, open_workspace
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
-from pipeline.questions.rows import Span
+from pipeline.questions.rows import ComposedFrom, Item, Span, Stratum
 from pipeline.releases.export import export
 from pipeline.releases.publish import Release
 from pipeline.releases.rows import Still
@@ -115,6 +116,12 @@ def add_stills(store: Store) -> None:
     """Add small real images as the frames of all spans."""
     for span in store.rows(Span):
         store.finish("stills", span.span_id, "made up", "done", stills_of(store.folder, span))
+
+
+def edit(store: Store, change: Callable[[list[Item]], list[Item]]) -> None:
+    """Replace the items, and keep what else was composed."""
+    kept: list[Row] = [*store.rows(Span), *store.rows(ComposedFrom), *store.rows(Stratum)]
+    store.finish("compose", "all", "edited", "done", [*change(store.rows(Item)), *kept])
 
 
 def stills_of(folder: WorkspaceFolder, span: Span) -> list[Still]:

@@ -11,8 +11,55 @@ from typing import Any
 Route = dict[str, Any]
 World = Callable[[random.Random, int], Iterator[Route]]
 
-_ADJECTIVES = ["red", "blue", "green", "white", "black", "old", "new", "big", "small", "round", "wooden", "glass", "metal", "dark", "bright"]
-_THINGS = ["door", "chair", "table", "plant", "bench", "lamp", "shelf", "sofa", "bin", "clock", "picture", "window", "stairs", "desk", "mirror", "rug", "printer", "sink", "fridge", "bed", "cabinet", "board", "screen", "fountain", "statue", "kiosk", "gate", "railing", "poster", "bicycle"]
+_ADJECTIVES = [
+    "red",
+    "blue",
+    "green",
+    "white",
+    "black",
+    "old",
+    "new",
+    "big",
+    "small",
+    "round",
+    "wooden",
+    "glass",
+    "metal",
+    "dark",
+    "bright",
+]
+_THINGS = [
+    "door",
+    "chair",
+    "table",
+    "plant",
+    "bench",
+    "lamp",
+    "shelf",
+    "sofa",
+    "bin",
+    "clock",
+    "picture",
+    "window",
+    "stairs",
+    "desk",
+    "mirror",
+    "rug",
+    "printer",
+    "sink",
+    "fridge",
+    "bed",
+    "cabinet",
+    "board",
+    "screen",
+    "fountain",
+    "statue",
+    "kiosk",
+    "gate",
+    "railing",
+    "poster",
+    "bicycle",
+]
 _SCRIPT = (
     "open the fridge|close the fridge;take the milk|put back the milk;close the fridge|open the fridge;"
     "take a cup|put back the cup;pour the milk|;stir the coffee|;drink the coffee|;rinse the cup|;"
@@ -252,7 +299,10 @@ def out_and_back(rng: random.Random, clips: int) -> Iterator[Route]:
         half = _coins(rng, rng.randint(2, 4))
         back = [_other(side) for side in reversed(half)]
         steps = _walk(
-            rng, [*half, "around", *back], rng.sample(names, rng.randint(5, 8)), rng.sample(deeds, 4)
+            rng,
+            [*half, "around", *back],
+            rng.sample(names, rng.randint(5, 8)),
+            rng.sample(deeds, 4),
         )
         yield _route(number, f"scene{number % 170}", steps)
 
@@ -356,7 +406,7 @@ def seasons(rng: random.Random, clips: int) -> Iterator[Route]:
 def errands(rng: random.Random, clips: int) -> Iterator[Route]:
     """An action always follows its place: the fridge is passed, then opened."""
     deeds = _pairs(_DEEDS)
-    places = {name: deed for name, deed in zip(_names(16), deeds, strict=True)}
+    places = dict(zip(_names(16), deeds, strict=True))
     for number in range(clips):
         steps: list[list[Any]] = []
         for name in rng.sample(sorted(places), rng.randint(4, 7)):

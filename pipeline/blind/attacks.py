@@ -4,6 +4,7 @@ An attack is a family of strategies, each a scoring of all option rows. A strate
 of the groups and measured on the other, so a family of hundreds stays at chance if nothing leaks.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ import numpy as np
 
 from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
+from pipeline.blind.orders import combined, direction, majority, transitivity
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.replay import replay
-from pipeline.blind.sheet import FOLDS, Bools, Floats, OptionTable, Strategy
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints, OptionTable, Strategy
 
 Strategies = Iterator[Strategy]
 
@@ -153,35 +155,45 @@ def _equalized(sheet: OptionTable, scores: Floats) -> Floats:
 
 
 def disclosure(sheet: OptionTable) -> Strategies:
-    """Choose by what distinguishes an item's options, looked up in its siblings' options and questions."""
+    """Choose by what distinguishes an item's options, looked up in the clip's other items."""
     for name, facts in _FACTS.items():
         for turned in (False, True):
             label = f"{name} shown by a sibling{', inverted' if turned else ''}"
-            yield Strategy(label, _disclosed(sheet, facts, turned))
+            yield Strategy(label, _disclosed(sheet, sheet.clip, facts, turned))
+
+
+def scene(sheet: OptionTable) -> Strategies:
+    """Choose what the scene's other items show most or least often, without any answer."""
+    for name, facts in {"option": lambda parts: {parts}, **_FACTS}.items():
+        for turned in (False, True):
+            label = f"{name} shown in the scene{', inverted' if turned else ''}"
+            yield from _both(label, _disclosed(sheet, sheet.group, facts, turned))
 
 
 def _disclosed(
-    sheet: OptionTable, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
+    sheet: OptionTable, group: Ints, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
 ) -> Floats:
+    """Return how often the other items of a group show what only some of an item's options state."""
     seen = [facts(pieces(text)) for text in sheet.texts]
-    asked = [facts(pieces(item.question)) for item in sheet.items]
     theirs = [facts(inverse(text)) for text in sheet.texts] if turned else seen
-    shown: dict[int, Counter[object]] = {}
+    shown: list[Counter[object]] = []
+    by_all: dict[int, Counter[object]] = defaultdict(Counter)
     for index, item in enumerate(sheet.items):
         counts: Counter[object] = Counter()
         for row in sheet.rows(index):
             counts.update(theirs[row])
         # A fact in all of an item's options counts 1, one in half of them 1/2.
-        shown[index] = Counter({fact: n / len(item.options) for fact, n in counts.items()})
-        shown[index].update(dict.fromkeys(asked[index], 1))
+        own = Counter({fact: n / len(item.options) for fact, n in counts.items()})
+        own.update(dict.fromkeys(facts(pieces(item.question)), 1))
+        shown.append(own)
+        by_all[int(group[index])].update(own)
     scores = np.zeros(len(seen))
     for index in range(len(sheet.items)):
-        rows = sheet.rows(index)
+        rows, own, total = sheet.rows(index), shown[index], by_all[int(group[index])]
         common = set.intersection(*(seen[row] for row in rows))
-        for other in sheet.siblings(index):
-            for row in rows:
-                # Rounded, so that sums in any order are equal and ties stay ties.
-                scores[row] += round(sum(shown[other][fact] for fact in seen[row] - common), 6)
+        for row in rows:
+            # Rounded, so that sums in any order are equal and ties stay ties.
+            scores[row] = round(sum(total[fact] - own[fact] for fact in seen[row] - common), 6)
     return scores
 
 
@@ -228,7 +240,7 @@ def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) ->
             before.update(pairs[row])
         for row in np.flatnonzero(within & (fold == number)).tolist():
             scores[row] = sum(
-                np.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
+                math.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
             )
     return np.round(scores, 6)
 
@@ -244,8 +256,13 @@ ATTACKS = (
     Attack(
         "disclosure", "the option that agrees with the text of the clip's other items", disclosure
     ),
+    Attack("scene", "the option that agrees with the text of the scene's other items", scene),
     Attack("missing siblings", "which other tasks the clip has", missing_siblings),
     Attack("name order", "the usual order of names, learned from other answers", name_order),
+    Attack("majority", "what is usually true elsewhere: statement, nouns, verbs, side", majority),
+    Attack("transitivity", "the order that follows from orders elsewhere", transitivity),
+    Attack("direction", "values that go together elsewhere, such as on the way in", direction),
+    Attack("combined", "the three above, weighed by a conditional logit", combined),
     Attack("letters", "the letter, from the row, previous letters, the order of options", letters),
     Attack("columns", "every published column except the answers, and pairs of columns", columns),
     Attack("replay", "the draw of letters, replayed with public seeds, names and ids", replay),

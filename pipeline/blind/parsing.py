@@ -72,7 +72,7 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
     clip = _first(row, _CLIP)
     start = row.get("start")
     group = _first(row, _GROUP)
-    used = {*_QUESTION, *_OPTIONS, *_ID, *own_columns, "format"}
+    used = {*_QUESTION, *_OPTIONS, *_ID, *own_columns, "format", "twin"}
     make = partial(
         ProbeItem,
         id=str(_or(_first(row, _ID), number)),
@@ -85,6 +85,7 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         contrast=str(_or(row.get("contrast"), "")),
         option_kind=str(_or(row.get("option_kind"), "")),
         split=str(_or(row.get("split"), "")),
+        twin=str(_or(row.get("twin"), "")),
         columns={
             name: value
             for name, value in row.items()

@@ -4,15 +4,27 @@ run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, struc
                       control, and the items that are easiest to guess
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from pipeline.blind.attacks import ATTACKS, Attack
+from pipeline.blind.attacks import ATTACKS
+from pipeline.blind.cells import (
+    ENOUGH_CLIPS,
+    LIMITS,
+    SIGMAS,
+    SIGMAS_OF_MANY,
+    Cell,
+    Leak,
+    State,
+    state_of,
+    told,
+)
 from pipeline.blind.learners import baselines, learned_scores, permuted
 from pipeline.blind.sheet import (
+    MOST_STRATA,
     Bools,
     Figure,
     Floats,
@@ -23,25 +35,14 @@ from pipeline.blind.sheet import (
     take,
 )
 
-State = Literal["met", "failed", "unproven"]
-"""Whether a requirement is met, is not met, or can't be decided from the data there is."""
-
-# With fewer items the interval reaches 5 points or more to either side.
-ENOUGH = 600
-# With fewer clips neither a leak nor its absence can be told from chance.
-ENOUGH_CLIPS = 30
-LIMITS = (0.05, 0.08)
-"""The accuracy above chance that is allowed: overall, and within a task, contrast or kind of options."""
-_CONTROLS = 5
+_CONTROLS = 3
 _CONTROL_ITEMS = 600
 _SHOWN = 10
-# A report has some 150 figures, many of them for few items: at 3.5 standard errors one of 16 small sets
-# of squares raised a false alarm (31 items of one task), at 4 none did.
-_SIGMAS = 4.0
+# Structural attacks cost a third of the learned probe, and a cell needs 600 twins: they get more items.
+_WIDER = 3
 _STRATA: dict[str, Callable[[ProbeItem], str]] = {
     "task": lambda item: item.task,
     "option_kind": lambda item: item.option_kind,
-    "contrast": lambda item: item.contrast,
 }
 
 
@@ -53,6 +54,7 @@ class AttackResult:
     how: str
     overall: Figure
     within: Mapping[str, Figure]
+    best: Mapping[str, str]  # the best strategy overall (""), and within each stratum
     tried: int = 1
 
     def to_json(self) -> dict[str, object]:
@@ -76,25 +78,14 @@ class Guessable:
 
 
 @dataclass(frozen=True)
-class Leak:
-    """A figure beyond the limit, with its method and its stratum (`where`; empty: overall)."""
-
-    name: str
-    where: str
-    how: str
-    figure: Figure
-
-    def __str__(self) -> str:
-        return f"{self.name}{f' in {self.where}' if self.where else ''}: {self.figure} ({self.how})"
-
-
-@dataclass(frozen=True)
 class ProbeReport:
     """How well a test can be answered blind."""
 
     learned: AttackResult
     baselines: tuple[AttackResult, ...]
     attacks: tuple[AttackResult, ...]
+    best: AttackResult  # the best strategy of all, chosen on other scenes than it is measured on
+    cells: tuple[Cell, ...]
     control: tuple[float, ...]  # the learned probe's accuracy on random answers
     guessable: tuple[Guessable, ...]
     grouping: str
@@ -103,54 +94,49 @@ class ProbeReport:
 
     @property
     def measured(self) -> tuple[AttackResult, ...]:
-        """The results of all methods."""
+        """The results of all readers."""
         return (self.learned, *self.baselines, *self.attacks)
 
-    @property
-    def worst(self) -> AttackResult:
-        """The method with the highest accuracy above chance."""
-        return max(self.measured, key=lambda one: one.overall.excess)
-
     def leaks(self) -> list[Leak]:
-        """Return the figures that exceed chance by more than the limit and more than noise."""
-        limit, within_limit = self.limits
-        found = []
-        for one in self.measured:
-            # The learned probe's overall figure is a single test, fixed in advance: 95 % is enough.
-            sigmas = 2.0 if one is self.learned else _SIGMAS
-            if one.overall.leaks(limit, sigmas):
-                found.append(Leak(one.name, "", one.how, one.overall))
-            found += [
-                Leak(one.name, where, one.how, figure)
-                for where, figure in one.within.items()
-                if figure.leaks(within_limit, _SIGMAS)
-            ]
+        """Return the figures that are off chance by more than the limit and more than noise."""
+        found = [leak for one in self.measured for leak in _leaks(one, self.limits)]
+        # Fixed in advance, or chosen elsewhere: a single test each.
+        found += [
+            Leak(one.name, "", one.how, one.overall)
+            for one in (self.learned, self.best)
+            if one.overall.leaks(self.limits[0], SIGMAS)
+        ]
+        found += [
+            Leak(cell.reader, f"cell={cell.name}", "the best reader", cell.figure)
+            for cell in self.cells
+            if cell.leaks
+        ]
         return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
 
     def state(self) -> State:
-        """Return whether the test is free of leaks, as far as its clips can show."""
-        if self.learned.overall.clips < ENOUGH_CLIPS:
-            return "unproven"
-        return "failed" if self.leaks() else "met"
+        """Return whether the test is free of leaks, as far as its items can show."""
+        return state_of(self.best.overall, self.leaks(), self.cells, self.limits[0])
 
     def verdict(self) -> str:
         """Return the conclusion that the figures allow, in one line."""
-        figure, leaks, state = self.worst.overall, self.leaks(), self.state()
-        if state == "unproven":
-            text = (
-                f"unproven: {figure.clips} clips are too few to find a leak or rule one out (at least "
-                f"{ENOUGH_CLIPS}); the best of {len(self.measured)} blind methods answers "
-                f"{figure.accuracy:.1%} (chance {figure.chance:.1%})"
+        figure, leaks, state = self.best.overall, self.leaks(), self.state()
+        best = (
+            f"the best of {len(self.measured)} readers, chosen on other scenes, answers "
+            f"{figure.accuracy:.1%} (chance {figure.chance:.1%})"
+        )
+        if state == "failed":
+            leak = leaks[0]
+            where = f" in {leak.where.partition('=')[2]}" if leak.where else ""
+            return (
+                f"LEAKS: {leak.name} answers {leak.figure.accuracy:.1%} blind{where} "
+                f"(chance {leak.figure.chance:.1%})"
             )
-        elif state == "failed":
-            text = f"LEAKS: {leaks[0].name} answers {leaks[0].figure.accuracy:.1%} blind"
-            text += f"{f' in {leaks[0].where}' if leaks[0].where else ''} (chance {leaks[0].figure.chance:.1%})"
-        else:
-            text = f"no leak found: the best of {len(self.measured)} blind methods answers {figure.accuracy:.1%} (chance {figure.chance:.1%})"
-        if figure.items < ENOUGH:
-            points = max(5, round(200 * figure.error))
-            text += f"; with {figure.items} items (under {ENOUGH}), {points} points either way are noise"
-        return text
+        if figure.clips < ENOUGH_CLIPS:
+            return (
+                f"unproven: {figure.clips} clips are too few to find a leak or rule one out (at least "
+                f"{ENOUGH_CLIPS}); {best}"
+            )
+        return f"{'unproven: ' if state == 'unproven' else ''}{told(self.cells)}; {best}"
 
     def to_json(self) -> dict[str, object]:
         """Return everything as plain values, with the learned probe's figure at the top level."""
@@ -158,9 +144,11 @@ class ProbeReport:
             **self.learned.overall.to_json(),
             "state": self.state(),
             "verdict": self.verdict(),
+            "cells": [cell.to_json() for cell in self.cells],
             "leaks": [str(leak) for leak in self.leaks()],
             "given": self.given,
             "grouping": self.grouping,
+            "best": self.best.to_json(),
             "learned": self.learned.to_json(),
             "baselines": {one.name: one.to_json() for one in self.baselines},
             "attacks": {one.name: one.to_json() for one in self.attacks},
@@ -182,7 +170,7 @@ def run_probe(
     seed: int = 0,
     sample: int = 5000,
 ) -> ProbeReport:
-    """Probe a test; of more than `sample` items, whole groups are drawn. Deterministic.
+    """Probe a test; of more than `sample` items, whole groups are drawn for the learned probe. Deterministic.
 
     Attacks on the order of rows need the items in their published order. Raise ValueError if there are
     no items, or an item has fewer than two options or an answer that is none of them.
@@ -192,75 +180,108 @@ def run_probe(
             raise ValueError(f"item {item.id}: needs at least two options and an answer among them")
     if not items:
         raise ValueError("no items")
-    sheet = lay_out(take(items, sample, seed), seed)
-    # Letters and replay need consecutive rows, so they get the first ones, unsampled.
-    head = sheet if len(items) <= sample else lay_out(items[:sample], seed)
-    scores = learned_scores(sheet)
+    sheet = lay_out(take(items, _WIDER * sample, seed), seed)
+    sampled, head = sheet, sheet
+    if len(items) > sample:
+        # Letters and replay need consecutive rows, so they get the first ones.
+        sampled, head = lay_out(take(items, sample, seed), seed), lay_out(items[:sample], seed)
+    scores = learned_scores(sampled)
+    learned = _try(sampled, "learned probe", "two learners on text and cues", scores)
+    untrained = [_try(sheet, name, "untrained", found) for name, found in baselines(sheet).items()]
+    attacks = []
+    for attack in ATTACKS:
+        table = head if attack.name in ("letters", "replay") else sheet
+        attacks.append(_tried(table, attack.name, attack.how, attack.strategies(table)))
+    everyone = [learned, *untrained, *attacks]
+    results = [_measured(one) for one in everyone]
+    best = _measured(_pooled([one for one in everyone if one.sheet is sheet]))
     return ProbeReport(
-        learned=_measured(
-            sheet,
-            "learned probe",
-            "two learners on text and cues",
-            [Strategy("learned probe", scores)],
-        ),
-        baselines=tuple(
-            _measured(sheet, name, "untrained", [Strategy(name, found)])
-            for name, found in baselines(sheet).items()
-        ),
-        attacks=tuple(
-            _attacked(head if attack.name in ("letters", "replay") else sheet, attack)
-            for attack in ATTACKS
-        ),
-        control=tuple(permuted(sheet, _CONTROLS, _CONTROL_ITEMS)),
-        guessable=tuple(_guessable(sheet, scores)),
+        learned=results[0],
+        baselines=tuple(results[1 : 1 + len(untrained)]),
+        attacks=tuple(results[1 + len(untrained) :]),
+        best=best,
+        cells=tuple(_cells(sheet, best, results, limits)),
+        control=tuple(permuted(sampled, _CONTROLS, _CONTROL_ITEMS)),
+        guessable=tuple(_guessable(sampled, scores)),
         grouping=sheet.grouping,
         given=len(items),
         limits=limits,
     )
 
 
-def _attacked(sheet: OptionTable, attack: Attack) -> AttackResult:
-    return _measured(sheet, attack.name, attack.how, attack.strategies(sheet))
+@dataclass(frozen=True)
+class _Tried:
+    """What each strategy of a reader gets right: arrays of (strategies, items)."""
+
+    sheet: OptionTable
+    name: str
+    how: str
+    names: tuple[str, ...]
+    hits: Floats
+    own: Floats  # trained without the half of the scenes on which the strategy is measured
 
 
-def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
-    """Run one structural attack by its name."""
-    (attack,) = (attack for attack in ATTACKS if attack.name == name)
-    return _attacked(lay_out(items, seed), attack)
-
-
-def _measured(
-    sheet: OptionTable, name: str, how: str, strategies: Iterable[Strategy]
-) -> AttackResult:
+def _tried(sheet: OptionTable, name: str, how: str, strategies: Iterable[Strategy]) -> _Tried:
     names, hits, own = [], [], []
     for one in strategies:
         names.append(one.name)
         hits.append(sheet.hits(one.scores))
         own.append(hits[-1] if one.half_scores is None else sheet.hits(one.half_scores))
     if not hits:
-        return _measured(
-            sheet, name, how, [Strategy("no strategy applies", np.zeros(len(sheet.texts)))]
-        )
-    table, choice = np.array(hits), np.array(own)
-    overall, chosen = _cross_chosen(sheet, table, choice, np.ones(len(sheet.items), bool))
-    within = {
-        where: sheet.figure(_cross_chosen(sheet, table, choice, mask)[0], mask)
-        for where, mask in _strata(sheet)
-    }
-    if len(names) > 1:
-        how = f"{how}; best: {' / '.join(dict.fromkeys(names[index] for index in chosen))}"
-    return AttackResult(name, how, sheet.figure(overall), within, len(names))
+        return _try(sheet, name, how, np.zeros(len(sheet.texts)), "no strategy applies")
+    return _Tried(sheet, name, how, tuple(names), np.array(hits), np.array(own))
 
 
-def _cross_chosen(
-    sheet: OptionTable, hits: Floats, choice: Floats, mask: Bools
-) -> tuple[Floats, list[int]]:
+def _try(sheet: OptionTable, name: str, how: str, scores: Floats, called: str = "") -> _Tried:
+    return _tried(sheet, name, how, [Strategy(called or name, scores)])
+
+
+def _pooled(readers: Sequence[_Tried]) -> _Tried:
+    """Return all strategies of all readers as those of one."""
+    return _Tried(
+        readers[0].sheet,
+        "the best reader",
+        "chosen on one half of the scenes, measured on the other",
+        tuple(
+            one.name if len(one.names) == 1 else f"{one.name}: {name}"
+            for one in readers
+            for name in one.names
+        ),
+        np.concatenate([one.hits for one in readers]),
+        np.concatenate([one.own for one in readers]),
+    )
+
+
+def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
+    """Run one structural attack by its name."""
+    (attack,) = (attack for attack in ATTACKS if attack.name == name)
+    sheet = lay_out(items, seed)
+    return _measured(_tried(sheet, attack.name, attack.how, attack.strategies(sheet)))
+
+
+def _measured(tried: _Tried) -> AttackResult:
+    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other."""
+    sheet = tried.sheet
+    overall, chosen = _cross_chosen(tried, np.ones(len(sheet.items), bool))
+    within, best = {}, {"": _called(tried, chosen)}
+    for where, mask in _strata(sheet):
+        hits, chosen = _cross_chosen(tried, mask)
+        within[where], best[where] = sheet.figure(hits, mask), _called(tried, chosen)
+    how = f"{tried.how}; best: {best['']}" if len(tried.names) > 1 else tried.how
+    return AttackResult(tried.name, how, sheet.figure(overall), within, best, len(tried.names))
+
+
+def _called(tried: _Tried, chosen: Sequence[int]) -> str:
+    return " / ".join(dict.fromkeys(tried.names[index] for index in chosen))
+
+
+def _cross_chosen(tried: _Tried, mask: Bools) -> tuple[Floats, list[int]]:
     """Choose the best strategy on each half of the items and measure it on the other half."""
     result, chosen = np.zeros(len(mask)), []
     for half in (0, 1):
-        measured, other = mask & (sheet.half == half), mask & (sheet.half != half)
-        best = int(choice[:, other].mean(axis=1).argmax()) if other.any() else 0
-        result[measured] = hits[best, measured]
+        measured, other = mask & (tried.sheet.half == half), mask & (tried.sheet.half != half)
+        best = int(tried.own[:, other].mean(axis=1).argmax()) if other.any() else 0
+        result[measured] = tried.hits[best, measured]
         chosen.append(best)
     return result, chosen
 
@@ -268,8 +289,35 @@ def _cross_chosen(
 def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:
     for name, value_of in _STRATA.items():
         values = np.array([value_of(item) for item in sheet.items])
-        for value in sorted(set(values.tolist()) - {""}):
+        often = Counter(values.tolist()).most_common(MOST_STRATA)
+        for value in sorted({value for value, _ in often} - {""}):
             yield f"{name}={value}", values == value
+    for value, within in sheet.cells.items():
+        yield f"cell={value}", within
+
+
+def _leaks(one: AttackResult, limits: tuple[float, float]) -> Iterator[Leak]:
+    """Yield a reader's figures that are off chance, as one of very many readers and strata."""
+    for where, figure in {"": one.overall, **one.within}.items():
+        if figure.leaks(limits[1] if where else limits[0], SIGMAS_OF_MANY):
+            yield Leak(one.name, where, one.how, figure)
+
+
+def _cells(
+    sheet: OptionTable,
+    best: AttackResult,
+    results: Sequence[AttackResult],
+    limits: tuple[float, float],
+) -> Iterator[Cell]:
+    for name in sheet.cells:
+        where = f"cell={name}"
+        figure, reader = best.within[where], best.best[where]
+        leaks = figure.leaks(limits[1], SIGMAS)
+        worse = [leak for one in results for leak in _leaks(one, limits) if leak.where == where]
+        if not leaks and worse:
+            worst = max(worse, key=lambda leak: abs(leak.figure.excess))
+            figure, reader = worst.figure, worst.name
+        yield Cell(name, figure, reader, leaks or bool(worse))
 
 
 def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
@@ -286,7 +334,12 @@ def _guessable(sheet: OptionTable, scores: Floats) -> Iterator[Guessable]:
 def _lines(report: ProbeReport) -> Iterator[str]:
     sampled = report.learned.overall.items
     of = f" of {report.given}" if report.given != sampled else ""
-    yield f"{sampled} items{of} on {report.learned.overall.clips} clips; always in the same fold: {report.grouping}"
+    yield (
+        f"{sampled} items{of} on {report.learned.overall.clips} clips; always in the same fold: "
+        f"{report.grouping}"
+    )
+    if report.best.overall.items != sampled:
+        yield f"structural attacks and cells: {report.best.overall.items} items"
     for title, results in (
         ("trained on the other items", (report.learned,)),
         ("untrained baselines", report.baselines),
@@ -308,6 +361,9 @@ def _lines(report: ProbeReport) -> Iterator[str]:
                         f"    {where:<28} {figure.accuracy:6.1%} [{figure.low:.1%}, "
                         f"{figure.high:.1%}]  {figure.items} items"
                     )
+    yield "cells (the best reader, chosen on other scenes):"
+    for cell in report.cells:
+        yield f"  {cell}"
     control = ", ".join(f"{value:.1%}" for value in report.control)
     yield f"control, with random answers: {control}"
     if report.guessable:

@@ -4,6 +4,7 @@ A *scoring* is one number per option row. The item's option with the highest num
 options share the hit evenly, so a scoring that can't distinguish the options is exactly at chance.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,8 @@ Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5
 DRAWS = 1000
+MOST_STRATA = 40
+"""Figures by cell, task or kind of options are given for this many of each; others' benchmarks may have thousands."""
 # A fold with more than this share of the items leaves too little to train on.
 _LARGEST = 0.6
 # Resampling fewer groups than this doesn't show how much they differ: one group has no spread at all.
@@ -25,7 +28,10 @@ _GROUPS = 10
 
 @dataclass(frozen=True)
 class ProbeItem:
-    """One multiple-choice item; `columns` are the other columns published with it."""
+    """One multiple-choice item; `columns` are the other columns published with it.
+
+    `twin` names the two facts that a forward and a reverse item share, where it is known.
+    """
 
     id: str
     question: str
@@ -38,7 +44,13 @@ class ProbeItem:
     contrast: str = ""
     option_kind: str = ""
     split: str = ""
+    twin: str = ""
     columns: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> str:
+        """The category and the kinds of facts; the task, where there are none."""
+        return f"{self.columns.get('category') or self.task} {self.contrast}".strip() or "all"
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class Figure:
     """An accuracy with its 95 % interval, chance, and sample sizes.
 
     Interval and standard error are a bootstrap over groups, or over clips if there are fewer than ten groups.
+    Twins, a forward and a reverse item on the same facts, are one observation.
     """
 
     accuracy: float
@@ -55,7 +68,8 @@ class Figure:
     items: int
     groups: int
     clips: int
-    error: float  # standard error; at least that of guessing on as many clips
+    twins: int
+    error: float  # standard error; at least that of as many independent answers as there are twins
 
     @property
     def excess(self) -> float:
@@ -63,8 +77,11 @@ class Figure:
         return self.accuracy - self.chance
 
     def leaks(self, limit: float, sigmas: float) -> bool:
-        """Return whether the excess over chance is above the limit and above noise."""
-        return self.excess > limit and self.excess > sigmas * self.error
+        """Return whether the accuracy is off chance by more than the limit and more than noise.
+
+        What is below chance leaks, too: whoever knows it excludes that option.
+        """
+        return abs(self.excess) > max(limit, sigmas * self.error)
 
     def to_json(self) -> dict[str, float | int]:
         """Return the fields, rounded to four places."""
@@ -142,6 +159,28 @@ class OptionTable:
         return codes(item.clip for item in self.items)
 
     @cached_property
+    def twin(self) -> Ints:
+        """Which independent observation each item belongs to, as a number, (items,).
+
+        Where no item names its twin, the forward and reverse items of a clip and a cell are paired by their rank.
+        """
+        ranks: Counter[tuple[str, ...]] = Counter()
+        found: list[Hashable] = []
+        for item in self.items:
+            asked = (item.clip, item.cell)
+            ranks[*asked, item.orientation] += 1
+            found.append((*asked, item.twin or ranks[*asked, item.orientation]))
+        return codes(found)
+
+    @cached_property
+    def cells(self) -> dict[str, Bools]:
+        """Which items belong to each cell, in sorted order; of very many cells, the smallest are one."""
+        often = Counter(item.cell for item in self.items)
+        kept = {name for name, _ in often.most_common(MOST_STRATA)}
+        names = np.array([item.cell if item.cell in kept else "others" for item in self.items])
+        return {name: names == name for name in sorted(set(names.tolist()))}
+
+    @cached_property
     def chance(self) -> Floats:
         """The accuracy of guessing each item, (items,)."""
         return np.asarray(1.0 / self.size, dtype=float)
@@ -181,7 +220,8 @@ class OptionTable:
         total = np.bincount(cluster, hits[mask])
         clusters, chance = len(count), float(self.chance[mask].mean())
         accuracy = float(hits[mask].mean())
-        sizes = (chance, int(mask.sum()), groups, clips)
+        twins = len(np.unique(self.twin[mask]))
+        sizes = (chance, int(mask.sum()), groups, clips, twins)
         if clusters < 2:  # nothing to resample: the largest error that an accuracy can have
             return Figure(accuracy, 0.0, 1.0, *sizes, 0.5)
         draws = np.random.default_rng(self.seed).multinomial(
@@ -189,9 +229,8 @@ class OptionTable:
         )
         means = (draws @ total) / (draws @ count)
         low, high = np.quantile(means, [0.025, 0.975])
-        # A clip's items are mostly twins, so guessing varies at least as much as with one item per clip.
-        floor = float(np.sqrt(chance * (1 - chance) / clips))
-        error = max(float(means.std()) * float(np.sqrt(clusters / (clusters - 1))), floor)
+        floor = max(chance * (1 - chance), accuracy * (1 - accuracy)) / twins
+        error = max(float(means.std()) * (clusters / (clusters - 1)) ** 0.5, floor**0.5)
         return Figure(accuracy, float(low), float(high), *sizes, error)
 
     def with_answers(self, answers: Sequence[int]) -> "OptionTable":

@@ -45,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # With only four walks, plant an error in each.
     "review": {"agree": 2, "overlap": 2, "planted": 1.0, "log": "verdicts"},
     "audit": {"sample": 12},
+    # These walkers turn twice as fast as people do.
+    "compose": {"frames_per_second": 2.0, "most_frames": 64},
 }
 """The settings in a demo workspace's egost.toml."""
 
@@ -67,7 +69,7 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield from map(str, generate(workspace))
     yield _drafted_against_truth(workspace, folder)
     items = from_rows(
-        workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
+        workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Span)
     )
     yield f"blind: {run_probe(items).verdict()}"
     yield from _reviewed(workspace, folder)

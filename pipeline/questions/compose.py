@@ -40,6 +40,7 @@ from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
 from pipeline.routes import templates
 from pipeline.routes.motion_draft import describe_steps
+from pipeline.routes.remedies import Material
 from pipeline.routes.route import TURNS, canonical, reverse, worth_describing
 from pipeline.routes.rows import Category, Route, Step
 from pipeline.routes.tasks import ROUTE, Task
@@ -109,6 +110,23 @@ class _ClipToAsk:
             for turn in self.turns
         )
 
+    def material(self, span_seconds: float) -> Material:
+        """Return what there is to ask about."""
+        steps = self.steps
+        landmarks, actions = (
+            sum(bool(getattr(s, name)) for s in steps) for name in ("landmark", "action")
+        )
+        return Material(
+            seconds=(self.clip.end_us - self.clip.start_us) / 1e6,
+            video_seconds=self.video.duration_us / 1e6,
+            span_seconds=span_seconds,
+            narrated=bool(landmarks or actions),
+            provider=self.route.provider,
+            turns=sum(step.move in TURNS for step in steps),
+            landmarks=landmarks,
+            actions=actions,
+        )
+
     @property
     def place(self) -> str:
         """What keeps the items that an earlier version composed of this clip."""
@@ -150,23 +168,26 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     used = {language: audited.in_use(wording) for language, wording in newest.items()}
     asked = [dataclasses.replace(one, wording=used[one.route.language]) for one in asked]
     reworded = {language for language, wording in newest.items() if used[language] != wording}
-    made = digest(CONSTRUCTION, settings.for_keys())
     spans = {
         one.clip.clip_id: spans_of(one.to_ask(settings.min_confidence), settings, draw)
         for one in asked
         if one.place not in audited.items
     }
     everything = [span for found in spans.values() for span in found]
-    before = {} if rows.redo else _before(rows, made)
+    before = {} if rows.redo else _before(rows, _made(settings))
     composition = ask(everything, before, settings, draw, rows[Expected])
     composer = _Composer(draw, templates.load("describe.j2"), rows)
     yield from audited.absent({one.place for one in asked} | {span.span_id for span in everything})
-    for category, contrast in composition.counts:
-        counts = composition.counts[category, contrast]
-        yield Stratum(category=category, contrast=contrast, **dataclasses.asdict(counts))
+    yield from composition.strata or rows.before(Stratum)
     yield from after_audit(
-        _composed(asked, spans, made, composition, composer, audited, reworded), rows[Answer]
+        _composed(asked, spans, settings, draw, composition, composer, audited, reworded),
+        rows[Answer],
     )
+
+
+def _made(settings: ComposeSettings) -> str:
+    """Return what `Span.made` holds: a digest of how items are composed now."""
+    return digest(CONSTRUCTION, settings.for_keys())
 
 
 def _before(rows: Rows, made: str) -> Mapping[str, Sequence[EarlierPair]]:
@@ -180,7 +201,8 @@ def _before(rows: Rows, made: str) -> Mapping[str, Sequence[EarlierPair]]:
 def _composed(
     asked: Iterable[_ClipToAsk],
     spans: Mapping[str, Sequence[SpanToAsk]],
-    made: str,
+    settings: ComposeSettings,
+    draw: Draw,
     composition: Composition,
     composer: "_Composer",
     audited: Audited,
@@ -207,7 +229,8 @@ def _composed(
                 end_us=span.end_us,
                 frame_us=list(span.frame_us),
                 mirrored=span.mirrored,
-                made=made,
+                upright=span.upright,
+                made=_made(settings),
             )
             items = [
                 *composer.route_items(one, span),
@@ -215,7 +238,8 @@ def _composed(
             ]
             yield from audited.keep(span.span_id, items, one.status_of, reworded=old_words)
         yield from composer.written_items(one, of_clip)
-        yield from refusals(one.clip.clip_id, of_clip, composition)
+        material = one.material(settings.span_seconds)
+        yield from refusals(one.clip.clip_id, of_clip, composition, material, draw)
 
 
 def _asked(rows: Rows) -> Iterator[_ClipToAsk]:

@@ -1,19 +1,20 @@
 """From routes to worded questions: cut clips into spans, choose pairs of facts, word them. Pure."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.engine.rows import digest
 from pipeline.motion.rows import Turn
 from pipeline.questions import spans as cutting
 from pipeline.questions.asking import Asking, Question
 from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates
-from pipeline.questions.choose import choose
+from pipeline.questions.choose import Chosen, choose
 from pipeline.questions.draw import Draw
 from pipeline.questions.expectation import belief, by_clip
 from pipeline.questions.facts import Fact, SpanText
-from pipeline.questions.rows import AskedFact, Contrast, Expected, Item, Span, Written
+from pipeline.questions.rows import AskedFact, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.visible import moments, shown
 from pipeline.routes.route import OPPOSITE
@@ -53,7 +54,13 @@ class SpanToAsk:
     end_us: int
     frame_us: tuple[int, ...]
     mirrored: bool
+    upright: bool
     steps: tuple[Step, ...]
+
+    @property
+    def text(self) -> SpanText:
+        """The span as facts are found in it."""
+        return SpanText(self.span_id, self.steps)
 
     def asks(self, fact: Fact) -> bool:
         """Return whether an item may ask about this fact: it can be seen, and no doubt is known."""
@@ -99,26 +106,21 @@ class AskedPair:
         ]
 
 
-Cell = tuple[Category, Contrast]
+Cell = tuple[Category, str]
 """A category and its kinds of facts."""
 
 
 @dataclass(frozen=True)
 class Composition:
-    """The pairs of each span by its id, and the counts of each cell; none if no span is new."""
+    """The pairs that items ask about, by span, and why others aren't asked.
+
+    `guessable` counts the pairs of a span, by cell, that could be answered without the video. `strata` are
+    empty if no span is new.
+    """
 
     pairs: Mapping[str, Sequence[AskedPair]]
-    counts: Mapping[Cell, "CellCounts"] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CellCounts:
-    """How many pairs of a cell could be asked, and why it is closed."""
-
-    candidates: int
-    admissible: int
-    asked: int
-    closed: str | None
+    guessable: Mapping[str, Counter[Cell]]
+    strata: Sequence[Stratum]
 
 
 def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[SpanToAsk]:
@@ -138,7 +140,8 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
         facts = digest(*((step.move, step.landmark, step.action, step.undo) for step in steps))
         often[facts] += 1
         what = (route.clip_id, facts, str(often[facts]))
-        mirrored = settings.mirror == "coin" and draw("mirror", *what) % 2 == 1
+        upright = _names_any(steps, settings.never_mirror)
+        mirrored = settings.mirror == "coin" and not upright and draw("mirror", *what) % 2 == 1
         found.append(
             SpanToAsk(
                 opaque("s", draw, *what, str(mirrored)),
@@ -147,10 +150,22 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
                 end_us,
                 tuple(moments(start_us, end_us, settings)),
                 mirrored,
+                upright,
                 mirror(steps) if mirrored else steps,
             )
         )
     return found
+
+
+def _names_any(steps: Iterable[Step], words: Iterable[str]) -> bool:
+    """Return whether a landmark or an action contains one of these words."""
+    wanted = {word.casefold() for word in words}
+    return bool(wanted) and any(
+        word.casefold() in wanted
+        for step in steps
+        for text in (step.landmark, step.action)
+        for word in re.findall(r"\w+", text or "")
+    )
 
 
 def opaque(prefix: str, draw: Draw, *what: str) -> str:
@@ -188,12 +203,7 @@ def ask(
     without seeing.
     """
     apart_us = round(settings.apart_seconds * 1e6)
-    known = [
-        ClipSpan(
-            span.route.clip_id, span.route.scene, SpanText(span.span_id, span.steps), span.asks
-        )
-        for span in spans
-    ]
+    known = [ClipSpan(span.route.clip_id, span.route.scene, span.text, span.asks) for span in spans]
     asking = Asking(draw)
     asked: dict[str, list[tuple[Candidate, EarlierPair | None]]] = {
         span.span_id: [] for span in spans
@@ -208,13 +218,17 @@ def ask(
                         asking.letters.reserve(
                             f"{pair.category}_{orientation}", span.route.split, letter
                         )
-    counts: dict[Cell, CellCounts] = {}
+    guessable: dict[str, Counter[Cell]] = defaultdict(Counter)
+    strata: list[Stratum] = []
     if any(span.span_id not in before for span in spans):
         chosen = choose(known, draw, apart_us, believed=_believed(known, expected, draw, apart_us))
         for pair in chosen.pairs:
             span = spans[pair.span]
             if span.span_id not in before:
                 asked[span.span_id].append((pair, None))
+        for pair in chosen.guessable:
+            guessable[spans[pair.span].span_id][pair.category, pair.contrast] += 1
+        strata = _strata(chosen)
     return Composition(
         {
             span.span_id: [
@@ -222,8 +236,29 @@ def ask(
             ]
             for span in spans
         },
-        counts,
+        guessable,
+        strata,
     )
+
+
+def _strata(chosen: Chosen) -> list[Stratum]:
+    found = []
+    for cell, counted in chosen.counts.items():
+        category, contrast = cell.split()
+        found.append(
+            Stratum.model_validate(
+                {
+                    "category": category,
+                    "contrast": contrast,
+                    "candidates": counted.offered,
+                    "admissible": counted.admissible,
+                    "asked": counted.kept,
+                    "closed": chosen.closed.get(cell),
+                    "fitted": category not in chosen.small,
+                }
+            )
+        )
+    return found
 
 
 def _believed(

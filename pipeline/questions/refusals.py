@@ -1,33 +1,102 @@
 """What can't be asked about a clip, why, and what would help. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.engine.rows import Rejection
-from pipeline.questions.composition import Composition, SpanToAsk
+from pipeline.questions.composition import Cell, Composition, SpanToAsk
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import KINDS, Fact
+from pipeline.routes.remedies import Material, remedy
 from pipeline.routes.route import worth_describing
+from pipeline.routes.rows import Category
 from pipeline.routes.tasks import ASKED_CATEGORIES
 
 LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
+_MORE_FRAMES = (
+    "more frames (compose.frames_per_second = 2 and compose.most_frames = 64 show most turns of a brisk walk), "
+    "or shorter spans (compose.span_seconds)"
+)
+_OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
+_EVEN_SIDES = f'compose.mirror = "coin" where it is about turns, or {_OTHER_FOOTAGE}'
 
 
 def refusals(
-    clip_id: str, spans: Sequence[SpanToAsk], composition: Composition
+    clip_id: str,
+    spans: Sequence[SpanToAsk],
+    composition: Composition,
+    material: Material,
+    draw: Draw,
 ) -> Iterator[Rejection]:
-    """Yield a rejection for each category that no item of a clip asks about."""
+    """Yield what can't be asked about a clip: categories without an item, pairs that can be guessed."""
     if not any(worth_describing(span.steps) >= LEAST_DESCRIBED for span in spans):
-        yield _rejection(
-            clip_id, "route", "fewer than three turns, landmarks or actions in any span"
-        )
+        what = f"no route items: fewer than {LEAST_DESCRIBED} turns, landmarks and actions in each span"
+        yield _rejection(clip_id, what, remedy("route", material))
     asked = {pair.pair.category for span in spans for pair in composition.pairs[span.span_id]}
+    guessable: Counter[Cell] = sum(
+        (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[Cell]()
+    )
     for category in ASKED_CATEGORIES:
         if category not in asked:
-            yield _rejection(clip_id, category, "no two facts that can be asked about")
+            yield _without(clip_id, category, spans, guessable, material, draw)
+    for (category, contrast), count in sorted(guessable.items()):
+        what = f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
+        yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
 
 
-def _rejection(clip_id: str, category: str, reason: str) -> Rejection:
-    return Rejection(
-        stage="compose",
-        unit=clip_id,
-        what=f"no {category} items: {reason}",
-        fix="richer narrations, a model (draft.provider), or correct the route in review",
-    )
+def _without(
+    clip_id: str,
+    category: Category,
+    spans: Sequence[SpanToAsk],
+    guessable: Counter[Cell],
+    material: Material,
+    draw: Draw,
+) -> Rejection:
+    """Return why no item of a clip asks about a category."""
+    head = f"no {category} items:"
+    told, shown = Counter[str](), Counter[str]()
+    most = 0
+    for span in spans:
+        facts = list(_facts(span, draw))
+        seen = [fact for fact in facts if span.asks(fact)]
+        told.update(fact.kind for fact in facts)
+        shown.update(fact.kind for fact in seen)
+        most = max(most, _pairs(category, facts))
+        if _pairs(category, seen) and not guessable:
+            return _rejection(
+                clip_id, f"{head} its cells are closed, or none was drawn", _EVEN_SIDES
+            )
+    if any(of == category for of, _ in guessable):
+        return _rejection(
+            clip_id, f"{head} all pairs of facts can be guessed without the video", _EVEN_SIDES
+        )
+    if not most:
+        return _rejection(
+            clip_id, f"{head} fewer than two facts in each span", remedy(category, material)
+        )
+    waiting = any(step in span.route.waiting for span in spans for step in _begun(span))
+    if waiting:
+        what = f"{head} turns that were measured with little confidence wait for people"
+        return _rejection(clip_id, what, "review the clip (egost review push)")
+    hidden = ", ".join(f"{told[kind] - shown[kind]} of {told[kind]} {kind} facts" for kind in told)
+    return _rejection(clip_id, f"{head} frames don't show enough of it ({hidden})", _MORE_FRAMES)
+
+
+def _facts(span: SpanToAsk, draw: Draw) -> Iterator[Fact]:
+    for kind in KINDS.values():
+        yield from kind.find(span.text, draw, 0)
+
+
+def _begun(span: SpanToAsk) -> Iterator[int]:
+    return (step.start_us for step in span.steps)
+
+
+def _pairs(category: Category, facts: Sequence[Fact]) -> int:
+    """Return whether these facts make a pair of a category: two of its own, or one and a turn."""
+    own = sum(KINDS[fact.kind].category == category for fact in facts)
+    sides = sum(fact.kind == "turn" for fact in facts)
+    return int(own >= 2 or (category != "direction" and own >= 1 and sides >= 1))
+
+
+def _rejection(clip_id: str, what: str, fix: str) -> Rejection:
+    return Rejection(stage="compose", unit=clip_id, what=what, fix=fix)

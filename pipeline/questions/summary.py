@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.questions.rows import Item, Stratum
+from pipeline.questions.rows import Item, Span, Stratum
 
-_FITTED = 200  # candidates of a category: with fewer, no reader is fitted to them (see choose.py)
 _COIN = (
     'set compose.mirror = "coin": each span is then flipped left to right or not, which makes the '
     "sides of its turns even"
@@ -13,7 +12,9 @@ _COIN = (
 _FOOTAGE = "add other scenes, or walk the same ones in other orders and directions"
 
 
-def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> Iterator[str]:
+def composed(
+    items: Iterable[Item], spans: Sequence[Span], strata: Sequence[Stratum], mirror: str
+) -> Iterator[str]:
     """Yield the counts of items, the closed cells with what would open them, and what is unproven.
 
     `mirror` is the setting.
@@ -32,6 +33,12 @@ def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> I
         f"items: {kinds.total()}{f' ({listed})' if listed else ''}; {len(twins)} pairs of a forward and a "
         f"reverse one{f'; {aside} set aside' if aside else ''}"
     )
+    if mirror == "coin":
+        upright = sum(span.upright for span in spans)
+        yield (
+            f"mirrored: {sum(span.mirrored for span in spans)} of {len(spans)} spans"
+            f"{f'; {upright} are never flipped (compose.never_mirror)' if upright else ''}"
+        )
     for cell in strata:
         if cell.closed:
             sided = cell.contrast in ("turn", "mixed") and mirror == "off"
@@ -41,12 +48,11 @@ def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> I
     guessed = candidates - sum(cell.admissible for cell in strata)
     if guessed:
         yield f"not asked: {guessed} of {candidates} pairs of facts, which can be guessed without the video"
-    sizes: Counter[str] = Counter()
-    for cell in strata:
-        sizes[cell.category] += cell.candidates
-    few = ", ".join(f"{size} {category}" for category, size in sizes.items() if size < _FITTED)
+    few = ", ".join(
+        f"{cell.candidates} {cell.category} {cell.contrast}" for cell in strata if not cell.fitted
+    )
     if few:
         yield (
-            f"unproven: whether items can be answered without the video: under {_FITTED} pairs of facts in "
-            f"a category are too few to learn from ({few})"
+            "unproven: whether items can be answered without the video: too few pairs of facts to fit a "
+            f"reader, so the one that ships with the toolkit judged them ({few})"
         )

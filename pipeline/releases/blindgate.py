@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
-from pipeline.releases.gates import Gate
+from pipeline.releases.gates import BlindCell, Gate
 from pipeline.releases.layout import QuestionRow
 
 NOT_MEASURED = "not measured"
@@ -16,8 +16,8 @@ LEARNER = "scikit-learn"
 def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -> Gate:
     """Require near-chance accuracy on the multiple-choice items without the video.
 
-    The limits are in percentage points above chance: overall, and within a task, contrast or kind of
-    options. Items without a published answer are left out.
+    The limits are in percentage points off chance: overall, and within a cell, task or kind of options.
+    Items without a published answer are left out.
     """
     if points >= 100:
         return Gate(
@@ -26,7 +26,7 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
             figure=NOT_MEASURED,
             limit="none: export.blind_points = 100",
         )
-    limit = f"chance + {points:g} points, {task_points:g} in a task"
+    limit = f"chance + {points:g} points, {task_points:g} in a cell"
     items = from_released(
         row.model_dump() for row in questions if row.format == "mcq" and row.answer
     )
@@ -38,7 +38,7 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
     fixes = {
         "met": "",
         "failed": "run egost blind, which reports the leak and the items answered most confidently",
-        "unproven": "release more clips",
+        "unproven": "release more clips: a cell needs 600 twins to show that nothing leaks",
     }
     return Gate(
         name="blind",
@@ -50,6 +50,20 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
             for where, one in report.learned.within.items()
             if where.startswith("task=")
         },
+        cells=tuple(
+            BlindCell(
+                name=cell.name,
+                verdict=cell.verdict,
+                twins=cell.figure.twins,
+                items=cell.figure.items,
+                accuracy=round(cell.figure.accuracy, 4),
+                low=round(cell.figure.low, 4),
+                high=round(cell.figure.high, 4),
+                chance=round(cell.figure.chance, 4),
+                reader=cell.reader,
+            )
+            for cell in report.cells
+        ),
         rows=tuple(sorted(one.id for one in report.guessable)) if state == "failed" else (),
         fix=fixes[state],
     )

@@ -120,7 +120,7 @@ def difference(before: Released, after: Released) -> Difference:
             _change(unit, was[unit], became[unit], *(rows.get(unit) for rows in evidence))
             for unit in changed
         ),
-        reasons=_removals(before, after, removed["id"]),
+        reasons=_removals(before, after, removed["id"], added["id"]),
         evidence_only=same.filter(pl.col("evidence").ne_missing(pl.col("evidence_new"))).height,
     )
 
@@ -131,13 +131,17 @@ _WHY = [
 ]
 
 
-def _removals(before: Released, after: Released, removed: pl.Series) -> dict[str, str]:
+def _removals(
+    before: Released, after: Released, removed: pl.Series, added: pl.Series
+) -> dict[str, str]:
     """Return why items are gone, as far as it can be derived from what is asked about their clip now."""
     gone = _rows(before, "evidence", removed, _WHY)
     clips = list({row["clip_id"] for row in gone.values()})
     spans: dict[str, dict[object, _Row]] = {}
     for frame in after.frames("evidence", _WHY):
-        for row in frame.filter(pl.col("clip_id").is_in(clips)).to_dicts():
+        for row in frame.filter(
+            pl.col("clip_id").is_in(clips), pl.col("id").is_in(added.implode())
+        ).to_dicts():
             spans.setdefault(row["clip_id"], {})[_times(row), row["mirrored"]] = row
     return {
         item_id: _replaced(row, spans[row["clip_id"]].values())
@@ -147,7 +151,7 @@ def _removals(before: Released, after: Released, removed: pl.Series) -> dict[str
 
 
 def _replaced(old: _Row, now: Collection[_Row]) -> str:
-    """Return why other items are asked about the clip of a removed item."""
+    """Return why the items of `now` replace one of the same clip."""
     if old["flips"] and any(row["facts"] for row in now):
         return "composed again: items ask about two facts of a span, no longer about whole clips"
     same = [row for row in now if _times(row) == _times(old)]

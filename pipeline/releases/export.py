@@ -17,6 +17,7 @@ from pipeline.releases.gates import Gate, check_gates
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.leftout import LeftOut, taken_down
 from pipeline.releases.publish import Issue, Release, publish
+from pipeline.releases.rows import Looks
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.spanmap import record
 from pipeline.releases.workspace_gates import Checked, Limits, check_workspace
@@ -88,6 +89,7 @@ def _gates(store: Store, harvest: Harvest, settings: ExportSettings) -> list[Gat
         settings.dataset,
         tuple(store.rows(Item)),
         tuple(store.rows(Answer)),
+        tuple(store.rows(Looks)),
     )
     return [*check_gates(harvest.candidate), *check_workspace(checked)]
 
@@ -160,7 +162,7 @@ def export(
         folder.releases,
         folder.root / "sealed",
         issue,
-        before=lambda: record(folder, harvest.released_spans(version)),
+        lambda: record(folder, harvest.released_spans(version)),
     )
 
 

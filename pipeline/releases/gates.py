@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import computed_field, model_validator
 
-from pipeline.blind.probe import State
+from pipeline.blind.cells import State, Verdict
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import Item
 from pipeline.releases.candidate import Place, ReleaseCandidate, place_of
@@ -16,11 +16,25 @@ OPTIONS = 4
 _SKEWED_ITEMS, _SKEWED_SHARE = 2, 0.03
 
 
+class BlindCell(Record):
+    """What the best reader without frames gets on the items of one category and the same kinds of facts."""
+
+    name: str
+    verdict: Verdict
+    twins: int
+    items: int
+    accuracy: float
+    low: float
+    high: float
+    chance: float
+    reader: str
+
+
 class Gate(Record):
     """One gate's result: the figure, the limit, the rows at fault, and the fix.
 
     A gate is unproven if there is too little data to decide; this doesn't stop an export. `parts` gives
-    the figure by task if there is one: the accuracy without the video.
+    the figure by task if there is one: the accuracy without the video. `cells` gives its verdicts.
     """
 
     name: str
@@ -30,6 +44,7 @@ class Gate(Record):
     rows: tuple[str, ...] = ()
     fix: str = ""
     parts: Mapping[str, float] = {}
+    cells: tuple[BlindCell, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -1,4 +1,4 @@
-"""The table row of the releases part: the frames that models are scored with."""
+"""The rows of the releases part: the frames that models are scored with, and what they look like."""
 
 from pipeline.engine.rows import Row
 
@@ -21,3 +21,18 @@ class Still(Row):
     look: str
     width: int
     height: int
+
+
+class Looks(Row):
+    """Perceptual hashes of what a span shows; stored in done.sqlite only, not as a table.
+
+    `looks` are 16 hex digits each, five per second from the first still to the last; `flipped` are those of
+    every fifth of these frames, flipped left to right. A mirrored span is flipped already.
+    """
+
+    table = "looks"
+    key = ("span_id",)
+    span_id: str
+    video_id: str
+    looks: str
+    flipped: str

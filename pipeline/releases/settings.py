@@ -44,7 +44,10 @@ class ExportSettings(Settings):
         description="Greatest accuracy without the video, in points above chance; 100 turns this gate off.",
     )
     blind_task_points: float = Field(
-        8, ge=0, le=100, description="The same limit within one task, contrast or kind of options."
+        8,
+        ge=0,
+        le=100,
+        description="The same limit within one category and kinds of facts, task or kind of options.",
     )
     embed: bool = Field(
         False, description="Also write the rows with their frames embedded in the Parquet files."

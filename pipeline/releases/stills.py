@@ -1,10 +1,10 @@
-"""Extract the stills that models are scored with: evenly spaced frames of each span.
+"""Extract the stills that models are scored with, evenly spaced frames of each span, and their looks.
 
 Keyframes are placed at the turns, so their number and times would reveal answers; stills don't.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from pipeline.errors import RowError
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Span
 from pipeline.releases.layout import file_digest
-from pipeline.releases.looks import look
-from pipeline.releases.rows import Still
+from pipeline.releases.looks import EVERY_US, FLIPPED_EVERY, look
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import StillsSettings
 from pipeline.sources.rows import Video
 from pipeline.video import reader
@@ -31,11 +31,11 @@ _OF_A_CLIP = 8  # frames of a clip that an earlier version's items ask about, if
 
 @dataclass(frozen=True)
 class Moment:
-    """A time of a video (us) at which a span shows the frame with this number, from 0."""
+    """A time of a video (us) at which a span shows the still with this number, from 0; None if only its look."""
 
     at_us: int
     span_id: str
-    number: int
+    number: int | None
 
 
 def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterator[Row]:
@@ -51,8 +51,13 @@ def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterat
         yield from earlier
         return
     mirrored = {span.span_id for span in rows[Span] if span.mirrored}
+    looks: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for frame, moment in cut(path, _moments(spans | clips), video.manifest_rotation):
         flip = moment.span_id in mirrored
+        small = shown(frame, _LOOK_WIDTH, mirrored=flip)
+        if moment.number is None:
+            looks[moment.span_id].append((look(small), look(flipped(small))))
+            continue
         data, width, height = encode(frame, settings, mirrored=flip)
         yield Still(
             span_id=moment.span_id,
@@ -61,9 +66,16 @@ def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterat
             t_us=frame.t_us,
             media=folder.keep(data, ".jpg"),
             sha256=hashlib.sha256(data).hexdigest(),
-            look=look(shown(frame, _LOOK_WIDTH, mirrored=flip)),
+            look=look(small),
             width=width,
             height=height,
+        )
+    for span_id, both in looks.items():
+        yield Looks(
+            span_id=span_id,
+            video_id=video.video_id,
+            looks="".join(one for one, _ in both),
+            flipped="".join(other for _, other in both[::FLIPPED_EVERY]),
         )
 
 
@@ -85,6 +97,8 @@ def _moments(times: Mapping[str, Sequence[int]]) -> Iterator[Moment]:
     for span_id, frame_us in times.items():
         for number, at_us in enumerate(frame_us):
             yield Moment(at_us, span_id, number)
+        for at_us in range(frame_us[0], frame_us[-1] + 1, EVERY_US):
+            yield Moment(at_us, span_id, None)
 
 
 def _complete(stills: Sequence[Still], clips: Iterable[str], folder: WorkspaceFolder) -> bool:

@@ -262,24 +262,28 @@ def _check_figures(released: Released, omitted: Container[str]) -> tuple[list[st
 def _check_blind(released: Released, published: Mapping[str, Gate]) -> bool:
     """Recompute the blind gate if the release has all that it was measured on; return whether it does.
 
-    Releases from before gates could be unproven were measured by another rule.
+    Releases from before the gate had cells were measured by another rule.
     """
     claim, manifest = published.get(blind.__name__), released.manifest
-    stated = any("state" in gate for gate in manifest["gates"])
-    if claim is None or not stated or manifest["withheld"]:
+    celled = any("cells" in gate for gate in manifest["gates"])
+    if claim is None or not celled or manifest["withheld"]:
         return False
     if claim.figure == NOT_MEASURED or AS_OF in claim.figure:
         return False
     limits = manifest["settings"]["export"]
     questions = (row for _, row in released.questions())
     gate = blind(questions, limits["blind_points"], limits["blind_task_points"])
-    # Another scikit-learn may fit the probe a little differently, but not to another number of clips.
+    # Another scikit-learn may fit the probe a little differently, but the twins are what they are.
     same = manifest["made_with"].get(LEARNER) == importlib.metadata.version(LEARNER)
-    if gate.state != claim.state and (same or "unproven" in (gate.state, claim.state)):
+    if _twins(gate) != _twins(claim) or (same and gate.state != claim.state):
         raise GateError(
             gate.name, f"the manifest says {claim.figure}; the rows give {gate.figure}", NEW_COPY
         )
     return True
+
+
+def _twins(gate: Gate) -> dict[str, int]:
+    return {cell.name: cell.twins for cell in gate.cells}
 
 
 def _comparable(gate: Gate) -> tuple[list[str], tuple[str, ...]]:

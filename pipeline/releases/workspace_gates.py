@@ -1,6 +1,6 @@
 """The gates that need the workspace: consent, frames, near-identical clips, people, blind accuracy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -10,7 +10,8 @@ from pipeline.releases.candidate import place_of
 from pipeline.releases.gates import Gate, met_if, no_faults
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.leftout import NO_CONSENT
-from pipeline.releases.looks import near_identical
+from pipeline.releases.looks import EVERY_US, Footage, near_identical
+from pipeline.releases.rows import Looks
 from pipeline.releases.stills import whole
 from pipeline.review.accuracy import judged, people
 from pipeline.review.rows import Answer
@@ -39,6 +40,7 @@ class Checked:
         Item, ...
     ]  # all items of the workspace: the audit also counts items that it excluded
     answers: tuple[Answer, ...]
+    looks: tuple[Looks, ...]
 
 
 def check_workspace(checked: Checked) -> list[Gate]:
@@ -93,8 +95,7 @@ def near_identical_clips(checked: Checked) -> Gate:
     """Require that no two spans of different splits show the same footage, even re-encoded or mirrored."""
     harvest = checked.harvest
     sides = {place_of(item): item.split for item in harvest.candidate.items}
-    looks = {one: [still.look for still in harvest.stills.get(one, ())] for one in sorted(sides)}
-    alike = near_identical(looks, sides)
+    alike = near_identical(_footage(checked, sides), sides)
     faults = [item.item_id for item in harvest.candidate.items if place_of(item) in alike]
     return no_faults(
         "near_identical_clips",
@@ -102,6 +103,22 @@ def near_identical_clips(checked: Checked) -> Gate:
         "items of clips that are near-identical to a clip of another split",
         "give their videos the same scene in manifest.csv, or leave one of the videos out",
     )
+
+
+def _footage(checked: Checked, places: Iterable[str]) -> dict[str, Footage]:
+    """Return the looks of each place; those of its stills alone, where an earlier version cut them."""
+    looks = {one.span_id: Footage.of(one.looks, one.flipped) for one in checked.looks}
+    found = {}
+    for place in places:
+        stills = checked.harvest.stills.get(place, ())
+        if place in looks:
+            found[place] = looks[place]
+        elif stills:
+            apart_us = (stills[-1].t_us - stills[0].t_us) // max(len(stills) - 1, 1)
+            found[place] = Footage.of_stills(
+                "".join(still.look for still in stills), max(apart_us, EVERY_US)
+            )
+    return found
 
 
 def agreement_of_people(checked: Checked) -> Gate:

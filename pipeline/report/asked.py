@@ -1,5 +1,6 @@
 """What the items of a clip ask: its spans, and what each option states of two facts. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,6 +120,14 @@ def facts_shown(facts: Sequence[AskedFact], visible: Sequence[bool]) -> list[dic
         }
         for number, fact in enumerate(facts)
     ]
+
+
+def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
+    """Group rows by clip."""
+    groups: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[row.clip_id].append(row)
+    return groups
 
 
 def _in_time(spans: Iterable[Span]) -> list[Span]:

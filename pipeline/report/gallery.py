@@ -1,7 +1,7 @@
 """The contents of a report, read from a workspace: funnel, plots, and every clip with its pairs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.questions.rows import Item, Span, Stratum
 from pipeline.releases.plots import Plot, blind_bars
 from pipeline.releases.publish import versions
 from pipeline.releases.reading import open_release
-from pipeline.report.asked import AskedClip, facts_shown
+from pipeline.report.asked import AskedClip, by_clip, facts_shown
 from pipeline.report.figures import TASK_ORDER, cost_bars, item_plots, people_plots
 from pipeline.report.film import chosen
 from pipeline.report.refused import by_reason
@@ -227,14 +227,6 @@ def gallery_of(
         clips=clips,
         cells=store.rows(Stratum),
     )
-
-
-def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
-    """Group rows by clip."""
-    groups: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[row.clip_id].append(row)
-    return groups
 
 
 def _item(item: Item, asked: AskedClip) -> dict[str, Any]:

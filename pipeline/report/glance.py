@@ -16,9 +16,8 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item, Span, Stratum
 from pipeline.report import clip_picture
-from pipeline.report.asked import AskedClip, marks
+from pipeline.report.asked import AskedClip, by_clip, marks
 from pipeline.report.clip_picture import ClipPicture
-from pipeline.report.gallery import by_clip
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route
 from pipeline.sources.intake import few
@@ -223,7 +222,7 @@ def _asked(store: Store, unit: str, spans: Iterable[Span]) -> Iterator[str]:
     videos = {video.video_id: video for video in store.rows(Video)}
     routes = {route.clip_id: route for route in store.rows(Route)}  # verified ones come last
     for clip in store.rows(Clip):
-        own = items[clip.clip_id]
+        own = sorted(items[clip.clip_id], key=lambda one: (one.twin or "", one.orientation))
         named = [one for one in own if unit in (one.item_id, one.twin, one.span_id)]
         whole = unit in (clip.clip_id, clip.video_id)
         if not named and not (whole and clip.clip_id in routes):

@@ -5,12 +5,11 @@ import hmac
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import blind_items as made
 import pytest
 
-from pipeline.blind.parts import inverse, pieces, self_inverse, sides
+from pipeline.blind.parts import inverse, pieces, self_inverse
 from pipeline.blind.probe import AttackResult, attack_figure
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.rows import digest
@@ -101,21 +100,6 @@ def among_sorted(items: list[ProbeItem]) -> list[ProbeItem]:
     return tidy
 
 
-def that_change_sides(items: list[ProbeItem]) -> list[ProbeItem]:
-    """Return items of routes whose turns alternate between the sides."""
-    turns = [item for item in items if item.task.startswith("direction")]
-    changes = [[_changes(sides(text)) for text in item.options] for item in turns]
-    return [
-        replace(item, answer=counts.index(max(counts)))
-        for item, counts in zip(turns, changes, strict=True)
-        if counts.count(max(counts)) == 1
-    ]
-
-
-def _changes(sides_in_order: list[str]) -> int:
-    return sum(one != other for one, other in pairwise(sides_in_order))
-
-
 def two_columns(items: list[ProbeItem]) -> list[ProbeItem]:
     """Add two columns that only together determine the letter."""
     rng = random.Random(2)
@@ -134,6 +118,13 @@ MADE = {
     "true side printed": ("disclosure", made.true_side_printed, 0.6),
     "names in a script": ("name order", made.names_follow_a_script, 0.9),
     "turn counts published": ("columns", made.turn_counts_published, 0.9),
+    "sides in turn": ("shape", made.sides_in_turn, 0.99),
+    "shown in the scene": ("scene", made.shown_elsewhere, 0.9),
+    "usual statements": ("majority", made.usual_statements, 0.5),
+    "exact tallies": ("majority", made.tallies_balanced, 0.9),
+    "a chain of orders": ("transitivity", made.chained, 0.5),
+    "a corridor walked either way": ("direction", made.corridor, 0.42),
+    "a corridor, by all experts": ("combined", made.corridor, 0.42),
 }
 PLANTS: dict[str, tuple[str, Plant, float]] = {
     "letters in turn": ("letters", by_letters(lambda row, _: row % 4), 0.95),
@@ -145,7 +136,6 @@ PLANTS: dict[str, tuple[str, Plant, float]] = {
     ),
     "among sorted distractors": ("letters", among_sorted, 0.45),
     "two columns": ("columns", two_columns, 0.95),
-    "sides in turn": ("shape", that_change_sides, 0.99),
     "shuffled, seed 42": ("replay", by_stream(42), 0.99),
     "balanced, seed 2024": ("replay", balanced_under_a_seed, 0.99),
     "HMAC under the name": (
@@ -178,9 +168,9 @@ def test_a_planted_leak_is_caught(clean: list[ProbeItem], name: str) -> None:
 @pytest.mark.parametrize(
     "attack", sorted({attack for attack, *_ in (*MADE.values(), *PLANTS.values())})
 )
-def test_squares_do_not_leak(clean: list[ProbeItem], attack: str) -> None:
+def test_items_without_a_leak_stay_at_chance(clean: list[ProbeItem], attack: str) -> None:
     figure = attack_figure(clean, attack).overall
-    # 1,100 items of 250 clips: three standard errors are 8 points.
+    # 700 twins: three standard errors are 5 points.
     assert figure.items > 1000
     assert figure.accuracy < 0.33
 

@@ -1,4 +1,4 @@
-"""The blind probe on items that leak and on squares, and how its figures are computed."""
+"""The blind probe on items that leak and on fair ones, its verdicts, and how its figures are computed."""
 
 import json
 import random
@@ -9,8 +9,10 @@ import blind_items as made
 import numpy as np
 import pytest
 
+from pipeline.blind import cells, probe
+from pipeline.blind.cells import Cell, Leak, state_of, told
 from pipeline.blind.probe import ProbeReport, run_probe
-from pipeline.blind.sheet import Figure, OptionTable, ProbeItem, lay_out, take
+from pipeline.blind.sheet import Figure, OptionTable, ProbeItem, Strategy, lay_out, take
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_it_finds_the_leak_in_items_that_leak(leaky: ProbeReport) -> None:
 
 
 def test_its_control_is_at_chance_where_the_probe_finds_a_leak(leaky: ProbeReport) -> None:
-    assert len(leaky.control) == 5
+    assert len(leaky.control) == 3
     assert abs(np.mean(leaky.control) - 0.25) < 0.04
 
 
@@ -69,13 +71,12 @@ def test_json_has_the_figure_on_top(leaky: ProbeReport) -> None:
     assert set(report["attacks"]) >= {"centrality", "replay", "columns"}
 
 
-def test_few_items_are_reported_as_noisy(leaky: ProbeReport) -> None:
-    few = run_probe(made.composed(12))
-    assert few.learned.overall.items < 100
-    assert "under 600" in few.verdict()
-    points = int(few.verdict().split("(under 600), ")[1].split(" points either way are noise")[0])
-    assert 5 <= points <= 25
-    assert "noise" not in leaky.verdict()
+def test_few_items_prove_nothing() -> None:
+    few = run_probe(made.composed(35))
+    assert few.learned.overall.clips >= 30
+    assert few.state() == "unproven"
+    assert {cell.verdict for cell in few.cells} == {"too few to tell"}
+    assert few.verdict().startswith("unproven: too few to tell: ")
     assert str(few).splitlines()[-1] == few.verdict()
 
 
@@ -151,7 +152,7 @@ def test_where_all_options_are_shared_the_report_says_what_is_kept_together() ->
     assert lay_out(items, 0).grouping == "items of one group"
 
 
-def told(count: int, clips: int, **fields: str) -> list[ProbeItem]:
+def of_one_scene(count: int, clips: int, **fields: str) -> list[ProbeItem]:
     """Return items of one scene whose answer is the only option with a full stop."""
     options = ("left.", "right", "ahead", "back")
     found = []
@@ -165,7 +166,8 @@ def told(count: int, clips: int, **fields: str) -> list[ProbeItem]:
 @pytest.mark.parametrize("groups", [1, 9])
 def test_a_test_answered_blind_fails_however_few_groups_it_has(groups: int) -> None:
     items = [
-        replace(item, group=f"g{int(item.clip[1:]) % groups}") for item in told(400, clips=100)
+        replace(item, group=f"g{int(item.clip[1:]) % groups}")
+        for item in of_one_scene(400, clips=100)
     ]
     report = run_probe(items)
     figure = report.learned.overall
@@ -179,18 +181,19 @@ def test_a_test_answered_blind_fails_however_few_groups_it_has(groups: int) -> N
 
 @pytest.mark.parametrize(("clips", "state"), [(29, "unproven"), (30, "failed")])
 def test_under_thirty_clips_the_result_is_unproven(clips: int, state: str) -> None:
-    report = run_probe(told(60, clips))
+    report = run_probe(of_one_scene(60, clips))
     assert report.state() == state
     assert report.verdict().startswith("unproven: 29 clips are too few") == (clips == 29)
     assert str(report).splitlines()[-1] == report.verdict()
 
 
-def test_a_fair_test_of_one_scene_is_met() -> None:
+def test_a_fair_test_of_one_scene_does_not_leak() -> None:
     report = run_probe([replace(item, group="kitchen") for item in made.composed(40)])
     assert "too few groups" in report.grouping
     assert report.learned.overall.groups == 1
     assert 0 < report.learned.overall.low < report.learned.overall.high < 1
-    assert report.state() == "met"
+    assert report.leaks() == []
+    assert report.state() == "unproven"
 
 
 @pytest.mark.parametrize("groups", [1, 5, 40])
@@ -212,11 +215,134 @@ def test_guessing_is_seldom_beyond_two_errors_and_never_beyond_four(groups: int)
 def test_the_verdict_uses_the_limits_of_the_gate() -> None:
     """A gate with stricter limits must not print that no leak was found."""
     report = replace(run_probe(made.leaky(80)), baselines=(), attacks=())
-    learned = replace(report.learned, within={}, overall=Figure(0.35, 0, 1, 0.25, 80, 40, 40, 0.01))
-    report = replace(report, learned=learned)
+    slight = replace(report.learned, within={}, overall=figure(0.35, twins=800))
+    cell = Cell("route", figure(0.25, twins=800), "learned probe", leaks=False)
+    report = replace(report, learned=slight, best=slight, cells=(cell,))
     assert report.verdict().startswith("LEAKS: ")
     report = replace(report, limits=(0.2, 0.2))
-    assert (report.state(), report.verdict()[:13]) == ("met", "no leak found")
+    assert (report.state(), report.verdict()[:32]) == ("met", "no leak found in 1 of 1 cells; t")
+
+
+# ---- verdicts ----------------------------------------------------------------------------------------
+
+
+def figure(accuracy: float, twins: int, clips: int = 900) -> Figure:
+    error = (0.1875 / twins) ** 0.5
+    span = (accuracy - 2 * error, accuracy + 2 * error)
+    return Figure(accuracy, *span, 0.25, 2 * twins, clips // 5, clips, twins, error)
+
+
+def verdicts(*cells: tuple[str, int, bool]) -> list[Cell]:
+    return [Cell(name, figure(0.26, twins), "majority", leaks) for name, twins, leaks in cells]
+
+
+@pytest.mark.parametrize(
+    ("twins", "leaks", "verdict"),
+    [
+        (600, False, "no leak found"),
+        (599, False, "too few to tell"),
+        (599, True, "leak"),
+        (5000, True, "leak"),
+    ],
+)
+def test_the_verdict_on_a_cell(twins: int, leaks: bool, verdict: str) -> None:
+    (cell,) = verdicts(("action mixed", twins, leaks))
+    assert cell.verdict == verdict
+
+
+def state(*cells: tuple[str, int, bool]) -> str:
+    found = verdicts(*cells)
+    leaks = [Leak(cell.reader, cell.name, "", cell.figure) for cell in found if cell.leaks]
+    return state_of(figure(0.25, sum(twins for _, twins, _ in cells)), leaks, found, 0.05)
+
+
+def test_a_test_is_met_only_if_what_is_unknown_could_not_matter() -> None:
+    assert state(("turn", 900, False), ("order", 700, False)) == "met"
+    # Answered completely, 40 of 1,640 twins add less than two points.
+    assert state(("turn", 900, False), ("order", 700, False), ("mixed", 40, False)) == "met"
+    assert state(("turn", 900, False), ("order", 700, False), ("mixed", 140, False)) == "unproven"
+    assert state(("turn", 500, False)) == "unproven"
+    assert state(("turn", 900, False), ("order", 40, True)) == "failed"
+
+
+def test_the_line_names_the_cells_with_too_few_items() -> None:
+    names = ("action mixed", "action order", "landmark mixed", "direction turn")
+    few = [(name, 300 - at, False) for at, name in enumerate(names)]
+    assert told(verdicts(("landmark order", 800, False), few[0])) == (
+        "no leak found in 1 of 2 cells; too few to tell: action mixed (300 twins)"
+    )
+    assert told(verdicts(*few)) == (
+        "too few to tell: action mixed (300 twins), action order (299 twins), "
+        "landmark mixed (298 twins), 1 more"
+    )
+
+
+def test_a_leak_in_one_cell_fails_the_test_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All turns go to the left, and nothing else is amiss."""
+    monkeypatch.setattr(cells, "ENOUGH_TWINS", 60)
+    fair = made.composed(140)
+    told_apart = [
+        replace(item, answer=max(range(4), key=lambda at: item.options[at].count("left")))
+        if item.contrast == "turn"
+        else item
+        for item in fair
+    ]
+    report = run_probe(told_apart)
+    found = {cell.name: cell.verdict for cell in report.cells}
+    assert found.pop("direction turn") == "leak"
+    assert "leak" not in found.values()
+    assert report.state() == "failed"
+    assert " blind" in report.verdict()
+    assert any(leak.where == "cell=direction turn" for leak in report.leaks())
+
+    report = run_probe(fair)
+    assert report.leaks() == []
+    assert {cell.verdict for cell in report.cells if cell.figure.twins >= 60} == {"no leak found"}
+
+
+def test_twins_are_one_observation() -> None:
+    items = made.composed(60)
+    sheet = lay_out(items, 0)
+    for name, within in sheet.cells.items():
+        ways = [item.orientation for item in items if item.cell == name]
+        found = sheet.figure(np.full(len(items), 0.25), within)
+        assert found.twins == ways.count("forward") == ways.count("reverse")
+        assert found.error >= (0.1875 / found.twins) ** 0.5 - 1e-9
+    alone = lay_out([item for item in items if item.orientation == "reverse"], 0)
+    assert len(set(alone.twin.tolist())) == len(alone.items)
+    named = lay_out([replace(item, twin=item.id, clip="all") for item in items], 0)
+    assert len(set(named.twin.tolist())) == len(items)
+
+
+def test_of_thousands_of_cells_the_smallest_are_one() -> None:
+    items = [two(n, ("a", "b"), f"g{n}") for n in range(200)]
+    named = [replace(one, task=f"t{min(n, 150)}") for n, one in enumerate(items)]
+    cells = lay_out(named, 0).cells
+    assert len(cells) == 41
+    assert cells["t150"].sum() == 50
+    assert sum(within.sum() for within in cells.values()) == 200
+    strata = dict(probe._strata(lay_out(named, 0)))
+    assert len(strata) == 81
+
+
+def test_what_is_below_chance_leaks_too() -> None:
+    assert figure(0.12, twins=900).leaks(0.05, 4)
+    assert not figure(0.22, twins=900).leaks(0.05, 4)
+
+
+def test_the_best_reader_is_chosen_on_other_scenes() -> None:
+    """The best of hundreds on the same items is above chance; chosen elsewhere it isn't."""
+    items = made.composed(60)
+    found = []
+    for number in range(4):
+        rng = random.Random(number)
+        fair = made.with_letters(items, [rng.randrange(4) for _ in items])
+        sheet = lay_out(fair, number)
+        scores = np.random.default_rng(number).random((300, len(sheet.texts)))
+        tried = probe._tried(sheet, "noise", "", (Strategy("", one) for one in scores))
+        found.append(probe._measured(tried).overall.accuracy)
+        assert tried.hits.mean(axis=1).max() > 0.3
+    assert np.mean(found) < 0.29
 
 
 def test_a_single_item_is_measured_too() -> None:
@@ -269,5 +395,5 @@ def test_the_interval_counts_groups_not_items() -> None:
 def test_a_leak_is_beyond_the_limit_and_beyond_noise(
     accuracy: float, error: float, leaks: bool
 ) -> None:
-    figure = Figure(accuracy, accuracy - 0.02, accuracy + 0.02, 0.25, 1000, 500, 900, error)
-    assert figure.leaks(0.05, 3.5) is leaks
+    found = Figure(accuracy, accuracy - 0.02, accuracy + 0.02, 0.25, 1000, 500, 900, 950, error)
+    assert found.leaks(0.05, 3.5) is leaks

@@ -68,13 +68,13 @@ def test_no_blind_method_is_more_than_five_points_above_chance() -> None:
     above = {one.name: round(one.overall.excess, 3) for one in report.measured}
     assert {name: excess for name, excess in above.items() if excess > OVERALL} == {}
     assert report.leaks() == []
-    assert report.verdict().startswith("no leak found: the best of 15 blind methods")
+    assert "no leak found in " in report.verdict()
 
 
-def test_no_task_or_contrast_is_more_than_eight_points_above_chance() -> None:
+def test_no_task_or_cell_is_more_than_eight_points_above_chance() -> None:
     _, _, report = made()
     named = {where for one in report.measured for where in one.within}
-    assert {"option_kind=square", "contrast=turn", "contrast=order", "contrast=mixed"} <= named
+    assert {"cell=direction turn", "cell=landmark mixed", "cell=action mixed"} <= named
     assert sum(name.startswith("task=") for name in named) == 6
     above = {
         (one.name, where): round(figure.excess, 3)

@@ -313,7 +313,7 @@ def test_a_description_needs_three_facts(folder: WorkspaceFolder) -> None:
         for row in rows
         if isinstance(row, Rejection) and row.unit == "c_a" and "route" in row.what
     ]
-    assert "three" in why
+    assert "fewer than 3" in why
 
 
 def test_a_verified_wording_is_the_reference_of_a_span_that_is_the_whole_clip(
@@ -341,7 +341,7 @@ def test_a_clip_without_a_route_is_not_asked(folder: WorkspaceFolder) -> None:
     seen = {
         Video: (factories.video(),),
         Clip: (factories.clip(),),
-        **dict.fromkeys((Route, Rejection, Written, Turn, Answer), ()),
+        **dict.fromkeys((Route, Rejection, Written, Turn, Answer, Expected), ()),
     }
     assert list(run(Rows(seen), ComposeSettings(), folder)) == []
 

@@ -157,4 +157,4 @@ def test_trl_rewards_the_right_letter_alone(
         [row["completion"], "no idea"], [row["solution"]] * 2, [row["options"]] * 2
     )
     assert rewards == [1.0, 0.0]
-    assert len(row["images"]) == 3
+    assert len(row["images"]) == 20

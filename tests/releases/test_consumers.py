@@ -78,9 +78,10 @@ def test_croissant_is_valid_and_yields_the_rows(made: Released) -> None:
     )
 
 
-def test_every_clip_has_the_same_number_of_frames(made: Released) -> None:
+def test_every_span_has_a_frame_for_each_second(made: Released) -> None:
     rows = [row for _, row in made.questions()]
-    assert {len(row.frames) for row in rows} == {3}
+    assert all(len(row.frames) == len(row.frame_seconds) == row.end for row in rows)
+    assert all(row.frame_seconds == [at + 0.5 for at in range(int(row.end))] for row in rows)
     assert all((made.folder / name).is_file() for row in rows for name in row.frames)
 
 

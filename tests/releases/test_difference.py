@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_release import release, small_space
+from small_release import edit, release, small_space
 
 from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
@@ -26,10 +26,6 @@ def space(tmp_path: Path) -> Iterator[Workspace]:
     with small_space(tmp_path / "workspace") as space:
         release(space, "1.0.0")
         yield space
-
-
-def edit(space: Workspace, change: Edit) -> None:
-    space.store.finish("compose", "all", "edited", "done", change(space.store.rows(Item)))
 
 
 def against_first(space: Workspace, version: str) -> Difference:
@@ -59,7 +55,7 @@ def test_no_change_is_a_patch(space: Workspace) -> None:
 def test_added_removed_and_changed_rows_are_listed_with_their_columns(space: Workspace) -> None:
     first, gone, *_ = items = space.store.rows(Item)
     new = first.model_copy(update={"item_id": "i_new"})
-    edit(space, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
+    edit(space.store, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
     found = against_first(space, "2.0.0")
     assert (found.added, found.removed) == (("i_new",), (gone.item_id,))
     (change,) = found.changed
@@ -77,13 +73,13 @@ def test_added_removed_and_changed_rows_are_listed_with_their_columns(space: Wor
 
 def test_a_new_split_is_a_changed_row(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
-    edit(space, lambda rows: [rows[0].model_copy(update={"split": "validation"}), *rows[1:]])
+    edit(space.store, lambda rows: [rows[0].model_copy(update={"split": "validation"}), *rows[1:]])
     (change,) = against_first(space, "2.0.0").changed
     assert change.columns == {"split": (first.split, "validation")}
 
 
 def test_changed_evidence_alone_is_a_patch(space: Workspace) -> None:
-    edit(space, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
+    edit(space.store, lambda rows: [row.model_copy(update={"fingerprint": "new"}) for row in rows])
     found = against_first(space, "1.0.1")
     assert (found.level, found.evidence_only) == ("patch", len(space.store.rows(Item)))
 
@@ -105,7 +101,7 @@ def test_changed_evidence_alone_is_a_patch(space: Workspace) -> None:
 def test_export_refuses_a_version_that_does_not_follow(
     space: Workspace, change: Edit, wrong: list[str], right: str
 ) -> None:
-    edit(space, change)
+    edit(space.store, change)
     for version in wrong:
         with pytest.raises(UserError) as told:
             release(space, version)
@@ -121,17 +117,18 @@ def test_export_refuses_a_version_that_does_not_follow(
 def test_an_item_that_is_left_out_is_removed_with_its_reason(space: Workspace) -> None:
     first = space.store.rows(Item)[0]
     aside = {"status": "set_aside", "status_reason": "the picture is black"}
-    edit(space, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
+    edit(space.store, lambda rows: [rows[0].model_copy(update=aside), *rows[1:]])
     text = (release(space, "2.0.0").folder / "CHANGES.md").read_text(encoding="utf-8")
     assert f"- `{first.item_id}`: set aside: the picture is black\n" in text
 
 
 def test_changed_rows_have_a_reason(space: Workspace) -> None:
     reworded_one, moved, corrected, *others = space.store.rows(Item)
-    other_clip = next(item for item in others if item.clip_id != corrected.clip_id)
+    clips = {one.clip_id for one in (reworded_one, moved, corrected)}
+    other_clip = next(item for item in others if item.clip_id not in clips)
     asked_again = {"question": "Which way, please?"}
     edit(
-        space,
+        space.store,
         lambda rows: [
             row.model_copy(update=asked_again)
             if row.item_id in (reworded_one.item_id, other_clip.item_id)

@@ -9,7 +9,7 @@ from typing import Any
 import factories
 import polars as pl
 import pytest
-from small_release import LENIENT, stills_of
+from small_release import LENIENT, add_stills
 
 import pipeline.releases.publish
 from pipeline.engine.rows import Rejection
@@ -39,12 +39,12 @@ def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: 
         store.finish("split", name, "1", "done", [video])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
         store.finish("draft", name, "1", "done", [draft])
-        store.finish("stills", name, "1", "done", stills_of(store.folder, f"c_{name}"))
         if by:
             verified = factories.route(name, MOVES, "verified", CATEGORIES)
             store.finish("review", name, "1", "done", [verified])
             store.finish("pull", name, "1", "done", [factories.verdict(draft, by)])
     compose(store)
+    add_stills(store)
     return store
 
 
@@ -84,7 +84,7 @@ def filled(store: Store) -> Store:
 
 def test_question_and_evidence_rows_have_the_same_ids(filled: Store) -> None:
     made = release(filled)
-    assert dict(made.counts) == {"train": 4, "test": 8}
+    assert dict(made.counts) == {"train": 6, "test": 12}
     for split in ("train", "test"):
         name = f"{split}-00000-of-00001.parquet"
         data = pl.read_parquet(made.folder / "data" / name)
@@ -189,7 +189,7 @@ def test_datasets_reads_it_as_the_card_describes(
     settings = SETTINGS.model_copy(update={"dataset": "no"})  # a name that YAML would read as false
     made = release(filled, settings=settings)
     found = load_dataset(str(made.folder), config, cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
     rows = pl.read_parquet(made.folder / ("data" if config == "default" else config) / "*.parquet")
     ids = [row["id"] for part in ("test", "train") for row in found[part]]
     assert sorted(ids) == sorted(rows["id"].to_list())
@@ -206,11 +206,11 @@ def test_datasets_reads_embedded_frames_as_images(
     made = release(filled, settings=SETTINGS.model_copy(update={"embed": True}))
     found = load_dataset(str(made.folder), "with_frames", cache_dir=str(tmp_path / "cache"))
     plain = pl.read_parquet(made.folder / "data" / "*.parquet")
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
     for part in found.values():
         assert part.features["images"] == List(Image())
         assert {row["images"][1].size for row in part} == {(64, 48)}
-        assert {len(row["images"]) for row in part} == {2}
+        assert {len(row["images"]) for row in part} == {20}
         undecoded = part.cast_column("images", List(Image(decode=False)))
         for row in undecoded:
             files = [made.folder / name for name in row["frames"]]
@@ -224,8 +224,8 @@ def test_frames_of_a_closed_licence_are_not_embedded(store: Store) -> None:
     fill(store, names="ab", licence="proprietary")
     made = release(store, settings=SETTINGS.model_copy(update={"embed": True}))
     rows = pl.read_parquet(made.folder / "with_frames" / "*.parquet")
-    assert rows["images"].list.len().to_list() == [0] * 8
-    assert rows["frames"].list.len().to_list() == [2] * 8
+    assert rows["images"].list.len().to_list() == [0] * 12
+    assert rows["frames"].list.len().to_list() == [20] * 12
 
 
 @pytest.mark.parametrize("dataset", ["no", "1.0", "- a", "null", "x "])
@@ -269,7 +269,7 @@ def test_a_release_whose_answers_are_all_withheld_loads(
     )
     assert get_dataset_config_names(str(made.folder)) == ["default", "mcq"]
     found = load_dataset(str(made.folder), cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 4, "test": 8}
+    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
     assert {row["answer"] for part in found.values() for row in part} == {None}
     assert verify(made.folder, made.root_digest).recomputed == (
         "four_options", "split_leak", "duplicates",
@@ -279,7 +279,7 @@ def test_a_release_whose_answers_are_all_withheld_loads(
 @pytest.mark.parametrize("consent", ["local", "model"])
 def test_nothing_is_released_without_consent(store: Store, consent: str) -> None:
     fill(store, names="a", consent=consent)
-    with pytest.raises(UserError, match="4 items without consent to release") as told:
+    with pytest.raises(UserError, match="6 items without consent to release") as told:
         release(store)
     assert "consent" in told.value.fix
 
@@ -291,7 +291,7 @@ def test_one_video_without_consent_is_left_out_and_counted(store: Store) -> None
     shown = b"".join(contents(made.folder).values())
     assert b"v_c" not in shown
     assert b"c.mp4" not in shown
-    assert "Left out: 4 items without consent to release." in (made.folder / "README.md").read_text(
+    assert "Left out: 6 items without consent to release." in (made.folder / "README.md").read_text(
         encoding="utf-8"
     )
 
@@ -304,9 +304,9 @@ def test_items_that_are_set_aside_or_not_verified_are_left_out(store: Store) -> 
     store.finish("review", "b", "2", "rejected", [refused])
     compose(store)
     made = release(store, settings=SETTINGS.model_copy(update={"only_verified": True}))
-    assert dict(made.counts) == {"test": 4}
+    assert dict(made.counts) == {"test": 6}
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["left_out"] == {"not verified": 4, "set aside": 4}
+    assert manifest["left_out"] == {"not verified": 6, "set aside": 6}
 
 
 def test_nothing_to_release_is_an_error(store: Store) -> None:
@@ -318,9 +318,9 @@ def test_items_of_a_removed_video_are_left_out(filled: Store) -> None:
     filled.forget("split", ["a"])
     assert {video.video_id for video in filled.rows(Video)} == {"v_b", "v_c"}
     made = release(filled)
-    assert dict(made.counts) == {"test": 8}
+    assert dict(made.counts) == {"test": 12}
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["left_out"] == {"of a video, clip or route that is gone": 4}
+    assert manifest["left_out"] == {"of a video, clip, span or route that is gone": 6}
 
 
 def test_the_benchmark_writes_releases() -> None:

@@ -291,7 +291,7 @@ def test_sealed_answers_of_another_export_are_neither_used_nor_lost(tmp_path: Pa
         fill(space, 6)
         second = release(space, "1.0.0", withhold=["test"])
         assert second.sealed == first.sealed
-        (beside,) = set((tmp_path / "workspace" / "sealed").iterdir()) - {second.sealed}
+        (beside,) = set((tmp_path / "workspace" / "sealed").glob("v*")) - {second.sealed}
         assert {path.name: path.read_bytes() for path in beside.rglob("*.parquet")} == kept
 
         shutil.rmtree(second.sealed)

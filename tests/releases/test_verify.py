@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_release import release, small_space
+from small_release import edit, release, small_space
 
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
@@ -62,9 +62,10 @@ def test_a_release_verifies_with_the_digest_that_export_printed(made: tuple[Path
 
 def test_gates_reported_as_failed_do_not_fail_verification(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace") as space:
-        items = space.store.rows(Item)
-        draft = [item.model_copy(update={"status": "draft"}) for item in items]
-        space.store.finish("compose", "all", "changed", "done", draft)
+        edit(
+            space.store,
+            lambda items: [item.model_copy(update={"status": "draft"}) for item in items],
+        )
         found = verify(release(space).folder)
     assert "verified_by_people" in found.admitted
 
@@ -219,7 +220,7 @@ def test_with_withheld_answers_every_gate_is_recomputed_on_some_rows(withheld: P
     found = verify(withheld)
     assert set(found.recomputed) == {"four_options", "split_leak", "duplicates"}
     assert {*found.recomputed, *found.partly} == {gate.__name__ for gate in GATES}
-    assert "3 gates recomputed, 5 more on rows with published answers" in str(found)
+    assert "3 gates recomputed, 6 more on rows with published answers" in str(found)
 
 
 def change_rows(
@@ -250,7 +251,7 @@ def change_rows(
                 answer="ABCD"["BCDA".index(row["answer"])],
                 answer_text=row["options"]["BCDA".index(row["answer"])],
             ),
-            "inverse_pairs",
+            "no_true_distractor",
         ),
     ],
 )
@@ -264,28 +265,29 @@ def test_rows_that_contradict_their_gate_are_caught_despite_withheld_answers(
 
 def test_a_group_in_two_splits_is_caught_despite_withheld_answers(withheld: Path) -> None:
     rows = list(open_release(withheld).questions())
-    clip = rows[-1][1].video_sha256
+    span = rows[-1][1].video
     (group, *_) = (row.split_group for split, row in rows if split == "train")
 
     def moved(row: dict[str, Any]) -> None:
         row.update(split_group=group)
 
-    change_rows(withheld, "test-*", moved, lambda row: row["video_sha256"] == clip)
+    change_rows(withheld, "test-*", moved, lambda row: row["video"] == span)
     with pytest.raises(GateError, match=r"^error: split_leak: the manifest"):
         verify(withheld)
 
 
-def test_rows_of_one_clip_that_contradict_each_other_are_caught(withheld: Path) -> None:
+def test_rows_of_one_span_that_contradict_each_other_are_caught(withheld: Path) -> None:
     change_rows(withheld, "test-*", lambda row: row.update(split_group="g_other"))
-    with pytest.raises(GateError, match=r"contradicts earlier rows of the same clip"):
+    with pytest.raises(GateError, match=r"contradicts earlier rows of the same span"):
         verify(withheld)
 
 
 def test_rows_of_a_failed_gate_are_compared_with_those_found(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
-        items = space.store.rows(Item)
-        draft = [item.model_copy(update={"status": "draft"}) for item in items]
-        space.store.finish("compose", "all", "changed", "done", draft)
+        edit(
+            space.store,
+            lambda items: [item.model_copy(update={"status": "draft"}) for item in items],
+        )
         folder = release(space, withhold=["test"]).folder
     assert "verified_by_people" in verify(folder).partly
 
@@ -308,7 +310,7 @@ def test_a_skewed_letter_does_not_reveal_withheld_answers(tmp_path: Path) -> Non
 
     with small_space(tmp_path / "workspace", clips=12) as space:
         items = [all_a(item) for item in space.store.rows(Item)]
-        space.store.finish("compose", "all", "changed", "done", items)
+        edit(space.store, lambda _: items)
         folder = release(space, withhold=["test"]).folder
     (letters,) = (one for one in open_release(folder).manifest["gates"] if one["name"] == "letters")
     told = {item.item_id: item.split for item in items}

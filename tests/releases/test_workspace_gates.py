@@ -486,6 +486,8 @@ def test_an_unproven_gate_stops_nothing_but_heads_card_and_report(
     head, _, body = card.partition("\n# ")[2].partition("\n# ")
     assert "> **Unproven: blind:** 8 clips are too few" in head
     assert "| blind | **unproven** |" in body
+    assert "## Answering without the video" in body
+    assert "| **too few to tell** |" in body
     released = open_release(made.folder)
     assert "Unproven: blind" in gallery_of_release(released).notices[0]
     assert json.loads((made.folder / "croissant.json").read_text())["rai:dataLimitations"] == (
@@ -511,13 +513,32 @@ def test_verify_recomputes_the_blind_gate(space: Workspace, state: str) -> None:
     write_sums(made.folder)
     with pytest.raises(GateError, match="the rows give 8 clips are too few"):
         verify(made.folder)
-    del gate["state"]  # as in a release from before gates could be unproven
     for one in manifest["gates"]:
-        one.pop("state", None)
+        del one["cells"]  # as in a release from before the gate had cells
     path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (made.folder / "SHA256SUMS").unlink()
     write_sums(made.folder)
-    assert verify(made.folder).unproven == ()
+    found = verify(made.folder)
+    assert found.unproven == ()
+    assert "blind" not in found.recomputed
+
+
+def test_verify_finds_a_cell_that_claims_more_than_its_rows_show(space: Workspace) -> None:
+    made = release(space, "1.0.0", blind_points=5)
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["made_with"]["scikit-learn"] = "another version"
+    for twins in (None, 1200):
+        (gate,) = (one for one in manifest["gates"] if one["name"] == "blind")
+        gate["cells"][0]["twins"] = twins or gate["cells"][0]["twins"]
+        path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (made.folder / "SHA256SUMS").unlink()
+        write_sums(made.folder)
+        if twins is None:
+            assert "blind" in verify(made.folder).recomputed
+        else:
+            with pytest.raises(GateError, match="the rows give 8 clips are too few"):
+                verify(made.folder)
 
 
 def test_export_refuses_failed_gates_and_reports_them_if_allowed(space: Workspace) -> None:

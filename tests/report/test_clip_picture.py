@@ -1,11 +1,13 @@
 """The picture of a clip: valid XML whatever a name contains, every keyframe once, none overlapping."""
 
+import re
 from base64 import b64decode
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
+from pipeline.motion.heading_curve import Mark
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.report.clip_picture import ClipPicture, draw
 
@@ -68,6 +70,23 @@ def test_any_name_and_reason_gives_valid_xml(name: str) -> None:
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
     assert texts[0] == shown
     assert texts[-1] == f"0:00.0 {shown}"
+
+
+def test_the_spans_of_a_clip_are_marked() -> None:
+    spans = [
+        Mark(5_000_000, 20_000_000, "span 1, mirrored"),
+        Mark(20_000_000, 35_000_000, "span 2"),
+    ]
+    drawing = draw(ClipPicture("walk.mp4", CLIP, [], [], HEADING, [TURN], spans))
+    picture = ElementTree.fromstring(drawing)
+    texts = ["".join(one.itertext()) for one in picture.iter(f"{SVG}text")]
+    assert [text for text in texts if "span" in text] == ["span 1, mirrored", "span 2"]
+    borders = [one.get("d", "") for one in picture.iter(f"{SVG}path") if one.get("class") == "mark"]
+    (first, end), (begin, last) = (
+        [int(x) for x in re.findall(r"M(\d+) ", border)] for border in borders
+    )
+    assert first < end == begin < last
+    assert end - first == pytest.approx(last - begin, abs=1)
 
 
 def test_a_missing_keyframe_leaves_its_place_empty() -> None:
