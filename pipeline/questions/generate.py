@@ -88,8 +88,8 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
                 _note_drafter(workspace.store, settings)
             if summary.stage == "guess" and (lacking := summary.rejected + summary.failed):
                 yield (
-                    f"  no model prior for {lacking} clips: which of their questions can be answered "
-                    "without seeing is judged from the other clips alone"
+                    f"  no model prior for {lacking} clips: whether their questions can be answered "
+                    "without seeing is judged by the other readers alone"
                 )
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 unanswered.append(summary.stage)
