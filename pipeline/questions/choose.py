@@ -89,9 +89,9 @@ def choose(
         closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
     kept = np.array(_balanced(spans, offered, reader, pairs, thinned, draw), dtype=np.int64)
-    for cell, found in recheck.answered(reader, pairs, kept).items():
-        if cell not in few and found.leaks(_LIMIT, _SIGMAS):
-            closed[cells[cell]] = (
+    for number, found in recheck.answered(reader, pairs, kept).items():
+        if number not in few and found.leaks(_LIMIT, _SIGMAS):
+            closed[cells[number]] = (
                 f"readers without frames still answer {found.accuracy:.0%} of {found.pairs} pairs by "
                 f"{found.reader}, where guessing gives 25%"
             )
