@@ -25,6 +25,7 @@ from pipeline.routes.tasks import plain
 
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
+_LEAST_APART = 1 / 2
 _MOST_LEARNED = 60_000  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
@@ -233,7 +234,9 @@ def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[
         shown[members] = admissible[members].mean() >= LEAST_OPEN
     for members in strata.values():
         if len(members) >= _LEAST_STRATUM:
-            shown[members] = admissible[members].mean() >= LEAST_OPEN
+            # Where the rest of the cell is closed, a stratum must be clearly different.
+            least = LEAST_OPEN if shown[members].any() else _LEAST_APART
+            shown[members] = admissible[members].mean() >= least
     return shown, {
         cell: f"readers without frames are uncertain about {admissible[members].mean():.0%} of its "
         f"{len(members)} pairs; a third is needed"
