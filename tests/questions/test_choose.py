@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import worlds
 
-from pipeline.questions.candidates import MOST_CANDIDATES, candidates
+from pipeline.questions.candidates import MOST_CANDIDATES, ClipSpan, candidates
 from pipeline.questions.choose import LARGEST, SMALLEST, choose, to_ask, uncertain
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS
+from pipeline.questions.facts import KINDS, SpanText
+from pipeline.routes.rows import Step
 
 
 @cache
@@ -144,6 +145,17 @@ def test_candidates_cover_every_cell_of_a_span() -> None:
         cells = {one.cell for one in candidates([spans[number]], Draw(b"a"), 1_000_000)}
         if kinds.count("turn") > 3 and "landmark" in kinds:
             assert {"direction turn", "landmark mixed"} <= cells
+
+
+@pytest.mark.parametrize("names", [[], [None, "."], [".", "the door"], ["a", "门", "12", "12 3"]])
+def test_odd_names_are_no_obstacle(names: list[str | None]) -> None:
+    steps = tuple(
+        Step(start_us=at * 3_000_000, end_us=(at + 1) * 3_000_000, move="left", landmark=name)
+        for at, name in enumerate(names)
+    )
+    spans = [ClipSpan(f"c{n}", "one scene", SpanText(f"s{n}", steps)) for n in range(3)]
+    chosen = choose(spans, Draw(b"a"), 1_000_000)
+    assert set(chosen.small) == {pair.category for pair in candidates(spans, Draw(b"a"), 1_000_000)}
 
 
 def test_uncertain_means_no_combination_stands_out() -> None:
