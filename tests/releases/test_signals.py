@@ -305,9 +305,9 @@ def test_what_is_asked_again_is_a_new_item() -> None:
 
 
 def worded(draw: Draw, version: str, seed: int) -> Iterator[tuple[tuple[str, ...], Question]]:
-    """Yield a question about each pair of facts of 150 walks, as a version with these span ids words it."""
+    """Yield a question about each pair of facts of 300 walks, as a version with these span ids words it."""
     asking, wording = Asking(draw), load("en")
-    for number, row in enumerate(worlds.routes("fair", 150, seed)):
+    for number, row in enumerate(worlds.routes("fair", 300, seed)):
         route = factories.route(steps=walked(row))
         steps = route.steps if version == "1.0.0" else corrected(route, number).steps
         span = f"s_{version} {number}"
