@@ -21,6 +21,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Frame
 from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item, Span
+from pipeline.releases import stills
 from pipeline.review import audit
 from pipeline.review.accuracy import accuracy, by_people, clustered, judged, wilson
 from pipeline.review.audit import MediaAccess
@@ -130,6 +131,12 @@ def test_an_item_shows_its_span_alone_and_a_mirrored_span_flipped(
     for pictures, others in zip(straight, mirrored, strict=True):
         for picture, other in zip(pictures, others, strict=True):
             assert 2 * difference(flipped(picture), other) < difference(picture, other)
+    # The page shows what models are scored with.
+    wanted = {"s1": stills.Shown([1_500_000], mirrored=True)}
+    (still,) = stills.cut(tmp_path / "walk.mp4", wanted, 0)
+    assert 4 * difference(still.bgr(160), mirrored[0][15]) < difference(
+        still.bgr(160), straight[0][15]
+    )
 
 
 def media(workspace: WorkspaceFolder, url: str) -> Path:
