@@ -147,7 +147,8 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
         for number, text in enumerate(texts)
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["open"], FRAMES)
-    seen = Rows({**made.seen, Item: items, Span: (), Verdict: (), Answer: ()})
+    span = factories.span(clip_id=one.clip_id, video_id=one.video_id, end_us=one.end_us)
+    seen = Rows({**made.seen, Item: items, Span: (span,), Verdict: (), Answer: ()})
     shown = MediaAccess(Form(160))
     assert audit.push(client, seen, settings, shown, server_place).new == 2
     assert audit.push(client, seen, settings, shown, server_place).kept == 2
