@@ -230,8 +230,11 @@ def _causes(
     columns: Mapping[str, tuple[Any, Any]], before: _Row | None, after: _Row | None
 ) -> Iterator[str]:
     """Yield the reasons why a row changed that can be derived from the rows and their evidence."""
+    renamed = "video_sha256" in columns
+    if renamed:
+        yield "its span is a video of its own now, with opaque ids"
     for name in _MOVED:
-        if name in columns:
+        if name in columns and not (renamed and name != "split"):
             old, new = columns[name]
             yield f"moved from {name.removesuffix('_name')} {old} to {new}"
     if "answer_text" in columns and None in columns["answer_text"]:
@@ -239,9 +242,9 @@ def _causes(
         yield f"its answer is {now} from this version on"
     elif columns.keys() & _ASKED:
         yield _cause(before, after)
-    if "video_sha256" in columns:
-        yield "its span is a video of its own now, with an opaque id"
-    elif columns.keys() & {"start", "end"}:
+    if renamed:
+        return
+    if columns.keys() & {"start", "end"}:
         yield "its clip was cut again"
     elif columns.keys() & _FRAMES:
         yield "its frames were extracted again"

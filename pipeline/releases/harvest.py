@@ -266,7 +266,7 @@ class Harvest:
             frames=[f"frames/{still.media}" for still in stills],
             # When frames were really taken would tell where in its video the span lies.
             frame_seconds=[
-                (2 * number + 1) * footage.seconds / (2 * len(stills))
+                round((2 * number + 1) * footage.seconds / (2 * len(stills)), 6)
                 for number in range(len(stills))
             ],
             language=self.routes[item.clip_id].language,

@@ -1,7 +1,7 @@
 """Restore frames that a licence kept out of a release, from the user's own copies of the videos."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pipeline.errors import RowError, UserError
 from pipeline.releases.layout import QuestionRow, file_digest
 from pipeline.releases.reading import Released
 from pipeline.releases.settings import StillsSettings
-from pipeline.releases.stills import Moment, cut, encode, evenly
+from pipeline.releases.stills import cut, encode, evenly
 from pipeline.video.reader import DecodedFrame
 
 
@@ -43,15 +43,15 @@ class Hydrated:
 class _Lacking:
     """A span without all its frames: their names, its video's digest, and where it lies in it (us)."""
 
-    name: str
-    frames: Sequence[str]
+    frames: tuple[str, ...]
     sha256: str
     start_us: int
     end_us: int
 
-    def moments(self) -> Iterator[Moment]:
-        for number, at_us in enumerate(evenly(self.start_us, self.end_us, len(self.frames))):
-            yield Moment(at_us, self.name, number)
+    def wanted(self) -> Iterator[tuple[int, str]]:
+        """Yield the time of each frame in its video (us), and its name."""
+        times = evenly(self.start_us, self.end_us, len(self.frames))
+        return zip(times, self.frames, strict=True)
 
 
 def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
@@ -60,7 +60,7 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
     A frame is written only if its digest is the one in the release. Raises UserError for a path that
     does not exist.
     """
-    wanted: dict[str, dict[str, _Lacking]] = defaultdict(dict)
+    wanted: dict[str, set[_Lacking]] = defaultdict(set)  # by the digest of the video
     present: set[str] = set()  # the rows of a span name the same frames
     unknown: set[str] = set()
     for _, row in released.questions():
@@ -69,7 +69,7 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
         if found == {*row.frames}:
             continue
         if lacking := _lacking(row, released):
-            wanted[lacking.sha256][lacking.name] = lacking
+            wanted[lacking.sha256].add(lacking)
         else:
             unknown.add(row.video)
     settings = StillsSettings.model_validate(
@@ -101,29 +101,28 @@ def _lacking(row: QuestionRow, released: Released) -> _Lacking | None:
 
     In releases of earlier versions, the row itself names its video and the times in it.
     """
+    frames = tuple(row.frames)
     if row.video_sha256:
-        span = round(row.start * 1e6), round(row.end * 1e6)
-        name = f"{row.video_sha256} {row.start} {row.end}"
-        return _Lacking(name, row.frames, row.video_sha256, *span)
+        start_us, end_us = round(row.start * 1e6), round(row.end * 1e6)
+        return _Lacking(frames, row.video_sha256, start_us, end_us)
     source = released.manifest.get("hydrate", {}).get(row.video)
     if source is None:
         return None
-    return _Lacking(row.video, row.frames, source["video"], source["start_us"], source["end_us"])
+    return _Lacking(frames, source["video"], source["start_us"], source["end_us"])
 
 
 def _restore(
     folder: Path,
     path: Path,
-    spans: Mapping[str, _Lacking],
+    spans: Iterable[_Lacking],
     rotation: int,
     settings: StillsSettings,
 ) -> tuple[int, bool]:
     """Write the missing frames of one video; return their number, and whether all were decoded as expected."""
-    moments = [moment for span in spans.values() for moment in span.moments()]
+    wanted = [one for span in spans for one in span.wanted()]
     written, same = 0, True
     try:
-        for frame, moment in cut(path, moments, rotation):
-            name = spans[moment.span_id].frames[moment.number]
+        for frame, name in cut(path, wanted, rotation):
             data = _either_way(frame, settings, name)
             if data is None:
                 same = False

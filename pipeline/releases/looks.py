@@ -34,9 +34,7 @@ _PROBES = 8  # frames of a span that are searched for
 _APART_US = 250_000  # frames that are compared are at most this far apart
 _BANDS, _WIDTH = 3, 21  # bits of a hash: five that differ leave one band with one at most
 _FLIPS = np.array([0, *(1 << bit for bit in range(_WIDTH))], np.uint32)
-_MIXED = 37 * np.arange(64) % 64  # any odd factor gives each bit once
-_AT_ONCE = 2**16  # pairs compared in one step: 30 MB
-_HASHED_AT_ONCE = 2**20
+_AT_ONCE = 2**16  # pairs compared in one step: at most 60 MB
 
 
 def look(pixels: npt.NDArray[np.uint8]) -> str:
@@ -132,6 +130,7 @@ class _Spans:
         ones = np.bitwise_count(self._checked)
         told = (ones >= _PLAIN) & (ones <= 64 - _PLAIN)
         self._told = told.all(axis=2) & (self._at >= 0)
+        self._least = np.clip(self._told.sum(axis=1), 1, _COMMON)
 
     def search(self, some: Numbers, others: Numbers, known: Flags) -> None:
         """Set `known` for each span of `some` that is similar to one of `others`, and for that one.
@@ -150,11 +149,11 @@ class _Spans:
             for flip in _FLIPS:
                 for one, other in band.candidates(keys ^ flip, lambda: ~known[probes.span]):
                     near = np.bitwise_count(probes.bits[one] ^ self._bits[other]) <= NEAR_BITS
-                    one, other = one[near], other[near]
-                    for part in np.array_split(np.arange(len(one)), -(-len(one) // _AT_ONCE) or 1):
-                        alike = self._alike(probes, one[part], other[part])
-                        known[probes.span[one[part[alike]]]] = True
-                        known[self._owner[other[part[alike]]]] = True
+                    if near.any():
+                        one, other = one[near], other[near]
+                        alike = self._alike(probes, one, other)
+                        known[probes.span[one[alike]]] = True
+                        known[self._owner[other[alike]]] = True
 
     def _probes(self, some: Numbers, bands: list["_Band"]) -> _Probes:
         """Choose the frames to search for: in each part of a span a calm one that few others resemble."""
@@ -208,9 +207,9 @@ class _Spans:
             common |= there
             near |= there & (np.bitwise_count(bits ^ seen) <= _ALIKE_BITS)
         total = common.sum(axis=1)
-        told = self._told.sum(axis=1)
-        least = np.minimum(_COMMON, np.minimum(told[span], np.maximum(told[other], 1)))
-        return (total >= least) & (near.sum(axis=1) >= _ALIKE * total)
+        least = np.minimum(self._least[span], self._least[other])
+        enough: Flags = (total >= least) & (near.sum(axis=1) >= _ALIKE * total)
+        return enough
 
 
 @dataclass(frozen=True)
@@ -223,15 +222,11 @@ class _Band:
     @classmethod
     def of(cls, keys: Keys, numbers: Numbers) -> "_Band":
         counts = np.bincount(keys, minlength=1 << _WIDTH)
-        return cls(numbers[np.argsort(keys, kind="stable")], np.concatenate([[0], counts.cumsum()]))
+        return cls(numbers[np.argsort(keys)], np.concatenate([[0], counts.cumsum()]))
 
     def counted(self, keys: Keys) -> Numbers:
-        """Return how many looks have each of these keys but for one bit."""
-        total = np.zeros(len(keys), np.int64)
-        for flip in _FLIPS:
-            key = keys ^ flip
-            total += self.edges[key + np.uint32(1)] - self.edges[key]
-        return total
+        """Return how many looks have each of these keys."""
+        return self.edges[keys + np.uint32(1)] - self.edges[keys]
 
     def candidates(
         self, keys: Keys, searched: Callable[[], Flags]
@@ -254,17 +249,27 @@ class _Band:
             width *= 2
 
 
-def _bands(hashes: Bits) -> Keys:
-    """Return three keys of 21 bits of each hash, (3, n): two hashes that differ in five bits share one but for a bit.
+def _mixing() -> Bits:
+    """Return what each value of each byte of a hash gives to its mixed bits, (8, 256).
 
     Bits are mixed, because those of neighbouring cells are alike.
     """
-    keys = np.empty((_BANDS, len(hashes)), np.uint32)
-    values = np.uint32(1) << np.arange(_WIDTH, dtype=np.uint32)
-    for begin in range(0, len(hashes), _HASHED_AT_ONCE):
-        some = hashes[begin : begin + _HASHED_AT_ONCE].astype(">u8").view(np.uint8)
-        single = np.unpackbits(some).reshape(-1, 64).take(_MIXED, axis=1)
-        for band in range(_BANDS):
-            bits = single[:, band * _WIDTH : (band + 1) * _WIDTH]
-            keys[band, begin : begin + len(single)] = bits @ values
-    return keys
+    found = np.zeros((8, 256), np.uint64)
+    for bit in range(64):
+        moved = np.uint64(1) << np.uint64(37 * bit % 64)  # any odd factor moves each bit elsewhere
+        found[bit // 8, np.arange(256) >> bit % 8 & 1 == 1] |= moved
+    return found
+
+
+_MIXING = _mixing()
+
+
+def _bands(hashes: Bits) -> Keys:
+    """Return three keys of 21 bits of each hash, (3, n): two hashes that differ in five bits share one but for a bit."""
+    mixed = np.zeros(len(hashes), np.uint64)
+    for byte in range(8):
+        mixed |= _MIXING[byte, hashes >> np.uint64(8 * byte) & np.uint64(255)]
+    mask = np.uint64((1 << _WIDTH) - 1)
+    return np.stack(
+        [(mixed >> np.uint64(_WIDTH * band) & mask).astype(np.uint32) for band in range(_BANDS)]
+    )

@@ -6,8 +6,8 @@ Keyframes are placed at the turns, so their number and times would reveal answer
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
@@ -29,13 +29,7 @@ _LOOK_WIDTH = 128  # width for the perceptual hash: scaling in the decoder is ch
 _OF_A_CLIP = 8  # frames of a clip that an earlier version's items ask about, if none were cut yet
 
 
-@dataclass(frozen=True)
-class Moment:
-    """A time of a video (us) at which a span shows the still with this number, from 0; None if only its look."""
-
-    at_us: int
-    span_id: str
-    number: int | None
+What = TypeVar("What")
 
 
 def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterator[Row]:
@@ -52,17 +46,17 @@ def run(rows: Rows, settings: StillsSettings, folder: WorkspaceFolder) -> Iterat
         return
     mirrored = {span.span_id for span in rows[Span] if span.mirrored}
     looks: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for frame, moment in cut(path, _moments(spans | clips), video.manifest_rotation):
-        flip = moment.span_id in mirrored
+    for frame, (span_id, number) in cut(path, _moments(spans | clips), video.manifest_rotation):
+        flip = span_id in mirrored
         small = shown(frame, _LOOK_WIDTH, mirrored=flip)
-        if moment.number is None:
-            looks[moment.span_id].append((look(small), look(flipped(small))))
+        if number is None:
+            looks[span_id].append((look(small), look(flipped(small))))
             continue
         data, width, height = encode(frame, settings, mirrored=flip)
         yield Still(
-            span_id=moment.span_id,
+            span_id=span_id,
             video_id=video.video_id,
-            number=moment.number,
+            number=number,
             t_us=frame.t_us,
             media=folder.keep(data, ".jpg"),
             sha256=hashlib.sha256(data).hexdigest(),
@@ -93,12 +87,13 @@ def _whole_clips(rows: Rows) -> dict[str, list[int]]:
     }
 
 
-def _moments(times: Mapping[str, Sequence[int]]) -> Iterator[Moment]:
+def _moments(times: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, tuple[str, int | None]]]:
+    """Yield the time of each still with its span and number, and without a number those of other looks."""
     for span_id, frame_us in times.items():
         for number, at_us in enumerate(frame_us):
-            yield Moment(at_us, span_id, number)
+            yield at_us, (span_id, number)
         for at_us in range(frame_us[0], frame_us[-1] + 1, EVERY_US):
-            yield Moment(at_us, span_id, None)
+            yield at_us, (span_id, None)
 
 
 def _complete(stills: Sequence[Still], clips: Iterable[str], folder: WorkspaceFolder) -> bool:
@@ -134,9 +129,9 @@ def evenly(start_us: int, end_us: int, count: int) -> list[int]:
 
 
 def cut(
-    path: Path, moments: Iterable[Moment], rotation: int
-) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
-    """Yield the frame displayed at each moment, in order of time.
+    path: Path, wanted: Iterable[tuple[int, What]], rotation: int
+) -> Iterator[tuple[reader.DecodedFrame, What]]:
+    """Yield the frame displayed at each wanted time (us), with what it is wanted for, in order of time.
 
     `rotation` is the manifest's, in degrees clockwise.
     """
@@ -146,23 +141,23 @@ def cut(
             "restore it, or run egost frames on its new location",
             again=True,
         )
-    in_order = sorted(moments, key=lambda one: one.at_us)
-    frames = reader.frames_at(path, [one.at_us for one in in_order], rotation=rotation)
-    return _matched(frames, in_order)
+    in_order = sorted(wanted, key=lambda one: one[0])
+    times = [at_us for at_us, _ in in_order]
+    return _matched(reader.frames_at(path, times, rotation=rotation), in_order)
 
 
 def _matched(
-    frames: Iterable[reader.DecodedFrame], moments: Sequence[Moment]
-) -> Iterator[tuple[reader.DecodedFrame, Moment]]:
-    """Match every moment with the last frame at or before it; a frame may match several times."""
-    waiting = list(reversed(moments))
+    frames: Iterable[reader.DecodedFrame], wanted: Sequence[tuple[int, What]]
+) -> Iterator[tuple[reader.DecodedFrame, What]]:
+    """Match every time with the last frame at or before it; a frame may match several times."""
+    waiting = list(reversed(wanted))
     last: reader.DecodedFrame | None = None
     for frame in frames:
-        while waiting and waiting[-1].at_us < frame.t_us:
-            yield last or frame, waiting.pop()
+        while waiting and waiting[-1][0] < frame.t_us:
+            yield last or frame, waiting.pop()[1]
         last = frame
     while waiting and last:
-        yield last, waiting.pop()
+        yield last, waiting.pop()[1]
 
 
 def shown(frame: reader.DecodedFrame, width: int, *, mirrored: bool) -> Image:

@@ -68,9 +68,7 @@ def test_a_small_workspace_is_unproven() -> None:
     strata = [cell("direction", "turn", 150, 150), cell("landmark", "order", 60, 60)]
     assert not any("unproven" in line for line in composed(items(2), [], strata, "off"))
     few = cell("action", "order", 199, 199, fitted=False)
-    (line,) = (
-        line for line in composed(items(2), [], [*strata, few], "off") if "unproven" in line
-    )
+    (line,) = (line for line in composed(items(2), [], [*strata, few], "off") if "unproven" in line)
     assert line.endswith("judged them (199 action order)")
 
 

@@ -1,94 +1,155 @@
-"""Clips of different splits that show the same footage: all are found, and few pairs are compared."""
+"""Spans of different splits that show the same footage: found wherever they begin, flipped or not."""
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.releases import looks as module
-from pipeline.releases.looks import NEAR_BITS, near_identical
+from pipeline.releases.looks import FLIPPED_EVERY, Bits, Footage, look, near_identical
 
-Looks = Mapping[str, Sequence[str]]
-
-
-def by_comparing_all(looks: Looks, sides: Mapping[str, str]) -> set[str]:
-    """Compare every pair of clips frame by frame."""
-    found: set[str] = set()
-    for one, other in combinations(looks, 2):
-        pairs = list(zip(looks[one], looks[other], strict=False))
-        near = sum((int(a, 16) ^ int(b, 16)).bit_count() <= NEAR_BITS for a, b in pairs)
-        same_size = len(looks[one]) == len(looks[other]) > 0
-        if same_size and near >= max(len(pairs) - 1, 1) and sides[one] != sides[other]:
-            found |= {one, other}
-    return found
+STEPS = 5 * 120  # looks of a walk of two minutes
 
 
-def hexed(rows: np.ndarray) -> dict[str, list[str]]:
-    return {f"c{number:05}": [f"{int(one):016x}" for one in row] for number, row in enumerate(rows)}
+@dataclass(frozen=True)
+class Walk:
+    """A walk as looks five times per second, unflipped and flipped."""
+
+    looks: Bits
+    flipped: Bits
+
+    def span(self, start: int, length: int) -> Footage:
+        part = slice(start, start + length)
+        return Footage(self.looks[part], self.flipped[part][::FLIPPED_EVERY])
+
+    def noisy(self, draw: np.random.Generator, bits: int) -> "Walk":
+        return Walk(*(flipped_bits(row, draw, bits) for row in (self.looks, self.flipped)))
+
+    @property
+    def mirrored(self) -> "Walk":
+        return Walk(self.flipped, self.looks)
 
 
-def test_only_clips_near_identical_to_one_of_another_split_are_found() -> None:
-    a, near, far = ["0" * 16] * 4, ["0" * 15 + "7"] * 4, ["f" * 16] * 4
-    one_off = [*near[:3], far[0]]
-    looks = {"a": a, "b": near, "c": one_off, "d": far, "e": a[:3], "f": [*near[:2], *far[:2]]}
-    sides = dict.fromkeys("abcdef", "test") | {"a": "train"}
-    assert near_identical(looks, sides) == {"a", "b", "c"}
-    assert near_identical(looks, dict.fromkeys("abcdef", "test")) == set()
-    assert near_identical({}, {}) == near_identical({"a": []}, {"a": "test"}) == set()
+def flipped_bits(row: Bits, draw: np.random.Generator, bits: int) -> Bits:
+    """Change up to this many bits of each look, as another encoding does."""
+    noise = np.zeros(len(row), np.uint64)
+    for _ in range(bits):
+        noise ^= np.uint64(1) << draw.integers(0, 64, len(row), dtype=np.uint64)
+    return row ^ noise
 
 
-@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 9), st.sampled_from([1, 4, 30]))
-@settings(max_examples=60, deadline=None)
-def test_the_search_finds_what_comparing_all_pairs_finds(
-    seed: int, count: int, size: int, copies: int
-) -> None:
-    """Hashes around the limit of six bits, a third of the clips with one other frame, some frames black."""
+def walk(seed: int) -> Walk:
+    """Looks that change in a few bits from one to the next, and stand still now and then."""
     draw = np.random.default_rng(seed)
-    base = draw.integers(0, 2**64, (max(1, count // copies), size), dtype=np.uint64)
-    rows = base[draw.integers(0, len(base), count)]
-    for row in rows:
-        for frame in range(size):
-            for bit in draw.choice(64, int(draw.integers(0, 6)), replace=False):
-                row[frame] ^= np.uint64(1 << int(bit))
-        if draw.random() < 0.3:
-            row[draw.integers(0, size)] = draw.integers(0, 2**64, dtype=np.uint64)
-        if draw.random() < 0.2:
-            row[0] = 0
-    looks = hexed(rows)
-    sides = {clip: str(draw.choice(["train", "validation", "test"])) for clip in looks}
-    assert near_identical(looks, sides) == by_comparing_all(looks, sides)
+    rows = []
+    for _ in range(2):
+        moves = draw.integers(0, 5, STEPS) * (draw.random(STEPS) < 0.8)
+        single = draw.random((STEPS, 64)).argsort(axis=1) < moves[:, None]
+        packed = np.packbits(np.logical_xor.accumulate(single, axis=0) ^ (draw.random(64) < 0.5))
+        rows.append(packed.view(">u8").astype(np.uint64))
+    return Walk(*rows)
 
 
-def rows_of(kind: str, count: int) -> np.ndarray:
-    rows = np.random.default_rng(1).integers(0, 2**64, (count, 8), dtype=np.uint64)
-    if kind == "one clip":
-        rows[:] = rows[0]
-    elif kind == "black ends":
-        rows[:, [0, 7]] = 0
-    return rows
+def sides(*names: str) -> dict[str, str]:
+    return dict(zip("abcdefgh", names, strict=False))
 
 
-@pytest.mark.parametrize(
-    ("kind", "most"),
-    [("different", 8), ("black ends", 8), ("one clip", 8), ("one clip in one split", 0)],
-)
-def test_few_pairs_are_compared(kind: str, most: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All pairs are 2,000 per clip; so many black first frames or copies must not lead to that."""
+@given(st.integers(0, 10**6), st.booleans(), st.integers(0, 60), st.integers(40, 160))
+@settings(max_examples=25, deadline=None)
+def test_the_same_footage_is_found_in_other_cuts_and_orientations(
+    seed: int, mirrored: bool, later: int, length: int
+) -> None:
+    """The second span begins up to 12 s later, has another length and another encoding."""
+    draw, one = np.random.default_rng(seed), walk(seed)
+    other = (one.mirrored if mirrored else one).noisy(draw, 2)
+    length = max(length, later + 25)  # five seconds in common
+    found = near_identical(
+        {"a": one.span(100, length), "b": other.span(100 + later, 150), "c": walk(seed + 1).span(0, 200)},
+        sides("test", "train", "train"),
+    )  # fmt: skip
+    assert found == {"a", "b"}
+
+
+def test_other_footage_and_other_moments_of_the_same_walk_are_not_found() -> None:
+    one = walk(1)
+    spans = {"a": one.span(0, 150), "b": one.span(160, 150), "c": walk(2).span(0, 150)}
+    assert near_identical(spans, sides("test", "train", "train")) == set()
+    same = {"a": one.span(0, 150), "b": one.span(20, 150)}
+    assert near_identical(same, sides("test", "test")) == set()
+    assert near_identical(same, sides("test", "train")) == {"a", "b"}
+    assert near_identical({}, {}) == set()
+
+
+def test_a_common_second_is_too_little() -> None:
+    one = walk(3)
+    spans = {"a": one.span(0, 100), "b": one.span(94, 100)}
+    assert near_identical(spans, sides("test", "train")) == set()
+
+
+def test_dark_frames_look_like_no_others() -> None:
+    """A lens that is covered for a while shows the same in every video."""
+    spans: dict[str, Footage] = {}
+    for seed, name in enumerate("abc"):
+        one = walk(seed)
+        one.looks[:60] = one.flipped[:60] = 0
+        spans[name] = one.span(0, 120)
+    assert near_identical(spans, sides("test", "train", "validation")) == set()
+
+
+def test_stills_alone_are_compared_where_an_earlier_version_cut_them() -> None:
+    """The flipped looks follow from the others: cells swap, and darker becomes brighter."""
+    one = walk(5)
+    hexed = "".join(f"{int(bits):016x}" for bits in one.looks[:80:10])
+    mirrored = Footage.of_stills(hexed, 7_000_000)
+    again = Footage.of_stills("".join(f"{int(bits):016x}" for bits in mirrored.flipped), 7_000_000)
+    assert (again.flipped == mirrored.looks).all()
+    for other in (hexed, "".join(f"{int(bits):016x}" for bits in mirrored.flipped)):
+        spans = {"a": mirrored, "b": Footage.of_stills(other, 7_000_000)}
+        assert near_identical(spans, sides("test", "train")) == {"a", "b"}
+
+
+def test_the_look_of_a_flipped_picture_is_the_flipped_look() -> None:
+    draw = np.random.default_rng(1)
+    pixels = cv2.resize(draw.integers(0, 255, (8, 9, 3), dtype=np.uint8), (128, 96))
+    flipped = Footage.of_stills(look(pixels), 1).flipped[0]
+    exact = int(look(np.ascontiguousarray(pixels[:, ::-1])), 16)
+    assert (int(flipped) ^ exact).bit_count() <= 3
+
+
+def many(kind: str, count: int) -> Mapping[str, Footage]:
+    walks = [walk(seed) for seed in range(4)]
+    draw = np.random.default_rng(9)
+    spans = {}
+    for number in range(count):
+        one = walks[number % 4].span(int(draw.integers(0, STEPS - 80)), 60)
+        if kind != "copies":
+            mask = draw.integers(0, 2**64, dtype=np.uint64)
+            one = Footage(one.looks ^ mask, one.flipped ^ mask)
+        if kind == "black ends":
+            for row in (one.looks, one.flipped):
+                row[:2] = row[-2:] = 0
+        spans[f"s{number:05}"] = one
+    return spans
+
+
+@pytest.mark.parametrize("kind", ["different", "black ends", "copies"])
+def test_few_pairs_are_compared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pairs of looks are 72 million; so many black frames or copies must not lead to that."""
     compared = 0
-    alike = module._alike
+    alike = module._Spans._alike
 
-    def counting(bits: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    def counting(self: module._Spans, *given: object) -> object:
         nonlocal compared
-        compared += len(some)
-        return alike(bits, some, others)
+        compared += len(given[1])  # type: ignore[arg-type]
+        return alike(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_alike", counting)
-    looks = hexed(rows_of(kind.removesuffix(" in one split"), 4000))
-    splits = ["test"] if kind.endswith("one split") else ["train", "train", "test"]
-    sides = {clip: splits[number % len(splits)] for number, clip in enumerate(looks)}
-    found = near_identical(looks, sides)
-    assert len(found) == (4000 if kind == "one clip" else 0)
-    assert compared <= most * 4000
+    monkeypatch.setattr(module._Spans, "_alike", counting)
+    spans = many(kind, 1500)
+    splits = {name: "test" if number % 5 == 0 else "train" for number, name in enumerate(spans)}
+    found = near_identical(spans, splits)
+    assert len(found) > 1400 if kind == "copies" else found == set()
+    assert compared < 20_000
