@@ -93,8 +93,8 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     spans = {one["span_id"]: Span.model_validate(one) for one in egost.table("spans").to_dicts()}
     every_answer_is_true(items, spans, route)
 
-    # Two of the three clips were not reviewed: the gate stops the export unless --allow-failing is given.
-    assert "verified_by_people: NOT MET" in egost("export", "0.1.0", code=3)
+    # Nobody judged a clip twice: the gate stops the export unless --allow-failing is given.
+    assert "agreement_of_people: NOT MET" in egost("export", "0.1.0", code=3)
     assert not (egost.workspace / "releases" / "v0.1.0").exists()
     egost("export", "0.1.0", "--allow-failing")
     assert "error: " in egost("export", "0.1.0", "--allow-failing", code=2)
