@@ -108,24 +108,6 @@ def choose(
     return Chosen(pairs_kept, counts, closed, guessable, small)
 
 
-def to_ask(
-    spans: Sequence[ClipSpan], draw: Draw, apart_us: int, said: Mapping[str, str]
-) -> Iterator[tuple[tuple[str, tuple[str, str]], tuple[str, ...]]]:
-    """Yield the candidates that a model may be asked about, with their four combinations in words.
-
-    The keys are those of `choose`'s `believed`.
-    """
-    for one in candidates(spans, draw, apart_us):
-        words = tuple(
-            said["and"].join(
-                KINDS[fact.kind].words(fact, value > 0, said)
-                for fact, value in zip(one.facts, values, strict=True)
-            )
-            for values in prior.COMBINATIONS
-        )
-        yield (spans[one.span].text.span_id, one.names), words
-
-
 def uncertain(posterior: Floats) -> Bools:
     """Return which posteriors, (n, 4), leave a reader uncertain enough."""
     return np.asarray(
