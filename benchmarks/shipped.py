@@ -1,7 +1,8 @@
 """Fit the prior that ships with the toolkit, `pipeline/blind/shipped.json`: python benchmarks/shipped.py
 
-Its weights are those of a conditional logit on small sets of clips from all worlds of `tests/worlds.py` at
-once: how far a lookup in 24 clips can be trusted when nothing is known about the place. Its words are those of
+Its weights are those of conditional logits on small sets of clips, one on all worlds of `tests/worlds.py` at
+once and one on those in which most is predictable: how far a lookup in 24 clips can be trusted when nothing is
+known about the place, and at most. Its words are those of
 everyday sequences. The same code gives the same file.
 """
 
@@ -20,6 +21,7 @@ from pipeline.questions.choose import read
 from pipeline.questions.draw import Draw
 
 _CLIPS, _SEEDS, _RIDGE = 24, range(3), 30.0
+_PREDICTABLE = {"office", "geometry", "long_tail", "kitchens", "aisles", "loops", "right_streets"}
 _STEEP = 1.2  # half the log odds of the first of a sequence
 _EVERYDAY = {
     "landmark": (
@@ -48,9 +50,9 @@ def early() -> dict[str, dict[str, float]]:
     return found
 
 
-def weights() -> dict[str, list[float]]:
-    """Return the weight of each expert, for each two kinds of facts."""
-    rows, truth = defaultdict(list), defaultdict(list)
+def weights() -> dict[str, list[list[float]]]:
+    """Return the weights of the experts for each two kinds of facts, of each reader."""
+    rows, truth, predictable = defaultdict(list), defaultdict(list), defaultdict(list)
     for world in worlds().WORLDS:
         for seed in _SEEDS:
             draw = Draw(f"shipped:{seed}".encode())
@@ -64,12 +66,14 @@ def weights() -> dict[str, list[float]]:
                 kinds = " ".join(reader.kinds(some))
                 rows[kinds].append(Cell(reader, some).rows())
                 truth[kinds].append(some.truth)
-    return {
-        kinds: fit(np.concatenate(rows[kinds]), np.concatenate(truth[kinds]), _RIDGE)
-        .round(4)
-        .tolist()
-        for kinds in sorted(rows)
-    }
+                predictable[kinds].append(np.full(len(some.truth), world in _PREDICTABLE))
+    found = {}
+    for kinds in sorted(rows):
+        every, true = np.concatenate(rows[kinds]), np.concatenate(truth[kinds])
+        some = np.concatenate(predictable[kinds])
+        fits = fit(every, true, _RIDGE), fit(every[some], true[some], _RIDGE)
+        found[kinds] = [one.round(4).tolist() for one in fits]
+    return found
 
 
 def main() -> None:

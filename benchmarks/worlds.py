@@ -2,6 +2,7 @@
 
 python benchmarks/worlds.py ROUTES.jsonl ROWS.jsonl [--seed N] [--links] [--mirror]
 python benchmarks/worlds.py --routes WORLD ROUTES.jsonl [--clips N] [--seed N]    write a world's routes
+python benchmarks/worlds.py --table [WORLD ...] [--seeds N] [--mirror]             attack worlds, print each cell
 python benchmarks/worlds.py                                                       time and memory, 800 clips
 python benchmarks/worlds.py --cost 100000
 
@@ -15,7 +16,9 @@ import argparse
 import importlib.util
 import json
 import resource
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +35,7 @@ from pipeline.routes.rows import Step
 from pipeline.routes.wording import load
 from pipeline.sources.rows import Split
 
+_MOST, _MOST_HIGH, _ENOUGH = 0.28, 0.31, 2_000  # accuracy, upper end of its interval, twins
 _TARGETS = {800: "8 s", 100_000: "360 s, less than 4,000 MB"}
 
 
@@ -103,16 +107,53 @@ def _split(group: str) -> Split:
     return "train" if part < 15 else "validation" if part < 20 else "test"
 
 
-@cache
 def worlds() -> ModuleType:
     """Return `tests/worlds.py`, which has the name of this file."""
-    path = Path(__file__).parent.parent / "tests" / "worlds.py"
-    spec = importlib.util.spec_from_file_location("made_worlds", path)
+    return _made("worlds")
+
+
+@cache
+def _made(name: str) -> ModuleType:
+    path = Path(__file__).parent.parent / "tests" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"made_{name}", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def table(names: Sequence[str], clips: int, seeds: int, *, mirror: bool) -> None:
+    """Attack worlds with the readers of `tests/attackers.py`; print each cell, pooled over the seeds."""
+    attackers = _made("attackers")
+    print(
+        f"{clips} clips a seed, {seeds} seeds{', mirrored by a coin' if mirror else ''}; chance 25 %"
+    )
+    for name in names:
+        runs, found, closed = [], 0, Counter[str]()
+        for seed in range(seeds):
+            composed = compose(worlds().routes(name, clips, seed), seed, mirror=mirror)
+            released = rows(composed)
+            found += len(released)
+            closed.update(
+                f"{one.category} {one.contrast}"
+                for one in composed.composition.strata
+                if one.closed
+            )
+            if released:
+                runs.append(attackers.attack(released))
+        print(f"{name}: {found / seeds:.0f} rows a seed", flush=True)
+        for cell, figure in (attackers.pooled(runs) if runs else {}).items():
+            failed = figure.accuracy > _MOST or figure.high > _MOST_HIGH
+            verdict = "too few" if figure.twins < _ENOUGH else "LEAK" if failed else "holds"
+            print(
+                f"  {cell or 'overall':<16} {figure.twins:>6} twins {figure.accuracy:.3f} "
+                f"[{figure.low:.3f}, {figure.high:.3f}]  {verdict:<8} {figure.reader}",
+                flush=True,
+            )
+        for cell, times in sorted(closed.items()):
+            print(f"  {cell:<16} closed in {times} of {seeds}")
 
 
 def cost(clips: int) -> None:
@@ -147,7 +188,12 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=850)
     parser.add_argument("--cost", type=int, metavar="CLIPS", help="measure time and memory")
+    parser.add_argument("--table", nargs="*", metavar="WORLD", help="attack these worlds, or all")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds --table pools")
     given = parser.parse_args()
+    if given.table is not None:
+        table(given.table or list(worlds().WORLDS), given.clips, given.seeds, mirror=given.mirror)
+        return
     if given.routes:
         if given.routes not in worlds().WORLDS or len(given.files) != 1:
             parser.error(f"--routes needs one file and one of: {', '.join(worlds().WORLDS)}")

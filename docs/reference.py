@@ -30,6 +30,7 @@ from pipeline.engine.settings import Settings
 from pipeline.engine.stage import LazyFunction, Stage
 from pipeline.engine.tables import TABLES
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.questions.rows import AskedFact
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.routes.rows import Step
 
@@ -473,6 +474,12 @@ def release() -> str:
             _doc(Evidence),
             "",
             *_columns(Evidence),
+            "",
+            "### Facts { #facts }",
+            "",
+            "The elements of the column `facts`.",
+            "",
+            *_columns(AskedFact),
             "",
             "## manifest.json { #manifest }",
             "",

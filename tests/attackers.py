@@ -249,10 +249,7 @@ def _words(about: tuple[str, ...]) -> list[tuple[str, int]]:
 def _latent(asked: Sequence[Question]) -> np.ndarray:
     """Give each name and ordinal a place along one axis, such that known answers agree with it or its mirror image."""
     hits = np.zeros(len(asked))
-    spread = [
-        [Counter({word: sign for word, sign in _words(about)}) for about in _canonical(one)[1]]
-        for one in asked
-    ]
+    spread = [[Counter(dict(_words(about))) for about in _canonical(one)[1]] for one in asked]
     values = [_canonical(one)[0] for one in asked]
     column: dict[str, int] = {}
     for one in spread:

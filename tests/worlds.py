@@ -406,7 +406,7 @@ def seasons(rng: random.Random, clips: int) -> Iterator[Route]:
 def errands(rng: random.Random, clips: int) -> Iterator[Route]:
     """An action always follows its place: the fridge is passed, then opened."""
     deeds = _pairs(_DEEDS)
-    places = {name: deed for name, deed in zip(_names(16), deeds, strict=True)}
+    places = dict(zip(_names(16), deeds, strict=True))
     for number in range(clips):
         steps: list[list[Any]] = []
         for name in rng.sample(sorted(places), rng.randint(4, 7)):
@@ -418,11 +418,47 @@ def errands(rng: random.Random, clips: int) -> Iterator[Route]:
         yield _route(number, f"scene{number % 170}", steps)
 
 
+def numbers(rng: random.Random, clips: int) -> Iterator[Route]:
+    """Rooms are numbered along the corridor, which is walked either way; no number is common."""
+    deeds = _pairs(_DEEDS)
+    for number in range(clips):
+        first, stride = rng.randint(1, 300), rng.randint(1, 3)
+        rooms = [f"room {first + stride * index}" for index in range(rng.randint(5, 8))]
+        if rng.random() < 0.5:
+            rooms = rooms[::-1]
+        steps = _walk(rng, _coins(rng, rng.randint(3, 7)), rooms, rng.sample(deeds, 4))
+        yield _route(number, f"scene{number % 170}", steps)
+
+
+def colours(rng: random.Random, clips: int) -> Iterator[Route]:
+    """A name's colour tells its place: red things come first and blue ones last, mostly."""
+    deeds, shades = _pairs(_DEEDS), _ADJECTIVES[:8]
+    for number in range(clips):
+        things = rng.sample(_THINGS, rng.randint(5, 8))
+        marks = sorted(things, key=lambda _: rng.random())
+        ranks = sorted(rng.choices(range(8), k=len(marks)), key=lambda rank: rank + rng.gauss(0, 2))
+        named = [f"the {shades[rank]} {thing}" for rank, thing in zip(ranks, marks, strict=True)]
+        steps = _walk(rng, _coins(rng, rng.randint(3, 7)), named, rng.sample(deeds, 4))
+        yield _route(number, f"scene{number % 170}", steps)
+
+
+def lengths(rng: random.Random, clips: int) -> Iterator[Route]:
+    """Short clips turn left and long ones right; a scene's name list tells which."""
+    names, deeds = _names(60), _pairs(_DEEDS)
+    for number in range(clips):
+        slow = rng.random() < 0.5
+        sides = _coins(rng, rng.randint(3, 5), right=0.8 if slow else 0.2)
+        marks = rng.sample(names, rng.randint(4, 6))
+        steps = _walk(rng, sides, marks, rng.sample(deeds, 2), pace=1.6 if slow else 0.7)
+        yield _route(number, f"scene{number % 170}", steps)
+
+
 WORLDS: dict[str, World] = {
     world.__name__: world
     for world in (
         fair, corridors, office, houses, homes, geometry, long_tail, paths, loops, aisles, out_and_back,
         alternating, right_streets, rights, kitchens, habits, signposts, momentum, seasons, errands,
+        numbers, colours, lengths,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from pipeline.blind.parsing import NO_CLIP, item_of
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
 from pipeline.motion.rows import Clip
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.sources.rows import Video
 
 if TYPE_CHECKING:
@@ -19,38 +19,40 @@ if TYPE_CHECKING:
 
 
 def from_rows(
-    items: Iterable[Item], videos: Iterable[Video], clips: Iterable[Clip] = ()
+    items: Iterable[Item], videos: Iterable[Video], spans: Iterable[Clip | Span] = ()
 ) -> list[ProbeItem]:
-    """Return the multiple-choice items of a workspace, in release order.
+    """Return the multiple-choice items of a workspace, in release order, each about a video of its own.
 
-    Groups are split groups; columns are those published with the questions.
+    Groups are split groups; columns are those published with the questions. `spans` holds the clips of
+    items that an earlier version composed, too.
     """
-    video_of = {video.video_id: video for video in videos}
-    clip_of = {clip.clip_id: clip for clip in clips}
+    group_of = {video.video_id: video.split_group for video in videos}
+    length_of = {
+        one.span_id if isinstance(one, Span) else one.clip_id: (one.end_us - one.start_us) / 1e6
+        for one in spans
+    }
     found = []
     for item in sorted(items, key=lambda one: one.item_id):
         if item.format != "mcq" or item.answer_index is None or item.status == "set_aside":
             continue
-        video, clip = video_of.get(item.video_id), clip_of.get(item.clip_id)
-        columns: dict[str, str | int | float] = {"category": item.category, "video": item.video_id}
-        if video:
-            columns["scene_name"] = video.scene or ""
-        if clip:
-            columns |= {"start": clip.start_us / 1e6, "end": clip.end_us / 1e6}
-            columns["length"] = (clip.end_us - clip.start_us) / 1e6
+        shown = item.span_id or item.clip_id
+        columns: dict[str, str | int | float] = {"category": item.category, "video": shown}
+        if shown in length_of:
+            columns |= {"start": 0.0, "end": length_of[shown], "length": length_of[shown]}
         found.append(
             ProbeItem(
                 id=item.item_id,
                 question=item.question,
                 options=tuple(item.options),
                 answer=item.answer_index,
-                group=video.split_group if video else item.video_id,
-                clip=item.clip_id,
+                group=group_of.get(item.video_id, item.video_id),
+                clip=shown,
                 task=item.task,
                 orientation=item.orientation,
                 contrast=item.contrast or "",
                 option_kind=item.option_kind or "",
                 split=item.split,
+                twin=item.twin or "",
                 columns=columns,
             )
         )
@@ -84,7 +86,9 @@ def blind_report(
         files = read_files(file, told)
         items, answers = items_of(file, files), answers_of(files)
     elif store is not None:
-        items = from_rows(store.rows(Item), store.rows(Video), store.rows(Clip))
+        items = from_rows(
+            store.rows(Item), store.rows(Video), [*store.rows(Clip), *store.rows(Span)]
+        )
         if not items:
             raise UserError(
                 str(store.folder.root),

@@ -28,7 +28,7 @@ class Memory:
         """Remember nothing yet."""
         # By hash: the clues themselves would take 2 GB.
         self._number: dict[int, int] = {}
-        self._found, self._values, self._lengths = array("l"), array("b"), array("l")
+        self._found, self._values, self._lengths = array("i"), array("b"), array("i")
 
     def number(self, clue: Clue) -> int:
         """Return a clue's number, from 0 in order of appearance."""
@@ -115,7 +115,8 @@ class Lists:
     def __init__(self, memory: Memory, slots: int) -> None:
         """Keep up to this many lists a row, of the clues of this memory."""
         self._memory, self.slots = memory, slots
-        self._at, self._slot, self._clue, self._sign = (array("l") for _ in range(4))
+        # 100,000 clips have 40 million entries.
+        self._at, self._slot, self._clue, self._sign = (array(kind) for kind in "ibib")
         self.rows = 0
 
     def add(self, lists: Sequence[Sequence[Level]]) -> None:

@@ -4,6 +4,7 @@ run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, struc
                       control, and the items that are easiest to guess
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from pipeline.blind.cells import (
 )
 from pipeline.blind.learners import baselines, learned_scores, permuted
 from pipeline.blind.sheet import (
+    MOST_STRATA,
     Bools,
     Figure,
     Floats,
@@ -41,7 +43,6 @@ _WIDER = 3
 _STRATA: dict[str, Callable[[ProbeItem], str]] = {
     "task": lambda item: item.task,
     "option_kind": lambda item: item.option_kind,
-    "cell": lambda item: item.cell,
 }
 
 
@@ -288,8 +289,11 @@ def _cross_chosen(tried: _Tried, mask: Bools) -> tuple[Floats, list[int]]:
 def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:
     for name, value_of in _STRATA.items():
         values = np.array([value_of(item) for item in sheet.items])
-        for value in sorted(set(values.tolist()) - {""}):
+        often = Counter(values.tolist()).most_common(MOST_STRATA)
+        for value in sorted({value for value, _ in often} - {""}):
             yield f"{name}={value}", values == value
+    for value, within in sheet.cells.items():
+        yield f"cell={value}", within
 
 
 def _leaks(one: AttackResult, limits: tuple[float, float]) -> Iterator[Leak]:

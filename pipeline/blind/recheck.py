@@ -14,7 +14,7 @@ from pipeline.blind.prior import COMBINATIONS, Cell, Pairs, Reader
 from pipeline.blind.sheet import FOLDS, Ints
 from pipeline.blind.weighing import fitted, weighed
 
-_MOST = 2_500  # pairs of a cell: more make the figure no clearer
+_MOST = 1_500  # pairs of a cell: more make the figure no clearer
 _LEAST = 40
 _SHRINK = 4.0  # pairs
 

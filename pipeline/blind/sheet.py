@@ -18,6 +18,8 @@ Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5
 DRAWS = 1000
+MOST_STRATA = 40
+"""Figures by cell, task or kind of options are given for this many of each; others' benchmarks may have thousands."""
 # A fold with more than this share of the items leaves too little to train on.
 _LARGEST = 0.6
 # Resampling fewer groups than this doesn't show how much they differ: one group has no spread at all.
@@ -172,8 +174,10 @@ class OptionTable:
 
     @cached_property
     def cells(self) -> dict[str, Bools]:
-        """Which items belong to each cell, in sorted order."""
-        names = np.array([item.cell for item in self.items])
+        """Which items belong to each cell, in sorted order; of very many cells, the smallest are one."""
+        often = Counter(item.cell for item in self.items)
+        kept = {name for name, _ in often.most_common(MOST_STRATA)}
+        names = np.array([item.cell if item.cell in kept else "others" for item in self.items])
         return {name: names == name for name in sorted(set(names.tolist()))}
 
     @cached_property

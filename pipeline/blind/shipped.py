@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 
-def weights() -> Mapping[str, Sequence[float]]:
-    """Return the weight of each expert, for each two kinds of facts."""
-    return _read()["weights"]
+def weights(kinds: str) -> Sequence[Sequence[float]]:
+    """Return the weights of the experts for two kinds of facts, for each shipped reader."""
+    found: Sequence[Sequence[float]] = _read()["weights"][kinds]
+    return found
 
 
 def hunch(kind: str, first: str, second: str) -> float:

@@ -69,7 +69,7 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     yield from map(str, generate(workspace))
     yield _drafted_against_truth(workspace, folder)
     items = from_rows(
-        workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Clip)
+        workspace.store.rows(Item), workspace.store.rows(Video), workspace.store.rows(Span)
     )
     yield f"blind: {run_probe(items).verdict()}"
     yield from _reviewed(workspace, folder)

@@ -164,6 +164,7 @@ def _clip(
         yaw_degrees=[round(yaw, 3) for yaw in part.yaw_degrees.tolist()],
     )
     found = swings(part)
+    lens_known = row.hfov_degrees is not None
     events: list[TurnEvent] = []
     for number, (swing, moving) in enumerate(zip(found, travelling(found, steps), strict=True), 1):
         yield Turn(
@@ -173,10 +174,10 @@ def _clip(
             kind=swing.kind,
             yaw_degrees=round(swing.yaw_degrees, 1),
             moving=moving,
-            confidence=confidence(swing, steps, lens_known=row.hfov_degrees is not None),
+            confidence=confidence(swing, steps, lens_known=lens_known),
         )
         events.append(_event(number, swing, moving))
-    yield from _stays(clip, during(start_us, end_us, steps))
+    yield from _stays(clip, during(start_us, end_us, steps), lens_known=lens_known)
     choices = choose([one.candidate for one in inside], events, settings.budget)
     yield from _frames(clip, inside, choices, folder, spill)
 
@@ -209,9 +210,9 @@ def _unseen(row: Video, start_us: int, end_us: int) -> Rejection:
     )
 
 
-def _stays(clip: Clip, steps: Sequence[RotationStep]) -> Iterator[Stay]:
+def _stays(clip: Clip, steps: Sequence[RotationStep], *, lens_known: bool) -> Iterator[Stay]:
     """Yield the stays of a clip; one that touches its first or last step reaches to its edge."""
-    for rest in rests(steps):
+    for rest in rests(steps, lens_known=lens_known):
         first, last = rest.start_us == steps[0].start_us, rest.end_us == steps[-1].end_us
         yield Stay(
             clip_id=clip.clip_id,

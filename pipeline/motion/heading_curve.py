@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 
 from pipeline.motion.rows import Heading, Turn
 from pipeline.times import print_time
@@ -129,7 +130,7 @@ def plot(
         parts.append(
             f"<path class='mark' d='M{begin} {TOP}V{floor}M{end} {TOP}V{floor}' stroke='currentColor' "
             f"stroke-width='14' stroke-dasharray='50 30'/>"
-            f"<text x='{begin + 40}' y='{floor - 70}' font-weight='600'>{mark.label}</text>"
+            f"<text x='{begin + 40}' y='{floor - 70}' font-weight='600'>{escape(mark.label)}</text>"
         )
     return "".join([*parts, "</g>"])
 

@@ -27,12 +27,16 @@ class ClipSpan:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Two facts of one span; the order in which options state them is drawn."""
+    """Two facts of one span; the order in which options state them is drawn.
+
+    `uses` are the turns and orders that no other item of the clip may ask about.
+    """
 
     span: int
     category: Category
     contrast: str
     facts: tuple[Fact, Fact]
+    uses: frozenset[str]
 
     @property
     def cell(self) -> str:
@@ -48,11 +52,6 @@ class Candidate:
     def names(self) -> tuple[str, str]:
         """The names of both facts."""
         return self.facts[0].name, self.facts[1].name
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The turns and names that no other item of the clip may use."""
-        return self.facts[0].uses | self.facts[1].uses
 
     @property
     def truth(self) -> int:
@@ -79,14 +78,18 @@ def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Can
 
 
 def _paired(number: int, facts: Sequence[Fact]) -> Iterator[Candidate]:
-    for one, other in combinations(facts, 2):
+    for (one, used), (other, others) in combinations([(fact, fact.uses) for fact in facts], 2):
         if one.kind == other.kind:
             contrast = "turn" if one.kind == "turn" else "order"
             first, second = sorted((one, other), key=lambda fact: fact.name)
-            yield Candidate(number, KINDS[one.kind].category, contrast, (first, second))
+            yield Candidate(
+                number, KINDS[one.kind].category, contrast, (first, second), used | others
+            )
         elif "turn" in (one.kind, other.kind):
             order, turn = (one, other) if other.kind == "turn" else (other, one)
-            yield Candidate(number, KINDS[order.kind].category, "mixed", (order, turn))
+            yield Candidate(
+                number, KINDS[order.kind].category, "mixed", (order, turn), used | others
+            )
 
 
 def _apart(pair: Candidate, apart_us: int) -> bool:

@@ -24,7 +24,8 @@ from pipeline.routes.tasks import plain
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
 _MOST_LEARNED = 60_000  # spans: more make the reader no sharper
-LEAST_FITTED = 200  # candidates of a category: with fewer, the shipped reader judges
+LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
+LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
 _LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
 _LIMIT, _SIGMAS = 0.28, 2.5
 _MATCHINGS = 6
@@ -67,17 +68,23 @@ def choose(
     combinations, by span_id and `Candidate.names`. Raise ValueError if they aren't four positive numbers.
     """
     offered = candidates(spans, draw, apart_us)
-    sizes = Counter(one.category for one in offered)
-    small = frozenset(category for category, size in sizes.items() if size < LEAST_FITTED)
+    per_category = Counter(one.category for one in offered)
+    small = frozenset(one for one, size in per_category.items() if size < LEAST_FITTED)
     scripts = _scripts(spans) if "action" in small else frozenset()
-    offered = [one for one in offered if not scripts & _together(one)]
+    per_cell = Counter(one.cell for one in offered)
+    lean = {one.cell for one in offered if one.category in small or per_cell[one.cell] < LEAST_CELL}
+    # In 24 clips of offices that are walked inward, 67 % of such pairs were answered.
+    unfit = {one.cell for one in offered if one.cell in lean and one.contrast == "order"}
+    offered = [one for one in offered if one.cell not in unfit and not scripts & _together(one)]
     cells = list(dict.fromkeys(one.cell for one in offered))
     reader, pairs = read(spans, offered, cells, draw)
-    few = {cells.index(one.cell) for one in offered if one.category in small}
+    few = {number for number, cell in enumerate(cells) if cell in lean}
     told = _told(spans, offered, believed or {})
     posterior = reader.posteriors(pairs, uncertain, told, few)
     admissible = uncertain(posterior) & (uncertain(told) if told is not None else True)
     shown, closed = _open(offered, admissible)
+    for cell in unfit:
+        closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
     kept = np.array(_balanced(spans, offered, reader, pairs, thinned, draw), dtype=np.int64)
     for cell, found in recheck.answered(reader, pairs, kept).items():
@@ -87,9 +94,8 @@ def choose(
                 f"{found.reader}, where guessing gives 25%"
             )
     pairs_kept = [offered[index] for index in kept.tolist() if offered[index].cell not in closed]
-    counts: dict[str, Count] = defaultdict(Count)
+    counts = {cell: Count(offered=size) for cell, size in per_cell.items()}
     for one, good in zip(offered, admissible.tolist(), strict=True):
-        counts[one.cell].offered += 1
         counts[one.cell].admissible += good
     for one in pairs_kept:
         counts[one.cell].kept += 1
@@ -98,7 +104,7 @@ def choose(
         for one, good, open_ in zip(offered, admissible.tolist(), shown.tolist(), strict=True)
         if not (good and open_) and one.cell not in closed
     ]
-    return Chosen(pairs_kept, dict(counts), closed, guessable, small)
+    return Chosen(pairs_kept, counts, closed, guessable, small)
 
 
 def to_ask(
@@ -181,12 +187,12 @@ def _told(
 ) -> Floats | None:
     if not believed:
         return None
+    if not all(len(some) == 4 and min(some) > 0 for some in believed.values()):
+        raise ValueError("a model's probabilities must be four positive numbers")
     even = [0.25] * 4
     told = np.array(
         [believed.get((spans[one.span].text.span_id, one.names), even) for one in offered]
     ).reshape(-1, 4)
-    if not (told > 0).all():
-        raise ValueError("a model's probabilities must be four positive numbers")
     return np.asarray(told / told.sum(axis=1, keepdims=True), dtype=float)
 
 

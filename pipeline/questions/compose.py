@@ -229,6 +229,7 @@ def _composed(
                 end_us=span.end_us,
                 frame_us=list(span.frame_us),
                 mirrored=span.mirrored,
+                upright=span.upright,
                 made=_made(settings),
             )
             items = [

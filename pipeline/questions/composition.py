@@ -1,5 +1,6 @@
 """From routes to worded questions: cut clips into spans, choose pairs of facts, word them. Pure."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class SpanToAsk:
     end_us: int
     frame_us: tuple[int, ...]
     mirrored: bool
+    upright: bool
     steps: tuple[Step, ...]
 
     @property
@@ -138,7 +140,8 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
         facts = digest(*((step.move, step.landmark, step.action, step.undo) for step in steps))
         often[facts] += 1
         what = (route.clip_id, facts, str(often[facts]))
-        mirrored = settings.mirror == "coin" and draw("mirror", *what) % 2 == 1
+        upright = _names_any(steps, settings.never_mirror)
+        mirrored = settings.mirror == "coin" and not upright and draw("mirror", *what) % 2 == 1
         found.append(
             SpanToAsk(
                 opaque("s", draw, *what, str(mirrored)),
@@ -147,10 +150,22 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
                 end_us,
                 tuple(moments(start_us, end_us, settings)),
                 mirrored,
+                upright,
                 mirror(steps) if mirrored else steps,
             )
         )
     return found
+
+
+def _names_any(steps: Iterable[Step], words: Iterable[str]) -> bool:
+    """Return whether a landmark or an action contains one of these words."""
+    wanted = {word.casefold() for word in words}
+    return bool(wanted) and any(
+        word.casefold() in wanted
+        for step in steps
+        for text in (step.landmark, step.action)
+        for word in re.findall(r"\w+", text or "")
+    )
 
 
 def opaque(prefix: str, draw: Draw, *what: str) -> str:

@@ -12,9 +12,8 @@ from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, UserError
 from pipeline.models.estimate import Estimate
 from pipeline.models.journal import Totals, read_ledger
-from pipeline.motion.rows import Clip
 from pipeline.questions import compose, guess, write
-from pipeline.questions.rows import Expected, Item, Stratum, Written
+from pipeline.questions.rows import Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.summary import composed
 from pipeline.routes import draft, templates
@@ -89,8 +88,8 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
                 _note_drafter(workspace.store, settings)
             if summary.stage == "guess" and (lacking := summary.rejected + summary.failed):
                 yield (
-                    f"  no model prior for {lacking} clips: which of their questions can be answered "
-                    "without seeing is judged from the other clips alone"
+                    f"  no model prior for {lacking} clips: whether their questions can be answered "
+                    "without seeing is judged by the other readers alone"
                 )
             if summary.stage in _ASKING and summary.rejected == summary.total > 0:
                 unanswered.append(summary.stage)
@@ -105,7 +104,7 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
         yield from leaks(workspace.store)
     strata = workspace.store.rows(Stratum)
     mirror = workspace.settings("compose", ComposeSettings).mirror
-    yield from composed(workspace.store.each(Item), strata, mirror)
+    yield from composed(workspace.store.each(Item), workspace.store.rows(Span), strata, mirror)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
 
@@ -202,7 +201,7 @@ def leaks(store: Store) -> Iterator[str]:
     if len(written) < _ENOUGH:
         yield f"model: {len(written)} multiple-choice items: unproven: under {_ENOUGH} are too few for the blind probe"
         return
-    probed = from_rows(written, store.rows(Video), store.rows(Clip))
+    probed = from_rows(written, store.rows(Video), store.rows(Span))
     report = run_probe(probed, sample=_SAMPLE)
     if report.state() != "failed":
         yield f"model: {len(written)} multiple-choice items: {report.verdict()}"

@@ -21,7 +21,7 @@ class Span(Row):
     """The part of a clip that items ask about: a video of its own in a release, with an opaque id.
 
     `frame_us` are the evenly spaced frames on which models are scored, in video time. A `mirrored` span is
-    shown flipped left to right. `made` is a digest of how its items were composed; while it is the same, a
+    shown flipped left to right; an `upright` one never is (`compose.never_mirror`). `made` is a digest of how its items were composed; while it is the same, a
     span that was composed before keeps its items.
     """
 
@@ -34,6 +34,7 @@ class Span(Row):
     end_us: int
     frame_us: list[int]
     mirrored: bool
+    upright: bool = False
     made: str
 
 

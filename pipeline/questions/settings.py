@@ -31,6 +31,11 @@ class ComposeSettings(Settings):
         "off",
         description="With coin, half of all spans, drawn by the secret seed, are shown flipped left to right.",
     )
+    never_mirror: list[str] = Field(
+        [],
+        description='Words such as ["sign", "poster", "clock", "drives"]: a span with one of them in a landmark or '
+        "an action is never flipped, because mirrored text or traffic would look wrong.",
+    )
 
     apart_seconds: float = Field(
         1.0,

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import SpanText
-from pipeline.routes.route import OPPOSITE
+from pipeline.routes.route import OPPOSITE, TURNS
 from pipeline.routes.rows import Step
 
 _APART_US = 2_000_000  # between possible cuts inside one long step
@@ -77,7 +77,7 @@ def mirrored(text: SpanText) -> SpanText:
 
 def _cuts(step: Step) -> list[int]:
     """Return the times at which a clip may be cut in or around a step."""
-    if step.move != "straight":
+    if step.move in TURNS:
         return [step.start_us, step.end_us]
     parts = max(1, (step.end_us - step.start_us) // _APART_US)
     return [

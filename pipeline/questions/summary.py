@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.questions.rows import Item, Stratum
+from pipeline.questions.rows import Item, Span, Stratum
 
 _COIN = (
     'set compose.mirror = "coin": each span is then flipped left to right or not, which makes the '
@@ -12,7 +12,9 @@ _COIN = (
 _FOOTAGE = "add other scenes, or walk the same ones in other orders and directions"
 
 
-def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> Iterator[str]:
+def composed(
+    items: Iterable[Item], spans: Sequence[Span], strata: Sequence[Stratum], mirror: str
+) -> Iterator[str]:
     """Yield the counts of items, the closed cells with what would open them, and what is unproven.
 
     `mirror` is the setting.
@@ -31,6 +33,12 @@ def composed(items: Iterable[Item], strata: Sequence[Stratum], mirror: str) -> I
         f"items: {kinds.total()}{f' ({listed})' if listed else ''}; {len(twins)} pairs of a forward and a "
         f"reverse one{f'; {aside} set aside' if aside else ''}"
     )
+    if mirror == "coin":
+        upright = sum(span.upright for span in spans)
+        yield (
+            f"mirrored: {sum(span.mirrored for span in spans)} of {len(spans)} spans"
+            f"{f'; {upright} are never flipped (compose.never_mirror)' if upright else ''}"
+        )
     for cell in strata:
         if cell.closed:
             sided = cell.contrast in ("turn", "mixed") and mirror == "off"

@@ -103,7 +103,13 @@ class Harvest:
         taken = taken_down(store.folder)
         asked = store.rows(Item)
         reasons = {item.item_id: self._why_not(item, taken) for item in asked}
-        reasons |= self._told_by_times(item for item in asked if not reasons[item.item_id])
+        told = told_by_times(
+            [item for item in asked if not reasons[item.item_id]],
+            self.spans.values(),
+            {name: video.split_group for name, video in self.videos.items()},
+            {name for name, video in self.videos.items() if self._is_closed(video)},
+        )
+        reasons |= dict.fromkeys(told, TOLD_BY_TIMES)
         for item in asked:
             if why := reasons[item.item_id]:
                 out.setdefault(why, []).append(item.item_id)
@@ -206,25 +212,9 @@ class Harvest:
             return NO_CONSENT
         return NOT_VERIFIED if self._only_verified and item.status != "verified" else None
 
-    def _told_by_times(self, items: Iterable[Item]) -> dict[str, str]:
-        """Return the reason of each item whose answer the public times of spans would tell."""
-        often = Counter(span.video_id for span in self.spans.values())
-        # The only span of a video comes before and after nothing.
-        placed = {
-            span.span_id
-            for span in self.spans.values()
-            if often[span.video_id] > 1 and self._is_closed(self.videos.get(span.video_id))
-        }
-        scenes = {
-            span.span_id: self.videos[span.video_id].split_group
-            for span in self.spans.values()
-            if span.video_id in self.videos
-        }
-        return dict.fromkeys(told_by_times(items, scenes, placed), TOLD_BY_TIMES)
-
-    def _is_closed(self, video: Video | None) -> bool:
+    def _is_closed(self, video: Video) -> bool:
         """Return whether a video's licence forbids sharing its frames."""
-        return video is not None and (video.licence or "").casefold() in self._closed
+        return (video.licence or "").casefold() in self._closed
 
     def entries(
         self, dataset: str, human: Mapping[str, tuple[int, int]] | None = None

@@ -1,4 +1,4 @@
-"""Counts over the rows of a release, taken while they are written. Pure."""
+"""Counts over the rows of a release, taken while they are written."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

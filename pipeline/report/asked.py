@@ -11,6 +11,7 @@ from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.rows import AskedFact, Item, Span
 from pipeline.questions.spans import inside
 from pipeline.questions.visible import sees
+from pipeline.report.clip_picture import in_time, marks
 from pipeline.routes.route import canonical, print_lines
 from pipeline.routes.rows import Route, Step
 from pipeline.sources.rows import Video
@@ -36,7 +37,7 @@ class AskedClip:
 
     def number(self, item: Item) -> int:
         """Return the number of the item's span; 0 if it asks about the whole clip."""
-        ids = [span.span_id for span in _in_time(self.spans)]
+        ids = [span.span_id for span in in_time(self.spans)]
         return ids.index(item.span_id) + 1 if item.span_id in ids else 0
 
     def visible(self, item: Item) -> list[bool]:
@@ -50,7 +51,7 @@ class AskedClip:
         """Yield the clip's route, divided by its spans, each followed by its items."""
         steps = canonical(self.route.steps) if self.route else ()
         rest = list(steps)
-        for number, span in enumerate(_in_time(self.spans), start=1):
+        for number, span in enumerate(in_time(self.spans), start=1):
             yield f"span {number} {self._span(span)}"
             own = inside(steps, span.start_us, span.end_us)
             rest = [step for step in rest if step not in own]
@@ -101,14 +102,6 @@ class AskedClip:
         return f"({span.span_id}) from {start} to {end} of the clip{mirrored}"
 
 
-def marks(spans: Iterable[Span]) -> list[Mark]:
-    """Return spans as marks of a plot, numbered from 1 in time order."""
-    return [
-        Mark(span.start_us, span.end_us, f"span {number}{', mirrored' if span.mirrored else ''}")
-        for number, span in enumerate(_in_time(spans), start=1)
-    ]
-
-
 def facts_shown(facts: Sequence[AskedFact], visible: Sequence[bool]) -> list[dict[str, Any]]:
     """Return facts as the report's script needs them; `visible` is empty if it isn't known."""
     return [
@@ -128,10 +121,6 @@ def by_clip(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
     for row in rows:
         groups[row.clip_id].append(row)
     return groups
-
-
-def _in_time(spans: Iterable[Span]) -> list[Span]:
-    return sorted(spans, key=lambda span: span.start_us)
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:

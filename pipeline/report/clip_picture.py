@@ -1,13 +1,14 @@
 """The picture of a clip: one SVG file with its keyframes above and below the measured heading. Pure."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from pipeline.errors import plain
 from pipeline.motion.heading_curve import BOTTOM, COLOURS, TOP, Mark, plot, time_x
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
+from pipeline.questions.rows import Span
 from pipeline.times import print_time
 
 # Tenths of a pixel, as in the heading curve.
@@ -33,6 +34,19 @@ class ClipPicture:
     heading: Heading | None
     turns: Sequence[Turn]
     spans: Sequence[Mark] = ()
+
+
+def marks(spans: Iterable[Span]) -> list[Mark]:
+    """Return spans as marks of a plot, numbered from 1 in time order."""
+    return [
+        Mark(span.start_us, span.end_us, f"span {number}{', mirrored' if span.mirrored else ''}")
+        for number, span in enumerate(in_time(spans), start=1)
+    ]
+
+
+def in_time(spans: Iterable[Span]) -> list[Span]:
+    """Return spans in time order."""
+    return sorted(spans, key=lambda span: span.start_us)
 
 
 def draw(picture: ClipPicture) -> str:

@@ -16,7 +16,6 @@ from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.motion.settings import FramesSettings
 from pipeline.questions.rows import Item, Span, Stratum
 from pipeline.report import clip_picture
-from pipeline.report.asked import AskedClip, by_clip, marks
 from pipeline.report.clip_picture import ClipPicture
 from pipeline.review.rows import Verdict
 from pipeline.routes.rows import Route
@@ -139,7 +138,7 @@ class _Measured:
                 jpegs=[_read(folder.media_path(frame.media)) for frame in frames],
                 heading=self.headings.get(clip.clip_id),
                 turns=self.turns[clip.clip_id],
-                spans=marks(spans),
+                spans=clip_picture.marks(spans),
             )
         )
         path = folder.root / "pictures" / f"{clip.clip_id}.svg"
@@ -217,6 +216,9 @@ def _twin(row: Row) -> str | None:
 
 def _asked(store: Store, unit: str, spans: Iterable[Span]) -> Iterator[str]:
     """Yield what the items of a video, clip, span or pair of twins ask, or one item."""
+    # Loads numpy, which a run of `egost frames` with nothing to do must not.
+    from pipeline.report.asked import AskedClip, by_clip
+
     items = by_clip(store.rows(Item))
     of_clip = by_clip(spans)
     videos = {video.video_id: video for video in store.rows(Video)}

@@ -71,15 +71,16 @@
     });
     return row;
   }
-  // What each option states of the two facts, and what is true of them on the way back, reversed and mirrored.
-  function factTable(item) {
-    const rows = item.facts.map((fact) => el("tr", {}, el("th", { scope: "row" }, fact.name),
-      ...fact.values.map((value, number) => el("td", { class: number === item.right ? "true" : "" }, value)),
-      ...fact.maps.map((map) => el("td", {}, map)),
-      el("td", {}, fact.seen === null ? "unknown" : fact.seen ? "yes" : "no")));
-    const letters = item.facts[0].values.map((_, number) => LETTERS[number]);
-    const heads = ["fact", ...letters, "way back", "reversed", "mirrored", "in the frames"];
-    return el("table", { class: "facts" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...rows));
+  // What each option states of a fact, and what is true of it on the way back, in reversed and in mirrored frames.
+  function factList(item) {
+    const list = el("ul", { class: "facts" });
+    item.facts.forEach((fact) => {
+      const values = fact.values.map((value, number) => el("span", { class: number === item.right ? "true" : "" }, `${LETTERS[number]} ${value}`));
+      const maps = ["on the way back", "frames reversed", "mirrored"].map((when, number) => `${when}: ${fact.maps[number].replace(`${fact.name}=`, "")}`);
+      const seen = fact.seen === null ? "" : el("span", { class: `chip ${fact.seen ? "good" : "bad"}` }, fact.seen ? "in the frames" : "not in the frames");
+      list.append(el("li", {}, el("b", {}, fact.name.replace("|", " | ")), seen, el("div", {}, ...values), el("small", {}, maps.join(" · "))));
+    });
+    return list;
   }
   const spanName = ([begin, end, label]) => `${label}: ${time(begin)} to ${time(end)}`;
   function itemBox(item, clip) {
@@ -92,7 +93,7 @@
       item.options.forEach((text, number) => list.append(el("li", { "data-letter": LETTERS[number], class: number === item.right ? "true" : "" }, text)));
       box.append(list);
     } else box.append(el("p", { class: "open" }, item.answer || "answer withheld"));
-    if (item.facts.length) box.append(factTable(item));
+    if (item.facts.length) box.append(factList(item));
     box.append(el("p", {}, el("small", {}, [item.id, item.status, item.why, item.contrast && `facts: ${item.contrast}`, item.twin && `twin: ${item.twin}`].filter(Boolean).join(" · "))));
     return box;
   }

@@ -112,14 +112,13 @@ def push(
     secret = folder.secret()
     existing = {str(task.data.get("uid")): task for task in sender.tasks()}
     rounds = {item.item_id: _rounds(item, existing, secret) for item in rows[Item]}
-    wanted = sample(
-        rows[Item], {key for key, found in rounds.items() if found}, settings.sample, secret
-    )
+    videos = {video.video_id: video for video in rows[Video]}
+    stretches = _Stretches(rows, folder)
+    there = [one for one in rows[Item] if one.video_id in videos and stretches.of(one)]
+    wanted = sample(there, {key for key, found in rounds.items() if found}, settings.sample, secret)
     independent: Mapping[str, int] = {}
     if any(rounds.values()):
         independent = _independent(client, sender.number, rows, rounds, secret)
-    videos = {video.video_id: video for video in rows[Video]}
-    stretches = _Stretches(rows, folder)
 
     def plan(item: Item) -> PlannedTask | None:
         asked = rounds[item.item_id]
@@ -127,6 +126,7 @@ def push(
         if asked and not (full and independent.get(item.item_id, 0) < settings.overlap):
             return None
         video, shown = videos[item.video_id], stretches.of(item)
+        assert shown is not None
         keyframes = stretches.frames(shown)
         head = {"uid": _uid(secret, item, len(asked) + 1), "round": len(asked) + 1}
 
@@ -152,9 +152,9 @@ class _Stretches:
             self._frames[frame.clip_id].append(frame)
         self._flipped: dict[str, list[Frame]] = {}
 
-    def of(self, item: Item) -> Stretch:
-        """Return the stretch of video that an item asks about."""
-        return self._spans[item.span_id] if item.span_id else self._clips[item.clip_id]
+    def of(self, item: Item) -> Stretch | None:
+        """Return the stretch of video that an item asks about; None if its clip has just been recut."""
+        return self._spans.get(item.span_id) if item.span_id else self._clips.get(item.clip_id)
 
     def frames(self, shown: Stretch) -> list[Frame]:
         """Return the keyframes of a stretch; those of a mirrored span are flipped copies."""

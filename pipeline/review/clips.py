@@ -41,8 +41,8 @@ def clip_name(shown: Stretch, video: Video, form: Form) -> str:
     return reviewclip.clip_name(_span(shown, video), form)
 
 
-def _span(shown: Stretch, video: Video) -> reviewclip.Span:
-    return reviewclip.Span(
+def _span(shown: Stretch, video: Video) -> reviewclip.Excerpt:
+    return reviewclip.Excerpt(
         video.video_id,
         shown.start_us,
         shown.end_us,
@@ -77,7 +77,7 @@ class _Job:
 
     folder: WorkspaceFolder
     source: Path
-    span: reviewclip.Span
+    span: reviewclip.Excerpt
     form: Form
     target: Path | None = None
 

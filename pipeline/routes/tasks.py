@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from pipeline.routes.route import MOVE_WORDS, OPPOSITE
+from pipeline.routes.route import MOVE_WORDS, OPPOSITE, TURNS
 from pipeline.routes.rows import Category, Move, Orientation, Step
 
 SEPARATOR = " -> "
@@ -90,7 +90,7 @@ class RouteText:
         return [
             RouteEvent(words[step.move], words[OPPOSITE[step.move]], step.start_us, 1)
             for step in self.steps
-            if step.move != "straight"
+            if step.move in TURNS
         ]
 
     @cached_property

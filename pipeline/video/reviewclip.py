@@ -52,7 +52,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Span:
+class Excerpt:
     """A stretch of a video, in microseconds from its first displayed frame.
 
     `rotation` is the manifest's, in degrees clockwise, applied after the container's display matrix.
@@ -66,7 +66,7 @@ class Span:
     mirrored: bool = False
 
 
-def clip_name(span: Span, form: Form) -> str:
+def clip_name(span: Excerpt, form: Form) -> str:
     """Return the media name of a review clip, before it is cut."""
     key = f"{_RECIPE}:{span.video_id}:{span.start_us}:{span.end_us}:{form.pixels}"
     key += f"{':sound' * form.sound}{f':{span.rotation}' * bool(span.rotation)}"
@@ -75,7 +75,7 @@ def clip_name(span: Span, form: Form) -> str:
     return f"{digest[:2]}/{digest[:32]}.mp4"
 
 
-def keep_clip(folder: WorkspaceFolder, path: Path, span: Span, form: Form) -> Path:
+def keep_clip(folder: WorkspaceFolder, path: Path, span: Excerpt, form: Form) -> Path:
     """Cut a clip into the media folder unless it exists, and return the file.
 
     Raises RowError if the video is gone or the clip can't be cut, OSError if the disk is full.
@@ -86,7 +86,7 @@ def keep_clip(folder: WorkspaceFolder, path: Path, span: Span, form: Form) -> Pa
     return target
 
 
-def cut(source: Path, span: Span, form: Form, target: Path, via: Path | None = None) -> None:
+def cut(source: Path, span: Excerpt, form: Form, target: Path, via: Path | None = None) -> None:
     """Write H.264 at a constant rate with one keyframe per second, scaled down to the form's size.
 
     `via` is the folder of the temporary file, on the same disk; by default that of `target`. Raises
@@ -117,7 +117,7 @@ def cut(source: Path, span: Span, form: Form, target: Path, via: Path | None = N
         temporary.unlink(missing_ok=True)
 
 
-def _write(file: OutputContainer, source: Path, span: Span, form: Form) -> None:
+def _write(file: OutputContainer, source: Path, span: Excerpt, form: Form) -> None:
     images = _images(source, span, form)
     first = next(images)
     film = file.add_stream("libx264", rate=FPS, options=_X264)
@@ -154,7 +154,7 @@ def _write(file: OutputContainer, source: Path, span: Span, form: Form) -> None:
         file.mux(track.encode(None))
 
 
-def _images(source: Path, span: Span, form: Form) -> Iterator[Image]:
+def _images(source: Path, span: Excerpt, form: Form) -> Iterator[Image]:
     """Yield one image for each frame of the clip; where one is repeated, it is the same object."""
     count = max(1, round((span.end_us - span.start_us) * FPS / 1_000_000))
     start_us, end_us = span.start_us + _SLACK_US, span.end_us + _SLACK_US

@@ -314,6 +314,17 @@ def test_twins_are_one_observation() -> None:
     assert len(set(named.twin.tolist())) == len(items)
 
 
+def test_of_thousands_of_cells_the_smallest_are_one() -> None:
+    items = [two(n, ("a", "b"), f"g{n}") for n in range(200)]
+    named = [replace(one, task=f"t{min(n, 150)}") for n, one in enumerate(items)]
+    cells = lay_out(named, 0).cells
+    assert len(cells) == 41
+    assert cells["t150"].sum() == 50
+    assert sum(within.sum() for within in cells.values()) == 200
+    strata = dict(probe._strata(lay_out(named, 0)))
+    assert len(strata) == 81
+
+
 def test_what_is_below_chance_leaks_too() -> None:
     assert figure(0.12, twins=900).leaks(0.05, 4)
     assert not figure(0.22, twins=900).leaks(0.05, 4)

@@ -18,8 +18,9 @@ from pipeline.errors import UserError
 from pipeline.labelstudio import accounts
 from pipeline.labelstudio.client import LabelStudioClient
 from pipeline.labelstudio.server import Server
+from pipeline.motion.rows import Frame
 from pipeline.questions import audited
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.review import audit, review
 from pipeline.review.audit import MediaAccess
 from pipeline.review.rows import Answer, Verdict
@@ -31,6 +32,15 @@ pytestmark = pytest.mark.integration
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "test-artefacts"
 FRAMES = 16
+BAR_IS_LEFT = """() => {
+    const video = document.querySelector("video"), canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    const sheet = canvas.getContext("2d");
+    sheet.drawImage(video, 0, 0);
+    const half = canvas.width / 2;
+    const sum = (x) => sheet.getImageData(x, 0, half, canvas.height).data.reduce((a, b) => a + b);
+    return sum(0) > sum(half);
+}"""
 OWNED = "past <script>document.title='owned'</script> & the \"red\" door"
 
 
@@ -52,16 +62,17 @@ def submitted(page: Page) -> None:
         page.keyboard.press("Control+Enter")
 
 
-def frames_and_clip(page: Page, frames: int) -> None:
+def frames_and_clip(page: Page, frames: int, at: float = 2.0) -> None:
     page.wait_for_function(
         "count => [...document.images].filter("
         "one => one.src.includes('local-files') && one.naturalWidth > 0).length === count",
         arg=frames,
     )
     page.wait_for_function("document.querySelector('video')?.readyState >= 2")
-    page.evaluate("document.querySelector('video').currentTime = 2")
+    page.evaluate("at => { document.querySelector('video').currentTime = at }", at)
     page.wait_for_function(
-        "(video => !video.seeking && Math.abs(video.currentTime - 2) < 0.1)(document.querySelector('video'))"
+        "at => (video => !video.seeking && Math.abs(video.currentTime - at) < 0.1)(document.querySelector('video'))",
+        arg=at,
     )
 
 
@@ -80,18 +91,26 @@ def test_a_person_answers_an_item(
 ):
     settings = AuditSettings(project="test item page", overlap=1)
     one = clip("asked")
-    options = [f"{OWNED} -> turn left", "turn left -> past it", "turn right", "turn around"]
+    options = [f"{OWNED} before the lamp; first turn left", "no", "first turn right", "neither"]
     item = factories.item(
         item_id="i_asked", clip_id=one.clip_id, video_id=one.video_id, options=options,
-        answer_text=options[0], question=f"What comes first? {OWNED}",
+        answer_text=options[0], question=f"What comes first? {OWNED}", span_id="s_asked",
+    )  # fmt: skip
+    span = Span(
+        span_id="s_asked", clip_id=one.clip_id, video_id=one.video_id, start_us=1_000_000,
+        end_us=2_500_000, frame_us=[1_500_000], mirrored=True, made="",
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["asked"], FRAMES)
-    seen = Rows({**made.seen, Item: (item,), Verdict: (), Answer: ()})
+    seen = Rows({**made.seen, Item: (item,), Span: (span,), Verdict: (), Answer: ()})
     audit.push(client, seen, settings, MediaAccess(Form(160)), server_place)
 
     page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     page.get_by_text("none of these is right").wait_for()
-    frames_and_clip(page, FRAMES)
+    inside = [frame for frame in made[Frame] if 1_000_000 <= frame.t_us <= 2_500_000]
+    frames_and_clip(page, len(inside), at=1)
+    assert page.evaluate("document.querySelector('video').duration") == pytest.approx(1.5, abs=0.1)
+    # At 2 s, the bar of the video is right of the middle; the span is mirrored.
+    assert page.evaluate(BAR_IS_LEFT)
     all_in_view(page)
     assert page.title() == "Label Studio"
     assert page.locator("input:checked").count() == 0
@@ -128,7 +147,8 @@ def test_two_people_confirm_an_open_item_that_a_model_wrote(
         for number, text in enumerate(texts)
     )  # fmt: skip
     made = rows(server_place, tmp_path, [draft(one, steps("left"))], ["open"], FRAMES)
-    seen = Rows({**made.seen, Item: items, Verdict: (), Answer: ()})
+    span = factories.span(clip_id=one.clip_id, video_id=one.video_id, end_us=one.end_us)
+    seen = Rows({**made.seen, Item: items, Span: (span,), Verdict: (), Answer: ()})
     shown = MediaAccess(Form(160))
     assert audit.push(client, seen, settings, shown, server_place).new == 2
     assert audit.push(client, seen, settings, shown, server_place).kept == 2

@@ -28,7 +28,7 @@ from pipeline.review.rows import Verdict
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route
 from pipeline.video import reviewclip
-from pipeline.video.reviewclip import Form, Span
+from pipeline.video.reviewclip import Excerpt, Form
 
 pytestmark = pytest.mark.integration
 
@@ -268,11 +268,11 @@ def test_a_server_killed_during_push_leaves_each_clip_one_task(
     seen = rows(folder, tmp_path, drafts, names, frames=1)
     settings = ReviewSettings(project="test killed", agree=1, overlap=1, planted=0)
     movie = reviewclip.keep_clip(
-        folder, tmp_path / "walk.mp4", Span("any", 0, 3_000_000), Form(160)
+        folder, tmp_path / "walk.mp4", Excerpt("any", 0, 3_000_000), Form(160)
     )
     for name in names:  # identical clips: cutting all 120 would only test the encoder
         one = clip(name)
-        span = Span(one.video_id, one.start_us, one.end_us)
+        span = Excerpt(one.video_id, one.start_us, one.end_us)
         path = folder.media_path(reviewclip.clip_name(span, clip_form(settings)))
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(movie.read_bytes())

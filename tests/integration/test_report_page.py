@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from small_release import small_space
 
+from pipeline.questions.rows import Stratum
 from pipeline.report.gallery import Gallery, Level, Loss, gallery_of
 from pipeline.report.page import write_report
 from pipeline.review.settings import ReviewSettings
@@ -101,6 +102,15 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
     expect(card.locator(".pair[open]")).to_have_count(card.locator(".pair").count())
     asked = [item for item in gallery.clips[0].items if item["options"]]
     expect(card.locator("li.true")).to_have_count(len(asked))
+    facts = [fact for item in asked for fact in item["facts"]]
+    assert facts
+    rows = card.locator(".facts li")
+    expect(rows).to_have_count(len(facts))
+    expect(card.locator(".facts .true")).to_have_count(len(facts))
+    names = [name.replace(" | ", "|") for name in rows.locator("b").all_inner_texts()]
+    assert sorted(names) == sorted(fact["name"] for fact in facts)
+    assert card.locator(".steps .span").inner_text() == "span 1: 0:00.0 to 0:20.0"
+    expect(card.locator(".curve path.mark")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open] img")).to_have_count(1)
     expect(page.locator("dialog img")).to_have_js_property("naturalWidth", 64)
@@ -149,7 +159,9 @@ def test_text_by_models_and_people_is_shown_as_text(
     page: Page, gallery: Gallery, tmp_path: Path
 ) -> None:
     first = gallery.clips[0]
+    fact = {"name": OWNED, "values": [OWNED] * 4, "maps": [OWNED] * 3, "seen": True}
     item = dict(first.items[0]) | {"question": OWNED, "answer": OWNED, "id": OWNED, "why": OWNED}
+    item |= {"facts": [fact, fact], "twin": OWNED}
     clip = replace(
         first,
         video=OWNED,
@@ -167,6 +179,16 @@ def test_text_by_models_and_people_is_shown_as_text(
             }
         ],
         findings=[("error", OWNED, OWNED)],
+        spans=[replace(first.spans[0], label=OWNED)],
+    )
+    cell = Stratum(
+        category="landmark",
+        contrast="order",
+        candidates=1,
+        admissible=0,
+        asked=0,
+        closed=OWNED,
+        fitted=False,
     )
     bad = replace(
         gallery,
@@ -175,6 +197,7 @@ def test_text_by_models_and_people_is_shown_as_text(
         notices=[OWNED],
         funnel=[Level(OWNED, 1, OWNED, (Loss(1, OWNED, (OWNED,), OWNED),))],
         clips=[clip],
+        cells=[cell],
     )
     page.goto(write_report(bad, tmp_path / "report.html").as_uri())
     page.wait_for_selector(".still")
@@ -182,7 +205,7 @@ def test_text_by_models_and_people_is_shown_as_text(
     page.wait_for_timeout(200)
     assert page.title() == f"{OWNED}: report"
     assert page.locator("h1").inner_text() == OWNED
-    assert page.locator(".item p").first.inner_text() == OWNED
+    assert page.locator(".item p:not(.span)").first.inner_text() == OWNED
     assert page.locator("main img").count() == 0
 
 

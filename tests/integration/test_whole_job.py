@@ -4,12 +4,20 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 import pytest
 from browser import logged_in
 from needs import missing
+
+from pipeline.questions.composition import steps_shown
+from pipeline.questions.rows import Item, Span
+from pipeline.questions.truth import true_options
+from pipeline.routes.route import TURNS, canonical, reverse
+from pipeline.routes.rows import Route
+from pipeline.routes.wording import load
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +69,7 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
         .iter_rows(named=True)
         if "hololens" in row["path"]
     )
-    before = answers(egost.table("items"), office)
+    before = set(egost.table("items").filter(pl.col("clip_id") == office)["item_id"])
     printed = egost("label-studio", "start")
     try:
         url, user, password = re.search(  # type: ignore[union-attr]
@@ -76,13 +84,14 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     finally:
         egost("label-studio", "stop")
 
-    after = answers(egost.table("items"), office)
-    assert set(after) == set(before)
-    forward = after["direction_forward"].split(" -> ")
-    assert forward == corrected
-    assert forward != before["direction_forward"].split(" -> ")
-    swap = {"turn left": "turn right", "turn right": "turn left"}
-    assert after["direction_reverse"].split(" -> ") == [swap.get(m, m) for m in reversed(forward)]
+    verified = egost.table("routes").filter(pl.col("origin") == "verified").to_dicts()
+    (route,) = map(Route.model_validate, verified)
+    assert [step.move for step in route.steps if step.move in TURNS] == corrected
+    after = egost.table("items").filter(pl.col("clip_id") == office)
+    assert before - set(after["item_id"])  # a corrected turn makes other items
+    items = [Item.model_validate(one) for one in after.to_dicts()]
+    spans = {one["span_id"]: Span.model_validate(one) for one in egost.table("spans").to_dicts()}
+    every_answer_is_true(items, spans, route)
 
     # Two of the three clips were not reviewed: the gate stops the export unless --allow-failing is given.
     assert "verified_by_people: NOT MET" in egost("export", "0.1.0", code=3)
@@ -91,8 +100,8 @@ def test_from_real_video_to_a_release_with_a_persons_correction(
     assert "error: " in egost("export", "0.1.0", "--allow-failing", code=2)
     release = egost.workspace / "releases" / "v0.1.0"
     questions = pl.read_parquet(release / "data" / "*.parquet")
-    asked = questions.filter(pl.col("question_type") == "direction_forward")
-    assert asked["answer_text"].to_list() == [" -> ".join(corrected)]
+    assert {spans[one].clip_id for one in questions["video"]} == {office}
+    assert set(questions["id"]) <= set(egost.table("items")["item_id"])
     assert loaded_by_datasets(release, tmp_path) == len(questions)
 
 
@@ -127,12 +136,21 @@ def correct_one_step(page: object, url: str, clip_id: str) -> list[str]:
         lambda one: "/annotations" in one.url and one.request.method == "POST"
     ):
         page.keyboard.press("Control+Enter")  # type: ignore[attr-defined]
-    return re.findall(r"turn (?:left|right|around)", flipped)
+    return re.findall(r"turn (left|right|around)", flipped)
 
 
-def answers(items: pl.DataFrame, clip_id: str) -> dict[str, str]:
-    found = items.filter(pl.col("clip_id") == clip_id)
-    return dict(zip(found["task"], found["answer_text"], strict=True))
+def every_answer_is_true(items: Sequence[Item], spans: Mapping[str, Span], route: Route) -> None:
+    """Check the items of a clip against its verified route, each in its span."""
+    steps, said = canonical(route.steps), load(route.language).facts
+    assert any(item.facts for item in items)
+    for item in items:
+        shown = steps_shown(spans[item.span_id or ""], steps)
+        if item.category == "route":
+            walked = reverse(shown) if item.orientation == "reverse" else shown
+            assert item.reference_moves == [step.move for step in walked]
+        else:
+            true = true_options(item, shown, said)
+            assert true == [index == item.answer_index for index in range(4)]
 
 
 def loaded_by_datasets(release: Path, folder: Path) -> int:

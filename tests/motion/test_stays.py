@@ -54,22 +54,24 @@ def _wander(width: float, random: np.random.Generator) -> np.ndarray:
     return np.interp(np.arange(PAUSE) / 8, np.arange(len(knots)), knots) * ramp
 
 
-def rows_of(walk: Walk, folder: Path) -> list[Row]:
+def rows_of(walk: Walk, folder: Path, hfov_degrees: float | None) -> list[Row]:
     video = write_walk(walk, folder)
-    return made(WorkspaceFolder(folder / "workspace"), video, walk.hfov_degrees)
+    return made(WorkspaceFolder(folder / "workspace"), video, hfov_degrees)
 
 
-@pytest.mark.parametrize("how", ["looks", "leans"])
-def test_a_pause_is_a_stay_whatever_the_head_does(how: Pause, tmp_path: Path) -> None:
-    walk, (start_us, end_us) = paused(1, how)
-    (stay,) = of(rows_of(walk, tmp_path), Stay)
+@pytest.mark.parametrize(("how", "lens_known"), [("looks", False), ("leans", True)])
+def test_a_pause_is_a_stay_whatever_the_head_does(
+    how: Pause, lens_known: bool, tmp_path: Path
+) -> None:
+    walk, (start_us, end_us) = paused(1, how)  # its field of view is 91 degrees; 70 are assumed
+    (stay,) = of(rows_of(walk, tmp_path, walk.hfov_degrees if lens_known else None), Stay)
     assert stay.start_us == pytest.approx(start_us, abs=700_000)
     assert stay.end_us == pytest.approx(end_us, abs=700_000)
     assert stay.confidence >= 0.5
 
 
 def test_a_walk_with_turns_has_no_stay(tmp_path: Path) -> None:
-    rows = rows_of(paused(1, None)[0], tmp_path)
+    rows = rows_of(paused(1, None)[0], tmp_path, None)
     assert [turn.moving for turn in of(rows, Turn)] == [True, True]
     assert of(rows, Stay) == []
 
@@ -99,6 +101,13 @@ def test_slow_parallax_in_one_direction_is_a_walk_in_the_distance() -> None:
     (rest,) = rests(steps(20, 0.05))
     assert (rest.start_us, rest.end_us) == (0, 20_000_000)
     assert rest.confidence == pytest.approx(1 - 0.05 / 0.15 / 2, abs=0.001)
+
+
+def test_where_the_lens_is_unknown_some_parallax_may_come_from_turning_the_head() -> None:
+    looking = steps(20, 0.8, yaw=15.0)
+    assert rests(looking) == []
+    assert [rest.end_us for rest in rests(looking, lens_known=False)] == [20_000_000]
+    assert rests(steps(20, 0.8, yaw=5.0), lens_known=False) == []
 
 
 def test_a_walk_while_the_head_turns_is_not_a_sway() -> None:

@@ -16,7 +16,7 @@ def items(count: int, category: str = "direction", contrast: str = "turn") -> li
     ]  # fmt: skip
 
 
-def cell(category: str, contrast: str, candidates: int, admissible: int, closed: str | None = None) -> Stratum:  # fmt: skip
+def cell(category: str, contrast: str, candidates: int, admissible: int, closed: str | None = None, fitted: bool = True) -> Stratum:  # fmt: skip
     asked = 0 if closed else admissible // 2
     return Stratum.model_validate(
         {
@@ -26,13 +26,14 @@ def cell(category: str, contrast: str, candidates: int, admissible: int, closed:
             "admissible": admissible,
             "asked": asked,
             "closed": closed,
+            "fitted": fitted,
         }
     )
 
 
 def test_items_are_counted_by_category_and_kind_and_those_set_aside_apart() -> None:
     made = [*items(4), *items(2, "landmark", "mixed"), factories.item(status="set_aside")]
-    (line,) = composed(made, [], "off")
+    (line,) = composed(made, [], [], "off")
     assert line == (
         "items: 6 (4 direction turn, 2 landmark mixed); 3 pairs of a forward and a reverse one; 1 set aside"
     )
@@ -49,7 +50,11 @@ def test_a_closed_cell_has_its_reason_and_what_would_open_it(
         cell("direction", contrast, 400, 20, closed="5% of pairs are admissible"),
         cell("action", "order", 300, 300),
     ]
-    lines = list(composed(items(4), strata, mirror))
+    lines = [
+        line
+        for line in composed(items(4), [], strata, mirror)
+        if not line.startswith("mirrored: 0 of 0")
+    ]
     assert lines[1] == f"closed: direction {contrast}: 5% of pairs are admissible"
     assert ('compose.mirror = "coin"' in lines[2]) is offered
     assert "add other scenes" in lines[2]
@@ -60,11 +65,16 @@ def test_a_closed_cell_has_its_reason_and_what_would_open_it(
 
 
 def test_a_small_workspace_is_unproven() -> None:
-    strata = [cell("direction", "turn", 150, 150), cell("direction", "order", 60, 60)]
-    assert not any("unproven" in line for line in composed(items(2), strata, "off"))
-    (line,) = (
-        line
-        for line in composed(items(2), [*strata, cell("action", "order", 199, 199)], "off")
-        if "unproven" in line
-    )
-    assert line.endswith("too few to learn from (199 action)")
+    strata = [cell("direction", "turn", 150, 150), cell("landmark", "order", 60, 60)]
+    assert not any("unproven" in line for line in composed(items(2), [], strata, "off"))
+    few = cell("action", "order", 199, 199, fitted=False)
+    (line,) = (line for line in composed(items(2), [], [*strata, few], "off") if "unproven" in line)
+    assert line.endswith("judged them (199 action order)")
+
+
+def test_mirrored_spans_are_counted() -> None:
+    spans = [factories.span(str(number), mirrored=number < 2) for number in range(5)]
+    spans.append(factories.span("sign", upright=True))
+    lines = list(composed(items(2), spans, [], "coin"))
+    assert lines[1] == "mirrored: 2 of 6 spans; 1 are never flipped (compose.never_mirror)"
+    assert len(list(composed(items(2), spans, [], "off"))) == 1

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_release import edit, release, small_space
+from factories import square
+from small_release import add_stills, edit, release, small_space
 
 from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
-from pipeline.questions.rows import Item
+from pipeline.flow import open_workspace
+from pipeline.questions.rows import Item, Span
 from pipeline.releases.difference import Difference, changes_text, difference, next_versions
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
@@ -191,3 +193,97 @@ def test_the_changes_file_gives_the_reason_of_each_row() -> None:
     found = Difference("1.0.0", "2.0.0", (), ("i_a", "i_b"), ())
     text = changes_text(found, "2.0.0", "ab" * 32, {"i_a": "without consent to release"})
     assert "- `i_a`: without consent to release\n- `i_b`\n" in text
+
+
+# ---- what is asked changes ------------------------------------------------------------------------------
+
+
+def composed_again(space: Workspace, version: str) -> Difference:
+    list(space.run(["compose"]))
+    add_stills(space.store)
+    space.store.rebuild()
+    return against_first(space, version)
+
+
+def test_a_corrected_span_has_new_items_and_the_old_ones_have_a_reason(space: Workspace) -> None:
+    clip_id = space.store.rows(Item)[0].clip_id
+    before = {item.item_id for item in space.store.rows(Item) if item.clip_id == clip_id}
+    for kind, stage in ((Route, "review"), (Verdict, PULL)):
+        rows = [
+            turned(row) if row.clip_id == clip_id else row
+            for row in space.store.rows(kind, [stage])
+        ]
+        space.store.finish(stage, "all", "edited", "done", rows)
+    found = composed_again(space, "2.0.0")
+    assert {*found.removed} == before
+    assert found.added
+    assert not found.changed
+    assert {*found.reasons.values()} == {"its route was corrected by a person's verdict"}
+    assert found.reasons.keys() == before
+    assert f"- {found.removed[0]}: its route was corrected by a person's verdict" in found.lines()
+
+
+def test_mirrored_spans_are_a_major_change_with_a_reason(tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    with small_space(root, clips=8) as space:
+        release(space, "1.0.0")
+    with open_workspace(root, ["compose.mirror=coin"]) as space:
+        mirrored = composed_again(space, "2.0.0")
+        flipped = {span.clip_id for span in space.store.rows(Span) if span.mirrored}
+        folder = space.folder.releases / "v2.0.0"
+    assert mirrored.level == "major"
+    assert flipped
+    why = "the frames of its span are flipped left to right now, or no longer"
+    assert why in mirrored.reasons.values()
+    assert verify(folder).items
+    evidence = [row for row in open_release(folder).evidence() if row.facts]
+    assert {row.clip_id for row in evidence if row.mirrored} <= flipped
+    manifest = open_release(folder).manifest
+    assert manifest["mirrored_spans"] == len(flipped)
+    assert f"{len(flipped)} of 8 spans, drawn at random, are mirrored" in (
+        folder / "README.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_items_of_an_earlier_construction_are_replaced_with_a_reason(space: Workspace) -> None:
+    pairs = [(square(), "forward"), (square(), "reverse")]
+    clip = space.store.rows(Item)[0]
+    earlier = [
+        row.model_copy(
+            update={
+                "item_id": f"i_{way}", "clip_id": clip.clip_id, "video_id": clip.video_id,
+                "orientation": way, "task": f"direction_{way}",
+            }
+        )
+        for row, way in pairs
+    ]  # fmt: skip
+    new = space.store.rows(Item)
+    edit(space.store, lambda _: earlier)
+    folder = release(space, "2.0.0").folder
+    assert verify(folder).items == 2
+    edit(space.store, lambda _: new)
+    last = release(space, "3.0.0").folder
+    found = difference(open_release(folder), open_release(last))
+    assert found.level == "major"
+    assert found.reasons == dict.fromkeys(
+        ("i_forward", "i_reverse"),
+        "composed again: items ask about two facts of a span, no longer about whole clips",
+    )
+    assert "i_forward`: composed again" in (last / "CHANGES.md").read_text(encoding="utf-8")
+
+
+def test_why_an_item_of_a_withheld_split_is_gone_is_told_without_details(space: Workspace) -> None:
+    folder = release(space, "2.0.0", withhold=["test"]).folder
+    gone = next(item for item in space.store.rows(Item) if item.split == "test")
+    aside = {"status": "set_aside", "status_reason": "another option is right, say 2 of 3"}
+    edit(
+        space.store,
+        lambda rows: [
+            row.model_copy(update=aside) if row.item_id == gone.item_id else row for row in rows
+        ],
+    )
+    last = release(space, "3.0.0", withhold=["test"]).folder
+    text = (last / "CHANGES.md").read_text(encoding="utf-8")
+    assert f"- `{gone.item_id}`: set aside\n" in text
+    assert "another option" not in text
+    assert difference(open_release(folder), open_release(last)).removed == (gone.item_id,)

@@ -19,6 +19,10 @@ from pipeline.engine.rows import digest
 from pipeline.engine.store import Store
 from pipeline.engine.workspace import Workspace
 from pipeline.motion.rows import Clip
+from pipeline.questions.asking import Asking, Question
+from pipeline.questions.choose import ClipSpan, candidates
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import SpanText
 from pipeline.questions.rows import Span
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import Evidence, QuestionRow, ReleaseItem
@@ -28,6 +32,7 @@ from pipeline.releases.rows import Still
 from pipeline.releases.verify import verify
 from pipeline.review.settings import ReviewSettings
 from pipeline.routes.rows import Route, Step
+from pipeline.routes.wording import load
 
 SECOND = factories.SECOND
 CATEGORIES = ("route", "direction", "landmark", "action")
@@ -290,25 +295,51 @@ def again() -> Iterator[tuple[QuestionRow, QuestionRow]]:
     yield from ((gone[key], new[key]) for key in gone.keys() & new.keys())
 
 
+def test_what_is_asked_again_is_a_new_item() -> None:
+    pairs = list(again())
+    assert pairs
+    for old, new in pairs:
+        assert (old.id, old.video) != (new.id, new.video)
+        assert old.id != new.id
+        assert old.video != new.video
+
+
+def worded(draw: Draw, version: str, seed: int) -> Iterator[tuple[tuple[str, ...], Question]]:
+    """Yield a question about each pair of facts of 300 walks, as a version with these span ids words it."""
+    asking, wording = Asking(draw), load("en")
+    for number, row in enumerate(worlds.routes("fair", 300, seed)):
+        route = factories.route(steps=walked(row))
+        steps = route.steps if version == "1.0.0" else corrected(route, number).steps
+        span = f"s_{version} {number}"
+        known = ClipSpan(str(number), row["group"], SpanText(span, tuple(steps)))
+        for pair in candidates([known], draw, 0):
+            twin = f"{span} {' '.join(pair.names)}"
+            said = asking.word(pair, twin, "forward", "test", wording.stems, wording.facts)
+            yield (str(number), *pair.names), said
+
+
 def test_two_versions_of_a_withheld_split_cannot_be_subtracted() -> None:
     """Letters that stayed while the orders of options changed gave .50 in an earlier construction."""
-    pairs = list(again())
-    assert len(pairs) > 40
-    assert all(old.id != new.id and old.video != new.video for old, new in pairs)
-    same_letter = sum(old.answer == new.answer for old, new in pairs)
-    kept = [
-        [index for index in range(4) if old.options[index] == new.options[index]]
-        for old, new in pairs
+    draw = Draw(b"two versions")
+    before, after = (dict(worded(draw, version, 5)) for version in ("1.0.0", "2.0.0"))
+    pairs = [(before[key], after[key]) for key in before.keys() & after.keys()]
+    assert len(pairs) > 300
+    states = [
+        [[frozenset(one) for one in question.statements] for question in pair] for pair in pairs
     ]
-    # A reader who guesses an option that kept its letter.
-    right = sum(
-        (places or [0])[0] == "ABCD".index(new.answer or "")
-        for places, (_, new) in zip(kept, pairs, strict=True)
+    letters = [(old.answer_index, new.answer_index) for old, new in pairs]
+    same_answer = sum(
+        old[one] == new[other] for (old, new), (one, other) in zip(states, letters, strict=True)
     )
-    bound = 0.25 + 4 * sqrt(0.25 * 0.75 / len(pairs))
-    assert same_letter / len(pairs) < bound
-    assert right / len(pairs) < bound
-    print(len(pairs), same_letter / len(pairs), right / len(pairs))
+    assert 0 < same_answer < len(pairs)  # corrections change some of the answers
+    found = [sum(one == other for one, other in letters)]
+    # Readers who guess an option that has the same letter in both versions, or a different one.
+    for same in (True, False):
+        kept = [[(a == b) is same for a, b in zip(old, new, strict=True)] for old, new in states]
+        guesses = [places.index(True) if any(places) else 0 for places in kept]
+        found.append(sum(one == new for one, (_, new) in zip(guesses, letters, strict=True)))
+    for count in found:
+        assert abs(count / len(pairs) - 0.25) < 4 * sqrt(0.25 * 0.75 / len(pairs))
 
 
 def test_what_an_item_that_disappears_reveals() -> None:
@@ -321,10 +352,9 @@ def test_what_an_item_that_disappears_reveals() -> None:
         if item.question.format == "mcq" and item.question.id not in left
     ]
     asked = {old.id for old, _ in again()}
-    for name, target in TARGETS.items():
+    for target in TARGETS.values():
         for rows in (gone, [row for row in gone if row[1].id not in asked]):
             found = guessed(rows, lambda place, row: row.question_type, target)
-            print(name, len(rows), found)
             assert found < 0.25 + 4 * sqrt(0.25 * 0.75 / len(rows))
 
 

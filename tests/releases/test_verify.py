@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_release import edit, release, small_space
+from small_release import add_stills, edit, release, small_space
 
 from pipeline.errors import GateError, UserError
 from pipeline.questions.rows import Item
 from pipeline.releases.gates import GATES
 from pipeline.releases.reading import open_release
 from pipeline.releases.verify import verify
+from pipeline.routes.rows import Route
 
 
 @pytest.fixture(scope="module")
@@ -317,3 +318,111 @@ def test_a_skewed_letter_does_not_reveal_withheld_answers(tmp_path: Path) -> Non
     assert not letters["met"]
     assert {told[row] for row in letters["rows"]} == {"train"}
     assert "letters" in verify(folder).partly
+
+
+EARLIER = Path(__file__).parents[1] / "data" / "bd52d40" / "workspace" / "releases" / "v1.0.0"
+
+
+def test_a_release_of_an_earlier_version_verifies_without_what_it_lacks() -> None:
+    """Its evidence names no facts, so it isn't known whether the frames show them."""
+    found = verify(EARLIER)
+    assert found.omitted == ("visible_facts",)
+    assert "visible_facts" not in found.recomputed
+    assert {"inverse_pairs", "no_true_distractor"} <= {*found.recomputed}
+    assert "made before there was what these need: visible_facts" in str(found)
+    (entry, *_) = open_release(EARLIER).entries()
+    assert (entry.evidence.facts, entry.evidence.twin, entry.question.language) == ([], None, None)
+    assert entry.evidence.video_sha256 == entry.question.video_sha256
+    assert (entry.evidence.span_start, entry.evidence.span_end) == (
+        entry.question.start,
+        entry.question.end,
+    )
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A release without frames, whose spans are cut from the users' own copies."""
+    root = tmp_path_factory.mktemp("closed") / "workspace"
+    with small_space(root, licence="proprietary") as space:
+        yield release(space).folder
+
+
+def test_times_of_spans_are_public_only_where_frames_are_not(
+    closed: Path, made: tuple[Path, str]
+) -> None:
+    spans = {row.video for _, row in open_release(closed).questions()}
+    assert open_release(closed).manifest["hydrate"].keys() == spans
+    assert not list(closed.glob("frames/*/*"))
+    verify(closed)
+    assert open_release(made[0]).manifest["hydrate"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda cuts: cuts.popitem(), "has neither frames nor a place"),
+        (lambda cuts: next(iter(cuts.values())).update(start_us=7), "cuts its frames from another"),
+        (lambda cuts: next(iter(cuts.values())).update(video="0" * 64), "from another place"),
+    ],
+)
+def test_a_wrong_place_to_cut_frames_from_is_caught(
+    closed: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    folder = Path(shutil.copytree(closed, tmp_path / "copy"))
+    change_manifest(folder, lambda manifest: change(manifest["hydrate"]))
+    with pytest.raises(GateError, match=what):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda row: row.update(start=1.0), "doesn't start at 0"),
+        (lambda row: row.update(end=row["end"] + 1), r"lasts \d+ s, but \d+ s in its evidence"),
+        (lambda row: row.update(options=row["options"][::-1]), "^error: schema: the manifest"),
+    ],
+)
+def test_rows_that_contradict_their_evidence_are_caught(
+    copy: Path, change: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    change_rows(copy, "test-*", change)
+    with pytest.raises(GateError, match=what):
+        verify(copy)
+
+
+def test_facts_that_are_not_true_of_the_steps_are_caught(copy: Path) -> None:
+    (path,) = (copy / "evidence").glob("test-*")
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    for row in rows:
+        for step in row["steps"]:
+            step["move"] = {"left": "right", "right": "left"}.get(step["move"], step["move"])
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path, write_page_checksum=True)
+    resum(copy)
+    with pytest.raises(GateError, match="no_true_distractor: the manifest says 0"):
+        verify(copy)
+
+
+def test_items_of_two_languages_are_recomputed_by_their_own_words(tmp_path: Path) -> None:
+    with small_space(tmp_path / "workspace", clips=8) as space:
+        for stage in ("draft", "review"):
+            routes = [
+                route.model_copy(update={"language": ("en", "de")[int(route.clip_id[2:]) % 2]})
+                for route in space.store.rows(Route, [stage])
+            ]
+            space.store.finish(stage, "all", "edited", "done", routes)
+        list(space.run(["compose"]))
+        add_stills(space.store)
+        made = release(space)
+    assert [gate.name for gate in made.gates if gate.state == "failed"] == []
+    found = open_release(made.folder)
+    assert {row.language for _, row in found.questions()} == {"en", "de"}
+    assert found.manifest["languages"].keys() == {"en", "de"}
+    assert "no_true_distractor" in verify(made.folder).recomputed
+
+    def english_alone(manifest: dict) -> None:  # type: ignore[type-arg]
+        del manifest["languages"]["de"]
+
+    change_manifest(made.folder, english_alone)
+    with pytest.raises(GateError, match="no_true_distractor"):
+        verify(made.folder)

@@ -18,9 +18,12 @@ from pipeline.review.settings import ReviewSettings
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     with small_space(tmp_path_factory.mktemp("asked") / "workspace", clips=6) as space:
         store = space.store
-        closed = {"candidates": 40, "admissible": 3, "asked": 0, "closed": "3 of 40 are admissible"}
+        closed = {
+            "candidates": 40, "admissible": 3, "asked": 0, "closed": "3 of 40 are admissible",
+            "fitted": True,
+        }  # fmt: skip
         cell = Stratum.model_validate({"category": "landmark", "contrast": "order", **closed})
-        # Ten seconds of a clip flipped, and the frames of its last facts taken away.
+        # One span is flipped, and has one frame left.
         spans, items = store.rows(Span), store.rows(Item)
         changed = next(
             one for one in spans if any(item.span_id == one.span_id for item in items if item.facts)

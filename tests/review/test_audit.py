@@ -21,6 +21,7 @@ from pipeline.labelstudio.scripted import ScriptedClient
 from pipeline.motion.rows import Frame
 from pipeline.questions.audited import confirmed, flaw, flawed_clips, flaws, pairs_set_aside
 from pipeline.questions.rows import Item, Span
+from pipeline.releases import stills
 from pipeline.review import audit
 from pipeline.review.accuracy import accuracy, by_people, clustered, judged, wilson
 from pipeline.review.audit import MediaAccess
@@ -38,7 +39,10 @@ SECRET = b"0123"
 
 def item(number: int = 0, **fields: object) -> Item:
     one = clip()
-    fields_ = {"item_id": f"i{number}", "clip_id": one.clip_id, "video_id": one.video_id}
+    fields_ = {
+        "item_id": f"i{number}", "clip_id": one.clip_id, "video_id": one.video_id, "span_id": None,
+        "twin": None, "facts": [],
+    }  # fmt: skip
     return factories.item(**{**fields_, "fingerprint": f"print {number}", **fields})
 
 
@@ -109,7 +113,7 @@ def test_an_item_shows_its_span_alone_and_a_mirrored_span_flipped(
     workspace: WorkspaceFolder, tmp_path: Path
 ):
     spans = [span(0, 1_000_000, 2_000_000), span(1, 1_000_000, 2_000_000, mirrored=True)]
-    items = [item(0, span_id="s0"), item(1, span_id="s1"), item(2)]
+    items = [item(0, span_id="s0"), item(1, span_id="s1"), item(2), item(3, span_id="gone")]
     now, client = seen(workspace, tmp_path, items, spans=spans), ScriptedClient()
     assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 3
     by_length: dict[tuple[int, bool], list[list[np.ndarray]]] = {}
@@ -130,6 +134,10 @@ def test_an_item_shows_its_span_alone_and_a_mirrored_span_flipped(
     for pictures, others in zip(straight, mirrored, strict=True):
         for picture, other in zip(pictures, others, strict=True):
             assert 2 * difference(flipped(picture), other) < difference(picture, other)
+    # The page shows what models are scored with.
+    ((frame, *_),) = stills.cut(tmp_path / "walk.mp4", [stills.Moment(1_500_000, "s1", 0)], 0)
+    still = stills.shown(frame, 160, mirrored=True)
+    assert 4 * difference(still, mirrored[0][15]) < difference(still, straight[0][15])
 
 
 def media(workspace: WorkspaceFolder, url: str) -> Path:
@@ -316,7 +324,7 @@ def test_a_model_written_open_item_shows_its_answer_and_needs_two_confirmations(
         format="open", option_kind="model", status="draft", options=[], answer_index=None,
         answer_text="past <b>the</b> door", contrast=None, flips=[],
     )  # fmt: skip
-    composed = item(7, format="open", options=[], answer_index=None, contrast=None, flips=[])
+    composed = item(7, format="open", options=[], answer_index=None, answer_text="", contrast=None)
     now, client = seen(workspace, tmp_path, [one, composed]), ScriptedClient()
     assert audit.push(client, now, SETTINGS, SHOWN, workspace).new == 1
     shown = client.kept[1].data["choices"]
@@ -364,7 +372,14 @@ def test_open_items_are_in_neither_part_of_human_accuracy():
     """Twenty questions, each answered right, and twenty open items, whose answer people saw."""
     asked = [item(number, clip_id=f"c{number}") for number in range(20)]
     opened = [
-        item(100 + number, format="open", options=[], answer_index=None, contrast=None, flips=[])
+        item(
+            100 + number,
+            format="open",
+            options=[],
+            answer_index=None,
+            answer_text="",
+            contrast=None,
+        )
         for number in range(20)
     ]
     answers = [answer("0", of=one) for one in (*asked, *opened)]

@@ -25,7 +25,7 @@ from pipeline.sources import ingest
 from pipeline.sources.rows import Narration, Probe, Source, Video
 from pipeline.sources.settings import IngestSettings
 from pipeline.video import reviewclip
-from pipeline.video.reviewclip import Form, Span
+from pipeline.video.reviewclip import Excerpt, Form
 
 _TENTH = 25.5  # of the range of a channel
 _SLACK_US = 2_000  # a review clip shows a frame that begins this much later
@@ -86,7 +86,7 @@ def test_all_images_of_a_moment_are_the_same_frame(
         check(picture(folder.media_path(still.media).read_bytes()), still.t_us, "still")
     for moment, image in sent(video, clip, kept, folder):
         check(image, moment, "model image")
-    span = Span(video.video_id, clip.start_us, clip.end_us, odd.rotation)
+    span = Excerpt(video.video_id, clip.start_us, clip.end_us, odd.rotation)
     reviewclip.cut(path, span, Form(640), tmp_path / "clip.mp4")
     with av.open(str(tmp_path / "clip.mp4")) as container:
         shown = [one.to_ndarray(format="rgb24") for one in container.decode(video=0)]

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.errors import RowError
 from pipeline.video import reader, reviewclip, seeking
-from pipeline.video.reviewclip import FPS, Form, Span
+from pipeline.video.reviewclip import FPS, Excerpt, Form
 from pipeline.video.seeking import frames_between
 from pipeline.video.sound import RATE
 
@@ -116,7 +116,9 @@ def test_a_review_clip_shows_the_frames_of_its_span(
 ) -> None:
     times = write(tmp_path)
     end_us = times[-1] + 33_333 if start_us > 2_000_000 else start_us + 900_000
-    reviewclip.cut(tmp_path / name, Span("v", start_us, end_us), Form(320), tmp_path / "clip.mp4")
+    reviewclip.cut(
+        tmp_path / name, Excerpt("v", start_us, end_us), Form(320), tmp_path / "clip.mp4"
+    )
     # Container times are rounded to at most a millisecond.
     at = [start_us + 2_000 + number * 1_000_000 / FPS for number in range(1000)]
     count = round((end_us - start_us) * FPS / 1e6)
@@ -182,7 +184,7 @@ def test_a_review_clip_is_upright_even_and_of_constant_rate(
     tmp_path: Path, how: dict[str, object], rotation: int, pixels: int, size: tuple[int, int]
 ) -> None:
     numbered.write(tmp_path / "walk.mp4", **how)  # type: ignore[arg-type]
-    span = Span("v", 500_000, 1_500_000, rotation)
+    span = Excerpt("v", 500_000, 1_500_000, rotation)
     reviewclip.cut(tmp_path / "walk.mp4", span, Form(pixels), tmp_path / "clip.mp4")
     with av.open(str(tmp_path / "clip.mp4")) as file:
         frames = list(file.decode(video=0))
@@ -200,7 +202,7 @@ def test_the_colours_of_a_review_clip_are_those_of_a_keyframe(tmp_path: Path) ->
     bars = "smptehdbars=size=640x360:rate=30:duration=1"
     bt709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
     ffmpeg("-f", "lavfi", "-i", bars, "-pix_fmt", "yuv420p", *bt709, tmp_path / "a.mp4")
-    reviewclip.cut(tmp_path / "a.mp4", Span("v", 0, 500_000), Form(320), tmp_path / "clip.mp4")
+    reviewclip.cut(tmp_path / "a.mp4", Excerpt("v", 0, 500_000), Form(320), tmp_path / "clip.mp4")
     keyframe = next(reader.frames(tmp_path / "a.mp4")).bgr(320)
     with av.open(str(tmp_path / "clip.mp4")) as file:
         frame = next(file.decode(video=0))
@@ -209,7 +211,7 @@ def test_the_colours_of_a_review_clip_are_those_of_a_keyframe(tmp_path: Path) ->
 
 def test_review_clips_have_no_metadata_and_are_reproducible(tmp_path: Path) -> None:
     late_video(tmp_path, "a.mov")
-    span, target = Span("v", 500_000, 2_500_000), tmp_path / "clip.mp4"
+    span, target = Excerpt("v", 500_000, 2_500_000), tmp_path / "clip.mp4"
     found = set()
     random = np.random.default_rng(1)
     for _ in range(8):
@@ -232,7 +234,7 @@ def test_a_review_clip_contains_no_camera_metadata(tmp_path: Path, sound: bool) 
         assert {stream.type for stream in file.streams} == {"video", "audio", "data"}
         assert "location" in file.metadata
     target = tmp_path / "clip.mp4"
-    reviewclip.cut(GOPRO, Span("v", 2_000_000, 5_000_000), Form(640, sound), target)
+    reviewclip.cut(GOPRO, Excerpt("v", 2_000_000, 5_000_000), Form(640, sound), target)
     with av.open(str(target)) as file:
         kinds = [stream.type for stream in file.streams]
         assert kinds == (["video", "audio"] if sound else ["video"])
@@ -281,7 +283,7 @@ def test_sound_and_image_are_as_far_apart_as_in_the_source(
            "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", codec, tmp_path / name)  # fmt: skip
     target = tmp_path / "clip.mp4"
     reviewclip.cut(
-        tmp_path / name, Span("v", start_us, start_us + 2_400_000), Form(160, True), target
+        tmp_path / name, Excerpt("v", start_us, start_us + 2_400_000), Form(160, True), target
     )
     began = onset(target)
     expected = max(1.5 + sound_at - video_at - start_us / 1e6, 0)
@@ -304,7 +306,7 @@ def test_a_gap_in_the_sound_does_not_shift_what_follows(tmp_path: Path) -> None:
         times = [frame.time or 0 for frame in file.decode(audio=0)]
     assert max(np.diff(times)) > 0.9
     reviewclip.cut(
-        tmp_path / "a.mkv", Span("v", 0, 3_000_000), Form(160, True), tmp_path / "clip.mp4"
+        tmp_path / "a.mkv", Excerpt("v", 0, 3_000_000), Form(160, True), tmp_path / "clip.mp4"
     )
     assert onset(tmp_path / "clip.mp4") == pytest.approx(2.2, abs=0.02)
 
@@ -313,9 +315,9 @@ def test_joined_recordings_keep_their_sound(tmp_path: Path) -> None:
     late_video(tmp_path, "one.ts")
     (tmp_path / "a.ts").write_bytes((tmp_path / "one.ts").read_bytes() * 2)
     target = tmp_path / "clip.mp4"
-    reviewclip.cut(tmp_path / "a.ts", Span("v", 0, 1_000_000), Form(160, True), target)
+    reviewclip.cut(tmp_path / "a.ts", Excerpt("v", 0, 1_000_000), Form(160, True), target)
     first = onset(target)
-    reviewclip.cut(tmp_path / "a.ts", Span("v", 3_000_000, 4_000_000), Form(160, True), target)
+    reviewclip.cut(tmp_path / "a.ts", Excerpt("v", 3_000_000, 4_000_000), Form(160, True), target)
     assert first == pytest.approx(0.2, abs=0.02)
     assert onset(target) == pytest.approx(0.2, abs=0.05)
 
@@ -323,7 +325,7 @@ def test_joined_recordings_keep_their_sound(tmp_path: Path) -> None:
 def test_a_clip_of_a_video_without_sound_has_none(tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=30)
     reviewclip.cut(
-        tmp_path / "a.mp4", Span("v", 0, 900_000), Form(160, True), tmp_path / "clip.mp4"
+        tmp_path / "a.mp4", Excerpt("v", 0, 900_000), Form(160, True), tmp_path / "clip.mp4"
     )
     with av.open(str(tmp_path / "clip.mp4")) as file:
         assert [stream.type for stream in file.streams] == ["video"]
@@ -339,7 +341,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
         try:
             with pytest.raises(OSError, match=r"clip\.mp4") as full:
                 reviewclip.cut(
-                    tmp_path / "a.mp4", Span("v", 0, 3_000_000), Form(320), folder / "clip.mp4"
+                    tmp_path / "a.mp4", Excerpt("v", 0, 3_000_000), Form(320), folder / "clip.mp4"
                 )
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
@@ -349,10 +351,10 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_video_that_is_gone_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RowError, match="is gone") as gone:
-        reviewclip.cut(tmp_path / "x.mp4", Span("v", 0, 1), Form(160), tmp_path / "clip.mp4")
+        reviewclip.cut(tmp_path / "x.mp4", Excerpt("v", 0, 1), Form(160), tmp_path / "clip.mp4")
     assert gone.value.again
 
 
 def test_the_rotation_of_the_manifest_makes_another_clip() -> None:
-    plain, turned = (reviewclip.clip_name(Span("v", 0, 9, turn), Form(640)) for turn in (0, 180))
+    plain, turned = (reviewclip.clip_name(Excerpt("v", 0, 9, turn), Form(640)) for turn in (0, 180))
     assert plain != turned

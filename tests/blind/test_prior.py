@@ -1,0 +1,130 @@
+"""The reader finds what is predictable, and an item's own answer never reaches its posterior."""
+
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pipeline.blind.memory import Leans, Lists, Memory
+from pipeline.blind.prior import COMBINATIONS, Asked, Cell, Pairs, Reader
+from pipeline.blind.sheet import FOLDS
+
+
+def random_memory(seed: int) -> tuple[Memory, list[dict[str, bool]], np.ndarray]:
+    rng = random.Random(seed)
+    memory, seen = Memory(), []
+    for _ in range(120):
+        seen.append({name: rng.random() < 0.5 for name in rng.sample("abcdefgh", 4)})
+        memory.learn(((name,), value) for name, value in seen[-1].items())
+    memory.sort()
+    return memory, seen, np.array([rng.randrange(FOLDS) for _ in seen])
+
+
+def test_clues_are_counted_together_by_fold() -> None:
+    memory, seen, fold = random_memory(1)
+    for one, other in product("abcdefgh", repeat=2):
+        if one == other:
+            continue
+        numbers = (np.array([memory.number((name,))]) for name in (one, other))
+        (found,) = memory.joint(*numbers, [fold])
+        wanted = np.zeros((FOLDS, 4))
+        for span, of in zip(seen, fold.tolist(), strict=True):
+            if one in span and other in span:
+                wanted[of, 2 * (not span[one]) + (not span[other])] += 1
+        assert (found[0] == wanted).all()
+
+
+def test_a_lean_leaves_out_its_own_fold_and_another() -> None:
+    memory, seen, fold = random_memory(2)
+    lists = Lists(memory, 1)
+    lists.add([[(("a",), True)]])
+    own, other = 1, 3
+    (lean,) = Leans(memory, fold).of(lists, np.array([own]), other)[0]
+    kept = [
+        span["a"]
+        for span, of in zip(seen, fold.tolist(), strict=True)
+        if "a" in span and of not in (own, other)
+    ]
+    true, false = kept.count(True), kept.count(False)
+    assert lean == pytest.approx(-0.5 * np.log((true + 1.5) / (false + 1.5)))
+
+
+def reader_of(truths: list[tuple[str, int]]) -> tuple[Reader, Pairs]:
+    """Return a reader of spans that each show two facts; the facts are named like their span's kind."""
+    reader = Reader()
+    numbers = []
+    for number, (scene, truth) in enumerate(truths):
+        first, second = (COMBINATIONS[truth] > 0).tolist()
+        kind = f"kind{number % 3}"
+        clues = [(("one", kind), first), (("two", kind), second), (("any",), first)]
+        places = {f"one {kind}": 1.0 if first else -1.0, f"two {kind}": 1.0 if second else -1.0}
+        reader.learn(scene, clues, [("near", kind)], (places, places))
+    for number in range(len(truths)):
+        kind = f"kind{number % 3}"
+        asked = [
+            Asked(
+                "fact",
+                True,
+                (((name, kind), False), (("any",), False)),
+                (),
+                (),
+                (((f"{name} {kind}", 1.0),),) * 2,
+            )
+            for name in ("one", "two")
+        ]
+        numbers.append([reader.ask(number, one) for one in asked])
+    first, second = np.array(numbers).T
+    truth = np.array([truth for _, truth in truths])
+    return reader, Pairs(np.zeros(len(truth), int), first, second, truth)
+
+
+def fair(count: int, seed: int) -> list[tuple[str, int]]:
+    rng = random.Random(seed)
+    return [(f"scene{number // 4}", rng.randrange(4)) for number in range(count)]
+
+
+def test_the_answers_of_a_scene_do_not_reach_its_posteriors() -> None:
+    truths = fair(400, 1)
+    changed = [(scene, (truth + 1) % 4 if scene == "scene7" else truth) for scene, truth in truths]
+    before, after = (Cell(*reader_of(some)).believed() for some in (truths, changed))
+    own = np.array([scene == "scene7" for scene, _ in truths])
+    assert own.sum() == 4
+    assert np.abs(before[own] - after[own]).max() < 1e-9
+    assert np.abs(before[~own] - after[~own]).max() > 1e-4
+
+
+def test_what_is_predictable_is_predicted() -> None:
+    rng = random.Random(2)
+    # In kind0, both facts are mostly true; in kind1 they go together; kind2 is fair.
+    truths = []
+    for number in range(900):
+        odds = ([8, 1, 1, 1], [4, 1, 1, 4], [1, 1, 1, 1])[number % 3]
+        truths.append((f"scene{number // 4}", rng.choices(range(4), odds)[0]))
+    reader, pairs = reader_of(truths)
+    found = Cell(reader, pairs).believed()
+    kind = np.arange(900) % 3
+    assert found[kind == 0, 0].mean() > 0.6
+    assert found[kind == 1][:, [0, 3]].sum(axis=1).mean() > 0.7
+    assert np.abs(found[kind == 2] - 0.25).mean() < 0.08
+
+
+def test_probabilities_are_calibrated_in_a_fair_world() -> None:
+    found = Cell(*reader_of(fair(900, 3))).believed()
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert np.abs(found - 0.25).mean() < 0.05
+    assert found.max() < 0.5
+
+
+def test_what_a_model_believes_is_weighed() -> None:
+    truths = fair(600, 4)
+    reader, pairs = reader_of(truths)
+    told = np.full((600, 4), 0.1)
+    told[np.arange(600), pairs.truth] = 0.7
+    found = reader.posteriors(pairs, lambda some: some.max(axis=1) <= 0.4, told)
+    assert found[np.arange(600), pairs.truth].mean() > 0.9
+
+
+def test_too_few_pairs_are_judged_by_the_most_certain_reader() -> None:
+    reader, pairs = reader_of(fair(30, 5))
+    assert Cell(reader, pairs).believed() == pytest.approx(0.25)

@@ -1,0 +1,160 @@
+"""Pairs are kept without regard to what is true, cells close with a reason, and released rows can't be answered."""
+
+import importlib.util
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import attackers
+import numpy as np
+import pytest
+import worlds
+
+from pipeline.questions.candidates import MOST_CANDIDATES, candidates
+from pipeline.questions.choose import LARGEST, SMALLEST, choose, to_ask, uncertain
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import KINDS
+
+
+@cache
+def bench() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
+    spec = importlib.util.spec_from_file_location("bench_worlds", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def composed(world: str, clips: int = 300, mirror: bool = False):
+    return bench().compose(worlds.routes(world, clips, 0), 0, mirror)
+
+
+# Quick readers: the full table is `python benchmarks/worlds.py --table`.
+QUICK = ("facts", "both facts", "both facts, backwards", "positions", "directions")
+
+
+@pytest.mark.parametrize("world", ["fair", "office"])
+def test_no_reader_answers_an_open_cell(world: str) -> None:
+    rows = bench().rows(composed(world))
+    assert len(rows) > 400
+    found = attackers.pooled([attackers.attack(rows, QUICK)], QUICK)
+    # 300 clips leave an interval of 3 points either way overall.
+    assert found[""].accuracy < 0.31
+
+
+def test_a_planted_leak_is_found() -> None:
+    rows = bench().rows(composed("office"))
+    leaky = [
+        {
+            **row,
+            "answer": "ABCD"[int(np.argmin([option.split("; ")[0] for option in row["options"]]))],
+        }
+        for row in rows
+    ]
+    found = attackers.pooled(
+        [attackers.attack(leaky, ("facts", "positions"))], ("facts", "positions")
+    )
+    assert found[""].accuracy > 0.4
+
+
+def test_a_fixed_order_closes_its_cell_with_the_reason() -> None:
+    chosen = composed("office").chosen
+    assert "landmark order" in chosen.closed
+    assert "uncertain about" in chosen.closed["landmark order"]
+    assert chosen.counts["landmark order"].kept == 0
+    assert not any(pair.cell in chosen.closed for pair in chosen.pairs)
+
+
+def test_counts_add_up() -> None:
+    chosen = composed("fair").chosen
+    assert Counter(pair.cell for pair in chosen.pairs) == {
+        cell: count.kept for cell, count in chosen.counts.items() if count.kept
+    }
+    for count in chosen.counts.values():
+        assert count.kept <= count.admissible <= count.offered
+
+
+def test_each_turn_and_each_order_is_asked_once() -> None:
+    found = composed("fair")
+    used: Counter[tuple[str, str]] = Counter()
+    for pair in found.chosen.pairs:
+        clip = found.placed[pair.span].span.clip_id
+        used.update((clip, use) for use in pair.uses)
+    assert len(used) > 800
+    assert max(used.values()) == 1
+
+
+def test_the_same_secret_chooses_the_same_pairs_and_another_others() -> None:
+    spans = [one.span for one in composed("fair").placed][:150]
+    first, again, other = (
+        [(pair.span, pair.names) for pair in choose(spans, Draw(secret), 1_000_000).pairs]
+        for secret in (b"a", b"a", b"b")
+    )
+    assert first == again
+    assert first != other
+
+
+def test_few_clips_prove_nothing_and_ask_no_two_orders() -> None:
+    spans = [one.span for one in composed("office").placed][:45]
+    chosen = choose(spans, Draw(b"a"), 1_000_000)
+    assert chosen.small == {"direction", "landmark", "action"}
+    assert chosen.pairs
+    assert not any(pair.contrast == "order" for pair in chosen.pairs)
+    assert "two orders" in chosen.closed["landmark order"]
+
+
+def test_what_a_model_knows_is_not_asked() -> None:
+    spans, draw = [one.span for one in composed("fair").placed][:200], Draw(b"a")
+    offered = candidates(spans, draw, 1_000_000)
+    sure = {
+        (spans[one.span].text.span_id, one.names): [
+            0.9 if at == one.truth else 0.1 / 3 for at in range(4)
+        ]
+        for one in offered[::2]
+    }
+    chosen = choose(spans, draw, 1_000_000, sure)
+    assert chosen.pairs
+    assert not {(spans[one.span].text.span_id, one.names) for one in chosen.pairs} & set(sure)
+    with pytest.raises(ValueError, match="positive"):
+        choose(spans, draw, 1_000_000, {next(iter(sure)): [1, 0, 0, 0]})
+
+
+def test_a_model_is_asked_about_the_candidates_in_words() -> None:
+    spans, draw = [one.span for one in composed("fair").placed][:20], Draw(b"a")
+    asked = dict(to_ask(spans, draw, 1_000_000, bench().SAID))
+    offered = candidates(spans, draw, 1_000_000)
+    assert set(asked) == {(spans[one.span].text.span_id, one.names) for one in offered}
+    assert all(len(set(words)) == 4 for words in asked.values())
+
+
+def test_candidates_cover_every_cell_of_a_span() -> None:
+    spans = [one.span for one in composed("fair").placed][:200]
+    per_span = Counter(one.span for one in candidates(spans, Draw(b"a"), 1_000_000))
+    assert max(per_span.values()) == MOST_CANDIDATES
+    for number, span in enumerate(spans):
+        kinds = [
+            fact.kind
+            for kind in KINDS.values()
+            for fact in kind.find(span.text, Draw(b"a"), 1_000_000)
+        ]
+        cells = {one.cell for one in candidates([spans[number]], Draw(b"a"), 1_000_000)}
+        if kinds.count("turn") > 3 and "landmark" in kinds:
+            assert {"direction turn", "landmark mixed"} <= cells
+
+
+def test_uncertain_means_no_combination_stands_out() -> None:
+    rows = np.array(
+        [[0.25] * 4, [LARGEST + 0.01, 0.2, 0.2, 0.19], [0.4, 0.3, 0.2, SMALLEST - 0.02]]
+    )
+    assert uncertain(rows).tolist() == [True, False, False]
+
+
+def test_a_mirrored_world_has_even_sides() -> None:
+    found = composed("right_streets", 150, mirror=True)
+    assert "direction turn" not in found.chosen.closed
+    flipped = sum(one.mirrored for one in found.placed)
+    assert 0.4 < flipped / len(found.placed) < 0.6

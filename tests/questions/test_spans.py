@@ -1,0 +1,83 @@
+"""Spans keep as many facts as they can, never cut a turn, and are mirrored by a coin."""
+
+import random
+from itertools import combinations, pairwise
+
+import pytest
+
+from pipeline.questions.draw import Draw
+from pipeline.questions.facts import KINDS, SpanText
+from pipeline.questions.spans import coin, cut, inside, mirrored
+from pipeline.routes.route import canonical
+from pipeline.routes.rows import Step
+
+S = 1_000_000
+
+
+def steps_of(seed: int, count: int) -> tuple[Step, ...]:
+    rng, at, found = random.Random(seed), 0, []
+    for number in range(count):
+        end = at + rng.randint(1, 9) * S
+        move = rng.choice(["straight", "straight", "left", "right", "around"])
+        mark = f"the door {number}" if move == "straight" and rng.random() < 0.6 else None
+        found.append(Step(start_us=at, end_us=end, move=move, landmark=mark))
+        at = end
+    return canonical(found)
+
+
+def facts_in(steps: tuple[Step, ...], start: int, end: int) -> int:
+    return sum(
+        (step.move in ("left", "right")) + bool(step.landmark) for step in inside(steps, start, end)
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_other_cut_keeps_more_facts(seed: int) -> None:
+    steps = steps_of(seed, 9)
+    spans = cut(steps, 25 * S, 8 * S)
+    kept = sum(facts_in(steps, *span) for span in spans)
+    times = sorted({time for step in steps for time in (step.start_us, step.end_us)})
+    possible = [
+        (start, end) for start, end in combinations(times, 2) if 8 * S <= end - start <= 25 * S
+    ]
+    most = 0
+    for count in range(4):
+        for some in combinations(possible, count):
+            if all(one[1] <= other[0] for one, other in pairwise(sorted(some))):
+                most = max(most, sum(facts_in(steps, *span) for span in some))
+    assert kept >= most
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_spans_are_disjoint_as_long_as_allowed_and_cut_no_turn(seed: int) -> None:
+    steps = steps_of(seed, 30)
+    spans = cut(steps, 40 * S, 10 * S)
+    assert spans
+    for start, end in spans:
+        assert 10 * S <= end - start <= 40 * S
+        for time in (start, end):
+            turns = [step for step in steps if step.move != "straight"]
+            assert not any(step.start_us < time < step.end_us for step in turns)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+def test_nothing_is_cut_from_nothing() -> None:
+    assert cut((), 40 * S, 10 * S) == []
+
+
+def test_mirroring_swaps_every_side_and_nothing_else() -> None:
+    draw, span = Draw(b"x"), SpanText("s", steps_of(3, 20))
+    before, after = (
+        [fact for kind in KINDS.values() for fact in kind.find(one, draw, 0)]
+        for one in (span, mirrored(span))
+    )
+    assert {fact.kind for fact in before} == {"turn", "landmark"}
+    assert after == [fact.mirrored() for fact in before]
+    assert mirrored(mirrored(span)) == span
+
+
+def test_the_coin_is_even_and_secret() -> None:
+    heads = sum(coin(str(number), Draw(b"one")) for number in range(2_000))
+    assert 900 < heads < 1_100
+    same = sum(coin(str(n), Draw(b"one")) == coin(str(n), Draw(b"two")) for n in range(2_000))
+    assert 900 < same < 1_100
