@@ -74,7 +74,7 @@ def rows(composed: Composed, *, links: bool = False) -> list[dict[str, Any]]:
     """Return the released rows of the multiple-choice questions in the order of their ids."""
     found = []
     for span in composed.spans:
-        for pair in composed.composition.pairs[span.span_id]:
+        for pair in composed.composition.questions(span):
             for orientation, asked in pair.questions.items():
                 row = {
                     "item_id": pair.item_ids[orientation],

@@ -79,12 +79,13 @@ class Asking:
         # Neither time nor the alphabet orders the two facts.
         first, second = sorted(facts, key=lambda fact: self._draw(key, "order", fact.name))
         true = (first.value, second.value)
+        ways = [_both(first, said), _both(second, said)]
         made = [
             (
-                said["and"].join(_words((first, second), values, said)),
-                _stated((first, second), values),
+                f"{ways[0][one][0]}{said['and']}{ways[1][other][0]}",
+                (ways[0][one][1], ways[1][other][1]),
             )
-            for values in _VALUES
+            for one, other in _VALUES
         ]
         truth = made[_VALUES.index(true)]
         wrong = sorted(
@@ -106,16 +107,9 @@ class Asking:
         )
 
 
-def _words(
-    facts: tuple[Fact, Fact], values: tuple[bool, bool], said: Mapping[str, str]
-) -> list[str]:
-    return [
-        KINDS[fact.kind].words(fact, value, said) for fact, value in zip(facts, values, strict=True)
-    ]
-
-
-def _stated(facts: tuple[Fact, Fact], values: tuple[bool, bool]) -> tuple[Statement, Statement]:
-    one, other = (
-        (fact.name, fact.values[not value]) for fact, value in zip(facts, values, strict=True)
-    )
-    return one, other
+def _both(fact: Fact, said: Mapping[str, str]) -> dict[bool, tuple[str, Statement]]:
+    """Return how each value of a fact is worded and stated."""
+    kind, name, values = KINDS[fact.kind], fact.name, fact.values
+    return {
+        value: (kind.words(fact, value, said), (name, values[not value])) for value in (True, False)
+    }

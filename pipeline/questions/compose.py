@@ -234,7 +234,7 @@ def _composed(
             )
             items = [
                 *composer.route_items(one, span),
-                *composer.pair_items(one, span, composition.pairs[span.span_id]),
+                *composer.pair_items(one, span, composition.questions(span)),
             ]
             yield from audited.keep(span.span_id, items, one.status_of, reworded=old_words)
         yield from composer.written_items(one, of_clip)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.engine.rows import digest
@@ -117,9 +117,19 @@ class Composition:
     empty if no span is new.
     """
 
-    pairs: Mapping[str, Sequence[AskedPair]]
+    pairs: Mapping[str, Sequence[tuple[Candidate, EarlierPair | None]]]
     guessable: Mapping[str, Counter[Cell]]
     strata: Sequence[Stratum]
+    _asking: Asking
+    _draw: Draw
+
+    def questions(self, span: SpanToAsk) -> Iterator[AskedPair]:
+        """Word the pairs of a span. The letters of new ones follow from the order in which spans come here.
+
+        Not all at once: the questions of 100,000 clips fill gigabytes.
+        """
+        for pair, earlier in self.pairs[span.span_id]:
+            yield _worded(span, pair, earlier, self._asking, self._draw)
 
 
 def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[SpanToAsk]:
@@ -223,16 +233,7 @@ def ask(
         for pair in chosen.guessable:
             guessable[spans[pair.span].span_id][pair.category, pair.contrast] += 1
         strata = _strata(chosen)
-    return Composition(
-        {
-            span.span_id: [
-                _worded(span, pair, earlier, asking, draw) for pair, earlier in asked[span.span_id]
-            ]
-            for span in spans
-        },
-        guessable,
-        strata,
-    )
+    return Composition(asked, guessable, strata, asking, draw)
 
 
 def _strata(chosen: Chosen) -> list[Stratum]:

@@ -33,7 +33,7 @@ def refusals(
     if not any(worth_describing(span.steps) >= LEAST_DESCRIBED for span in spans):
         what = f"no route items: fewer than {LEAST_DESCRIBED} turns, landmarks and actions in each span"
         yield _rejection(clip_id, what, remedy("route", material))
-    asked = {pair.pair.category for span in spans for pair in composition.pairs[span.span_id]}
+    asked = {pair.category for span in spans for pair, _ in composition.pairs[span.span_id]}
     guessable: Counter[Cell] = sum(
         (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[Cell]()
     )

@@ -417,7 +417,7 @@ def orders_asked(known: Iterable[str]) -> int:
             for at, name in enumerate(known)
         ]
     asked = ask(spans, {}, ComposeSettings(), draw, told).pairs.values()
-    return sum(one.pair.category == "landmark" for pairs in asked for one in pairs)
+    return sum(one.category == "landmark" for pairs in asked for one, _ in pairs)
 
 
 def test_orders_that_the_model_knows_are_not_asked_and_others_are() -> None:
