@@ -226,7 +226,8 @@ class _Band:
 
     def counted(self, keys: Keys) -> Numbers:
         """Return how many looks have each of these keys."""
-        return self.edges[keys + np.uint32(1)] - self.edges[keys]
+        counts: Numbers = self.edges[keys + np.uint32(1)] - self.edges[keys]
+        return counts
 
     def candidates(
         self, keys: Keys, searched: Callable[[], Flags]
