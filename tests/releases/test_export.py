@@ -18,16 +18,22 @@ from pipeline.engine.settings import RunSettings
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.questions.rows import Item
 from pipeline.releases.export import export, measure
 from pipeline.releases.publish import Release
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
 from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Move
 from pipeline.sources.rows import Video
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 CATEGORIES = ("route", "direction", "landmark", "action")
-MOVES = ("left", "right", "right", "left")
+MOVES: dict[str, tuple[Move, ...]] = {
+    "a": ("left", "right", "right", "left"),
+    "b": ("right", "right", "left", "left"),
+    "c": ("right", "left", "right", "left"),
+}
 
 
 def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: Any) -> Store:
@@ -35,17 +41,24 @@ def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: 
     for name in names:
         split = {"a": "train", "b": "test", "c": "test"}[name]
         video = factories.video(name, split=split, **fields)
-        draft = factories.route(name, MOVES)
+        draft = factories.route(name, MOVES[name])
         store.finish("split", name, "1", "done", [video])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
         store.finish("draft", name, "1", "done", [draft])
         if by:
-            verified = factories.route(name, MOVES, "verified", CATEGORIES)
+            verified = factories.route(name, MOVES[name], "verified", CATEGORIES)
             store.finish("review", name, "1", "done", [verified])
             store.finish("pull", name, "1", "done", [factories.verdict(draft, by)])
     compose(store)
     add_stills(store)
     return store
+
+
+def items_of(store: Store, *names: str) -> int:
+    """Return how many items were composed of these clips; there are multiple-choice ones among them."""
+    found = [item for item in store.rows(Item) if item.clip_id[2:] in names]
+    assert {item.format for item in found} == {"mcq", "open"}
+    return len(found)
 
 
 def compose(store: Store) -> None:
@@ -362,6 +375,6 @@ def test_moves_are_the_reference_of_a_description(filled: Store) -> None:
     made = release(filled)
     evidence = pl.read_parquet(made.folder / "evidence" / "*.parquet")
     data = pl.read_parquet(made.folder / "data" / "*.parquet").join(evidence, on="id")
-    told = dict(data.select("question_type", "reference_moves").rows())
-    assert told["route_forward"] == list(MOVES)
+    told = dict(data.filter(clip_id="c_a").select("question_type", "reference_moves").rows())
+    assert told["route_forward"] == list(MOVES["a"])
     assert told["route_reverse"] == ["right", "left", "left", "right"]
