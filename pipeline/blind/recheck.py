@@ -33,8 +33,8 @@ class Found:
         return float(np.sqrt(0.25 * 0.75 / self.pairs))
 
     def leaks(self, limit: float, sigmas: float) -> bool:
-        """Return whether the accuracy is above the limit and above noise."""
-        return self.accuracy > limit and self.accuracy - 0.25 > sigmas * self.error
+        """Return whether the accuracy is above the limit by a standard error, and above chance by `sigmas`."""
+        return self.accuracy - self.error > limit and self.accuracy - 0.25 > sigmas * self.error
 
 
 def answered(reader: Reader, pairs: Pairs, kept: Ints) -> Mapping[int, Found]:

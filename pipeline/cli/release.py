@@ -137,7 +137,8 @@ def release() -> None:
 def release_take_down(context: click.Context, video: str) -> None:
     """Write the next version without a video.
 
-    VIDEO is its path or sha256 as a release's manifest.json has it. No later version will contain it.
+    VIDEO is its path or sha256 as a release's manifest.json has it, or the id of one of its spans. No
+    later version will contain it.
     """
     from pipeline.releases.takedown import take_video_down
 

@@ -20,7 +20,7 @@ from pipeline.demo.walks import write_walks
 from pipeline.engine.workspace import Workspace
 from pipeline.labelstudio import server as labelstudio_server
 from pipeline.motion.rows import Clip, Turn
-from pipeline.questions.composition import mirror
+from pipeline.questions import spans as cutting
 from pipeline.questions.generate import generate
 from pipeline.questions.rows import Item, Span
 from pipeline.questions.truth import true_options
@@ -175,7 +175,7 @@ def _seen_in(span: Span, steps: Sequence[Step]) -> tuple[Step, ...]:
     found = [
         step for step in steps if span.start_us <= (step.start_us + step.end_us) // 2 < span.end_us
     ]
-    return mirror(found) if span.mirrored else tuple(found)
+    return cutting.mirrored(found) if span.mirrored else tuple(found)
 
 
 def _listed(verdicts: Counter[str]) -> str:

@@ -8,7 +8,7 @@ from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact, SpanText
 from pipeline.routes.rows import Category
 
-MOST_CANDIDATES = 12  # per span
+MOST_CANDIDATES = 9  # per span
 
 Beliefs = Mapping[tuple[str, tuple[str, str]], Sequence[float]]
 """What a model believes without having seen the video: the probability of each combination, as in

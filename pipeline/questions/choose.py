@@ -23,6 +23,7 @@ from pipeline.routes.tasks import plain
 
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
+_LEAST_APART = 1 / 2
 _MOST_LEARNED = 60_000  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
@@ -87,9 +88,9 @@ def choose(
         closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
     kept = np.array(_balanced(spans, offered, reader, pairs, thinned, draw), dtype=np.int64)
-    for cell, found in recheck.answered(reader, pairs, kept).items():
-        if cell not in few and found.leaks(_LIMIT, _SIGMAS):
-            closed[cells[cell]] = (
+    for number, found in recheck.answered(reader, pairs, kept).items():
+        if number not in few and found.leaks(_LIMIT, _SIGMAS):
+            closed[cells[number]] = (
                 f"readers without frames still answer {found.accuracy:.0%} of {found.pairs} pairs by "
                 f"{found.reader}, where guessing gives 25%"
             )
@@ -105,24 +106,6 @@ def choose(
         if not (good and open_) and one.cell not in closed
     ]
     return Chosen(pairs_kept, counts, closed, guessable, small)
-
-
-def to_ask(
-    spans: Sequence[ClipSpan], draw: Draw, apart_us: int, said: Mapping[str, str]
-) -> Iterator[tuple[tuple[str, tuple[str, str]], tuple[str, ...]]]:
-    """Yield the candidates that a model may be asked about, with their four combinations in words.
-
-    The keys are those of `choose`'s `believed`.
-    """
-    for one in candidates(spans, draw, apart_us):
-        words = tuple(
-            said["and"].join(
-                KINDS[fact.kind].words(fact, value > 0, said)
-                for fact, value in zip(one.facts, values, strict=True)
-            )
-            for values in prior.COMBINATIONS
-        )
-        yield (spans[one.span].text.span_id, one.names), words
 
 
 def uncertain(posterior: Floats) -> Bools:
@@ -231,7 +214,9 @@ def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[
         shown[members] = admissible[members].mean() >= LEAST_OPEN
     for members in strata.values():
         if len(members) >= _LEAST_STRATUM:
-            shown[members] = admissible[members].mean() >= LEAST_OPEN
+            # Where the rest of the cell is closed, a stratum must be clearly different.
+            least = LEAST_OPEN if shown[members].any() else _LEAST_APART
+            shown[members] = admissible[members].mean() >= least
     return shown, {
         cell: f"readers without frames are uncertain about {admissible[members].mean():.0%} of its "
         f"{len(members)} pairs; a third is needed"

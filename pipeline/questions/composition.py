@@ -17,7 +17,6 @@ from pipeline.questions.facts import Fact, SpanText
 from pipeline.questions.rows import AskedFact, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.visible import moments, shown
-from pipeline.routes.route import OPPOSITE
 from pipeline.routes.rows import Category, Orientation, Step
 from pipeline.routes.tasks import ORIENTATIONS
 from pipeline.routes.wording import Wording
@@ -151,7 +150,7 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
                 tuple(moments(start_us, end_us, settings)),
                 mirrored,
                 upright,
-                mirror(steps) if mirrored else steps,
+                cutting.mirrored(steps) if mirrored else steps,
             )
         )
     return found
@@ -176,17 +175,12 @@ def opaque(prefix: str, draw: Draw, *what: str) -> str:
 def steps_shown(span: Span, steps: Sequence[Step]) -> tuple[Step, ...]:
     """Return the steps of a clip's canonical route that lie in a span, as its frames show them."""
     found = cutting.inside(steps, span.start_us, span.end_us)
-    return mirror(found) if span.mirrored else found
+    return cutting.mirrored(found) if span.mirrored else found
 
 
 def written_id(row: Written, draw: Draw) -> str:
     """Return the id of the item composed from what a model wrote."""
     return opaque("i", draw, "written", row.item_id)
-
-
-def mirror(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Return steps as frames flipped left to right show them."""
-    return tuple(step.model_copy(update={"move": OPPOSITE[step.move]}) for step in steps)
 
 
 def ask(

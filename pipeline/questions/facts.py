@@ -356,7 +356,7 @@ class _Order:
 
     def _named(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps with a name that no other step of the span has."""
-        named = [step for step in steps if getattr(step, self.kind)]
+        named = [step for step in steps if getattr(step, self.kind) and self._name(step)]
         often = Counter(map(self._name, named))
         return [step for step in named if often[self._name(step)] == 1]
 

@@ -104,7 +104,9 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
         yield from leaks(workspace.store)
     strata = workspace.store.rows(Stratum)
     mirror = workspace.settings("compose", ComposeSettings).mirror
-    yield from composed(workspace.store.each(Item), workspace.store.rows(Span), strata, mirror)
+    refused = workspace.store.rows(Rejection, ["compose"])
+    spans = workspace.store.rows(Span)
+    yield from composed(workspace.store.each(Item), spans, strata, mirror, refused)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
 

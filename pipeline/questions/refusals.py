@@ -13,7 +13,8 @@ from pipeline.routes.rows import Category
 from pipeline.routes.tasks import ASKED_CATEGORIES
 
 LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
-_MORE_FRAMES = (
+UNSEEN = "frames don't show enough of it"
+MORE_FRAMES = (
     "more frames (compose.frames_per_second = 2 and compose.most_frames = 64 show most turns of a brisk walk), "
     "or shorter spans (compose.span_seconds)"
 )
@@ -79,7 +80,7 @@ def _without(
         what = f"{head} turns that were measured with little confidence wait for people"
         return _rejection(clip_id, what, "review the clip (egost review push)")
     hidden = ", ".join(f"{told[kind] - shown[kind]} of {told[kind]} {kind} facts" for kind in told)
-    return _rejection(clip_id, f"{head} frames don't show enough of it ({hidden})", _MORE_FRAMES)
+    return _rejection(clip_id, f"{head} {UNSEEN} ({hidden})", MORE_FRAMES)
 
 
 def _facts(span: SpanToAsk, draw: Draw) -> Iterator[Fact]:

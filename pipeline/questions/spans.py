@@ -1,12 +1,10 @@
 """Cut a clip into spans: the parts that items ask about, each shown as a video of its own. Pure."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from pipeline.questions.draw import Draw
-from pipeline.questions.facts import SpanText
 from pipeline.routes.route import OPPOSITE, TURNS
 from pipeline.routes.rows import Step
 
@@ -64,15 +62,9 @@ def inside(steps: Sequence[Step], start_us: int, end_us: int) -> tuple[Step, ...
     return tuple(step for step in steps if start_us <= step.start_us and step.end_us <= end_us)
 
 
-def coin(span_id: str, draw: Draw) -> bool:
-    """Return whether a span is mirrored where the coin decides, drawn under the secret seed."""
-    return bool(draw(span_id, "mirror") & 1)
-
-
-def mirrored(text: SpanText) -> SpanText:
-    """Return a span as its mirrored frames show it: left and right swapped, names as they are."""
-    steps = (step.model_copy(update={"move": OPPOSITE[step.move]}) for step in text.steps)
-    return SpanText(text.span_id, tuple(steps))
+def mirrored(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return steps as frames flipped left to right show them: sides swapped, names as they are."""
+    return tuple(step.model_copy(update={"move": OPPOSITE[step.move]}) for step in steps)
 
 
 def _cuts(step: Step) -> list[int]:

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeline.engine.rows import Rejection
+from pipeline.questions.refusals import MORE_FRAMES, UNSEEN
 from pipeline.questions.rows import Item, Span, Stratum
 
 _COIN = (
@@ -13,11 +15,15 @@ _FOOTAGE = "add other scenes, or walk the same ones in other orders and directio
 
 
 def composed(
-    items: Iterable[Item], spans: Sequence[Span], strata: Sequence[Stratum], mirror: str
+    items: Iterable[Item],
+    spans: Sequence[Span],
+    strata: Sequence[Stratum],
+    mirror: str,
+    rejections: Iterable[Rejection] = (),
 ) -> Iterator[str]:
     """Yield the counts of items, the closed cells with what would open them, and what is unproven.
 
-    `mirror` is the setting.
+    `mirror` is the setting; `rejections` are those of compose.
     """
     kinds: Counter[str] = Counter()
     twins: set[str] = set()
@@ -48,6 +54,9 @@ def composed(
     guessed = candidates - sum(cell.admissible for cell in strata)
     if guessed:
         yield f"not asked: {guessed} of {candidates} pairs of facts, which can be guessed without the video"
+    unseen = {row.unit for row in rejections if UNSEEN in row.what}
+    if unseen:
+        yield f"not shown: a category in {len(unseen)} clips, by too few frames; {MORE_FRAMES}"
     few = ", ".join(
         f"{cell.candidates} {cell.category} {cell.contrast}" for cell in strata if not cell.fitted
     )

@@ -78,9 +78,13 @@ class AskedClip:
         if not item.options:
             yield f"  {plain(item.answer_text)}"
         for fact, seen in zip(item.facts, self.visible(item), strict=False):
+            back, rewound, mirrored = (
+                stated.removeprefix(f"{fact.name}=")
+                for stated in (fact.back, fact.rewound, fact.mirrored)
+            )
             yield plain(
-                f"  {fact.name}: {'shown' if seen else 'not shown'} by the frames; on the way back {fact.back}, "
-                f"frames reversed {fact.rewound}, mirrored {fact.mirrored}"
+                f"  {fact.name}: {'shown' if seen else 'not shown'} by the frames; on the way back {back}, "
+                f"frames reversed {rewound}, mirrored {mirrored}"
             )
 
     def told(self, items: Iterable[Item]) -> Iterator[str]:

@@ -158,10 +158,11 @@ class _Stretches:
 
     def frames(self, shown: Stretch) -> list[Frame]:
         """Return the keyframes of a stretch; those of a mirrored span are flipped copies."""
-        inside = [
-            one for one in self._frames[shown.clip_id] if shown.start_us <= one.t_us <= shown.end_us
-        ]
-        if not (isinstance(shown, Span) and shown.mirrored):
+        frames = self._frames[shown.clip_id]
+        if not isinstance(shown, Span):
+            return frames
+        inside = [one for one in frames if shown.start_us <= one.t_us < shown.end_us]
+        if not shown.mirrored:
             return inside
         if shown.span_id not in self._flipped:
             self._flipped[shown.span_id] = [

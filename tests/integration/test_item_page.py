@@ -106,7 +106,7 @@ def test_a_person_answers_an_item(
 
     page.goto(f"{server.url}/projects/{project_id(client, settings.project)}/data?labeling=1")
     page.get_by_text("none of these is right").wait_for()
-    inside = [frame for frame in made[Frame] if 1_000_000 <= frame.t_us <= 2_500_000]
+    inside = [frame for frame in made[Frame] if 1_000_000 <= frame.t_us < 2_500_000]
     frames_and_clip(page, len(inside), at=1)
     assert page.evaluate("document.querySelector('video').duration") == pytest.approx(1.5, abs=0.1)
     # At 2 s, the bar of the video is right of the middle; the span is mirrored.

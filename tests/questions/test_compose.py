@@ -29,7 +29,7 @@ World = dict[str, dict[str, Any]]
 SAID = load("en").facts
 
 
-def world(count: int, seed: int = 1, right: float = 0.5) -> World:
+def world(count: int, seed: int = 2, right: float = 0.5) -> World:
     """Return clips of six to nine turns, each of five seconds."""
     draw = random.Random(seed)
     found: World = {}
@@ -252,15 +252,18 @@ def test_a_correction_changes_only_its_own_clip(folder: WorkspaceFolder, moves: 
 
 
 def test_a_verdict_that_changes_no_step_changes_no_letter(folder: WorkspaceFolder) -> None:
-    before = rows_of(folder, world(20))
-    verified = factories.route("007", world(20)["007"]["moves"], "verified", ["direction"])
-    after = composed(folder, world(20), before, [verified])
+    clips = world(60)
+    before = rows_of(folder, clips)
+    clip_id = items(before)[0].clip_id
+    name = clip_id.removeprefix("c_")
+    verified = factories.route(name, clips[name]["moves"], "verified", ["direction"])
+    after = composed(folder, clips, before, [verified])
     changed = {"status"}
     for item in before:
         if isinstance(item, Item):
             now = after[item.item_id]
             assert item.model_dump(exclude=changed) == now.model_dump(exclude=changed)
-    status = {(item.category, item.status) for item in after.values() if item.clip_id == "c_007"}
+    status = {(item.category, item.status) for item in after.values() if item.clip_id == clip_id}
     assert status == {("direction", "verified"), ("route", "draft")}
 
 
@@ -272,8 +275,8 @@ def test_composing_again_gives_the_same(folder: WorkspaceFolder) -> None:
 
 
 def test_other_settings_compose_everything_again(folder: WorkspaceFolder) -> None:
-    before = rows_of(folder, world(30))
-    after = rows_of(folder, world(30), before, apart_seconds=6)
+    before = rows_of(folder, world(60))
+    after = rows_of(folder, world(60), before, apart_seconds=6)
     assert {span.made for span in spans(before).values()} != {
         span.made for span in spans(after).values()
     }
@@ -346,30 +349,50 @@ def test_a_clip_without_a_route_is_not_asked(folder: WorkspaceFolder) -> None:
     assert list(run(Rows(seen), ComposeSettings(), folder)) == []
 
 
-def test_a_turn_that_was_hardly_measured_waits_for_people(folder: WorkspaceFolder) -> None:
-    clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
-    (route,) = routes_of(clips).values()
-    sure = measured(route)
-    turns = [sure[0], sure[1].model_copy(update={"confidence": 0.1}), sure[2]]
-    asked = items(rows_of(folder, clips, more=turns))
-    assert {tuple(fact.seen_us) for item in asked for fact in item.facts} == {
-        (0, 5_000_000),
-        (10_000_000, 15_000_000),
+def three_turns(**fields: Any) -> World:
+    """Return clips of three turns; a pair of them is asked about in some."""
+    sides: list[list[Move]] = [["left", "right", "left"], ["right", "right", "left"]]
+    return {
+        f"{number:02}": {"moves": sides[number % 2], "split": "test", **fields}
+        for number in range(16)
     }
-    faint = measured(route, 0.1)
-    assert items(rows_of(folder, clips, more=faint)) == []
-    verified = factories.route("a", ["left", "right", "left"], "verified", ["direction"])
-    assert len(items(rows_of(folder, clips, more=[*faint, verified]))) == 2
+
+
+def seen(rows: Iterable[Row]) -> set[tuple[int, ...]]:
+    return {tuple(fact.seen_us) for item in items(rows) for fact in item.facts}
+
+
+def test_a_turn_that_was_hardly_measured_waits_for_people(folder: WorkspaceFolder) -> None:
+    first, second, third = (0, 5_000_000), (5_000_000, 10_000_000), (10_000_000, 15_000_000)
+    routes = routes_of(three_turns()).values()
+    doubtful = [
+        turn.model_copy(update={"confidence": 0.1 if turn.start_us == second[0] else 0.9})
+        for route in routes
+        for turn in measured(route)
+    ]
+    assert seen(rows_of(folder, three_turns(), more=doubtful)) == {first, third}
+    faint = [turn for route in routes for turn in measured(route, 0.1)]
+    assert seen(rows_of(folder, three_turns(), more=faint)) == set()
+    verified = [
+        route.model_copy(update={"origin": "verified", "verified_categories": ["direction"]})
+        for route in routes
+    ]
+    assert seen(rows_of(folder, three_turns(), more=[*faint, *verified])) == {first, second, third}
 
 
 def test_a_turn_that_no_frame_shows_is_not_asked_about(folder: WorkspaceFolder) -> None:
-    clips: World = {"a": {"moves": ["left", "right", "left"], "split": "test"}}
+    clips = three_turns()
     assert items(rows_of(folder, clips))
     fast = [
         turn.model_copy(update={"end_us": turn.start_us + 400_000})
-        for turn in measured(*routes_of(clips).values())
+        for route in routes_of(clips).values()
+        for turn in measured(route)
     ]
-    assert items(rows_of(folder, clips, more=fast)) == []
+    rows = rows_of(folder, clips, more=fast)
+    assert items(rows) == []
+    reasons = [row for row in rows if isinstance(row, Rejection) and "direction" in row.what]
+    assert all("frames don't show enough" in row.what for row in reasons)
+    assert all("compose.frames_per_second" in row.fix for row in reasons)
     assert items(rows_of(folder, clips, more=fast, frames_per_second=10, most_frames=256))
 
 

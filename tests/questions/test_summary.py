@@ -3,6 +3,8 @@
 import factories
 import pytest
 
+from pipeline.engine.rows import Rejection
+from pipeline.questions.refusals import UNSEEN
 from pipeline.questions.rows import Item, Stratum
 from pipeline.questions.summary import composed
 
@@ -70,6 +72,18 @@ def test_a_small_workspace_is_unproven() -> None:
     few = cell("action", "order", 199, 199, fitted=False)
     (line,) = (line for line in composed(items(2), [], [*strata, few], "off") if "unproven" in line)
     assert line.endswith("judged them (199 action order)")
+
+
+def test_clips_whose_frames_show_too_little_are_counted_once() -> None:
+    refused = [
+        Rejection(
+            stage="compose", unit=f"c{number // 2}", what=f"no {number} items: {what}", fix=""
+        )
+        for number, what in enumerate([UNSEEN] * 3 + ["fewer than two facts"])
+    ]
+    (_, line) = composed(items(2), [], [], "off", refused)
+    assert line.startswith("not shown: a category in 2 clips, by too few frames; more frames")
+    assert len(list(composed(items(2), [], [], "off", refused[3:]))) == 1
 
 
 def test_mirrored_spans_are_counted() -> None:

@@ -2,29 +2,34 @@
 
 import hashlib
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import factories
 import numbered
 import numpy as np
 import pytest
+from factories import SECOND
 from small_release import MOVES, drafted, fill, release, small_space
 
 from pipeline.cli.console import run as egost
 from pipeline.cli.main import cli
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.engine.rows import Rows
+from pipeline.engine.rows import Row, Rows
 from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError, RowError, UserError
+from pipeline.flow import open_workspace
 from pipeline.motion.rows import Clip
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import Item, Span
 from pipeline.releases.hydrate import hydrate
 from pipeline.releases.reading import open_release
-from pipeline.releases.rows import Still
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import StillsSettings
-from pipeline.releases.stills import moments, run
+from pipeline.releases.stills import evenly, run
 from pipeline.releases.verify import verify
 from pipeline.sources.rows import Video
 
@@ -37,35 +42,124 @@ def video_of(path: Path, **fields: object) -> Video:
     return factories.video("0000", **(given | fields))
 
 
-def stills(folder: WorkspaceFolder, path: Path, *clips: Clip, **fields: object) -> list[Still]:
-    rows = Rows({Video: (video_of(path, **fields),), Clip: clips})
-    return list(run(rows, StillsSettings(), folder))  # type: ignore[arg-type]
+def span(frame_us: Sequence[int], name: str = "s_0000", *, mirrored: bool = False) -> Span:
+    return Span(
+        span_id=name, clip_id="c_0000", video_id="v_0000", start_us=0, end_us=10 * SECOND,
+        frame_us=list(frame_us), mirrored=mirrored, made="",
+    )  # fmt: skip
 
 
-def test_stills_are_evenly_spaced_frames(folder: WorkspaceFolder, tmp_path: Path) -> None:
+def extracted(
+    folder: WorkspaceFolder,
+    path: Path,
+    *spans: Span,
+    clips: Sequence[Clip] = (),
+    earlier: Sequence[Still] = (),
+    **fields: object,
+) -> list[Row]:
+    seen = {Video: (video_of(path, **fields),), Clip: tuple(clips), Span: spans}
+    return list(run(Rows(seen, {Still: tuple(earlier)}), StillsSettings(), folder))
+
+
+def stills(folder: WorkspaceFolder, path: Path, *spans: Span, **fields: Any) -> list[Still]:
+    return [row for row in extracted(folder, path, *spans, **fields) if isinstance(row, Still)]
+
+
+def number_on(folder: WorkspaceFolder, still: Still) -> int:
+    return numbered.read(cv2.imread(str(folder.media_path(still.media))))
+
+
+def test_the_stills_of_a_span_are_the_frames_shown_at_its_times(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
+    """Two spans of one clip have different numbers of frames; the last time is the video's end."""
     times = numbered.write(tmp_path / "a.mp4", count=90)
-    clip = factories.clip("0000", 2)
-    found = stills(folder, tmp_path / "a.mp4", clip)
-    assert [still.number for still in found] == list(range(8))
-    for still, at in zip(found, moments(clip, 8), strict=True):
+    one, other = span(evenly(0, 1_000_000, 8), "s_1"), span([1_500_000, 3_000_000], "s_2")
+    found = stills(folder, tmp_path / "a.mp4", one, other)
+    assert Counter(still.span_id for still in found) == {"s_1": 8, "s_2": 2}
+    wanted = {"s_1": one.frame_us, "s_2": other.frame_us}
+    for still in found:
+        at = wanted[still.span_id][still.number]
         shown = max(number for number, time in enumerate(times) if time <= at)
+        assert number_on(folder, still) == shown
+        assert (still.t_us, still.video_id) == (times[shown], "v_0000")
         data = folder.media_path(still.media).read_bytes()
-        assert numbered.read(cv2.imread(str(folder.media_path(still.media)))) == shown
-        assert still.t_us == times[shown]
         assert still.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_stills_of_a_clip_with_few_frames_repeat(folder: WorkspaceFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_stills_of_a_mirrored_span_are_flipped_after_rotation(
+    folder: WorkspaceFolder, tmp_path: Path, rotation: int
+) -> None:
+    numbered.write(tmp_path / "a.mp4", count=30)
+    both = [span([500_000], "s_1"), span([500_000], "s_2", mirrored=True)]
+    rows = extracted(folder, tmp_path / "a.mp4", *both, manifest_rotation=rotation)
+    plain, mirrored = (row for row in rows if isinstance(row, Still))
+    images = [cv2.imread(str(folder.media_path(one.media))) for one in (plain, mirrored)]
+    # JPEG's blocks begin at the left, so flipped pixels are compressed a little differently.
+    assert np.abs(images[0][:, ::-1].astype(int) - images[1]).mean() < 4
+    assert np.abs(images[0].astype(int) - images[1]).mean() > 8
+    looks = {row.span_id: row for row in rows if isinstance(row, Looks)}
+    assert looks["s_1"].looks == looks["s_2"].flipped
+    assert looks["s_1"].flipped == looks["s_2"].looks == mirrored.look
+
+
+def test_looks_are_taken_five_times_per_second(folder: WorkspaceFolder, tmp_path: Path) -> None:
+    numbered.write(tmp_path / "a.mp4", count=90)
+    rows = extracted(folder, tmp_path / "a.mp4", span([0, 1_000_000, 2_000_000]))
+    (found,) = (row for row in rows if isinstance(row, Looks))
+    assert (len(found.looks) // 16, len(found.flipped) // 16) == (11, 3)
+
+
+def test_frames_of_a_variable_rate_are_those_displayed(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
+    """A frame is shown until the next one, however long that takes."""
+    times = numbered.write(tmp_path / "a.mkv", times_ms=[0, 33, 66, 1300, 1333, 4000])
+    wanted = [times[3] - 1000, times[3], times[4] + 1_000_000, times[5] + 10_000_000]
+    found = stills(folder, tmp_path / "a.mkv", span(wanted))
+    assert [number_on(folder, still) for still in found] == [2, 3, 4, 5]
+
+
+def test_stills_of_a_span_with_few_frames_repeat(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
-    clip = Clip(clip_id="c_0000", video_id="v_0000", start_us=0, end_us=100_000)
-    found = stills(folder, tmp_path / "a.mp4", clip)
+    found = stills(folder, tmp_path / "a.mp4", span(evenly(0, 100_000, 8)))
     assert len(found) == 8
     assert len({still.media for still in found}) == 3
 
 
+def test_a_clip_of_an_earlier_version_keeps_its_number_of_frames(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
+    """Its items ask about the whole clip; a clip with spans has no frames of its own."""
+    numbered.write(tmp_path / "a.mp4", count=90)
+    clip = factories.clip("0000", 2)
+    first = stills(folder, tmp_path / "a.mp4", clips=[clip])
+    assert [still.span_id for still in first] == ["c_0000"] * 8
+    again = stills(folder, tmp_path / "a.mp4", clips=[clip], earlier=first[:4])
+    assert [still.t_us for still in again] == [233_000, 733_000, 1_233_000, 1_733_000]
+    spans = stills(folder, tmp_path / "a.mp4", span([0]), clips=[clip], earlier=first)
+    assert {still.span_id for still in spans} == {"s_0000"}
+
+
+def test_the_frames_of_an_earlier_version_outlast_their_video(
+    folder: WorkspaceFolder, tmp_path: Path
+) -> None:
+    numbered.write(tmp_path / "a.mp4", count=90)
+    row, clip = video_of(tmp_path / "a.mp4"), factories.clip("0000", 2)
+    first = stills(folder, tmp_path / "a.mp4", clips=[clip])
+    (tmp_path / "a.mp4").unlink()
+    seen: dict[Any, Any] = {Video: (row,), Clip: (clip,), Span: ()}
+    rows = Rows(seen, {Still: tuple(first)})
+    assert list(run(rows, StillsSettings(), folder)) == first
+    folder.media_path(first[0].media).unlink()
+    with pytest.raises(RowError, match="the file is missing"):
+        list(run(rows, StillsSettings(), folder))
+
+
 def test_without_consent_there_are_no_stills(folder: WorkspaceFolder, tmp_path: Path) -> None:
     numbered.write(tmp_path / "a.mp4", count=3)
-    assert stills(folder, tmp_path / "a.mp4", factories.clip("0000"), consent="model") == []
+    assert extracted(folder, tmp_path / "a.mp4", span([0]), consent="model") == []
 
 
 def test_a_missing_video_fails_alone(folder: WorkspaceFolder, tmp_path: Path) -> None:
@@ -73,11 +167,18 @@ def test_a_missing_video_fails_alone(folder: WorkspaceFolder, tmp_path: Path) ->
     row = video_of(tmp_path / "a.mp4")
     (tmp_path / "a.mp4").unlink()
     with pytest.raises(RowError, match="the file is missing") as told:
-        list(run(Rows({Video: (row,), Clip: (factories.clip("0000"),)}), StillsSettings(), folder))
+        list(run(Rows({Video: (row,), Clip: (), Span: (span([0]),)}), StillsSettings(), folder))
     assert told.value.again
 
 
-def closed_release(space: Workspace, path: Path, version: str = "1.0.0", rotation: int = 0) -> Path:
+def closed_release(
+    space: Workspace,
+    path: Path,
+    version: str = "1.0.0",
+    rotation: int = 0,
+    *,
+    mirrored: bool = False,
+) -> Path:
     """Release one clip of a real video whose licence forbids redistribution."""
     draft = drafted("0000", 0)
     length = 5 * len(MOVES[0])
@@ -90,7 +191,13 @@ def closed_release(space: Workspace, path: Path, version: str = "1.0.0", rotatio
         PULL: [factories.verdict(draft)],
     }.items():
         space.store.finish(stage, "all", "made up", "done", rows)
-    list(space.run(["compose", "stills"]))
+    list(space.run(["compose"]))
+    if mirrored:
+        flip = {"mirrored": True}
+        spans = [row.model_copy(update=flip) for row in space.store.rows(Span)]
+        asked = space.store.rows(Item)
+        space.store.finish("compose", "all", "edited", "done", [*spans, *asked])
+    list(space.run(["stills"]))
     return release(space, version).folder
 
 
@@ -103,12 +210,49 @@ def test_frames_are_restored_as_the_manifest_rotated_them(tmp_path: Path) -> Non
     released = open_release(folder)
     (video,) = released.manifest["videos"]
     assert video["rotation"] == 180
-    assert hydrate(released, [path.parent]).restored == 8
+    assert hydrate(released, [path.parent]).restored == 20
     (names,) = {tuple(row.frames) for _, row in released.questions()}
     first = cv2.imread(str(folder / names[0]))
-    assert (
-        numbered.read(np.rot90(first, 2)) == moments(factories.clip("0000", 20), 8)[0] * 30 // 10**6
-    )
+    assert numbered.read(np.rot90(first, 2)) == 15  # half a second
+
+
+def test_frames_of_mirrored_spans_are_restored(tmp_path: Path) -> None:
+    """No public column tells which spans are mirrored: the digest does."""
+    path = tmp_path / "a.mp4"
+    numbered.write(path, count=620)
+    with small_space(tmp_path / "workspace", clips=0) as space:
+        folder = closed_release(space, path, mirrored=True)
+    released = open_release(folder)
+    assert not (folder / "frames").exists()
+    assert str(hydrate(released, [path])) == "release hydrate: 20 frames restored, 0 were present"
+    (names,) = {tuple(row.frames) for _, row in released.questions()}
+    first = cv2.imread(str(folder / names[0]))
+    assert numbered.read(np.ascontiguousarray(first[:, ::-1])) == 15
+
+
+def test_lost_frames_of_an_open_licence_cant_be_restored(tmp_path: Path) -> None:
+    """The release doesn't say which videos its spans are cut from."""
+    with small_space(tmp_path / "workspace", clips=2) as space:
+        folder = release(space, "1.0.0").folder
+    row = next(row for _, row in open_release(folder).questions())
+    (folder / row.frames[0]).unlink()
+    done = hydrate(open_release(folder), [tmp_path])
+    assert (done.restored, done.unknown) == (0, (row.video,))
+    assert f"1 spans lack frames that the release contains ({row.video})" in str(done)
+
+
+def test_stills_of_an_earlier_format_name_their_clip_and_video(tmp_path: Path) -> None:
+    before = Path(__file__).parents[1] / "data" / "bd52d40" / "workspace"
+    shutil.copytree(before, tmp_path / "workspace", copy_function=shutil.copyfile)
+    with open_workspace(tmp_path / "workspace") as space:
+        found, videos = space.store.rows(Still), space.store.rows(Video)
+        clips = {clip.clip_id: clip.video_id for clip in space.store.rows(Clip)}
+        # The videos are gone from where they were; their frames remain, four of each clip.
+        list(space.run(["stills"]))
+        assert space.store.rows(Still) == found
+    assert len(found) == 8
+    assert {still.video_id for still in found} <= {video.video_id for video in videos}
+    assert all(clips[still.span_id] == still.video_id for still in found)
 
 
 def test_frames_of_a_closed_licence_are_left_out_and_restored(tmp_path: Path) -> None:
@@ -119,7 +263,7 @@ def test_frames_of_a_closed_licence_are_left_out_and_restored(tmp_path: Path) ->
         folder = closed_release(space, path)
     assert not (folder / "frames").exists()
     rows = [row for _, row in open_release(folder).questions()]
-    assert {len(row.frames) for row in rows} == {8}
+    assert {len(row.frames) for row in rows} == {20}
     assert CLOSED in (folder / "README.md").read_text(encoding="utf-8")
     before = verify(folder)
 
@@ -127,7 +271,7 @@ def test_frames_of_a_closed_licence_are_left_out_and_restored(tmp_path: Path) ->
     path.unlink()
     (tmp_path / "walks" / "other.txt").write_text("not it", encoding="utf-8")
     done = hydrate(open_release(folder), [tmp_path / "walks"])
-    assert (done.restored, done.missing, done.differing) == (8, (), ())
+    assert (done.restored, done.missing, done.differing) == (20, (), ())
     assert all((folder / name).is_file() for row in rows for name in row.frames)
     assert verify(folder).root_digest == before.root_digest
     assert hydrate(open_release(folder), [tmp_path / "walks"]).restored == 0

@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 from small_release import fill, release, small_space
 
+from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import UserError
 from pipeline.questions.rows import Item
 from pipeline.releases.reading import open_release
+from pipeline.releases.spanmap import ReleasedSpan, map_path, record, released_spans
 from pipeline.releases.takedown import take_video_down
 from pipeline.releases.verify import verify
 from pipeline.report.gallery import gallery_of
@@ -71,6 +73,61 @@ def test_no_later_export_contains_the_video(tmp_path: Path) -> None:
     assert "Videos taken down: 1; no further version" in (later.folder / "README.md").read_text(
         encoding="utf-8"
     )
+
+
+def test_a_video_is_found_by_the_id_of_a_span(tmp_path: Path) -> None:
+    """Others know no more of a video than its spans in a release."""
+    with small_space(tmp_path / "workspace") as space:
+        first = release(space, "1.0.0").folder
+        row, gone = first_video(space)
+        (span_id,) = {one.video for _, one in open_release(first).questions() if one.id in gone}
+        done = take_video_down(space.folder, span_id)
+    assert done.path == row.path
+    assert done.release is not None
+    assert ids(first) - ids(done.release.folder) == gone
+    known = [one for one in released_spans(space.folder) if one.version == "2.0.0"]
+    assert {one.span_id for one in known} == {
+        one.video for _, one in open_release(done.release.folder).questions()
+    }
+    assert row.sha256 not in {one.video_sha256 for one in known}
+
+
+@pytest.mark.parametrize("map_is", ["there", "lost", "damaged"])
+def test_spans_are_found_after_their_clips_were_cut_anew(
+    tmp_path: Path, map_is: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the workspace's spans nor, if the map is lost, more than the evidence is needed."""
+    with small_space(tmp_path / "workspace") as space:
+        first = release(space, "1.0.0").folder
+        row, gone = first_video(space)
+        space.store.finish("compose", "all", "edited", "done", [])
+        path = map_path(space.folder)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        if map_is == "lost":
+            path.unlink()
+        elif map_is == "damaged":
+            path.write_bytes(path.read_bytes()[:-9])
+            with pytest.raises(UserError, match=r"spans.jsonl: can't be read"):
+                take_video_down(space.folder, row.sha256)
+            return
+        done = take_video_down(space.folder, row.sha256)
+    assert done.release is not None
+    assert ids(first) - ids(done.release.folder) == gone
+    assert ("has no spans of 1.0.0" in caplog.text) == (map_is == "lost")
+
+
+def test_the_map_keeps_every_version_and_no_line_twice(tmp_path: Path) -> None:
+    folder = WorkspaceFolder(tmp_path)
+    one = ReleasedSpan(
+        version="1.0.0", span_id="s_1", clip_id="c_1", video_sha256="0" * 64, start_us=0, end_us=9,
+        mirrored=False,
+    )  # fmt: skip
+    later = one.model_copy(update={"version": "1.1.0", "mirrored": True})
+    for spans in ([one], [one], [one, later], []):
+        record(folder, spans)
+    assert released_spans(folder) == [one, later]
+    assert len(map_path(folder).read_text().splitlines()) == 2
 
 
 def test_a_video_that_no_release_contains_is_an_error(tmp_path: Path) -> None:

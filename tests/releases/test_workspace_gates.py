@@ -14,18 +14,19 @@ from small_release import LENIENT, release, small_space
 
 from pipeline.cli.console import run
 from pipeline.cli.main import cli
+from pipeline.engine.rows import Row
 from pipeline.engine.stage import PULL
 from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
-from pipeline.questions.rows import Item
+from pipeline.questions.rows import ComposedFrom, Item, Span, Stratum
 from pipeline.releases.export import export, measure
 from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import QuestionRow, write_sums
-from pipeline.releases.looks import look
+from pipeline.releases.looks import FLIPPED_EVERY, look
 from pipeline.releases.reading import open_release
-from pipeline.releases.rows import Still
+from pipeline.releases.rows import Looks, Still
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
 from pipeline.releases.workspace_gates import WORKSPACE_GATES, Checked, Limits, consent
@@ -62,8 +63,18 @@ def failed(space: Workspace, **fields: Any) -> dict[str, Gate]:
 
 def edit(space: Workspace, kind: Any, stage: str, change: Callable[[Any], Any]) -> None:
     """Change rows of one type; the stage's other rows are kept."""
+    others = (Span, Stratum, ComposedFrom) if kind is Item else ()
     rows = [change(row) for row in space.store.rows(kind)]
+    rows += [row for other in others for row in space.store.rows(other)]
     space.store.finish(stage, "all", "edited", "done", rows)
+
+
+def span_of(space: Workspace, clip_id: str) -> Span:
+    return next(span for span in space.store.rows(Span) if span.clip_id == clip_id)
+
+
+def stills_of(space: Workspace, span_id: str) -> list[Still]:
+    return [still for still in space.store.rows(Still) if still.span_id == span_id]
 
 
 def items_of(space: Workspace, clip_id: str) -> tuple[str, ...]:
@@ -86,23 +97,49 @@ def test_a_leaked_split_is_caught(space: Workspace) -> None:
 def test_the_same_footage_in_two_splits_is_caught_by_bytes_and_by_hash(
     space: Workspace,
 ) -> None:
-    first = [still for still in space.store.rows(Still) if still.clip_id == "c_0000"]
-
-    def copied(row: Still) -> Still:
-        same = {still.number: still for still in first}[row.number]
-        wanted = {"media": same.media, "sha256": same.sha256, "look": same.look}
-        return row.model_copy(update=wanted) if row.clip_id == "c_0003" else row
-
-    edit(space, Still, "stills", copied)
+    one, other = span_of(space, "c_0000"), span_of(space, "c_0003")
+    first = stills_of(space, one.span_id)
+    copied = [
+        still.model_copy(update={name: getattr(same, name) for name in ("media", "sha256", "look")})
+        for still, same in zip(stills_of(space, other.span_id), first, strict=True)
+    ]
+    space.store.finish("stills", other.span_id, "edited", "done", copied)
     both = tuple(sorted((*items_of(space, "c_0000"), *items_of(space, "c_0003"))))
     found = failed(space)
     assert set(found) == {"split_leak", "near_identical_clips"}
     assert found["split_leak"].rows == found["near_identical_clips"].rows == both
 
 
+def test_the_same_footage_is_caught_in_another_cut_and_mirrored(space: Workspace) -> None:
+    """No frame is the same: one span begins 2.2 s later and is flipped left to right."""
+    draw = np.random.default_rng(0)
+    scenery = draw.integers(0, 255, (8, 200, 3), dtype=np.uint8)
+    film = [scenery[:, 2 * moment : 2 * moment + 9] for moment in range(90)]  # it pans to the right
+
+    def seen(clip_id: str, part: slice, *, mirrored: bool) -> None:
+        shown = [picture[:, ::-1] if mirrored else picture for picture in film[part]]
+        rows: list[Row] = [*stills_of(space, span_of(space, clip_id).span_id)]
+        rows.append(
+            Looks(
+                span_id=span_of(space, clip_id).span_id,
+                video_id=f"v_{clip_id[2:]}",
+                looks="".join(look(picture) for picture in shown),
+                flipped="".join(look(picture[:, ::-1]) for picture in shown[::FLIPPED_EVERY]),
+            )
+        )
+        space.store.finish("stills", span_of(space, clip_id).span_id, "edited", "done", rows)
+
+    seen("c_0000", slice(0, 60), mirrored=False)
+    seen("c_0003", slice(11, 90), mirrored=True)
+    found = failed(space)
+    assert set(found) == {"near_identical_clips"}
+    both = tuple(sorted((*items_of(space, "c_0000"), *items_of(space, "c_0003"))))
+    assert found["near_identical_clips"].rows == both
+
+
 def test_a_missing_frame_and_a_changed_byte_are_caught(space: Workspace) -> None:
-    stills = [still for still in space.store.rows(Still) if still.clip_id == "c_0002"]
-    path = space.folder.media_path(stills[0].media)
+    still = stills_of(space, span_of(space, "c_0002").span_id)[0]
+    path = space.folder.media_path(still.media)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert failed(space)["media"].rows == items_of(space, "c_0002")
@@ -112,18 +149,39 @@ def test_a_missing_frame_and_a_changed_byte_are_caught(space: Workspace) -> None
     assert failed(space) == {}
 
 
-def test_a_clip_with_fewer_frames_is_caught(space: Workspace) -> None:
-    kept = [row for row in space.store.rows(Still) if (row.clip_id, row.number) != ("c_0001", 2)]
-    space.store.finish("stills", "all", "edited", "done", kept)
+@pytest.mark.parametrize("change", ["one fewer", "one more", "none"])
+def test_a_span_has_exactly_its_frames(space: Workspace, change: str) -> None:
+    """Spans differ in their number of frames, so that no other span tells how many there should be."""
+    span_id = span_of(space, "c_0001").span_id
+    stills = stills_of(space, span_id)
+    assert len({len(span.frame_us) for span in space.store.rows(Span)}) > 1
+    more = stills[-1].model_copy(update={"number": len(stills)})
+    rows = {"one fewer": stills[:-1], "one more": [*stills, more], "none": []}[change]
+    space.store.finish("stills", span_id, "edited", "done", rows)
     assert failed(space)["media"].rows == items_of(space, "c_0001")
+
+
+def test_facts_that_no_released_frame_shows_are_caught(space: Workspace) -> None:
+    """Without its frames, nothing of a span can be seen."""
+    span_id = span_of(space, "c_0001").span_id
+    space.store.finish("stills", span_id, "edited", "done", [])
+    asked = {item.item_id for item in space.store.rows(Item) if item.facts}
+    assert asked & {*items_of(space, "c_0001")}
+    assert {*failed(space)["visible_facts"].rows} == asked & {*items_of(space, "c_0001")}
 
 
 def test_a_skewed_letter_is_caught(space: Workspace) -> None:
     def first(item: Item) -> Item:
         if item.format == "open":
             return item
-        options = [item.answer_text, *(text for text in item.options if text != item.answer_text)]
-        return item.model_copy(update={"options": options, "answer_index": 0})
+        right = item.answer_index or 0
+        order = [right, *(index for index in range(len(item.options)) if index != right)]
+        facts = [
+            fact.model_copy(update={"values": [fact.values[index] for index in order]})
+            for fact in item.facts
+        ]
+        options = [item.options[index] for index in order]
+        return item.model_copy(update={"options": options, "answer_index": 0, "facts": facts})
 
     edit(space, Item, "compose", first)
     found = failed(space)
@@ -143,9 +201,7 @@ def test_a_true_distractor_is_caught(space: Workspace) -> None:
         return item.model_copy(update={"options": options})
 
     edit(space, Item, "compose", second_truth)
-    assert victim.item_id in failed(space)["inverse_pairs"].rows or (
-        victim.item_id in failed(space)["no_true_distractor"].rows
-    )
+    assert victim.item_id in failed(space)["no_true_distractor"].rows
 
 
 def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
@@ -220,7 +276,7 @@ def test_a_video_without_consent_is_caught(space: Workspace) -> None:
     harvest = Harvest(space.store, REVIEW, only_verified=False, min_verified=1)
     harvest.videos["v_0000"] = harvest.videos["v_0000"].model_copy(update={"consent": "model"})
     limits = Limits(agreement=0, flawed=1, audited=0, blind=1, blind_within=1)
-    gate = consent(Checked(harvest, space.folder, limits, "egost", (), ()))
+    gate = consent(Checked(harvest, space.folder, limits, "egost", (), (), ()))
     assert gate.rows == items_of(space, "c_0000")
 
 
