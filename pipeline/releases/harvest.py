@@ -190,8 +190,8 @@ class Harvest:
         """Return for each fact of an item whether its released frames show it."""
         footage = self._footage[place_of(item)]
         moments = footage.span.frame_us if footage.span else []
-        numbers = [still.number for still in self.stills.get(place_of(item), ())]
-        frames = [moments[number] for number in numbers if number < len(moments)]
+        stills = self.stills.get(place_of(item), ())
+        frames = [one.shows_us(at_us) for one, at_us in zip(stills, moments, strict=False)]
         turns = self._turns.get(item.clip_id, ())
         return [
             shown(_as_fact(fact), frames, turns, footage.video.hfov_degrees) for fact in item.facts

@@ -2,6 +2,9 @@
 
 from pipeline.engine.rows import Row
 
+# In footage of at least four frames per second, an older frame was frozen or stands for one that can't be decoded.
+_STALE_US = 250_000
+
 
 class Still(Row):
     """One of a span's evenly spaced frames, which models are scored with; `look` is a perceptual hash.
@@ -21,6 +24,10 @@ class Still(Row):
     look: str
     width: int
     height: int
+
+    def shows_us(self, at_us: int) -> int:
+        """Return the time (us) that the frame displayed at `at_us` shows: its own if it is much older."""
+        return at_us if at_us - self.t_us <= _STALE_US else self.t_us
 
 
 class Looks(Row):

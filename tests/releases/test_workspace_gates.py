@@ -161,13 +161,16 @@ def test_a_span_has_exactly_its_frames(space: Workspace, change: str) -> None:
     assert failed(space)["media"].rows == items_of(space, "c_0001")
 
 
-def test_facts_that_no_released_frame_shows_are_caught(space: Workspace) -> None:
-    """Without its frames, nothing of a span can be seen."""
-    span_id = span_of(space, "c_0001").span_id
-    space.store.finish("stills", span_id, "edited", "done", [])
-    asked = {item.item_id for item in space.store.rows(Item) if item.facts}
-    assert asked & {*items_of(space, "c_0001")}
-    assert {*failed(space)["visible_facts"].rows} == asked & {*items_of(space, "c_0001")}
+@pytest.mark.parametrize("change", ["no frames", "a frozen picture"])
+def test_facts_that_no_released_frame_shows_are_caught(space: Workspace, change: str) -> None:
+    """Where frames can't be decoded, or the camera froze, the last one before is displayed."""
+    asked = [item for item in space.store.rows(Item) if item.facts]
+    span_id = asked[0].span_id or ""
+    stills = stills_of(space, span_id) if change == "a frozen picture" else []
+    frozen = [still.model_copy(update={"t_us": -1_000_000}) for still in stills]
+    space.store.finish("stills", span_id, "edited", "done", frozen)
+    of_span = {item.item_id for item in asked if item.span_id == span_id}
+    assert {*failed(space)["visible_facts"].rows} == of_span
 
 
 def test_a_skewed_letter_is_caught(space: Workspace) -> None:
@@ -190,15 +193,21 @@ def test_a_skewed_letter_is_caught(space: Workspace) -> None:
 
 
 def test_a_true_distractor_is_caught(space: Workspace) -> None:
-    victim = next(item for item in space.store.rows(Item) if item.category == "direction")
+    victim = next(item for item in space.store.rows(Item) if item.facts)
 
     def second_truth(item: Item) -> Item:
         if item.item_id != victim.item_id:
             return item
-        wrong = (item.answer_index or 0) ^ 1
+        right = item.answer_index or 0
+        wrong = right ^ 1
         options = [*item.options]
-        options[wrong] = f"{item.answer_text} "
-        return item.model_copy(update={"options": options})
+        options[wrong] = item.answer_text
+        facts = []
+        for fact in item.facts:
+            values = [*fact.values]
+            values[wrong] = values[right]
+            facts.append(fact.model_copy(update={"values": values}))
+        return item.model_copy(update={"options": options, "facts": facts})
 
     edit(space, Item, "compose", second_truth)
     assert victim.item_id in failed(space)["no_true_distractor"].rows
