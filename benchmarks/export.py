@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.releases.candidate import NO_WORDS
 from pipeline.releases.layout import Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.publish import Issue, publish
-from pipeline.routes.route import MOVE_WORDS
 from pipeline.routes.rows import Step
 
 _MOVES = ("turn left", "turn right", "turn around")
@@ -30,15 +30,15 @@ def entries(count: int) -> Iterator[ReleaseItem]:
             for option in range(4)
         ]
         question = QuestionRow(
-            id=f"i_{number:016x}", dataset="scaled", scene_name=f"room {clip % 40}",
+            id=f"i_{number:016x}", dataset="scaled", scene_name=None,
             question_type=f"direction_{('forward', 'reverse')[task % 2]}",
             question="In which order does the camera wearer turn in this clip?", options=options,
             ground_truth="ABCD"[number % 4], answer="ABCD"[number % 4], answer_text=options[number % 4],
             category="direction", orientation=("forward", "reverse")[task % 2], format="mcq",
-            contrast="turn", video=f"walks/{clip % 500}.mp4", video_sha256=_SHA256,
-            start=float(clip), end=clip + 60.0, split_group=f"g_{clip % 40}",
+            contrast="turn", video=f"s_{clip:016x}", video_sha256=None,
+            start=0.0, end=60.0, split_group=f"g_{clip % 40}",
             frames=[f"frames/{place:02x}/{clip:032x}.jpg" for place in range(8)],
-            frame_seconds=[clip + 7.5 * place for place in range(8)],
+            frame_seconds=[7.5 * place for place in range(8)],
         )  # fmt: skip
         evidence = Evidence(
             id=question.id, clip_id=f"c_{clip:016x}", status="verified", verified_by=["person"],
@@ -52,6 +52,7 @@ def entries(count: int) -> Iterator[ReleaseItem]:
             frame_media=[f"{place:02x}/{clip:032x}.jpg" for place in range(16)], findings=[],
             provider="motion", model=None, prompt_sha256=None, reply_id=None, cost_usd=None,
             verdicts=2, fingerprint="f" * 16, written_evidence=None, written_seconds=[],
+            video_sha256=_SHA256, span_start=float(clip), span_end=clip + 60.0,
         )  # fmt: skip
         yield ReleaseItem("train" if clip % 5 == 0 else "test", question, evidence)
 
@@ -61,9 +62,9 @@ def one(count: int) -> None:
     source = {"path": "walks/0.mp4", "sha256": _SHA256, "source": None, "licence": "CC0-1.0"}
     with tempfile.TemporaryDirectory() as folder:
         issue = Issue(
-            version="1.0.0", dataset="scaled", language="en", canary="none",
+            version="1.0.0", dataset="scaled", said={"en": NO_WORDS}, canary="none",
             settings={"export": {}}, entries=entries(count), sources={_SHA256: source}, gates=[],
-            left_out={}, newest_verdict_us=0, agreement={}, words=MOVE_WORDS,
+            left_out={}, newest_verdict_us=0, agreement={},
         )  # fmt: skip
         started = time.perf_counter()
         made = publish(Path(folder), Path(folder) / "sealed", issue)

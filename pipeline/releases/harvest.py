@@ -353,17 +353,14 @@ class Harvest:
         }
 
     def media(self) -> dict[str, str]:
-        """Return the released frames: name in the release to name in the workspace.
-
-        They are in the order of their names, so that the times of the files tell nothing.
-        """
+        """Return the released frames: name in the release to name in the workspace."""
         shown = {
             still.media
             for place, one in self._footage.items()
             if not self._is_closed(one.video)
             for still in self.stills.get(place, ())
         }
-        return {f"frames/{name}": name for name in sorted(shown)}
+        return {f"frames/{name}": name for name in shown}
 
     def nothing(self) -> tuple[str, str]:
         """Return why there is nothing to release, and the fix."""

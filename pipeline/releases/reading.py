@@ -105,13 +105,11 @@ class Released:
         known = self.manifest.get("languages") or {
             self.manifest.get("language", "en"): {"moves": self.manifest.get("moves", {})}
         }
-        return {
-            language: Said(
-                {**MOVE_WORDS, **words.get("moves", {})},
-                {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})},
-            )
-            for language, words in known.items()
-        }
+        try:
+            return {language: _said(words) for language, words in known.items()}
+        except (AttributeError, KeyError, IndexError, ValueError) as error:
+            path = self.folder / "manifest.json"
+            raise GateError(str(path), f"has damaged words: {error!r}", NEW_COPY) from error
 
     def candidate(self) -> ReleaseCandidate:
         """Return the items whose answers are published, with everything that the gates need."""
@@ -125,6 +123,13 @@ class Released:
             items.append(_item(row, split))
             _note(places, items[-1], row)
         return ReleaseCandidate(tuple(items), places, {}, 0.0)
+
+
+def _said(words: Mapping[str, Mapping[str, str]]) -> Said:
+    facts = {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})}
+    for text in facts.values():
+        text.format(nth="", side="", first="", second="")
+    return Said({**MOVE_WORDS, **words.get("moves", {})}, facts)
 
 
 def candidate_of(

@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 import polars as pl
@@ -201,7 +202,8 @@ def _check_cuts(released: Released) -> None:
     videos = {video["sha256"] for video in released.manifest["videos"]}
     cuts = released.manifest.get("hydrate", {})
     where = {
-        row.id: (row.video_sha256, row.span_start, row.span_end) for row in released.evidence()
+        row.id: (row.video_sha256, _us(row.span_start), _us(row.span_end))
+        for row in released.evidence()
     }
     for _, row in released.questions():
         if row.video_sha256 is not None:
@@ -211,9 +213,13 @@ def _check_cuts(released: Released) -> None:
             if not all((released.folder / name).is_file() for name in row.frames):
                 raise GateError(row.id, "has neither frames nor a place to cut them from", NEW_COPY)
             continue
-        given = (cut["video"], cut["start_us"] / 1e6, cut["end_us"] / 1e6)
-        if cut["video"] not in videos or where.get(row.id, given) != given:
+        given = (cut.get("video"), cut.get("start_us"), cut.get("end_us"))
+        if None in given or cut["video"] not in videos or where.get(row.id, given) != given:
             raise GateError(row.id, "manifest.json cuts its frames from another place", NEW_COPY)
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None or not isfinite(seconds) else round(seconds * 1e6)
 
 
 def _check_figures(released: Released, omitted: Container[str]) -> tuple[list[str], list[str]]:

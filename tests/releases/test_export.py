@@ -18,16 +18,22 @@ from pipeline.engine.settings import RunSettings
 from pipeline.engine.store import Store
 from pipeline.errors import GateError, UserError
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.questions.rows import Item
 from pipeline.releases.export import export, measure
 from pipeline.releases.publish import Release
 from pipeline.releases.settings import ExportSettings
 from pipeline.releases.verify import verify
 from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Move
 from pipeline.sources.rows import Video
 
 SETTINGS = ExportSettings.model_validate(LENIENT)
 CATEGORIES = ("route", "direction", "landmark", "action")
-MOVES = ("left", "right", "right", "left")
+MOVES: dict[str, tuple[Move, ...]] = {
+    "a": ("left", "right", "right", "left"),
+    "b": ("right", "right", "left", "left"),
+    "c": ("right", "left", "right", "left"),
+}
 
 
 def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: Any) -> Store:
@@ -35,17 +41,28 @@ def fill(store: Store, by: str | None = "person", names: str = "abc", **fields: 
     for name in names:
         split = {"a": "train", "b": "test", "c": "test"}[name]
         video = factories.video(name, split=split, **fields)
-        draft = factories.route(name, MOVES)
+        draft = factories.route(name, MOVES[name])
         store.finish("split", name, "1", "done", [video])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
         store.finish("draft", name, "1", "done", [draft])
         if by:
-            verified = factories.route(name, MOVES, "verified", CATEGORIES)
+            verified = factories.route(name, MOVES[name], "verified", CATEGORIES)
             store.finish("review", name, "1", "done", [verified])
             store.finish("pull", name, "1", "done", [factories.verdict(draft, by)])
     compose(store)
     add_stills(store)
     return store
+
+
+def items_of(store: Store, *names: str) -> int:
+    """Return how many items were composed of these clips."""
+    return sum(item.clip_id[2:] in names for item in store.rows(Item))
+
+
+def counts(store: Store) -> dict[str, int]:
+    """Return how many items each split has; there are multiple-choice ones among them."""
+    assert {item.format for item in store.rows(Item)} == {"mcq", "open"}
+    return {"train": items_of(store, "a"), "test": items_of(store, "b", "c")}
 
 
 def compose(store: Store) -> None:
@@ -84,7 +101,7 @@ def filled(store: Store) -> Store:
 
 def test_question_and_evidence_rows_have_the_same_ids(filled: Store) -> None:
     made = release(filled)
-    assert dict(made.counts) == {"train": 6, "test": 12}
+    assert dict(made.counts) == counts(filled)
     for split in ("train", "test"):
         name = f"{split}-00000-of-00001.parquet"
         data = pl.read_parquet(made.folder / "data" / name)
@@ -189,7 +206,7 @@ def test_datasets_reads_it_as_the_card_describes(
     settings = SETTINGS.model_copy(update={"dataset": "no"})  # a name that YAML would read as false
     made = release(filled, settings=settings)
     found = load_dataset(str(made.folder), config, cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
+    assert {name: part.num_rows for name, part in found.items()} == counts(filled)
     rows = pl.read_parquet(made.folder / ("data" if config == "default" else config) / "*.parquet")
     ids = [row["id"] for part in ("test", "train") for row in found[part]]
     assert sorted(ids) == sorted(rows["id"].to_list())
@@ -206,7 +223,7 @@ def test_datasets_reads_embedded_frames_as_images(
     made = release(filled, settings=SETTINGS.model_copy(update={"embed": True}))
     found = load_dataset(str(made.folder), "with_frames", cache_dir=str(tmp_path / "cache"))
     plain = pl.read_parquet(made.folder / "data" / "*.parquet")
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
+    assert {name: part.num_rows for name, part in found.items()} == counts(filled)
     for part in found.values():
         assert part.features["images"] == List(Image())
         assert {row["images"][1].size for row in part} == {(64, 48)}
@@ -224,8 +241,8 @@ def test_frames_of_a_closed_licence_are_not_embedded(store: Store) -> None:
     fill(store, names="ab", licence="proprietary")
     made = release(store, settings=SETTINGS.model_copy(update={"embed": True}))
     rows = pl.read_parquet(made.folder / "with_frames" / "*.parquet")
-    assert rows["images"].list.len().to_list() == [0] * 12
-    assert rows["frames"].list.len().to_list() == [20] * 12
+    assert rows["images"].list.len().to_list() == [0] * items_of(store, "a", "b")
+    assert rows["frames"].list.len().to_list() == [20] * items_of(store, "a", "b")
 
 
 @pytest.mark.parametrize("dataset", ["no", "1.0", "- a", "null", "x "])
@@ -269,7 +286,7 @@ def test_a_release_whose_answers_are_all_withheld_loads(
     )
     assert get_dataset_config_names(str(made.folder)) == ["default", "mcq"]
     found = load_dataset(str(made.folder), cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in found.items()} == {"train": 6, "test": 12}
+    assert {name: part.num_rows for name, part in found.items()} == counts(store)
     assert {row["answer"] for part in found.values() for row in part} == {None}
     assert verify(made.folder, made.root_digest).recomputed == (
         "four_options", "split_leak", "duplicates",
@@ -279,7 +296,7 @@ def test_a_release_whose_answers_are_all_withheld_loads(
 @pytest.mark.parametrize("consent", ["local", "model"])
 def test_nothing_is_released_without_consent(store: Store, consent: str) -> None:
     fill(store, names="a", consent=consent)
-    with pytest.raises(UserError, match="6 items without consent to release") as told:
+    with pytest.raises(UserError, match=r"\d+ items without consent to release") as told:
         release(store)
     assert "consent" in told.value.fix
 
@@ -291,9 +308,9 @@ def test_one_video_without_consent_is_left_out_and_counted(store: Store) -> None
     shown = b"".join(contents(made.folder).values())
     assert b"v_c" not in shown
     assert b"c.mp4" not in shown
-    assert "Left out: 6 items without consent to release." in (made.folder / "README.md").read_text(
-        encoding="utf-8"
-    )
+    assert f"Left out: {items_of(store, 'c')} items without consent to release." in (
+        made.folder / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_items_that_are_set_aside_or_not_verified_are_left_out(store: Store) -> None:
@@ -304,9 +321,12 @@ def test_items_that_are_set_aside_or_not_verified_are_left_out(store: Store) -> 
     store.finish("review", "b", "2", "rejected", [refused])
     compose(store)
     made = release(store, settings=SETTINGS.model_copy(update={"only_verified": True}))
-    assert dict(made.counts) == {"test": 6}
+    assert dict(made.counts) == {"test": items_of(store, "c")}
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["left_out"] == {"not verified": 2, "set aside": 2}
+    assert manifest["left_out"] == {
+        "not verified": items_of(store, "a"),
+        "set aside": items_of(store, "b"),
+    }
 
 
 def test_nothing_to_release_is_an_error(store: Store) -> None:
@@ -318,9 +338,11 @@ def test_items_of_a_removed_video_are_left_out(filled: Store) -> None:
     filled.forget("split", ["a"])
     assert {video.video_id for video in filled.rows(Video)} == {"v_b", "v_c"}
     made = release(filled)
-    assert dict(made.counts) == {"test": 12}
+    assert dict(made.counts) == {"test": items_of(filled, "b", "c")}
     manifest = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["left_out"] == {"of a video, clip, span or route that is gone": 6}
+    assert manifest["left_out"] == {
+        "of a video, clip, span or route that is gone": items_of(filled, "a")
+    }
 
 
 def test_the_benchmark_writes_releases() -> None:
@@ -362,6 +384,6 @@ def test_moves_are_the_reference_of_a_description(filled: Store) -> None:
     made = release(filled)
     evidence = pl.read_parquet(made.folder / "evidence" / "*.parquet")
     data = pl.read_parquet(made.folder / "data" / "*.parquet").join(evidence, on="id")
-    told = dict(data.select("question_type", "reference_moves").rows())
-    assert told["route_forward"] == list(MOVES)
+    told = dict(data.filter(clip_id="c_a").select("question_type", "reference_moves").rows())
+    assert told["route_forward"] == list(MOVES["a"])
     assert told["route_reverse"] == ["right", "left", "left", "right"]
