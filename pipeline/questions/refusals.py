@@ -15,8 +15,8 @@ from pipeline.routes.tasks import ASKED_CATEGORIES
 LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
 UNSEEN = "frames don't show enough of it"
 MORE_FRAMES = (
-    "more frames (compose.frames_per_second = 2 and compose.most_frames = 64 show most turns of a brisk walk), "
-    "or shorter spans (compose.span_seconds)"
+    "more frames (a higher compose.frames_per_second and compose.most_frames: brisk turns need two or three a "
+    "second), or shorter spans (compose.span_seconds)"
 )
 _OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
 _EVEN_SIDES = f'compose.mirror = "coin" where it is about turns, or {_OTHER_FOOTAGE}'
