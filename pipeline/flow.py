@@ -30,7 +30,7 @@ from pipeline.questions.rows import (
     Written,
 )
 from pipeline.questions.settings import CheckSettings, ComposeSettings
-from pipeline.releases.rows import Looks, Still
+from pipeline.releases.rows import Still
 from pipeline.releases.settings import ExportSettings, StillsSettings
 from pipeline.review.rows import Answer, Verdict
 from pipeline.review.settings import AuditSettings, ReviewSettings
@@ -188,7 +188,7 @@ STAGES: tuple[Stage, ...] = (
         command="export",
         does="extract evenly spaced frames, on which models are scored",
         reads=(Video, Clip, Span),
-        writes=(Still, Looks),
+        writes=(Still,),
         settings=StillsSettings,
         run=LazyFunction("pipeline.releases.stills"),
         per=Video,

@@ -23,7 +23,7 @@ import factories
 import numbered
 import pyarrow
 import pyarrow.parquet
-from small_release import LENIENT, stills_of
+from small_release import LENIENT, add_stills
 
 from pipeline.cli.console import exit_code
 from pipeline.cli.main import cli
@@ -36,8 +36,10 @@ from pipeline.flow import SECTIONS, STAGES
 from pipeline.releases.export import export
 from pipeline.releases.settings import ExportSettings
 from pipeline.review.settings import ReviewSettings
+from pipeline.routes.rows import Route
 
 MOVES = ("left", "right", "right", "left")
+NAMES = ("bench", "red door", "plant", "lift")
 
 
 class Fuse:
@@ -66,8 +68,13 @@ def fill(store: Store) -> None:
     for name in "ab":
         store.finish("ingest", name, "1", "done", [factories.probe(name, scene=f"room {name}")])
         store.finish("frames", name, "1", "done", [factories.clip(name)])
-        store.finish("draft", name, "1", "done", [factories.route(name, MOVES)])
-        store.finish("stills", name, "1", "done", stills_of(store.folder, f"c_{name}"))
+        store.finish("draft", name, "1", "done", [_route(name)])
+
+
+def _route(name: str) -> Route:
+    named = zip(factories.steps(MOVES), NAMES, strict=True)
+    steps = [step.model_copy(update={"landmark": landmark}) for step, landmark in named]
+    return factories.route(name, steps=steps)
 
 
 def stages(workspace: WorkspaceFolder) -> None:
@@ -182,6 +189,8 @@ def _filled(workspace: WorkspaceFolder, work: Callable[[WorkspaceFolder], None])
         fill(store)
     if work is release:
         stages(workspace)
+        with opened(workspace) as store:
+            add_stills(store)
 
 
 def load_all() -> None:

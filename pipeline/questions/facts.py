@@ -38,8 +38,7 @@ class Fact:
 
     A turn's subject is its number from 0 and the number of turns to the left or right in the span; the
     subject of an order is its two names, sorted, and the value is true if the first-named came first.
-    `undone` holds what undoes two actions, in the order of the subject. `seen` holds the spans of time
-    (us) that a frame must show each, so that the fact can be seen.
+    `undone` is what undoes two actions, in the subject's order; a frame must show each span of `seen` (us).
     """
 
     kind: str

@@ -129,7 +129,8 @@ def _said(words: Mapping[str, Mapping[Any, str]]) -> Said:
     facts = {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})}
     for text in facts.values():
         text.format(nth="", side="", first="", second="")
-    return Said({**MOVE_WORDS, **words.get("moves", {})}, facts)
+    moves: dict[str, str] = {**MOVE_WORDS, **words.get("moves", {})}
+    return Said(moves, facts)
 
 
 def candidate_of(

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from pipeline.motion.rows import Clip, Turn
 from pipeline.questions.check import run as check
 from pipeline.questions.compose import run
-from pipeline.questions.rows import Item, Span, Written
+from pipeline.questions.rows import Expected, Item, Span, Written
 from pipeline.questions.settings import CheckSettings, ComposeSettings
 from pipeline.questions.truth import true_options
 from pipeline.review.rows import Answer
@@ -139,7 +139,7 @@ def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route, tuple
             Clip: (factories.clip("a"),),
             Route: (route,),
             Turn: TURNED,
-            **dict.fromkeys((Written, Rejection, Answer), ()),
+            **dict.fromkeys((Written, Expected, Rejection, Answer), ()),
         }
     )
     made = list(run(rows, ComposeSettings(), WorkspaceFolder(folder)))
