@@ -33,13 +33,12 @@ from pipeline.engine.settings import RunSettings
 from pipeline.engine.stage import LazyFunction
 from pipeline.engine.store import Store, opened
 from pipeline.flow import SECTIONS, STAGES
+from pipeline.motion.rows import Turn
 from pipeline.releases.export import export
 from pipeline.releases.settings import ExportSettings
 from pipeline.review.settings import ReviewSettings
-from pipeline.routes.rows import Route
 
 MOVES = ("left", "right", "right", "left")
-NAMES = ("bench", "red door", "plant", "lift")
 
 
 class Fuse:
@@ -67,14 +66,23 @@ def fill(store: Store) -> None:
     """Add the rows of earlier stages: two probes, their clips and their drafts."""
     for name in "ab":
         store.finish("ingest", name, "1", "done", [factories.probe(name, scene=f"room {name}")])
-        store.finish("frames", name, "1", "done", [factories.clip(name)])
-        store.finish("draft", name, "1", "done", [_route(name)])
+        store.finish("frames", name, "1", "done", [factories.clip(name), *_turns(name)])
+        store.finish("draft", name, "1", "done", [factories.route(name, MOVES)])
 
 
-def _route(name: str) -> Route:
-    named = zip(factories.steps(MOVES), NAMES, strict=True)
-    steps = [step.model_copy(update={"landmark": landmark}) for step, landmark in named]
-    return factories.route(name, steps=steps)
+def _turns(name: str) -> list[Turn]:
+    return [
+        Turn(
+            clip_id=f"c_{name}",
+            start_us=step.start_us,
+            end_us=step.end_us,
+            kind=step.move,  # type: ignore[arg-type]
+            yaw_degrees=90.0 if step.move == "left" else -90.0,
+            moving=True,
+            confidence=0.9,
+        )
+        for step in factories.steps(MOVES)
+    ]
 
 
 def stages(workspace: WorkspaceFolder) -> None:

@@ -233,7 +233,7 @@ def test_a_setting_tells_what_it_redoes(site: Path) -> None:
 
     assert redone("run", "workers") == "nothing"
     assert redone("frames", "budget") == "frames"
-    assert redone("draft", "model") == "draft, write"
+    assert redone("draft", "model") == "draft, write, guess"
     assert redone("export", "min_verified") == "nothing"
 
 

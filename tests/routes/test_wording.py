@@ -132,6 +132,7 @@ TURNED = tuple(
 
 
 def composed(folder: Path, language: str) -> tuple[dict[str, Item], Route, tuple[Span, ...]]:
+    (folder / "secret").write_text("1", encoding="utf-8")  # asks about both turns
     route = factories.route("a", steps=WALK, language=language)
     rows = Rows(
         {
