@@ -125,7 +125,7 @@ class Released:
         return ReleaseCandidate(tuple(items), places, {}, 0.0)
 
 
-def _said(words: Mapping[str, Mapping[str, str]]) -> Said:
+def _said(words: Mapping[str, Mapping[Any, str]]) -> Said:
     facts = {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})}
     for text in facts.values():
         text.format(nth="", side="", first="", second="")
