@@ -26,7 +26,13 @@ from pipeline.routes.rows import Route
 from pipeline.sources.intake import take_in
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
-WALK = steps("left", "straight", "right")
+SHORT = "compose.apart_seconds=0"  # the walk's steps are a second long
+WALK = [
+    step.model_copy(update={"landmark": name})
+    for step, name in zip(
+        steps("left", "straight", "right"), ("the bin", "the door", "the lamp"), strict=True
+    )
+]
 
 
 class Desk:
@@ -36,12 +42,13 @@ class Desk:
         self.folder, self.root = folder, folder / "workspace"
         self.client = ScriptedClient()
         make_workspace(self.root)
+        (self.root / "secret").write_bytes(b"the same every time")
         with self.open() as space:
             self.fill(space)
 
     @contextmanager
     def open(self) -> Iterator[Workspace]:
-        with open_workspace(self.root, SET) as space:
+        with open_workspace(self.root, [*SET, SHORT]) as space:
             yield space
 
     def fill(self, space: Workspace) -> None:
