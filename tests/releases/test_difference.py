@@ -55,9 +55,10 @@ def test_no_change_is_a_patch(space: Workspace) -> None:
 
 
 def test_added_removed_and_changed_rows_are_listed_with_their_columns(space: Workspace) -> None:
-    first, gone, *_ = items = space.store.rows(Item)
+    first, *others = items = space.store.rows(Item)
+    gone = next(item for item in others if item.clip_id != first.clip_id)
     new = first.model_copy(update={"item_id": "i_new"})
-    edit(space.store, lambda rows: [*reworded(rows[:1]), *rows[2:], new])
+    edit(space.store, lambda rows: [*reworded([row for row in rows if row != gone]), new])
     found = against_first(space, "2.0.0")
     assert (found.added, found.removed) == (("i_new",), (gone.item_id,))
     (change,) = found.changed
