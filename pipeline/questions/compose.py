@@ -34,7 +34,7 @@ from pipeline.questions.composition import (
 )
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import kinds_asked
-from pipeline.questions.refusals import LEAST_DESCRIBED, refusals
+from pipeline.questions.refusals import LEAST_DESCRIBED, refusals, unheld
 from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.review.rows import Answer
@@ -342,13 +342,8 @@ class _Composer:
                 for span in spans
                 if all(span.start_us <= at_us <= span.end_us for at_us in row.evidence_us)
             ]
-            if len(holding) != 1:
-                yield Rejection(
-                    stage="compose",
-                    unit=row.item_id,
-                    what="the evidence that the model cites is not in one span",
-                    fix="ask for items whose evidence lies close together (prompts/tasks/)",
-                )
+            if len(holding) != 1 or holding[0].mirrored:
+                yield unheld(row.item_id, mirrored=bool(holding))
                 continue
             name, task = written_id(row, self._draw), Task(row.category, row.orientation)
             fields: dict[str, Any] = {"format": "open", "answer_text": row.answer}

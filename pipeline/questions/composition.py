@@ -144,7 +144,9 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
     length = route.steps[-1].end_us - route.steps[0].start_us
     found: list[SpanToAsk] = []
     often: Counter[str] = Counter()
-    for start_us, end_us in cutting.cut(route.steps, round(longest), round(min(shortest, length))):
+    even = draw("cut", route.clip_id) % 5 < 2
+    cuts = cutting.cut(route.steps, round(longest), round(min(shortest, length)), even=even)
+    for start_us, end_us in cuts:
         steps = cutting.inside(route.steps, start_us, end_us)
         facts = digest(*((step.move, step.landmark, step.action, step.undo) for step in steps))
         often[facts] += 1

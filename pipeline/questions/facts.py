@@ -92,6 +92,10 @@ class FactKind(Protocol):
     def sided(self) -> bool:
         """Whether mirroring the frames negates it."""
 
+    @property
+    def swept(self) -> bool:
+        """Whether the camera turns meanwhile, so that neighbouring frames must overlap to show it."""
+
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
         """Yield the facts of a span that may be asked about; choices are drawn under the secret seed."""
 
@@ -157,6 +161,7 @@ class _Turn:
     category: Category = "direction"
     values: tuple[str, str] = ("left", "right")
     sided: bool = True
+    swept: bool = True
 
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
         sided = [step for step in span.steps if step.move in _SIDES]
@@ -259,6 +264,7 @@ class _Order:
     category: Category
     values: tuple[str, str] = ("first", "second")
     sided: bool = False
+    swept: bool = False
 
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
         # Neighbours in a random row of all names: each name is in two orders at most, and no order follows

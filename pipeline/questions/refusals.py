@@ -99,5 +99,18 @@ def _pairs(category: Category, facts: Sequence[Fact]) -> int:
     return int(own >= 2 or (category != "direction" and own >= 1 and sides >= 1))
 
 
+def unheld(item_id: str, *, mirrored: bool) -> Rejection:
+    """Return why an item that a model wrote isn't asked: no span holds its evidence as the model saw it."""
+    what, fix = (
+        ("its span is shown mirrored", 'ask no items of a model, or set compose.mirror = "off"')
+        if mirrored
+        else (
+            "the evidence that the model cites is not in one span",
+            "ask for items whose evidence lies close together (prompts/tasks/)",
+        )
+    )
+    return _rejection(item_id, what, fix)
+
+
 def _rejection(clip_id: str, what: str, fix: str) -> Rejection:
     return Rejection(stage="compose", unit=clip_id, what=what, fix=fix)

@@ -19,20 +19,24 @@ class _Cut:
     before: "_Cut | None" = None
     last: tuple[int, int] = (0, 0)
 
-    def and_then(self, kept: int, start_us: int, end_us: int) -> "_Cut":
-        facts, parts, uneven = self.rank
-        longer = uneven - ((end_us - start_us) / 1e6) ** 2
-        return _Cut((facts + kept, parts - 1, longer), self, (start_us, end_us))
+    def and_then(self, kept: int, start_us: int, end_us: int, sign: int) -> "_Cut":
+        facts, parts, squares = self.rank
+        squares += sign * ((end_us - start_us) / 1e6) ** 2
+        return _Cut((facts + kept, parts - 1, squares), self, (start_us, end_us))
 
     def spans(self) -> list[tuple[int, int]]:
         return [*self.before.spans(), self.last] if self.before else []
 
 
-def cut(steps: Sequence[Step], longest_us: int, shortest_us: int) -> list[tuple[int, int]]:
+def cut(
+    steps: Sequence[Step], longest_us: int, shortest_us: int, *, even: bool = True
+) -> list[tuple[int, int]]:
     """Return disjoint spans (start, end) in us that keep as many facts as possible, in as few parts.
 
-    A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen.
+    A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
+    one with the most uneven parts: if all clips were cut alike, lengths would tell which spans are of one clip.
     """
+    sign = -1 if even else 1
     times = sorted({time for step in steps for time in _cuts(step)})
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
     starts = [step.start_us for step in steps]
@@ -50,7 +54,7 @@ def cut(steps: Sequence[Step], longest_us: int, shortest_us: int) -> list[tuple[
             if end - times[then] < shortest_us:
                 break
             kept = facts[max(first[then], last[now])] - facts[first[then]]
-            one = best[then].and_then(kept, times[then], end)
+            one = best[then].and_then(kept, times[then], end, sign)
             if one.rank > found.rank:
                 found = one
         best.append(found)

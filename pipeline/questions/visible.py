@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from pipeline.motion.rows import Turn
 from pipeline.motion.settings import FramesSettings
-from pipeline.questions.facts import Fact
+from pipeline.questions.facts import KINDS, Fact
 from pipeline.questions.rows import AskedFact
 from pipeline.questions.settings import ComposeSettings
 
@@ -37,7 +37,7 @@ def shown(
     """
     if not all(any(start <= at < end for at in frame_us) for start, end in fact.seen):
         return False
-    if fact.kind != "turn":
+    if not KINDS[fact.kind].swept:
         return True
     ((start, end),) = fact.seen
     measured = [turn for turn in turns if turn.start_us < end and turn.end_us > start]

@@ -198,8 +198,8 @@ def area(near: Sequence[float], far: Sequence[float], rng: random.Random) -> flo
     return sum((a < b) + (a == b) / 2 for a, b in drawn) / len(drawn)
 
 
-def test_only_lengths_hint_at_which_spans_are_of_one_clip() -> None:
-    """A clip is cut into parts of similar length. That doesn't tell their order, so it tells no answer."""
+def test_nothing_hints_at_which_spans_are_of_one_clip() -> None:
+    """Some clips are cut into parts of similar length, some into parts of different lengths."""
     groups = defaultdict[str, list[str]](list)
     for span, (_, row, _) in spans().items():
         groups[row.split_group].append(span)
@@ -213,9 +213,10 @@ def test_only_lengths_hint_at_which_spans_are_of_one_clip() -> None:
     found = {name: area(near[name], far[name], rng) for name in near}
     assert len(near["id"]) > 400
     bound = 4 / sqrt(12 * len(near["id"]))
-    hints = {name for name, value in found.items() if abs(value - 0.5) > bound}
-    assert hints <= {"length", "frames"}
-    assert max(found["length"], found["frames"]) < 0.8  # 0.73 and 0.61 when it was measured
+    assert bound < 0.06
+    length = found.pop("length")
+    assert abs(length - 0.5) < 0.12  # 0.73 if all clips were cut evenly
+    assert {name: value for name, value in found.items() if abs(value - 0.5) > bound} == {}
 
 
 def test_nothing_tells_which_of_two_spans_of_a_clip_comes_first() -> None:
@@ -323,7 +324,7 @@ def test_two_versions_of_a_withheld_split_cannot_be_subtracted() -> None:
     draw = Draw(b"two versions")
     before, after = (dict(worded(draw, version, 5)) for version in ("1.0.0", "2.0.0"))
     pairs = [(before[key], after[key]) for key in before.keys() & after.keys()]
-    assert len(pairs) > 300
+    assert len(pairs) > 150
     states = [
         [[frozenset(one) for one in question.statements] for question in pair] for pair in pairs
     ]
