@@ -213,6 +213,33 @@ def test_a_true_distractor_is_caught(space: Workspace) -> None:
     assert victim.item_id in failed(space)["no_true_distractor"].rows
 
 
+@pytest.mark.parametrize(
+    "change", ["{answer} ", "\N{NO-BREAK SPACE}{answer}", "{answer}.", "{swapped}"]
+)
+def test_an_option_that_repeats_the_answer_in_other_characters_is_caught(
+    space: Workspace, change: str
+) -> None:
+    """Its facts still state something else, so that only its text gives it away."""
+    victim = next(item for item in space.store.rows(Item) if item.facts)
+    wrong = (victim.answer_index or 0) ^ 1
+    text = change.format(
+        answer=victim.answer_text, swapped="; ".join(reversed(victim.answer_text.split("; ")))
+    )
+    assert text not in victim.options
+    options = [text if index == wrong else one for index, one in enumerate(victim.options)]
+    edit(
+        space,
+        Item,
+        "compose",
+        lambda item: (
+            item.model_copy(update={"options": options}) if item.item_id == victim.item_id else item
+        ),
+    )
+    found = failed(space)
+    assert found["no_true_distractor"].rows == (victim.item_id,)
+    assert ("four_options" in found) == (" ".join(text.split()) == victim.answer_text)
+
+
 def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
     """People correct the route after the items were composed from it."""
     route = next(row for row in space.store.rows(Route) if row.clip_id == "c_0000")
