@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import chain, combinations, zip_longest
 
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact, SpanText
+from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.spantext import SpanText
 from pipeline.routes.rows import Category
 
 MOST_CANDIDATES = 9  # per span

@@ -18,7 +18,8 @@ from pipeline.blind.sheet import Bools, Floats, Ints
 from pipeline.blind.weighing import fitted, weighed
 from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates, disjoint
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact, context, near
+from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.spantext import context, near
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import plain
 
@@ -286,7 +287,7 @@ def _evened(
         kept = kept[keep]
         if keep.all():
             break
-    return kept.tolist()
+    return [int(index) for index in kept]
 
 
 def _crowded(posterior: Floats, size: Ints) -> Floats:

@@ -28,12 +28,12 @@ from pipeline.questions.composition import (
     SpanToAsk,
     ask,
     earlier_pairs,
+    kinds_asked,
     opaque,
     spans_of,
     written_id,
 )
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import kinds_asked
 from pipeline.questions.refusals import LEAST_DESCRIBED, refusals, unheld
 from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings

@@ -13,9 +13,10 @@ from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidat
 from pipeline.questions.choose import Chosen, choose
 from pipeline.questions.draw import Draw
 from pipeline.questions.expectation import belief, by_clip
-from pipeline.questions.facts import Fact, SpanText
+from pipeline.questions.facts import KINDS, Fact
 from pipeline.questions.rows import AskedFact, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.spantext import SpanText
 from pipeline.questions.visible import moments, shown
 from pipeline.routes.rows import Category, Orientation, Step
 from pipeline.routes.tasks import ORIENTATIONS
@@ -324,6 +325,11 @@ def earlier_pairs(items: Iterable[Item]) -> dict[str, list[EarlierPair]]:
                 )
             )
     return found
+
+
+def kinds_asked(category: Category, facts: Iterable[AskedFact]) -> frozenset[Category]:
+    """Return the categories of facts that an item states, which people must have verified."""
+    return frozenset({category, *(KINDS[fact.name.partition(":")[0]].category for fact in facts)})
 
 
 def _statement(fact: Fact) -> str:

@@ -15,21 +15,12 @@ from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
 from pipeline.questions.names import RANKS, manners, order_levels, parts, rises, sorted_names
-from pipeline.questions.rows import AskedFact
+from pipeline.questions.spantext import SpanText, all_names, context
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
 NAMED = 3  # turns are named by ordinals up to the third, counted from the start or from the end
-_BUCKET_US = 5_000_000  # spans about as long as one another
 _SIDES: Mapping[Move, bool] = {"left": True, "right": False}
-
-
-@dataclass(frozen=True, slots=True)
-class SpanText:
-    """The part of a route that items ask about: the steps that lie wholly inside the span."""
-
-    span_id: str
-    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +130,6 @@ class FactKind(Protocol):
 
     def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
         """Return where in the span each name and each word is, or the side of each turn, from -1 to 1."""
-
-
-def context(span: SpanText) -> Iterator[Clue]:
-    """Yield what may tell about the sides of turns in a span: its names and its length."""
-    yield from (("turn near", name) for name in _all_names(span))
-    if span.steps:
-        length = (span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US
-        yield "turn near", f"length {length}"
-        # Long walks may turn one way in one kind of place (or language), and the other way in another.
-        words = dict.fromkeys(word for name in _all_names(span) for word in name.split())
-        yield from (("turn near", f"length {length}", word) for word in words)
-
-
-def near(span: SpanText) -> list[tuple[Clue, ...]]:
-    """Return, for each kind of order and each of `names.RANKS`, what may tell whether it rises in a span."""
-    names = dict.fromkeys(_all_names(span))
-    return [clues for kind in ("landmark", "action") for clues in manners(kind, names)]
-
-
-def _all_names(span: SpanText) -> list[str]:
-    return [plain(name) for step in span.steps for name in (step.landmark, step.action) if name]
 
 
 # ---- the side of a turn ------------------------------------------------------------------------------
@@ -382,10 +352,10 @@ class _Order:
                     have + one for have, one in zip(rising, rises(first, second), strict=True)
                 ]
         # Whether most names rise, by what else is seen there: some places are walked down, others up.
-        beside = dict.fromkeys(_all_names(span)) if any(rising) else {}
-        for clues, net in zip(manners(self.kind, beside), rising, strict=True):
+        beside = dict.fromkeys(all_names(span)) if any(rising) else {}
+        for some, net in zip(manners(self.kind, beside), rising, strict=True):
             if net:
-                yield from ((clue, net > 0) for clue in clues)
+                yield from ((clue, net > 0) for clue in some)
 
     def _named(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps with a name that no other step of the span has."""
@@ -421,8 +391,3 @@ KINDS: Mapping[str, FactKind] = {
     "landmark": _Order("landmark", "landmark"),
     "action": _Order("action", "action"),
 }
-
-
-def kinds_asked(category: Category, facts: Iterable[AskedFact]) -> frozenset[Category]:
-    """Return the categories of facts that an item states, which people must have verified."""
-    return frozenset({category, *(KINDS[fact.name.partition(":")[0]].category for fact in facts)})

@@ -9,9 +9,9 @@ from pipeline.engine.rows import Finding, Row
 from pipeline.engine.store import Store
 from pipeline.motion.rows import Clip, Frame, Turn
 from pipeline.questions.audited import by_item, key_of
-from pipeline.questions.composition import opaque, steps_shown, written_id
+from pipeline.questions.composition import kinds_asked, opaque, steps_shown, written_id
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import Fact, kinds_asked
+from pipeline.questions.facts import Fact
 from pipeline.questions.rows import AskedFact, ComposedFrom, Item, Span, Written
 from pipeline.questions.visible import shown
 from pipeline.releases.candidate import Place, ReleaseCandidate, Said, place_of

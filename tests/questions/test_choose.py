@@ -15,7 +15,8 @@ import worlds
 from pipeline.questions.candidates import MOST_CANDIDATES, ClipSpan, candidates
 from pipeline.questions.choose import LARGEST, SMALLEST, Chosen, choose, uncertain
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, SpanText
+from pipeline.questions.facts import KINDS
+from pipeline.questions.spantext import SpanText
 from pipeline.routes.rows import Step
 
 

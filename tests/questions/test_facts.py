@@ -7,7 +7,8 @@ import worlds
 
 from pipeline.questions.candidates import ClipSpan, candidates
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, SpanText
+from pipeline.questions.facts import KINDS
+from pipeline.questions.spantext import SpanText
 from pipeline.routes.route import canonical, reverse
 from pipeline.routes.rows import Step
 

@@ -6,8 +6,9 @@ from itertools import combinations, pairwise
 import pytest
 
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, SpanText
+from pipeline.questions.facts import KINDS
 from pipeline.questions.spans import cut, inside, mirrored
+from pipeline.questions.spantext import SpanText
 from pipeline.routes.route import canonical
 from pipeline.routes.rows import Step
 

@@ -22,8 +22,8 @@ from pipeline.motion.rows import Clip
 from pipeline.questions.asking import Asking, Question
 from pipeline.questions.choose import ClipSpan, candidates
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import SpanText
 from pipeline.questions.rows import Span
+from pipeline.questions.spantext import SpanText
 from pipeline.releases.harvest import Harvest
 from pipeline.releases.layout import Evidence, QuestionRow, ReleaseItem
 from pipeline.releases.leftout import TOLD_BY_TIMES

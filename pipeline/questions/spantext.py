@@ -1,0 +1,41 @@
+"""The part of a route that items ask about, and what its names tell about sides and about rules of order. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.blind.memory import Clue
+from pipeline.questions.names import manners
+from pipeline.routes.rows import Step
+from pipeline.routes.tasks import plain
+
+_BUCKET_US = 5_000_000  # spans about as long as one another
+
+
+@dataclass(frozen=True, slots=True)
+class SpanText:
+    """The part of a route that items ask about: the steps that lie wholly inside the span."""
+
+    span_id: str
+    steps: tuple[Step, ...]
+
+
+def context(span: SpanText) -> Iterator[Clue]:
+    """Yield what may tell about the sides of turns in a span: its names and its length."""
+    yield from (("turn near", name) for name in all_names(span))
+    if span.steps:
+        length = (span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US
+        yield "turn near", f"length {length}"
+        # Long walks may turn one way in one kind of place (or language), and the other way in another.
+        words = dict.fromkeys(word for name in all_names(span) for word in name.split())
+        yield from (("turn near", f"length {length}", word) for word in words)
+
+
+def near(span: SpanText) -> list[tuple[Clue, ...]]:
+    """Return, for each kind of order and each of `names.RANKS`, what may tell whether it rises in a span."""
+    names = dict.fromkeys(all_names(span))
+    return [clues for kind in ("landmark", "action") for clues in manners(kind, names)]
+
+
+def all_names(span: SpanText) -> list[str]:
+    """Return the landmarks and actions of a span in order."""
+    return [plain(name) for step in span.steps for name in (step.landmark, step.action) if name]
