@@ -11,14 +11,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from worlds import APART_US, spans_of, worlds
+from worlds import read_routes, worlds
 
 from pipeline.blind import shipped
 from pipeline.blind.prior import Cell
 from pipeline.blind.weighing import fit
-from pipeline.questions.candidates import candidates
+from pipeline.questions.candidates import ClipSpan, candidates
 from pipeline.questions.choose import read
+from pipeline.questions.composition import spans_of
 from pipeline.questions.draw import Draw
+from pipeline.questions.settings import ComposeSettings
 
 _CLIPS, _SEEDS, _RIDGE = 24, range(3), 30.0
 _PREDICTABLE = {"office", "geometry", "long_tail", "kitchens", "aisles", "loops", "right_streets"}
@@ -52,13 +54,15 @@ def early() -> dict[str, dict[str, float]]:
 
 def weights() -> dict[str, list[list[float]]]:
     """Return the weights of the experts for each two kinds of facts, of each reader."""
+    settings = ComposeSettings()
     rows, truth, predictable = defaultdict(list), defaultdict(list), defaultdict(list)
     for world in worlds().WORLDS:
         for seed in _SEEDS:
             draw = Draw(f"shipped:{seed}".encode())
             made = worlds().routes(world, _CLIPS, seed)
-            spans = [one.span for one in spans_of(made, draw, mirror=False)]
-            offered = candidates(spans, draw, APART_US)
+            cut = [span for route in read_routes(made) for span in spans_of(route, settings, draw)]
+            spans = [ClipSpan(one.route.clip_id, one.route.scene, one.text) for one in cut]
+            offered = candidates(spans, draw, round(settings.apart_seconds * 1e6))
             cells = list(dict.fromkeys(one.cell for one in offered))
             reader, pairs = read(spans, offered, cells, draw)
             for cell in range(len(cells)):

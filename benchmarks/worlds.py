@@ -52,9 +52,14 @@ def compose(lines: Iterable[Mapping[str, Any]], seed: int, *, mirror: bool = Fal
     """Cut the routes into spans and ask about them, under a secret that follows from the seed."""
     settings = ComposeSettings.model_validate({"mirror": "coin" if mirror else "off"})
     draw = Draw(f"worlds:{seed}".encode())
-    routes = [_route(number, line) for number, line in enumerate(lines)]
+    routes = read_routes(lines)
     spans = [span for route in routes for span in spans_of(route, settings, draw)]
     return Composed(routes, spans, ask(spans, {}, settings, draw))
+
+
+def read_routes(lines: Iterable[Mapping[str, Any]]) -> list[RouteToAsk]:
+    """Return the routes of a file's lines."""
+    return [_route(number, line) for number, line in enumerate(lines)]
 
 
 def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:

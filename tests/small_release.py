@@ -1,6 +1,7 @@
 """A synthetic workspace with releasable items: real rows, real composing, small real images."""
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ MOVES: tuple[tuple[Move, ...], ...] = (
     ("straight", "right", "left", "around"),
 )
 THINGS = ("red door", "printer", "stairs", "lift", "plant", "window", "sofa", "notice board")
+COLOURS = ("blue", "green", "yellow", "white", "grey")
 
 
 def steps(moves: Sequence[Move], shift: int = 0) -> list[Step]:
@@ -48,8 +50,27 @@ def steps(moves: Sequence[Move], shift: int = 0) -> list[Step]:
     ]
 
 
-def drafted(name: str, number: int, **fields: Any) -> Route:
-    found = steps(MOVES[number % len(MOVES)], number)
+def repeated(number: int) -> list[Step]:
+    """Return one of four walks, with landmarks in one order: enough for a few clips."""
+    return steps(MOVES[number % len(MOVES)], number)
+
+
+def varied(number: int) -> list[Step]:
+    """Return a walk at random, so that many clips don't tell each other's answers."""
+    draw = random.Random(number)
+    moves: list[Move] = ["straight", *draw.choices(("left", "right"), k=4), "straight"]
+    names = [f"the {colour} {thing}" for colour in COLOURS for thing in THINGS]
+    landmarks = draw.sample(names, len(moves))
+    return [
+        step.model_copy(update={"landmark": name})
+        for step, name in zip(steps(moves), landmarks, strict=True)
+    ]
+
+
+def drafted(
+    name: str, number: int, walk: Callable[[int], list[Step]] = repeated, **fields: Any
+) -> Route:
+    found = walk(number)
     there, back = f"Walk number {number}.", f"Walk number {number}, back."
     given: dict[str, Any] = {
         "clip_id": f"c_{name}", "origin": "draft", "verified_categories": [],
@@ -61,7 +82,12 @@ def drafted(name: str, number: int, **fields: Any) -> Route:
     return Route.model_validate(given | fields)
 
 
-def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
+def fill(
+    space: Workspace,
+    clips: int = 4,
+    walk: Callable[[int], list[Step]] = repeated,
+    **fields: Any,
+) -> None:
     """Add videos, clips, frames and verified routes, then compose; `fields` go to every video."""
     videos, routes, verdicts = [], [], []
     rows: list[Clip | Frame | Heading | Turn] = []
@@ -71,7 +97,7 @@ def fill(space: Workspace, clips: int = 4, **fields: Any) -> None:
         videos.append(
             video(name, **(given | {"split": ("test", "train")[number % 4 == 3]} | fields))
         )
-        draft = drafted(name, number)
+        draft = drafted(name, number, walk)
         seconds = 5 * len(draft.steps)
         rows.append(clip(name, seconds))
         rows.append(

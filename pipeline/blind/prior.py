@@ -27,7 +27,8 @@ COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 
 _BOTH = COMBINATIONS[:, 0] * COMBINATIONS[:, 1]
 _CONSTANTS = np.stack([COMBINATIONS[:, 0], COMBINATIONS[:, 1], _BOTH]).astype(float)
-LEVELS, SUMS, TELLS = 5, 3, 2  # the most that a kind of fact may have
+LEVELS, SUMS, TELLS = 6, 3, 2  # the most that a kind of fact may have
+MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
 _LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
@@ -41,7 +42,8 @@ class Asked:
     `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add
     up. `tells` are such lists about the side of a turn that the item asks for as well. `axes` are, for each
     set of places, the combination that is positive where the fact is true. A `sided` fact is about a side.
-    `hunch` is what everybody knows about the words: positive where the fact is likely.
+    `manner` tells for each rule of names (their numbers, lengths, letters) whether it rises or falls where the fact is
+    true. `hunch` is what everybody knows about the words: positive where the fact is likely.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Asked:
     tells: tuple[tuple[Level, ...], ...]
     axes: tuple[tuple[tuple[str, float], ...], ...]
     hunch: float = 0.0
+    manner: tuple[int, ...] = (0,) * RULES
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Reader:
         self.context, self.levels, self.sums, self.tells = (
             Lists(self.memory, slots) for slots in (1, LEVELS, SUMS, TELLS)
         )
+        self.near = Lists(self.memory, MANNERS)
+        self._manners = array("b")
         self.places: list[Places] = []
         self._scenes: list[str] = []
         self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
@@ -88,14 +93,16 @@ class Reader:
         clues: Iterable[tuple[Clue, bool]],
         context: Iterable[Clue],
         places: Sequence[Mapping[str, float]],
+        near: Iterable[Iterable[Clue]] = (),
     ) -> None:
-        """Learn the next span: its clues, what its names tell about sides, and where its names are.
+        """Learn the next span: its clues, what its names tell about sides and rules, and where its names are.
 
         Each of `places` maps names to coordinates from -1 to 1: positions, or sides of turns.
         """
         self._scenes.append(scene)
         self.memory.learn(clues)
         self.context.add([[(clue, False) for clue in context]])
+        self.near.add([[(clue, False) for clue in some] for some in near])
         while len(self.places) < len(places):
             self.places.append(Places())
         for one, where in zip(self.places, places, strict=True):
@@ -108,6 +115,9 @@ class Reader:
         self._depth[asked.kind] = len(asked.levels)
         self._hunches.append(asked.hunch)
         self._sided.append(asked.sided)
+        # The slots of `near` are those of landmarks, then those of actions.
+        own, none = asked.manner, (0,) * RULES
+        self._manners.extend((*none, *own) if asked.kind == "action" else (*own, *none))
         self.levels.add([[level] for level in asked.levels])
         self.sums.add(asked.sums)
         self.tells.add(asked.tells)
@@ -129,6 +139,11 @@ class Reader:
     def hunches(self) -> Floats:
         """What everybody knows about each fact's words, (facts,)."""
         return np.array(self._hunches, dtype=float)
+
+    @cached_property
+    def manners(self) -> Ints:
+        """Whether each rule rises or falls where each fact is true, (facts, manners)."""
+        return np.array(self._manners, dtype=np.int64).reshape(-1, MANNERS)
 
     @cached_property
     def scenes(self) -> Ints:
@@ -208,9 +223,21 @@ class _View:
                 self._leans.of(reader.sums, self.fold, without),
                 reader.hunches[:, None],
                 np.where(reader.sided[:, None], about, 0.0),
+                *self._manners(without),
             ],
             axis=1,
         )
+
+    def _manners(self, without: int | None) -> list[Floats]:
+        """Return what the names in the span, and in the scene, tell about the rule each fact follows, (facts, rules)."""
+        reader, scenes = self._reader, self._reader.scenes
+        near = self._leans.of(reader.near, self.by_span, without, mean=True)
+        size = np.maximum(np.bincount(scenes), 1)
+        scene = np.stack([np.bincount(scenes, one) / size for one in near.T], axis=1)
+        return [
+            (of * reader.manners).reshape(-1, MANNERS // RULES, RULES).sum(axis=1)
+            for of in (near[reader.spans], scene[scenes[reader.spans]])
+        ]
 
 
 class Cell:

@@ -255,7 +255,7 @@ def two_true(rows: Rows, route: Route, settings: CheckSettings) -> Iterator[Find
             continue
         if item.option_kind == "facts":
             span = spans[item.span_id or ""]
-            true = true_options(item, steps_shown(span, steps), said)
+            true = [one is True for one in true_options(item, steps_shown(span, steps), said)]
         elif item.option_kind == "square":
             true = [holds(text, whole, item.category, item.orientation) for text in item.options]
         else:

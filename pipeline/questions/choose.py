@@ -15,9 +15,10 @@ import numpy as np
 
 from pipeline.blind import prior, recheck
 from pipeline.blind.sheet import Bools, Floats, Ints
+from pipeline.blind.weighing import fitted, weighed
 from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates, disjoint
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact, context
+from pipeline.questions.facts import KINDS, Fact, context, near
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import plain
 
@@ -30,6 +31,8 @@ LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
 _LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
 _LIMIT, _SIGMAS = 0.28, 2.5
 _MATCHINGS = 6
+_EVENINGS = 4  # rounds: dropping a pair changes how many its span has
+_LEAST_TOLD = 2.0  # nats by which a span's number of pairs must tell something, on other scenes
 _LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell
 
 
@@ -87,7 +90,8 @@ def choose(
     for cell in unfit:
         closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
-    kept = np.array(_balanced(spans, offered, reader, pairs, thinned, draw), dtype=np.int64)
+    evened = _evened(spans, offered, posterior, reader, pairs, thinned, draw)
+    kept = np.array(_balanced(spans, offered, reader, pairs, evened, draw), dtype=np.int64)
     for number, found in recheck.answered(reader, pairs, kept).items():
         if number not in few and found.leaks(_LIMIT, _SIGMAS):
             closed[cells[number]] = (
@@ -128,13 +132,13 @@ def read(
     for index, span in enumerate(spans):
         scene = span.clip_id if few else span.scene
         if index % step:
-            reader.learn(scene, (), context(span.text), ({}, {}))
+            reader.learn(scene, (), context(span.text), ({}, {}), near(span.text))
             continue
         kinds = KINDS.values()
         clues = (clue for kind in kinds for clue in kind.observed(span.text, draw))
         names, words = zip(*(kind.places(span.text, draw) for kind in kinds), strict=True)
         places = [{key: at for one in some for key, at in one.items()} for some in (names, words)]
-        reader.learn(scene, clues, context(span.text), places)
+        reader.learn(scene, clues, context(span.text), places, near(span.text))
     numbers: dict[int, int] = {}
     for one in offered:
         for fact in one.facts:
@@ -160,6 +164,7 @@ def _asked(fact: Fact) -> prior.Asked:
         tells=kind.tells(fact),
         axes=kind.axes(fact),
         hunch=kind.hunch(fact),
+        manner=kind.manner(fact),
     )
 
 
@@ -244,6 +249,54 @@ def _thinned(
             if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
                 found.append(index)
     return found
+
+
+def _evened(
+    spans: Sequence[ClipSpan],
+    offered: Sequence[Candidate],
+    posterior: Floats,
+    reader: prior.Reader,
+    pairs: prior.Pairs,
+    thinned: Sequence[int],
+    draw: Draw,
+) -> list[int]:
+    """Drop pairs until how many a span has tells nothing about what is true of them.
+
+    What is true of a walk's pairs goes together: on the usual way all of them are likely, so most are thinned.
+    Many pairs left mean the unusual way (33 % in wards whose rooms are mostly passed upwards).
+    """
+    kept: Ints = np.array(thinned, dtype=np.int64)
+    for turn in range(_EVENINGS):
+        size = np.bincount(reader.spans[pairs.first[kept]], minlength=1)
+        keep = np.ones(len(kept), dtype=bool)
+        for cell in np.unique(pairs.cell[kept]):
+            at = np.flatnonzero(pairs.cell[kept] == cell)
+            some = pairs[kept[at]]
+            fold = reader.views[turn % len(reader.views)].fold[some.first]
+            rows = _crowded(posterior[kept[at]], size[reader.spans[some.first]])
+            found = weighed(rows, fitted(rows, some.truth, fold), fold)
+            true = found[np.arange(len(at)), some.truth]
+            if np.log(4 * true).sum() <= _LEAST_TOLD:
+                continue
+            drawn = [
+                draw(spans[one.span].text.span_id, f"even {turn}", *one.names) / 2**64
+                for one in (offered[index] for index in kept[at].tolist())
+            ]
+            keep[at] = np.array(drawn) < found.min(axis=1) / true
+        kept = kept[keep]
+        if keep.all():
+            break
+    return kept.tolist()
+
+
+def _crowded(posterior: Floats, size: Ints) -> Floats:
+    """Return what a prior believes of each fact and of both, by how many pairs the span has, (pairs, 9, 4)."""
+    combinations = prior.COMBINATIONS
+    parts = np.stack([combinations[:, 0], combinations[:, 1], combinations.prod(axis=1)])
+    logs = np.log(posterior) @ parts.T / 4
+    crowds = np.stack([size == 1, size == 2, size > 2], axis=1)
+    rows = logs[:, :, None, None] * crowds[:, None, :, None] * parts[None, :, None, :]
+    return np.asarray(rows.reshape(len(size), 9, 4), dtype=float)
 
 
 def _matched(

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
-from pipeline.questions.names import order_levels, parts, sorted_names
+from pipeline.questions.names import RANKS, manners, order_levels, parts, rises, sorted_names
 from pipeline.questions.rows import AskedFact
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
@@ -131,6 +131,9 @@ class FactKind(Protocol):
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         """Return, for each set of `places`, the combination that is positive where the fact is true."""
 
+    def manner(self, fact: Fact) -> tuple[int, ...]:
+        """Return for each of `names.RANKS` whether it rises (1) or falls (-1) where the fact is true."""
+
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         """Yield every clue that a span gives, with its value."""
 
@@ -144,6 +147,15 @@ def context(span: SpanText) -> Iterator[Clue]:
     if span.steps:
         length = (span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US
         yield "turn near", f"length {length}"
+        # Long walks may turn one way in one kind of place (or language), and the other way in another.
+        words = dict.fromkeys(word for name in _all_names(span) for word in name.split())
+        yield from (("turn near", f"length {length}", word) for word in words)
+
+
+def near(span: SpanText) -> list[tuple[Clue, ...]]:
+    """Return, for each kind of order and each of `names.RANKS`, what may tell whether it rises in a span."""
+    names = dict.fromkeys(_all_names(span))
+    return [clues for kind in ("landmark", "action") for clues in manners(kind, names)]
 
 
 def _all_names(span: SpanText) -> list[str]:
@@ -214,6 +226,9 @@ class _Turn:
 
     def hunch(self, fact: Fact) -> float:
         return 0.0
+
+    def manner(self, fact: Fact) -> tuple[int, ...]:
+        return (0,) * len(RANKS)
 
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         return (((_ordinal(fact), 1.0),),) * 2
@@ -327,6 +342,10 @@ class _Order:
         first, second = map(str, fact.subject)
         return shipped.hunch(self.kind, first, second)
 
+    def manner(self, fact: Fact) -> tuple[int, ...]:
+        first, second = map(str, fact.subject)
+        return rises(first, second)
+
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         signs = list(zip(map(str, fact.subject), (-1.0, 1.0), strict=True))
         return (
@@ -350,6 +369,7 @@ class _Order:
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         names = [self._name(step) for step in self._named(span.steps)]
+        rising = [0] * len(RANKS)
         for index, first in enumerate(names):
             if 2 * index != len(names) - 1:
                 for clues in parts(self.kind, first):
@@ -358,6 +378,14 @@ class _Order:
                 for level in order_levels(self.kind, first, second):
                     if level:
                         yield level[0], not level[1]
+                rising = [
+                    have + one for have, one in zip(rising, rises(first, second), strict=True)
+                ]
+        # Whether most names rise, by what else is seen there: some places are walked down, others up.
+        beside = dict.fromkeys(_all_names(span)) if any(rising) else {}
+        for clues, net in zip(manners(self.kind, beside), rising, strict=True):
+            if net:
+                yield from ((clue, net > 0) for clue in clues)
 
     def _named(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps with a name that no other step of the span has."""

@@ -1,16 +1,16 @@
 """What the words of two names may tell about their order. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from pipeline.blind.memory import Clue, Level
 
 _DIGITS = re.compile(r"\d{1,9}")
 
 
-def _numbered(name: str) -> int | None:
-    found = _DIGITS.search(name)
-    return int(found.group()) if found else None
+def _numbered(name: str) -> tuple[int, ...] | None:
+    return tuple(map(int, _DIGITS.findall(name))) or None
 
 
 _CUTS: Mapping[str, Callable[[str], str]] = {
@@ -18,7 +18,9 @@ _CUTS: Mapping[str, Callable[[str], str]] = {
     "head": lambda name: name.rpartition(" ")[2],
     "verb": lambda name: name.partition(" ")[0],
 }
-_RANKS: Mapping[str, Callable[[str], int | None]] = {"number": _numbered, "length": len}
+_RANKS: Mapping[str, Callable[[str], Any]] = {"number": _numbered, "length": len, "alphabet": str}
+RANKS = tuple(_RANKS)
+"""The rules that may tell the order of names nobody has seen before."""
 
 
 def sorted_names(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
@@ -32,13 +34,26 @@ def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
     for level, cut in _CUTS.items():
         names, same = sorted_names((cut(first), cut(second)))
         found.append(((kind, level, *names), not same) if names[0] != names[1] else None)
-    for level, rank in _RANKS.items():
-        one, other = rank(first), rank(second)
-        if one is None or other is None or one == other:
-            found.append(None)
-        else:
-            found.append(((kind, level), one > other))
+    for level in RANKS:
+        rising = _rising(level, first, second)
+        found.append(((kind, level), rising < 0) if rising else None)
     return tuple(found)
+
+
+def rises(first: str, second: str) -> tuple[int, ...]:
+    """Return for each of `RANKS` whether names go up (1) or down (-1) from the first to the second, or neither (0)."""
+    return tuple(_rising(rank, first, second) for rank in RANKS)
+
+
+def manners(kind: str, names: Iterable[str]) -> tuple[tuple[Clue, ...], ...]:
+    """Return, for each of `RANKS`, what may tell whether it rises or falls along a walk: the names seen on it."""
+    seen = tuple(names)
+    return tuple(tuple((kind, rank, "near", name) for name in seen) for rank in RANKS)
+
+
+def _rising(rank: str, first: str, second: str) -> int:
+    one, other = _RANKS[rank](first), _RANKS[rank](second)
+    return 0 if one is None or other is None else int(one < other) - int(one > other)
 
 
 def parts(kind: str, name: str) -> Iterator[list[Clue]]:

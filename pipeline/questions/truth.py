@@ -13,10 +13,10 @@ from pipeline.routes.tasks import plain
 _ORDINALS = 3  # turns are named up to the third, from the start or from the end
 
 
-def true_options(item: Item, steps: Sequence[Step], said: Mapping[str, str]) -> list[bool]:
+def true_options(item: Item, steps: Sequence[Step], said: Mapping[str, str]) -> list[bool | None]:
     """Return for each option whether it is true of a span with these steps, as its frames show them.
 
-    An option whose text doesn't say what the item's facts state is never true. `said` are the words of the
+    It is None where the option's text doesn't say what the item's facts state. `said` are the words of the
     item's language.
     """
     known = [_truth(fact.name, item.orientation, steps) for fact in item.facts]
@@ -24,7 +24,8 @@ def true_options(item: Item, steps: Sequence[Step], said: Mapping[str, str]) -> 
     return [
         bool(known)
         and all(fact.values[index] == value for fact, value in zip(item.facts, known, strict=True))
-        and text in _texts(item.facts, index, sides, said)
+        if text in _texts(item.facts, index, sides, said)
+        else None
         for index, text in enumerate(item.options)
     ]
 

@@ -144,7 +144,7 @@ def four_options(candidate: ReleaseCandidate) -> Gate:
         if item.format == "mcq"
         and (
             len(item.options) != OPTIONS
-            or len({text.casefold() for text in item.options}) != OPTIONS
+            or len({" ".join(text.casefold().split()) for text in item.options}) != OPTIONS
         )
     ]
     return no_faults(

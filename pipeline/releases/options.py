@@ -5,7 +5,7 @@ Items about two facts are judged by their facts, those that earlier versions com
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.questions.rows import Item
 from pipeline.questions.truth import true_options
@@ -34,16 +34,21 @@ def without_inverse(candidate: ReleaseCandidate) -> Iterator[str]:
 
 
 def with_other_truth(candidate: ReleaseCandidate) -> Iterator[str]:
-    """Yield the composed items whose answer isn't the only option that is true of the steps."""
+    """Yield the composed items whose answer isn't the only option that is true of the steps.
+
+    An option whose text doesn't say what its facts state may be true, too.
+    """
     for item in candidate.items:
         if item.option_kind not in _INVERSE:
             continue
-        true = [index for index, one in enumerate(_true(item, candidate)) if one]
-        if true != [item.answer_index]:
+        found = _true(item, candidate)
+        if None in found or [index for index, one in enumerate(found) if one] != [
+            item.answer_index
+        ]:
             yield item.item_id
 
 
-def _true(item: Item, candidate: ReleaseCandidate) -> list[bool]:
+def _true(item: Item, candidate: ReleaseCandidate) -> Sequence[bool | None]:
     place = candidate.places.get(place_of(item), NOWHERE)
     if item.option_kind == "square":
         route = RouteText(place.steps, place.said.moves)

@@ -26,7 +26,13 @@ from pipeline.routes.rows import Route
 from pipeline.sources.intake import take_in
 
 SET = ["review.agree=1", "review.overlap=1", "review.planted=0", "audit.overlap=1"]
-WALK = steps("left", "straight", "right")
+SHORT = "compose.apart_seconds=0"  # the walk's steps are a second long
+WALK = [
+    step.model_copy(update={"landmark": name})
+    for step, name in zip(
+        steps("left", "straight", "right"), ("the bin", "the door", "the lamp"), strict=True
+    )
+]
 
 
 class Desk:
@@ -36,12 +42,13 @@ class Desk:
         self.folder, self.root = folder, folder / "workspace"
         self.client = ScriptedClient()
         make_workspace(self.root)
+        (self.root / "secret").write_bytes(b"the same every time")
         with self.open() as space:
             self.fill(space)
 
     @contextmanager
     def open(self) -> Iterator[Workspace]:
-        with open_workspace(self.root, SET) as space:
+        with open_workspace(self.root, [*SET, SHORT]) as space:
             yield space
 
     def fill(self, space: Workspace) -> None:
@@ -272,9 +279,9 @@ def test_possible_synonyms_are_appended_to_the_vocabulary(tmp_path: Path):
         settings = space.settings("review", ReviewSettings)
         seen = Rows({kind: tuple(space.store.rows(kind)) for kind in review.PUSH_READS})
         review.push(desk.client, seen, settings, space.folder)
-        lines = desk.client.kept[1].data["steps"].split("\n", 1)
-        for who, name in (("ann", "the bin"), ("bob", "the basket")):
-            edited = f"{lines[0]} | {name}\n{lines[1]}"
+        lines = desk.client.kept[1].data["steps"]
+        for who, name in (("ann", "the box"), ("bob", "the basket")):
+            edited = lines.replace("the bin", name)
             given = [
                 {"from_name": "verdict", "value": {"choices": ["corrected"]}},
                 {"from_name": "steps", "value": {"text": [edited]}},
