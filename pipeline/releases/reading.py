@@ -129,8 +129,8 @@ def _said(words: Mapping[str, Mapping[Any, str]]) -> Said:
     facts = {**dict.fromkeys(FACT_WORDS, ""), **words.get("facts", {})}
     for text in facts.values():
         text.format(nth="", side="", first="", second="")
-    moves: dict[str, str] = {**MOVE_WORDS, **words.get("moves", {})}
-    return Said(moves, facts)
+    moves = words.get("moves", {})
+    return Said({move: moves.get(move, own) for move, own in MOVE_WORDS.items()}, facts)
 
 
 def candidate_of(
