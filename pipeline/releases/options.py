@@ -49,7 +49,9 @@ def with_other_truth(candidate: ReleaseCandidate) -> Iterator[str]:
 
 
 def _true(item: Item, candidate: ReleaseCandidate) -> Sequence[bool | None]:
-    place = candidate.places.get(place_of(item), NOWHERE)
+    place = candidate.places.get(place_of(item))
+    if place is None:
+        return []
     if item.option_kind == "square":
         route = RouteText(place.steps, place.said.moves)
         return [holds(text, route, item.category, item.orientation) for text in item.options]

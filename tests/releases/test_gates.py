@@ -236,11 +236,11 @@ FAULTS = {
     ),
     "an option twice": (
         candidate(item(options=[*item().options[:3], item().options[2]]), reverse_item()),
-        {"four_options"},
+        {"four_options", "no_true_distractor"},
     ),
     "an option twice but for its capitals": (
         candidate(item(options=[*item().options[:3], item().options[2].upper()]), reverse_item()),
-        {"four_options"},
+        {"four_options", "no_true_distractor"},
     ),
     "a reverse item is missing": (candidate(item()), {"inverse_pairs"}),
     "a reverse description is missing": (candidate(open_item()), {"inverse_pairs"}),
