@@ -286,7 +286,7 @@ def _evened(
         kept = kept[keep]
         if keep.all():
             break
-    return kept.tolist()
+    return [int(index) for index in kept]
 
 
 def _crowded(posterior: Floats, size: Ints) -> Floats:

@@ -378,9 +378,9 @@ class _Order:
                 ]
         # Whether most names rise, by what else is seen there: some places are walked down, others up.
         beside = dict.fromkeys(_all_names(span)) if any(rising) else {}
-        for clues, net in zip(manners(self.kind, beside), rising, strict=True):
+        for told, net in zip(manners(self.kind, beside), rising, strict=True):
             if net:
-                yield from ((clue, net > 0) for clue in clues)
+                yield from ((clue, net > 0) for clue in told)
 
     def _named(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps with a name that no other step of the span has."""
