@@ -7,7 +7,7 @@ cells that readers of the kept pairs still answer (`blind/recheck.py`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -87,7 +87,7 @@ def choose(
     told = _told(spans, offered, believed or {})
     posterior = reader.posteriors(pairs, uncertain, told, few)
     admissible = uncertain(posterior) & (uncertain(told) if told is not None else True)
-    shown, closed = _open(offered, admissible)
+    shown, closed = _open(offered, admissible, lean)
     for cell in unfit:
         closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
@@ -204,11 +204,14 @@ def _together(one: Candidate) -> set[frozenset[str]]:
 # ---- what is kept ----------------------------------------------------------------------------------------
 
 
-def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[str, str]]:
+def _open(
+    offered: Sequence[Candidate], admissible: Bools, lean: Container[str]
+) -> tuple[Bools, dict[str, str]]:
     """Return which pairs are in open strata, and the cells without any with the reason.
 
     A large stratum is judged alone, a small one with its cell: what slips through where a reader is mostly
-    certain is the reader's error.
+    certain is the reader's error. In `lean` cells the shipped readers judge, which are certain of what is
+    usual anywhere: that says nothing about these clips, so they stay open.
     """
     cells: dict[str, list[int]] = defaultdict(list)
     strata: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -216,10 +219,10 @@ def _open(offered: Sequence[Candidate], admissible: Bools) -> tuple[Bools, dict[
         cells[one.cell].append(index)
         strata[one.stratum].append(index)
     shown = np.zeros(len(offered), dtype=bool)
-    for members in cells.values():
-        shown[members] = admissible[members].mean() >= LEAST_OPEN
+    for cell, members in cells.items():
+        shown[members] = cell in lean or admissible[members].mean() >= LEAST_OPEN
     for members in strata.values():
-        if len(members) >= _LEAST_STRATUM:
+        if len(members) >= _LEAST_STRATUM and offered[members[0]].cell not in lean:
             # Where the rest of the cell is closed, a stratum must be clearly different.
             least = LEAST_OPEN if shown[members].any() else _LEAST_APART
             shown[members] = admissible[members].mean() >= least

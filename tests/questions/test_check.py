@@ -60,7 +60,7 @@ def found(
         Narration: narrations,
         Route: (route,),
         Item: items,
-        Span: (),
+        Span: (factories.span(),),
     }
     rows = run(Rows(seen), CheckSettings(**settings), WorkspaceFolder(Path()))
     return [row for row in rows if isinstance(row, Finding)]
@@ -210,9 +210,24 @@ TWO = [step(0, 5, "left"), step(5, 10, "right")]
 SEEN = (turn(2), turn(7, "right"))
 
 
-def test_a_square_with_a_second_true_option_is_found() -> None:
-    assert kinds(TWO, SEEN, items=(item(),)) == []
-    wrong = item(answer_index=1, answer_text="turn right -> turn right")
+def test_an_item_whose_answer_is_false_is_found() -> None:
+    walk = [step(0, 5), step(5, 10, "left"), step(10, 15, "right")]
+    seen = (turn(7), turn(12, "right"))
+    assert kinds(walk, seen, items=(item(),)) == []
+    wrong = item(answer_index=1, answer_text=item().options[1])
+    assert kinds(walk, seen, items=(wrong,)) == [
+        ("answer_not_borne_out", "error"),
+        ("two_true", "error"),
+    ]
+    # The same item of a span in which the second turn goes the other way.
+    other = [step(0, 5), step(5, 10, "left"), step(10, 15, "left")]
+    found_there = kinds(other, (turn(7), turn(12)), items=(item(),))
+    assert ("answer_not_borne_out", "error") in found_there
+
+
+def test_a_square_of_an_earlier_version_with_a_second_true_option_is_found() -> None:
+    assert kinds(TWO, SEEN, items=(factories.square(),)) == []
+    wrong = factories.square(answer_index=1, answer_text="turn right -> turn right")
     assert kinds(TWO, SEEN, items=(wrong,)) == [
         ("answer_not_borne_out", "error"),
         ("two_true", "error"),
