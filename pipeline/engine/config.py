@@ -20,9 +20,15 @@ CONFIG_NAME = "egost.toml"
 class Config:
     """The parsed `egost.toml` of one workspace with the `--set` overrides applied."""
 
-    def __init__(self, path: Path, sections: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sections: dict[str, dict[str, Any]],
+        overridden: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self.path = path
         self._sections = sections
+        self._overridden = overridden
 
     @classmethod
     def load(
@@ -52,11 +58,11 @@ class Config:
         for section, values in sections.items():
             if section not in known or not isinstance(values, dict):
                 raise UserError(
-                    str(path),
+                    "--set" if section in changed else str(path),
                     f"unknown section [{section}]",
                     f"use one of: {', '.join(sorted(known))}",
                 )
-        return cls(path, sections)
+        return cls(path, sections, changed)
 
     def settings(self, section: str, kind: type[AnySettings]) -> AnySettings:
         """Return the validated settings of one section; raise UserError that names a wrong one."""
@@ -65,11 +71,15 @@ class Config:
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in (section, *first["loc"]))
+            given = first["loc"] and first["loc"][0] in self._overridden.get(section, {})
+            where, leave = (
+                ("--set", "leave it out") if given else (str(self.path), "delete the line")
+            )
             if first["type"] == "extra_forbidden":
                 fix = f"use one of: {', '.join(kind.model_fields)}"
-                raise UserError(str(self.path), f"unknown setting {name}", fix) from error
+                raise UserError(where, f"unknown setting {name}", fix) from error
             raise UserError(
-                str(self.path), f"{name}: {first['msg']}", f"change {name}, or delete the line"
+                where, f"{name}: {first['msg']}", f"change {name}, or {leave}"
             ) from error
 
 

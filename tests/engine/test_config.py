@@ -89,7 +89,15 @@ def test_an_error_names_the_setting_and_the_fix(
         load(tmp_path, text, *([override] if override else []))
     assert what in caught.value.what
     assert fix in caught.value.fix
+    assert caught.value.where.startswith("--set") is bool(override)
     assert caught.value.exit_code == 2
+
+
+def test_a_mistake_in_the_file_is_not_blamed_on_an_override(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "[frames]\nbudget = 0", "frames.quality=80")
+    assert caught.value.where == str(tmp_path / "egost.toml")
+    assert caught.value.fix == "change frames.budget, or delete the line"
 
 
 def test_a_retired_setting_is_ignored_with_one_warning(
