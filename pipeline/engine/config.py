@@ -49,20 +49,15 @@ class Config:
         for override in overrides:
             section, name, value = _split_override(override)
             changed.setdefault(section, {})[name] = value
+        _check_sections(sections, known, str(path))
+        _check_sections(changed, known, "--set")
         _drop_retired(sections, known, path.name, "delete the line")
         _drop_retired(changed, known, "--set", "leave it out")
-        for section, new in changed.items():
-            values = sections.setdefault(section, {})
-            if isinstance(values, dict):
-                values |= new
-        for section, values in sections.items():
-            if section not in known or not isinstance(values, dict):
-                raise UserError(
-                    "--set" if section in changed else str(path),
-                    f"unknown section [{section}]",
-                    f"use one of: {', '.join(sorted(known))}",
-                )
-        return cls(path, sections, changed)
+        merged = {
+            section: {**sections.get(section, {}), **changed.get(section, {})}
+            for section in sections.keys() | changed.keys()
+        }
+        return cls(path, merged, changed)
 
     def settings(self, section: str, kind: type[AnySettings]) -> AnySettings:
         """Return the validated settings of one section; raise UserError that names a wrong one."""
@@ -83,6 +78,19 @@ class Config:
             ) from error
 
 
+def _check_sections(
+    sections: Mapping[str, object], known: Mapping[str, type[Settings]], where: str
+) -> None:
+    """Raise UserError for a section that no stage has, or a value in a section's place."""
+    for section, values in sections.items():
+        if section not in known:
+            fix = f"use one of: {', '.join(sorted(known))}"
+            raise UserError(where, f"unknown section [{section}]", fix)
+        if not isinstance(values, dict):
+            fix = f"write [{section}], and its settings below it"
+            raise UserError(where, f"{section} is a value, not a section", fix)
+
+
 def _drop_retired(
     sections: Mapping[str, dict[str, Any]],
     known: Mapping[str, type[Settings]],
@@ -90,14 +98,10 @@ def _drop_retired(
     fix: str,
 ) -> None:
     """Remove settings that no longer exist, with a warning for each."""
-    for section, kind in known.items():
-        values = sections.get(section)
-        if isinstance(values, dict):
-            for name in kind.retired.keys() & values.keys():
-                del values[name]
-                log.warning(
-                    f"{where}: {section}.{name} is no longer a setting and is ignored; {fix}"
-                )
+    for section, values in sections.items():
+        for name in known[section].retired.keys() & values.keys():
+            del values[name]
+            log.warning(f"{where}: {section}.{name} is no longer a setting and is ignored; {fix}")
 
 
 def _split_override(override: str) -> tuple[str, str, Any]:
