@@ -20,9 +20,15 @@ CONFIG_NAME = "egost.toml"
 class Config:
     """The parsed `egost.toml` of one workspace with the `--set` overrides applied."""
 
-    def __init__(self, path: Path, sections: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sections: dict[str, dict[str, Any]],
+        overridden: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self.path = path
         self._sections = sections
+        self._overridden = overridden
 
     @classmethod
     def load(
@@ -43,20 +49,15 @@ class Config:
         for override in overrides:
             section, name, value = _split_override(override)
             changed.setdefault(section, {})[name] = value
+        _check_sections(sections, known, str(path))
+        _check_sections(changed, known, "--set")
         _drop_retired(sections, known, path.name, "delete the line")
         _drop_retired(changed, known, "--set", "leave it out")
-        for section, new in changed.items():
-            values = sections.setdefault(section, {})
-            if isinstance(values, dict):
-                values |= new
-        for section, values in sections.items():
-            if section not in known or not isinstance(values, dict):
-                raise UserError(
-                    str(path),
-                    f"unknown section [{section}]",
-                    f"use one of: {', '.join(sorted(known))}",
-                )
-        return cls(path, sections)
+        merged = {
+            section: {**sections.get(section, {}), **changed.get(section, {})}
+            for section in sections.keys() | changed.keys()
+        }
+        return cls(path, merged, changed)
 
     def settings(self, section: str, kind: type[AnySettings]) -> AnySettings:
         """Return the validated settings of one section; raise UserError that names a wrong one."""
@@ -65,12 +66,29 @@ class Config:
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in (section, *first["loc"]))
+            given = first["loc"] and first["loc"][0] in self._overridden.get(section, {})
+            where, leave = (
+                ("--set", "leave it out") if given else (str(self.path), "delete the line")
+            )
             if first["type"] == "extra_forbidden":
                 fix = f"use one of: {', '.join(kind.model_fields)}"
-                raise UserError(str(self.path), f"unknown setting {name}", fix) from error
+                raise UserError(where, f"unknown setting {name}", fix) from error
             raise UserError(
-                str(self.path), f"{name}: {first['msg']}", f"change {name}, or delete the line"
+                where, f"{name}: {first['msg']}", f"change {name}, or {leave}"
             ) from error
+
+
+def _check_sections(
+    sections: Mapping[str, object], known: Mapping[str, type[Settings]], where: str
+) -> None:
+    """Raise UserError for a section that no stage has, or a value in a section's place."""
+    for section, values in sections.items():
+        if section not in known:
+            fix = f"use one of: {', '.join(sorted(known))}"
+            raise UserError(where, f"unknown section [{section}]", fix)
+        if not isinstance(values, dict):
+            fix = f"write [{section}], and its settings below it"
+            raise UserError(where, f"{section} is a value, not a section", fix)
 
 
 def _drop_retired(
@@ -80,14 +98,10 @@ def _drop_retired(
     fix: str,
 ) -> None:
     """Remove settings that no longer exist, with a warning for each."""
-    for section, kind in known.items():
-        values = sections.get(section)
-        if isinstance(values, dict):
-            for name in kind.retired.keys() & values.keys():
-                del values[name]
-                log.warning(
-                    f"{where}: {section}.{name} is no longer a setting and is ignored; {fix}"
-                )
+    for section, values in sections.items():
+        for name in known[section].retired.keys() & values.keys():
+            del values[name]
+            log.warning(f"{where}: {section}.{name} is no longer a setting and is ignored; {fix}")
 
 
 def _split_override(override: str) -> tuple[str, str, Any]:

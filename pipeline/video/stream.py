@@ -137,7 +137,7 @@ class Clock:
         stamp = packet.dts if self._by_dts else packet.pts
         if stamp is None or not packet.is_keyframe:
             return False
-        self._last = max(stamp, self._first or stamp) - 1
+        self._last = (stamp if self._first is None else max(stamp, self._first)) - 1
         return True
 
     def read(self, frame: av.VideoFrame) -> tuple[int, int] | None:

@@ -69,7 +69,7 @@ def test_an_override_is_toml_or_else_a_string(
     [
         ("[frames", "", "not valid TOML", "fix that line"),
         ("[frame]\nbudget = 3", "", "unknown section [frame]", "frames, run"),
-        ("frames = 3", "", "unknown section [frames]", "frames"),
+        ("frames = 3", "", "frames is a value, not a section", "write [frames]"),
         ("[frames]\nbudgett = 3", "", "unknown setting frames.budgett", "budget, lens"),
         ("[frames]\nbudget = 0", "", "frames.budget: ", "frames.budget"),
         ("[frames]\nbudget = 'x'", "", "frames.budget: ", "frames.budget"),
@@ -89,7 +89,24 @@ def test_an_error_names_the_setting_and_the_fix(
         load(tmp_path, text, *([override] if override else []))
     assert what in caught.value.what
     assert fix in caught.value.fix
+    assert caught.value.where.startswith("--set") is bool(override)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "fix"),
+    [
+        ("[frames]\nbudget = 0", "frames.sparse=true", "change frames.budget, or delete the line"),
+        ("frames = 3", "frames.budget=8", "write [frames], and its settings below it"),
+        ("[frame]\nbudget = 8", "frame.budget=9", "use one of: frames, run"),
+    ],
+)
+def test_a_mistake_in_the_file_is_not_blamed_on_an_override(
+    tmp_path: Path, text: str, override: str, fix: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, text, override)
+    assert (caught.value.where, caught.value.fix) == (str(tmp_path / "egost.toml"), fix)
 
 
 def test_a_retired_setting_is_ignored_with_one_warning(
@@ -102,7 +119,7 @@ def test_a_retired_setting_is_ignored_with_one_warning(
         "--set: frames.order is no longer a setting and is ignored; leave it out",
         "egost.toml: frames.salt is no longer a setting and is ignored; delete the line",
     ]
-    with pytest.raises(UserError, match=r"unknown section \[frames\]"):
+    with pytest.raises(UserError, match="frames is a value, not a section"):
         load(tmp_path, "frames = 3", "frames.salt=3")
 
 

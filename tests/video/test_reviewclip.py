@@ -20,6 +20,7 @@ from pipeline.video import reader, reviewclip, seeking
 from pipeline.video.reviewclip import FPS, Excerpt, Form
 from pipeline.video.seeking import frames_between
 from pipeline.video.sound import RATE
+from pipeline.video.stream import Clock, main_stream, open_video
 
 GOPRO = Path(__file__).parents[3] / "shared" / "video" / "gopro_walk" / "video.mp4"
 UNEVEN_MS = [sum((17, 50, 33, 90, 8)[number % 5] for number in range(end)) for end in range(90)]
@@ -146,6 +147,26 @@ def test_frames_of_a_stretch_begin_with_the_one_displayed(
         assert [one.t_us for one in found] == [one.t_us for one in expected]
         for one, other in zip(found, expected, strict=True):
             assert numbered.read(one.bgr(320)) == numbered.read(other.bgr(320))
+
+
+@pytest.mark.parametrize(("first", "shown"), [(0, [0, 40]), (2, [40])])
+def test_frames_displayed_before_the_first_one_give_no_time(
+    tmp_path: Path, first: int, shown: list[int]
+) -> None:
+    """A keyframe may come before the first displayed frame, whose timestamp may be 0."""
+    numbered.write(tmp_path / "a.mp4", count=3)
+    with open_video(tmp_path / "a.mp4") as container:
+        stream = main_stream(container)
+        clock = Clock(stream, "mp4", first)
+        key = next(packet for packet in container.demux(stream) if packet.is_keyframe)
+        key.pts = -80
+        assert clock.begin(key)
+        read = []
+        for stamp in (-80, -40, 0, 40):
+            frame = av.VideoFrame(16, 16)
+            frame.pts = stamp
+            read.append(clock.read(frame))
+    assert [one[0] for one in read if one] == shown
 
 
 @pytest.mark.parametrize(
