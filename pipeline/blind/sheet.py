@@ -229,8 +229,11 @@ class OptionTable:
         )
         means = (draws @ total) / (draws @ count)
         low, high = np.quantile(means, [0.025, 0.975])
-        floor = max(chance * (1 - chance), accuracy * (1 - accuracy)) / twins
-        error = max(float(means.std()) * (clusters / (clusters - 1)) ** 0.5, floor**0.5)
+        guessed, varied = chance * (1 - chance), accuracy * (1 - accuracy)
+        error = float(means.var()) * clusters / (clusters - 1)
+        # Few hits vary little: whoever guesses below chance would seem certain to be below it.
+        error *= max(1.0, guessed / varied) if varied else 1.0
+        error = max(error, max(guessed, varied) / twins) ** 0.5
         return Figure(accuracy, float(low), float(high), *sizes, error)
 
     def with_answers(self, answers: Sequence[int]) -> "OptionTable":
