@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from guard import BlockedError
 
+from pipeline.blind.prior import Reader
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.store import Store, opened
 
@@ -94,3 +96,11 @@ def store(folder: WorkspaceFolder) -> Iterator[Store]:
     """The open store of `folder`."""
     with opened(folder) as store:
         yield store
+
+
+@pytest.fixture
+def unguessable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reader knows anything, so that tests of other things get their questions whatever the secret."""
+    monkeypatch.setattr(
+        Reader, "posteriors", lambda _, pairs, *rest: np.full((len(pairs.cell), 4), 0.25)
+    )

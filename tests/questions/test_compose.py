@@ -362,8 +362,8 @@ def seen(rows: Iterable[Row]) -> set[tuple[int, ...]]:
     return {tuple(fact.seen_us) for item in items(rows) for fact in item.facts}
 
 
+@pytest.mark.usefixtures("unguessable")
 def test_a_turn_that_was_hardly_measured_waits_for_people(folder: WorkspaceFolder) -> None:
-    (folder.root / "secret").write_bytes(b"some of these clips are asked about")
     first, second, third = (0, 5_000_000), (5_000_000, 10_000_000), (10_000_000, 15_000_000)
     routes = routes_of(three_turns()).values()
     doubtful = [

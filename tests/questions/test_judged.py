@@ -43,8 +43,6 @@ class Desk:
         self.root = folder / "workspace"
         self.client = ScriptedClient()
         make_workspace(self.root)
-        # Of so few clips, some secrets ask about none.
-        (self.root / "secret").write_bytes(b"secret 11")
         with self.open() as workspace:
             made = rows(
                 workspace.folder, folder, [draft(clip(name), WALK) for name in NAMES], NAMES
@@ -97,7 +95,9 @@ def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(
+    tmp_path: Path, prompts: Path, unguessable: None, monkeypatch: pytest.MonkeyPatch
+) -> Desk:
     found = Desk(tmp_path)
     monkeypatch.setattr(people, "connect", lambda workspace: found.client)
     with found.open() as workspace:
