@@ -6,6 +6,7 @@ from pipeline.blind.sheet import FOLDS, Floats, Ints
 
 _RIDGE = 3.0
 _LEAST_FITTED = 40  # pairs: with fewer, all weights are 0
+_LEAST_SPREAD = 1e-9  # an expert that says the same of everything says nothing
 
 
 def fitted(rows: Floats, truth: Ints, fold: Ints) -> Floats:
@@ -21,9 +22,10 @@ def fit(rows: Floats, truth: Ints, ridge: float = _RIDGE) -> Floats:
     weights = np.zeros(rows.shape[1])
     if len(rows) >= _LEAST_FITTED:
         spread = rows.std(axis=(0, 2))
-        used = spread > 0
-        scaled = rows[:, used] / spread[used][None, :, None]
-        weights[used] = _newton(scaled, truth, ridge) / spread[used]
+        used = spread > _LEAST_SPREAD
+        if used.any():
+            scaled = rows[:, used] / spread[used][None, :, None]
+            weights[used] = _newton(scaled, truth, ridge) / spread[used]
     return weights
 
 

@@ -95,9 +95,7 @@ def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path, prompts: Path, unguessable: None, monkeypatch: pytest.MonkeyPatch
-) -> Desk:
+def desk(tmp_path: Path, prompts: Path, unguessable: None, monkeypatch: pytest.MonkeyPatch) -> Desk:
     found = Desk(tmp_path)
     monkeypatch.setattr(people, "connect", lambda workspace: found.client)
     with found.open() as workspace:

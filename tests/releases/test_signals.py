@@ -362,6 +362,7 @@ def test_what_an_item_that_disappears_reveals() -> None:
 # ---- spans whose times are public ---------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("unguessable")
 def test_a_name_is_asked_about_in_one_span_of_a_scene_with_public_times(tmp_path: Path) -> None:
     with small_space(tmp_path / "w", clips=0) as space:
         store = compose(space, list(footage(long_walks(40, 3), licence="Proprietary")))

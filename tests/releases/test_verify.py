@@ -252,7 +252,7 @@ def change_rows(
                 answer="ABCD"["BCDA".index(row["answer"])],
                 answer_text=row["options"]["BCDA".index(row["answer"])],
             ),
-            "no_true_distractor",
+            "(inverse_pairs|no_true_distractor)",  # the answer and its inverse are published or not
         ),
     ],
 )
