@@ -2,7 +2,8 @@
 
 python benchmarks/worlds.py ROUTES.jsonl ROWS.jsonl [--seed N] [--links] [--mirror]
 python benchmarks/worlds.py --routes WORLD ROUTES.jsonl [--clips N] [--seed N]    write a world's routes
-python benchmarks/worlds.py --table [WORLD ...] [--seeds N] [--mirror]             attack worlds, print each cell
+python benchmarks/worlds.py --table [WORLD ...] [--clips N] [--seeds N] [--mirror] [--together]
+                                                                                  attack worlds, print each cell
 python benchmarks/worlds.py                                                       time and memory, 800 clips
 python benchmarks/worlds.py --cost 100000
 
@@ -15,17 +16,21 @@ of each option). `--links` adds the route's line number, the span's start and en
 import argparse
 import importlib.util
 import json
+import multiprocessing
 import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from pipeline.questions.composition import Composition, RouteToAsk, SpanToAsk, ask, spans_of
 from pipeline.questions.draw import Draw
@@ -129,36 +134,69 @@ def _made(name: str) -> ModuleType:
     return module
 
 
-def table(names: Sequence[str], clips: int, seeds: int, *, mirror: bool) -> None:
-    """Attack worlds with the readers of `tests/attackers.py`; print each cell, pooled over the seeds."""
+@dataclass(frozen=True)
+class Run:
+    """The released rows of a world under one seed, its closed cells, and how readers answered the rows."""
+
+    rows: Sequence[Mapping[str, Any]]
+    closed: frozenset[str]
+    answered: Any
+
+
+def table(names: Sequence[str], clips: int, seeds: int, *, mirror: bool, together: bool) -> None:
+    """Attack worlds with the readers of `tests/attackers.py`; print each cell, pooled over the seeds.
+
+    Readers learn from the other scenes of a seed or, `together`, from those of all seeds: they know the world.
+    """
     attackers = _made("attackers")
     print(
-        f"{clips} clips a seed, {seeds} seeds{', mirrored by a coin' if mirror else ''}; chance 25 %"
+        f"{clips} clips a seed, {seeds} seeds{', mirrored by a coin' if mirror else ''}"
+        f"{', attacked together' if together else ''}; chance 25 %",
+        flush=True,
     )
-    for name in names:
-        runs, found, closed = [], 0, Counter[str]()
-        for seed in range(seeds):
-            composed = compose(worlds().routes(name, clips, seed), seed, mirror=mirror)
-            released = rows(composed)
-            found += len(released)
-            closed.update(
-                f"{one.category} {one.contrast}"
-                for one in composed.composition.strata
-                if one.closed
-            )
-            if released:
-                runs.append(attackers.attack(released))
-        print(f"{name}: {found / seeds:.0f} rows a seed", flush=True)
-        for cell, figure in (attackers.pooled(runs) if runs else {}).items():
-            failed = figure.accuracy > _MOST or figure.high > _MOST_HIGH
-            verdict = "too few" if figure.twins < _ENOUGH else "LEAK" if failed else "holds"
-            print(
-                f"  {cell or 'overall':<16} {figure.twins:>6} twins {figure.accuracy:.3f} "
-                f"[{figure.low:.3f}, {figure.high:.3f}]  {verdict:<8} {figure.reader}",
-                flush=True,
-            )
-        for cell, times in sorted(closed.items()):
-            print(f"  {cell:<16} closed in {times} of {seeds}")
+    # Not forked: libraries that use threads may hang after a fork.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        mp_context=spawn, initializer=threadpool_limits, initargs=(1,)
+    ) as pool:
+        one = partial(run, clips=clips, mirror=mirror, attacked=not together)
+        started = {name: [pool.submit(one, name, seed) for seed in range(seeds)] for name in names}
+        for name, futures in started.items():
+            runs = [future.result() for future in futures]
+            answered = [some.answered for some in runs if some.answered]
+            if together and (released := _joined(runs)):
+                answered = [attackers.attack(released)]
+            print(f"{name}: {sum(len(some.rows) for some in runs) / seeds:.0f} rows a seed")
+            for cell, figure in (attackers.pooled(answered) if answered else {}).items():
+                failed = figure.accuracy > _MOST or figure.high > _MOST_HIGH
+                verdict = "too few" if figure.twins < _ENOUGH else "LEAK" if failed else "holds"
+                print(
+                    f"  {cell or 'overall':<16} {figure.twins:>6} twins {figure.accuracy:.3f} "
+                    f"[{figure.low:.3f}, {figure.high:.3f}]  {verdict:<8} {figure.reader}",
+                )
+            for cell, times in sorted(
+                Counter(cell for some in runs for cell in some.closed).items()
+            ):
+                print(f"  {cell:<16} closed in {times} of {seeds}")
+            sys.stdout.flush()
+
+
+def run(name: str, seed: int, *, clips: int, mirror: bool, attacked: bool) -> Run:
+    """Compose one seed of a world and, if asked to, attack it."""
+    composed = compose(worlds().routes(name, clips, seed), seed, mirror=mirror)
+    released, strata = rows(composed), composed.composition.strata
+    closed = frozenset(f"{one.category} {one.contrast}" for one in strata if one.closed)
+    answered = _made("attackers").attack(released) if released and attacked else None
+    return Run(released, closed, answered)
+
+
+def _joined(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the rows of all runs, whose videos and scenes are different ones."""
+    return [
+        {**row, **{key: f"{number} {row[key]}" for key in ("video", "split_group")}}
+        for number, some in enumerate(runs)
+        for row in some.rows
+    ]
 
 
 def cost(clips: int) -> None:
@@ -195,9 +233,13 @@ def main() -> None:
     parser.add_argument("--cost", type=int, metavar="CLIPS", help="measure time and memory")
     parser.add_argument("--table", nargs="*", metavar="WORLD", help="attack these worlds, or all")
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds --table pools")
+    parser.add_argument(
+        "--together", action="store_true", help="with --table, readers learn from all seeds"
+    )
     given = parser.parse_args()
     if given.table is not None:
-        table(given.table or list(worlds().WORLDS), given.clips, given.seeds, mirror=given.mirror)
+        names = given.table or list(worlds().WORLDS)
+        table(names, given.clips, given.seeds, mirror=given.mirror, together=given.together)
         return
     if given.routes:
         if given.routes not in worlds().WORLDS or len(given.files) != 1:

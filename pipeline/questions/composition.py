@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from pipeline.engine.rows import digest
 from pipeline.motion.rows import Turn
@@ -17,7 +18,7 @@ from pipeline.questions.facts import KINDS, Fact
 from pipeline.questions.rows import AskedFact, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.spantext import SpanText
-from pipeline.questions.visible import moments, shown
+from pipeline.questions.visible import apart_us, moments, shown
 from pipeline.routes.rows import Category, Orientation, Step
 from pipeline.routes.tasks import ORIENTATIONS
 from pipeline.routes.wording import Wording
@@ -139,10 +140,12 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
     A span's id follows from its steps' facts, not from their times: a corrected span is a new one, and the
     other spans of its clip stay.
     """
-    longest, shortest = settings.span_seconds * 1e6, settings.shortest_span_seconds * 1e6
     if not route.steps:
         return []
     length = route.steps[-1].end_us - route.steps[0].start_us
+    shortest = settings.shortest_span_seconds * 1e6
+    needs = _needs(route)
+    longest = max(shortest, min(settings.span_seconds * 1e6, _longest(needs, settings)))
     found: list[SpanToAsk] = []
     often: Counter[str] = Counter()
     even = draw("cut", route.clip_id) % 5 < 2
@@ -152,6 +155,7 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
         facts = digest(*((step.move, step.landmark, step.action, step.undo) for step in steps))
         often[facts] += 1
         what = (route.clip_id, facts, str(often[facts]))
+        needed = [apart for at, apart in needs.items() if start_us <= at < end_us]
         upright = _names_any(steps, settings.never_mirror)
         mirrored = settings.mirror == "coin" and not upright and draw("mirror", *what) % 2 == 1
         found.append(
@@ -160,13 +164,33 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
                 route,
                 start_us,
                 end_us,
-                tuple(moments(start_us, end_us, settings)),
+                tuple(moments(start_us, end_us, settings, needed)),
                 mirrored,
                 upright,
                 cutting.mirrored(steps) if mirrored else steps,
             )
         )
     return found
+
+
+def _needs(route: RouteToAsk) -> dict[int, float]:
+    """Return for the turns of a route, by their start, how far apart frames may be that show them."""
+    turns = route.turns
+    return (
+        {
+            step.start_us: apart_us(step.start_us, step.end_us, turns, route.hfov_degrees)
+            for step in route.steps
+            if step.move in ("left", "right")
+        }
+        if turns is not None
+        else {}
+    )
+
+
+def _longest(needs: Mapping[int, float], settings: ComposeSettings) -> float:
+    """Return the longest span, in microseconds, whose frames show most of a route's turns."""
+    quick = sorted(needs.values())[len(needs) // 5] if needs else inf
+    return quick * settings.most_frames
 
 
 def _names_any(steps: Iterable[Step], words: Iterable[str]) -> bool:

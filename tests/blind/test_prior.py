@@ -9,6 +9,7 @@ import pytest
 from pipeline.blind.memory import Leans, Lists, Memory
 from pipeline.blind.prior import COMBINATIONS, Asked, Cell, Pairs, Reader
 from pipeline.blind.sheet import FOLDS
+from pipeline.blind.weighing import tempered
 
 
 def random_memory(seed: int) -> tuple[Memory, list[dict[str, bool]], np.ndarray]:
@@ -128,3 +129,28 @@ def test_what_a_model_believes_is_weighed() -> None:
 def test_too_few_pairs_are_judged_by_the_most_certain_reader() -> None:
     reader, pairs = reader_of(fair(30, 5))
     assert Cell(reader, pairs).believed() == pytest.approx(0.25)
+
+
+def sharp(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a reader who is certain says of pairs, and the scenes of the pairs as folds."""
+    rng = np.random.default_rng(seed)
+    logs = rng.normal(0, 0.8, (count, 4))
+    return logs - logs.mean(axis=1, keepdims=True), np.arange(count) // 4 % FOLDS
+
+
+@pytest.mark.parametrize(("count", "certainty"), [(600, (0, 0.08)), (8, (0.1, 0.5))])
+def test_a_reader_who_is_right_no_more_often_than_chance_loses_its_certainty(
+    count: int, certainty: tuple[float, float]
+) -> None:
+    logs, fold = sharp(count, 1)
+    truth = np.random.default_rng(2).integers(0, 4, count)
+    found = tempered(logs, truth, fold)
+    assert certainty[0] <= (found.max(axis=1) - 0.25).mean() <= certainty[1]
+
+
+def test_a_reader_who_is_as_often_right_as_it_says_keeps_its_certainty() -> None:
+    logs, fold = sharp(600, 1)
+    chance = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+    rng = np.random.default_rng(2)
+    truth = np.array([rng.choice(4, p=one) for one in chance])
+    assert tempered(logs, truth, fold) == pytest.approx(chance, abs=0.08)

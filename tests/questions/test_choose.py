@@ -1,6 +1,7 @@
 """Pairs are kept without regard to what is true, cells close with a reason, and released rows can't be answered."""
 
 import importlib.util
+import random
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -112,13 +113,34 @@ def test_the_same_secret_chooses_the_same_pairs_and_another_others() -> None:
     assert first != other
 
 
-def test_few_clips_prove_nothing_and_ask_no_two_orders() -> None:
+def test_few_clips_prove_nothing_and_ask_no_two_orders_of_landmarks() -> None:
     spans = spans_of("office")[:45]
     chosen = choose(spans, Draw(b"a"), 1_000_000)
     assert chosen.small == {"direction", "landmark", "action"}
     assert chosen.pairs
-    assert not any(pair.contrast == "order" for pair in chosen.pairs)
+    assert "landmark order" not in {pair.cell for pair in chosen.pairs}
     assert "two orders" in chosen.closed["landmark order"]
+
+
+def at_a_bench(ordered: bool) -> list[ClipSpan]:
+    """Forty clips of six of eight actions, in one order or in any."""
+    rng, doings = random.Random(1), [f"{verb} the {verb}er" for verb in "abcdefgh"]
+    found = []
+    for number in range(40):
+        done = rng.sample(doings, 6)
+        steps = [
+            Step(start_us=at * 4_000_000, end_us=(at + 1) * 4_000_000, move="stay", action=one)
+            for at, one in enumerate(sorted(done) if ordered else done)
+        ]
+        found.append(ClipSpan(f"c{number}", f"s{number}", SpanText(f"s{number}", tuple(steps))))
+    return found
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_two_actions_of_one_script_are_not_asked_and_others_are(ordered: bool) -> None:
+    chosen = choose(at_a_bench(ordered), Draw(b"a"), 1_000_000)
+    assert chosen.small == {"action"}
+    assert bool(chosen.pairs) == (not ordered)
 
 
 def test_what_a_model_knows_is_not_asked() -> None:
