@@ -1,5 +1,7 @@
 """How many frames a span has, where it ends, and which turns its frames show."""
 
+from itertools import pairwise
+
 import pytest
 
 from pipeline.motion.rows import Turn
@@ -53,7 +55,7 @@ def walk(turns: list[Turn], seconds: float) -> RouteToAsk:
 def test_quick_turns_get_more_frames(seconds: int, apart: list[float], frames: int) -> None:
     found = moments(0, seconds * SECOND, SETTINGS, [one * SECOND for one in apart])
     assert len(found) == frames
-    gaps = {later - one for one, later in zip(found, found[1:], strict=False)}
+    gaps = {later - one for one, later in pairwise(found)}
     assert max(gaps) - min(gaps) <= 1
     assert found[0] == pytest.approx(seconds * SECOND - found[-1], abs=1)
 
