@@ -45,8 +45,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # With only four walks, plant an error in each.
     "review": {"agree": 2, "overlap": 2, "planted": 1.0, "log": "verdicts"},
     "audit": {"sample": 12},
-    # These walkers turn twice as fast as people do.
-    "compose": {"frames_per_second": 2.0, "most_frames": 64},
 }
 """The settings in a demo workspace's egost.toml."""
 

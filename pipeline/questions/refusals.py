@@ -15,8 +15,8 @@ from pipeline.routes.tasks import ASKED_CATEGORIES
 LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
 UNSEEN = "frames don't show enough of it"
 MORE_FRAMES = (
-    "more frames (a higher compose.frames_per_second and compose.most_frames: brisk turns need two or three a "
-    "second), or shorter spans (compose.span_seconds)"
+    "more frames (a higher compose.frames_per_second, and compose.most_frames for brisk turns), or shorter spans "
+    "(compose.span_seconds)"
 )
 _OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
 _EVEN_SIDES = f'compose.mirror = "coin" where it is about turns, or {_OTHER_FOOTAGE}'
@@ -39,7 +39,8 @@ def refusals(
     )
     for category in ASKED_CATEGORIES:
         if category not in asked:
-            yield _without(clip_id, category, spans, guessable, material, draw)
+            closed = any(one.category == category and one.closed for one in composition.strata)
+            yield _without(clip_id, category, spans, guessable, material, draw, closed=closed)
     for (category, contrast), count in sorted(guessable.items()):
         what = f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
         yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
@@ -52,6 +53,8 @@ def _without(
     guessable: Counter[Cell],
     material: Material,
     draw: Draw,
+    *,
+    closed: bool,
 ) -> Rejection:
     """Return why no item of a clip asks about a category."""
     head = f"no {category} items:"
@@ -64,9 +67,10 @@ def _without(
         shown.update(fact.kind for fact in seen)
         most = max(most, _pairs(category, facts))
         if _pairs(category, seen) and not guessable:
-            return _rejection(
-                clip_id, f"{head} its cells are closed, or none was drawn", _EVEN_SIDES
-            )
+            if closed:
+                return _rejection(clip_id, f"{head} its cells are closed", _EVEN_SIDES)
+            what = f"{head} none was drawn (keeping about half of all pairs makes all answers equally likely)"
+            return _rejection(clip_id, what, remedy(category, material))
     if any(of == category for of, _ in guessable):
         return _rejection(
             clip_id, f"{head} all pairs of facts can be guessed without the video", _EVEN_SIDES

@@ -26,7 +26,12 @@ class ComposeSettings(Settings):
         1.0, gt=0, le=30, description="Frames of a span on which models are scored, per second."
     )
     least_frames: int = Field(8, ge=1, le=256, description="Least number of frames of a span.")
-    most_frames: int = Field(32, ge=1, le=256, description="Greatest number of frames of a span.")
+    most_frames: int = Field(
+        64,
+        ge=1,
+        le=256,
+        description="Greatest number of frames of a span. Brisk turns need more than `frames_per_second`.",
+    )
     mirror: Literal["off", "coin"] = Field(
         "off",
         description="With coin, half of all spans, drawn by the secret seed, are shown flipped left to right.",
