@@ -13,16 +13,20 @@ _APART_US = 2_000_000  # between possible cuts inside one long step
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """The best way to cut a clip up to some time: what is kept, in how many parts, the sum of squared lengths."""
+    """The best way to cut a clip up to some time.
 
-    rank: tuple[int, int, float] = (0, 0, 0.0)
+    Its rank: how many pairs of facts there are to ask, how many events, in how few parts, and how even these are.
+    """
+
+    rank: tuple[int, int, int, float] = (0, 0, 0, 0.0)
     before: "_Cut | None" = None
     last: tuple[int, int] = (0, 0)
 
-    def and_then(self, kept: int, start_us: int, end_us: int, sign: int) -> "_Cut":
-        facts, parts, squares = self.rank
+    def and_then(self, events: Sequence[int], start_us: int, end_us: int, sign: int) -> "_Cut":
+        pairs, kept, parts, squares = self.rank
         squares += sign * ((end_us - start_us) / 1e6) ** 2
-        return _Cut((facts + kept, parts - 1, squares), self, (start_us, end_us))
+        pairs += pairs_of(*events)
+        return _Cut((pairs, kept + sum(events), parts - 1, squares), self, (start_us, end_us))
 
     def spans(self) -> list[tuple[int, int]]:
         return [*self.before.spans(), self.last] if self.before else []
@@ -31,7 +35,7 @@ class _Cut:
 def cut(
     steps: Sequence[Step], longest_us: int, shortest_us: int, *, even: bool = True
 ) -> list[tuple[int, int]]:
-    """Return disjoint spans (start, end) in us that keep as many facts as possible, in as few parts.
+    """Return disjoint spans (start, end) in us with as many pairs of facts to ask as possible, in as few parts.
 
     A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
     one with the most uneven parts: if all clips were cut alike, lengths would tell which spans are of one clip.
@@ -41,7 +45,7 @@ def cut(
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
     starts = [step.start_us for step in steps]
     ends = [step.end_us for step in steps]
-    facts = [0, *accumulate(map(_facts, steps))]
+    events = [[0, *accumulate(kind)] for kind in zip(*map(_events, steps), strict=True)]
     first = [bisect_left(starts, time) for time in times]
     last = [bisect_right(ends, time) for time in times]
     best = [_Cut()]
@@ -53,12 +57,23 @@ def cut(
         for then in range(nearest, now):
             if end - times[then] < shortest_us:
                 break
-            kept = facts[max(first[then], last[now])] - facts[first[then]]
+            begin, stop = first[then], max(first[then], last[now])
+            kept = [kind[stop] - kind[begin] for kind in events]
             one = best[then].and_then(kept, times[then], end, sign)
             if one.rank > found.rank:
                 found = one
         best.append(found)
     return best[-1].spans() if times else []
+
+
+def pairs_of(turns: int, landmarks: int, actions: int) -> int:
+    """Return about how many pairs of facts so many events give: each turn and each order is asked once.
+
+    So many names make one order less; without turns, the two orders of three names share one and make no pair.
+    """
+    if not turns:
+        return sum((names - 1) // 2 for names in (landmarks, actions) if names > 3)
+    return (turns + max(0, landmarks - 1) + max(0, actions - 1)) // 2
 
 
 def inside(steps: Sequence[Step], start_us: int, end_us: int) -> tuple[Step, ...]:
@@ -81,5 +96,6 @@ def _cuts(step: Step) -> list[int]:
     ]
 
 
-def _facts(step: Step) -> int:
-    return (step.move in ("left", "right")) + bool(step.landmark) + bool(step.action)
+def _events(step: Step) -> tuple[int, int, int]:
+    """Return whether a step is a turn, passes a landmark, is an action."""
+    return int(step.move in ("left", "right")), int(bool(step.landmark)), int(bool(step.action))

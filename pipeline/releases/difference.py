@@ -142,7 +142,9 @@ def _removals(
         for row in frame.filter(
             pl.col("clip_id").is_in(clips), pl.col("id").is_in(added.implode())
         ).to_dicts():
-            spans.setdefault(row["clip_id"], {})[_times(row), row["mirrored"]] = row
+            known, place = spans.setdefault(row["clip_id"], {}), (_times(row), row["mirrored"])
+            if row["facts"] or place not in known:  # descriptions ask about none
+                known[place] = row
     return {
         item_id: _replaced(row, spans[row["clip_id"]].values())
         for item_id, row in sorted(gone.items())

@@ -1,4 +1,4 @@
-"""Spans keep as many facts as they can, and never cut a turn."""
+"""Spans hold as many pairs of facts as they can, and never cut a turn."""
 
 import random
 from itertools import combinations, pairwise
@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS
-from pipeline.questions.spans import cut, inside, mirrored
+from pipeline.questions.spans import cut, inside, mirrored, pairs_of
 from pipeline.questions.spantext import SpanText
 from pipeline.routes.route import canonical
 from pipeline.routes.rows import Step
@@ -26,17 +26,17 @@ def steps_of(seed: int, count: int) -> tuple[Step, ...]:
     return canonical(found)
 
 
-def facts_in(steps: tuple[Step, ...], start: int, end: int) -> int:
-    return sum(
-        (step.move in ("left", "right")) + bool(step.landmark) for step in inside(steps, start, end)
-    )
+def pairs_in(steps: tuple[Step, ...], start: int, end: int) -> int:
+    found = inside(steps, start, end)
+    turns = sum(step.move in ("left", "right") for step in found)
+    return pairs_of(turns, sum(bool(step.landmark) for step in found), 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_other_cut_keeps_more_facts(seed: int) -> None:
+def test_no_other_cut_has_more_pairs_to_ask(seed: int) -> None:
     steps = steps_of(seed, 9)
     spans = cut(steps, 25 * S, 8 * S)
-    kept = sum(facts_in(steps, *span) for span in spans)
+    kept = sum(pairs_in(steps, *span) for span in spans)
     times = sorted({time for step in steps for time in (step.start_us, step.end_us)})
     possible = [
         (start, end) for start, end in combinations(times, 2) if 8 * S <= end - start <= 25 * S
@@ -45,7 +45,7 @@ def test_no_other_cut_keeps_more_facts(seed: int) -> None:
     for count in range(4):
         for some in combinations(possible, count):
             if all(one[1] <= other[0] for one, other in pairwise(sorted(some))):
-                most = max(most, sum(facts_in(steps, *span) for span in some))
+                most = max(most, sum(pairs_in(steps, *span) for span in some))
     assert kept >= most
 
 
@@ -60,6 +60,19 @@ def test_spans_are_disjoint_as_long_as_allowed_and_cut_no_turn(seed: int) -> Non
             turns = [step for step in steps if step.move != "straight"]
             assert not any(step.start_us < time < step.end_us for step in turns)
     assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+def test_a_step_is_given_up_where_that_leaves_more_to_ask() -> None:
+    times = [0, 11, 22, 33, 44, 55, 66, 77, 88, 99, 110]
+    steps = [
+        Step(start_us=one * S, end_us=other * S, move="stay", action=f"do {one}")
+        for one, other in pairwise(times)
+    ]
+    spans = cut(steps, 60 * S, 10 * S)
+    assert [len(inside(steps, *span)) for span in spans] == [5, 5]
+    # Of spans of up to 45 s, with four actions each, two hold a pair; the rest holds none.
+    spans = cut(steps, 45 * S, 10 * S)
+    assert sorted(len(inside(steps, *span)) for span in spans) == [2, 4, 4]
 
 
 def test_nothing_is_cut_from_nothing() -> None:

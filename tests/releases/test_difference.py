@@ -248,7 +248,7 @@ def test_mirrored_spans_are_a_major_change_with_a_reason(tmp_path: Path) -> None
 
 def test_items_of_an_earlier_construction_are_replaced_with_a_reason(space: Workspace) -> None:
     pairs = [(square(), "forward"), (square(), "reverse")]
-    clip = space.store.rows(Item)[0]
+    clip = next(item for item in space.store.rows(Item) if item.format == "mcq")
     earlier = [
         row.model_copy(
             update={
