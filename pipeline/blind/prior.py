@@ -187,7 +187,7 @@ class Reader:
             logs = None if told is None else around(np.log(told[at]))
             one = Cell(self, pairs[at], logs)
             small = int(cell) in few
-            found[at] = one.shipped() if small else one.calibrated(one.believed(), usable)
+            found[at] = one.shipped(usable) if small else one.calibrated(one.believed(), usable)
         return found
 
 
@@ -297,11 +297,12 @@ class Cell:
             )
         return found
 
-    def shipped(self) -> Floats:
-        """Return for each pair what the most certain of several readers believes.
+    def shipped(self, usable: Callable[[Floats], Bools]) -> Floats:
+        """Return for each pair what several readers believe on average, or one of them that must not answer it.
 
         They are the shipped ones (of worlds of all kinds, and of predictable ones) and, if there are enough
-        pairs to fit it, an own one.
+        pairs to fit it, an own one. A pair is usable only if it is for all of them. Where it is, the most
+        certain one would go too far: against somebody who knows the shipped readers, too.
         """
         rows, everywhere = self.rows(), np.zeros(len(self._pairs.truth), dtype=int)
         kinds = " ".join(self._reader.kinds(self._pairs))
@@ -313,9 +314,9 @@ class Cell:
         if len(rows) >= _LEAST_OWN:
             beliefs = [self._sobered(belief) for belief in (*beliefs, self.believed())]
         every = np.stack([one / one.sum(axis=1, keepdims=True) for one in beliefs])
-        return np.asarray(
-            every[every.min(axis=2).argmin(axis=0), np.arange(len(rows))], dtype=float
-        )
+        certain = every[every.min(axis=2).argmin(axis=0), np.arange(len(rows))]
+        fit_for_use = np.all([usable(one) for one in every], axis=0)
+        return np.asarray(np.where(fit_for_use[:, None], every.mean(axis=0), certain), dtype=float)
 
     def _sobered(self, believed: Floats) -> Floats:
         """Return probabilities that are as certain as they were right on other scenes.

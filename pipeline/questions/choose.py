@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import inf
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pipeline.blind.weighing import fitted, weighed
 from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates, disjoint
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.names import of_one_thing
 from pipeline.questions.spantext import context, near
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import plain
@@ -35,6 +37,7 @@ _LIMIT, _SIGMAS = 0.28, 2.5
 _MATCHINGS = 6
 _EVENINGS = 4  # rounds: dropping a pair changes how many its span has
 _LEAST_TOLD = 2.0  # nats by which a span's number of pairs must tell something, on other scenes
+_LEAST_SUMMED = 12  # pairs: sums of fewer are chance
 _LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell
 
 
@@ -206,8 +209,7 @@ def _scripts(spans: Sequence[ClipSpan]) -> frozenset[frozenset[str]]:
     return frozenset(
         frozenset(two)
         for two, where in clips.items()
-        if (ordered and len(where | clips.get(two[::-1], set())) > 1)
-        or two[0].split()[-1] == two[1].split()[-1]
+        if (ordered and len(where | clips.get(two[::-1], set())) > 1) or of_one_thing(*two)
     )
 
 
@@ -342,17 +344,13 @@ def _balanced(
     thinned: Sequence[int],
     draw: Draw,
 ) -> list[int]:
-    """Drop pairs until no sum of what is true is further than 2 sqrt(n) from even.
+    """Drop pairs until no sum of what is true is further from even than two standard errors.
 
     Exactly even sums could be inverted by somebody who knows most answers.
     """
     marks = {index: list(_marks(offered[index])) for index in thinned}
-    sums: Counter[Hashable] = Counter()
-    sizes: Counter[Hashable] = Counter()
-    for index in thinned:
-        for mark, value in marks[index]:
-            sums[mark] += value
-            sizes[mark] += 1
+    scene_of = {index: int(reader.scenes[offered[index].span]) for index in thinned}
+    sums, wide = _sums(marks, scene_of)
     kept = []
     order = sorted(
         thinned,
@@ -363,15 +361,39 @@ def _balanced(
     for index in order:
         over = 0
         for mark, value in marks[index]:
-            if abs(sums[mark]) > 2 * sizes[mark] ** 0.5:
+            if abs(sums[mark]) > wide[mark]:
                 over += 1 if sums[mark] * value > 0 else -1
         if over <= 0:
             kept.append(index)
             continue
         for mark, value in marks[index]:
             sums[mark] -= value
-            sizes[mark] -= 1
     return sorted(kept)
+
+
+def _sums(
+    marks: Mapping[int, Sequence[tuple[Hashable, int]]], scene_of: Mapping[int, int]
+) -> tuple[Counter[Hashable], Mapping[Hashable, float]]:
+    """Return the sum of each mark, and how far from 0 it may be: two standard errors.
+
+    Scenes are drawn, not pairs: what is true of a walk is true of the next one in the same house.
+    """
+    sums: Counter[Hashable] = Counter()
+    sizes: Counter[Hashable] = Counter()
+    scenes: dict[Hashable, dict[int, list[int]]] = defaultdict(dict)
+    for index, some in marks.items():
+        for mark, value in some:
+            sums[mark] += value
+            sizes[mark] += 1
+            scene = scenes[mark].setdefault(scene_of[index], [0, 0])
+            scene[0] += value
+            scene[1] += 1
+    wide = {}
+    for mark, size in sizes.items():
+        mean = sums[mark] / size
+        varied = sum((total - count * mean) ** 2 for total, count in scenes[mark].values())
+        wide[mark] = 2 * max(size, varied) ** 0.5 if size >= _LEAST_SUMMED else inf
+    return sums, wide
 
 
 def _marks(one: Candidate) -> Iterator[tuple[Hashable, int]]:

@@ -34,9 +34,10 @@ from pipeline.questions.composition import (
     written_id,
 )
 from pipeline.questions.draw import Draw
-from pipeline.questions.refusals import LEAST_DESCRIBED, refusals, unheld
+from pipeline.questions.refusals import refusals, unheld
 from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
+from pipeline.questions.spans import LEAST_DESCRIBED
 from pipeline.review.rows import Answer
 from pipeline.routes import templates
 from pipeline.routes.motion_draft import describe_steps

@@ -14,12 +14,21 @@ from typing import Literal, Protocol
 from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
 from pipeline.questions.draw import Draw
-from pipeline.questions.names import RANKS, manners, order_levels, parts, rises, sorted_names
+from pipeline.questions.names import (
+    RANKS,
+    manners,
+    of_one_thing,
+    order_levels,
+    parts,
+    rises,
+    sorted_names,
+)
 from pipeline.questions.spantext import SpanText, all_names, context
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
 NAMED = 3  # turns are named by ordinals up to the third, counted from the start or from the end
+_ROWS = 4
 _SIDES: Mapping[Move, bool] = {"left": True, "right": False}
 
 
@@ -253,11 +262,31 @@ class _Order:
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
         # Neighbours in a random row of all names: each name is in two orders at most, and no order follows
         # from others, because their graph has no cycle.
-        named = self._named(span.steps)
-        drawn = sorted(named, key=lambda step: draw(span.span_id, self.kind, self._name(step)))
-        for one, other in pairwise(drawn):
+        for one, other in pairwise(self._row(span, draw, apart_us)):
             if self._differ(one, other, apart_us):
                 yield self._fact(*sorted((one, other), key=lambda step: step.start_us))
+
+    def _row(self, span: SpanText, draw: Draw, apart_us: int) -> list[Step]:
+        """Return all names in a random row: of a few, the first in which most neighbours can be asked about.
+
+        Actions with one thing can be, but not in small workspaces.
+        """
+        named, fewest, found = self._named(span.steps), len(span.steps), []
+        for number in range(_ROWS):
+            salt = (str(number),) if number else ()
+            row = sorted(
+                named, key=lambda step: draw(span.span_id, self.kind, *salt, self._name(step))
+            )
+            useless = sum(
+                not self._differ(one, other, apart_us)
+                or (self.kind == "action" and of_one_thing(self._name(one), self._name(other)))
+                for one, other in pairwise(row)
+            )
+            if useless < fewest:
+                fewest, found = useless, row
+            if not fewest:
+                break
+        return found
 
     def label(self, fact: Fact) -> str:
         return f"{self.kind}:{fact.subject[0]}|{fact.subject[1]}"

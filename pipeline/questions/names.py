@@ -28,6 +28,16 @@ def sorted_names(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
     return (names, True) if names[0] <= names[1] else (names[::-1], False)
 
 
+def of_one_thing(one: str, other: str) -> bool:
+    """Return whether two actions are done with one thing: it is opened before it is closed.
+
+    Its name is the last word, or a longer word after the verb.
+    """
+    words = [name.split() for name in (one, other)]
+    things = [{word for word in some[1:] if len(word) > 3} | {some[-1]} for some in words]
+    return bool(things[0] & things[1])
+
+
 def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
     """Return the order of two names as clues: of their words, and of their numbers and lengths."""
     found: list[Level] = []

@@ -7,12 +7,12 @@ from pipeline.engine.rows import Rejection
 from pipeline.questions.composition import Cell, Composition, SpanToAsk
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.spans import LEAST_DESCRIBED
 from pipeline.routes.remedies import Material, remedy
 from pipeline.routes.route import worth_describing
 from pipeline.routes.rows import Category
 from pipeline.routes.tasks import ASKED_CATEGORIES
 
-LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
 UNSEEN = "frames don't show enough of it"
 MORE_FRAMES = (
     "more frames (a higher compose.frames_per_second, and compose.most_frames for brisk turns), or shorter spans "

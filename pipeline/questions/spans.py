@@ -8,6 +8,7 @@ from itertools import accumulate
 from pipeline.routes.route import OPPOSITE, TURNS
 from pipeline.routes.rows import Step
 
+LEAST_DESCRIBED = 3  # facts: a description of fewer says hardly more than that somebody walks
 _APART_US = 2_000_000  # between possible cuts inside one long step
 
 
@@ -15,7 +16,7 @@ _APART_US = 2_000_000  # between possible cuts inside one long step
 class _Cut:
     """The best way to cut a clip up to some time.
 
-    Its rank: how many pairs of facts there are to ask, how many events, in how few parts, and how even these are.
+    Its rank: how many pairs of items there are, how many events, in how few parts, and how even these are.
     """
 
     rank: tuple[int, int, int, float] = (0, 0, 0, 0.0)
@@ -25,7 +26,7 @@ class _Cut:
     def and_then(self, events: Sequence[int], start_us: int, end_us: int, sign: int) -> "_Cut":
         pairs, kept, parts, squares = self.rank
         squares += sign * ((end_us - start_us) / 1e6) ** 2
-        pairs += pairs_of(*events)
+        pairs += pairs_of(*events[:3]) + (sum(events) >= LEAST_DESCRIBED)
         return _Cut((pairs, kept + sum(events), parts - 1, squares), self, (start_us, end_us))
 
     def spans(self) -> list[tuple[int, int]]:
@@ -35,7 +36,7 @@ class _Cut:
 def cut(
     steps: Sequence[Step], longest_us: int, shortest_us: int, *, even: bool = True
 ) -> list[tuple[int, int]]:
-    """Return disjoint spans (start, end) in us with as many pairs of facts to ask as possible, in as few parts.
+    """Return disjoint spans (start, end) in us that give as many items as possible, in as few parts.
 
     A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
     one with the most uneven parts: if all clips were cut alike, lengths would tell which spans are of one clip.
@@ -96,6 +97,7 @@ def _cuts(step: Step) -> list[int]:
     ]
 
 
-def _events(step: Step) -> tuple[int, int, int]:
-    """Return whether a step is a turn, passes a landmark, is an action."""
-    return int(step.move in ("left", "right")), int(bool(step.landmark)), int(bool(step.action))
+def _events(step: Step) -> tuple[int, int, int, int]:
+    """Return whether a step turns to a side, passes a landmark, is an action, turns around."""
+    sided = step.move in ("left", "right")
+    return int(sided), int(bool(step.landmark)), int(bool(step.action)), int(step.move == "around")

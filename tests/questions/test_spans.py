@@ -1,4 +1,4 @@
-"""Spans hold as many pairs of facts as they can, and never cut a turn."""
+"""Spans give as many items as they can, and never cut a turn."""
 
 import random
 from itertools import combinations, pairwise
@@ -9,7 +9,7 @@ from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS
 from pipeline.questions.spans import cut, inside, mirrored, pairs_of
 from pipeline.questions.spantext import SpanText
-from pipeline.routes.route import canonical
+from pipeline.routes.route import canonical, worth_describing
 from pipeline.routes.rows import Step
 
 S = 1_000_000
@@ -28,12 +28,13 @@ def steps_of(seed: int, count: int) -> tuple[Step, ...]:
 
 def pairs_in(steps: tuple[Step, ...], start: int, end: int) -> int:
     found = inside(steps, start, end)
-    turns = sum(step.move in ("left", "right") for step in found)
-    return pairs_of(turns, sum(bool(step.landmark) for step in found), 0)
+    sided = sum(step.move in ("left", "right") for step in found)
+    landmarks = sum(bool(step.landmark) for step in found)
+    return pairs_of(sided, landmarks, 0) + (worth_describing(found) >= 3)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_other_cut_has_more_pairs_to_ask(seed: int) -> None:
+def test_no_other_cut_gives_more_items(seed: int) -> None:
     steps = steps_of(seed, 9)
     spans = cut(steps, 25 * S, 8 * S)
     kept = sum(pairs_in(steps, *span) for span in spans)
@@ -70,9 +71,9 @@ def test_a_step_is_given_up_where_that_leaves_more_to_ask() -> None:
     ]
     spans = cut(steps, 60 * S, 10 * S)
     assert [len(inside(steps, *span)) for span in spans] == [5, 5]
-    # Of spans of up to 45 s, with four actions each, two hold a pair; the rest holds none.
+    # Of spans of up to 45 s, those with four actions hold a pair, and all can be described.
     spans = cut(steps, 45 * S, 10 * S)
-    assert sorted(len(inside(steps, *span)) for span in spans) == [2, 4, 4]
+    assert sorted(len(inside(steps, *span)) for span in spans) == [3, 3, 4]
 
 
 def test_nothing_is_cut_from_nothing() -> None:
