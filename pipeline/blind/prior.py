@@ -28,6 +28,7 @@ COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 _BOTH = COMBINATIONS[:, 0] * COMBINATIONS[:, 1]
 _CONSTANTS = np.stack([COMBINATIONS[:, 0], COMBINATIONS[:, 1], _BOTH]).astype(float)
 LEVELS, SUMS, TELLS = 6, 3, 2  # the most that a kind of fact may have
+CONTEXTS = 3  # lists of what may tell about sides
 MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
@@ -77,7 +78,7 @@ class Reader:
         """Know nothing yet."""
         self.memory = Memory()
         self.context, self.levels, self.sums, self.tells = (
-            Lists(self.memory, slots) for slots in (1, LEVELS, SUMS, TELLS)
+            Lists(self.memory, slots) for slots in (CONTEXTS, LEVELS, SUMS, TELLS)
         )
         self.near = Lists(self.memory, MANNERS)
         self._manners = array("b")
@@ -91,17 +92,17 @@ class Reader:
         self,
         scene: str,
         clues: Iterable[tuple[Clue, bool]],
-        context: Iterable[Clue],
+        context: Iterable[Iterable[Clue]],
         places: Sequence[Mapping[str, float]],
         near: Iterable[Iterable[Clue]] = (),
     ) -> None:
-        """Learn the next span: its clues, what its names tell about sides and rules, and where its names are.
+        """Learn the next span: its clues, what it tells about sides and rules, and where its names are.
 
         Each of `places` maps names to coordinates from -1 to 1: positions, or sides of turns.
         """
         self._scenes.append(scene)
         self.memory.learn(clues)
-        self.context.add([[(clue, False) for clue in context]])
+        self.context.add([[(clue, False) for clue in some] for some in context])
         self.near.add([[(clue, False) for clue in some] for some in near])
         while len(self.places) < len(places):
             self.places.append(Places())
@@ -213,10 +214,8 @@ class _View:
         """Return what the lookups say about each fact alone, (facts, lookups)."""
         reader = self._reader
         # What the names in the span, and in the scene's other spans, tell about sides.
-        near = self._leans.of(reader.context, self.by_span, without, mean=True)[:, 0]
-        scenes = reader.scenes
-        scene = np.bincount(scenes, near) / np.maximum(np.bincount(scenes), 1)
-        about = np.stack([near[reader.spans], scene[scenes[reader.spans]]], axis=1)
+        near = self._leans.of(reader.context, self.by_span, without, mean=True)
+        about = np.concatenate(self._around(near), axis=1)
         return np.concatenate(
             [
                 self._leans.of(reader.levels, self.fold, without),
@@ -230,14 +229,19 @@ class _View:
 
     def _manners(self, without: int | None) -> list[Floats]:
         """Return what the names in the span, and in the scene, tell about the rule each fact follows, (facts, rules)."""
-        reader, scenes = self._reader, self._reader.scenes
+        reader = self._reader
         near = self._leans.of(reader.near, self.by_span, without, mean=True)
-        size = np.maximum(np.bincount(scenes), 1)
-        scene = np.stack([np.bincount(scenes, one) / size for one in near.T], axis=1)
         return [
             (of * reader.manners).reshape(-1, MANNERS // RULES, RULES).sum(axis=1)
-            for of in (near[reader.spans], scene[scenes[reader.spans]])
+            for of in self._around(near)
         ]
+
+    def _around(self, near: Floats) -> list[Floats]:
+        """Return what is told of each fact's span, and of all spans of its scene, (facts, lists) each."""
+        reader, scenes = self._reader, self._reader.scenes
+        size = np.maximum(np.bincount(scenes), 1)
+        scene = np.stack([np.bincount(scenes, one) / size for one in near.T], axis=1)
+        return [near[reader.spans], scene[scenes[reader.spans]]]
 
 
 class Cell:

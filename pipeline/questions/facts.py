@@ -219,7 +219,7 @@ class _Turn:
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         for fact in self.find(span, draw, 0):
             yield ("turn", _ordinal(fact)), fact.value
-        near = list(context(span))
+        near = [clue for some in context(span) for clue in some]
         last: str | None = None
         for step in span.steps:
             last = step.landmark or step.action or last

@@ -1,6 +1,5 @@
 """The part of a route that items ask about, and what its names tell about sides and about rules of order. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.blind.memory import Clue
@@ -19,15 +18,17 @@ class SpanText:
     steps: tuple[Step, ...]
 
 
-def context(span: SpanText) -> Iterator[Clue]:
-    """Yield what may tell about the sides of turns in a span: its names and its length."""
-    yield from (("turn near", name) for name in all_names(span))
-    if span.steps:
-        length = (span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US
-        yield "turn near", f"length {length}"
-        # Long walks may turn one way in one kind of place (or language), and the other way in another.
-        words = dict.fromkeys(word for name in all_names(span) for word in name.split())
-        yield from (("turn near", f"length {length}", word) for word in words)
+def context(span: SpanText) -> tuple[tuple[Clue, ...], ...]:
+    """Return what may tell about the sides of turns in a span: its names, its length, and its words with it."""
+    names = all_names(span)
+    found = [("turn near", name) for name in names]
+    if not span.steps:
+        return (tuple(found),)
+    length = f"length {(span.steps[-1].end_us - span.steps[0].start_us) // _BUCKET_US}"
+    # Long walks may turn one way in one kind of place (or language), and the other way in another.
+    words = dict.fromkeys(word for name in names for word in name.split())
+    both = (("turn near", length, word) for word in words)
+    return tuple(found), (("turn near", length),), tuple(both)
 
 
 def near(span: SpanText) -> list[tuple[Clue, ...]]:

@@ -60,7 +60,7 @@ def reader_of(truths: list[tuple[str, int]]) -> tuple[Reader, Pairs]:
         kind = f"kind{number % 3}"
         clues = [(("one", kind), first), (("two", kind), second), (("any",), first)]
         places = {f"one {kind}": 1.0 if first else -1.0, f"two {kind}": 1.0 if second else -1.0}
-        reader.learn(scene, clues, [("near", kind)], (places, places))
+        reader.learn(scene, clues, [[("near", kind)]], (places, places))
     for number in range(len(truths)):
         kind = f"kind{number % 3}"
         asked = [
