@@ -385,7 +385,7 @@ def test_a_turn_that_no_frame_shows_is_not_asked_about(folder: WorkspaceFolder) 
     clips = three_turns()
     assert items(rows_of(folder, clips))
     fast = [
-        turn.model_copy(update={"end_us": turn.start_us + 400_000})
+        turn.model_copy(update={"end_us": turn.start_us + 300_000})
         for route in routes_of(clips).values()
         for turn in measured(route)
     ]
