@@ -1,10 +1,9 @@
 """How many items an hour of footage gives: question-answer pairs, and multiple-choice items among them.
 
-python benchmarks/yields.py [--minutes 10] [--bench 60] [--set compose.frames_per_second=2] [--videos DIR]
+python benchmarks/yields.py [--minutes 20] [--bench 60] [--rate 8] [--set compose.mirror=coin] [--videos DIR]
 
 It renders brisk walks and a bench, puts them into workspaces of their own and composes with motion alone, with
 narrated landmarks and actions, and with narrated actions that nothing undoes. `--videos` adds a folder of your own.
-In less than about an hour of a bench, two orders are not asked together: there is too little to learn from.
 """
 
 import argparse
@@ -26,7 +25,6 @@ import polars as pl
 from pipeline.demo.walks import plan_walk, write_walk
 
 WALK_SECONDS = 60
-ACTIONS_PER_MINUTE = 8
 _VERBS = (
     "pick up",
     "put down",
@@ -68,7 +66,7 @@ class Yield:
 
 
 def walks(folder: Path, minutes: float) -> None:
-    """Render walks of a minute, with a turn about every eight seconds, and their narrations."""
+    """Render walks of a minute, with a turn about every ten seconds, and their narrations."""
     rows = ["path,scene,consent,hfov_degrees"]
     for number in range(max(1, round(minutes * 60 / WALK_SECONDS))):
         walk = plan_walk(
@@ -86,7 +84,7 @@ def without_narrations(folder: Path, target: Path) -> None:
         (target / path.name).hardlink_to(path)
 
 
-def bench(folder: Path, minutes: float) -> None:
+def bench(folder: Path, minutes: float, rate: float) -> None:
     """Render a bench seen by somebody who hardly moves, with narrated actions that nothing undoes."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(1)
@@ -101,7 +99,7 @@ def bench(folder: Path, minutes: float) -> None:
             lines.append(
                 json.dumps({"time": round(at, 1), "text": f"I {action}", "action": action})
             )
-            at += draw.uniform(0.6, 1.4) * 60 / ACTIONS_PER_MINUTE
+            at += draw.uniform(0.6, 1.4) * 60 / rate
         path.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         rows.append(f"{path.name},bench {number},release")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -154,10 +152,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, default=10, help="length of each kind of footage (default: 10)"
+        "--minutes", type=float, default=20, help="length of the walks (default: 20)"
     )
     parser.add_argument(
         "--bench", type=float, default=60, help="minutes of the bench (default: 60)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=8, help="actions a minute at the bench (default: 8)"
     )
     parser.add_argument(
         "--videos", type=Path, action="append", default=[], help="also a folder of your own videos"
@@ -170,7 +171,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         there = Path(scratch)
         walks(there / "narrated", given.minutes)
         without_narrations(there / "narrated", there / "motion")
-        bench(there / "bench", given.bench)
+        bench(there / "bench", given.bench, given.rate)
         kinds = {
             "walk, motion alone": there / "motion",
             "walk, narrated": there / "narrated",

@@ -8,7 +8,7 @@ cells that readers of the kept pairs still answer (`blind/recheck.py`).
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import inf
 
@@ -28,7 +28,8 @@ from pipeline.routes.tasks import plain
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
 _LEAST_APART = 1 / 2
-_MOST_LEARNED = 60_000  # spans: more make the reader no sharper
+_TOGETHER = 25_000  # spans that are judged together
+_MOST_LEARNED = 12_500  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
 _LEAST_COMPARED, _MOST_AGREEING = 80, 0.6  # comparisons of two clips' orders; how many agree
@@ -76,6 +77,56 @@ def choose(
     `believed` holds what a model that saw no frames thinks of some candidates: the probabilities of the four
     combinations, by span_id and `Candidate.names`. Raise ValueError if they aren't four positive numbers.
     """
+    parts = _parts([span.scene for span in spans])
+    if len(parts) == 1:
+        return _choose(spans, draw, apart_us, believed or {})
+    found = (_choose([spans[at] for at in part], draw, apart_us, believed or {}) for part in parts)
+    return _merged([_placed(one, part) for one, part in zip(found, parts, strict=True)])
+
+
+def _parts(scenes: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of spans that are judged together, each scene in one part.
+
+    More make the reader no sharper, and candidates of 100,000 clips would fill 5 GB.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for number, scene in enumerate(scenes):
+        members[scene].append(number)
+    count = max(1, round(len(scenes) / _TOGETHER))
+    parts: list[list[int]] = [[] for _ in range(count)]
+    for some in members.values():
+        min(parts, key=len).extend(some)
+    return parts
+
+
+def _placed(chosen: Chosen, part: Sequence[int]) -> Chosen:
+    """Return what was chosen from some spans with their numbers among all."""
+    pairs, guessable = (
+        [replace(one, span=part[one.span]) for one in some]
+        for some in (chosen.pairs, chosen.guessable)
+    )
+    return replace(chosen, pairs=pairs, guessable=guessable)
+
+
+def _merged(parts: Sequence[Chosen]) -> Chosen:
+    """Return several parts as one; a cell is closed if it is everywhere."""
+    counts: dict[str, Count] = defaultdict(Count)
+    for part in parts:
+        for cell, one in part.counts.items():
+            counts[cell].offered += one.offered
+            counts[cell].admissible += one.admissible
+            counts[cell].kept += one.kept
+    shut = {cell: reason for part in parts for cell, reason in part.closed.items()}
+    return Chosen(
+        [pair for part in parts for pair in part.pairs],
+        counts,
+        {cell: reason for cell, reason in shut.items() if not counts[cell].kept},
+        [pair for part in parts for pair in part.guessable],
+        frozenset.intersection(*(part.small for part in parts)),
+    )
+
+
+def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beliefs) -> Chosen:
     offered = candidates(spans, draw, apart_us)
     per_category = Counter(one.category for one in offered)
     small = frozenset(one for one, size in per_category.items() if size < LEAST_FITTED)
@@ -89,7 +140,7 @@ def choose(
     cells = list(dict.fromkeys(one.cell for one in offered))
     reader, pairs = read(spans, offered, cells, draw)
     few = {number for number, cell in enumerate(cells) if cell in lean}
-    told = _told(spans, offered, believed or {})
+    told = _told(spans, offered, believed)
     posterior = reader.posteriors(pairs, uncertain, told, few)
     admissible = uncertain(posterior) & (uncertain(told) if told is not None else True)
     shown, closed = _open(offered, admissible, lean)

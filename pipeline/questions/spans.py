@@ -23,12 +23,6 @@ class _Cut:
     before: "_Cut | None" = None
     last: tuple[int, int] = (0, 0)
 
-    def and_then(self, events: Sequence[int], start_us: int, end_us: int, sign: int) -> "_Cut":
-        pairs, kept, parts, squares = self.rank
-        squares += sign * ((end_us - start_us) / 1e6) ** 2
-        pairs += pairs_of(*events[:3]) + (sum(events) >= LEAST_DESCRIBED)
-        return _Cut((pairs, kept + sum(events), parts - 1, squares), self, (start_us, end_us))
-
     def spans(self) -> list[tuple[int, int]]:
         return [*self.before.spans(), self.last] if self.before else []
 
@@ -59,10 +53,17 @@ def cut(
             if end - times[then] < shortest_us:
                 break
             begin, stop = first[then], max(first[then], last[now])
-            kept = [kind[stop] - kind[begin] for kind in events]
-            one = best[then].and_then(kept, times[then], end, sign)
-            if one.rank > found.rank:
-                found = one
+            turns, landmarks, actions, around = (kind[stop] - kind[begin] for kind in events)
+            kept = turns + landmarks + actions + around
+            items, seen, parts, squares = best[then].rank
+            rank = (
+                items + pairs_of(turns, landmarks, actions) + (kept >= LEAST_DESCRIBED),
+                seen + kept,
+                parts - 1,
+                squares + sign * ((end - times[then]) / 1e6) ** 2,
+            )
+            if rank > found.rank:
+                found = _Cut(rank, best[then], (times[then], end))
         best.append(found)
     return best[-1].spans() if times else []
 

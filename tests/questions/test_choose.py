@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import worlds
 
+from pipeline.questions import choose as choosing
 from pipeline.questions.candidates import MOST_CANDIDATES, ClipSpan, candidates
 from pipeline.questions.choose import LARGEST, SMALLEST, Chosen, choose, uncertain
 from pipeline.questions.draw import Draw
@@ -120,6 +121,32 @@ def test_few_clips_prove_nothing_and_ask_no_two_orders_of_landmarks() -> None:
     assert chosen.pairs
     assert "landmark order" not in {pair.cell for pair in chosen.pairs}
     assert "two orders" in chosen.closed["landmark order"]
+
+
+def test_many_spans_are_judged_in_parts_that_hold_whole_scenes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spans = spans_of("fair")
+    monkeypatch.setattr(choosing, "_TOGETHER", 150)
+    parts = choosing._parts([span.scene for span in spans])
+    assert len(parts) > 2
+    assert sorted(at for part in parts for at in part) == list(range(len(spans)))
+    scenes = [{spans[at].scene for at in part} for part in parts]
+    assert sum(map(len, scenes)) == len(set().union(*scenes))
+    draw = Draw(b"a")
+    chosen = choose(spans, draw, 1_000_000)
+    assert chosen.pairs
+    offered = {id(one): one for one in chosen.pairs}
+    assert len(offered) == len(chosen.pairs)
+    for pair in chosen.pairs:
+        text = spans[pair.span].text
+        assert all(KINDS[fact.kind].holds(fact.subject, fact.value, text) for fact in pair.facts)
+    counted = Counter(pair.cell for pair in chosen.pairs)
+    assert {cell: one.kept for cell, one in chosen.counts.items() if one.kept} == counted
+    assert sum(one.offered for one in chosen.counts.values()) == len(
+        candidates(spans, draw, 1_000_000)
+    )
+    assert not {cell for cell in chosen.closed if counted[cell]}
 
 
 def at_a_bench(ordered: bool) -> list[ClipSpan]:
