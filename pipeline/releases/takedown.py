@@ -68,7 +68,8 @@ def take_video_down(folder: WorkspaceFolder, name: str) -> TakenDown:
     take_down(folder, video["sha256"], video["path"])
     release, removed = None, 0
     if last is released[-1]:
-        if not any(one.version == last.version for one in spans):
+        has_spans = "mirrored_spans" in last.manifest  # those of earlier versions name videos
+        if has_spans and not any(one.version == last.version for one in spans):
             log.warning(
                 f"{map_path(folder)}: has no spans of {last.version}; the evidence of that release names them"
             )
