@@ -16,7 +16,8 @@ _APART_US = 2_000_000  # between possible cuts inside one long step
 class _Cut:
     """The best way to cut a clip up to some time.
 
-    Its rank: how many pairs of items there are, how many events, in how few parts, and how even these are.
+    Its rank: how many pairs of facts there are to ask (less one in a part that is too poor to describe), how many
+    events, in how few parts, and how even these are.
     """
 
     rank: tuple[int, int, int, float] = (0, 0, 0, 0.0)
@@ -56,8 +57,10 @@ def cut(
             turns, landmarks, actions, around = (kind[stop] - kind[begin] for kind in events)
             kept = turns + landmarks + actions + around
             items, seen, parts, squares = best[then].rank
+            pairs = pairs_of(turns, landmarks, actions)
+            # A part costs what its description brings: else many short parts would be best.
             rank = (
-                items + pairs_of(turns, landmarks, actions) + (kept >= LEAST_DESCRIBED),
+                items + pairs - (pairs > 0 and kept < LEAST_DESCRIBED),
                 seen + kept,
                 parts - 1,
                 squares + sign * ((end - times[then]) / 1e6) ** 2,
