@@ -13,22 +13,14 @@ from typing import Literal, Protocol
 
 from pipeline.blind import shipped
 from pipeline.blind.memory import Clue, Level
+from pipeline.questions import names as naming
 from pipeline.questions.draw import Draw
-from pipeline.questions.names import (
-    RANKS,
-    manners,
-    of_one_thing,
-    order_levels,
-    parts,
-    rises,
-    sorted_names,
-)
+from pipeline.questions.ordinals import from_end, ordinal
 from pipeline.questions.spantext import SpanText, all_names, context
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
-NAMED = 3  # turns are named by ordinals up to the third, counted from the start or from the end
-_ROWS = 4
+_SALTS = ((), ("1",), ("2",), ("3",))  # of the rows of names that are tried
 _SIDES: Mapping[Move, bool] = {"left": True, "right": False}
 
 
@@ -47,6 +39,12 @@ class Fact:
     seen: tuple[tuple[int, int], ...]
     from_end: bool = False
     undone: tuple[str, str] | None = None
+
+    @property
+    def ordinal(self) -> str:
+        """The key of a turn's ordinal."""
+        index, count = map(int, self.subject)
+        return ordinal(index, count, last=self.from_end)
 
     @property
     def name(self) -> str:
@@ -157,14 +155,14 @@ class _Turn:
         sided = [step for step in span.steps if step.move in _SIDES]
         count = len(sided)
         for index, step in enumerate(sided):
-            if (from_end := _from_end(index, count, span, draw)) is None:
+            if (last := from_end(index, count, span.span_id, draw)) is None:
                 continue
             yield Fact(
                 kind="turn",
                 subject=(index, count),
                 value=_SIDES[step.move],
                 seen=((step.start_us, step.end_us),),
-                from_end=from_end,
+                from_end=last,
             )
 
     def label(self, fact: Fact) -> str:
@@ -185,17 +183,17 @@ class _Turn:
 
     def words(self, fact: Fact, value: bool, said: Mapping[str, str]) -> str:
         side = said["left" if value else "right"]
-        return said["turn"].format(nth=said[_ordinal(fact)], side=side)
+        return said["turn"].format(nth=said[fact.ordinal], side=side)
 
     def holds(self, subject: Sequence[str | int], value: bool, span: SpanText) -> bool:
         sided = [step.move for step in span.steps if step.move in _SIDES]
         return _SIDES[sided[int(subject[0])]] is value
 
     def form(self, fact: Fact) -> str:
-        return _ordinal(fact)
+        return fact.ordinal
 
     def levels(self, fact: Fact) -> tuple[Level, ...]:
-        return ((("turn", _ordinal(fact)), False), (("turn",), False))
+        return ((("turn", fact.ordinal), False), (("turn",), False))
 
     def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
         return ()
@@ -207,18 +205,18 @@ class _Turn:
         return 0.0
 
     def manner(self, fact: Fact) -> tuple[int, ...]:
-        return (0,) * len(RANKS)
+        return (0,) * len(naming.RANKS)
 
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
-        return (((_ordinal(fact), 1.0),),) * 2
+        return (((fact.ordinal, 1.0),),) * 2
 
     def places(self, span: SpanText, draw: Draw) -> tuple[dict[str, float], dict[str, float]]:
-        sides = {_ordinal(fact): 1.0 if fact.value else -1.0 for fact in self.find(span, draw, 0)}
+        sides = {fact.ordinal: 1.0 if fact.value else -1.0 for fact in self.find(span, draw, 0)}
         return sides, sides
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         for fact in self.find(span, draw, 0):
-            yield ("turn", _ordinal(fact)), fact.value
+            yield ("turn", fact.ordinal), fact.value
         near = [clue for some in context(span) for clue in some]
         last: str | None = None
         for step in span.steps:
@@ -229,21 +227,6 @@ class _Turn:
                 if last:
                     yield ("turn after", plain(last)), side
                 yield from ((clue, side) for clue in near)
-
-
-def _from_end(index: int, count: int, span: SpanText, draw: Draw) -> bool | None:
-    """Return whether a turn is named from the end; None if it is too far from both ends.
-
-    Drawn, so that the name of a turn doesn't reveal how many turns there are.
-    """
-    ways = [False] * (index < NAMED) + [True] * (count - 1 - index < NAMED)
-    return ways[draw(span.span_id, "ordinal", str(index)) % len(ways)] if ways else None
-
-
-def _ordinal(fact: Fact) -> str:
-    """Return the key of a turn's ordinal: `nth_1` is the first, `last_1` the last."""
-    index, count = int(fact.subject[0]), int(fact.subject[1])
-    return f"last_{count - index}" if fact.from_end else f"nth_{index + 1}"
 
 
 # ---- the order of two names --------------------------------------------------------------------------
@@ -271,22 +254,19 @@ class _Order:
 
         Actions with one thing can be, but not in small workspaces.
         """
-        named, fewest, found = self._named(span.steps), len(span.steps), []
-        for number in range(_ROWS):
-            salt = (str(number),) if number else ()
-            row = sorted(
-                named, key=lambda step: draw(span.span_id, self.kind, *salt, self._name(step))
-            )
-            useless = sum(
-                not self._differ(one, other, apart_us)
-                or (self.kind == "action" and of_one_thing(self._name(one), self._name(other)))
-                for one, other in pairwise(row)
-            )
-            if useless < fewest:
-                fewest, found = useless, row
-            if not fewest:
-                break
-        return found
+
+        def related(one: Step, other: Step) -> bool:
+            things = self._name(one), self._name(other)
+            return self.kind == "action" and naming.of_one_thing(*things)
+
+        named = self._named(span.steps)
+        rows = (
+            sorted(named, key=lambda step: draw(span.span_id, self.kind, *salt, self._name(step)))
+            for salt in _SALTS
+        )
+        return naming.least_useless(
+            rows, lambda one, other: related(one, other) or not self._differ(one, other, apart_us)
+        )
 
     def label(self, fact: Fact) -> str:
         return f"{self.kind}:{fact.subject[0]}|{fact.subject[1]}"
@@ -298,7 +278,7 @@ class _Order:
         if not (undo and fact.undone):
             return replace(fact, value=not fact.value)
         # The counterpart of an undone action is the action itself.
-        names, same = sorted_names(fact.undone)
+        names, same = naming.sorted_names(fact.undone)
         doing = (str(fact.subject[0]), str(fact.subject[1]))
         return replace(
             fact,
@@ -321,11 +301,11 @@ class _Order:
 
     def levels(self, fact: Fact) -> tuple[Level, ...]:
         first, second = map(str, fact.subject)
-        return order_levels(self.kind, first, second)
+        return naming.order_levels(self.kind, first, second)
 
     def sums(self, fact: Fact) -> tuple[tuple[Level, ...], ...]:
         # The usual position of each name, of its head noun and of its words.
-        first, second = (list(parts(self.kind, str(name))) for name in fact.subject)
+        first, second = (list(naming.parts(self.kind, str(name))) for name in fact.subject)
         return tuple(
             (*((clue, False) for clue in one), *((clue, True) for clue in other))
             for one, other in zip(first, second, strict=True)
@@ -343,7 +323,7 @@ class _Order:
 
     def manner(self, fact: Fact) -> tuple[int, ...]:
         first, second = map(str, fact.subject)
-        return rises(first, second)
+        return naming.rises(first, second)
 
     def axes(self, fact: Fact) -> tuple[tuple[tuple[str, float], ...], ...]:
         signs = list(zip(map(str, fact.subject), (-1.0, 1.0), strict=True))
@@ -368,21 +348,22 @@ class _Order:
 
     def observed(self, span: SpanText, draw: Draw) -> Iterator[tuple[Clue, bool]]:
         names = [self._name(step) for step in self._named(span.steps)]
-        rising = [0] * len(RANKS)
+        rising = [0] * len(naming.RANKS)
         for index, first in enumerate(names):
             if 2 * index != len(names) - 1:
-                for clues in parts(self.kind, first):
+                for clues in naming.parts(self.kind, first):
                     yield from ((clue, 2 * index < len(names) - 1) for clue in clues)
             for second in names[index + 1 :]:
-                for level in order_levels(self.kind, first, second):
+                for level in naming.order_levels(self.kind, first, second):
                     if level:
                         yield level[0], not level[1]
                 rising = [
-                    have + one for have, one in zip(rising, rises(first, second), strict=True)
+                    have + one
+                    for have, one in zip(rising, naming.rises(first, second), strict=True)
                 ]
         # Whether most names rise, by what else is seen there: some places are walked down, others up.
         beside = dict.fromkeys(all_names(span)) if any(rising) else {}
-        for some, net in zip(manners(self.kind, beside), rising, strict=True):
+        for some, net in zip(naming.manners(self.kind, beside), rising, strict=True):
             if net:
                 yield from ((clue, net > 0) for clue in some)
 
@@ -402,7 +383,7 @@ class _Order:
         return apart and not (words[0] <= words[1] or words[1] <= words[0])
 
     def _fact(self, first: Step, second: Step) -> Fact:
-        subject, in_order = sorted_names((self._name(first), self._name(second)))
+        subject, in_order = naming.sorted_names((self._name(first), self._name(second)))
         undone = None
         if self.kind == "action" and first.undo and second.undo:
             undone = (plain(first.undo), plain(second.undo))

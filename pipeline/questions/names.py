@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from pipeline.blind.memory import Clue, Level
+
+Named = TypeVar("Named")
+"""What has a name."""
 
 _DIGITS = re.compile(r"\d{1,9}")
 
@@ -36,6 +40,20 @@ def of_one_thing(one: str, other: str) -> bool:
     words = [name.split() for name in (one, other)]
     things = [{word for word in some[1:] if len(word) > 3} | {some[-1]} for some in words]
     return bool(things[0] & things[1])
+
+
+def least_useless(
+    rows: Iterable[list[Named]], useless: Callable[[Named, Named], bool]
+) -> list[Named]:
+    """Return the first row with the fewest useless neighbours."""
+    fewest, found = -1, list[Named]()
+    for row in rows:
+        count = sum(useless(one, other) for one, other in pairwise(row))
+        if fewest < 0 or count < fewest:
+            fewest, found = count, row
+        if not fewest:
+            break
+    return found
 
 
 def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.blind.memory import Clue
-from pipeline.questions.choose import _crowded
+from pipeline.questions.evening import _crowded
 from pipeline.questions.names import order_levels, rises
 
 

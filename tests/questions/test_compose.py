@@ -193,7 +193,7 @@ def test_a_clip_that_is_shorter_than_a_span_is_one_span(folder: WorkspaceFolder)
 def test_the_number_of_frames_follows_from_the_length(folder: WorkspaceFolder) -> None:
     for span in spans(rows_of(folder, world(20))).values():
         seconds = (span.end_us - span.start_us) / 1e6
-        assert len(span.frame_us) == min(32, max(8, round(seconds)))
+        assert len(span.frame_us) == min(64, max(8, round(seconds)))
         gaps = {b - a for a, b in zip(span.frame_us, span.frame_us[1:], strict=False)}
         assert max(gaps) - min(gaps) <= 1
 

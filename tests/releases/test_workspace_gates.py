@@ -1,6 +1,7 @@
 """A workspace with one planted fault fails the gate for that fault, which names the rows."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -387,8 +388,13 @@ def test_the_clips_on_which_people_disagree_are_named(space: Workspace) -> None:
 
 
 def answers(space: Workspace, wrong: int) -> list[Answer]:
-    """One person audits every multiple-choice item and finds no correct option in `wrong` of them."""
+    """One person audits every multiple-choice item and finds no correct option in `wrong` of them.
+
+    The items of a clip follow one another, those of the clip with most items first.
+    """
     items = [item for item in space.store.rows(Item) if item.format == "mcq"]
+    often = Counter(item.clip_id for item in items)
+    items.sort(key=lambda item: (-often[item.clip_id], item.clip_id, item.item_id))
     return [
         Answer(
             item_id=item.item_id,
