@@ -250,10 +250,7 @@ class _Order:
                 yield self._fact(*sorted((one, other), key=lambda step: step.start_us))
 
     def _row(self, span: SpanText, draw: Draw, apart_us: int) -> list[Step]:
-        """Return all names in a random row: of a few, the first in which most neighbours can be asked about.
-
-        Actions with one thing can be, but not in small workspaces.
-        """
+        """Return all names in a random row: of a few, the first in which most neighbours can be asked about."""
 
         def related(one: Step, other: Step) -> bool:
             things = self._name(one), self._name(other)
