@@ -80,7 +80,7 @@ class _Walk:
             yield from (_Leaf(where, {**around, **row}, keys) for row in columns)
         elif isinstance(value, Mapping) and not self._is_row(value) and self._holds(value):
             yield from self._below(value, where, around, keys)
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, list | tuple) and (value is self._file or self._holds(value)):
             for one in value:
                 yield from self.leaves(one, where, around, keys)
         elif isinstance(value, Mapping):
