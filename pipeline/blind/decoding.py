@@ -124,7 +124,7 @@ def _checked(row: dict[str | None, Any], columns: int) -> Any:
     cells += len(row.get(None) or ())
     if cells == columns:
         return row
-    return RowFaultError(f"{cells} cells, but there are {columns} columns")
+    return RowFaultError(f"the heading names {columns} columns, the row has {cells}")
 
 
 def _parquet(file: Path) -> Records:

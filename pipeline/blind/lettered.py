@@ -123,12 +123,13 @@ def _best(text: str, marks: Sequence[_Mark]) -> tuple[list[_Mark], int]:
     best: tuple[list[_Mark], int] = ([], 0)
     for begin in marks:
         # A numbered list in a question is more often the steps that it asks about.
-        if begin.label not in ("A", "0", "1") or not (begin.letter or begin.headed):
+        listed = begin.headed or (begin.label == "A" and begin.after == _LINE)
+        if begin.label not in ("A", "0", "1") or not (begin.letter or listed):
             continue
         alike = [one for one in marks if one.style == begin.style and one.start >= begin.start]
         end = _end(text, begin, alike)
         chain = _chain([one for one in alike if one.start < end])
-        alone = len(chain) == 1 and begin.after < _LINE
+        alone = len(chain) == 1 and not (begin.letter and begin.after == _LINE)
         if not alone and (begin.letter, len(chain)) >= (_lettered(best[0]), len(best[0])):
             best = chain, end
     return best

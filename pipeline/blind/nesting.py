@@ -4,9 +4,11 @@ Benchmarks group their questions by video (`{"videos": [{"id": ..., "questions":
 are data (`{"<video>": {"<task>": [...]}}`). A key is data if others stand beside it at its level.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeline.blind.columns import (
@@ -18,6 +20,7 @@ from pipeline.blind.columns import (
     QUESTION,
     SPLITS,
     TASK,
+    TEXT,
     first,
     option_place,
     plain_name,
@@ -25,6 +28,9 @@ from pipeline.blind.columns import (
 )
 
 _DEEPEST = 12
+_CONVERSATION = ("conversations", "conversation", "messages")
+_SPEAKER = ("from", "role")
+_MEDIA = re.compile(r"<(?:video|image|audio)>\s*")
 _ABOUT_ROWS = frozenset({*CLIP, *GROUP, *TASK, *ID, *ANSWER, *OPTIONS, "split"})
 
 
@@ -54,6 +60,8 @@ def unnest(
         else leaf.row
         for leaf in leaves
     ]
+    if "video" in named.values():
+        _tell_apart(rows)
     shared = Counter(leaf.where for leaf in leaves)
     seen: Counter[str] = Counter()
     wheres = []
@@ -76,8 +84,8 @@ class _Walk:
         self, value: Any, where: str, around: Mapping[str, Any], keys: Mapping[int, str]
     ) -> Iterator[_Leaf]:
         where = self._places.get(id(value), where)
-        if isinstance(value, Mapping) and (columns := _by_row(value)):
-            yield from (_Leaf(where, {**around, **row}, keys) for row in columns)
+        if isinstance(value, Mapping) and (rows := _by_row(value) or _turns(value)):
+            yield from (_Leaf(where, {**around, **row}, keys) for row in rows)
         elif isinstance(value, Mapping) and not self._is_row(value) and self._holds(value):
             yield from self._below(value, where, around, keys)
         elif isinstance(value, list | tuple) and (value is self._file or self._holds(value)):
@@ -130,9 +138,21 @@ class _Walk:
         if id(value) not in self._held:
             inner = value.values() if isinstance(value, Mapping) else value
             self._held[id(value)] = (
-                isinstance(value, Mapping) and (self._is_row(value) or bool(_by_row(value)))
+                isinstance(value, Mapping)
+                and (self._is_row(value) or bool(_by_row(value) or _turns(value)))
             ) or any(self._holds(one, depth + 1) for one in inner)
         return self._held[id(value)]
+
+
+def _tell_apart(rows: list[Any]) -> None:
+    """Add the video to the ids, if these are the same in each video."""
+    asked = [(place, row) for place, row in enumerate(rows) if isinstance(row, Mapping)]
+    ids = [first(plain_row(row), ID) for _, row in asked]
+    if None in ids or len(set(map(str, ids))) == len(ids):
+        return
+    for (place, row), own in zip(asked, ids, strict=True):
+        others = {name: one for name, one in row.items() if plain_name(name) not in ID}
+        rows[place] = {**others, "id": f"{row.get('video')}:{own}"}
 
 
 def _of_the_group(own: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +182,26 @@ def _by_row(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
         if len(tables) > 1:
             return [{name: cells[key] for name, cells in tables.items()} for key in questions]
     return []
+
+
+def _turns(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """Return a row for each question and answer of an object that holds a conversation; else none."""
+    plain = plain_row(value)
+    turns = first(plain, _CONVERSATION)
+    if first(plain, QUESTION) is not None or not isinstance(turns, list):
+        return []
+    said = [(first(turn, _SPEAKER), first(turn, TEXT)) for turn in map(_plain_turn, turns)]
+    others = {name: one for name, one in value.items() if plain_name(name) not in _CONVERSATION}
+    return [
+        {**others, "question": _MEDIA.sub("", question).strip(), "answer": answer}
+        for (asking, question), (replying, answer) in pairwise(said)
+        if asking in ("human", "user") and replying in ("gpt", "assistant")
+        if isinstance(question, str) and isinstance(answer, str)
+    ]
+
+
+def _plain_turn(turn: Any) -> dict[str, Any]:
+    return plain_row(turn) if isinstance(turn, Mapping) else {}
 
 
 def _key_columns(leaves: Sequence[_Leaf]) -> dict[int, str]:

@@ -50,9 +50,11 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         raise RowFaultError("not an object with named fields")
     plain = plain_row(row)
     asked = first(plain, QUESTION)
-    if not isinstance(asked, str):
+    if asked is None:
         shown = ", ".join(list(plain)[:_SHOWN]) or "empty"
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
+    if not isinstance(asked, str):
+        raise RowFaultError("the question is not a text")
     question, options, labels = asked.strip(), *_options(first(plain, OPTIONS))
     own_columns: dict[str, str] = {}
     if not options:

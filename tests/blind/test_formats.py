@@ -315,6 +315,69 @@ def parquet_columns(folder: Path, kind: str) -> Path:
     return path
 
 
+def perception_test(folder: Path, kind: str) -> Path:
+    """Return questions that are numbered anew in each video."""
+    return dumped(
+        folder / "mc_question_valid.json",
+        {
+            f"video_{video}": {
+                "metadata": {"video_id": f"video_{video}", "frame_rate": 30.0},
+                "mc_question": [
+                    {
+                        "id": place,
+                        "question": asked(n),
+                        "options": options(n, 3),
+                        "answer_id": given(n, 3, kind),
+                        "area": "semantics",
+                    }
+                    for place, n in enumerate(range(video, ROWS, VIDEOS))
+                ],
+            }
+            for video in range(VIDEOS)
+        },
+    )
+
+
+def conversations(folder: Path, kind: str) -> Path:
+    """Return the rows of a training set, which are conversations."""
+    return dumped(
+        folder / "train.json",
+        [
+            {
+                "id": f"r{n}",
+                "video": f"v{n % VIDEOS}.mp4",
+                "conversations": [
+                    {"from": "human", "value": "\n".join(["<video>", asked(n), *lettered(n, 4)])},
+                    {"from": "gpt", "value": str(given(n, 4, kind))},
+                ],
+            }
+            for n in range(ROWS)
+        ],
+    )
+
+
+def openbookqa(folder: Path, kind: str) -> Path:
+    """Return questions that are objects with their options."""
+    return lines(
+        folder / "test.jsonl",
+        [
+            {
+                "id": f"q{n}",
+                "video": f"v{n % VIDEOS}",
+                "question": {
+                    "stem": asked(n),
+                    "choices": [
+                        {"text": text, "label": LETTERS[place]}
+                        for place, text in enumerate(options(n, 4))
+                    ],
+                },
+                "answerKey": given(n, 4, kind),
+            }
+            for n in range(ROWS)
+        ],
+    )
+
+
 FORMATS: dict[Callable[[Path, str], Path], tuple[int | None, tuple[str, ...]]] = {
     # How many options each item has (None: as many as the maker gives it), and the forms of the answer.
     reference: (None, ("letter", "text", "both")),
@@ -328,6 +391,9 @@ FORMATS: dict[Callable[[Path, str], Path], tuple[int | None, tuple[str, ...]]] =
     hourvideo: (5, ("letter", "1", "text")),
     hourvideo_apart: (5, ("letter", "1")),
     mvbench: (4, ("text", "0", "1")),
+    perception_test: (3, ("0", "1")),
+    conversations: (4, ("letter", "both")),
+    openbookqa: (4, ("letter", "1")),
     parquet_list: (4, ("0", "1", "text", "letter")),
     parquet_struct: (4, ("letter", "0", "1", "text")),
     parquet_columns: (None, ("letter", "text")),
@@ -449,6 +515,7 @@ LEFT = "Which way? Options: "
         ("Order: 1. up 2. down 3. on. What is first?\nA. 1\nB. 2\nC. 3", ["1", "2", "3"]),
         ("What helps?\nA. iron\nB. salt\nC. Vitamin D. helps most", ["iron", "salt", "Vitamin D. helps most"]),
         ("Which?\nOption 1: left\nOption 2: right", ["left", "right"]),
+        ("Which?\na) left\nb) right", ["left", "right"]),
     ],
 )  # fmt: skip
 def test_instructions_are_no_part_of_an_option(
@@ -520,7 +587,9 @@ def test_a_table_with_a_cell_too_many_is_reported_with_its_line(tmp_path: Path) 
     text = path.read_text(encoding="utf-8")
     path.write_text(text + '1,2,3,4,"What\nfor?",0,9,CW,a,b,c,d,e,f\n' + text.splitlines()[1])
     found = read_benchmark(path)
-    assert found.faults == {f"{path}, line {ROWS + 2}": "14 cells, but there are 13 columns"}
+    assert found.faults == {
+        f"{path}, line {ROWS + 2}": "the heading names 13 columns, the row has 14"
+    }
     assert len(found.items) == ROWS + 1
 
 
