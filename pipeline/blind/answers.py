@@ -197,7 +197,8 @@ def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, 
         return "1" if labelled == {1} else "0"
     either = " or ".join(_CALLED[reading] for reading in fitting)
     raise UndecidedError(
-        f"the answers in the column {values[0].column} may be {either}: every one fits either"
+        f"the answers in the column {values[0].column} may be {either}: every one fits either, "
+        f"such as {_shown(differ[0])}"
     )
 
 

@@ -5,6 +5,7 @@ Names are compared without regard to case, with spaces and hyphens as underscore
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 # The first of these that a row has is used.
@@ -20,11 +21,21 @@ ANSWER = (
 )
 GROUP = (
     *("group", "split_group", "scene", "scene_name", "scene_id", "video", "video_id", "videoid"),
-    *("video_uid", "video_path", "video_name", "vid", "path", "image", "image_path", "image_id"),
+    *(
+        "video_uid",
+        "video_path",
+        "video_name",
+        "vid",
+        "path",
+        "image",
+        "image_path",
+        "image_id",
+        "videos",
+    ),
 )
 CLIP = (
     *("clip", "clip_id", "clip_uid", "video", "video_id", "videoid", "video_uid", "video_path"),
-    *("video_name", "vid", "path", "image", "image_path", "image_id"),
+    *("video_name", "vid", "path", "image", "image_path", "image_id", "videos"),
 )
 TASK = (
     *("task", "question_type", "problem_type", "task_type", "task_name", "qa_type", "category"),
@@ -43,16 +54,17 @@ _OPTION = re.compile(
 )
 
 
-def plain_name(name: object) -> str:
+@lru_cache(2**12)
+def plain_name(name: str) -> str:
     """Return a column's name as it is compared."""
-    return str(name).strip().casefold().replace(" ", "_").replace("-", "_")
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row by plain names; of two that are equal, the first."""
     found: dict[str, Any] = {}
     for name, value in row.items():
-        found.setdefault(plain_name(name), value)
+        found.setdefault(plain_name(str(name)), value)
     return found
 
 

@@ -106,7 +106,9 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
 
 
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:
-    value = first({name: row[name] for name in names if name in row}, names)
+    value = first(row, names)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     return value if isinstance(value, str | int | float) else None
 
 

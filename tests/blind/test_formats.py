@@ -32,7 +32,7 @@ def options(number: int, count: int) -> list[str]:
 
 
 def right(number: int, count: int) -> int:
-    return (number * 3 + 1) % count
+    return (0, 4, 2, 1, 3, 2, 0, 3, 4, 1)[number % 10] % count
 
 
 def given(number: int, count: int, kind: str) -> Any:
@@ -345,7 +345,7 @@ def conversations(folder: Path, kind: str) -> Path:
         [
             {
                 "id": f"r{n}",
-                "video": f"v{n % VIDEOS}.mp4",
+                "videos": [f"v{n % VIDEOS}.mp4"],
                 "conversations": [
                     {"from": "human", "value": "\n".join(["<video>", asked(n), *lettered(n, 4)])},
                     {"from": "gpt", "value": str(given(n, 4, kind))},
