@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.blind.decoding import decode
 from pipeline.blind.files import Benchmark, read_benchmark
 from pipeline.blind.sheet import ProbeItem
 from pipeline.cli.console import exit_code
@@ -516,6 +517,8 @@ LEFT = "Which way? Options: "
         ("What helps?\nA. iron\nB. salt\nC. Vitamin D. helps most", ["iron", "salt", "Vitamin D. helps most"]),
         ("Which?\nOption 1: left\nOption 2: right", ["left", "right"]),
         ("Which?\na) left\nb) right", ["left", "right"]),
+        ("Which way?\nA. left\nB. right\n\nThe camera is on a helmet.", ["left", "right"]),
+        ("Which way? A. left of (B) here B. right C. back", ["left of (B) here", "right", "back"]),
     ],
 )  # fmt: skip
 def test_instructions_are_no_part_of_an_option(
@@ -654,6 +657,18 @@ def test_gates_of_a_file_list_its_mistakes_and_run_the_probe(
     assert f"{path}, line 4: 3 options, others have 4" in out
     assert f"{path}, line 6: option D holds the instructions" in out
     assert any(line.startswith("blind: unproven: ") for line in out)
+
+
+def test_images_in_a_table_are_not_read(tmp_path: Path) -> None:
+    (_, row), *_ = decode(parquet_list(tmp_path, "0")).roots
+    assert row.keys() == {"video", "question", "choices", "answer"}
+
+
+@pytest.mark.parametrize("padding", [None, "", " ", float("nan")])
+def test_rows_with_fewer_options_may_be_padded(padding: object, tmp_path: Path) -> None:
+    row = {"question": "Which way?", "options": ["left", "right", padding], "answer": "B"}
+    (item,) = read_benchmark(lines(tmp_path / "a.jsonl", [row])).items
+    assert item.options == ("left", "right")
 
 
 def test_folders_of_files_keep_their_ids_apart(tmp_path: Path) -> None:
