@@ -19,29 +19,28 @@ ANSWER = (
     *("correct_choice", "correct", "answerkey", "answer_key", "answer_id", "answer_letter"),
     *("solution", "gt", "gt_answer", "truth", "target", "answer_text"),
 )
-GROUP = (
-    *("group", "split_group", "scene", "scene_name", "scene_id", "video", "video_id", "videoid"),
-    *(
-        "video_uid",
-        "video_path",
-        "video_name",
-        "vid",
-        "path",
-        "image",
-        "image_path",
-        "image_id",
-        "videos",
-    ),
+_VIDEO = (
+    *("video", "video_id", "videoid", "video_uid", "video_path", "video_name", "vid", "path"),
+    *("videos", "video_idx", "image", "image_path", "image_id"),
 )
-CLIP = (
-    *("clip", "clip_id", "clip_uid", "video", "video_id", "videoid", "video_uid", "video_path"),
-    *("video_name", "vid", "path", "image", "image_path", "image_id", "videos"),
-)
+GROUP = ("group", "split_group", "scene", "scene_name", "scene_id", *_VIDEO)
+CLIP = ("clip", "clip_id", "clip_uid", *_VIDEO)
 TASK = (
     *("task", "question_type", "problem_type", "task_type", "task_name", "qa_type", "category"),
-    *("question_category", "type"),
+    *("question_category", "type", "dimension", "dim"),
 )
-ID = ("id", "item_id", "question_id", "problem_id", "qid", "q_uid", "uid", "question_uid", "mcq_id")
+ID = (
+    "id",
+    "item_id",
+    "question_id",
+    "problem_id",
+    "qid",
+    "q_uid",
+    "uid",
+    "question_uid",
+    "mcq_id",
+    "question_idx",
+)
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testmini"})
 
 _HOLDS_ANSWER = re.compile(

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import islice
@@ -234,8 +234,19 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
         (where, _with_answer(row, answers) if isinstance(row, Unanswered) else row)
         for where, row in sorted_out
     ]
+    if _numbered_anew([row for _, row in rows if isinstance(row, ProbeItem)]):
+        rows = [
+            (where, replace(row, id=f"{row.clip}:{row.id}") if isinstance(row, ProbeItem) else row)
+            for where, row in rows
+        ]
     kind = str(answers) if answers.readings else ""
     return rows, f"{kind}, from {source.key}" if source.key and kind else kind
+
+
+def _numbered_anew(items: Sequence[ProbeItem]) -> bool:
+    """Return whether ids are those of questions within a video, not within the file."""
+    ids = {item.id for item in items}
+    return 2 * len(ids) <= len(items) == len({(item.clip, item.id) for item in items})
 
 
 class _Kinds:

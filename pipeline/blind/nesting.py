@@ -60,8 +60,6 @@ def unnest(
         else leaf.row
         for leaf in leaves
     ]
-    if "video" in named.values():
-        _tell_apart(rows)
     shared = Counter(leaf.where for leaf in leaves)
     seen: Counter[str] = Counter()
     wheres = []
@@ -144,21 +142,10 @@ class _Walk:
         return self._held[id(value)]
 
 
-def _tell_apart(rows: list[Any]) -> None:
-    """Add the video to the ids, if these are the same in each video."""
-    asked = [(place, row) for place, row in enumerate(rows) if isinstance(row, Mapping)]
-    ids = [first(plain_row(row), ID) for _, row in asked]
-    if None in ids or len(set(map(str, ids))) == len(ids):
-        return
-    for (place, row), own in zip(asked, ids, strict=True):
-        others = {name: one for name, one in row.items() if plain_name(name) not in ID}
-        rows[place] = {**others, "id": f"{row.get('video')}:{own}"}
-
-
 def _of_the_group(own: dict[str, Any]) -> dict[str, Any]:
     """Return an object's fields as its rows have them: its id is that of the video, not of a row."""
     plain = plain_row(own)
-    names = [name for name in own if plain_name(name) in ID]
+    names = [name for name in own if plain_name(name) in (*ID, "key", "name")]
     if names and first(plain, CLIP) is None:
         own = {**own, "video": own[names[0]]}
     return {name: value for name, value in own.items() if name not in names}

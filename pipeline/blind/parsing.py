@@ -107,8 +107,8 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
 
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:
     value = first(row, names)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = ", ".join(value)
     return value if isinstance(value, str | int | float) else None
 
 

@@ -4,12 +4,15 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.blind.decoding import decode
 from pipeline.blind.files import Benchmark, read_benchmark
@@ -36,7 +39,7 @@ def right(number: int, count: int) -> int:
     return (0, 4, 2, 1, 3, 2, 0, 3, 4, 1)[number % 10] % count
 
 
-def given(number: int, count: int, kind: str) -> Any:
+def answer(number: int, count: int, kind: str) -> Any:
     """Return an item's answer: from 0, from 1, as a letter, as a text, or as both."""
     place = right(number, count)
     text = options(number, count)[place]
@@ -73,10 +76,10 @@ def reference(folder: Path, kind: str) -> Path:
         [
             {
                 "problem": f"{asked(n)} Options: {', '.join(lettered(n, 4 - n % 2))}{TOLD}",
-                "solution": f"<think>So it is.</think> <answer>{given(n, 4 - n % 2, kind)}</answer>",
+                "solution": f"<think>So it is.</think> <answer>{answer(n, 4 - n % 2, kind)}</answer>",
                 "video": f"/videos/v{n % VIDEOS}.mp4",
                 "original_question": f"{asked(n)} Options: {', '.join(lettered(n, 4 - n % 2))}{TOLD}",
-                "original_answer": given(n, 4 - n % 2, "letter"),
+                "original_answer": answer(n, 4 - n % 2, "letter"),
             }
             for n in range(ROWS)
         ],
@@ -91,7 +94,7 @@ def nextqa(folder: Path, kind: str) -> Path:
         table.writerow(names.split(","))
         for n in range(ROWS):
             about = [4010069381 + n % VIDEOS, 369 + n, 640, 480, asked(n)]
-            table.writerow([*about, given(n, 5, kind), n, "CW", *options(n, 5)])
+            table.writerow([*about, answer(n, 5, kind), n // VIDEOS, "CW", *options(n, 5)])
     return path
 
 
@@ -103,7 +106,7 @@ def tempcompass(folder: Path, kind: str) -> Path:
                 dimension: [
                     {
                         "question": "\n".join([asked(n), *lettered(n, 4 - n % 3)]),
-                        "answer": given(n, 4 - n % 3, kind),
+                        "answer": answer(n, 4 - n % 3, kind),
                     }
                     for n in range(ROWS)
                     if (n % VIDEOS, n % 3) == (video, place)
@@ -121,10 +124,10 @@ def caption_matching(folder: Path, kind: str) -> Path:
     def row(n: int) -> dict[str, str]:
         names = (("Option 1", "Option 2"), ("Sentence A", "Sentence B"), ("Caption A", "Caption B"))
         both = [f"{name}: {text}" for name, text in zip(names[n % 3], options(n, 2), strict=True)]
-        answer = both[right(n, 2)]
+        named = both[right(n, 2)]
         return {
             "question": "\n".join([asked(n), *both]),
-            "answer": answer if kind == "both" else answer.partition(":")[0],
+            "answer": named if kind == "both" else named.partition(":")[0],
         }
 
     return dumped(
@@ -138,7 +141,7 @@ def caption_matching(folder: Path, kind: str) -> Path:
 
 def egoschema(folder: Path, kind: str) -> Path:
     first = 1 if kind == "1" else 0
-    dumped(folder / "subset_answers.json", {f"uid-{n}": given(n, 5, kind) for n in range(ROWS)})
+    dumped(folder / "subset_answers.json", {f"uid-{n}": answer(n, 5, kind) for n in range(ROWS)})
     dumped(folder / "uid_to_url.json", {f"uid-{n}": f"https://x/{n}" for n in range(3 * ROWS)})
     return dumped(
         folder / "questions.json",
@@ -165,7 +168,7 @@ def vsibench(folder: Path, kind: str) -> Path:
                 "question_type": "object_rel_distance" if n < ROWS else "object_counting",
                 "question": asked(n),
                 "options": lettered(n, 4) if n < ROWS else None,
-                "ground_truth": given(n, 4, kind) if n < ROWS else str(n),
+                "ground_truth": answer(n, 4, kind) if n < ROWS else str(n),
             }
             for n in range(ROWS + 5)
         ],
@@ -185,7 +188,7 @@ def videomme(folder: Path, kind: str) -> Path:
                 "task_type": "Counting Problem",
                 "question": asked(n),
                 "options": lettered(n, 4),
-                "answer": given(n, 4, kind),
+                "answer": answer(n, 4, kind),
             }
             for n in range(ROWS)
         ],
@@ -206,7 +209,7 @@ def videomme_grouped(folder: Path, kind: str) -> Path:
                         "task_type": "Counting Problem",
                         "question": asked(n),
                         "options": lettered(n, 4),
-                        "answer": given(n, 4, kind),
+                        "answer": answer(n, 4, kind),
                     }
                     for n in range(ROWS)
                     if n % VIDEOS == video
@@ -230,7 +233,7 @@ def hourvideo(folder: Path, kind: str) -> Path:
                         "question": asked(n),
                         "mcq_test": f"{asked(n)} {' '.join(lettered(n, 5))}",
                         **{f"answer_{k}": text for k, text in enumerate(options(n, 5), start=1)},
-                        "correct_answer_label": given(n, 5, kind),
+                        "correct_answer_label": answer(n, 5, kind),
                     }
                     for n in range(ROWS)
                     if n % VIDEOS == video
@@ -262,7 +265,7 @@ def mvbench(folder: Path, kind: str) -> Path:
                 "video": f"v{n % VIDEOS}.mp4",
                 "question": asked(n),
                 "candidates": options(n, 4),
-                "answer": given(n, 4, kind),
+                "answer": answer(n, 4, kind),
                 "start": 0.5 * n,
                 "end": 20.0,
             }
@@ -275,7 +278,7 @@ def parquet_list(folder: Path, kind: str) -> Path:
     path = folder / "list.parquet"
     rows = [
         {"video": f"v{n % VIDEOS}", "question": asked(n), "choices": options(n, 4),
-         "answer": given(n, 4, kind), "image": b"\x89PNG"}
+         "answer": answer(n, 4, kind), "image": b"\x89PNG"}
         for n in range(ROWS)
     ]  # fmt: skip
     pl.DataFrame(rows).write_parquet(path)
@@ -291,7 +294,7 @@ def parquet_struct(folder: Path, kind: str) -> Path:
             "qa": {
                 "question": asked(n),
                 "choices": {"text": options(n, 4), "label": list(LETTERS[:4])},
-                "answerKey": str(given(n, 4, kind)),
+                "answerKey": str(answer(n, 4, kind)),
             },
         }
         for n in range(ROWS)
@@ -308,7 +311,7 @@ def parquet_columns(folder: Path, kind: str) -> Path:
             "video_id": n % VIDEOS,
             "question": asked(n),
             "options": dict(zip(LETTERS, [*options(n, 4 - n % 2), None, None], strict=False)),
-            "answer": given(n, 4 - n % 2, kind),
+            "answer": answer(n, 4 - n % 2, kind),
         }
         for n in range(ROWS)
     ]
@@ -328,7 +331,7 @@ def perception_test(folder: Path, kind: str) -> Path:
                         "id": place,
                         "question": asked(n),
                         "options": options(n, 3),
-                        "answer_id": given(n, 3, kind),
+                        "answer_id": answer(n, 3, kind),
                         "area": "semantics",
                     }
                     for place, n in enumerate(range(video, ROWS, VIDEOS))
@@ -349,7 +352,7 @@ def conversations(folder: Path, kind: str) -> Path:
                 "videos": [f"v{n % VIDEOS}.mp4"],
                 "conversations": [
                     {"from": "human", "value": "\n".join(["<video>", asked(n), *lettered(n, 4)])},
-                    {"from": "gpt", "value": str(given(n, 4, kind))},
+                    {"from": "gpt", "value": str(answer(n, 4, kind))},
                 ],
             }
             for n in range(ROWS)
@@ -372,9 +375,34 @@ def openbookqa(folder: Path, kind: str) -> Path:
                         for place, text in enumerate(options(n, 4))
                     ],
                 },
-                "answerKey": given(n, 4, kind),
+                "answerKey": answer(n, 4, kind),
             }
             for n in range(ROWS)
+        ],
+    )
+
+
+def lvbench(folder: Path, kind: str) -> Path:
+    """Return a line for each video; a question may have several types."""
+    return lines(
+        folder / "video_info.meta.jsonl",
+        [
+            {
+                "key": f"Cm73ma6Ibc{video}",
+                "type": "sport",
+                "qa": [
+                    {
+                        "uid": str(n),
+                        "question": "\n".join(
+                            [asked(n), *(f"({one[0]}) {one[3:]}" for one in lettered(n, 4))]
+                        ),
+                        "answer": answer(n, 4, kind),
+                        "question_type": ["event understanding", "reasoning"],
+                    }
+                    for n in range(video, ROWS, VIDEOS)
+                ],
+            }
+            for video in range(VIDEOS)
         ],
     )
 
@@ -393,6 +421,7 @@ FORMATS: dict[Callable[[Path, str], Path], tuple[int | None, tuple[str, ...]]] =
     hourvideo_apart: (5, ("letter", "1")),
     mvbench: (4, ("text", "0", "1")),
     perception_test: (3, ("0", "1")),
+    lvbench: (4, ("letter", "text")),
     conversations: (4, ("letter", "both")),
     openbookqa: (4, ("letter", "1")),
     parquet_list: (4, ("0", "1", "text", "letter")),
@@ -533,7 +562,7 @@ def test_instructions_are_no_part_of_an_option(
 
 
 def mistakes(tmp_path: Path, rows: Sequence[Any], name: str = "bad.jsonl") -> dict[str, str]:
-    good = [{"question": asked(n), "options": options(n, 4), "answer": given(n, 4, "letter")}
+    good = [{"question": asked(n), "options": options(n, 4), "answer": answer(n, 4, "letter")}
             for n in range(20)]  # fmt: skip
     path = tmp_path / name
     found = read_benchmark((lines if name.endswith("l") else dumped)(path, [*good, *rows]))
@@ -614,7 +643,7 @@ def test_json_on_each_line_is_read_whatever_the_file_is_called(tmp_path: Path) -
 
 def test_a_few_numbers_that_are_no_option_do_not_hide_what_the_others_are(tmp_path: Path) -> None:
     """One row says 5 of five options from 0: it is broken, the file is not."""
-    rows = [{"question": asked(n), "options": options(n, 5), "answer": given(n, 5, "0")}
+    rows = [{"question": asked(n), "options": options(n, 5), "answer": answer(n, 5, "0")}
             for n in range(100)]  # fmt: skip
     rows[40]["answer"] = 5
     path = lines(tmp_path / "a.jsonl", rows)
@@ -647,7 +676,7 @@ def test_unreadable_rows_are_counted_and_most_must_be_readable(
 def test_gates_of_a_file_list_its_mistakes_and_run_the_probe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"question": asked(n), "options": options(n, 4), "answer": given(n, 4, "letter"),
+    rows = [{"question": asked(n), "options": options(n, 4), "answer": answer(n, 4, "letter"),
              "video": f"v{n % VIDEOS}"} for n in range(20)]  # fmt: skip
     rows[3]["options"] = rows[3]["options"][:3]
     rows[5]["options"][3] += TOLD
@@ -657,6 +686,49 @@ def test_gates_of_a_file_list_its_mistakes_and_run_the_probe(
     assert f"{path}, line 4: 3 options, others have 4" in out
     assert f"{path}, line 6: option D holds the instructions" in out
     assert any(line.startswith("blind: unproven: ") for line in out)
+
+
+NAMES = (
+    "question",
+    "options",
+    "answer",
+    "label",
+    "video",
+    "id",
+    "a0",
+    "a1",
+    "A",
+    "B",
+    "messages",
+    "x",
+)
+TEXTS = st.sampled_from(
+    ["", "A", "yes", "2", "Which? A. x B. y", "Options:\n1. x\n\nInstructions:", "C."]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.floats() | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+
+
+@given(content=VALUES, by_line=st.booleans())
+def test_any_json_is_read_or_refused(content: Any, by_line: bool) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        rows = content if by_line and isinstance(content, list) else [content]
+        try:
+            items = read_benchmark(lines(path, rows)).items
+        except UserError as error:
+            where, items = error.where, ()
+        else:
+            where = str(path)
+    assert where.startswith(str(path))
+    for item in items:
+        assert 0 <= item.answer < len(item.options)
+        assert all(item.options)
 
 
 def test_images_in_a_table_are_not_read(tmp_path: Path) -> None:
