@@ -31,7 +31,7 @@ _FIX = (
     "(answers may also be in a file beside it, by id)"
 )
 _REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
-_KEY_FILE = re.compile(r"answer|ground_?truth|\bgt\b|solution|label", re.IGNORECASE)
+_KEY_FILE = re.compile(r"answer|ground_?truth|(?<![a-z])gt(?![a-z])|solution|label", re.IGNORECASE)
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
 _FEW = 0.1  # of the rows: those without options are broken rather than open questions
@@ -183,28 +183,31 @@ def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
     for other in sorted(file.parent.iterdir()):
         if other == file or not readable(other) or not _KEY_FILE.search(other.stem):
             continue
-        key = _key(other)
+        key = _key([record for _, record in decode(other).roots])
         if any(str(row.get(name)) in key for row in asked for name in ID):
             joined = [(where, _joined(row, key) if _asks(row) else row) for where, row in rows]
             return _Source(file, joined, other.name)
     return _Source(file, rows)
 
 
-def _key(file: Path) -> dict[str, Any]:
-    """Return a file's answers by id: from an object of them, or from rows with an id and an answer."""
-    found: dict[str, Any] = {}
-    for _, root in decode(file).roots:
-        if isinstance(root, Mapping) and not first(plain_row(root), ID):
-            found |= {str(name): value for name, value in root.items()}
-        for row in root if isinstance(root, list) else [root]:
-            plain = plain_row(row) if isinstance(row, Mapping) else {}
-            name, value = first(plain, ID), first(plain, ANSWER)
-            if name is not None and value is not None:
-                found[str(name)] = value
-    return {
-        name: first(plain_row(value), ANSWER) if isinstance(value, Mapping) else value
-        for name, value in found.items()
+def _key(records: Any) -> dict[str, Any]:
+    """Return the answers by id in nested records: objects with an id and an answer, or with ids as fields."""
+    if isinstance(records, list | tuple):
+        return {name: answer for one in records for name, answer in _key(one).items()}
+    if not isinstance(records, Mapping):
+        return {}
+    plain = plain_row(records)
+    name, answer = first(plain, ID), first(plain, ANSWER)
+    if name is not None and answer is not None:
+        return {str(name): answer}
+    inner = [one for one in records.values() if isinstance(one, Mapping | list)]
+    fields = {str(name): one for name, one in records.items() if isinstance(one, str | int | float)}
+    named = {
+        str(name): first(plain_row(one), ANSWER)
+        for name, one in records.items()
+        if isinstance(one, Mapping)
     }
+    return fields | {name: one for name, one in named.items() if one is not None} | _key(inner)
 
 
 def _joined(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:

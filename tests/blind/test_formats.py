@@ -487,6 +487,28 @@ def test_questions_without_a_published_answer_are_skipped_and_counted(tmp_path: 
         read_benchmark(file)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("subset_answers.json", {f"uid-{n}": right(n, 5) for n in range(ROWS)}),
+        ("test_gt.json", {f"uid-{n}": {"answer": right(n, 5)} for n in range(ROWS)}),
+        ("labels.json", {"v": {f"uid-{n}": right(n, 5) for n in range(ROWS)}}),
+        ("labels.jsonl", [{"q_uid": f"uid-{n}", "label": right(n, 5)} for n in range(ROWS)]),
+        ("solution.csv", [{"id": f"uid-{n}", "answer": right(n, 5)} for n in range(ROWS)]),
+    ],
+)
+def test_answers_may_be_in_a_file_beside_the_questions(name: str, key: Any, tmp_path: Path) -> None:
+    file = egoschema(tmp_path, "0")
+    (tmp_path / "subset_answers.json").unlink()
+    if name.endswith(".csv"):
+        pl.DataFrame(key).write_csv(tmp_path / name)
+    else:
+        (lines if name.endswith("l") else dumped)(tmp_path / name, key)
+    found = read_benchmark(file)
+    assert [item.answer for item in found.items] == [right(n, 5) for n in range(ROWS)]
+    assert found.answers.endswith(f", from {name}")
+
+
 @pytest.mark.parametrize("pair", [("yes", "no"), ("Yes.", "No."), ("True", "False")])
 def test_questions_answered_by_yes_or_no_have_these_options(
     pair: tuple[str, str], tmp_path: Path
