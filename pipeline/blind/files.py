@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -34,7 +34,7 @@ _REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the
 _KEY_FILE = re.compile(r"answer|ground_?truth|(?<![a-z])gt(?![a-z])|solution|label", re.IGNORECASE)
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
-_FEW = 0.1  # of the rows: those without options are broken rather than open questions
+_FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
 _SHOWN = 5  # unreadable rows
 
 
@@ -260,9 +260,7 @@ class _Kinds:
         given = [
             {str(value).strip(" .").casefold() for value in row.given.values()} for row in bare
         ]
-        self._choices = next(
-            (pair for pair in _CHOICES if bare and all(map(_among(pair), given))), None
-        )
+        self._choices = next((pair for pair in _CHOICES if _chosen_from(pair, given)), None)
         answered = sum(map(bool, given))
         lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
         self._open = 2 * lettered < answered and 2 * answered > len(bare) > _FEW * len(rows)
@@ -280,9 +278,9 @@ class _Kinds:
         return "no options, neither in columns nor in the question (A. ... B. ...)"
 
 
-def _among(pair: Sequence[str]) -> Callable[[set[str]], bool]:
+def _chosen_from(pair: Sequence[str], given: Sequence[set[str]]) -> bool:
     texts = {text.casefold() for text in pair}
-    return lambda given: bool(given) and given <= texts
+    return sum(bool(one) and one <= texts for one in given) > (1 - _FEW) * len(given)
 
 
 def _with_answer(row: Unanswered, answers: Answers) -> ProbeItem | str:
