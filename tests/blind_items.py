@@ -3,9 +3,12 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import worlds
 
+from pipeline.blind.answers import Reading
+from pipeline.blind.files import read_benchmark
 from pipeline.blind.sheet import ProbeItem
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
@@ -352,3 +355,10 @@ def turn_counts_published(count: int = 500) -> list[ProbeItem]:
         columns = {"keyframes": counts[0] + 4, "fps": rng.choice((24, 30))}
         items.append(placed(number, options[0], options[1:], rng, columns=columns))
     return items
+
+
+def read_items(path: Path, told: Reading | None = None) -> list[ProbeItem]:
+    """Return a file's items as `egost blind FILE` reads them."""
+    found = read_benchmark(path, told)
+    found.check_most()
+    return list(found.items)

@@ -6,8 +6,8 @@ one way throughout: the only one that fits all rows, or else the file is refused
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pipeline.blind.sheet import ProbeItem
@@ -23,11 +23,18 @@ _CALLED: Mapping[Reading, str] = {
     "1": "numbers of options, from 1",
 }
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_LEAD = re.compile(r"(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
-_OPTION = re.compile(r"(?:option|choice)[\s_]*", re.IGNORECASE)
+_SHOWN = 60  # characters of an answer
+_LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
+_OPTION = re.compile(
+    r"(?:option|choice|sentence|caption|description|statement|candidate)[\s_]*", re.IGNORECASE
+)
 _MARKUP = "*[]{}'\"` "  # around a letter or number
 _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
 _NUMBER = re.compile(r"\(?(\d{1,9})(?:\.0)?\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+
+
+# A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
+_BROKEN, _CLEARLY = 0.05, 5
 
 
 class RowFaultError(ValueError):
@@ -53,6 +60,14 @@ class Unanswered:
     first: int | None
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
+
+    def choosing(self, options: tuple[str, ...]) -> "Unanswered":
+        """Return the item with these options."""
+        return replace(
+            self,
+            options=options,
+            make=lambda position: replace(self.make(position), options=options),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,8 +103,9 @@ class Answers:
             return next(iter(places.values()))
         if not row.given:
             raise RowFaultError("no answer")
-        tried = "; ".join(f"{name} = {str(value)[:60]!r}" for name, value in row.given.items())
-        raise RowFaultError(f"the answer is none of the {len(row.options)} options: {tried}")
+        said = dict.fromkeys(_said(value)[:_SHOWN] for value in row.given.values())
+        tried = ", ".join(map(repr, said))
+        raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
 
     def __str__(self) -> str:
         columns: defaultdict[Reading, dict[str, None]] = defaultdict(dict)
@@ -117,7 +133,7 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
     answered: set[int] = set()
     for group, values in groups.items():
         if group[1] != "number":
-            readings[group] = _chosen(values, told)
+            readings[group] = _chosen(values, told, {})
             answered |= {id(one.row) for one in values}
     named = Answers(dict(readings))
     named_rows = frozenset(answered)
@@ -144,18 +160,15 @@ def _named(answers: Answers, row: Unanswered) -> int | None:
         return None
 
 
-def _chosen(
-    values: Sequence[_Value], told: Reading | None, known: Mapping[int, int] | None = None
-) -> Reading:
+def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, int]) -> Reading:
     """Return the one reading that fits all values of a column and agrees with the `known` answers."""
     possible = dict.fromkeys(
         reading for reading in READINGS for one in values if reading in one.found
     )
     misfit: dict[Reading, _Value] = {}
     for one in values:
-        answer = (known or {}).get(id(one.row))
         for reading in possible:
-            if reading not in one.found or answer not in (None, one.found[reading]):
+            if not _fits(one, reading, known):
                 misfit.setdefault(reading, one)
     fitting = [reading for reading in possible if reading not in misfit]
     if told in possible and (told in fitting or not fitting):
@@ -165,6 +178,8 @@ def _chosen(
             f"the answers in the column {values[0].column} can't be {_CALLED[told]} "
             f"({_shown(misfit[told])}); {_CALLED[fitting[0]]} would fit all"
         )
+    if not fitting and (nearly := _nearly(values, possible, known)):
+        return nearly
     if not fitting:
         rows = "; ".join(f"{_CALLED[name]}: not {_shown(one)}" for name, one in misfit.items())
         raise UndecidedError(
@@ -182,8 +197,25 @@ def _chosen(
         return "1" if labelled == {1} else "0"
     either = " or ".join(_CALLED[reading] for reading in fitting)
     raise UndecidedError(
-        f"the answers in the column {values[0].column} may be {either}: every one fits either"
+        f"the answers in the column {values[0].column} may be {either}: every one fits either, "
+        f"such as {_shown(differ[0])}"
     )
+
+
+def _nearly(
+    values: Sequence[_Value], possible: Iterable[Reading], known: Mapping[int, int]
+) -> Reading | None:
+    """Return the reading that all but a few broken rows fit, if many more rows exclude every other."""
+    misfits = sorted(
+        (sum(not _fits(one, reading, known) for one in values), reading) for reading in possible
+    )
+    (few, best), *others = misfits
+    rare = few <= _BROKEN * len(values)
+    return best if rare and others and others[0][0] >= _CLEARLY * few else None
+
+
+def _fits(one: _Value, reading: Reading, known: Mapping[int, int]) -> bool:
+    return reading in one.found and known.get(id(one.row)) in (None, one.found[reading])
 
 
 def _shown(one: _Value) -> str:
@@ -203,9 +235,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         return _Value(row, column, "text", typed, {})
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    tagged = _TAGGED.search(str(value))
-    text = (tagged.group(1) if tagged else str(value)).strip()
-    text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
+    text = _said(value)
     found: dict[Reading, int] = {}
     if _plain(text) in plain:
         found["text"] = plain.index(_plain(text))
@@ -224,6 +254,12 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         if 0 <= place < len(plain) and rest in ("", plain[place])
     }
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _said(value: Any) -> str:
+    """Return an answer without tags and `The answer is`."""
+    tagged = _TAGGED.search(str(value))
+    return _LEAD.sub("", (tagged.group(1) if tagged else str(value)).strip(), count=1)
 
 
 def _plain(text: str) -> str:

@@ -1,13 +1,14 @@
-"""Files of multiple-choice items: a release, or any benchmark as JSONL, JSON or Parquet."""
+"""Files of multiple-choice items: a release, or any benchmark as JSON, JSONL, CSV or Parquet."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.blind.answers import (
     READINGS,
@@ -18,151 +19,272 @@ from pipeline.blind.answers import (
     UndecidedError,
     decide,
 )
+from pipeline.blind.columns import ANSWER, ID, QUESTION, first, plain_row
+from pipeline.blind.decoding import FORMATS, decode, readable
+from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
 
-_FIX = "each item needs a question, two or more options, and the answer as text, letter or number"
-_SKIP_BAD = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
+_FIX = (
+    "each item needs a question, two or more options, and the answer as text, letter or number "
+    "(answers may also be in a file beside it, by id)"
+)
+_REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
+_KEY_FILE = re.compile(r"answer|ground_?truth|(?<![a-z])gt(?![a-z])|solution|label", re.IGNORECASE)
+_CHOICES = (("Yes", "No"), ("True", "False"))
+_LETTER = re.compile(r"\W*[A-Ja-j]\W*")
+_FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
+_SHOWN = 5  # unreadable rows
+
+
+class Skipped(Enum):
+    """Why a row that can be read is no multiple-choice item."""
+
+    OPEN = "open questions"
+    UNANSWERED = "questions without a published answer"
+
+
+Row = ProbeItem | Skipped | str
+"""What a row of a file is: an item, none, or, in words, what is wrong with it."""
 
 
 @dataclass(frozen=True)
-class ItemFile:
-    """One file: how its answers are read, and each row with its item.
-
-    A row's item is a text that says what is wrong if it can't be read, and None if it is an open question.
-    """
+class Benchmark:
+    """The rows of a file, or of all files of a folder, with the place of each; and what the answers are."""
 
     path: Path
+    rows: tuple[tuple[str, Row], ...]
     answers: str
-    rows: tuple[tuple[str, ProbeItem | str | None], ...]
+    without_questions: tuple[str, ...] = ()  # names of files
+
+    @cached_property
+    def items(self) -> tuple[ProbeItem, ...]:
+        """The items that can be read."""
+        return tuple(row for _, row in self.rows if isinstance(row, ProbeItem))
+
+    @cached_property
+    def faults(self) -> Mapping[str, str]:
+        """What is wrong with the rows that can't be read, by place."""
+        return {where: row for where, row in self.rows if isinstance(row, str)}
+
+    @cached_property
+    def skipped(self) -> Mapping[str, int]:
+        """How many rows are no multiple-choice items, by reason."""
+        return Counter(row.value for _, row in self.rows if isinstance(row, Skipped))
+
+    @property
+    def left_out(self) -> str:
+        """How many rows are no multiple-choice items, and why; empty if there are none."""
+        return ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
+
+    @property
+    def without_items(self) -> str:
+        """What the file holds instead of multiple-choice items; empty if it has some."""
+        return "" if self.items else f"{self.path}: no multiple-choice items, {self.left_out}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return what the answers are, and the rows that are left out, as plain values."""
+        return {
+            "answers": self.answers,
+            "rows": len(self.rows),
+            "skipped": dict(self.skipped),
+            "unread": dict(self.faults),
+        }
+
+    def check_most(self) -> None:
+        """Raise UserError for the first row that can't be read, if that is true of half of all rows."""
+        if len(self.faults) * 2 >= len(self.rows):
+            where, what = next(iter(self.faults.items()))
+            count = f"; {len(self.faults):,} of {len(self.rows):,} rows can't be read"
+            raise UserError(where, what + (count if len(self.faults) > 1 else ""), _FIX + _REST)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what the answers are, and which rows were left out."""
+        yield f"answers: {self.answers}"
+        if self.skipped:
+            yield f"skipped: {self.left_out}"
+        if self.without_questions:
+            yield f"no questions in {', '.join(self.without_questions)}"
+        if self.faults:
+            yield f"could not read {len(self.faults):,} of {len(self.rows):,} rows:"
+            yield from (f"  {where}: {what}" for where, what in islice(self.faults.items(), _SHOWN))
+        if len(self.faults) > _SHOWN:
+            yield f"  and {len(self.faults) - _SHOWN:,} more: egost import {self.path} lists all"
 
 
-def read_items(path: Path, told: Reading | None = None) -> list[ProbeItem]:
-    """Read items from a JSONL, JSON or Parquet file, or a folder of them (in a release: `data/`).
+def read_benchmark(path: Path, told: Reading | None = None) -> Benchmark:
+    """Read a JSON, JSONL, CSV or Parquet file, or a folder of them (in a release: `data/`), row by row.
 
-    Open questions, that is rows without options, are skipped. Raise UserError with file and line.
+    `told` is what the answers are, for a file that doesn't show it. Raises UserError for such a file, and
+    if no row can be read.
     """
-    return items_of(path, read_files(path, told))
-
-
-def items_of(path: Path, files: Iterable[ItemFile]) -> list[ProbeItem]:
-    """Return the items of files read from `path`; raise UserError for the first row that can't be read."""
-    found: list[ProbeItem] = []
-    for where, item in (row for file in files for row in file.rows):
-        if isinstance(item, str):
-            raise UserError(where, item, _FIX + _SKIP_BAD)
-        found += [item] if item else []
-    if not found:
+    sources, without = _sources(path)
+    rows: list[tuple[str, Row]] = []
+    answers: dict[str, str] = {}
+    for source in sources:
+        lead = f"{source.path.stem}:" if len(sources) > 1 else ""
+        found, kind = _read(source, lead, told)
+        rows += found
+        answers |= {source.path.name: kind} if kind else {}
+    kinds = set(answers.values())
+    each = "; ".join(f"{name}: {kind}" for name, kind in answers.items())
+    benchmark = Benchmark(
+        path, tuple(rows), each if len(kinds) > 1 else "".join(kinds) or "none", tuple(without)
+    )
+    if not rows:
         raise UserError(str(path), "contains no multiple-choice items", _FIX)
-    return found
+    if len(benchmark.faults) == len(rows):
+        benchmark.check_most()
+    return benchmark
 
 
-def answers_of(files: Sequence[ItemFile]) -> str:
-    """Return what the answers are, in words; by file if they differ."""
-    kinds = dict.fromkeys(file.answers for file in files)
-    if len(kinds) == 1:
-        return next(iter(kinds))
-    return "; ".join(f"{file.path.name}: {file.answers}" for file in files)
+@dataclass(frozen=True)
+class _Source:
+    """One file's rows, and the name of the file that its answers come from, if that is another."""
+
+    path: Path
+    rows: list[tuple[str, Any]]
+    key: str = ""
 
 
-def read_files(path: Path, told: Reading | None = None) -> list[ItemFile]:
-    """Read a file, or those of a folder, row by row.
+def _sources(path: Path) -> tuple[list[_Source], list[str]]:
+    """Return the files of a folder that hold questions, with their rows; and the names of the others."""
+    if not path.exists():
+        raise UserError(str(path), "no such file or folder", "check the path")
+    if path.is_file():
+        return [_answered(path, _rows(path))], []
+    folder = path / "data" if (path / "data").is_dir() else path
+    files = sorted(file for file in folder.iterdir() if file.is_file() and readable(file))
+    if not files:
+        raise UserError(str(folder), f"contains no {FORMATS} file", "name a file of items")
+    read = [(file, _rows(file)) for file in files]
+    if len(read) > 1:
+        read = [(file, rows) for file, rows in read if any(_asks(row) for _, row in rows)]
+    found = [_answered(file, rows) for file, rows in read]
+    used = {one.path for one in found} | {folder / one.key for one in found}
+    return found, [file.name for file in files if file not in used]
 
-    `told` is what the answers are, for a file that doesn't show it. Raises UserError for such a file,
-    and for one that is not a list of rows.
-    """
-    files = _files(path)
-    return [_read(file, f"{file.stem}:" if len(files) > 1 else "", told) for file in files]
+
+def _rows(file: Path) -> list[tuple[str, Any]]:
+    records = decode(file)
+    return unnest(records.roots, records.places)
 
 
-def _read(file: Path, lead: str, told: Reading | None) -> ItemFile:
-    parsed: list[tuple[str, Unanswered | str | None]] = []
-    for number, (where, row) in enumerate(_rows(file)):
+def _asks(row: Any) -> bool:
+    return isinstance(row, Mapping) and first(plain_row(row), QUESTION) is not None
+
+
+def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
+    """Return a file's rows; if none has an answer, with those in a file of answers beside it."""
+    asked = [plain_row(row) for _, row in rows if _asks(row)]
+    if not asked or any(first(row, ANSWER) is not None for row in asked):
+        return _Source(file, rows)
+    for other in sorted(file.parent.iterdir()):
+        if other == file or not readable(other) or not _KEY_FILE.search(other.stem):
+            continue
+        key = _key([record for _, record in decode(other).roots])
+        if any(str(row.get(name)) in key for row in asked for name in ID):
+            joined = [(where, _joined(row, key) if _asks(row) else row) for where, row in rows]
+            return _Source(file, joined, other.name)
+    return _Source(file, rows)
+
+
+def _key(records: Any) -> dict[str, Any]:
+    """Return the answers by id in nested records: objects with an id and an answer, or with ids as fields."""
+    if isinstance(records, list | tuple):
+        return {name: answer for one in records for name, answer in _key(one).items()}
+    if not isinstance(records, Mapping):
+        return {}
+    plain = plain_row(records)
+    name, answer = first(plain, ID), first(plain, ANSWER)
+    if name is not None and answer is not None:
+        return {str(name): answer}
+    inner = [one for one in records.values() if isinstance(one, Mapping | list)]
+    fields = {str(name): one for name, one in records.items() if isinstance(one, str | int | float)}
+    named = {
+        str(name): first(plain_row(one), ANSWER)
+        for name, one in records.items()
+        if isinstance(one, Mapping)
+    }
+    return fields | {name: one for name, one in named.items() if one is not None} | _key(inner)
+
+
+def _joined(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:
+    plain = plain_row(row)
+    known = (key[str(plain[name])] for name in ID if str(plain.get(name)) in key)
+    return {**row, "answer": next(known, None)}
+
+
+def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[str, Row]], str]:
+    """Return a file's rows by place, and what its answers are."""
+    parsed: list[tuple[str, Unanswered | Skipped | str]] = []
+    for number, (where, row) in enumerate(source.rows):
         try:
-            parsed.append((where, item_of(row, f"{lead}{number}", where)))
+            parsed.append((where, item_of(row, f"{lead}{number}", where) or Skipped.OPEN))
         except RowFaultError as fault:
             parsed.append((where, str(fault)))
+    kinds = _Kinds([row for _, row in parsed if isinstance(row, Unanswered)], bool(source.key))
+    sorted_out = [
+        (where, kinds.of(row) if isinstance(row, Unanswered) else row) for where, row in parsed
+    ]
     try:
-        answers = decide([row for _, row in parsed if isinstance(row, Unanswered)], told)
+        answers = decide([row for _, row in sorted_out if isinstance(row, Unanswered)], told)
     except UndecidedError as error:
         fix = f"say what they are with --answers ({', '.join(READINGS)}), or write them as letters"
-        raise UserError(str(file), str(error), fix) from error
-    rows = tuple((where, _answered(row, answers)) for where, row in parsed)
-    return ItemFile(file, str(answers), rows)
+        raise UserError(str(source.path), str(error), fix) from error
+    rows = [
+        (where, _with_answer(row, answers) if isinstance(row, Unanswered) else row)
+        for where, row in sorted_out
+    ]
+    if _numbered_anew([row for _, row in rows if isinstance(row, ProbeItem)]):
+        rows = [
+            (where, replace(row, id=f"{row.clip}:{row.id}") if isinstance(row, ProbeItem) else row)
+            for where, row in rows
+        ]
+    kind = str(answers) if answers.readings else ""
+    return rows, f"{kind}, from {source.key}" if source.key and kind else kind
 
 
-def _answered(row: Unanswered | str | None, answers: Answers) -> ProbeItem | str | None:
-    if not isinstance(row, Unanswered):
-        return row
+def _numbered_anew(items: Sequence[ProbeItem]) -> bool:
+    """Return whether ids are those of questions within a video, not within the file."""
+    ids = {item.id for item in items}
+    return 2 * len(ids) <= len(items) == len({(item.clip, item.id) for item in items})
+
+
+class _Kinds:
+    """What the rows of one file without options, or without an answer, are."""
+
+    def __init__(self, rows: Sequence[Unanswered], with_key: bool) -> None:
+        bare = [row for row in rows if not row.options]
+        given = [
+            {str(value).strip(" .").casefold() for value in row.given.values()} for row in bare
+        ]
+        self._choices = next((pair for pair in _CHOICES if _chosen_from(pair, given)), None)
+        answered = sum(map(bool, given))
+        lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
+        self._open = 2 * lettered < answered and 2 * answered > len(bare) > _FEW * len(rows)
+        blank = sum(not row.given for row in rows)
+        self._withheld = with_key or len(rows) > blank > len(rows) / 2
+
+    def of(self, row: Unanswered) -> Unanswered | Skipped | str:
+        """Return a row with its options, or why it is no item."""
+        if row.options:
+            return row if row.given else Skipped.UNANSWERED if self._withheld else "no answer"
+        if self._choices:
+            return row.choosing(self._choices)
+        if self._open:
+            return Skipped.OPEN
+        return "no options, neither in columns nor in the question (A. ... B. ...)"
+
+
+def _chosen_from(pair: Sequence[str], given: Sequence[set[str]]) -> bool:
+    texts = {text.casefold() for text in pair}
+    return sum(bool(one) and one <= texts for one in given) > (1 - _FEW) * len(given)
+
+
+def _with_answer(row: Unanswered, answers: Answers) -> ProbeItem | str:
     try:
         return row.make(answers.position(row))
     except RowFaultError as fault:
         return str(fault)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise UserError(str(path), "no such file or folder", "check the path")
-    if path.is_file():
-        return [path]
-    folder = path / "data" if (path / "data").is_dir() else path
-    files = sorted(file for file in folder.iterdir() if file.suffix in _READERS)
-    if not files:
-        raise UserError(
-            str(folder), "contains no .jsonl, .json or .parquet file", "name a file of items"
-        )
-    return files
-
-
-def _rows(file: Path) -> Iterator[tuple[str, Any]]:
-    """Yield each row's file and line with its content, or with a RowFaultError if it can't be decoded."""
-    reader = _READERS.get(file.suffix.lower())
-    if reader is None:
-        raise UserError(str(file), "unknown file type", "use .jsonl, .json or .parquet")
-    try:
-        yield from reader(file)
-    except UnicodeDecodeError as error:
-        raise UserError(str(file), f"not UTF-8 text: {error}", "save it as UTF-8") from error
-
-
-def _read_jsonl(file: Path) -> Iterator[tuple[str, Any]]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                where = f"{file}, line {number}"
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    row = RowFaultError(f"not valid JSON: {error.msg}")
-                yield where, row
-
-
-def _read_json(file: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{file}, line {error.lineno}", f"not valid JSON: {error.msg}", "fix that line"
-        ) from error
-    if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(lists) == 1 else None
-    if not isinstance(content, list):
-        raise UserError(
-            str(file), "not a list of items", "use a JSON list, or JSONL with one item per line"
-        )
-    for number, row in enumerate(content, start=1):
-        yield f"{file}, item {number}", row
-
-
-def _read_parquet(file: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        rows = pq.read_table(file).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(str(file), f"not readable as Parquet: {error}", "write it again") from error
-    for number, row in enumerate(rows, start=1):
-        yield f"{file}, row {number}", row
-
-
-_READERS = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}

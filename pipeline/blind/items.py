@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.blind.answers import Answers, Reading
-from pipeline.blind.files import answers_of, items_of, read_files
+from pipeline.blind.files import read_benchmark
 from pipeline.blind.parsing import NO_CLIP, item_of
 from pipeline.blind.sheet import ProbeItem
 from pipeline.errors import UserError
@@ -81,10 +81,16 @@ def blind_report(
     from pipeline.blind.cells import LIMITS
     from pipeline.blind.probe import run_probe
 
-    answers = ""
+    notes: list[str] = []
+    found: dict[str, Any] = {}
     if file is not None:
-        files = read_files(file, told)
-        items, answers = items_of(file, files), answers_of(files)
+        benchmark = read_benchmark(file, told)
+        benchmark.check_most()
+        items, notes, found = list(benchmark.items), list(benchmark.notes()), benchmark.to_json()
+        if not items:
+            return (
+                json.dumps({"items": 0} | found, indent=2) if as_json else benchmark.without_items
+            )
     elif store is not None:
         items = from_rows(
             store.rows(Item), store.rows(Video), [*store.rows(Clip), *store.rows(Span)]
@@ -99,9 +105,8 @@ def blind_report(
         raise UserError("egost blind", "no file and no workspace", "name a file of items")
     report = run_probe(items, limits or LIMITS)
     if as_json:
-        found = report.to_json() | ({"answers": answers} if answers else {})
-        return json.dumps(found, indent=2, ensure_ascii=False)
-    lines = [f"answers: {answers}"] if answers else []
+        return json.dumps(report.to_json() | found, indent=2, ensure_ascii=False)
+    lines = notes
     if file and all(item.clip.startswith(NO_CLIP) for item in items):
         lines.append("no column names the clip or the video: each row counts as a clip of its own")
     return "\n".join([*lines, str(report)])

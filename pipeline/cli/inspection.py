@@ -69,8 +69,8 @@ def blind(
 ) -> None:
     """Measure how well items can be answered without video.
 
-    Probes the workspace's items or those in FILE (JSON, JSONL or Parquet with question, options and
-    answer). For each category and kinds of facts it reports a leak, no leak found, or too few to tell
+    Probes the workspace's items or those in FILE (JSON, JSONL, CSV or Parquet of any benchmark, also
+    nested). For each category and kinds of facts it reports a leak, no leak found, or too few to tell
     (under 600 independent questions). Reports only; never fails.
     """
     from pipeline.blind.items import blind_report

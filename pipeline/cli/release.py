@@ -1,5 +1,6 @@
 """The commands about releases: gates, export, release, verify, diff, import."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from pipeline.cli.console import (
     refuse_answers,
 )
 
+_SHOWN = 20
+"""Rows with mistakes that egost gates lists."""
+
 if TYPE_CHECKING:
     from pipeline.blind.answers import Reading
 
@@ -32,21 +36,31 @@ def gates(
 ) -> None:
     """Check the gates without exporting.
 
-    Checks the workspace's items or those in FILE. For each gate: its value, its limit, the rows that
-    fail it (egost show ID shows one) and a fix.
+    Checks the workspace's items or those in FILE, also without the video, like egost blind. For each
+    gate: its value, its limit, the rows that fail it (egost show ID shows one) and a fix.
     """
+    from pipeline.blind.cells import LIMITS
+    from pipeline.blind.files import read_benchmark
     from pipeline.errors import GateError
     from pipeline.releases import export as stage
     from pipeline.releases import foreign
+    from pipeline.releases.blindgate import blind_items
     from pipeline.releases.settings import ExportSettings
     from pipeline.review.settings import ReviewSettings
 
     if file:
         refuse(context, "with FILE")
-        found = foreign.read(file, answers)
-        measured = stage.GateResults(foreign.audit(found), ())
+        found = read_benchmark(file, answers)
+        if not found.items:
+            click.echo(json.dumps(found.to_json()) if as_json else found.without_items)
+            return
+        audited = foreign.audit(found)
+        points, task_points = (100 * limit for limit in LIMITS)
+        probed = blind_items(found.items, points, task_points)
+        measured = stage.GateResults([*audited.gates, probed], ())
         if not as_json:
-            click.echo(f"answers: {found.answers}")
+            for line in (f"answers: {found.answers}", *audited.lines(_SHOWN)):
+                click.echo(line)
     else:
         refuse_answers(context, answers)
         with reading(context) as workspace:
@@ -202,18 +216,26 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
 def import_(file: Path, to: Path | None, answers: "Reading | None") -> None:
     """Read another benchmark and check it row by row.
 
-    FILE is JSON, JSONL or Parquet; the options may be part of the question's text. With --to, the
-    items are written in the format that egost blind and egost gates read.
+    FILE is JSON, JSONL, CSV or Parquet; the options may be part of the question's text. With --to,
+    the items are written in the format that egost blind and egost gates read.
     """
+    from pipeline.blind.files import read_benchmark
     from pipeline.releases import foreign
 
-    found = foreign.read(file, answers)
-    results = foreign.audit(found)
-    for line in foreign.faults_by_row(found, results):
+    found = read_benchmark(file, answers)
+    if not found.items:
+        click.echo(found.without_items)
+        return
+    audited = foreign.audit(found)
+    for line in audited.lines():
         click.echo(line)
-    for gate in results:
+    for gate in audited.gates:
         click.echo(str(gate))
     if to:
         foreign.write(found, to)
         click.echo(f"import: wrote {to}; probe it with: egost blind {to}")
-    click.echo(str(found))
+    skipped = f", skipped: {found.left_out}" if found.skipped else ""
+    click.echo(
+        f"import: {file}: {len(found.items)} multiple-choice items read, answers are {found.answers}, "
+        f"{len(found.faults)} rows can't be read{skipped}"
+    )

@@ -1,9 +1,10 @@
 """The gate on answering without the video, computed from a release's questions alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.blind.items import from_released
 from pipeline.blind.probe import run_probe
+from pipeline.blind.sheet import ProbeItem
 from pipeline.releases.gates import BlindCell, Gate
 from pipeline.releases.layout import QuestionRow
 
@@ -26,10 +27,15 @@ def blind(questions: Iterable[QuestionRow], points: float, task_points: float) -
             figure=NOT_MEASURED,
             limit="none: export.blind_points = 100",
         )
-    limit = f"chance + {points:g} points, {task_points:g} in a cell"
     items = from_released(
         row.model_dump() for row in questions if row.format == "mcq" and row.answer
     )
+    return blind_items(items, points, task_points)
+
+
+def blind_items(items: Sequence[ProbeItem], points: float, task_points: float) -> Gate:
+    """Require near-chance accuracy on items; the limits are those of `blind`."""
+    limit = f"chance + {points:g} points, {task_points:g} in a cell"
     if not items:
         return Gate(name="blind", state="met", figure="no multiple-choice items", limit=limit)
     report = run_probe(items, (points / 100, task_points / 100))

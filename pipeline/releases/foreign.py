@@ -1,92 +1,97 @@
-"""Audit another project's benchmark: read its rows leniently, report faults by row, write our format."""
+"""Audit another project's benchmark: gates on its rows, each mistake in words, and our format of it."""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
 
-from pipeline.blind.answers import Reading
-from pipeline.blind.files import answers_of, read_files
+from pipeline.blind.files import Benchmark
+from pipeline.blind.lettered import holds_instructions
 from pipeline.blind.parts import sides
 from pipeline.blind.sheet import ProbeItem
 from pipeline.engine.folder import write_atomic
-from pipeline.errors import UserError
-from pipeline.releases.gates import OPTIONS, Gate, met_if, no_faults
+from pipeline.releases.gates import Gate, met_if, no_faults
 
 _SKEW = 0.03
+_USUAL = 0.75  # of the items have the same number of options, or any number is fine
 _SWAPPED = {"left": "right", "right": "left"}
+
+Faults = Mapping[int, str]
+"""What is wrong with items, in words, by their place in the list."""
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """A benchmark in an unknown format: the items that were read, and why other rows could not be."""
+class _Check:
+    """One requirement on each item: `find` returns the items at fault."""
 
-    path: Path
-    items: tuple[ProbeItem, ...]
-    unread: Mapping[str, str]  # by row
-    open_rows: int
-    answers: str  # what the answers are
-
-    @property
-    def rows(self) -> int:
-        """Return the number of rows."""
-        return len(self.items) + len(self.unread) + self.open_rows
-
-    def __str__(self) -> str:
-        opened = f", {self.open_rows} open questions skipped" if self.open_rows else ""
-        return f"import: {self.path}: {len(self.items)} multiple-choice items read, answers are {self.answers}, {len(self.unread)} rows can't be read{opened}"
+    name: str
+    what: str
+    fix: str
+    find: Callable[[Sequence[ProbeItem]], Faults]
 
 
-def read(path: Path, told: Reading | None = None) -> Foreign:
-    """Read JSON, JSONL or Parquet like the first Ego-ST release, where the question may contain the options.
+@dataclass(frozen=True)
+class Audit:
+    """The gates on a benchmark's rows, and every row at fault by its place, with its mistakes in words."""
 
-    `told` is what the answers are, for a file that doesn't show it. Raises UserError for such a file, or
-    if no item can be read; otherwise rows that can't be read are reported by row.
-    """
-    files = read_files(path, told)
-    rows = [row for file in files for row in file.rows]
-    items = tuple(item for _, item in rows if isinstance(item, ProbeItem))
-    unread = {where: item for where, item in rows if isinstance(item, str)}
-    if not items:
-        first = next(iter(unread.values()), "there is none")
-        raise UserError(
-            str(path), f"no multiple-choice item can be read: {first}", "check the columns"
-        )
-    opened = sum(item is None for _, item in rows)
-    return Foreign(path, items, unread, opened, answers_of(files))
+    gates: list[Gate]
+    faults: Mapping[str, Sequence[str]]
+
+    def lines(self, most: int | None = None) -> Iterator[str]:
+        """Yield a line for each of the first `most` rows at fault, and the number of the others."""
+        rows = list(self.faults.items())
+        yield from (f"{where}: {', '.join(words)}" for where, words in rows[:most])
+        if most is not None and len(rows) > most:
+            yield f"and {len(rows) - most:,} more rows with mistakes: egost import FILE lists all"
 
 
-def audit(foreign: Foreign) -> list[Gate]:
+def audit(benchmark: Benchmark) -> Audit:
     """Run every check that needs only the rows; each gate's `rows` are those at fault."""
-    return [
+    items = benchmark.items
+    faults: dict[str, list[str]] = {where: [what] for where, what in benchmark.faults.items()}
+    gates = [
         no_faults(
             "readable",
-            foreign.unread,
+            benchmark.faults,
             "rows that can't be read",
             "fix these rows",
-            total=foreign.rows,
-        ),
-        *(check(foreign.items) for check in CHECKS),
+            total=len(benchmark.rows),
+        )
     ]
+    wheres = [where for where, row in benchmark.rows if isinstance(row, ProbeItem)]
+    for check in CHECKS:
+        found = check.find(items)
+        rows = [items[place].id for place in found]
+        gates.append(no_faults(check.name, rows, check.what, check.fix, total=len(items)))
+        for place, words in found.items():
+            faults.setdefault(wheres[place], []).append(words)
+    gates.insert(2, letters(items))
+    order = {where: place for place, (where, _) in enumerate(benchmark.rows)}
+    return Audit(gates, {where: faults[where] for where in sorted(faults, key=order.__getitem__)})
 
 
-def four_options(items: Sequence[ProbeItem]) -> Gate:
-    """Require exactly four different options of every item."""
-    faults = [
-        item.id
-        for item in items
-        if len(item.options) != OPTIONS
-        or len({text.casefold().strip(" .") for text in item.options}) != OPTIONS
-    ]
-    return no_faults(
-        "four_options",
-        faults,
-        "items without four different options",
-        "give each item four different options",
-        total=len(items),
-    )
+def options(items: Sequence[ProbeItem]) -> Faults:
+    """Find items with another number of options than nearly all have, or with one that is none."""
+    count, often = Counter(len(item.options) for item in items).most_common(1)[0]
+    return {
+        place: ", ".join(words)
+        for place, item in enumerate(items)
+        if (words := list(_option_faults(item, count if often >= _USUAL * len(items) else None)))
+    }
+
+
+def _option_faults(item: ProbeItem, usual: int | None) -> Iterator[str]:
+    if usual is not None and len(item.options) != usual:
+        yield f"{len(item.options)} options, others have {usual}"
+    seen: dict[str, int] = {}
+    for place, text in enumerate(item.options):
+        other = seen.setdefault(text.casefold().strip(" ."), place)
+        if other != place:
+            yield f"options {_letter(other)} and {_letter(place)} are the same"
+        if holds_instructions(text):
+            yield f"option {_letter(place)} holds the instructions"
 
 
 def letters(items: Sequence[ProbeItem]) -> Gate:
@@ -119,63 +124,72 @@ def _letter(place: int) -> str:
     return ascii_uppercase[place] if place < len(ascii_uppercase) else f"option {place + 1}"
 
 
-def stems(items: Sequence[ProbeItem]) -> Gate:
-    """Require that no item has the question of another task, one that mostly occurs under that task."""
+def stems(items: Sequence[ProbeItem]) -> Faults:
+    """Find items with the question of another task, one that mostly occurs under that task."""
     tasks: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
         tasks[_stem(item)][item.task] += 1
-    faults = [item.id for item in items if tasks[_stem(item)].most_common(1)[0][0] != item.task]
-    return no_faults(
-        "stems",
-        faults,
-        "items with the question of another task",
-        "correct their task or their question",
-        total=len(items),
-    )
+    usual = {stem: counts.most_common(1)[0][0] for stem, counts in tasks.items()}
+    return {
+        place: f"the question belongs to {usual[_stem(item)]}, the task is {item.task}"
+        for place, item in enumerate(items)
+        if usual[_stem(item)] != item.task
+    }
 
 
-def duplicates(items: Sequence[ProbeItem]) -> Gate:
-    """Require unique ids, and no repeated question with the same options on one clip."""
-    seen: set[object] = set()
-    faults = []
-    for item in items:
-        keys = {item.id, (item.clip, item.task, _stem(item), frozenset(item.options))}
-        if keys & seen:
-            faults.append(item.id)
-        seen |= keys
-    return no_faults("duplicates", faults, "duplicate items", "keep one of each", total=len(items))
+def duplicates(items: Sequence[ProbeItem]) -> Faults:
+    """Find ids that are used twice, and questions repeated with the same options on one clip."""
+    ids: set[str] = set()
+    asked: dict[object, str] = {}
+    faults = {}
+    for place, item in enumerate(items):
+        key = (item.clip, item.task, _stem(item), frozenset(item.options))
+        if item.id in ids:
+            faults[place] = f"the id {item.id} is used twice"
+        elif key in asked:
+            faults[place] = f"the same question and options as {asked[key]}"
+        ids.add(item.id)
+        asked.setdefault(key, item.id)
+    return faults
 
 
-def reverses(items: Sequence[ProbeItem]) -> Gate:
-    """Require that a reverse answer is the forward answer reversed, with left and right swapped."""
-    known = {(item.clip, item.task.casefold()): item for item in items}
-    faults, pairs = [], 0
-    for (clip, task), item in known.items():
+def reverses(items: Sequence[ProbeItem]) -> Faults:
+    """Find reverse answers that are not the forward answer reversed, with left and right swapped."""
+    known = {(item.clip, item.task.casefold()): place for place, item in enumerate(items)}
+    faults = {}
+    for (clip, task), place in known.items():
         forward = (
             known.get((clip, task.replace("reverse", "forward"))) if "reverse" in task else None
         )
         if forward is None:
             continue
-        there, back = (sides(one.options[one.answer]) for one in (forward, item))
-        if there and back:
-            pairs += 1
-            if back != [_SWAPPED[side] for side in reversed(there)]:
-                faults.append(item.id)
-    return no_faults(
+        pair = (items[forward], items[place])
+        there, back = (sides(one.options[one.answer]) for one in pair)
+        if there and back and back != [_SWAPPED[side] for side in reversed(there)]:
+            faults[place] = f"the answer doesn't invert the forward one ({pair[0].id})"
+    return faults
+
+
+CHECKS = (
+    _Check(
+        "options",
+        "items with missing, equal or overlong options",
+        "give each item the same number of different options, without instructions",
+        options,
+    ),
+    _Check(
+        "stems",
+        "items with the question of another task",
+        "correct their task or their question",
+        stems,
+    ),
+    _Check("duplicates", "duplicate items", "keep one of each", duplicates),
+    _Check(
         "reverses",
-        faults,
         "reverse answers that don't invert the forward one",
         "derive the reverse answer from the forward one: reverse the order, swap left and right",
-        total=pairs,
-    )
-
-
-CHECKS: tuple[Callable[[Sequence[ProbeItem]], Gate], ...] = (
-    four_options,
-    letters,
-    stems,
-    duplicates,
-    reverses,
+        reverses,
+    ),
 )
 
 
@@ -183,18 +197,7 @@ def _stem(item: ProbeItem) -> str:
     return " ".join(item.question.casefold().split())
 
 
-def faults_by_row(foreign: Foreign, gates: Iterable[Gate]) -> Iterator[str]:
-    """Yield a line for each row at fault: its id and every check that it fails."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for gate in gates:
-        for row in gate.rows:
-            found[row].append(foreign.unread.get(row, gate.name))
-    order = {item.id: index for index, item in enumerate(foreign.items)}
-    for row in sorted(found, key=lambda row: order.get(row, -1)):
-        yield f"{row}: {', '.join(found[row])}"
-
-
-def write(foreign: Foreign, target: Path) -> None:
+def write(benchmark: Benchmark, target: Path) -> None:
     """Write the items in our own format, as JSONL that `egost blind` reads."""
     lines = (
         json.dumps(
@@ -210,6 +213,6 @@ def write(foreign: Foreign, target: Path) -> None:
             },
             ensure_ascii=False,
         )
-        for item in foreign.items
+        for item in benchmark.items
     )
     write_atomic(target, ("\n".join(lines) + "\n").encode())

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blind_items import read_items
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.blind.answers import READINGS, Answers, UndecidedError, decide
-from pipeline.blind.files import answers_of, read_files, read_items
+from pipeline.blind.files import read_benchmark
 from pipeline.blind.parsing import item_of
 from pipeline.cli.console import answers_option, exit_code
 from pipeline.cli.main import cli
 from pipeline.errors import UserError
-from pipeline.releases import foreign
 
 FOUR = ["left", "right", "ahead", "back"]
 
@@ -42,7 +42,7 @@ def test_answers_that_count_from_one_are_not_shifted(tmp_path: Path, first: int)
     right = [number % 4 for number in range(200)]
     path = written(tmp_path, numbered(position + first for position in right))
     assert [item.answer for item in read_items(path)] == right
-    assert answers_of(read_files(path)) == f"numbers of options, from {first} (answer)"
+    assert read_benchmark(path).answers == f"numbers of options, from {first} (answer)"
 
 
 @given(
@@ -94,13 +94,13 @@ def test_answers_without_a_file_are_refused(
 def test_a_file_that_counts_in_both_ways_is_refused_with_both_rows(tmp_path: Path) -> None:
     path = written(tmp_path, numbered([2, 0, 1, 4]))
     with pytest.raises(UserError, match="no reading fits all") as refused:
-        foreign.read(path)
+        read_benchmark(path)
     assert "from 0: not 4 of 4 options in" in refused.value.what
     assert "from 1: not 0 of 4 options in" in refused.value.what
     assert "line 4" in refused.value.what
-    found = foreign.read(path, "0")
+    found = read_benchmark(path, "0")
     assert [item.answer for item in found.items] == [2, 0, 1]
-    assert list(found.unread) == [f"{path}, line 4"]
+    assert list(found.faults) == [f"{path}, line 4"]
 
 
 def test_what_the_file_disproves_is_refused() -> None:
@@ -111,9 +111,9 @@ def test_what_the_file_disproves_is_refused() -> None:
 
 
 def test_a_broken_row_says_nothing_about_the_others(tmp_path: Path) -> None:
-    found = foreign.read(written(tmp_path, numbered([0, 2, 9, -1, 1, "9" * 6000])))
+    found = read_benchmark(written(tmp_path, numbered([0, 2, 9, -1, 1, "9" * 6000])))
     assert [item.answer for item in found.items] == [0, 2, 1]
-    assert len(found.unread) == 3
+    assert len(found.faults) == 3
 
 
 def test_a_letter_or_text_beside_a_number_decides() -> None:
@@ -147,9 +147,9 @@ def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> Non
     pairs = [(1, 0), (0, 3), (0, 0)]
     rows = [{"options": FOUR, "label": flag, "answer": answer} for flag, answer in pairs]
     rows += [{"options": FOUR, "answer": "B", "correct_answer": "ahead"}]
-    found = foreign.read(written(tmp_path, rows))
+    found = read_benchmark(written(tmp_path, rows))
     assert [item.answer for item in found.items] == [0]
-    assert [fault.split("columns ")[1] for fault in found.unread.values()] == [
+    assert [fault.split("columns ")[1] for fault in found.faults.values()] == [
         "label and answer give different options",
         "label and answer give different options",
         "answer and correct_answer give different options",
@@ -159,9 +159,9 @@ def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> Non
 def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: Path) -> None:
     rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DA"]
     rows += [{"options": FOUR, "label": 1, "answer": "B", "correct_answer": "ahead"}]
-    found = foreign.read(written(tmp_path, rows))
+    found = read_benchmark(written(tmp_path, rows))
     assert [item.answer for item in found.items] == [3, 0]
-    assert len(found.unread) == 1
+    assert len(found.faults) == 1
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,8 @@ def test_labels_of_options_show_what_numbers_mean(row: dict[str, Any], right: in
 def test_shards_are_decided_one_by_one_and_reported_by_file(tmp_path: Path) -> None:
     for name, values in (("a", [0, 1]), ("b", [4, 1])):
         written(tmp_path, numbered(values)).rename(tmp_path / f"{name}.jsonl")
-    files = read_files(tmp_path)
     assert [item.answer for item in read_items(tmp_path)] == [0, 1, 3, 0]
-    assert answers_of(files) == (
+    assert read_benchmark(tmp_path).answers == (
         "a.jsonl: numbers of options, from 0 (answer); b.jsonl: numbers of options, from 1 (answer)"
     )
 

@@ -7,10 +7,10 @@ from typing import Any
 import blind_items as made
 import polars as pl
 import pytest
+from blind_items import read_items
 from small_release import small_space
 
 from pipeline.blind import probe
-from pipeline.blind.files import read_items
 from pipeline.blind.items import blind_report
 from pipeline.blind.probe import LIMITS
 from pipeline.cli.console import exit_code
@@ -49,7 +49,8 @@ def test_an_answer_that_is_none_of_the_options_is_reported(tmp_path: Path, answe
     with pytest.raises(UserError) as caught:
         read_items(path)
     assert caught.value.where == f"{path}, line 3"
-    assert "none of the 3 options" in caught.value.what
+    assert "no option is the answer" in caught.value.what
+    assert "(3 options)" in caught.value.what
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_open_questions_are_skipped(tmp_path: Path) -> None:
     [
         ("a.jsonl", '{"question": "x"', ", line 1", "not valid JSON"),
         ("a.json", '[\n{"question": ]', ", line 2", "not valid JSON"),
-        ("a.json", '{"a": 1}', "", "not a list of items"),
+        ("a.json", '{"a": 1}', ", line 1", "no question"),
         ("a.jsonl", "[1]", ", line 1", "not an object"),
         ("a.jsonl", '{"options": ["a", "b"]}', ", line 1", "no question"),
         ("a.jsonl", '{"question": "Where?"}', ", line 1", "no options"),

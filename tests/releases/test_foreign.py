@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blind_items import read_items
 from small_release import release, small_space
 
-from pipeline.blind.files import read_items
+from pipeline.blind.files import read_benchmark
 from pipeline.errors import UserError
-from pipeline.releases.foreign import audit, faults_by_row, read, write
+from pipeline.releases.foreign import audit, write
 from pipeline.releases.gates import Gate
 from pipeline.releases.reading import open_release
 
@@ -41,7 +42,7 @@ def audited(tmp_path: Path, rows: list[dict[str, Any]], name: str = "a.jsonl") -
     path = tmp_path / name
     text = "\n".join(json.dumps(one) for one in rows) if name.endswith("l") else json.dumps(rows)
     path.write_text(text, encoding="utf-8")
-    return {gate.name: gate for gate in audit(read(path))}
+    return {gate.name: gate for gate in audit(read_benchmark(path)).gates}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
@@ -51,43 +52,51 @@ def test_correct_rows_pass_every_check(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "gate"),
+    ("fault", "gate", "words"),
     [
-        ({"answer": "<answer>E</answer>"}, "readable"),
-        ({"question": "Which way in back? A. left B. right"}, "four_options"),
-        ({"question": "Which way in there? A. one B. two C. three D. four"}, "stems"),
-        ({"question_id": "q0"}, "duplicates"),
+        ({"answer": "<answer>E</answer>"}, "readable", "no option is the answer 'E' (4 options)"),
+        ({"question": "Which way in back? A. left B. right"}, "options",
+         "2 options, others have 4, the answer doesn't invert the forward one (q4)"),
+        (
+            {"question": "Which way in there? A. one B. two C. three D. four"},
+            "stems",
+            "the question belongs to direction_forward, the task is direction_reverse",
+        ),
+        ({"question_id": "q0"}, "duplicates", "the id q0 is used twice"),
         (
             {"question": "Which way in back? A. turn left B. turn right then right C. walk D. wait",
              "answer": "B"},
             "reverses",
+            "the answer doesn't invert the forward one (q4)",
         ),
     ],
 )  # fmt: skip
-def test_a_fault_is_reported_with_its_row(tmp_path: Path, fault: dict[str, Any], gate: str) -> None:
+def test_a_fault_is_reported_with_its_row(
+    tmp_path: Path, fault: dict[str, Any], gate: str, words: str
+) -> None:
     rows = [row(number) for number in range(8)]
     rows[5] |= fault
     found = audited(tmp_path, rows)
     assert not found[gate].met
     expected = {"readable": f"{tmp_path}/a.jsonl, line 6", "duplicates": "q0"}.get(gate, "q5")
     assert found[gate].rows == (expected,)
-    foreign = read(tmp_path / "a.jsonl")
-    assert any(line.startswith(f"{expected}: ") for line in faults_by_row(foreign, found.values()))
+    (line,) = audit(read_benchmark(tmp_path / "a.jsonl")).lines()
+    assert line == f"{tmp_path}/a.jsonl, line 6: {words}"
 
 
 def test_unreadable_lines_are_reported_and_the_others_read(tmp_path: Path) -> None:
     good = [json.dumps(row(number)) for number in range(4)]
     lines = [*good, "[1]", '{"question": ', json.dumps(row(4, answer=float("nan"))), "null"]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    found = read(tmp_path / "a.jsonl")
+    found = read_benchmark(tmp_path / "a.jsonl")
     assert len(found.items) == 4
-    assert [(place.rpartition(" ")[2], why) for place, why in found.unread.items()] == [
+    assert [(place.rpartition(" ")[2], why) for place, why in found.faults.items()] == [
         ("5", "not an object with named fields"),
         ("6", "not valid JSON: Expecting value"),
-        ("7", "the answer is none of the 4 options: answer = 'nan'"),
+        ("7", "no answer"),
         ("8", "not an object with named fields"),
     ]
-    (gate, *_) = audit(found)
+    (gate, *_) = audit(found).gates
     assert gate.figure == "4 rows that can't be read (50.0%)"
     with pytest.raises(UserError, match="line 5: not an object") as told:
         read_items(tmp_path / "a.jsonl")
@@ -130,7 +139,7 @@ def test_items_with_many_options_are_written_and_read_back(tmp_path: Path) -> No
         for n in range(30)
     ]
     (tmp_path / "many.json").write_text(json.dumps(given), encoding="utf-8")
-    found = read(tmp_path / "many.json")
+    found = read_benchmark(tmp_path / "many.json")
     assert audit(found)
     write(found, tmp_path / "ours.jsonl")
     assert [item.answer for item in read_items(tmp_path / "ours.jsonl")] == list(range(30))
@@ -138,14 +147,14 @@ def test_items_with_many_options_are_written_and_read_back(tmp_path: Path) -> No
 
 def test_a_file_without_items_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "no question"}\n', encoding="utf-8")
-    with pytest.raises(UserError, match="no multiple-choice item can be read"):
-        read(tmp_path / "a.jsonl")
+    with pytest.raises(UserError, match="line 1: no question"):
+        read_benchmark(tmp_path / "a.jsonl")
 
 
 def test_a_release_in_the_reference_format_is_read_back(tmp_path: Path) -> None:
     with small_space(tmp_path / "workspace", clips=8) as space:
         made = open_release(release(space, "1.0.0").folder)
-    found = read(made.folder / "adapters" / "ego_st" / "test.json")
+    found = read_benchmark(made.folder / "adapters" / "ego_st" / "test.json")
     known = {row.id: row for split, row in made.questions() if split == "test" and row.options}
     assert {item.id for item in found.items} == known.keys()
     for item in found.items:

@@ -1,0 +1,96 @@
+"""The names that columns have in other benchmarks, and what a row holds under one of them. Pure.
+
+Names are compared without regard to case, with spaces and hyphens as underscores: `Option 0` is `option_0`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+# The first of these that a row has is used.
+QUESTION = ("question", "problem", "question_text", "stem", "query", "prompt", "instruction")
+OPTIONS = ("options", "choices", "candidates", "answer_choices", "option")
+TEXT = ("text", "content", "value", "option", "choice", "answer")  # of options that are objects
+LABEL = ("label", "key", "id", "choice_id", "option_id")
+ANSWER = (
+    *("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx", "label"),
+    *("answer", "ground_truth", "correct_answer", "correct_answer_label", "correct_option"),
+    *("correct_choice", "correct", "answerkey", "answer_key", "answer_id", "answer_letter"),
+    *("solution", "gt", "gt_answer", "truth", "target", "answer_text"),
+)
+_VIDEO = (
+    *("video", "video_id", "videoid", "video_uid", "video_path", "video_name", "vid", "path"),
+    *("videos", "video_idx", "image", "image_path", "image_id"),
+)
+GROUP = ("group", "split_group", "scene", "scene_name", "scene_id", *_VIDEO)
+CLIP = ("clip", "clip_id", "clip_uid", *_VIDEO)
+TASK = (
+    *("task", "question_type", "problem_type", "task_type", "task_name", "qa_type", "category"),
+    *("question_category", "type", "dimension", "dim"),
+)
+ID = (
+    "id",
+    "item_id",
+    "question_id",
+    "problem_id",
+    "qid",
+    "q_uid",
+    "uid",
+    "question_uid",
+    "mcq_id",
+    "question_idx",
+)
+SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testmini"})
+
+_HOLDS_ANSWER = re.compile(
+    r"answer|ground_truth|solution|correct|label|^gt$|target|process|think|reason|rational|explan|"
+    r"fingerprint|^cot$|^pred",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(
+    r"(?:(options?|choices?|opt|candidate|alternative|answer|ans|a)_?)?([a-j]|\d{1,2})"
+)
+
+
+@lru_cache(2**12)
+def plain_name(name: str) -> str:
+    """Return a column's name as it is compared."""
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row by plain names; of two that are equal, the first."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        found.setdefault(plain_name(str(name)), value)
+    return found
+
+
+def missing(value: Any) -> bool:
+    """Return whether a cell holds nothing: None, an empty text, or not a number."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def first(row: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """Return what a row with plain names has under the first of `names` that holds something, else None."""
+    return next((row[name] for name in names if not missing(row.get(name))), None)
+
+
+def holds_answer(name: str) -> bool:
+    """Return whether a column contains the answer, or was written with knowledge of it."""
+    return _HOLDS_ANSWER.search(name) is not None
+
+
+def option_place(name: str) -> tuple[str, str] | None:
+    """Return the lead and the label of a column that may hold one option, such as `option_`, `2`; else None."""
+    found = _OPTION.fullmatch(plain_name(name))
+    return (found.group(1) or "", found.group(2).upper()) if found else None
+
+
+def sequences(count: int) -> tuple[list[str], ...]:
+    """Return the labels that options may have: from A, from 0 and from 1."""
+    return (
+        [chr(65 + place) for place in range(count)],
+        *([str(place + start) for place in range(count)] for start in (0, 1)),
+    )

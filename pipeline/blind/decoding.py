@@ -1,0 +1,155 @@
+"""Reading the records of a file, whatever its format, each with the line it begins at."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from json import decoder, scanner
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.blind.answers import RowFaultError
+from pipeline.blind.columns import ANSWER, QUESTION, option_place, plain_name
+from pipeline.errors import UserError
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
+_LONGEST_CELL = 2**24
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a file with their places, and the places of objects within them by `id()`."""
+
+    roots: list[tuple[str, Any]]
+    places: dict[int, str] = field(default_factory=dict)
+
+
+def readable(file: Path) -> bool:
+    """Return whether the name of a file ends in a known format."""
+    return file.suffix.lower() in _READERS
+
+
+def decode(file: Path) -> Records:
+    """Read a file's records; one that can't be decoded is a RowFaultError in its place.
+
+    Raises UserError if that is true of the whole file.
+    """
+    if not readable(file):
+        raise UserError(str(file), "unknown file type", f"use {FORMATS}")
+    try:
+        return _READERS[file.suffix.lower()](file)
+    except UnicodeDecodeError as error:
+        raise UserError(str(file), f"not UTF-8 text: {error}", "save it as UTF-8") from error
+    except RecursionError as error:
+        raise UserError(str(file), "nested too deeply", "use a list of items") from error
+
+
+def _json(file: Path) -> Records:
+    """Read one JSON value, or one on each line: the names of files tell these apart badly."""
+    text = file.read_text(encoding="utf-8-sig")
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if len(lines) < 2 or isinstance(_value(lines[0][1]), RowFaultError):
+        try:
+            return _located(file, text)
+        except json.JSONDecodeError as error:
+            if file.suffix.lower() == ".json":
+                where = f"{file}, line {error.lineno}"
+                raise UserError(where, f"not valid JSON: {error.msg}", "fix that line") from error
+    return Records([(f"{file}, line {number}", _value(line)) for number, line in lines])
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        return RowFaultError(f"not valid JSON: {error.msg}")
+
+
+def _located(file: Path, text: str) -> Records:
+    """Decode JSON and note the line on which each object begins."""
+    places: dict[int, str] = {}
+    line, counted = 1, 0
+
+    def object_at(given: tuple[str, int], *rest: Any) -> tuple[Any, int]:
+        nonlocal line, counted
+        line += text.count("\n", counted, given[1])
+        counted, own = given[1], line
+        found, end = decoder.JSONObject(given, *rest)  # type: ignore[attr-defined]
+        places[id(found)] = f"{file}, line {own}"
+        return found, end
+
+    reader = json.JSONDecoder()
+    reader.parse_object = object_at  # type: ignore[attr-defined]
+    reader.scan_once = scanner.py_make_scanner(reader)  # type: ignore[attr-defined]
+    content = reader.decode(text)
+    return Records([(f"{file}, line 1", content)], places)
+
+
+def _csv(file: Path) -> Records:
+    """Read a table with a heading line; numbers become numbers, except in options and answers."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        head = lines.readline()
+        lines.seek(0)
+        delimiter = max(",\t;|", key=head.count)
+        csv.field_size_limit(_LONGEST_CELL)
+        table = csv.DictReader(lines, delimiter=delimiter, strict=False)
+        roots: list[tuple[str, Any]] = []
+        try:
+            names = table.fieldnames or []
+            ended = table.line_num
+            for row in table:
+                where = f"{file}, line {ended + 1}"
+                ended = table.line_num
+                roots.append((where, _checked(row, len(names))))
+        except csv.Error as error:
+            what = f"not readable as a table: {error}"
+            raise UserError(f"{file}, line {table.line_num}", what, "write it again") from error
+    rows = [row for _, row in roots if isinstance(row, dict)]
+    for name in names:
+        words = plain_name(name) in (*ANSWER, *QUESTION) or option_place(name)
+        cells = [row[name] for row in rows if row[name]]
+        if not words and cells and all(map(_NUMBER.fullmatch, cells)):
+            for row in rows:
+                row[name] = json.loads(row[name]) if row[name] else None
+    return Records(roots)
+
+
+def _checked(row: dict[str | None, Any], columns: int) -> Any:
+    """Return a row of a table, or what is wrong with it."""
+    cells = sum(value is not None for name, value in row.items() if name is not None)
+    cells += len(row.get(None) or ())
+    if cells == columns:
+        return row
+    return RowFaultError(f"the heading names {columns} columns, the row has {cells}")
+
+
+def _parquet(file: Path) -> Records:
+    """Read a table without its binary columns, such as images."""
+    try:
+        whole = pq.ParquetFile(file)
+        names = [one.name for one in whole.schema_arrow if not _binary(one.type)]
+        rows = whole.read(columns=names).to_pylist(maps_as_pydicts="lossy")
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(str(file), f"not readable as Parquet: {error}", "write it again") from error
+    return Records([(f"{file}, row {number}", row) for number, row in enumerate(rows, start=1)])
+
+
+def _binary(kind: pa.DataType) -> bool:
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return True
+    return any(_binary(kind.field(place).type) for place in range(kind.num_fields))
+
+
+_READERS: dict[str, Callable[[Path], Records]] = {
+    ".json": _json,
+    ".jsonl": _json,
+    ".ndjson": _json,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": _parquet,
+}
+FORMATS = ".jsonl, .json, .csv, .tsv or .parquet"

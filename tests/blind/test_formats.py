@@ -1,0 +1,391 @@
+"""Public benchmarks' files are read as they are, and mistakes in them are reported in words."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from public_formats import (
+    FORMATS,
+    ROWS,
+    TOLD,
+    VIDEOS,
+    WORDS,
+    answer,
+    asked,
+    dumped,
+    egoschema,
+    hourvideo,
+    lines,
+    mvbench,
+    nextqa,
+    options,
+    parquet_list,
+    right,
+    tempcompass,
+    vsibench,
+)
+
+from pipeline.blind.decoding import decode
+from pipeline.blind.files import Benchmark, read_benchmark
+from pipeline.blind.sheet import ProbeItem
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
+from pipeline.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(make, kind) for make, (_, kinds) in FORMATS.items() for kind in kinds]
+)
+def test_every_item_of_a_public_format_is_read(make: Any, kind: str, tmp_path: Path) -> None:
+    found = read_benchmark(make(tmp_path, kind))
+    assert found.faults == {}
+    assert len(found.items) == ROWS
+    for item in found.items:
+        number = int(item.question.removeprefix("Which door is opened ").split()[0])
+        assert item.question == asked(number)
+        assert list(item.options) == options(number, len(item.options))
+        assert item.answer == right(number, len(item.options))
+    counts = [len(item.options) for item in sorted(found.items, key=lambda one: one.question)]
+    expected = FORMATS[make][0]
+    assert set(counts) == {expected} if expected else len(set(counts)) > 1
+    assert len({item.id for item in found.items}) == ROWS
+    videos = {item.group for item in found.items}
+    assert len(videos) == (ROWS if make is egoschema else VIDEOS)
+    given_away = [name for item in found.items for name, value in item.columns.items()
+                  if str(value).startswith(item.question)]  # fmt: skip
+    assert given_away == []
+
+
+def by_task(found: Benchmark) -> set[str]:
+    return {item.task for item in found.items}
+
+
+def test_keys_of_nested_json_are_videos_and_tasks(tmp_path: Path) -> None:
+    found = read_benchmark(tempcompass(tmp_path, "both"))
+    assert by_task(found) == {"action", "speed", "direction"}
+    assert {item.clip for item in found.items} == {f"10{video}" for video in range(VIDEOS)}
+    assert by_task(read_benchmark(hourvideo(tmp_path, "letter"))) == {"reasoning/spatial"}
+
+
+def test_what_the_answers_are_is_reported(tmp_path: Path) -> None:
+    told = {kind: read_benchmark(nextqa(tmp_path, kind)).answers for kind in ("0", "1", "text")}
+    assert told == {
+        "0": "numbers of options, from 0 (answer)",
+        "1": "numbers of options, from 1 (answer)",
+        "text": "option texts (answer)",
+    }
+    assert read_benchmark(egoschema(tmp_path, "0")).answers == (
+        "numbers of options, from 0 (answer), from subset_answers.json"
+    )
+
+
+def test_questions_without_a_published_answer_are_skipped_and_counted(tmp_path: Path) -> None:
+    file = egoschema(tmp_path, "0")
+    for path in (file, tmp_path):
+        found = read_benchmark(path)
+        assert found.skipped == {"questions without a published answer": 2 * ROWS}
+    assert found.without_questions == ("uid_to_url.json",)
+    (tmp_path / "subset_answers.json").unlink()
+    with pytest.raises(UserError, match="no answer"):
+        read_benchmark(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("subset_answers.json", {f"uid-{n}": right(n, 5) for n in range(ROWS)}),
+        ("test_gt.json", {f"uid-{n}": {"answer": right(n, 5)} for n in range(ROWS)}),
+        ("labels.json", {"v": {f"uid-{n}": right(n, 5) for n in range(ROWS)}}),
+        ("labels.jsonl", [{"q_uid": f"uid-{n}", "label": right(n, 5)} for n in range(ROWS)]),
+        ("solution.csv", [{"id": f"uid-{n}", "answer": right(n, 5)} for n in range(ROWS)]),
+    ],
+)
+def test_answers_may_be_in_a_file_beside_the_questions(name: str, key: Any, tmp_path: Path) -> None:
+    file = egoschema(tmp_path, "0")
+    (tmp_path / "subset_answers.json").unlink()
+    if name.endswith(".csv"):
+        pl.DataFrame(key).write_csv(tmp_path / name)
+    else:
+        (lines if name.endswith("l") else dumped)(tmp_path / name, key)
+    found = read_benchmark(file)
+    assert [item.answer for item in found.items] == [right(n, 5) for n in range(ROWS)]
+    assert found.answers.endswith(f", from {name}")
+
+
+@pytest.mark.parametrize("pair", [("yes", "no"), ("Yes.", "No."), ("True", "False")])
+def test_questions_answered_by_yes_or_no_have_these_options(
+    pair: tuple[str, str], tmp_path: Path
+) -> None:
+    rows = {
+        f"10{n}": {"order": [{"question": f"Is door {n} open?", "answer": pair[n % 2]}]}
+        for n in range(ROWS)
+    }
+    found = read_benchmark(dumped(tmp_path / "yes_no.json", rows))
+    plain = tuple(text.strip(".").capitalize() for text in pair)
+    assert {item.options for item in found.items} == {plain}
+    assert [item.answer for item in found.items] == [n % 2 for n in range(ROWS)]
+
+
+def test_a_broken_answer_does_not_make_yes_or_no_questions_open(tmp_path: Path) -> None:
+    said = ["yes", "no"] * 9 + ["maybe"]
+    rows = [{"question": asked(n), "answer": one} for n, one in enumerate(said)]
+    path = lines(tmp_path / "a.jsonl", rows)
+    found = read_benchmark(path)
+    assert len(found.items) == 18
+    assert found.faults == {f"{path}, line 19": "no option is the answer 'maybe' (2 options)"}
+
+
+def test_null_options_are_open_questions(tmp_path: Path) -> None:
+    found = read_benchmark(vsibench(tmp_path, "letter"))
+    assert found.skipped == {"open questions": 5}
+    assert {item.group for item in found.items} == {f"4106940{video}" for video in range(VIDEOS)}
+
+
+@pytest.mark.parametrize("command", ["blind", "gates", "import"])
+def test_a_file_of_open_questions_is_a_plain_result(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"question": asked(n), "answer": "yes" if n == 3 else f"the {WORDS[n % 5]} one",
+         "category": "object recognition", "question_id": f"q{n}",
+         "episode_history": f"hm3d-v0/{n % VIDEOS}"}
+        for n in range(ROWS)
+    ]  # fmt: skip
+    path = dumped(tmp_path / "open-eqa-v0.json", rows)
+    assert exit_code(cli, [command, str(path)]) == 0
+    assert capsys.readouterr().out.strip() == (
+        f"{path}: no multiple-choice items, {ROWS} open questions"
+    )
+
+
+LEFT = "Which way? Options: "
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (f"{LEFT}A. left, B. right, C. back{TOLD}", ["left", "right", "back"]),
+        (f"{LEFT}A. left., B. right, C. back{TOLD}", ["left.", "right", "back"]),
+        (f"{LEFT}A) left, B) right, C) back{TOLD}", ["left", "right", "back"]),
+        (f"{LEFT}A. left B. right C. back Instructions: pick A.", ["left", "right", "back"]),
+        ("Which way?\nA. left\nB. right\nC. back\nAnswer with the option's letter from the given "
+         "choices directly.", ["left", "right", "back"]),
+        ("Which way?\n(A) left\n(B) right\n(C) back\nOnly give the best option.\nBest option:(",
+         ["left", "right", "back"]),
+        ("Which way?\nA. left\nB. right\nPlease directly give the best option:", ["left", "right"]),
+        ("Which way?\n\nA. left\n\nB. right\n\nRespond with a single letter (A or B).",
+         ["left", "right"]),
+        ("Which way? A. Left. B. Right. Please answer with A or B.", ["Left.", "Right."]),
+        ("Order: 1. up 2. down 3. on. What is first?\nA. 1\nB. 2\nC. 3", ["1", "2", "3"]),
+        ("What helps?\nA. iron\nB. salt\nC. Vitamin D. helps most", ["iron", "salt", "Vitamin D. helps most"]),
+        ("Which?\nOption 1: left\nOption 2: right", ["left", "right"]),
+        ("Which?\na) left\nb) right", ["left", "right"]),
+        ("Which way?\nA. left\nB. right\n\nThe camera is on a helmet.", ["left", "right"]),
+        ("Which way? A. left of (B) here B. right C. back", ["left of (B) here", "right", "back"]),
+    ],
+)  # fmt: skip
+def test_instructions_are_no_part_of_an_option(
+    question: str, expected: list[str], tmp_path: Path
+) -> None:
+    row = {"problem": question, "solution": "<answer>A</answer>"}
+    if "Option 1" in question:
+        row["solution"] = "1"
+    (item,) = read_benchmark(lines(tmp_path / "a.jsonl", [row])).items
+    assert list(item.options) == expected
+    assert item.answer == 0
+
+
+def mistakes(tmp_path: Path, rows: Sequence[Any], name: str = "bad.jsonl") -> dict[str, str]:
+    good = [{"question": asked(n), "options": options(n, 4), "answer": answer(n, 4, "letter")}
+            for n in range(20)]  # fmt: skip
+    path = tmp_path / name
+    found = read_benchmark((lines if name.endswith("l") else dumped)(path, [*good, *rows]))
+    assert len(found.items) == len(good)
+    return {where.removeprefix(f"{path}, "): what for where, what in found.faults.items()}
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"question": f"{LEFT}A. left{TOLD}"}, "only one option"),
+        ({"question": f"{LEFT}A. left, B. right, C.{TOLD}"}, "option C holds the instructions"),
+        ({"question": f"{LEFT}A. left, B. , C. right"}, "option B is empty"),
+        ({"question": f"{LEFT}A. left, B. right, D. back"}, "option C is missing"),
+        ({"question": f"{LEFT}A. left, B. right, B. back"}, "two options are labelled B"),
+        ({"question": "Which way?", "options": ["left", "", "back"]}, "option B is empty"),
+        ({"question": "Which way?", "options": ["left", None, "back"]}, "option B is empty"),
+        ({"question": "Which way?", "options": ["left", "right"], "answer": "E"},
+         "no option is the answer 'E' (2 options)"),
+        ({"question": "Which way?", "options": ["left", "right"], "answer": ""}, "no answer"),
+        ({"question": "Which way?"}, "no options, neither in columns nor in the question (A. ... B. ...)"),
+        ({"question": "Which way?", "A": "left", "B": "right", "D": "back"},
+         "no options: the columns a, b, d don't follow one another"),
+        (["left", "right"], "not an object with named fields"),
+    ],
+)  # fmt: skip
+def test_a_broken_row_is_reported_with_its_line_in_words(
+    row: Any, what: str, tmp_path: Path
+) -> None:
+    whole = {"answer": "A", **row} if isinstance(row, dict) else row
+    found = mistakes(tmp_path, [whole])
+    assert found == {"line 21": what}
+
+
+def test_a_broken_row_of_a_list_is_reported_with_its_line(tmp_path: Path) -> None:
+    """The file has one value a line; the row begins on the line before its question."""
+    found = mistakes(tmp_path, [{"question": "Which way?", "answer": "A"}], "bad.json")
+    text = (tmp_path / "bad.json").read_text(encoding="utf-8").splitlines()
+    line = next(number for number, one in enumerate(text, 1) if "Which way?" in one)
+    assert list(found) == [f"line {line - 1}"]
+
+
+def test_a_broken_video_among_others_is_reported(tmp_path: Path) -> None:
+    content = json.loads(tempcompass(tmp_path, "both").read_text(encoding="utf-8"))
+    content["broken"] = {"action": [{"answer": "A. left"}]}
+    found = read_benchmark(dumped(tmp_path / "t.json", content))
+    assert len(found.items) == ROWS
+    (what,) = found.faults.values()
+    assert what.startswith("no question (looked for question, problem")
+
+
+def test_a_table_with_a_cell_too_many_is_reported_with_its_line(tmp_path: Path) -> None:
+    path = nextqa(tmp_path, "0")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + '1,2,3,4,"What\nfor?",0,9,CW,a,b,c,d,e,f\n' + text.splitlines()[1])
+    found = read_benchmark(path)
+    assert found.faults == {
+        f"{path}, line {ROWS + 2}": "the heading names 13 columns, the row has 14"
+    }
+    assert len(found.items) == ROWS + 1
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_may_have_other_delimiters(delimiter: str, tmp_path: Path) -> None:
+    path = nextqa(tmp_path, "0")
+    path.write_text(path.read_text(encoding="utf-8").replace(",", delimiter), encoding="utf-8")
+    found = read_benchmark(path)
+    assert len(found.items) == ROWS
+    assert found.items[0].columns["width"] == 640
+
+
+def test_json_on_each_line_is_read_whatever_the_file_is_called(tmp_path: Path) -> None:
+    file = vsibench(tmp_path, "letter").rename(tmp_path / "test.json")
+    assert len(read_benchmark(file).items) == ROWS
+    listed = mvbench(tmp_path, "text").rename(tmp_path / "list.jsonl")
+    assert len(read_benchmark(listed).items) == ROWS
+
+
+def test_a_few_numbers_that_are_no_option_do_not_hide_what_the_others_are(tmp_path: Path) -> None:
+    """One row says 5 of five options from 0: it is broken, the file is not."""
+    rows = [{"question": asked(n), "options": options(n, 5), "answer": answer(n, 5, "0")}
+            for n in range(100)]  # fmt: skip
+    rows[40]["answer"] = 5
+    path = lines(tmp_path / "a.jsonl", rows)
+    found = read_benchmark(path)
+    assert found.answers == "numbers of options, from 0 (answer)"
+    assert found.faults == {f"{path}, line 41": "no option is the answer '5' (5 options)"}
+
+
+def test_unreadable_rows_are_counted_and_most_must_be_readable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[Any] = json.loads(mvbench(tmp_path, "text").read_text(encoding="utf-8")) * 10
+    for number in range(8):
+        rows[number] = {**rows[number], "answer": "none of these"}
+    path = lines(tmp_path / "a.jsonl", rows)
+    assert exit_code(cli, ["blind", str(path)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    begin = out.index("could not read 8 of 120 rows:")
+    assert (
+        out[begin + 1] == f"  {path}, line 1: no option is the answer 'none of these' (4 options)"
+    )
+    assert out[begin + 6] == f"  and 3 more: egost import {path} lists all"
+    lines(path, [{**row, "answer": "none"} for row in rows[:70]] + rows[70:])
+    assert exit_code(cli, ["blind", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert f"{path}, line 1" in err
+    assert "70 of 120 rows can't be read" in err
+
+
+def test_gates_of_a_file_list_its_mistakes_and_run_the_probe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"question": asked(n), "options": options(n, 4), "answer": answer(n, 4, "letter"),
+             "video": f"v{n % VIDEOS}"} for n in range(20)]  # fmt: skip
+    rows[3]["options"] = rows[3]["options"][:3]
+    rows[5]["options"][3] += TOLD
+    path = lines(tmp_path / "a.jsonl", rows)
+    assert exit_code(cli, ["gates", str(path)]) == 3
+    out = capsys.readouterr().out.splitlines()
+    assert f"{path}, line 4: 3 options, others have 4" in out
+    assert f"{path}, line 6: option D holds the instructions" in out
+    assert any(line.startswith("blind: unproven: ") for line in out)
+
+
+NAMES = (
+    "question",
+    "options",
+    "answer",
+    "label",
+    "video",
+    "id",
+    "a0",
+    "a1",
+    "A",
+    "B",
+    "messages",
+    "x",
+)
+TEXTS = st.sampled_from(
+    ["", "A", "yes", "2", "Which? A. x B. y", "Options:\n1. x\n\nInstructions:", "C."]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.floats() | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+
+
+@given(content=VALUES, by_line=st.booleans())
+def test_any_json_is_read_or_refused(content: Any, by_line: bool) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        rows = content if by_line and isinstance(content, list) else [content]
+        try:
+            items = read_benchmark(lines(path, rows)).items
+        except UserError as error:
+            where, items = error.where, ()
+        else:
+            where = str(path)
+    assert where.startswith(str(path))
+    for item in items:
+        assert 0 <= item.answer < len(item.options)
+        assert all(item.options)
+
+
+def test_images_in_a_table_are_not_read(tmp_path: Path) -> None:
+    (_, row), *_ = decode(parquet_list(tmp_path, "0")).roots
+    assert row.keys() == {"video", "question", "choices", "answer"}
+
+
+@pytest.mark.parametrize("padding", [None, "", " ", float("nan")])
+def test_rows_with_fewer_options_may_be_padded(padding: object, tmp_path: Path) -> None:
+    row = {"question": "Which way?", "options": ["left", "right", padding], "answer": "B"}
+    (item,) = read_benchmark(lines(tmp_path / "a.jsonl", [row])).items
+    assert item.options == ("left", "right")
+
+
+def test_folders_of_files_keep_their_ids_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        mvbench(tmp_path / name, "text").rename(tmp_path / f"{name}.json")
+    items: tuple[ProbeItem, ...] = read_benchmark(tmp_path).items
+    assert len({item.id for item in items}) == 2 * ROWS
