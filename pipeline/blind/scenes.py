@@ -3,7 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise, product
+from typing import Any
 
 import numpy as np
 
@@ -48,40 +50,55 @@ FACTS: Mapping[str, Callable[[tuple[str, ...]], set[object]]] = {
 """What an option states, from its parts: at the level of whole options, and of statements."""
 
 
+@dataclass(frozen=True)
+class _View:
+    """What options and questions show of one kind of fact, with the keys of all in one numbering."""
+
+    options: Any
+    inverted: Any
+    questions: Any
+
+
 def disclosure(table: OptionTable) -> Strategies:
     """Choose by what distinguishes an item's options, looked up in the clip's other items."""
-    for name, scores in _shown(table, table.clip, np.arange(len(table.items))):
-        if not name.startswith("option"):
-            yield Strategy(f"{name} shown by a sibling", scores)
+    views = {name: view for name, view in _views(table).items() if name != "option"}
+    for name, scores in _shown(table, views, table.clip, np.arange(len(table.items))):
+        yield Strategy(f"{name} shown by a sibling", scores)
 
 
 def scene(table: OptionTable) -> Strategies:
     """Choose what the scene's other items or clips, or all others, show most or least, without any answer."""
     items, everywhere = np.arange(len(table.items)), np.zeros(len(table.items), np.int64)
+    views = _views(table)
     for where, group, own in (
         ("in the scene", table.group, items),
         ("in the scene's other clips", table.group, table.clip),
         ("in other scenes", everywhere, table.group),
     ):
-        for name, scores in _shown(table, group, own):
+        for name, scores in _shown(table, views, group, own):
             yield Strategy(f"most {name} shown {where}", scores)
             yield Strategy(f"least {name} shown {where}", -scores)
 
 
-def _shown(table: OptionTable, group: Ints, own: Ints) -> Iterator[tuple[str, Floats]]:
+def _views(table: OptionTable) -> Mapping[str, _View]:
     straight = [pieces(text) for text in table.texts]
     turned = [inverse(text) for text in table.texts]
     asked = [pieces(item.question) for item in table.items]
+    count, found = len(straight), {}
     for name, facts in FACTS.items():
         # One matrix, so that what is turned around has the same keys.
         both = counted(facts(parts) for parts in (*straight, *turned, *asked))
-        count = len(straight)
-        options, inverted, questions = both[:count], both[count : 2 * count], both[2 * count :]
-        yield name, shown_elsewhere(table, options, questions, group, own, options)
-        yield (
-            f"{name}, inverted,",
-            shown_elsewhere(table, inverted, questions, group, own, options),
-        )
+        found[name] = _View(both[:count], both[count : 2 * count], both[2 * count :])
+    return found
+
+
+def _shown(
+    table: OptionTable, views: Mapping[str, _View], group: Ints, own: Ints
+) -> Iterator[tuple[str, Floats]]:
+    for name, view in views.items():
+        for label, shown in ((name, view.options), (f"{name}, inverted,", view.inverted)):
+            scores = shown_elsewhere(table, shown, view.questions, group, own, view.options)
+            yield label, scores
 
 
 # ---- with the answers of the scene's other clips -------------------------------------------------------

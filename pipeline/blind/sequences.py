@@ -24,7 +24,7 @@ Sequences = list[list[tuple[str, ...]]]
 
 _LONGEST = 4  # n-grams of sides
 _MOST_NAMES = 12  # of an option; orders of more names cost more than they tell
-_MOST_WORDS = 20
+_MOST_WORDS = 14
 
 
 def named_sequences(table: OptionTable) -> Sequences:

@@ -83,6 +83,10 @@ class Figure:
         """
         return abs(self.excess) > max(limit, sigmas * self.error)
 
+    def less_certain(self, error: float) -> "Figure":
+        """Return the same accuracy with at least this standard error."""
+        return replace(self, error=max(self.error, error))
+
     def to_json(self) -> dict[str, float | int]:
         """Return the fields, rounded to four places."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
@@ -99,12 +103,14 @@ class Strategy:
     """One strategy for answering: a scoring, and for a trained one also that trained within each half.
 
     When a strategy is chosen on one half, its scores there must not depend on the other half's answers:
-    otherwise a column that happens to agree in both halves is chosen by both.
+    otherwise a column that happens to agree in both halves is chosen by both. `learn` returns both scorings
+    for a table with other answers, where that is cheap.
     """
 
     name: str
     scores: Floats
     half_scores: Floats | None = None
+    learn: "Callable[[OptionTable], tuple[Floats, Floats]] | None" = None
 
 
 @dataclass(frozen=True)

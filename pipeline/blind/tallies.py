@@ -57,8 +57,14 @@ def usual(
         return
     held_out = _without_fold if leave == "fold" else _without_clip
     scores, own = held_out(table, matrix)
-    yield Strategy(f"the most usual {name}", scores, own)
-    yield Strategy(f"the least usual {name}", -scores, -own)
+    yield Strategy(f"the most usual {name}", scores, own, lambda other: held_out(other, matrix))
+    yield Strategy(
+        f"the least usual {name}", -scores, -own, lambda other: _negated(held_out(other, matrix))
+    )
+
+
+def _negated(both: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    return -both[0], -both[1]
 
 
 def _surplus(table: OptionTable) -> Floats:
@@ -92,7 +98,7 @@ def _without_clip(table: OptionTable, matrix: Any) -> tuple[Floats, Floats]:
     """Return scores from all other clips, and from those of the row's own half."""
     clip, half = table.clip[table.item_of], table.half[table.item_of]
     row, key = _row(matrix), matrix.indices
-    found = []
+    found: list[Floats] = []
     for of in (np.zeros_like(half), half):
         true, seen = (
             (_gather(of) @ values).toarray()[of[row], key]
@@ -100,7 +106,7 @@ def _without_clip(table: OptionTable, matrix: Any) -> tuple[Floats, Floats]:
             for values in (_scaled(matrix, _surplus(table)), abs(matrix))
         )
         said = np.bincount(row, matrix.data * true / (seen + _PRIOR), matrix.shape[0])
-        found.append(np.round(said, 6))
+        found.append(np.round(said.astype(float), 6))
     return found[0], found[1]
 
 
