@@ -202,7 +202,7 @@ def run_probe(
     everyone = [learned, *untrained, *attacks]
     results = [_measured(one) for one in everyone]
     pooled = _pooled([one for one in everyone if one.sheet is sheet])
-    best = _sampled(pooled, _measured(pooled))
+    best = _measured(pooled, _spread(pooled))
     return ProbeReport(
         learned=results[0],
         baselines=tuple(results[1 : 1 + len(untrained)]),
@@ -277,29 +277,32 @@ def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> Attac
     return _measured(_tried(sheet, attack.name, attack.how, attack.strategies(sheet)))
 
 
-def _measured(tried: _Tried) -> AttackResult:
-    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other."""
+def _measured(tried: _Tried, spread: Mapping[str, float] | None = None) -> AttackResult:
+    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other.
+
+    `spread` is what truths drawn anew show, overall ("") and within strata; without it, the largest that
+    the coupling of the halves can make of the error is assumed.
+    """
     sheet = tried.sheet
-    everyone = np.ones(len(sheet.items), bool)
+    masks: dict[str, Bools] = {"": np.ones(len(sheet.items), bool)} | dict(_strata(sheet))
     figures, best = {}, {}
-    for where, mask in {"": everyone, **dict(_strata(sheet))}.items():
+    for where, mask in masks.items():
         hits, chosen = cross_chosen(sheet, tried.hits, tried.own, mask)
         figure = sheet.figure(hits, mask)
-        figures[where] = figure.less_certain(COUPLED * figure.error) if tried.coupled else figure
+        if spread is not None and where in spread:
+            figure = figure.less_certain(spread[where])
+        elif tried.coupled:
+            figure = figure.less_certain(COUPLED * figure.error)
+        figures[where] = figure
         best[where] = " / ".join(dict.fromkeys(tried.names[index] for index in chosen))
     how = f"{tried.how}; best: {best['']}" if len(tried.names) > 1 else tried.how
     return AttackResult(tried.name, how, figures.pop(""), figures, best, len(tried.names))
 
 
-def _sampled(tried: _Tried, result: AttackResult) -> AttackResult:
-    """Return the result with the spread that truths drawn anew show, overall and in each cell."""
+def _spread(tried: _Tried) -> Mapping[str, float]:
     masks: dict[str, Bools] = {"": np.ones(len(tried.sheet.items), bool)}
     masks |= {f"cell={name}": mask for name, mask in tried.sheet.cells.items()}
-    spread = spreads(tried.sheet, tried.kept, masks)
-    within = {
-        where: figure.less_certain(spread.get(where, 0)) for where, figure in result.within.items()
-    }
-    return replace(result, overall=result.overall.less_certain(spread[""]), within=within)
+    return spreads(tried.sheet, tried.kept, masks)
 
 
 def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:

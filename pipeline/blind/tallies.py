@@ -102,12 +102,19 @@ def _without_clip(table: OptionTable, matrix: Any) -> tuple[Floats, Floats]:
     for of in (np.zeros_like(half), half):
         true, seen = (
             (_gather(of) @ values).toarray()[of[row], key]
-            - np.asarray((_gather(clip) @ values)[clip[row], key]).ravel()
+            - _values(_gather(clip) @ values, clip[row], key)
             for values in (_scaled(matrix, _surplus(table)), abs(matrix))
         )
         said = np.bincount(row, matrix.data * true / (seen + _PRIOR), matrix.shape[0])
         found.append(np.round(said.astype(float), 6))
     return found[0], found[1]
+
+
+def _values(matrix: Any, rows: Ints, keys: Ints) -> Floats:
+    """Return what a sparse matrix has in these places, one number each."""
+    if not len(rows):  # scipy answers with a matrix
+        return np.zeros(0)
+    return np.asarray(matrix[rows, keys], dtype=float).ravel()
 
 
 def _row(matrix: Any) -> Ints:
@@ -140,8 +147,8 @@ def shown_elsewhere(
     by_group, by_own = _gather(group) @ share, _gather(own) @ share
     row, key = _row(looked_up), looked_up.indices
     index = table.item_of[row]
-    rest = by_group[group[index], key] - by_own[own[index], key]
-    said = looked_up.data * np.asarray(rest, dtype=float).ravel()
+    rest = _values(by_group, group[index], key) - _values(by_own, own[index], key)
+    said = looked_up.data * rest
     return np.round(np.bincount(row, said, looked_up.shape[0]), 6)
 
 
