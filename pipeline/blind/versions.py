@@ -12,7 +12,7 @@ Strategies = Iterator[Strategy]
 def versions(table: OptionTable, earlier: Sequence[ProbeItem]) -> Strategies:
     """Choose options that kept their text or letter since an earlier version with the same ids, or did not.
 
-    Items of one id are compared; where no id is common, those of one clip with the same question.
+    Items of one id are compared; where no id is common, those of a clip that share most options.
     """
     paired = _paired(table, earlier)
     if not paired:
@@ -50,12 +50,19 @@ def _paired(table: OptionTable, earlier: Sequence[ProbeItem]) -> Mapping[int, Pr
     found = {index: by_id[item.id] for index, item in enumerate(table.items) if item.id in by_id}
     if found:
         return found
-    by_text = {(item.clip, item.task, item.question): item for item in earlier}
-    return {
-        index: by_text[item.clip, item.task, item.question]
-        for index, item in enumerate(table.items)
-        if (item.clip, item.task, item.question) in by_text
-    }
+    by_clip: dict[tuple[str, str], list[ProbeItem]] = {}
+    for item in earlier:
+        by_clip.setdefault((item.clip, item.task), []).append(item)
+    for index, item in enumerate(table.items):
+        alike = by_clip.get((item.clip, item.task), [])
+        best = max(alike, key=lambda other: _shared(item, other), default=None)
+        if best and _shared(item, best) > 0:
+            found[index] = best
+    return found
+
+
+def _shared(item: ProbeItem, other: ProbeItem) -> int:
+    return len({*map(_plain, item.options)} & {*map(_plain, other.options)})
 
 
 def _fixed(table: OptionTable, letter: Floats, kept: Floats) -> Floats:
