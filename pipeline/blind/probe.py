@@ -6,7 +6,7 @@ run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, struc
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
