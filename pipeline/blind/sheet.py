@@ -7,7 +7,7 @@ options share the hit evenly, so a scoring that can't distinguish the options is
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -230,9 +230,7 @@ class OptionTable:
         sizes = (chance, int(mask.sum()), groups, clips, twins)
         if clusters < 2:  # nothing to resample: the largest error that an accuracy can have
             return Figure(accuracy, 0.0, 1.0, *sizes, 0.5)
-        draws = np.random.default_rng(self.seed).multinomial(
-            clusters, np.full(clusters, 1 / clusters), size=DRAWS
-        )
+        draws = _draws(clusters, self.seed)
         means = (draws @ total) / (draws @ count)
         low, high = np.quantile(means, [0.025, 0.975])
         guessed, varied = chance * (1 - chance), accuracy * (1 - accuracy)
@@ -248,6 +246,15 @@ class OptionTable:
             replace(item, answer=answer) for item, answer in zip(self.items, answers, strict=True)
         )
         return replace(self, items=items)
+
+
+@lru_cache(32)
+def _draws(clusters: int, seed: int) -> npt.NDArray[np.int16]:
+    """Return how often each cluster is in each resample, (DRAWS, clusters); a third of the time was drawing them."""
+    drawn = np.random.default_rng(seed).multinomial(
+        clusters, np.full(clusters, 1 / clusters), size=DRAWS
+    )
+    return drawn.astype(np.int16)
 
 
 def lay_out(items: Sequence[ProbeItem], seed: int) -> OptionTable:

@@ -4,6 +4,8 @@ Features are a sparse matrix of (option rows, keys). A tally of answers leaves o
 only its clip: where statements were balanced exactly, the labels of all others tell the last one.
 """
 
+from array import array
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -17,24 +19,24 @@ _PRIOR = 2.0  # what a tally of few rows is shrunk by, in rows
 
 def key_matrix(rows: Iterable[Sequence[tuple[Hashable, float]]]) -> Any:
     """Return which keys each row has, (rows, keys), with their values; keys that repeat are added up."""
-    from scipy import sparse
-
-    column: dict[Hashable, int] = {}
-    starts, where, values = [0], [], []
-    for keys in rows:
-        for key, value in keys:
-            where.append(column.setdefault(key, len(column)))
-            values.append(value)
-        starts.append(len(where))
-    shape = (len(starts) - 1, max(1, len(column)))
-    return sparse.csr_matrix((values, where, starts), shape=shape, dtype=float)
+    found = list(rows)
+    matrix = counted([key for key, _ in keys] for keys in found)
+    matrix.data = np.array([value for keys in found for _, value in keys], dtype=float)
+    return matrix
 
 
 def counted(rows: Iterable[Iterable[Hashable]]) -> Any:
     """Return how often each row has each key, (rows, keys)."""
-    matrix = key_matrix([(key, 1.0) for key in keys] for keys in rows)
-    matrix.sum_duplicates()
-    return matrix
+    from scipy import sparse
+
+    column: defaultdict[Hashable, int] = defaultdict()
+    column.default_factory = column.__len__
+    starts, where = [0], array("l")
+    for keys in rows:
+        where.extend(map(column.__getitem__, keys))
+        starts.append(len(where))
+    shape = (len(starts) - 1, max(1, len(column)))
+    return sparse.csr_matrix((np.ones(len(where)), np.array(where, int), starts), shape=shape)
 
 
 def crossed(matrix: Any, context: Ints) -> Any:
