@@ -20,13 +20,16 @@ _PRIOR = 2.0  # what a tally of few rows is shrunk by, in rows
 def key_matrix(rows: Iterable[Sequence[tuple[Hashable, float]]]) -> Any:
     """Return which keys each row has, (rows, keys), with their values; keys that repeat are added up."""
     found = list(rows)
-    matrix = counted([key for key, _ in keys] for keys in found)
-    matrix.data = np.array([value for keys in found for _, value in keys], dtype=float)
-    return matrix
+    values = [value for keys in found for _, value in keys]
+    return _summed(([key for key, _ in keys] for keys in found), values)
 
 
 def counted(rows: Iterable[Iterable[Hashable]]) -> Any:
     """Return how often each row has each key, (rows, keys)."""
+    return _summed(rows, None)
+
+
+def _summed(rows: Iterable[Iterable[Hashable]], values: Sequence[float] | None) -> Any:
     from scipy import sparse
 
     column: defaultdict[Hashable, int] = defaultdict()
@@ -35,8 +38,11 @@ def counted(rows: Iterable[Iterable[Hashable]]) -> Any:
     for keys in rows:
         where.extend(map(column.__getitem__, keys))
         starts.append(len(where))
+    data = np.ones(len(where)) if values is None else np.array(values, dtype=float)
     shape = (len(starts) - 1, max(1, len(column)))
-    return sparse.csr_matrix((np.ones(len(where)), np.array(where, int), starts), shape=shape)
+    matrix = sparse.csr_matrix((data, np.array(where, int), starts), shape=shape)
+    matrix.sum_duplicates()
+    return matrix
 
 
 def crossed(matrix: Any, context: Ints) -> Any:

@@ -402,3 +402,13 @@ def test_the_sampled_null_is_as_wide_as_the_figures_of_fair_sets() -> None:
             sampled.append(spreads(table, both, everyone)[""])
     assert np.mean(sampled) == pytest.approx(np.std(figures), rel=0.35)
     assert np.mean(sampled) > 1.15 * (0.1875 / 120) ** 0.5
+
+
+def test_a_key_that_repeats_is_added_up() -> None:
+    assert counted([["a", "a", "b"], []]).toarray().tolist() == [[2, 1], [0, 0]]
+    items = [
+        ProbeItem(str(n), "?", ("up, up, down", "up, down, down"), n % 2, f"g{n % 7}", f"c{n}")
+        for n in range(40)
+    ]
+    figure = attack_figure(items, "pooling").overall
+    assert figure.items == 40
