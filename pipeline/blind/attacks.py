@@ -4,20 +4,23 @@ An attack is a family of strategies, each a scoring of all option rows. A strate
 of the groups and measured on the other, so a family of hundreds stays at chance if nothing leaks.
 """
 
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 
 from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
+from pipeline.blind.names import file_names
 from pipeline.blind.orders import combined, direction, majority, transitivity
 from pipeline.blind.parts import inverse, pieces, self_inverse, sides
 from pipeline.blind.replay import replay
-from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints, OptionTable, Strategy
+from pipeline.blind.scenes import disclosure, existing, neighbours, pooling, scene
+from pipeline.blind.sense import common_sense
+from pipeline.blind.sequences import name_sequences, side_sequences
+from pipeline.blind.sheet import Floats, OptionTable, Strategy
 
 Strategies = Iterator[Strategy]
 
@@ -154,97 +157,6 @@ def _equalized(sheet: OptionTable, scores: Floats) -> Floats:
     return result
 
 
-def disclosure(sheet: OptionTable) -> Strategies:
-    """Choose by what distinguishes an item's options, looked up in the clip's other items."""
-    for name, facts in _FACTS.items():
-        for turned in (False, True):
-            label = f"{name} shown by a sibling{', inverted' if turned else ''}"
-            yield Strategy(label, _disclosed(sheet, sheet.clip, facts, turned))
-
-
-def scene(sheet: OptionTable) -> Strategies:
-    """Choose what the scene's other items show most or least often, without any answer."""
-    for name, facts in {"option": lambda parts: {parts}, **_FACTS}.items():
-        for turned in (False, True):
-            label = f"{name} shown in the scene{', inverted' if turned else ''}"
-            yield from _both(label, _disclosed(sheet, sheet.group, facts, turned))
-
-
-def _disclosed(
-    sheet: OptionTable, group: Ints, facts: Callable[[tuple[str, ...]], set[object]], turned: bool
-) -> Floats:
-    """Return how often the other items of a group show what only some of an item's options state."""
-    seen = [facts(pieces(text)) for text in sheet.texts]
-    theirs = [facts(inverse(text)) for text in sheet.texts] if turned else seen
-    shown: list[Counter[object]] = []
-    by_all: dict[int, Counter[object]] = defaultdict(Counter)
-    for index, item in enumerate(sheet.items):
-        counts: Counter[object] = Counter()
-        for row in sheet.rows(index):
-            counts.update(theirs[row])
-        # A fact in all of an item's options counts 1, one in half of them 1/2.
-        own = Counter({fact: n / len(item.options) for fact, n in counts.items()})
-        own.update(dict.fromkeys(facts(pieces(item.question)), 1))
-        shown.append(own)
-        by_all[int(group[index])].update(own)
-    scores = np.zeros(len(seen))
-    for index in range(len(sheet.items)):
-        rows, own, total = sheet.rows(index), shown[index], by_all[int(group[index])]
-        common = set.intersection(*(seen[row] for row in rows))
-        for row in rows:
-            # Rounded, so that sums in any order are equal and ties stay ties.
-            scores[row] = round(sum(total[fact] - own[fact] for fact in seen[row] - common), 6)
-    return scores
-
-
-def _ordered(parts: tuple[str, ...]) -> set[object]:
-    return {(a, b) for a, b in combinations(parts, 2) if a != b}
-
-
-def _sided(parts: tuple[str, ...]) -> set[object]:
-    return set(enumerate(side for part in parts for side in sides(part)))
-
-
-def _neighbours(parts: tuple[str, ...]) -> set[object]:
-    return set(zip(("", *parts), (*parts, ""), strict=True))
-
-
-_FACTS: dict[str, Callable[[tuple[str, ...]], set[object]]] = {
-    "part": lambda parts: set(parts),
-    "place": lambda parts: set(enumerate(parts)),
-    "order": _ordered,
-    "side": _sided,
-    "neighbour": _neighbours,
-}
-
-
-# ---- trained on other answers ---------------------------------------------------------------------
-
-
-def name_order(sheet: OptionTable) -> Strategies:
-    """Choose by the order of parts, learned from the answers to other items."""
-    for name, view in (("parts", pieces), ("words", lambda text: tuple(words(text)))):
-        pairs = [_ordered(view(text)) for text in sheet.texts]
-        everyone = np.ones(len(pairs), bool)
-        own = np.zeros(len(pairs))
-        for half in (0, 1):
-            own += _usual_order(sheet, pairs, sheet.half[sheet.item_of] == half)
-        yield Strategy(f"the usual order of {name}", _usual_order(sheet, pairs, everyone), own)
-
-
-def _usual_order(sheet: OptionTable, pairs: list[set[object]], within: Bools) -> Floats:
-    scores, fold = np.zeros(len(pairs)), sheet.fold[sheet.item_of]
-    for number in range(FOLDS):
-        before: Counter[object] = Counter()
-        for row in np.flatnonzero(within & sheet.truth & (fold != number)).tolist():
-            before.update(pairs[row])
-        for row in np.flatnonzero(within & (fold == number)).tolist():
-            scores[row] = sum(
-                math.log((before[pair] + 1) / (before[pair[::-1]] + 1)) for pair in pairs[row]
-            )
-    return np.round(scores, 6)
-
-
 ATTACKS = (
     Attack("centrality", "the option most or least similar to the others", centrality),
     Attack("shape", "length, parts, repetition, changes of side, alphabetical order", shape),
@@ -256,9 +168,15 @@ ATTACKS = (
     Attack(
         "disclosure", "the option that agrees with the text of the clip's other items", disclosure
     ),
-    Attack("scene", "the option that agrees with the text of the scene's other items", scene),
+    Attack("scene", "the option that other items of the scene, or of all scenes, show most", scene),
+    Attack("neighbours", "the order in which names occur in neighbouring clips", neighbours),
     Attack("missing siblings", "which other tasks the clip has", missing_siblings),
-    Attack("name order", "the usual order of names, learned from other answers", name_order),
+    Attack("existence", "how many and which items and ordinals the clip has", existing),
+    Attack("name order", "the usual order of names, learned from other answers", name_sequences),
+    Attack("turn sequence", "total turning, own inverse, alternation, n-grams", side_sequences),
+    Attack("file names", "the words of file names, ids and titles, and their order", file_names),
+    Attack("common sense", "the order that one would expect without any training", common_sense),
+    Attack("pooling", "what is true in the scene's other clips, or never true", pooling),
     Attack("majority", "what is usually true elsewhere: statement, nouns, verbs, side", majority),
     Attack("transitivity", "the order that follows from orders elsewhere", transitivity),
     Attack("direction", "values that go together elsewhere, such as on the way in", direction),

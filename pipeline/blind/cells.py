@@ -7,6 +7,7 @@ chance on fair items, too (measured: above 28 % in 93 of 100 sets of 600 twins).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 from pipeline.blind.sheet import Figure
@@ -21,12 +22,17 @@ ENOUGH_TWINS = 600
 ENOUGH_CLIPS = 30
 LIMITS = (0.05, 0.08)
 """The accuracy above chance that is allowed: overall, and within a cell, task or kind of options."""
-# One figure for each cell, by a reader chosen elsewhere: at 3 standard errors 1 fair cell in 370 is off.
-SIGMAS = 3.0
+# Of fair tests, this share may have a cell off chance by noise alone.
+_FALSE_ALARMS = 0.005
 # A report has hundreds of other figures, many of them for few items: at 3.5 standard errors one of 16 small
 # fair sets raised a false alarm (31 items of one task), at 4 none did.
 SIGMAS_OF_MANY = 4.0
 _NAMED = 3  # cells that a line names
+
+
+def sigmas(figures: int) -> float:
+    """Return how many standard errors one of so many fair figures is hardly ever off chance."""
+    return NormalDist().inv_cdf(1 - _FALSE_ALARMS / 2 / max(1, figures))
 
 
 @dataclass(frozen=True)

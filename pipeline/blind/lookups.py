@@ -118,6 +118,12 @@ def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Strate
     """Return a strategy that scores a row by how often its value was right in this context in other folds."""
     key = context[sheet.item_of] * (int(values.max()) + 2) + values
     _, key = np.unique(key, return_inverse=True)
+    scores, own = _looked_up(sheet, key)
+    return Strategy(name, scores, own, lambda other: _looked_up(other, key))
+
+
+def _looked_up(sheet: OptionTable, key: Ints) -> tuple[Floats, Floats]:
+    """Return how much more often than by chance each key is right in other folds, and in those of its half."""
     width = int(key.max()) + 1
     surplus = sheet.truth - sheet.chance[sheet.item_of]
 
@@ -134,7 +140,7 @@ def lookup(sheet: OptionTable, name: str, context: Ints, values: Ints) -> Strate
         return np.round(elsewhere(surplus) / (elsewhere(np.ones(len(key))) + 4), 9)
 
     fold, half = sheet.fold[sheet.item_of], sheet.half[sheet.item_of]
-    return Strategy(name, gain(half * 0, fold), gain(half, fold))
+    return gain(half * 0, fold), gain(half, fold)
 
 
 def sorted_rank(sheet: OptionTable) -> Ints:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.blind.sheet import Bools, Floats, Ints, OptionTable, Strategy, codes
 from pipeline.blind.statements import Stated, Statement, stated
+from pipeline.blind.tallies import key_matrix
 from pipeline.blind.weighing import fit, weighed
 
 Strategies = Iterator[Strategy]
@@ -120,17 +121,17 @@ def _held_out(expert: Expert, fold: Ints, within: Bools) -> Floats:
 def _tallies(table: OptionTable, found: Stated) -> Iterator[tuple[str, Expert]]:
     contexts = [table.items[index].orientation for index in found.items.tolist()]
     for name, keys in _LEVELS.items():
-        matrix = _matrix(keys(fact) for facts in found.facts for fact in facts)
+        matrix = key_matrix(keys(fact) for facts in found.facts for fact in facts)
         yield name, _tally(matrix, found)
         if len({*contexts}) > 1 and name in ("statement", "side"):
-            matrix = _matrix(
+            matrix = key_matrix(
                 [(f"{context}: {key}", sign) for key, sign in keys(fact)]
                 for facts, context in zip(found.facts, contexts, strict=True)
                 for fact in facts
             )
             yield f"{name} of the task", _tally(matrix, found)
     for name in ("statement", "head nouns", "side"):
-        matrix = _matrix(_both(facts, _LEVELS[name]) for facts in found.facts)
+        matrix = key_matrix(_both(facts, _LEVELS[name]) for facts in found.facts)
         yield f"two {name}s together", _tally_of_both(matrix, found)
 
 
@@ -184,21 +185,6 @@ def _both(
     if len(found) < 2:
         return []
     return [(" & ".join(sorted(key for key, _ in found)), found[0][1] * found[1][1])]
-
-
-def _matrix(rows: Iterable[Sequence[tuple[str, float]]]) -> Any:
-    """Return which keys each row has, (rows, keys), with their signs."""
-    from scipy import sparse
-
-    column: dict[str, int] = {}
-    starts, where, signs = [0], [], []
-    for keys in rows:
-        for key, sign in keys:
-            where.append(column.setdefault(key, len(column)))
-            signs.append(sign)
-        starts.append(len(where))
-    shape = (len(starts) - 1, max(1, len(column)))
-    return sparse.csr_matrix((signs, where, starts), shape=shape, dtype=float)
 
 
 def _lean(matrix: Any, size: Any, truth: Floats, kept: Bools) -> Floats:
@@ -281,7 +267,7 @@ def _directions(table: OptionTable, found: Stated) -> Iterator[tuple[str, Expert
     What is true of the same clip, or of the same scene, shows which directions go together.
     """
     ways = [table.items[index].orientation for index in found.items.tolist()]
-    matrix = _matrix(
+    matrix = key_matrix(
         [(f"{way} {key}", sign) for key, sign in keys(fact)]
         for facts, way in zip(found.facts, ways, strict=True)
         for fact in facts

@@ -14,15 +14,16 @@ from pipeline.blind.attacks import ATTACKS
 from pipeline.blind.cells import (
     ENOUGH_CLIPS,
     LIMITS,
-    SIGMAS,
     SIGMAS_OF_MANY,
     Cell,
     Leak,
     State,
+    sigmas,
     state_of,
     told,
 )
 from pipeline.blind.learners import baselines, learned_scores, permuted
+from pipeline.blind.null import COUPLED, cross_chosen, spreads
 from pipeline.blind.sheet import (
     MOST_STRATA,
     Bools,
@@ -34,12 +35,14 @@ from pipeline.blind.sheet import (
     lay_out,
     take,
 )
+from pipeline.blind.versions import versions
 
 _CONTROLS = 3
 _CONTROL_ITEMS = 600
 _SHOWN = 10
 # Structural attacks cost a third of the learned probe, and a cell needs 600 twins: they get more items.
 _WIDER = 3
+_KEPT = 8  # every nth strategy of a reader is tried on other truths
 _STRATA: dict[str, Callable[[ProbeItem], str]] = {
     "task": lambda item: item.task,
     "option_kind": lambda item: item.option_kind,
@@ -104,7 +107,7 @@ class ProbeReport:
         found += [
             Leak(one.name, "", one.how, one.overall)
             for one in (self.learned, self.best)
-            if one.overall.leaks(self.limits[0], SIGMAS)
+            if one.overall.leaks(self.limits[0], sigmas(1))
         ]
         found += [
             Leak(cell.reader, f"cell={cell.name}", "the best reader", cell.figure)
@@ -167,12 +170,13 @@ def run_probe(
     items: Sequence[ProbeItem],
     limits: tuple[float, float] = LIMITS,
     *,
+    earlier: Sequence[ProbeItem] = (),
     seed: int = 0,
     sample: int = 5000,
 ) -> ProbeReport:
     """Probe a test; of more than `sample` items, whole groups are drawn for the learned probe. Deterministic.
 
-    Attacks on the order of rows need the items in their published order. Raise ValueError if there are
+    `earlier` holds an earlier version of the items, for what a correction gives away. Attacks on the order of rows need the items in their published order. Raise ValueError if there are
     no items, or an item has fewer than two options or an answer that is none of them.
     """
     for item in items:
@@ -192,9 +196,13 @@ def run_probe(
     for attack in ATTACKS:
         table = head if attack.name in ("letters", "replay") else sheet
         attacks.append(_tried(table, attack.name, attack.how, attack.strategies(table)))
+    if earlier:
+        how = "what was kept since the earlier version"
+        attacks.append(_tried(sheet, "versions", how, versions(sheet, earlier)))
     everyone = [learned, *untrained, *attacks]
     results = [_measured(one) for one in everyone]
-    best = _measured(_pooled([one for one in everyone if one.sheet is sheet]))
+    pooled = _pooled([one for one in everyone if one.sheet is sheet])
+    best = _measured(pooled, _spread(pooled))
     return ProbeReport(
         learned=results[0],
         baselines=tuple(results[1 : 1 + len(untrained)]),
@@ -219,17 +227,26 @@ class _Tried:
     names: tuple[str, ...]
     hits: Floats
     own: Floats  # trained without the half of the scenes on which the strategy is measured
+    kept: tuple[Strategy, ...]  # some of the strategies, to be tried on other truths
+
+    @property
+    def coupled(self) -> bool:
+        """Whether what is true in each half of the items decides how the other half is answered."""
+        return len(self.names) > 1 or any(one.half_scores is not None for one in self.kept)
 
 
 def _tried(sheet: OptionTable, name: str, how: str, strategies: Iterable[Strategy]) -> _Tried:
-    names, hits, own = [], [], []
+    names: list[str] = []
+    hits, own, kept = [], [], []
     for one in strategies:
+        if len(names) % _KEPT == 0:
+            kept.append(one)
         names.append(one.name)
         hits.append(sheet.hits(one.scores))
         own.append(hits[-1] if one.half_scores is None else sheet.hits(one.half_scores))
     if not hits:
         return _try(sheet, name, how, np.zeros(len(sheet.texts)), "no strategy applies")
-    return _Tried(sheet, name, how, tuple(names), np.array(hits), np.array(own))
+    return _Tried(sheet, name, how, tuple(names), np.array(hits), np.array(own), tuple(kept))
 
 
 def _try(sheet: OptionTable, name: str, how: str, scores: Floats, called: str = "") -> _Tried:
@@ -249,6 +266,7 @@ def _pooled(readers: Sequence[_Tried]) -> _Tried:
         ),
         np.concatenate([one.hits for one in readers]),
         np.concatenate([one.own for one in readers]),
+        tuple(kept for one in readers for kept in one.kept),
     )
 
 
@@ -259,31 +277,32 @@ def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> Attac
     return _measured(_tried(sheet, attack.name, attack.how, attack.strategies(sheet)))
 
 
-def _measured(tried: _Tried) -> AttackResult:
-    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other."""
+def _measured(tried: _Tried, spread: Mapping[str, float] | None = None) -> AttackResult:
+    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other.
+
+    `spread` is what truths drawn anew show, overall ("") and within strata; without it, the largest that
+    the coupling of the halves can make of the error is assumed.
+    """
     sheet = tried.sheet
-    overall, chosen = _cross_chosen(tried, np.ones(len(sheet.items), bool))
-    within, best = {}, {"": _called(tried, chosen)}
-    for where, mask in _strata(sheet):
-        hits, chosen = _cross_chosen(tried, mask)
-        within[where], best[where] = sheet.figure(hits, mask), _called(tried, chosen)
+    masks: dict[str, Bools] = {"": np.ones(len(sheet.items), bool)} | dict(_strata(sheet))
+    figures, best = {}, {}
+    for where, mask in masks.items():
+        hits, chosen = cross_chosen(sheet, tried.hits, tried.own, mask)
+        figure = sheet.figure(hits, mask)
+        if spread is not None and where in spread:
+            figure = figure.less_certain(spread[where])
+        elif tried.coupled:
+            figure = figure.less_certain(COUPLED * figure.error)
+        figures[where] = figure
+        best[where] = " / ".join(dict.fromkeys(tried.names[index] for index in chosen))
     how = f"{tried.how}; best: {best['']}" if len(tried.names) > 1 else tried.how
-    return AttackResult(tried.name, how, sheet.figure(overall), within, best, len(tried.names))
+    return AttackResult(tried.name, how, figures.pop(""), figures, best, len(tried.names))
 
 
-def _called(tried: _Tried, chosen: Sequence[int]) -> str:
-    return " / ".join(dict.fromkeys(tried.names[index] for index in chosen))
-
-
-def _cross_chosen(tried: _Tried, mask: Bools) -> tuple[Floats, list[int]]:
-    """Choose the best strategy on each half of the items and measure it on the other half."""
-    result, chosen = np.zeros(len(mask)), []
-    for half in (0, 1):
-        measured, other = mask & (tried.sheet.half == half), mask & (tried.sheet.half != half)
-        best = int(tried.own[:, other].mean(axis=1).argmax()) if other.any() else 0
-        result[measured] = tried.hits[best, measured]
-        chosen.append(best)
-    return result, chosen
+def _spread(tried: _Tried) -> Mapping[str, float]:
+    masks: dict[str, Bools] = {"": np.ones(len(tried.sheet.items), bool)}
+    masks |= {f"cell={name}": mask for name, mask in tried.sheet.cells.items()}
+    return spreads(tried.sheet, tried.kept, masks)
 
 
 def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:
@@ -312,7 +331,7 @@ def _cells(
     for name in sheet.cells:
         where = f"cell={name}"
         figure, reader = best.within[where], best.best[where]
-        leaks = figure.leaks(limits[1], SIGMAS)
+        leaks = figure.leaks(limits[1], sigmas(len(sheet.cells)))
         worse = [leak for one in results for leak in _leaks(one, limits) if leak.where == where]
         if not leaks and worse:
             worst = max(worse, key=lambda leak: abs(leak.figure.excess))

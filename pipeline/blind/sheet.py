@@ -7,7 +7,7 @@ options share the hit evenly, so a scoring that can't distinguish the options is
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,10 @@ class Figure:
         """
         return abs(self.excess) > max(limit, sigmas * self.error)
 
+    def less_certain(self, error: float) -> "Figure":
+        """Return the same accuracy with at least this standard error."""
+        return replace(self, error=max(self.error, error))
+
     def to_json(self) -> dict[str, float | int]:
         """Return the fields, rounded to four places."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
@@ -99,12 +103,14 @@ class Strategy:
     """One strategy for answering: a scoring, and for a trained one also that trained within each half.
 
     When a strategy is chosen on one half, its scores there must not depend on the other half's answers:
-    otherwise a column that happens to agree in both halves is chosen by both.
+    otherwise a column that happens to agree in both halves is chosen by both. `learn` returns both scorings
+    for a table with other answers, where that is cheap.
     """
 
     name: str
     scores: Floats
     half_scores: Floats | None = None
+    learn: "Callable[[OptionTable], tuple[Floats, Floats]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -224,9 +230,7 @@ class OptionTable:
         sizes = (chance, int(mask.sum()), groups, clips, twins)
         if clusters < 2:  # nothing to resample: the largest error that an accuracy can have
             return Figure(accuracy, 0.0, 1.0, *sizes, 0.5)
-        draws = np.random.default_rng(self.seed).multinomial(
-            clusters, np.full(clusters, 1 / clusters), size=DRAWS
-        )
+        draws = _draws(clusters, self.seed)
         means = (draws @ total) / (draws @ count)
         low, high = np.quantile(means, [0.025, 0.975])
         guessed, varied = chance * (1 - chance), accuracy * (1 - accuracy)
@@ -242,6 +246,15 @@ class OptionTable:
             replace(item, answer=answer) for item, answer in zip(self.items, answers, strict=True)
         )
         return replace(self, items=items)
+
+
+@lru_cache(32)
+def _draws(clusters: int, seed: int) -> npt.NDArray[np.int16]:
+    """Return how often each cluster is in each resample, (DRAWS, clusters); a third of the time was drawing them."""
+    drawn = np.random.default_rng(seed).multinomial(
+        clusters, np.full(clusters, 1 / clusters), size=DRAWS
+    )
+    return drawn.astype(np.int16)
 
 
 def lay_out(items: Sequence[ProbeItem], seed: int) -> OptionTable:

@@ -92,6 +92,15 @@ def _combined(
     return None
 
 
+def order_of(options: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
+    """Return the two names of each option, in its order, if two options swap them: `a before b`, `b before a`."""
+    texts = [" ".join(option.casefold().split()).rstrip(".") for option in options]
+    if len(texts) != 2 or texts[0] == texts[1]:
+        return None
+    names = _swapped(texts[0].split(), texts[1].split())
+    return (names, names[::-1]) if names else None
+
+
 def _ways(options: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
     """Yield the ways to split each option in two: at a joint that occurs once, then at any word."""
     texts = [" ".join(option.casefold().split()).rstrip(".") for option in options]
