@@ -36,6 +36,7 @@ class Features:
     columns: Ints  # (n-grams,): the hashed column of each n-gram; words first, then characters
     cues: Floats  # (rows, cues)
     bags: Any  # (rows, words): 0 or 1
+    vocabulary: Sequence[str]  # (words,)
 
     @cached_property
     def both(self) -> Any:
@@ -59,7 +60,7 @@ class Learned:
 def features_of(sheet: OptionTable) -> Features:
     """Return the learners' features of all options; they use no answers."""
     text, columns = _text_features(sheet)
-    return Features(text, columns, cue_features(sheet), _bags(sheet))
+    return Features(text, columns, cue_features(sheet), *_bags(sheet))
 
 
 def learned_scores(
@@ -224,15 +225,16 @@ def _text_features(sheet: OptionTable) -> tuple[Any, Ints]:
     return stacked[:, used], used
 
 
-def _bags(sheet: OptionTable) -> Any:
-    """Return which words each row contains, (rows, words), 0 or 1."""
+def _bags(sheet: OptionTable) -> tuple[Any, list[str]]:
+    """Return which words each row contains, (rows, words), 0 or 1, and the words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     if not any(map(words, sheet.texts)):
         from scipy import sparse
 
-        return sparse.csr_matrix((len(sheet.texts), 1))
-    return CountVectorizer(analyzer=words, binary=True, dtype=np.float64).fit_transform(sheet.texts)
+        return sparse.csr_matrix((len(sheet.texts), 1)), [""]
+    count = CountVectorizer(analyzer=words, binary=True, dtype=np.float64)
+    return count.fit_transform(sheet.texts), count.get_feature_names_out().tolist()
 
 
 def _novelty(bags: Any, truth: Bools, kept: Bools) -> Floats:

@@ -207,7 +207,8 @@ def probe(
     control = () if quick else tuple(permuted(sampled, _CONTROLS, _CONTROL_ITEMS))
     tick()
     results = [measure(one) for one in readers]
-    best = measure(pooled([one for one in readers if one.sheet is sheet]))
+    pool = pooled([one for one in readers if one.sheet is sheet] or readers)
+    best = measure(pool)
     report = ProbeReport(
         learned=results[0],
         baselines=tuple(results[1 : 1 + len(untrained)]),
@@ -221,18 +222,19 @@ def probe(
         limits=limits,
         quick=quick,
     )
-    return Probed(report, sampled, features, learned, tuple(readers))
+    return Probed(report, sampled, features, learned, tuple(readers), pool)
 
 
 @dataclass(frozen=True)
 class Probed:
-    """A report with what it rests on; structural readers may have more items than the learned probe."""
+    """A report with what it rests on; other readers may have more items than the learned probe."""
 
     report: ProbeReport
     sheet: OptionTable  # the learned probe's items
     features: Features
     learned: Learned
     readers: tuple[Tried, ...]  # the learned probe is the first
+    pool: Tried  # the strategies of all readers that have all the items of the cells
 
 
 def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
@@ -312,10 +314,6 @@ def _lines(report: ProbeReport) -> Iterator[str]:
         yield f"  {cell}"
     control = ", ".join(f"{value:.1%}" for value in report.control)
     yield f"control, with random answers: {control}"
-    if report.guessable:
-        yield "easiest to guess (review them, don't just drop them):"
-        for item in report.guessable:
-            yield f"  {item.id}  {item.answer[:80]}"
     for leak in report.leaks():
         yield f"leak: {leak}"
     yield report.verdict()
