@@ -117,8 +117,8 @@ CUES = (
     *("how many words it has", "how many words it has, relative to the others"),
     *(
         "punctuation",
-        "a full stop at its end",
-        "a capital at its start",
+        "final full stop",
+        "first letter is a capital",
         "capital letters",
         "digits",
     ),
