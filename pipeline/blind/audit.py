@@ -18,7 +18,11 @@ from pipeline.blind.sheet import Figure, ProbeItem
 
 _GUESSABLE = 50
 _READERS = len(ATTACKS) + 2  # the learned probe and its control
-_VERDICTS = {"met": "no leak found", "failed": "it leaks", "unproven": "unproven"}
+_VERDICTS = {
+    "met": "no leak found",
+    "failed": "it leaks",
+    "unproven": "no leak found, but too little to rule one out",
+}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ _LENGTHS = ("most characters", "least characters", "most words", "least words", 
 _LENGTH_CUES = slice(CUES.index("its length in characters"), CUES.index("punctuation"))
 _FORM_CUES = slice(CUES.index("punctuation"), CUES.index("how like the others it is"))
 _SCENES = ((1, "1 item"), (4, "2 to 4 items"), (19, "5 to 19 items"), (10**12, "20 or more items"))
+_FORMS = {
+    "a full stop at the end": "whether it ends with a full stop",
+    "a capital at the start": "whether it starts with a capital",
+    "digits": "digits",
+}
 _TELLS = 12
 _EXAMPLES = 3
 _LEAST_SIGMAS = 4.0  # of thousands of words, none is this far from chance on fair items
@@ -127,7 +132,7 @@ def _by_kind(probed: Probed) -> dict[Kind, list[Tried]]:
 def _kind(reader: str, strategy: str) -> Kind:
     if strategy.startswith(_LENGTHS):
         return "length"
-    if reader == "letters" or strategy.startswith("letter given"):
+    if strategy.startswith("letter given"):
         return "letters"
     return _READERS.get(reader, "structure")
 
@@ -157,7 +162,11 @@ def _cause(probed: Probed, kind: Kind, readers: Sequence[Tried], limit: float) -
         for one in readers:
             by_sheet[id(one.sheet)].append(one)
         found = [_answered(pooled(several)) for several in by_sheet.values()]
-    figure, reader, hits, sheet = max(leaking or found, key=lambda one: abs(one[0].excess))
+    # What is below chance leaks, too, but shows less clearly why.
+    above = [one for one in leaking if one[0].excess > 0]
+    figure, reader, hits, sheet = max(above or leaking or found, key=lambda one: abs(one[0].excess))
+    if figure.excess < 0 and leaking:
+        reader, hits = f"{reader} (whoever knows that this is wrong gains)", 1 - hits
     cell = Cell(kind, figure, reader, bool(leaking))
     right = [item for item, hit in zip(sheet.items, hits.tolist(), strict=True) if hit > 0.99]
     return Cause(
@@ -225,8 +234,7 @@ def _telling_words(probed: Probed) -> list[Tell]:
     sheet, features = probed.sheet, probed.features
     found = list(_told(sheet, [f'"{word}"' for word in features.vocabulary], features.bags))
     found += [
-        _tell(sheet, name, features.cues[:, CUES.index(name)] > 0)
-        for name in ("final full stop", "first letter is a capital", "digits")
+        _tell(sheet, name, features.cues[:, CUES.index(cue)] > 0) for name, cue in _FORMS.items()
     ]
     found = [
         one for one in found if abs(one.sigmas) >= _LEAST_SIGMAS and one.items >= _LEAST_OPTIONS

@@ -162,18 +162,25 @@ def _reasons(
         quoted = (f'"{word}"' for word in told_for)
         yield f"words for {answer.letter}: {', '.join(quoted)}"
     if cues := [one.what for one in answer.cues[:2] if one.value > _LEAST_CUE]:
-        yield f"cues for {answer.letter}: {', '.join(cues)}"
+        yield f"other cues for {answer.letter}: {', '.join(cues)}"
     for cause in [one for one in causes if one.kind != "words" and one.chose(item)][:2]:
         yield f"{cause.kind}: {cause.cell.reader}"
 
 
 def strongest(found: Sequence[Weight], sign: int) -> list[str]:
     """Return the words that speak most for an option (`sign` 1) or against it (-1), each once."""
-    total: Counter[str] = Counter()
+    total = _summed(found)
+    least = max(_LEAST * max(map(abs, total.values()), default=0.0), 0.02)
+    named = sorted(total, key=lambda word: -sign * total[word])[:_NAMED]
+    return [word for word in named if sign * total[word] > least]
+
+
+def _summed(found: Sequence[Weight]) -> dict[str, float]:
+    """Return the weight of each word in all its places, by the word without punctuation around it."""
+    total: defaultdict[str, float] = defaultdict(float)
     for one in found:
-        total[" ".join(words(one.what)) or one.what] += sign * one.value  # type: ignore[assignment]
-    most = max((abs(one.value) for one in found), default=0.0)
-    return [word for word, value in total.most_common(_NAMED) if value > max(_LEAST * most, 0.02)]
+        total[" ".join(words(one.what)) or one.what] += one.value
+    return total
 
 
 def choices(probed: Probed, item: ProbeItem) -> list[tuple[str, str, float, float]]:
@@ -184,7 +191,7 @@ def choices(probed: Probed, item: ProbeItem) -> list[tuple[str, str, float, floa
         if index is None:
             continue
         hits, chosen = cross_chosen(reader, np.ones(len(reader.sheet.items), bool))
-        if hits[index] > 0:
+        if hits[index] > reader.sheet.chance[index]:  # more than a tie of all options
             strategy = called(reader, chosen[int(reader.sheet.half[index]) :][:1])
             found.append((reader.name, strategy, float(hits[index]), float(hits.mean())))
     return found
@@ -199,14 +206,12 @@ def lines(probed: Probed, explained: Explained) -> Iterator[str]:
     yield f"learned probe, trained on other scenes: {best.letter}, {right}"
     for one in explained.options:
         yield f"  {one.letter} {one.share:6.1%} {'*' if one.answer else ' '} {one.text}"
+        weighed = {**_summed(one.words), **{cue.what: cue.value for cue in one.cues}}
         for name, sign in (("for", 1), ("against", -1)):
-            weighed = sorted(
-                (weight for weight in (*one.words, *one.cues) if sign * weight.value > 0.02),
-                key=lambda weight: -abs(weight.value),
-            )
-            if weighed:
-                told = ", ".join(f"{w.what} {w.value:+.2f}" for w in weighed[: 2 * _NAMED])
-                yield f"      {name}: {told}"
+            most = sorted(weighed, key=lambda what: -sign * weighed[what])[: 2 * _NAMED]
+            told = [f"{what} {weighed[what]:+.2f}" for what in most if sign * weighed[what] > 0.02]
+            if told:
+                yield f"      {name}: {', '.join(told)}"
     yield "  * the answer; the numbers are log odds, relative to the mean of the options"
     if len(probed.readers) == 1:
         return

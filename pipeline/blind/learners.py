@@ -117,8 +117,8 @@ CUES = (
     *("how many words it has", "how many words it has, relative to the others"),
     *(
         "punctuation",
-        "final full stop",
-        "first letter is a capital",
+        "whether it ends with a full stop",
+        "whether it starts with a capital",
         "capital letters",
         "digits",
     ),

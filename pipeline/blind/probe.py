@@ -296,7 +296,8 @@ def _lines(report: ProbeReport) -> Iterator[str]:
             report.attacks,
         ),
     ):
-        yield f"{title}:"
+        if results:
+            yield f"{title}:"
         for one in results:
             figure = one.overall
             yield (
@@ -312,8 +313,9 @@ def _lines(report: ProbeReport) -> Iterator[str]:
     yield "cells (the best reader, chosen on other scenes):"
     for cell in report.cells:
         yield f"  {cell}"
-    control = ", ".join(f"{value:.1%}" for value in report.control)
-    yield f"control, with random answers: {control}"
+    if report.control:
+        control = ", ".join(f"{value:.1%}" for value in report.control)
+        yield f"control, with random answers: {control}"
     for leak in report.leaks():
         yield f"leak: {leak}"
     yield report.verdict()
