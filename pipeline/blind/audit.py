@@ -17,7 +17,6 @@ from pipeline.blind.removal import Remaining, remaining
 from pipeline.blind.sheet import Figure, ProbeItem
 
 _GUESSABLE = 50
-_READERS = len(ATTACKS) + 2  # the learned probe and its control
 _VERDICTS = {
     "met": "no leak found",
     "failed": "it leaks",
@@ -90,7 +89,7 @@ def audit(
 
     `progress` is called with the readers that are done and their number. Raises ValueError as `probe` does.
     """
-    tick = _counter(progress, 2 if quick else _READERS + 2)
+    tick = _counter(progress, _steps(quick) + 2)
     probed = probe(items, limits, quick=quick, seed=seed, sample=sample, tick=tick)
     causes = () if quick else tuple(causes_of(probed, limits[0]))
     tick()
@@ -109,12 +108,17 @@ def explained(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Probed, Explained]:
     """Probe a test with one of its items in the sample, and return what readers used on that item."""
-    tick = _counter(progress, 2 if quick else _READERS + 1)
+    tick = _counter(progress, _steps(quick) + 1)
     probed = probe(items, quick=quick, group=item.group, tick=tick)
     causes = () if quick else tuple(causes_of(probed, LIMITS[0]))
     tick()
     index = next(at for at, one in enumerate(probed.sheet.items) if one is item)
     return probed, explain(probed, index, causes)
+
+
+def _steps(quick: bool) -> int:
+    """Return how often `probe` calls its tick: for each reader and the control."""
+    return 2 if quick else len(ATTACKS) + 2
 
 
 def _counter(progress: Callable[[int, int], None], total: int) -> Callable[[], None]:
@@ -123,7 +127,7 @@ def _counter(progress: Callable[[int, int], None], total: int) -> Callable[[], N
     def tick() -> None:
         nonlocal done
         done += 1
-        progress(min(done, total), total)
+        progress(done, total)
 
     return tick
 

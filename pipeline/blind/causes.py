@@ -132,7 +132,7 @@ def _by_kind(probed: Probed) -> dict[Kind, list[Tried]]:
 def _kind(reader: str, strategy: str) -> Kind:
     if strategy.startswith(_LENGTHS):
         return "length"
-    if strategy.startswith("letter given"):
+    if strategy.startswith("letter given") and "order of the options" not in strategy:
         return "letters"
     return _READERS.get(reader, "structure")
 

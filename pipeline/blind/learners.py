@@ -187,6 +187,8 @@ def char_grams(text: str) -> list[str]:
 
 def gram_columns(grams: Sequence[str], block: int) -> Ints:
     """Return the hashed column of each n-gram: of words (block 0) or of characters (block 1)."""
+    if not grams:
+        return np.zeros(0, np.int64)
     hashed = _hashing(lambda gram: [gram]).transform(grams).indices
     return np.asarray(hashed, np.int64) + block * _COLUMNS
 

@@ -49,8 +49,9 @@ class Remaining:
 
 
 def remaining(probed: Probed, limit: float) -> Remaining | None:
-    """Return what remains if each half loses the fewest items that bring its reader down to half of `limit`.
+    """Return what remains once no reader that knows the other half is certain of an item.
 
+    A certainty counts if it is worth more than twice the limit, or all together more than half of it.
     Returns None if there are too few clips, or one half has none.
     """
     sheet = probed.sheet
@@ -58,7 +59,7 @@ def remaining(probed: Probed, limit: float) -> Remaining | None:
         return None
     kept: Ints = np.arange(len(sheet.items))
     for _ in range(_ROUNDS):
-        staying = _stay(*_only(sheet, probed.features, kept), limit / 2)
+        staying = _stay(*_only(sheet, probed.features, kept), limit)
         kept = kept[staying]
         if staying.all() or len({sheet.items[at].clip for at in kept}) < ENOUGH_CLIPS:
             break
@@ -96,21 +97,24 @@ def _stay(sheet: OptionTable, features: Features, limit: float) -> Bools:
     certain = np.maximum.reduceat(scores / 2, sheet.first) - sheet.chance
     surplus = sheet.hits(scores) - sheet.chance
     # Below this, what a reader gets is noise.
-    limit += float(np.sqrt((sheet.chance * (1 - sheet.chance)).sum()) / len(surplus))
-    if surplus.mean() <= limit:
+    mean = limit / 2 + float(np.sqrt((sheet.chance * (1 - sheet.chance)).sum()) / len(surplus))
+    if surplus.mean() <= mean:
         return ~found
     for own in halves:
         # What a certainty is worth shows on the other half, whose answers decide about nothing here.
         worth = IsotonicRegression(out_of_bounds="clip").fit(certain[~own], surplus[~own])
-        found |= _least_certain(certain, worth.predict(certain), own, limit)
+        found |= _least_certain(certain, worth.predict(certain), own, mean, 2 * limit)
     return found
 
 
-def _least_certain(certain: Floats, worth: Floats, within: Bools, limit: float) -> Bools:
-    """Return the most items whose mean worth is at most the limit, from the least certain on."""
+def _least_certain(
+    certain: Floats, worth: Floats, within: Bools, mean: float, most: float
+) -> Bools:
+    """Return the least certain items, as many as have a mean worth up to `mean` and are each worth `most`."""
     places = np.flatnonzero(within)
     order = places[np.argsort(certain[places], kind="stable")]
-    fits = np.flatnonzero(np.cumsum(worth[order]) <= limit * np.arange(1, len(order) + 1))
+    means = np.cumsum(worth[order]) / np.arange(1, len(order) + 1)
+    fits = np.flatnonzero((means <= mean) & (worth[order] <= most))
     found = np.zeros(len(certain), bool)
     found[order[: fits[-1] + 1 if len(fits) else 0]] = True
     return found
