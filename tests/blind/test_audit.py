@@ -262,11 +262,11 @@ def test_quick_finds_words_but_clears_nothing() -> None:
 
 def test_progress_counts_the_readers() -> None:
     seen: list[tuple[int, int]] = []
-    audit(planted.worded(40), progress=lambda done, total: seen.append((done, total)))
+    audit(planted.worded(16), progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
     assert {total for _, total in seen} == {len(seen)}
     seen.clear()
-    audit(planted.worded(40), quick=True, progress=lambda done, total: seen.append((done, total)))
+    audit(planted.worded(16), quick=True, progress=lambda done, total: seen.append((done, total)))
     assert {total for _, total in seen} == {len(seen)}
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from small_release import small_space
 
-from pipeline.blind import probe
+from pipeline.blind import audit
 from pipeline.blind.files import read_items
 from pipeline.blind.items import blind_report
 from pipeline.blind.probe import LIMITS
@@ -234,7 +234,7 @@ def test_a_workspace_is_probed_with_the_limits_of_its_gate(
     points: str, limits: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[float, float]] = []
-    monkeypatch.setattr(probe, "run_probe", lambda items, limits: seen.append(limits))
+    monkeypatch.setattr(audit, "audit", lambda items, limits, **_: seen.append(limits))
     with small_space(tmp_path / "w"):
         pass
     given = ["-w", str(tmp_path / "w"), "blind", "--set", f"export.blind_points={points}"]
