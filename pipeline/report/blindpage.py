@@ -40,8 +40,7 @@ def page_writer(target: Path) -> Callable[[Audit, str, Sequence[str]], None]:
         raise UserError(str(target.parent), "no such folder", "create it, or name another file")
 
     def write(audit: Audit, title: str, notes: Sequence[str]) -> None:
-        # Ids and texts of others may hold lone surrogates, which no page can.
-        write_atomic(target, render(audit, title, notes).encode(errors="replace"))
+        write_atomic(target, render(audit, title, notes).encode())
 
     return write
 
