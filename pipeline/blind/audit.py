@@ -56,7 +56,7 @@ class Audit:
         figure = self.figure
         return (
             f"Without frames, a reader answers {figure.accuracy:.1%} of {figure.items} items right "
-            f"(95 % interval {figure.low:.1%} to {figure.high:.1%}); chance is {figure.chance:.1%}. "
+            f"(95% interval {figure.low:.1%} to {figure.high:.1%}); chance is {figure.chance:.1%}. "
             f"Verdict: {self.report.state()} ({_VERDICTS[self.report.state()]})."
         )
 

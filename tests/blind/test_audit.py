@@ -95,7 +95,7 @@ def test_fair_items_have_no_cause_and_all_remain() -> None:
 
 def test_the_headline_gives_figure_interval_chance_and_verdict(worded: Audit) -> None:
     assert worded.headline() == (
-        "Without frames, a reader answers 100.0% of 400 items right (95 % interval 100.0% to 100.0%); "
+        "Without frames, a reader answers 100.0% of 400 items right (95% interval 100.0% to 100.0%); "
         "chance is 25.0%. Verdict: failed (it leaks)."
     )
     assert str(worded).splitlines()[0] == worded.headline()
