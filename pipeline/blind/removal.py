@@ -63,6 +63,8 @@ def remaining(probed: Probed, limit: float) -> Remaining | None:
         kept = kept[staying]
         if staying.all() or len({sheet.items[at].clip for at in kept}) < ENOUGH_CLIPS:
             break
+    if len(kept) == len(sheet.items):  # then the probe's own figure is that of a reader fitted anew
+        return Remaining(len(sheet.items), (), probed.report.learned.overall)
     left = set(kept.tolist())
     removed = tuple(item.id for at, item in enumerate(sheet.items) if at not in left)
     return Remaining(len(sheet.items), removed, _measured(*_only(sheet, probed.features, kept)))
