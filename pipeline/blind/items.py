@@ -1,7 +1,8 @@
 """The blind probe's items from a workspace or a release, and the report of `egost blind`."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pipeline.questions.rows import Item, Span
 from pipeline.sources.rows import Video
 
 if TYPE_CHECKING:
+    from pipeline.blind.audit import Audit
     from pipeline.engine.store import Store
 
 
@@ -72,14 +74,21 @@ def blind_report(
     as_json: bool,
     told: Reading | None = None,
     limits: tuple[float, float] | None = None,
+    *,
+    quick: bool = False,
+    page: "Callable[[Audit, str, Sequence[str]], object] | None" = None,
+    explain: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
-    """Probe a file of items, or those of a workspace, and return the report as text or JSON.
+    """Audit a file of items, or those of a workspace, and return the report as text or JSON.
 
     A file needs no workspace; `told` is what its answers are. `limits` are those of the workspace's
-    gate. This reports only; it never fails on what it finds.
+    gate. `quick` runs the learned probe alone; `page` is called with the audit, a title and notes on how
+    the items were read; `explain` is the id of an item to report on instead. This reports only; it never
+    fails on what it finds.
     """
+    from pipeline.blind.audit import audit
     from pipeline.blind.cells import LIMITS
-    from pipeline.blind.probe import run_probe
 
     notes: list[str] = []
     found: dict[str, Any] = {}
@@ -103,10 +112,40 @@ def blind_report(
             )
     else:
         raise UserError("egost blind", "no file and no workspace", "name a file of items")
-    report = run_probe(items, limits or LIMITS)
-    if as_json:
-        return json.dumps(report.to_json() | found, indent=2, ensure_ascii=False)
-    lines = notes
+    if explain is not None:
+        return _explanation(items, explain, as_json, quick, progress)
     if file and all(item.clip.startswith(NO_CLIP) for item in items):
-        lines.append("no column names the clip or the video: each row counts as a clip of its own")
-    return "\n".join([*lines, str(report)])
+        notes.append("no column names the clip or the video: each row counts as a clip of its own")
+    audited = audit(items, limits or LIMITS, quick=quick, progress=progress)
+    if page is not None:
+        page(audited, file.name if file else "items of the workspace", notes)
+    if as_json:
+        return json.dumps(audited.to_json() | found, indent=2, ensure_ascii=False)
+    return "\n".join([*notes, str(audited)])
+
+
+def _explanation(
+    items: Sequence[ProbeItem],
+    wanted: str,
+    as_json: bool,
+    quick: bool,
+    progress: Callable[[int, int], None],
+) -> str:
+    from pipeline.blind.audit import explained
+    from pipeline.blind.explain import choices, lines
+
+    named = [item for item in items if item.id == wanted]
+    if not named:
+        near = get_close_matches(wanted, [item.id for item in items], n=3, cutoff=0.5)
+        known = ", ".join(near or [item.id for item in items[:3]])
+        fix = f"use an id that egost blind reports, such as {known}"
+        raise UserError("--explain", f"no multiple-choice item has the id {wanted!r}", fix)
+    probed, found = explained(items, named[0], quick=quick, progress=progress)
+    if as_json:
+        chose = [
+            {"reader": name, "strategy": strategy, "hit": round(hit, 4), "accuracy": round(all_, 4)}
+            for name, strategy, hit, all_ in choices(probed, named[0])
+        ]
+        return json.dumps(found.to_json() | {"readers": chose}, indent=2, ensure_ascii=False)
+    several = [f"{len(named)} items have this id; this is the first"] if len(named) > 1 else []
+    return "\n".join([*several, *lines(probed, found)])

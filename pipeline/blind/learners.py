@@ -7,13 +7,15 @@ features and on the nested out-of-fold scores of (a). Their scores, normalized w
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 
-from pipeline.blind.sheet import Bools, Floats, OptionTable, codes
+from pipeline.blind.sheet import Bools, Floats, Ints, OptionTable, codes, lay_out, take
 
 _WORD = re.compile(r"\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]")
@@ -26,51 +28,109 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def learned_scores(sheet: OptionTable) -> Floats:
-    """Return the out-of-fold scores of both learners, averaged, (rows,)."""
-    cues, matrix, bags = cue_features(sheet), _text_features(sheet), _bags(sheet)
-    from scipy import sparse
+@dataclass(frozen=True)
+class Features:
+    """What the learners see of each option: its text, cues other than words, and which words it has."""
 
-    spread = cues.std(axis=0)
-    scaled = sparse.csr_matrix((cues - cues.mean(axis=0)) / np.where(spread > 0, spread, 1))
-    # Weights the cues like the text, whose vector has length 1 per kind of n-gram.
-    features = sparse.hstack([matrix, scaled * 0.3]).tocsr()
-    fold = sheet.fold[sheet.item_of]
-    folds = sorted(set(fold.tolist()))
+    text: Any  # (rows, n-grams): TF-IDF
+    columns: Ints  # (n-grams,): the hashed column of each n-gram; words first, then characters
+    cues: Floats  # (rows, cues)
+    bags: Any  # (rows, words): 0 or 1
+    vocabulary: Sequence[str]  # (words,)
+
+    @cached_property
+    def both(self) -> Any:
+        """Text and scaled cues side by side, (rows, n-grams + cues)."""
+        from scipy import sparse
+
+        spread = self.cues.std(axis=0)
+        scaled = (self.cues - self.cues.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        # Weights the cues like the text, whose vector has length 1 per kind of n-gram.
+        return sparse.hstack([self.text, sparse.csr_matrix(scaled * 0.3)]).tocsr()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the learners say of items that they were not trained on, and how learner (a) weighs features."""
+
+    scores: Floats  # (rows,): both learners' scores, added; 0 for parts that were not wanted
+    weights: Mapping[int, Floats]  # by part of the items: (n-grams + cues,)
+
+
+def features_of(sheet: OptionTable) -> Features:
+    """Return the learners' features of all options; they use no answers."""
+    text, columns = _text_features(sheet)
+    return Features(text, columns, cue_features(sheet), *_bags(sheet))
+
+
+def learned_scores(
+    sheet: OptionTable,
+    features: Features | None = None,
+    parts: Ints | None = None,
+    wanted: Collection[int] | None = None,
+) -> Learned:
+    """Return the scores of both learners, each part of the items scored by what all other parts teach.
+
+    Parts are the folds if no others are given, (items,); `wanted` are those to score (default: all).
+    """
+    features = features or features_of(sheet)
+    part = (sheet.fold if parts is None else parts)[sheet.item_of]
+    everything = sorted(set(part.tolist()))
+    wanted = everything if wanted is None else wanted
 
     def without(*left_out: int) -> Bools:
-        return ~np.isin(fold, left_out)
+        return ~np.isin(part, left_out)
 
-    # A model fitted without folds f and g scores g for the outer fold f, and f for the outer fold g:
+    # A model fitted without parts f and g scores g for the outer part f, and f for the outer part g:
     # ten fits nest five folds instead of twenty.
     nested: dict[tuple[int, int], Floats] = {}
     novelty: dict[tuple[int, int], Floats] = {}
-    for f, g in combinations(folds, 2):
+    for f, g in combinations(everything, 2):
+        if f not in wanted and g not in wanted:
+            continue
         kept = without(f, g)
-        scores = _logistic(features, sheet.truth, kept, sheet.seed)
-        fresh = _novelty(bags, sheet.truth, kept)
+        scores, _ = logistic(features.both, sheet.truth, kept, sheet.seed)
+        fresh = _novelty(features.bags, sheet.truth, kept)
         for tested, aside in ((f, g), (g, f)):
-            rows = fold == tested
+            rows = part == tested
             nested[tested, aside], novelty[tested, aside] = scores[rows], fresh[rows]
-    result = np.zeros(len(fold))
-    for f in folds:
-        tested, kept = fold == f, without(f)
-        first = _logistic(features, sheet.truth, kept, sheet.seed)
-        inner, fresh = first.copy(), _novelty(bags, sheet.truth, kept)
-        for g in folds:
+    result, weights = np.zeros(len(part)), {}
+    for f in wanted:
+        tested, kept = part == f, without(f)
+        first, weights[f] = logistic(features.both, sheet.truth, kept, sheet.seed)
+        inner, fresh = first.copy(), _novelty(features.bags, sheet.truth, kept)
+        for g in everything:
             if g != f:
-                inner[fold == g], fresh[fold == g] = nested[g, f], novelty[g, f]
-        table = np.column_stack([cues, fresh, inner, _within(sheet, inner)])
-        second = _boosted(table, sheet.truth, kept, tested, sheet.seed)
-        boosted = np.zeros(len(fold))
-        boosted[tested] = second
+                inner[part == g], fresh[part == g] = nested[g, f], novelty[g, f]
+        table = np.column_stack([features.cues, fresh, inner, _within(sheet, inner)])
+        boosted = np.zeros(len(part))
+        boosted[tested] = boosting(table, sheet.truth, kept, tested, sheet.seed)
         both = _share(sheet, _sigmoid(first)) + _share(sheet, boosted)
         result[tested] = both[tested]
-    return result
+    return Learned(result, weights)
+
+
+CUES = (
+    *("its letter", "how many options there are"),
+    *("its length in characters", "its length, relative to the others"),
+    *("how many options are shorter", "how many options are longer"),
+    *("how many words it has", "how many words it has, relative to the others"),
+    *(
+        "punctuation",
+        "whether it ends with a full stop",
+        "whether it starts with a capital",
+        "capital letters",
+        "digits",
+    ),
+    *("how like the others it is", "how like the nearest option it is"),
+    *("how like the farthest option it is", "words that it shares with the question"),
+    *("how many others have the same words", "repeated words", "the task"),
+)
+"""What each cue is, in the order of the features."""
 
 
 def cue_features(sheet: OptionTable) -> Floats:
-    """Return features of each option other than its words: length, position, overlap, (rows, features)."""
+    """Return features of each option other than its words, as named in `CUES`, (rows, cues)."""
     task = codes(item.task for item in sheet.items)
     table: list[list[float]] = []
     for number, item in enumerate(sheet.items):
@@ -112,48 +172,71 @@ def cue_features(sheet: OptionTable) -> Floats:
     return np.array(table)
 
 
-def _text_features(sheet: OptionTable) -> Any:
-    """Return TF-IDF of words (also by task) and of characters; it uses no labels."""
-    from scipy import sparse
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+def word_grams(text: str, task: str) -> list[str]:
+    """Return the words and pairs of words of an option, each also with its task if there is one."""
+    found = words(text)
+    found += [f"{a} {b}" for a, b in pairwise(found)]
+    return found + [f"{task}|{gram}" for gram in found] if task else found
 
-    tasks = [sheet.items[index].task for index in sheet.item_of]
-    many = len(set(tasks)) > 1
+
+def char_grams(text: str) -> list[str]:
+    """Return the character 2-5-grams of an option, within its words padded by spaces."""
+    found: list[str] = _hashing("char_wb").build_analyzer()(text)
+    return found
+
+
+def gram_columns(grams: Sequence[str], block: int) -> Ints:
+    """Return the hashed column of each n-gram: of words (block 0) or of characters (block 1)."""
+    if not grams:
+        return np.zeros(0, np.int64)
+    hashed = _hashing(lambda gram: [gram]).transform(grams).indices
+    return np.asarray(hashed, np.int64) + block * _COLUMNS
+
+
+def task_of(sheet: OptionTable) -> list[str]:
+    """Return the task of each item, or an empty text where all have the same."""
+    tasks = [item.task for item in sheet.items]
+    return tasks if len(set(tasks)) > 1 else [""] * len(tasks)
+
+
+def _hashing(analyzer: Any) -> Any:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(
+        n_features=_COLUMNS, analyzer=analyzer, ngram_range=(2, 5), norm=None, alternate_sign=False
+    )
+
+
+def _text_features(sheet: OptionTable) -> tuple[Any, Ints]:
+    """Return TF-IDF of words (also by task) and of characters, and the hashed column of each."""
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    tasks = task_of(sheet)
+    weigh = TfidfTransformer(sublinear_tf=True)
 
     def grams(row: int) -> list[str]:
-        found = words(sheet.texts[row])
-        found += [f"{a} {b}" for a, b in pairwise(found)]
-        return found + [f"{tasks[row]}|{gram}" for gram in found] if many else found
+        return word_grams(sheet.texts[row], tasks[sheet.item_of[row]])
 
-    rows = range(len(sheet.texts))
-    kinds = (
-        HashingVectorizer(n_features=_COLUMNS, analyzer=grams, norm=None, alternate_sign=False),
-        HashingVectorizer(
-            n_features=_COLUMNS,
-            analyzer="char_wb",
-            ngram_range=(2, 5),
-            norm=None,
-            alternate_sign=False,
-        ),
-    )
-    weigh = TfidfTransformer(sublinear_tf=True)
     blocks = [
-        weigh.fit_transform(kinds[0].transform(rows)),
-        weigh.fit_transform(kinds[1].transform(sheet.texts)),
+        weigh.fit_transform(_hashing(grams).transform(range(len(sheet.texts)))),
+        weigh.fit_transform(_hashing("char_wb").transform(sheet.texts)),
     ]
     stacked = sparse.hstack(blocks).tocsr()
-    return stacked[:, np.flatnonzero(np.diff(stacked.tocsc().indptr))]
+    used = np.flatnonzero(np.bincount(stacked.indices, minlength=stacked.shape[1]))
+    return stacked[:, used], used
 
 
-def _bags(sheet: OptionTable) -> Any:
-    """Return which words each row contains, (rows, words), 0 or 1."""
+def _bags(sheet: OptionTable) -> tuple[Any, list[str]]:
+    """Return which words each row contains, (rows, words), 0 or 1, and the words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     if not any(map(words, sheet.texts)):
         from scipy import sparse
 
-        return sparse.csr_matrix((len(sheet.texts), 1))
-    return CountVectorizer(analyzer=words, binary=True, dtype=np.float64).fit_transform(sheet.texts)
+        return sparse.csr_matrix((len(sheet.texts), 1)), [""]
+    count = CountVectorizer(analyzer=words, binary=True, dtype=np.float64)
+    return count.fit_transform(sheet.texts), count.get_feature_names_out().tolist()
 
 
 def _novelty(bags: Any, truth: Bools, kept: Bools) -> Floats:
@@ -170,17 +253,19 @@ def _novelty(bags: Any, truth: Bools, kept: Bools) -> Floats:
     )
 
 
-def _logistic(features: Any, truth: Bools, kept: Bools, seed: int) -> Floats:
+def logistic(features: Any, truth: Bools, kept: Bools, seed: int) -> tuple[Floats, Floats]:
+    """Fit learner (a) to the rows that are kept; return its scores, (rows,), and weights, (features,)."""
     from sklearn.linear_model import LogisticRegression
 
     if truth[kept].all() or not truth[kept].any():
-        return np.zeros(len(truth))
+        return np.zeros(len(truth)), np.zeros(features.shape[1])
     model = LogisticRegression(C=3.0, solver="liblinear", random_state=seed, tol=1e-2)
     model.fit(features[kept], truth[kept])
-    return np.asarray(model.decision_function(features), dtype=float)
+    return np.asarray(model.decision_function(features), dtype=float), model.coef_[0]
 
 
-def _boosted(table: Floats, truth: Bools, kept: Bools, tested: Bools, seed: int) -> Floats:
+def boosting(table: Floats, truth: Bools, kept: Bools, tested: Bools, seed: int) -> Floats:
+    """Fit learner (b) to the rows that are kept; return the probability of those tested."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -217,14 +302,12 @@ def _within(sheet: OptionTable, scores: Floats) -> Floats:
 
 def permuted(sheet: OptionTable, times: int, most: int) -> list[float]:
     """Return the probe's accuracy on random answers, the baseline that the method itself reaches."""
-    from pipeline.blind.sheet import lay_out, take
-
     small = lay_out(take(sheet.items, most, sheet.seed), sheet.seed)
-    found = []
+    features, found = features_of(small), []
     for number in range(times):
         rng = np.random.default_rng([sheet.seed, number])
         mixed = small.with_answers(rng.integers(0, small.size).tolist())
-        found.append(float(mixed.hits(learned_scores(mixed)).mean()))
+        found.append(float(mixed.hits(learned_scores(mixed, features).scores).mean()))
     return found
 
 

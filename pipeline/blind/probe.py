@@ -2,10 +2,10 @@
 
 run_probe(items)  ->  ProbeReport: the learned probe, untrained baselines, structural attacks, a
                       control, and the items that are easiest to guess
+probe(items)      ->  Probed: the same, with what each reader gets right of each item
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,52 +22,26 @@ from pipeline.blind.cells import (
     state_of,
     told,
 )
-from pipeline.blind.learners import baselines, learned_scores, permuted
-from pipeline.blind.null import COUPLED, cross_chosen, spreads
-from pipeline.blind.sheet import (
-    MOST_STRATA,
-    Bools,
-    Figure,
-    Floats,
-    OptionTable,
-    ProbeItem,
-    Strategy,
-    lay_out,
-    take,
+from pipeline.blind.learners import (
+    Features,
+    Learned,
+    baselines,
+    features_of,
+    learned_scores,
+    permuted,
 )
+from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, lay_out, take
+from pipeline.blind.tried import AttackResult, Tried, measure, pooled, single, spread, tried_out
 from pipeline.blind.versions import versions
 
+LEARNED = "learned probe"
+SAMPLE = 5000
+"""Of more items, whole groups are drawn for the learned probe."""
 _CONTROLS = 3
 _CONTROL_ITEMS = 600
 _SHOWN = 10
 # Structural attacks cost a third of the learned probe, and a cell needs 600 twins: they get more items.
 _WIDER = 3
-_KEPT = 8  # every nth strategy of a reader is tried on other truths
-_STRATA: dict[str, Callable[[ProbeItem], str]] = {
-    "task": lambda item: item.task,
-    "option_kind": lambda item: item.option_kind,
-}
-
-
-@dataclass(frozen=True)
-class AttackResult:
-    """One method of answering blind: its accuracy overall and within each stratum, such as `task=...`."""
-
-    name: str
-    how: str
-    overall: Figure
-    within: Mapping[str, Figure]
-    best: Mapping[str, str]  # the best strategy overall (""), and within each stratum
-    tried: int = 1
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields as plain values."""
-        return {
-            "how": self.how,
-            "tried": self.tried,
-            **self.overall.to_json(),
-            "within": {name: figure.to_json() for name, figure in self.within.items()},
-        }
 
 
 @dataclass(frozen=True)
@@ -94,6 +68,7 @@ class ProbeReport:
     grouping: str
     given: int  # items before sampling
     limits: tuple[float, float] = LIMITS
+    quick: bool = False  # the learned probe alone
 
     @property
     def measured(self) -> tuple[AttackResult, ...]:
@@ -117,16 +92,28 @@ class ProbeReport:
         return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
 
     def state(self) -> State:
-        """Return whether the test is free of leaks, as far as its items can show."""
-        return state_of(self.best.overall, self.leaks(), self.cells, self.limits[0])
+        """Return whether the test is free of leaks, as far as its items can show.
+
+        The learned probe alone can show a leak, but not that there is none.
+        """
+        state = state_of(self.best.overall, self.leaks(), self.cells, self.limits[0])
+        return "unproven" if self.quick and state == "met" else state
+
+    def headline(self) -> AttackResult:
+        """Return the result to report first: of the learned probe and the best reader, the higher."""
+        return max(self.best, self.learned, key=lambda one: one.overall.excess)
+
+    @property
+    def reader(self) -> str:
+        """Which reader the figure of `best` is of, in words."""
+        if self.quick:
+            return "the learned probe (no other reader was tried)"
+        return f"the best of {len(self.measured)} readers, chosen on other scenes,"
 
     def verdict(self) -> str:
         """Return the conclusion that the figures allow, in one line."""
         figure, leaks, state = self.best.overall, self.leaks(), self.state()
-        best = (
-            f"the best of {len(self.measured)} readers, chosen on other scenes, answers "
-            f"{figure.accuracy:.1%} (chance {figure.chance:.1%})"
-        )
+        best = f"{self.reader} answers {figure.accuracy:.1%} (chance {figure.chance:.1%})"
         if state == "failed":
             leak = leaks[0]
             where = f" in {leak.where.partition('=')[2]}" if leak.where else ""
@@ -172,147 +159,96 @@ def run_probe(
     *,
     earlier: Sequence[ProbeItem] = (),
     seed: int = 0,
-    sample: int = 5000,
+    sample: int = SAMPLE,
 ) -> ProbeReport:
     """Probe a test; of more than `sample` items, whole groups are drawn for the learned probe. Deterministic.
 
-    `earlier` holds an earlier version of the items, for what a correction gives away. Attacks on the order of rows need the items in their published order. Raise ValueError if there are
-    no items, or an item has fewer than two options or an answer that is none of them.
+    `earlier` holds an earlier version of the items, for what a correction gives away. Attacks on the order
+    of rows need the items in their published order. Raise ValueError if there are no items, or an item has
+    fewer than two options or an answer that is none of them.
+    """
+    return probe(items, limits, earlier=earlier, seed=seed, sample=sample).report
+
+
+def probe(
+    items: Sequence[ProbeItem],
+    limits: tuple[float, float] = LIMITS,
+    *,
+    earlier: Sequence[ProbeItem] = (),
+    seed: int = 0,
+    sample: int = SAMPLE,
+    group: str | None = None,
+    quick: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> "Probed":
+    """Probe a test as `run_probe` does, and keep what each reader gets right.
+
+    `group` is in the sample in any case; `quick` leaves out all but the learned probe. `tick` is called
+    after each reader and after the control.
     """
     for item in items:
         if len(item.options) < 2 or not 0 <= item.answer < len(item.options):
             raise ValueError(f"item {item.id}: needs at least two options and an answer among them")
     if not items:
         raise ValueError("no items")
-    sheet = lay_out(take(items, _WIDER * sample, seed), seed)
+    sheet = lay_out(take(items, sample if quick else _WIDER * sample, seed, group), seed)
     sampled, head = sheet, sheet
+    if len(sheet.items) > sample:
+        sampled = lay_out(take(items, sample, seed, group), seed)
     if len(items) > sample:
         # Letters and replay need consecutive rows, so they get the first ones.
-        sampled, head = lay_out(take(items, sample, seed), seed), lay_out(items[:sample], seed)
-    scores = learned_scores(sampled)
-    learned = _try(sampled, "learned probe", "two learners on text and cues", scores)
-    untrained = [_try(sheet, name, "untrained", found) for name, found in baselines(sheet).items()]
-    attacks = []
-    for attack in ATTACKS:
+        head = lay_out(items[:sample], seed)
+    features = features_of(sampled)
+    learned = learned_scores(sampled, features)
+    readers = [single(sampled, LEARNED, "two learners on text and cues", learned.scores)]
+    tick()
+    untrained = {} if quick else baselines(sheet)
+    readers += [single(sheet, name, "untrained", found) for name, found in untrained.items()]
+    for attack in () if quick else ATTACKS:
         table = head if attack.name in ("letters", "replay") else sheet
-        attacks.append(_tried(table, attack.name, attack.how, attack.strategies(table)))
+        readers.append(tried_out(table, attack.name, attack.how, attack.strategies(table)))
+        tick()
     if earlier:
         how = "what was kept since the earlier version"
-        attacks.append(_tried(sheet, "versions", how, versions(sheet, earlier)))
-    everyone = [learned, *untrained, *attacks]
-    results = [_measured(one) for one in everyone]
-    pooled = _pooled([one for one in everyone if one.sheet is sheet])
-    best = _measured(pooled, _spread(pooled))
-    return ProbeReport(
+        readers.append(tried_out(sheet, "versions", how, versions(sheet, earlier)))
+    control = () if quick else tuple(permuted(sampled, _CONTROLS, _CONTROL_ITEMS))
+    tick()
+    results = [measure(one) for one in readers]
+    pool = pooled([one for one in readers if one.sheet is sheet] or readers)
+    best = measure(pool, spread(pool))
+    report = ProbeReport(
         learned=results[0],
         baselines=tuple(results[1 : 1 + len(untrained)]),
         attacks=tuple(results[1 + len(untrained) :]),
         best=best,
         cells=tuple(_cells(sheet, best, results, limits)),
-        control=tuple(permuted(sampled, _CONTROLS, _CONTROL_ITEMS)),
-        guessable=tuple(_guessable(sampled, scores)),
+        control=control,
+        guessable=tuple(_guessable(sampled, learned.scores)),
         grouping=sheet.grouping,
         given=len(items),
         limits=limits,
+        quick=quick,
     )
+    return Probed(report, sampled, features, learned, tuple(readers), pool)
 
 
 @dataclass(frozen=True)
-class _Tried:
-    """What each strategy of a reader gets right: arrays of (strategies, items)."""
+class Probed:
+    """A report with what it rests on; other readers may have more items than the learned probe."""
 
-    sheet: OptionTable
-    name: str
-    how: str
-    names: tuple[str, ...]
-    hits: Floats
-    own: Floats  # trained without the half of the scenes on which the strategy is measured
-    kept: tuple[Strategy, ...]  # some of the strategies, to be tried on other truths
-
-    @property
-    def coupled(self) -> bool:
-        """Whether what is true in each half of the items decides how the other half is answered."""
-        return len(self.names) > 1 or any(one.half_scores is not None for one in self.kept)
-
-
-def _tried(sheet: OptionTable, name: str, how: str, strategies: Iterable[Strategy]) -> _Tried:
-    names: list[str] = []
-    hits, own, kept = [], [], []
-    for one in strategies:
-        if len(names) % _KEPT == 0:
-            kept.append(one)
-        names.append(one.name)
-        hits.append(sheet.hits(one.scores))
-        own.append(hits[-1] if one.half_scores is None else sheet.hits(one.half_scores))
-    if not hits:
-        return _try(sheet, name, how, np.zeros(len(sheet.texts)), "no strategy applies")
-    return _Tried(sheet, name, how, tuple(names), np.array(hits), np.array(own), tuple(kept))
-
-
-def _try(sheet: OptionTable, name: str, how: str, scores: Floats, called: str = "") -> _Tried:
-    return _tried(sheet, name, how, [Strategy(called or name, scores)])
-
-
-def _pooled(readers: Sequence[_Tried]) -> _Tried:
-    """Return all strategies of all readers as those of one."""
-    return _Tried(
-        readers[0].sheet,
-        "the best reader",
-        "chosen on one half of the scenes, measured on the other",
-        tuple(
-            one.name if len(one.names) == 1 else f"{one.name}: {name}"
-            for one in readers
-            for name in one.names
-        ),
-        np.concatenate([one.hits for one in readers]),
-        np.concatenate([one.own for one in readers]),
-        tuple(kept for one in readers for kept in one.kept),
-    )
+    report: ProbeReport
+    sheet: OptionTable  # the learned probe's items
+    features: Features
+    learned: Learned
+    readers: tuple[Tried, ...]  # the learned probe is the first
+    pool: Tried  # the strategies of all readers that have all the items of the cells
 
 
 def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
     """Run one structural attack by its name."""
     (attack,) = (attack for attack in ATTACKS if attack.name == name)
     sheet = lay_out(items, seed)
-    return _measured(_tried(sheet, attack.name, attack.how, attack.strategies(sheet)))
-
-
-def _measured(tried: _Tried, spread: Mapping[str, float] | None = None) -> AttackResult:
-    """Return the accuracy of a reader's best strategy, chosen on one half and measured on the other.
-
-    `spread` is what truths drawn anew show, overall ("") and within strata; without it, the largest that
-    the coupling of the halves can make of the error is assumed.
-    """
-    sheet = tried.sheet
-    masks: dict[str, Bools] = {"": np.ones(len(sheet.items), bool)} | dict(_strata(sheet))
-    figures, best = {}, {}
-    for where, mask in masks.items():
-        hits, chosen = cross_chosen(sheet, tried.hits, tried.own, mask)
-        figure = sheet.figure(hits, mask)
-        if spread is not None and where in spread:
-            figure = figure.less_certain(spread[where])
-        elif tried.coupled:
-            figure = figure.less_certain(COUPLED * figure.error)
-        figures[where] = figure
-        best[where] = " / ".join(dict.fromkeys(tried.names[index] for index in chosen))
-    how = f"{tried.how}; best: {best['']}" if len(tried.names) > 1 else tried.how
-    return AttackResult(tried.name, how, figures.pop(""), figures, best, len(tried.names))
-
-
-def _spread(tried: _Tried) -> Mapping[str, float]:
-    masks: dict[str, Bools] = {"": np.ones(len(tried.sheet.items), bool)}
-    masks |= {f"cell={name}": mask for name, mask in tried.sheet.cells.items()}
-    return spreads(tried.sheet, tried.kept, masks)
-
-
-def _strata(sheet: OptionTable) -> Iterator[tuple[str, Bools]]:
-    for name, value_of in _STRATA.items():
-        values = np.array([value_of(item) for item in sheet.items])
-        often = Counter(values.tolist()).most_common(MOST_STRATA)
-        for value in sorted({value for value, _ in often} - {""}):
-            yield f"{name}={value}", values == value
-    for value, within in sheet.cells.items():
-        yield f"cell={value}", within
+    return measure(tried_out(sheet, attack.name, attack.how, attack.strategies(sheet)))
 
 
 def _leaks(one: AttackResult, limits: tuple[float, float]) -> Iterator[Leak]:
@@ -367,7 +303,8 @@ def _lines(report: ProbeReport) -> Iterator[str]:
             report.attacks,
         ),
     ):
-        yield f"{title}:"
+        if results:
+            yield f"{title}:"
         for one in results:
             figure = one.overall
             yield (
@@ -383,12 +320,9 @@ def _lines(report: ProbeReport) -> Iterator[str]:
     yield "cells (the best reader, chosen on other scenes):"
     for cell in report.cells:
         yield f"  {cell}"
-    control = ", ".join(f"{value:.1%}" for value in report.control)
-    yield f"control, with random answers: {control}"
-    if report.guessable:
-        yield "easiest to guess (review them, don't just drop them):"
-        for item in report.guessable:
-            yield f"  {item.id}  {item.answer[:80]}"
+    if report.control:
+        control = ", ".join(f"{value:.1%}" for value in report.control)
+        yield f"control, with random answers: {control}"
     for leak in report.leaks():
         yield f"leak: {leak}"
     yield report.verdict()

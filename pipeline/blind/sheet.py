@@ -276,14 +276,26 @@ def codes(values: Iterable[Hashable]) -> Ints:
     return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
 
 
-def take(items: Sequence[ProbeItem], most: int, seed: int) -> list[ProbeItem]:
-    """Return at most `most` items in their order, drawn by whole groups."""
+def take(
+    items: Sequence[ProbeItem], most: int, seed: int, group: str | None = None
+) -> list[ProbeItem]:
+    """Return at most `most` items in their order, drawn by whole groups; those of `group` in any case.
+
+    A group is cut only if it alone has too many.
+    """
     if len(items) <= most:
         return list(items)
-    group = codes(item.group for item in items)
-    rank = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group]
-    chosen = np.sort(np.argsort(rank, kind="stable")[:most])
-    return [items[index] for index in chosen]
+    number = codes(item.group for item in items)
+    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
+    if group is not None:
+        wanted = number[[item.group for item in items].index(group)]
+        order = np.concatenate([[wanted], order[order != wanted]])
+    sizes, chosen, room = np.bincount(number), np.zeros(len(order), bool), most
+    for one in order.tolist():
+        if sizes[one] <= room:
+            chosen[one], room = True, room - int(sizes[one])
+    chosen[order[0]] |= group is not None or not chosen.any()
+    return [items[index] for index in np.flatnonzero(chosen[number])[:most]]
 
 
 def _components(items: Sequence[ProbeItem]) -> tuple[Ints, str]:

@@ -1,7 +1,7 @@
 """The commands that only look: report, blind, status, rejections, show, prompts check."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,29 +61,65 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--html",
+    "page",
+    metavar="PAGE",
+    type=click.Path(path_type=Path),
+    help="Write an HTML page as well: what leaks, why, and which items are easiest to guess.",
+)
+@click.option(
+    "--explain", metavar="ID", help="Print what readers used on one item instead of the report."
+)
+@click.option("--quick", is_flag=True, help="Run the learned probe alone.")
 @answers_option
 @common
 @click.pass_context
 def blind(
-    context: click.Context, file: Path | None, as_json: bool, answers: "Reading | None"
+    context: click.Context,
+    file: Path | None,
+    as_json: bool,
+    page: Path | None,
+    explain: str | None,
+    quick: bool,
+    answers: "Reading | None",
 ) -> None:
     """Measure how well items can be answered without video.
 
     Probes the workspace's items or those in FILE (JSON, JSONL, CSV or Parquet of any benchmark, also
     nested). For each category and kinds of facts it reports a leak, no leak found, or too few to tell
-    (under 600 independent questions). Reports only; never fails.
+    (under 600 independent questions). Of more than 5,000 items, whole groups are sampled. Reports only;
+    never fails.
     """
     from pipeline.blind.items import blind_report
     from pipeline.releases.settings import ExportSettings
 
-    if file is not None:
-        refuse(context, "with FILE")
-        click.echo(blind_report(file, None, as_json, answers))
-        return
-    refuse_answers(context, answers)
-    with reading(context) as workspace:
-        limits = workspace.settings("export", ExportSettings).blind_limits
-        click.echo(blind_report(None, workspace.store, as_json, limits=limits))
+    if page and explain is not None:
+        what = "--html and --explain can't be used together"
+        raise UserError(context.command_path, what, "leave one of them out")
+    write = None
+    if page:
+        from pipeline.report.blindpage import page_writer
+
+        write = page_writer(page)
+    with progress_bar("blind") as progress:
+        asked: dict[str, Any] = {
+            "quick": quick,
+            "page": write,
+            "explain": explain,
+            "progress": progress,
+        }
+        if file is not None:
+            refuse(context, "with FILE")
+            told = blind_report(file, None, as_json, answers, **asked)
+        else:
+            refuse_answers(context, answers)
+            with reading(context) as workspace:
+                limits = workspace.settings("export", ExportSettings).blind_limits
+                told = blind_report(None, workspace.store, as_json, limits=limits, **asked)
+    click.echo(told)
+    if page:
+        click.echo(f"blind: wrote {page}", err=True)
 
 
 @click.command()

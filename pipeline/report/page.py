@@ -41,29 +41,21 @@ def render(
     gallery: Gallery, beside: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> str:
     """Return the page; paths of full-size keyframes are relative to the folder `beside`."""
-    style = (_PAGE / "report.css").read_text(encoding="utf-8")
-    script = (_PAGE / "report.js").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    style, script = asset("report.css"), asset("report.js")
     strips, sizes = _strips(gallery.clips, progress)
     clips = [
         clip.as_json() | {"film": size, "full": _full(clip, beside)}
         for clip, size in zip(gallery.clips, sizes, strict=True)
     ]
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         gallery=gallery,
         version=__version__,
         plots=[(plot.title, plot.note, Markup(plot.svg)) for plot in gallery.plots],
         most=max([level.count for level in gallery.funnel] + [1]),
         style=Markup(style),
         script=Markup(script),
-        script_digest=_csp(script),
-        style_digest=_csp(style),
+        script_digest=csp_digest(script),
+        style_digest=csp_digest(style),
         clips=Markup(_json(clips)),
         batch=_BATCH,
         images=[Markup(_json(block)) for block in _blocks(gallery.clips, strips)],
@@ -110,5 +102,23 @@ def _json(value: Any) -> str:
     return text
 
 
-def _csp(text: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script of the pages."""
+    return (_PAGE / name).read_text(encoding="utf-8")
+
+
+def template(name: str) -> jinja2.Template:
+    """Return the template of a page; what it is given is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def csp_digest(text: str) -> str:
+    """Return the digest by which a page's content security policy allows a style or script."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

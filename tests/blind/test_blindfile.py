@@ -10,7 +10,7 @@ import pytest
 from blind_items import read_items
 from small_release import small_space
 
-from pipeline.blind import probe
+from pipeline.blind import audit
 from pipeline.blind.items import blind_report
 from pipeline.blind.probe import LIMITS
 from pipeline.cli.console import exit_code
@@ -235,7 +235,7 @@ def test_a_workspace_is_probed_with_the_limits_of_its_gate(
     points: str, limits: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[float, float]] = []
-    monkeypatch.setattr(probe, "run_probe", lambda items, limits: seen.append(limits))
+    monkeypatch.setattr(audit, "audit", lambda items, limits, **_: seen.append(limits))
     with small_space(tmp_path / "w"):
         pass
     given = ["-w", str(tmp_path / "w"), "blind", "--set", f"export.blind_points={points}"]

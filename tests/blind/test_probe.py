@@ -9,7 +9,7 @@ import blind_items as made
 import numpy as np
 import pytest
 
-from pipeline.blind import cells, probe
+from pipeline.blind import cells, tried
 from pipeline.blind.cells import Cell, Leak, state_of, told
 from pipeline.blind.probe import ProbeReport, run_probe
 from pipeline.blind.sheet import Figure, OptionTable, ProbeItem, Strategy, lay_out, take
@@ -321,7 +321,7 @@ def test_of_thousands_of_cells_the_smallest_are_one() -> None:
     assert len(cells) == 41
     assert cells["t150"].sum() == 50
     assert sum(within.sum() for within in cells.values()) == 200
-    strata = dict(probe._strata(lay_out(named, 0)))
+    strata = dict(tried.strata_of(lay_out(named, 0)))
     assert len(strata) == 81
 
 
@@ -339,9 +339,9 @@ def test_the_best_reader_is_chosen_on_other_scenes() -> None:
         fair = made.with_letters(items, [rng.randrange(4) for _ in items])
         sheet = lay_out(fair, number)
         scores = np.random.default_rng(number).random((300, len(sheet.texts)))
-        tried = probe._tried(sheet, "noise", "", (Strategy("", one) for one in scores))
-        found.append(probe._measured(tried).overall.accuracy)
-        assert tried.hits.mean(axis=1).max() > 0.3
+        noise = tried.tried_out(sheet, "noise", "", (Strategy("", one) for one in scores))
+        found.append(tried.measure(noise).overall.accuracy)
+        assert noise.hits.mean(axis=1).max() > 0.3
     assert np.mean(found) < 0.29
 
 

@@ -143,7 +143,7 @@ def main() -> None:
         rows = list(released(world, clips))
         path = HERE / f"{world}.parquet"
         pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd", compression_level=19)
-        print(f"{world}: {len(rows)} rows, {path.stat().st_size} bytes")
+        sys.stdout.write(f"{world}: {len(rows)} rows, {path.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,281 @@
+"""The audit names what leaks, why an item can be guessed and what would remain; samples are reported."""
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+
+import blind_items as made
+import blind_planted as planted
+import pytest
+
+from pipeline.blind.audit import Audit, audit, explained
+from pipeline.blind.explain import choices, lines
+from pipeline.blind.probe import probe
+from pipeline.blind.removal import remaining
+from pipeline.blind.sheet import take
+
+
+@pytest.fixture(scope="module")
+def worded() -> Audit:
+    return audit(planted.worded(400))
+
+
+def test_a_planted_word_is_named(worded: Audit) -> None:
+    first = worded.causes[0]
+    assert (first.kind, first.cell.verdict) == ("words", "leak")
+    assert first.tells[0].what == '"avoid"'
+    assert (first.tells[0].right, first.tells[0].items) == (0, 400)
+    assert first.tells[0].expected == pytest.approx(300)
+    assert "alone" in first.cell.reader
+    assert '"avoid": has the answer in 0 of 400 items' in str(worded)
+
+
+def test_each_guessable_item_has_the_word_as_its_reason(worded: Audit) -> None:
+    assert len(worded.guessable) == 50
+    for one in worded.guessable:
+        assert '"avoid"' in one.reasons[0]
+        (answer,) = (option for option in one.options if option.answer)
+        assert "avoid" not in answer.text
+        for option in one.options:
+            if not option.answer:
+                strongest = max(option.words, key=lambda word: abs(word.value))
+                assert strongest.what == "avoid"
+                assert strongest.value < 0
+    margins = [one.margin for one in worded.guessable]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_a_planted_length_is_named() -> None:
+    found = audit(planted.longest(400))
+    first = found.causes[0]
+    assert (first.kind, first.cell.verdict) == ("length", "leak")
+    assert first.cell.figure.accuracy > 0.65
+    tells = {tell.what: tell for tell in first.tells}
+    assert tells["the longest option"].right > 0.65 * 400
+    assert tells["the longest option"].expected < 110
+
+
+def test_planted_letters_are_named() -> None:
+    items = made.with_letters(planted.worded(400, share=0), [2] * 300 + [0, 1, 3, 2] * 25)
+    random.Random(1).shuffle(items)
+    first = audit(items).causes[0]
+    assert (first.kind, first.cell.verdict) == ("letters", "leak")
+    assert {tell.what: tell.right for tell in first.tells}["option C"] == 325
+
+
+def test_a_planted_structure_is_named() -> None:
+    found = audit(made.single_edits(300))
+    leaking = {cause.kind: cause for cause in found.causes if cause.cell.leaks}
+    assert leaking["structure"].cell.figure.accuracy == 1
+    assert "similar to the others" in leaking["structure"].cell.reader
+    assert leaking["structure"].examples
+
+
+def test_a_planted_scene_leak_is_named() -> None:
+    found = audit(made.usual_statements(500))
+    leaking = [cause for cause in found.causes if cause.cell.leaks]
+    assert "scenes" in {cause.kind for cause in leaking}
+    assert not {"letters", "length"} & {cause.kind for cause in leaking}
+
+
+def test_fair_items_have_no_cause_and_all_remain() -> None:
+    found = audit(made.composed(80))
+    assert [cause.kind for cause in found.causes if cause.cell.leaks] == []
+    assert {cell.verdict for cells in found.tables.values() for cell in cells} <= {
+        "no leak found",
+        "too few to tell",
+    }
+    assert found.headline().endswith(
+        "Verdict: unproven (no leak found, but too little to rule one out)."
+    )
+    assert found.remaining
+    assert found.remaining.removed == ()
+
+
+def test_the_headline_gives_figure_interval_chance_and_verdict(worded: Audit) -> None:
+    assert worded.headline() == (
+        "Without frames, a reader answers 100.0% of 400 items right (95% interval 100.0% to 100.0%); "
+        "chance is 25.0%. Verdict: failed (it leaks)."
+    )
+    assert str(worded).splitlines()[0] == worded.headline()
+    assert str(worded).splitlines()[-1] == worded.report.verdict()
+
+
+def test_figures_are_given_by_task_and_scene_size(worded: Audit) -> None:
+    assert [cell.name for cell in worded.tables["task"]] in (["t0", "t1"], ["t1", "t0"])
+    assert "scene size" not in worded.tables  # all scenes have four items
+    items = [
+        replace(item, group=f"big{at % 3}") if at < 60 else item
+        for at, item in enumerate(planted.worded(200, share=0))
+    ]
+    sizes = audit(items).tables["scene size"]
+    assert {cell.name: cell.figure.items for cell in sizes} == {
+        "2 to 4 items": 140,
+        "20 or more items": 60,
+    }
+
+
+def test_json_has_the_same_content(worded: Audit) -> None:
+    found = json.loads(json.dumps(worded.to_json()))
+    assert found["headline"] == worded.headline()
+    assert found["causes"]["words"]["tells"][0]["what"] == '"avoid"'
+    assert [one["id"] for one in found["guessable"]] == [one.item.id for one in worded.guessable]
+    assert found["guessable"][0]["reasons"] == list(worded.guessable[0].reasons)
+    assert found["remaining"]["items"] + len(found["remaining"]["removed"]) == 400
+    assert set(found["by"]) == {"task"}
+    assert found["sampled"] == ""
+
+
+# ---- what would remain --------------------------------------------------------------------------------
+
+
+def test_without_the_third_that_leaks_the_rest_is_at_chance() -> None:
+    items = planted.worded(600, share=0.3)
+    leaking = {item.id for item in items if any("avoid" in text for text in item.options)}
+    probed = probe(items, quick=True)
+    assert probed.report.learned.overall.accuracy > 0.4
+    found = remaining(probed, 0.05)
+    assert found
+    assert found.figure
+    assert found.figure.accuracy < 0.31
+    assert 0.9 * (600 - len(leaking)) <= found.kept <= 600 - 0.9 * len(leaking)
+    assert len(leaking & set(found.removed)) > 0.95 * len(leaking)
+
+
+def test_where_everything_leaks_few_remain() -> None:
+    found = remaining(probe(planted.worded(300), quick=True), 0.05)
+    assert found
+    assert found.kept < 30
+    assert found.figure is None
+    assert "too few remain" in str(found)
+
+
+def test_what_to_remove_does_not_depend_on_an_item_s_own_answer() -> None:
+    """An item that the reader is certain of and gets wrong goes as well."""
+    items = planted.worded(400, share=0.4)
+    wrong = [
+        replace(item, answer=(item.answer + 1) % 4)
+        if at % 40 < 4 and any("avoid" in text for text in item.options)
+        else item
+        for at, item in enumerate(items)
+    ]
+    mistaken = {one.id for one, other in zip(wrong, items, strict=True) if one != other}
+    assert len(mistaken) > 8
+    found = remaining(probe(wrong, quick=True), 0.05)
+    assert found
+    assert len(mistaken & set(found.removed)) > 0.8 * len(mistaken)
+
+
+def test_few_clips_are_not_divided() -> None:
+    assert remaining(probe(planted.worded(20), quick=True), 0.05) is None
+
+
+# ---- one item -----------------------------------------------------------------------------------------
+
+
+def test_an_item_is_explained_by_words_and_structure() -> None:
+    items = made.single_edits(200)
+    probed, found = explained(items, items[7])
+    assert found.item is items[7]
+    assert sum(one.share for one in found.options) == pytest.approx(1)
+    chose = {name: (strategy, hit) for name, strategy, hit, _ in choices(probed, items[7])}
+    assert chose["centrality"] == ("most similar to the others by position", 1)
+    assert not {"majority", "replay"} & set(chose)  # tied between all options
+    text = "\n".join(lines(probed, found))
+    assert text.startswith(f"item {items[7].id}: ")
+    assert (
+        "centrality: most similar to the others by position (right in 100.0% of all items)" in text
+    )
+
+
+def test_the_weights_of_an_item_are_those_of_the_reader() -> None:
+    """Words and cues add up to the linear score, up to what the others have and this one lacks."""
+    items = planted.worded(200)
+    probed, found = explained(items, items[3], quick=True)
+    index = probed.sheet.items.index(items[3])
+    rows = list(probed.sheet.rows(index))
+    seen = probed.features.both[rows].toarray()
+    speaks = (seen - seen.mean(axis=0)) * probed.learned.weights[int(probed.sheet.fold[index])]
+    for at, option in enumerate(found.options):
+        present = seen[at] != 0
+        cues = sum(cue.value for cue in option.cues)
+        cue_columns = slice(-len(probed.features.cues[0]), None)
+        assert cues == pytest.approx(speaks[at][cue_columns].sum(), abs=1e-6)
+        words = sum(word.value for word in option.words)
+        told = speaks[at][: cue_columns.start][present[: cue_columns.start]].sum()
+        assert words == pytest.approx(told, abs=1e-6)
+
+
+# ---- samples ------------------------------------------------------------------------------------------
+
+
+def test_samples_have_whole_groups_and_are_the_same_each_time() -> None:
+    items = [
+        replace(item, group=f"g{at // (3 + at % 2)}")
+        for at, item in enumerate(planted.worded(500, share=0))
+    ]
+    whole = Counter(item.group for item in items)
+    taken = take(items, 100, seed=0)
+    assert 95 <= len(taken) <= 100
+    assert all(whole[group] == count for group, count in Counter(i.group for i in taken).items())
+    assert taken == take(items, 100, seed=0)
+    assert taken != take(items, 100, seed=1)
+
+
+def test_a_group_is_cut_only_if_it_is_too_large_alone() -> None:
+    items = [replace(item, group="all") for item in planted.worded(50, share=0)]
+    assert take(items, 20, seed=0) == items[:20]
+
+
+def test_a_wanted_group_is_in_the_sample() -> None:
+    items = planted.worded(400, share=0)
+    for group in ("g3", "g50", "g99"):
+        assert {item.group for item in take(items, 40, 0, group)} >= {group}
+
+
+def test_a_sample_is_reported() -> None:
+    items = planted.worded(400)
+    found = audit(items, sample=100)
+    assert found.sampled == (
+        "a sample of 100 of 400 items, by whole groups and a fixed seed, for the learned probe; "
+        "300 for other readers"
+    )
+    assert f"measured on {found.sampled}" in str(found)
+    assert found.to_json()["sampled"] == found.sampled
+    assert found.to_json() == audit(items, sample=100).to_json()
+    assert found.causes[0].kind == "words"
+
+
+# ---- the learned probe alone --------------------------------------------------------------------------
+
+
+def test_quick_finds_words_but_clears_nothing() -> None:
+    found = audit(planted.worded(200), quick=True)
+    assert found.report.state() == "failed"
+    assert found.guessable[0].reasons[0].startswith('words against other options: "avoid"')
+    assert (found.causes, found.remaining, found.report.attacks) == ((), None, ())
+    fair = audit(planted.worded(700, share=0), quick=True)
+    assert fair.report.state() == "unproven"
+    assert "no other reader was tried" in fair.report.verdict()
+
+
+def test_progress_counts_the_readers() -> None:
+    seen: list[tuple[int, int]] = []
+    audit(planted.worded(16), progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {total for _, total in seen} == {len(seen)}
+    seen.clear()
+    audit(planted.worded(16), quick=True, progress=lambda done, total: seen.append((done, total)))
+    assert {total for _, total in seen} == {len(seen)}
+
+
+@pytest.mark.parametrize("text", ["", "...", "→", "😀 😀", "a\u2028b", "ß SS", "x" * 500, "左 右"])
+def test_odd_texts_are_explained(text: str) -> None:
+    items = [
+        replace(item, options=(text, *item.options[1:]), answer=at % 4)
+        for at, item in enumerate(planted.worded(40, share=0))
+    ]
+    probed, found = explained(items, items[0], quick=True)
+    assert found.options[0].text == text
+    assert list(lines(probed, found))
