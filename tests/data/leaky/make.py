@@ -7,6 +7,7 @@ The columns are those that were released with the questions at that time.
 
 import importlib.util
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
