@@ -70,7 +70,6 @@ def balanced(
     spans: Sequence[ClipSpan],
     offered: Sequence[Candidate],
     reader: prior.Reader,
-    pairs: prior.Pairs,
     thinned: Sequence[int],
     draw: Draw,
 ) -> list[int]:
