@@ -274,7 +274,12 @@ class Harvest:
         frames = [
             frame for frame in self._frames.get(item.clip_id, ()) if footage.holds(frame.t_us)
         ]
-        found = [*self._findings.get(item.clip_id, ()), *self._findings.get(item.item_id, ())]
+        # What is found in a clip is told of its route, which has the real sides.
+        seen = " (as filmed)" if footage.mirrored else ""
+        found = [
+            *((one, seen) for one in self._findings.get(item.clip_id, ())),
+            *((one, "") for one in self._findings.get(item.item_id, ())),
+        ]
         sides, sign = (_MIRRORED, -1.0) if footage.mirrored else ({}, 1.0)
         kinds = [turn.kind if turn.moving else GLANCE for turn in turns]
         return Evidence(
@@ -292,7 +297,7 @@ class Harvest:
             turn_degrees=[sign * turn.yaw_degrees for turn in turns],
             frame_seconds=[frame.t_us / 1e6 for frame in frames],
             frame_media=[frame.media for frame in frames],
-            findings=[f"{finding.severity}: {finding.message}" for finding in found],
+            findings=[f"{finding.severity}: {finding.message}{how}" for finding, how in found],
             provider="openai" if written else route.provider,
             model=source.model,
             prompt_sha256=source.prompt_sha256,

@@ -59,8 +59,8 @@ class Evidence(Record):
     """One released row of the `evidence` config: the evidence for the answer with the same id.
 
     It names the video and the part of it that the item asks about. Times are in video time. What is told of
-    a `mirrored` span is told as its frames show it, flipped left to right: its facts, steps and turns.
-    `turn_kinds` are left, right, around or glance; degrees are positive to the left.
+    a `mirrored` span is told as its frames show it, flipped left to right: its facts, steps and turns; `findings` are
+    about the clip as it was filmed. `turn_kinds` are left, right, around or glance; degrees are positive to the left.
     `written_evidence` is the evidence that a model gave for an item it wrote, at `written_seconds` of the
     video. `human_right` of `human_answers` people who had not seen the answer chose it.
     Kept apart from the question, because the number of turns or keyframes would reveal the answer.
