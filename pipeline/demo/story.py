@@ -5,6 +5,7 @@ at the top.
 """
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,13 @@ def tell(workspace: Workspace, walks: int) -> Iterator[str]:
     review = workspace.settings("review", ReviewSettings)
     write_report(gallery_of(workspace.store, workspace.folder, review), page)
     yield f"report: every clip with its question-answer pairs, in {page}"
-    yield f"to see the review pages: egost -w {root} label-studio start"
+    yield f"to see the review pages: {_command()} -w {root} label-studio start"
+
+
+def _command() -> str:
+    """Return how the reader calls egost: make starts it without changing the PATH."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "egost" and not shutil.which("egost") else "egost"
 
 
 def _reviewed(workspace: Workspace, folder: Path) -> Iterator[str]:
@@ -126,8 +133,8 @@ def _judged(
     verified = sum(item.status == "verified" for item in workspace.store.rows(Item))
     spent = sum(one.seconds for one in workspace.store.rows(Verdict) if one.kind != "planted")
     yield (
-        f"one viewing verifies all pairs of a clip: {len(truths)} clips, {verified} verified pairs, "
-        f"{spent / max(verified, 1):.0f} s per pair (as reported by the scripts)"
+        f"one viewing verifies all items of a clip: {len(truths)} clips, {verified} verified items, "
+        f"{spent / max(verified, 1):.0f} s per item (as reported by the scripts)"
     )
 
 
@@ -198,6 +205,7 @@ def _released(workspace: Workspace) -> Iterator[str]:
             allow_failing=True,
         )
         yield from (str(gate) for gate in release.gates if gate.state != "met")
+        yield "the gates about people can't be met here: scripts judged these clips, and no person did"
         yield str(release)
     yield "read it with:"
     yield "  import polars as pl"

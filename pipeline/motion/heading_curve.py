@@ -39,7 +39,7 @@ def heading_curve(
     width: int = 7200,
     height: int = 1280,
     leaders: int = 0,
-    marks: Iterable[Mark] = (),
+    marks: Sequence[Mark] = (),
 ) -> str:
     """Return the curve as an SVG element as wide as its container; sizes are tenths of a pixel.
 
@@ -80,7 +80,7 @@ def plot(
     keyframes_us: Sequence[int],
     width: int,
     height: int,
-    marks: Iterable[Mark] = (),
+    marks: Sequence[Mark] = (),
 ) -> str:
     """Return the curve as an SVG group: turns as bands, glances as pale bands, keyframes as ticks.
 
@@ -96,7 +96,9 @@ def plot(
     labels, lanes = _labels(bands, width - RIGHT)
     times, yaws = _thinned(heading, width // _POINT_GAP)
     low, high = _range(yaws)
-    ceiling = TOP + _LANE * lanes
+    # Marks are named in a row of their own, below the labels of turns and above the curve.
+    below = TOP + _LANE * lanes
+    ceiling = below + (_LANE if marks else 0)
     parts = [
         "<g fill='currentColor' font-family='sans-serif' font-size='100'>",
         _axes(low, high, width, floor, ceiling),
@@ -128,9 +130,9 @@ def plot(
     for mark in marks:
         begin, end = int(origin + scale * mark.start_us), int(origin + scale * mark.end_us)
         parts.append(
-            f"<path class='mark' d='M{begin} {TOP}V{floor}M{end} {TOP}V{floor}' stroke='currentColor' "
+            f"<path class='mark' d='M{begin} {below}V{floor}M{end} {below}V{floor}' stroke='currentColor' "
             f"stroke-width='14' stroke-dasharray='50 30'/>"
-            f"<text x='{begin + 40}' y='{floor - 70}' font-weight='600'>{escape(mark.label)}</text>"
+            f"<text x='{begin + 40}' y='{below + 95}' font-weight='600'>{escape(mark.label)}</text>"
         )
     return "".join([*parts, "</g>"])
 

@@ -56,7 +56,8 @@ def composed(
         yield f"not asked: {guessed} of {candidates} pairs of facts, which can be guessed without the video"
     unseen = {row.unit for row in rejections if UNSEEN in row.what}
     if unseen:
-        yield f"not shown: a category in {len(unseen)} clips, by too few frames; {MORE_FRAMES}"
+        clips = f"{len(unseen)} clip{'s' if len(unseen) > 1 else ''}"
+        yield f"not shown: a category in {clips}, by too few frames; {MORE_FRAMES}"
     few = ", ".join(
         f"{cell.candidates} {cell.category} {cell.contrast}" for cell in strata if not cell.fitted
     )

@@ -283,7 +283,7 @@ def _funnel(
         Level(
             "videos", len(videos), "readable, duplicates removed", _losses(lost, "ingest", "split")
         ),
-        Level("clips", len(clips), "spans of video, one route each", _losses(lost, "frames")),
+        Level("clips", len(clips), "parts of videos, one route each", _losses(lost, "frames")),
         Level("routes", len(routes), "drafted", _losses(lost, "draft")),
         Level("verified routes", verified, judges, _losses(lost, "push", "review")),
         Level(

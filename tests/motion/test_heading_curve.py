@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.motion.heading_curve import heading_curve, time_x
+from pipeline.motion.heading_curve import Mark, heading_curve, time_x
 from pipeline.motion.rows import Heading, Turn
 
 START_US, END_US = 7_000_000, 37_000_000
@@ -14,10 +14,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(
-    heading: Heading | None, *turns: Turn, keyframes_us: tuple[int, ...] = (), leaders: int = 0
+    heading: Heading | None,
+    *turns: Turn,
+    keyframes_us: tuple[int, ...] = (),
+    leaders: int = 0,
+    marks: tuple[Mark, ...] = (),
 ) -> ElementTree.Element:
     return ElementTree.fromstring(
-        heading_curve(START_US, END_US, heading, turns, keyframes_us, leaders=leaders)
+        heading_curve(START_US, END_US, heading, turns, keyframes_us, leaders=leaders, marks=marks)
     )
 
 
@@ -118,3 +122,12 @@ def test_leaders_lead_from_a_strip_to_the_times_of_its_keyframes() -> None:
     picture = drawn(None, keyframes_us=(START_US, END_US), leaders=200)
     (leaders,) = (one for one in picture.iter(f"{SVG}path") if one.get("class") == "leader")
     assert leaders.get("d") == f"M1800 0L{LEFT} 200M5400 0L{RIGHT} 200"
+
+
+def test_the_names_of_marks_cover_neither_the_curve_nor_the_labels_of_turns():
+    marks = (Mark(START_US, 20_000_000, "span 1"), Mark(20_000_000, END_US, "span 2"))
+    picture = drawn(heading(0.0, 0.0, 84.4, 84.4), turn(18_000_000, 20_000_000), marks=marks)
+    found = texts(picture)
+    names = [int(found[mark.label].get("y", "")) for mark in marks]
+    assert max(names) < min(y for _, y in points(picture))
+    assert min(names) >= int(found["← 84°"].get("y", "")) + 100
