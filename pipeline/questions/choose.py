@@ -139,7 +139,9 @@ def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beli
     # Which way somebody walks decides all orders of landmarks: in 24 clips of offices that are walked inward,
     # 67 % of such pairs were answered. Nobody works backwards.
     unfit = {one.cell for one in offered if one.cell in lean and _places(one)}
-    offered = [one for one in offered if one.cell not in unfit and not scripts & _together(one)]
+    fit = [one for one in offered if one.cell not in unfit]
+    scripted = [one for one in fit if scripts & _together(one)]
+    offered = [one for one in fit if not scripts & _together(one)]
     cells = list(dict.fromkeys(one.cell for one in offered))
     reader, pairs = read(spans, offered, cells, draw)
     few = {number for number, cell in enumerate(cells) if cell in lean}
@@ -164,7 +166,7 @@ def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beli
         counts[one.cell].admissible += good
     for one in pairs_kept:
         counts[one.cell].kept += 1
-    guessable = [
+    guessable = scripted + [
         one
         for one, good, open_ in zip(offered, admissible.tolist(), shown.tolist(), strict=True)
         if not (good and open_) and one.cell not in closed

@@ -113,19 +113,13 @@ class _ClipToAsk:
 
     def material(self, span_seconds: float) -> Material:
         """Return what there is to ask about."""
-        steps = self.steps
-        landmarks, actions = (
-            sum(bool(getattr(s, name)) for s in steps) for name in ("landmark", "action")
-        )
         return Material(
             seconds=(self.clip.end_us - self.clip.start_us) / 1e6,
             video_seconds=self.video.duration_us / 1e6,
             span_seconds=span_seconds,
-            narrated=bool(landmarks or actions),
             provider=self.route.provider,
-            turns=sum(step.move in TURNS for step in steps),
-            landmarks=landmarks,
-            actions=actions,
+            landmarks=any(step.landmark for step in self.steps),
+            actions=any(step.action for step in self.steps),
         )
 
     @property
@@ -240,7 +234,8 @@ def _composed(
             yield from audited.keep(span.span_id, items, one.status_of, reworded=old_words)
         yield from composer.written_items(one, of_clip)
         material = one.material(settings.span_seconds)
-        yield from refusals(one.clip.clip_id, of_clip, composition, material, draw)
+        apart_us = round(settings.apart_seconds * 1e6)
+        yield from refusals(one.clip.clip_id, of_clip, composition, material, draw, apart_us)
 
 
 def _asked(rows: Rows) -> Iterator[_ClipToAsk]:

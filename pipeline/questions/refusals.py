@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.engine.rows import Rejection
+from pipeline.questions.candidates import ClipSpan, candidates
 from pipeline.questions.composition import Cell, Composition, SpanToAsk
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.facts import KINDS
 from pipeline.questions.spans import LEAST_DESCRIBED
 from pipeline.routes.remedies import Material, remedy
 from pipeline.routes.route import worth_describing
@@ -19,6 +20,11 @@ MORE_FRAMES = (
     "(compose.span_seconds)"
 )
 _OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
+_NOT_DRAWN = (
+    "none was drawn: about half of all pairs are left out to make all answers equally likely, and a fact that "
+    "another item asks about isn't asked again"
+)
+_NOTHING_WRONG = "nothing is wrong with the clip; more named landmarks and actions give more pairs"
 _EVEN_SIDES = f'compose.mirror = "coin" where it is about turns, or {_OTHER_FOOTAGE}'
 
 
@@ -28,6 +34,7 @@ def refusals(
     composition: Composition,
     material: Material,
     draw: Draw,
+    apart_us: int,
 ) -> Iterator[Rejection]:
     """Yield what can't be asked about a clip: categories without an item, pairs that can be guessed."""
     if not any(worth_describing(span.steps) >= LEAST_DESCRIBED for span in spans):
@@ -37,70 +44,65 @@ def refusals(
     guessable: Counter[Cell] = sum(
         (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[Cell]()
     )
+    shut = {(one.category, one.contrast) for one in composition.strata if one.closed}
+    seen = _pairs(spans, draw, apart_us) if set(ASKED_CATEGORIES) - asked else Counter[Cell]()
     for category in ASKED_CATEGORIES:
-        if category not in asked:
-            closed = any(one.category == category and one.closed for one in composition.strata)
-            yield _without(clip_id, category, spans, guessable, material, draw, closed=closed)
+        if category in asked:
+            continue
+        pairs = {cell: count for cell, count in seen.items() if cell[0] == category}
+        left = sum(pairs[cell] - guessable[cell] for cell in pairs.keys() - shut)
+        if not pairs:
+            why, fix = _without(category, spans, material, draw, apart_us)
+        elif pairs.keys() <= shut:
+            why, fix = "its cells are closed", _EVEN_SIDES
+        elif left <= 0:
+            why, fix = "all pairs of facts can be guessed without the video", _EVEN_SIDES
+        else:
+            why, fix = _NOT_DRAWN, _NOTHING_WRONG
+        yield _rejection(clip_id, f"no {category} items: {why}", fix)
     for (category, contrast), count in sorted(guessable.items()):
         what = f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
         yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
 
 
+def _pairs(
+    spans: Sequence[SpanToAsk], draw: Draw, apart_us: int, *, all_facts: bool = False
+) -> Counter[Cell]:
+    """Count the pairs of facts that a clip's spans offer; with `all_facts`, also those not to be asked about."""
+    own = [
+        ClipSpan("", "", span.text) if all_facts else ClipSpan("", "", span.text, span.asks)
+        for span in spans
+    ]
+    return Counter((one.category, one.contrast) for one in candidates(own, draw, apart_us))
+
+
 def _without(
-    clip_id: str,
-    category: Category,
-    spans: Sequence[SpanToAsk],
-    guessable: Counter[Cell],
-    material: Material,
-    draw: Draw,
-    *,
-    closed: bool,
-) -> Rejection:
-    """Return why no item of a clip asks about a category."""
-    head = f"no {category} items:"
+    category: Category, spans: Sequence[SpanToAsk], material: Material, draw: Draw, apart_us: int
+) -> tuple[str, str]:
+    """Return why no span of a clip offers a pair of a category, and what would help."""
     told, shown = Counter[str](), Counter[str]()
     most = 0
     for span in spans:
-        facts = list(_facts(span, draw))
-        seen = [fact for fact in facts if span.asks(fact)]
+        facts = [fact for kind in KINDS.values() for fact in kind.find(span.text, draw, apart_us)]
         told.update(fact.kind for fact in facts)
-        shown.update(fact.kind for fact in seen)
-        most = max(most, _pairs(category, facts))
-        if _pairs(category, seen) and not guessable:
-            if closed:
-                return _rejection(clip_id, f"{head} its cells are closed", _EVEN_SIDES)
-            what = f"{head} none was drawn (keeping about half of all pairs makes all answers equally likely)"
-            return _rejection(clip_id, what, remedy(category, material))
-    if any(of == category for of, _ in guessable):
-        return _rejection(
-            clip_id, f"{head} all pairs of facts can be guessed without the video", _EVEN_SIDES
+        shown.update(fact.kind for fact in facts if span.asks(fact))
+        most = max(most, sum(KINDS[fact.kind].category == category for fact in facts))
+    if not any(of == category for of, _ in _pairs(spans, draw, apart_us, all_facts=True)):
+        few = most < 2 or category == "direction"
+        why = (
+            "fewer than two facts in each span"
+            if few
+            else f"its orders can't be asked together: they share one of three {category}s, or are too close in time"
         )
-    if not most:
-        return _rejection(
-            clip_id, f"{head} fewer than two facts in each span", remedy(category, material)
-        )
-    waiting = any(step in span.route.waiting for span in spans for step in _begun(span))
+        return why, remedy(category, material)
+    waiting = any(step.start_us in span.route.waiting for span in spans for step in span.steps)
     if waiting:
-        what = f"{head} turns that were measured with little confidence wait for people"
-        return _rejection(clip_id, what, "review the clip (egost review push)")
+        return (
+            "turns that were measured with little confidence wait for people",
+            "review the clip (egost review push)",
+        )
     hidden = ", ".join(f"{told[kind] - shown[kind]} of {told[kind]} {kind} facts" for kind in told)
-    return _rejection(clip_id, f"{head} {UNSEEN} ({hidden})", MORE_FRAMES)
-
-
-def _facts(span: SpanToAsk, draw: Draw) -> Iterator[Fact]:
-    for kind in KINDS.values():
-        yield from kind.find(span.text, draw, 0)
-
-
-def _begun(span: SpanToAsk) -> Iterator[int]:
-    return (step.start_us for step in span.steps)
-
-
-def _pairs(category: Category, facts: Sequence[Fact]) -> int:
-    """Return whether these facts make a pair of a category: two of its own, or one and a turn."""
-    own = sum(KINDS[fact.kind].category == category for fact in facts)
-    sides = sum(fact.kind == "turn" for fact in facts)
-    return int(own >= 2 or (category != "direction" and own >= 1 and sides >= 1))
+    return f"{UNSEEN} ({hidden})", MORE_FRAMES
 
 
 def unheld(item_id: str, *, mirrored: bool) -> Rejection:

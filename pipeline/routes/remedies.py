@@ -22,17 +22,25 @@ class Material:
     """What a clip has to ask about, and where it comes from; lengths are seconds.
 
     `span_seconds` is the length of what an item asks about, `provider` that of the route
-    (`draft.provider`). `landmarks` and `actions` count those in the route.
+    (`draft.provider`).
     """
 
     seconds: float
     video_seconds: float
     span_seconds: float
-    narrated: bool
     provider: str
-    turns: int
-    landmarks: int
-    actions: int
+    landmarks: bool
+    actions: bool
+
+    @property
+    def narrated(self) -> bool:
+        """Whether the route names anything."""
+        return self.landmarks or self.actions
+
+    def knows(self, category: Category) -> bool:
+        """Return whether the route names what items of this category ask about."""
+        named = {"landmark": self.landmarks, "action": self.actions}
+        return named.get(category, self.narrated)
 
 
 def remedy(category: Category, clip: Material) -> str:
@@ -45,10 +53,11 @@ def remedy(category: Category, clip: Material) -> str:
     if clip.seconds + 1 < min(clip.video_seconds, clip.span_seconds):
         ways.append(f"longer clips (frames.max_clip_seconds; this one has {clip.seconds:.0f} s)")
     if category == "direction":
-        have = f"this clip has {clip.turns}" if clip.turns else "this clip has none"
-        return _joined([*ways, f"add turns in review if the draft lacks some ({have})"])
+        return _joined([*ways, "add turns in review if the draft lacks some"])
     by_motion = clip.provider == "motion"
-    if by_motion and clip.narrated:
+    if clip.knows(category):
+        ways.append(f"narrations that name more {_WANTED[category]}")
+    elif by_motion and clip.narrated:
         ways.append(f"{_COLUMNS[category]} in its narrations (.csv or .jsonl)")
     elif by_motion:
         ways.append(f"narrations with {_COLUMNS[category]} beside the video (.csv or .jsonl)")
@@ -56,14 +65,7 @@ def remedy(category: Category, clip: Material) -> str:
         ways.append(f"narrations beside the video that name {_WANTED[category]}")
     if by_motion:
         ways.append("a model (draft.provider)")
-    return _joined([*ways, f"add {_WANTED[category]} in review{_if_any(category, clip)}"])
-
-
-def _if_any(category: Category, clip: Material) -> str:
-    known = {"landmark": clip.landmarks, "action": clip.actions}.get(
-        category, clip.landmarks + clip.actions
-    )
-    return f" (the route names {known})" if known else ""
+    return _joined([*ways, f"add {_WANTED[category]} in review"])
 
 
 def _joined(ways: list[str]) -> str:

@@ -8,8 +8,7 @@ from pipeline.routes.remedies import Material, remedy
 from pipeline.routes.rows import Category
 
 BENCH = Material(
-    seconds=10, video_seconds=10, span_seconds=40, narrated=False, provider="motion",
-    turns=0, landmarks=0, actions=0,
+    seconds=10, video_seconds=10, span_seconds=40, provider="motion", landmarks=False, actions=False
 )  # fmt: skip
 CATEGORIES: tuple[Category, ...] = ("route", "direction", "landmark", "action")
 
@@ -30,20 +29,24 @@ def test_what_names_things_is_suggested_unless_it_is_there() -> None:
         "narrations with an action column beside the video (.csv or .jsonl), a model "
         "(draft.provider), or add actions in review"
     )
-    narrated = dataclasses.replace(BENCH, narrated=True, actions=2)
+    narrated = dataclasses.replace(BENCH, actions=True)
+    assert remedy("landmark", narrated) == (
+        "a landmark column in its narrations (.csv or .jsonl), a model (draft.provider), "
+        "or add landmarks in review"
+    )
     assert remedy("action", narrated) == (
-        "an action column in its narrations (.csv or .jsonl), a model (draft.provider), "
-        "or add actions in review (the route names 2)"
+        "narrations that name more actions, a model (draft.provider), or add actions in review"
     )
     modelled = dataclasses.replace(BENCH, provider="openai")
     assert remedy("landmark", modelled) == (
         "narrations beside the video that name landmarks, or add landmarks in review"
     )
-    both = dataclasses.replace(modelled, narrated=True, landmarks=1)
-    assert remedy("route", both) == "add landmarks or actions in review (the route names 1)"
+    both = dataclasses.replace(modelled, landmarks=True)
+    assert remedy("action", both) == "add actions in review"
+    assert remedy("route", both) == (
+        "narrations that name more landmarks or actions, or add landmarks or actions in review"
+    )
 
 
 def test_neither_narrations_nor_a_model_add_turns() -> None:
-    assert remedy("direction", BENCH) == (
-        "add turns in review if the draft lacks some (this clip has none)"
-    )
+    assert remedy("direction", BENCH) == "add turns in review if the draft lacks some"

@@ -1,0 +1,95 @@
+"""Why a clip has no items of a category, and what would help it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from pipeline.questions.asking import Asking
+from pipeline.questions.composition import Cell, Composition, RouteToAsk, ask, spans_of
+from pipeline.questions.draw import Draw
+from pipeline.questions.refusals import refusals
+from pipeline.questions.rows import Stratum
+from pipeline.questions.settings import ComposeSettings
+from pipeline.routes.remedies import Material
+from pipeline.routes.rows import Move, Step
+from pipeline.routes.wording import load
+
+DRAW = Draw(b"secret")
+SETTINGS = ComposeSettings()
+MATERIAL = Material(20, 20, 40, "motion", landmarks=True, actions=True)
+APART_US = 1_000_000
+
+
+def step(number: int, move: Move = "straight", **names: str) -> Step:
+    return Step(start_us=number * 5_000_000, end_us=(number + 1) * 5_000_000, move=move, **names)
+
+
+def actions(*names: str) -> list[Step]:
+    return [step(number, "stay", action=name) for number, name in enumerate(names)]
+
+
+def route(steps: Sequence[Step], name: str = "c") -> RouteToAsk:
+    return RouteToAsk(name, name, "test", tuple(steps), load("en"))
+
+
+def reasons(
+    steps: Sequence[Step], guessable: Counter[Cell] | None = None, closed: Sequence[Cell] = ()
+) -> dict[str, tuple[str, str]]:
+    """Return why a clip without any item has none, and what would help, by category."""
+    spans = spans_of(route(steps), SETTINGS, DRAW)
+    strata = [
+        Stratum(category=category, contrast=contrast, candidates=9, admissible=0, asked=0, closed="why", fitted=True)
+        for category, contrast in closed
+    ]  # fmt: skip
+    nothing = Composition(
+        defaultdict(list), {spans[0].span_id: guessable or Counter()}, strata, Asking(DRAW), DRAW
+    )
+    found = refusals("c", spans, nothing, MATERIAL, DRAW, APART_US)
+    return {row.what.split()[1]: (row.what, row.fix) for row in found if row.what[:3] == "no "}
+
+
+def test_three_actions_without_a_turn_make_no_pair_and_the_reason_says_so() -> None:
+    three = actions("takes a cup", "opens a tap", "wipes the table")
+    why, fix = reasons(three)["action"]
+    assert "can't be asked together" in why
+    assert fix.startswith("narrations that name more actions")
+    four, nothing = reasons([*three, step(3, "stay", action="folds a cloth")])["action"]
+    assert "none was drawn" in four
+    assert nothing.startswith("nothing is wrong with the clip")
+    turned, _ = reasons([*three, step(3, "left")])["action"]
+    assert "none was drawn" in turned
+
+
+def test_a_closed_cell_is_the_reason_only_if_the_clip_has_no_pairs_of_an_open_one() -> None:
+    walk = [step(0, landmark="red door"), step(1, "left"), step(2, landmark="plant")]
+    mixed: Cell = ("landmark", "mixed")
+    assert "none was drawn" in reasons(walk, closed=[("landmark", "order")])["landmark"][0]
+    assert "cells are closed" in reasons(walk, closed=[mixed])["landmark"][0]
+
+
+def test_pairs_that_can_be_guessed_are_the_reason_for_their_own_category_alone() -> None:
+    walk = [
+        step(0, landmark="red door"),
+        step(1, "left"),
+        step(2, "right"),
+        step(3, landmark="plant"),
+    ]
+    found = reasons(walk, Counter({("landmark", "mixed"): 2}))
+    assert "all pairs of facts can be guessed" in found["landmark"][0]
+    assert "none was drawn" in found["direction"][0]
+    some = reasons(walk, Counter({("landmark", "mixed"): 1}))
+    assert "none was drawn" in some["landmark"][0]
+
+
+def test_two_actions_of_one_script_are_counted_as_guessable() -> None:
+    names = ("takes a cup", "opens a tap", "wipes the table", "folds a cloth", "calls a friend")
+    spans = [
+        span
+        for name in ("one", "two")
+        for span in spans_of(route(actions(*names), name), SETTINGS, DRAW)
+    ]
+    found = ask(spans, {}, SETTINGS, DRAW)
+    assert not any(found.pairs.values())
+    (cell,) = found.strata
+    counted = sum((found.guessable[span.span_id] for span in spans), Counter[Cell]())
+    assert cell.candidates > 0
+    assert counted == {("action", "order"): cell.candidates}
