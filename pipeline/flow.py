@@ -151,7 +151,7 @@ STAGES: tuple[Stage, ...] = (
         settings=ComposeSettings,
         run=LazyFunction("pipeline.questions.compose"),
         per=None,
-        remembers=(Item, Span, Stratum, ComposedFrom, AuditedBefore),
+        remembers=(Item, Span, Stratum, Rejection, ComposedFrom, AuditedBefore),
         depends=LazyFunction("pipeline.questions.compose", "depends"),
         key_fields={
             Video: {"video_id", "split", "split_group", "hfov_degrees"},

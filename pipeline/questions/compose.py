@@ -34,7 +34,7 @@ from pipeline.questions.composition import (
     written_id,
 )
 from pipeline.questions.draw import Draw
-from pipeline.questions.refusals import refusals, unheld
+from pipeline.questions.refusals import Refusals, unheld
 from pipeline.questions.rows import ComposedFrom, Expected, Item, Span, Stratum, Written
 from pipeline.questions.settings import ComposeSettings
 from pipeline.questions.spans import LEAST_DESCRIBED
@@ -173,9 +173,12 @@ def _items(rows: Rows, settings: ComposeSettings, draw: Draw) -> Iterator[Row]:
     composition = ask(everything, before, settings, draw, rows[Expected])
     composer = _Composer(draw, templates.load("describe.j2"), rows)
     yield from audited.absent({one.place for one in asked} | {span.span_id for span in everything})
-    yield from composition.strata or rows.before(Stratum)
+    strata = composition.strata or rows.before(Stratum)
+    yield from strata
+    apart_us = round(settings.apart_seconds * 1e6)
+    refusals = Refusals(composition, strata, rows.before(Rejection), draw, apart_us)
     yield from after_audit(
-        _composed(asked, spans, settings, draw, composition, composer, audited, reworded),
+        _composed(asked, spans, settings, refusals, composition, composer, audited, reworded),
         rows[Answer],
     )
 
@@ -197,7 +200,7 @@ def _composed(
     asked: Iterable[_ClipToAsk],
     spans: Mapping[str, Sequence[SpanToAsk]],
     settings: ComposeSettings,
-    draw: Draw,
+    refusals: Refusals,
     composition: Composition,
     composer: "_Composer",
     audited: Audited,
@@ -234,8 +237,7 @@ def _composed(
             yield from audited.keep(span.span_id, items, one.status_of, reworded=old_words)
         yield from composer.written_items(one, of_clip)
         material = one.material(settings.span_seconds)
-        apart_us = round(settings.apart_seconds * 1e6)
-        yield from refusals(one.clip.clip_id, of_clip, composition, material, draw, apart_us)
+        yield from refusals.of(one.clip.clip_id, of_clip, material)
 
 
 def _asked(rows: Rows) -> Iterator[_ClipToAsk]:

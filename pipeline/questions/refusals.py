@@ -1,13 +1,16 @@
 """What can't be asked about a clip, why, and what would help. Pure."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from pipeline.engine.rows import Rejection
 from pipeline.questions.candidates import ClipSpan, candidates
 from pipeline.questions.composition import Cell, Composition, SpanToAsk
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS
+from pipeline.questions.rows import Stratum
 from pipeline.questions.spans import LEAST_DESCRIBED
 from pipeline.routes.remedies import Material, remedy
 from pipeline.routes.route import worth_describing
@@ -19,6 +22,7 @@ MORE_FRAMES = (
     "more frames (a higher compose.frames_per_second, and compose.most_frames for brisk turns), or shorter spans "
     "(compose.span_seconds)"
 )
+_GUESSED = re.compile(r"can be guessed without the video: pairs of facts \((\w+) (\w+)\): (\d+)")
 _OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
 _NOT_DRAWN = (
     "none was drawn: about half of all pairs are left out to make all answers equally likely, and a fact that "
@@ -28,41 +32,70 @@ _NOTHING_WRONG = "nothing is wrong with the clip; more named landmarks and actio
 _EVEN_SIDES = f'compose.mirror = "coin" where it is about turns, or {_OTHER_FOOTAGE}'
 
 
-def refusals(
-    clip_id: str,
-    spans: Sequence[SpanToAsk],
-    composition: Composition,
-    material: Material,
-    draw: Draw,
-    apart_us: int,
-) -> Iterator[Rejection]:
-    """Yield what can't be asked about a clip: categories without an item, pairs that can be guessed."""
-    if not any(worth_describing(span.steps) >= LEAST_DESCRIBED for span in spans):
-        what = f"no route items: fewer than {LEAST_DESCRIBED} turns, landmarks and actions in each span"
-        yield _rejection(clip_id, what, remedy("route", material))
-    asked = {pair.category for span in spans for pair, _ in composition.pairs[span.span_id]}
-    guessable: Counter[Cell] = sum(
-        (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[Cell]()
-    )
-    shut = {(one.category, one.contrast) for one in composition.strata if one.closed}
-    seen = _pairs(spans, draw, apart_us) if set(ASKED_CATEGORIES) - asked else Counter[Cell]()
-    for category in ASKED_CATEGORIES:
-        if category in asked:
-            continue
-        pairs = {cell: count for cell, count in seen.items() if cell[0] == category}
-        left = sum(pairs[cell] - guessable[cell] for cell in pairs.keys() - shut)
-        if not pairs:
-            why, fix = _without(category, spans, material, draw, apart_us)
-        elif pairs.keys() <= shut:
-            why, fix = "its cells are closed", _EVEN_SIDES
-        elif left <= 0:
-            why, fix = "all pairs of facts can be guessed without the video", _EVEN_SIDES
-        else:
-            why, fix = _NOT_DRAWN, _NOTHING_WRONG
-        yield _rejection(clip_id, f"no {category} items: {why}", fix)
-    for (category, contrast), count in sorted(guessable.items()):
-        what = f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
-        yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
+class Refusals:
+    """Tells what can't be asked about each clip: categories without an item, pairs that can be guessed.
+
+    If no span is new, pairs were not judged again: then what the last run told of them is still true.
+    """
+
+    def __init__(
+        self,
+        composition: Composition,
+        strata: Sequence[Stratum],
+        told: Iterable[Rejection],
+        draw: Draw,
+        apart_us: int,
+    ) -> None:
+        """Take the strata, of this run or the last one, and what the last run told."""
+        self._composition, self._draw, self._apart_us = composition, draw, apart_us
+        self._shut = {(one.category, one.contrast) for one in strata if one.closed}
+        self._told: dict[str, Counter[Cell]] = defaultdict(Counter)
+        for row in told if not composition.strata else ():
+            if found := _GUESSED.fullmatch(row.what):
+                category, contrast, count = found.groups()
+                self._told[row.unit][cast("Category", category), contrast] = int(count)
+
+    def of(
+        self, clip_id: str, spans: Sequence[SpanToAsk], material: Material
+    ) -> Iterator[Rejection]:
+        """Yield the rejections of a clip."""
+        if not any(worth_describing(span.steps) >= LEAST_DESCRIBED for span in spans):
+            what = f"no route items: fewer than {LEAST_DESCRIBED} turns, landmarks and actions in each span"
+            yield _rejection(clip_id, what, remedy("route", material))
+        guessable = sum(
+            (self._composition.guessable.get(span.span_id, Counter()) for span in spans),
+            self._told.get(clip_id, Counter()),
+        )
+        yield from self._missing(clip_id, spans, guessable, material)
+        for (category, contrast), count in sorted(guessable.items()):
+            what = (
+                f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
+            )
+            yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
+
+    def _missing(
+        self,
+        clip_id: str,
+        spans: Sequence[SpanToAsk],
+        guessable: Counter[Cell],
+        material: Material,
+    ) -> Iterator[Rejection]:
+        pairs_of = self._composition.pairs
+        asked = {pair.category for span in spans for pair, _ in pairs_of[span.span_id]}
+        missing = [category for category in ASKED_CATEGORIES if category not in asked]
+        seen = _pairs(spans, self._draw, self._apart_us) if missing else Counter[Cell]()
+        for category in missing:
+            cells = {cell for cell in seen if cell[0] == category}
+            open_ = cells - self._shut
+            if not cells:
+                why, fix = _without(category, spans, material, self._draw, self._apart_us)
+            elif not open_:
+                why, fix = "its cells are closed", _EVEN_SIDES
+            elif sum(seen[cell] - guessable[cell] for cell in open_) <= 0:
+                why, fix = "all pairs of facts can be guessed without the video", _EVEN_SIDES
+            else:
+                why, fix = _NOT_DRAWN, _NOTHING_WRONG
+            yield _rejection(clip_id, f"no {category} items: {why}", fix)
 
 
 def _pairs(

@@ -2,15 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
+from small_release import small_space
+
+from pipeline.engine.rows import Rejection
+from pipeline.engine.workspace import Workspace
 from pipeline.questions.asking import Asking
 from pipeline.questions.composition import Cell, Composition, RouteToAsk, ask, spans_of
 from pipeline.questions.draw import Draw
-from pipeline.questions.refusals import refusals
+from pipeline.questions.refusals import Refusals
 from pipeline.questions.rows import Stratum
 from pipeline.questions.settings import ComposeSettings
 from pipeline.routes.remedies import Material
-from pipeline.routes.rows import Move, Step
+from pipeline.routes.rows import Move, Route, Step
 from pipeline.routes.wording import load
 
 DRAW = Draw(b"secret")
@@ -43,7 +48,7 @@ def reasons(
     nothing = Composition(
         defaultdict(list), {spans[0].span_id: guessable or Counter()}, strata, Asking(DRAW), DRAW
     )
-    found = refusals("c", spans, nothing, MATERIAL, DRAW, APART_US)
+    found = Refusals(nothing, strata, (), DRAW, APART_US).of("c", spans, MATERIAL)
     return {row.what.split()[1]: (row.what, row.fix) for row in found if row.what[:3] == "no "}
 
 
@@ -93,3 +98,21 @@ def test_two_actions_of_one_script_are_counted_as_guessable() -> None:
     counted = sum((found.guessable[span.span_id] for span in spans), Counter[Cell]())
     assert cell.candidates > 0
     assert counted == {("action", "order"): cell.candidates}
+
+
+def test_a_workspace_still_tells_what_can_be_guessed_when_composed_again(tmp_path: Path) -> None:
+    def told(space: Workspace) -> list[str]:
+        rows = space.store.rows(Rejection, ["compose"])
+        return sorted(f"{row.unit}: {row.what}" for row in rows)
+
+    with small_space(tmp_path / "workspace", clips=12) as space:
+        first = told(space)
+        assert any("can be guessed" in line for line in first)
+        surer = [
+            draft.model_copy(update={"confidence": 0.95})
+            for draft in space.store.rows(Route, ["draft"])
+        ]
+        space.store.finish("draft", "all", "made up again", "done", surer)
+        (summary,) = space.run(["compose"])
+        assert summary.kept > 0
+        assert told(space) == first
