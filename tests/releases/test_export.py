@@ -189,6 +189,12 @@ def test_a_release_verified_by_people_has_no_such_warning(filled: Store) -> None
     assert "not met" not in head(made.folder)
 
 
+def test_the_card_tells_that_no_model_drafted_the_routes(filled: Store) -> None:
+    card = (release(filled).folder / "README.md").read_text(encoding="utf-8")
+    assert "Routes were drafted from the measured motion and narrations, without a model.\n" in card
+    assert " USD" not in card
+
+
 def test_without_verdicts_the_card_reports_that_no_person_verified_it(store: Store) -> None:
     made = release(fill(store, by=None), settings=SETTINGS.model_copy(update={"min_verified": 0}))
     assert head(made.folder).count("No person verified this release.") == 2
