@@ -89,5 +89,5 @@ class Frame(Row):
 
     @property
     def brief_reason(self) -> str:
-        """Return the reason without its figures: `between turn 3 and look 4`."""
-        return re.sub(r" \([^)]*\)", "", self.reason)
+        """Return the reason without its figures: `between turn 3 and glance 4`, which rows call a look."""
+        return re.sub(r"\blook (?=\d)", "glance ", re.sub(r" \([^)]*\)", "", self.reason))

@@ -15,9 +15,12 @@ _LETTERS = "ABCD"
 
 
 def item_plots(
-    items: Sequence[Mapping[str, Any]], lengths_us: Iterable[int], turns: Iterable[Turn]
+    items: Sequence[Mapping[str, Any]],
+    lengths_us: Iterable[int],
+    turns: Iterable[Turn],
+    parts: str = "clips",
 ) -> list[Plot]:
-    """Return the plots that reports of workspaces and of releases share."""
+    """Return the plots that reports of workspaces and of releases share; `parts` are clips or spans."""
     kinds = Counter(turn.kind if turn.moving else "glance" for turn in turns)
     tasks = Counter(item["task"] for item in items)
     ordered = sorted(tasks, key=lambda name: TASK_ORDER.get(name, 99))
@@ -43,9 +46,9 @@ def item_plots(
             {kind: kinds[kind] for kind in ("left", "right", "around", "glance") if kinds[kind]},
             note="measured from the video",
         ),
-        histogram("Clip length", [length / 1e6 for length in lengths_us], unit=" s"),
+        histogram(f"Length of {parts}", [length / 1e6 for length in lengths_us], unit=" s"),
         histogram("Words per option", words),
-        bars("Items by contrast", dict(contrasts.most_common()), kind="plain"),
+        bars("Items by kinds of facts", dict(contrasts.most_common()), kind="plain"),
     ]
 
 

@@ -54,6 +54,7 @@ def gallery_of_release(released: Released) -> Gallery:
                 [item for clip in clips for item in clip.items],
                 [clip.length_us for clip in clips],
                 [turn for clip in clips for turn in clip.turns],
+                noun,
             ),
             *agreement_bars({name: one["percent"] for name, one in manifest["agreement"].items()}),
             *human_bars(manifest["human_accuracy"]),

@@ -94,3 +94,8 @@ def test_a_missing_keyframe_leaves_its_place_empty() -> None:
     assert len(list(picture.iter(f"{SVG}image"))) == 2
     captions = ["".join(one.itertext()) for one in picture.iter(f"{SVG}text")][-3:]
     assert captions[1] == "0:10.0 middle of turn 1"
+
+
+def test_a_look_aside_is_called_a_glance_as_on_the_curve() -> None:
+    reason = "between turn 3 (left, 80 degrees) and look 4 (right, 51 degrees)"
+    assert frame(0, 1, reason=reason).brief_reason == "between turn 3 and glance 4"
