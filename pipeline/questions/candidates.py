@@ -91,7 +91,9 @@ def _paired(number: int, facts: Sequence[Fact], apart_us: int) -> Iterator[Candi
         else:
             contrast = "mixed"
             first, second = (one, other) if other.kind == "turn" else (other, one)
-        yield Candidate(number, KINDS[first.kind].category, contrast, (first, second), used | others)
+        yield Candidate(
+            number, KINDS[first.kind].category, contrast, (first, second), used | others
+        )
 
 
 def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:

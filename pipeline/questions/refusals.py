@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.engine.rows import Rejection
-from pipeline.questions.composition import Cell, Composition, SpanToAsk
+from pipeline.questions.composition import Composition, SpanToAsk
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
 from pipeline.questions.spans import LEAST_DESCRIBED
@@ -34,23 +34,23 @@ def refusals(
         what = f"no route items: fewer than {LEAST_DESCRIBED} turns, landmarks and actions in each span"
         yield _rejection(clip_id, what, remedy("route", material))
     asked = {pair.category for span in spans for pair, _ in composition.pairs[span.span_id]}
-    guessable: Counter[Cell] = sum(
-        (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[Cell]()
+    guessable: Counter[str] = sum(
+        (composition.guessable.get(span.span_id, Counter()) for span in spans), Counter[str]()
     )
     for category in ASKED_CATEGORIES:
         if category not in asked:
             closed = any(one.category == category and one.closed for one in composition.strata)
             yield _without(clip_id, category, spans, guessable, material, draw, closed=closed)
-    for (category, contrast), count in sorted(guessable.items()):
-        what = f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
-        yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
+    for cell, count in sorted(guessable.items()):
+        what = f"can be guessed without the video: pairs of facts ({cell}): {count}"
+        yield _rejection(clip_id, what, _OTHER_FOOTAGE if cell.endswith(" order") else _EVEN_SIDES)
 
 
 def _without(
     clip_id: str,
     category: Category,
     spans: Sequence[SpanToAsk],
-    guessable: Counter[Cell],
+    guessable: Counter[str],
     material: Material,
     draw: Draw,
     *,
@@ -71,7 +71,7 @@ def _without(
                 return _rejection(clip_id, f"{head} its cells are closed", _EVEN_SIDES)
             what = f"{head} none was drawn (keeping about half of all pairs makes all answers equally likely)"
             return _rejection(clip_id, what, remedy(category, material))
-    if any(of == category for of, _ in guessable):
+    if any(cell.startswith(f"{category} ") for cell in guessable):
         return _rejection(
             clip_id, f"{head} all pairs of facts can be guessed without the video", _EVEN_SIDES
         )
