@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pipeline.blind.cells import SIGMAS_OF_MANY, Cell
+from pipeline.blind.cells import SIGMAS_OF_MANY, Cell, sigmas
 from pipeline.blind.learners import CUES, boosting, logistic
 from pipeline.blind.probe import LEARNED, Probed
 from pipeline.blind.sheet import MOST_STRATA, Bools, Figure, Floats, OptionTable, ProbeItem
@@ -156,7 +156,9 @@ def _parts_of_the_learned(probed: Probed) -> Iterator[tuple[Kind, Tried]]:
 def _cause(probed: Probed, kind: Kind, readers: Sequence[Tried], limit: float) -> Cause:
     """Return the strongest leak of any one reader, by the report's own measure; if none leaks, the best of all."""
     found = [_answered(pooled([one])) for one in readers]
-    leaking = [one for one in found if one[0].leaks(limit, SIGMAS_OF_MANY)]
+    # The letters have few readers, each a simple one: a skewed letter needn't be as far off as one of hundreds.
+    enough = min(SIGMAS_OF_MANY, sigmas(len(readers)))
+    leaking = [one for one in found if one[0].leaks(limit, enough)]
     if not leaking:
         by_sheet: defaultdict[int, list[Tried]] = defaultdict(list)
         for one in readers:
