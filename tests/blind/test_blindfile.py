@@ -251,7 +251,8 @@ def test_a_workspace_is_probed_with_the_limits_of_its_gate(
 def test_half_a_character_is_replaced_and_a_whole_one_kept(tmp_path: Path, name: str) -> None:
     r"""JSON may hold half of an emoji, `\ud83d`, which no text in UTF-8 can."""
     rows = [
-        ROW | {"id": "cut", "options": ["left \ud83d", "right \ude00", "\\ud83d"], "clip": "\udc00"},
+        ROW
+        | {"id": "cut", "options": ["left \ud83d", "right \ude00", "\\ud83d"], "clip": "\udc00"},
         ROW | {"id": "whole", "options": ["left \ud83d\ude00", "right", "\ude00\ud83d"]},
     ]
     path = tmp_path / name
@@ -284,7 +285,7 @@ def test_a_row_of_garbage_is_one_fault_among_rows(tmp_path: Path, row: str, what
 def test_a_file_of_garbage_is_reported(tmp_path: Path, answer: str) -> None:
     path = tmp_path / "items.json"
     path.write_text(f'[{{"question": "x",\n"answer": {answer}}}]')
-    with pytest.raises(UserError, match="thousands of digits|nested too deeply"):
+    with pytest.raises(UserError, match=r"thousands of digits|nested too deeply"):
         read_items(path)
 
 
