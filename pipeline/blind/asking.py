@@ -69,7 +69,12 @@ def ask_model(
     """
     asked = drawn(items)
     batches = [asked[start : start + _BATCH] for start in range(0, len(asked), _BATCH)]
-    folder.root.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"can't be made for the model's replies: {error.strerror}"
+        fix = "set XDG_CACHE_HOME to a folder that can be written"
+        raise UserError(str(folder.root), what, fix) from error
     with locked(folder.lock, "egost blind --model"):
         answers = asyncio.run(_answers(batches, settings, folder, progress, wire))
     chosen: list[tuple[ProbeItem, int | None]] = []

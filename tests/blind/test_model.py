@@ -204,6 +204,14 @@ def test_a_model_that_answers_nothing_is_an_error_and_no_score(
         ask_model(items, SETTINGS, folder, wire=silent)
 
 
+def test_a_cache_folder_that_can_not_be_made_is_an_error(
+    tmp_path: Path, items: list[ProbeItem]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can't be made for the model's replies: Not a directory"):
+        ask_model(items, SETTINGS, WorkspaceFolder(tmp_path / "file" / "x"), wire=ScriptedModel())
+
+
 def test_two_runs_about_one_file_do_not_ask_at_once(
     items: list[ProbeItem], folder: WorkspaceFolder
 ) -> None:

@@ -10,6 +10,7 @@ import blind_items as made
 import numpy as np
 import pytest
 
+from pipeline.blind.attacks import ATTACKS
 from pipeline.blind.names import tokens
 from pipeline.blind.null import spreads
 from pipeline.blind.probe import attack_figure, run_probe
@@ -253,6 +254,38 @@ PLANTED: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
 def test_what_is_planted_is_caught(name: str) -> None:
     attack, make, least = PLANTED[name]
     assert attack_figure(make(), attack).overall.accuracy > least
+
+
+READERS: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
+    "the most usual 4-gram of sides": ("turn sequence", PLANTED["right before the end"][1], 0.6),
+    "most closing after 360 degrees": ("turn sequence", PLANTED["closed loops"][1], 0.65),
+    "the most usual total turning": ("turn sequence", PLANTED["closed loops"][1], 0.65),
+    "most undoing itself": ("turn sequence", PLANTED["there and back"][1], 0.75),
+    "most alternating": ("turn sequence", PLANTED["alternation"][1], 0.65),
+    "most in twos": ("turn sequence", PLANTED["two by two"][1], 0.65),
+    "the most usual triple of names": ("name order", PLANTED["a corridor, either way"][1], 0.4),
+    "the most usual name between two others, either way": (
+        "name order",
+        PLANTED["a corridor, either way"][1],
+        0.8,
+    ),
+    "the least usual option but for the clip": ("pooling", balanced_exactly, 0.5),
+    "the most usual option of the scene": ("pooling", PLANTED["a house walked again"][1], 0.9),
+    "most option shown in the scene's other clips": ("scene", made.shown_elsewhere, 0.9),
+    "most often the inverse of a sibling's option": ("intersection", made.sets_grouped_apart, 0.9),
+    "most expected by rules for actions": ("common sense", lambda: items_of(sensible), 0.9),
+    "most expected by shipped words for actions": ("common sense", lambda: items_of(sensible), 0.9),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_each_strategy_finds_what_is_planted_for_it(name: str) -> None:
+    """On its own: others of the same reader may find the same leak."""
+    reader, make, least = READERS[name]
+    table = lay_out(make(), 0)
+    (attack,) = (one for one in ATTACKS if one.name == reader)
+    (scores,) = (one.scores for one in attack.strategies(table) if one.name == name)
+    assert table.hits(scores).mean() > least
 
 
 @pytest.fixture(scope="module")
