@@ -23,7 +23,8 @@ from pipeline.models.chat import Message, json_schema
 from pipeline.models.llm import ModelClient, ModelRequest, ParsedReply, connect
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import Wire
-from pipeline.routes import asking, templates
+from pipeline.routes import templates
+from pipeline.routes.asking import repair_text
 
 MOST = 600
 """Items that are asked: an accuracy is then known to 4 points either way."""
@@ -78,27 +79,31 @@ def ask_model(
     with locked(folder.lock, "egost blind --model"):
         answers = asyncio.run(_answers(batches, settings, folder, progress, wire))
     chosen: list[tuple[ProbeItem, int | None]] = []
-    failed, costs = Counter[str](), list[float | None]()
+    failed = Counter[str]()
     for batch, answer in zip(batches, answers, strict=True):
-        if isinstance(answer, RowError):
-            chosen += ((item, None) for item in batch)
-            failed[answer.what] += len(batch)
-            continue
-        picks = {pick.number: pick.letter for pick in answer.value.picks}
-        own = [(item, _position(item, picks[at])) for at, item in enumerate(batch, start=1)]
-        refused = sum(choice is None for _, choice in own)
-        if refused:
-            failed["the model refused"] += refused
+        why = answer.what if isinstance(answer, RowError) else "the model refused"
+        own = list(zip(batch, _choices(batch, answer), strict=True))
+        failed.update(why for _, choice in own if choice is None)
         chosen += own
-        costs.append(answer.cost_usd)
-    if len(asked) == failed.total():
-        reason = failed.most_common(1)[0][0]
+    if failed.total() == len(asked):
+        ((reason, _),) = failed.most_common(1)
         what = f"{settings.model} gave no usable answer to any of {len(asked)} items: {reason}"
         fix = "see that the server works, or use another model; the replies so far are stored"
         raise UserError(settings.base_url, what, fix)
+    costs = [one.cost_usd for one in answers if isinstance(one, ParsedReply)]
     known = [cost for cost in costs if cost is not None]
     cost = sum(known) if len(known) == len(costs) else None
     return Picks(settings.model, len(items), tuple(chosen), failed, cost)
+
+
+def _choices(
+    batch: Sequence[ProbeItem], answer: ParsedReply[PicksReply] | RowError
+) -> list[int | None]:
+    """Return the position that was chosen of each item of a request, or None."""
+    if isinstance(answer, RowError):
+        return [None] * len(batch)
+    picks = {pick.number: pick.letter for pick in answer.value.picks}
+    return [_position(item, picks[number]) for number, item in enumerate(batch, start=1)]
 
 
 def drawn(items: Sequence[ProbeItem], most: int = MOST) -> list[ProbeItem]:
@@ -167,7 +172,7 @@ def _request(
         messages=(Message("system", (system,)), Message("user", (user,))),
         answer=PicksReply,
         problems=lambda reply: problems_of(reply, batch),
-        repair=lambda found: asking.repair_text(repair, found, schema),
+        repair=lambda found: repair_text(repair, found, schema),
         template=prompt.path,
     )
 

@@ -36,9 +36,11 @@ class Picks:
     def note(self) -> str:
         """Return how many items were asked and answered, and why others were not, in one line."""
         sampled = f" of {self.of:,}" if self.of > len(self.chosen) else ""
-        missing = "".join(
-            f"; {count:,} without a usable answer: {why}" for why, count in self.failed.items()
-        )
+        missing = ""
+        if self.failed:
+            why = max(self.failed, key=lambda reason: self.failed[reason])
+            often = ", most often" if len(self.failed) > 1 else ""
+            missing = f"; {sum(self.failed.values()):,} without a usable answer{often}: {why}"
         cost = f"; {self.cost_usd:.2f} USD" if self.cost_usd else ""
         return (
             f"{MODEL} {self.model}: asked {len(self.chosen):,}{sampled} items without images, answered "
