@@ -74,8 +74,8 @@ def remaining(probed: Probed, limit: float) -> Remaining | None:
 
 def _noise(sheet: OptionTable, limit: float) -> float:
     """Return how far above chance a reader's accuracy may be for nothing to be removed."""
-    variance = float((sheet.chance * (1 - sheet.chance)).sum())
-    return limit / 2 + variance**0.5 / len(sheet.items)
+    spread = float(np.sqrt((sheet.chance * (1 - sheet.chance)).sum()))
+    return limit / 2 + spread / len(sheet.items)
 
 
 def _only(sheet: OptionTable, features: Features, kept: Ints) -> tuple[OptionTable, Features]:
