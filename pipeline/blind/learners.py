@@ -220,11 +220,22 @@ def _text_features(sheet: OptionTable) -> tuple[Any, Ints]:
 
     blocks = [
         weigh.fit_transform(_hashing(grams).transform(range(len(sheet.texts)))),
-        weigh.fit_transform(_hashing("char_wb").transform(sheet.texts)),
+        weigh.fit_transform(_char_counts(sheet.texts)),
     ]
     stacked = sparse.hstack(blocks).tocsr()
     used = np.flatnonzero(np.bincount(stacked.indices, minlength=stacked.shape[1]))
     return stacked[:, used], used
+
+
+def _char_counts(texts: Sequence[str]) -> Any:
+    """Return how often each text has each character n-gram, hashed, (rows, columns)."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    # N-grams end at spaces: each word is taken apart once, however many options have it.
+    lowered = [text.lower() for text in texts]
+    known = sorted({word for text in lowered for word in text.split()}) or [""]
+    count = CountVectorizer(analyzer=str.split, vocabulary=known, dtype=np.float64)
+    return count.transform(lowered) @ _hashing("char_wb").transform(known)
 
 
 def _bags(sheet: OptionTable) -> tuple[Any, list[str]]:
@@ -256,18 +267,21 @@ def _novelty(bags: Any, truth: Bools, kept: Bools) -> Floats:
 def logistic(features: Any, truth: Bools, kept: Bools, seed: int) -> tuple[Floats, Floats]:
     """Fit learner (a) to the rows that are kept; return its scores, (rows,), and weights, (features,)."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if truth[kept].all() or not truth[kept].any():
         return np.zeros(len(truth)), np.zeros(features.shape[1])
-    model = LogisticRegression(C=3.0, solver="liblinear", random_state=seed, tol=1e-2)
-    model.fit(features[kept], truth[kept])
+    # With liblinear, fits took three times as long and half the time of an audit (5,000 items, 2026-11-27).
+    model = LogisticRegression(C=3.0, solver="lbfgs", random_state=seed, tol=3e-4, max_iter=300)
+    with threadpool_limits(1):
+        model.fit(features[kept], truth[kept])
     return np.asarray(model.decision_function(features), dtype=float), model.coef_[0]
 
 
 def boosting(table: Floats, truth: Bools, kept: Bools, tested: Bools, seed: int) -> Floats:
     """Fit learner (b) to the rows that are kept; return the probability of those tested."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if truth[kept].all() or not truth[kept].any():
         return np.zeros(int(tested.sum()))

@@ -277,6 +277,13 @@ def test_the_line_names_the_cells_with_too_few_items() -> None:
     )
 
 
+def test_each_leak_is_listed_once(leaky: ProbeReport) -> None:
+    named = [(leak.name, leak.where) for leak in leaky.leaks()]
+    assert ("learned probe", "") in named
+    assert any(where.startswith("cell=") for _, where in named)
+    assert len(named) == len(set(named))
+
+
 def test_a_leak_in_one_cell_fails_the_test_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """All turns go to the left, and nothing else is amiss."""
     monkeypatch.setattr(cells, "ENOUGH_TWINS", 60)
