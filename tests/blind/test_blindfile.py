@@ -34,7 +34,7 @@ def one(tmp_path: Path, row: object, name: str = "items.jsonl") -> Any:
     [
         *("B", "b", "(B)", "B.", "B. right", "B: right", "right", "Right.", ["B"]),
         *("<answer>B</answer>", "<think>A?</think><answer> B </answer>"),
-        *("Answer: B", "The answer is B"),
+        *("Answer: B", "The answer is B", "B. righ"),
     ],
 )
 def test_an_answer_is_a_letter_or_a_text(tmp_path: Path, answer: object) -> None:
