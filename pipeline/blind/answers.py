@@ -251,9 +251,16 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
     found |= {
         reading: place
         for reading, place in places.items()
-        if 0 <= place < len(plain) and rest in ("", plain[place])
+        if 0 <= place < len(plain)
+        and (rest in ("", plain[place]) or (letter and _only_in(rest, plain) == place))
     }
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _only_in(part: str, plain: Sequence[str]) -> int | None:
+    """Return the position of the only option that contains this text, if there is one."""
+    holding = [at for at, option in enumerate(plain) if part in option]
+    return holding[0] if len(holding) == 1 else None
 
 
 def _said(value: Any) -> str:

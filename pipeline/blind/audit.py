@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.blind.attacks import ATTACKS
-from pipeline.blind.causes import Cause, causes_of, tables_of
+from pipeline.blind.causes import Cause, causes_of, cells_of, tables_of
 from pipeline.blind.cells import LIMITS, Cell
 from pipeline.blind.explain import Explained, explain, margins
+from pipeline.blind.picks import MODEL, Picks
 from pipeline.blind.probe import SAMPLE, Probed, ProbeReport, probe
 from pipeline.blind.removal import Remaining, remaining
 from pipeline.blind.sheet import Figure, ProbeItem
@@ -80,6 +81,8 @@ def audit(
     items: Sequence[ProbeItem],
     limits: tuple[float, float] = LIMITS,
     *,
+    earlier: Sequence[ProbeItem] = (),
+    picks: Picks | None = None,
     quick: bool = False,
     seed: int = 0,
     sample: int = SAMPLE,
@@ -87,16 +90,27 @@ def audit(
 ) -> Audit:
     """Audit a test; `quick` runs the learned probe alone. Deterministic.
 
-    `progress` is called with the readers that are done and their number. Raises ValueError as `probe` does.
+    `earlier` is an earlier version to compare with, `picks` what a text-only model chose. `progress` is called with the readers that are done and their number. Raises ValueError as `probe` does.
     """
     tick = _counter(progress, _steps(quick) + 2)
-    probed = probe(items, limits, quick=quick, seed=seed, sample=sample, tick=tick)
+    probed = probe(
+        items,
+        limits,
+        earlier=earlier,
+        seed=seed,
+        sample=sample,
+        quick=quick,
+        picks=picks,
+        tick=tick,
+    )
     causes = () if quick else tuple(causes_of(probed, limits[0]))
     tick()
     rest = None if quick else remaining(probed, limits[0])
     tick()
     guessable, examples = _shown(probed, causes)
     tables = {} if quick else tables_of(probed, limits[1])
+    if picks:
+        tables[f"category and kinds of facts, {MODEL} alone"] = cells_of(probed, MODEL, limits[1])
     return Audit(probed.report, causes, tables, guessable, examples, rest)
 
 
@@ -104,12 +118,13 @@ def explained(
     items: Sequence[ProbeItem],
     item: ProbeItem,
     *,
+    earlier: Sequence[ProbeItem] = (),
     quick: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Probed, Explained]:
     """Probe a test with one of its items in the sample, and return what readers used on that item."""
     tick = _counter(progress, _steps(quick) + 1)
-    probed = probe(items, quick=quick, group=item.group, tick=tick)
+    probed = probe(items, earlier=earlier, quick=quick, group=item.group, tick=tick)
     causes = () if quick else tuple(causes_of(probed, LIMITS[0]))
     tick()
     index = next(at for at, one in enumerate(probed.sheet.items) if one is item)

@@ -1,4 +1,4 @@
-"""What a test leaks through: words, length, letters, structure or scenes, and what shows it. Pure."""
+"""What a test leaks through: words, length, letters, structure, scenes or common sense, and what shows it. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,13 +7,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pipeline.blind.cells import SIGMAS_OF_MANY, Cell
+from pipeline.blind.cells import SIGMAS_OF_MANY, Cell, sigmas
 from pipeline.blind.learners import CUES, boosting, logistic
+from pipeline.blind.picks import MODEL
 from pipeline.blind.probe import LEARNED, Probed
 from pipeline.blind.sheet import MOST_STRATA, Bools, Figure, Floats, OptionTable, ProbeItem
 from pipeline.blind.tried import Tried, called, cross_chosen, pooled, single
+from pipeline.blind.versions import VERSIONS, traits
 
-Kind = Literal["length", "letters", "words", "structure", "scenes"]
+Kind = Literal["length", "letters", "words", "structure", "scenes", "sense", "versions"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The simplest first: of two that explain a leak equally well, the first is named first."""
 
@@ -25,6 +27,9 @@ _READERS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("scene", "name order", "majority", "transitivity", "direction", "combined"), "scenes"
     ),
+    "common sense": "sense",
+    MODEL: "sense",
+    VERSIONS: "versions",
 }
 _LENGTHS = ("most characters", "least characters", "most words", "least words", "length given")
 _LENGTH_CUES = slice(CUES.index("its length in characters"), CUES.index("punctuation"))
@@ -34,6 +39,12 @@ _FORMS = {
     "a full stop at the end": "whether it ends with a full stop",
     "a capital at the start": "whether it starts with a capital",
     "digits": "digits",
+}
+_TRAITS = {
+    "an option of the earlier version": "option kept",
+    "a letter kept since the earlier version": "letter kept",
+    "the answer of the earlier version": "answer of the earlier version",
+    "the letter of the earlier version's answer": "letter of the earlier version's answer",
 }
 _TELLS = 12
 _EXAMPLES = 3
@@ -96,6 +107,9 @@ ADVICE: Mapping[Kind, str] = {
     "each fact of a clip once, and publish no column that depends on the answer.",
     "scenes": "Regroup: ask about each fact in one scene only and in both directions equally often, and "
     "remove facts that are nearly always true.",
+    "sense": "Remove or replace: ask about what could as well be otherwise, so that general knowledge tells nothing.",
+    "versions": "Draw anew: give a corrected item new wrong options, a new order and a new letter, independent of the "
+    "earlier ones, or withdraw the earlier version before you publish this one.",
 }
 
 
@@ -126,7 +140,7 @@ def _by_kind(probed: Probed) -> dict[Kind, list[Tried]]:
             found[kind].append(replace(reader, name=name, names=names, hits=hits, own=own))
     for kind, reader in _parts_of_the_learned(probed):
         found[kind].append(reader)
-    return found
+    return {kind: readers for kind, readers in found.items() if readers}
 
 
 def _kind(reader: str, strategy: str) -> Kind:
@@ -156,7 +170,9 @@ def _parts_of_the_learned(probed: Probed) -> Iterator[tuple[Kind, Tried]]:
 def _cause(probed: Probed, kind: Kind, readers: Sequence[Tried], limit: float) -> Cause:
     """Return the strongest leak of any one reader, by the report's own measure; if none leaks, the best of all."""
     found = [_answered(pooled([one])) for one in readers]
-    leaking = [one for one in found if one[0].leaks(limit, SIGMAS_OF_MANY)]
+    # The letters have few readers, each a simple one: a skewed letter needn't be as far off as one of hundreds.
+    enough = min(SIGMAS_OF_MANY, sigmas(len(readers)))
+    leaking = [one for one in found if one[0].leaks(limit, enough)]
     if not leaking:
         by_sheet: defaultdict[int, list[Tried]] = defaultdict(list)
         for one in readers:
@@ -195,6 +211,10 @@ def _tells(probed: Probed, kind: Kind) -> list[Tell]:
     elif kind == "letters":
         most = min(26, int(sheet.size.max()))
         flags = {f"option {chr(65 + at)}": sheet.position == at for at in range(most)}
+    elif kind == "versions":
+        sheet = next(one.sheet for one in probed.readers if one.name == VERSIONS)
+        found = traits(sheet, probed.earlier)
+        flags = {what: found[name] > 0 for what, name in _TRAITS.items()}
     else:
         return []
     return [_tell(sheet, what, flag) for what, flag in flags.items()]
@@ -243,6 +263,17 @@ def _telling_words(probed: Probed) -> list[Tell]:
 
 
 # ---- where it leaks -------------------------------------------------------------------------------------
+
+
+def cells_of(probed: Probed, reader: str, limit: float) -> list[Cell]:
+    """Return what one reader gets in each category and kinds of facts; nothing if it wasn't run."""
+    found = []
+    for one in probed.readers:
+        for name, mask in one.sheet.cells.items() if one.name == reader else ():
+            hits, _ = cross_chosen(one, mask)
+            figure = one.sheet.figure(hits, mask)
+            found.append(Cell(name, figure, reader, figure.leaks(limit, SIGMAS_OF_MANY)))
+    return found
 
 
 def tables_of(probed: Probed, limit: float) -> dict[str, list[Cell]]:

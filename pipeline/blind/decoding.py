@@ -18,6 +18,10 @@ from pipeline.errors import UserError
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
 _LONGEST_CELL = 2**24
+# In JSON text: a pair of surrogates, half of one, or any other escape.
+_ESCAPES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def decode(file: Path) -> Records:
 
 def _json(file: Path) -> Records:
     """Read one JSON value, or one on each line: the names of files tell these apart badly."""
-    text = file.read_text(encoding="utf-8-sig")
+    text = _whole(file.read_text(encoding="utf-8-sig"))
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if len(lines) < 2 or isinstance(_value(lines[0][1]), RowFaultError):
         try:
@@ -59,7 +63,16 @@ def _json(file: Path) -> Records:
             if file.suffix.lower() == ".json":
                 where = f"{file}, line {error.lineno}"
                 raise UserError(where, f"not valid JSON: {error.msg}", "fix that line") from error
+        except ValueError as error:
+            raise UserError(str(file), "a number of thousands of digits", "correct it") from error
     return Records([(f"{file}, line {number}", _value(line)) for number, line in lines])
+
+
+def _whole(text: str) -> str:
+    """Replace half characters, which truncated emoji leave behind, as any reader of UTF-8 does."""
+    if not re.search(r"\\u[dD][89a-fA-F]", text):
+        return text
+    return _ESCAPES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
 
 
 def _value(text: str) -> Any:
@@ -67,6 +80,10 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         return RowFaultError(f"not valid JSON: {error.msg}")
+    except RecursionError:
+        return RowFaultError("nested too deeply")
+    except ValueError:  # Python reads no longer ones
+        return RowFaultError("a number of thousands of digits")
 
 
 def _located(file: Path, text: str) -> Records:

@@ -103,7 +103,7 @@ def explain(probed: Probed, index: int, causes: Sequence[Cause] = ()) -> Explain
             at == item.answer,
             float(probed.learned.scores[row] / 2),
             tuple(_words(probed, text, task, speaks[at])),
-            tuple(_cues(speaks[at][-len(CUES) :])),
+            tuple(_cues(probed, row, speaks[at])),
         )
         for at, (row, text) in enumerate(zip(rows, item.options, strict=True))
     )
@@ -139,10 +139,15 @@ def _words(probed: Probed, text: str, task: str, speaks: Floats) -> Iterator[Wei
     yield from (Weight(*pair) for pair in zip(tokens, value.tolist(), strict=True))
 
 
-def _cues(speaks: Floats) -> Iterator[Weight]:
-    for at in np.argsort(-np.abs(speaks)).tolist():
-        if abs(speaks[at]) > 1e-6:
-            yield Weight(CUES[at], float(speaks[at]))
+def _cues(probed: Probed, row: int, speaks: Floats) -> list[Weight]:
+    """Return what else speaks for or against an option, the strongest first: cues, and words of its question."""
+    found = list(map(Weight, CUES, speaks[-len(CUES) :].tolist()))
+    grams = list(dict.fromkeys(probed.features.asked[row]))
+    columns = np.searchsorted(probed.features.columns, gram_columns(grams, 2))
+    for gram, column in zip(grams, columns.tolist(), strict=True):
+        found.append(Weight(f'"{gram.rpartition("|")[2]}" in the question', float(speaks[column])))
+    found = [one for one in found if abs(one.value) > 1e-6]
+    return sorted(found, key=lambda one: -abs(one.value))
 
 
 def _reasons(

@@ -17,6 +17,7 @@ from pipeline.sources.rows import Video
 
 if TYPE_CHECKING:
     from pipeline.blind.audit import Audit
+    from pipeline.blind.picks import Picks
     from pipeline.engine.store import Store
 
 
@@ -75,6 +76,8 @@ def blind_report(
     told: Reading | None = None,
     limits: tuple[float, float] | None = None,
     *,
+    earlier: Path | None = None,
+    ask: "Callable[[Sequence[ProbeItem]], Picks] | None" = None,
     quick: bool = False,
     page: "Callable[[Audit, str, Sequence[str]], object] | None" = None,
     explain: str | None = None,
@@ -82,8 +85,8 @@ def blind_report(
 ) -> str:
     """Audit a file of items, or those of a workspace, and return the report as text or JSON.
 
-    A file needs no workspace; `told` is what its answers are. `limits` are those of the workspace's
-    gate. `quick` runs the learned probe alone; `page` is called with the audit, a title and notes on how
+    A file needs no workspace; `told` is what its answers are, and those of the `earlier` version to compare
+    with. `limits` are those of the workspace's gate. `ask` asks a model which options it chooses. `quick` runs the learned probe alone; `page` is called with the audit, a title and notes on how
     the items were read; `explain` is the id of an item to report on instead. This reports only; it never
     fails on what it finds.
     """
@@ -112,11 +115,23 @@ def blind_report(
             )
     else:
         raise UserError("egost blind", "no file and no workspace", "name a file of items")
+    before: Sequence[ProbeItem] = ()
+    if earlier is not None:
+        before = read_benchmark(earlier, told).items
+        note, counts = _compared(items, before, earlier)
+        notes.append(note)
+        found["earlier"] = counts
     if explain is not None:
-        return _explanation(items, explain, as_json, quick, progress)
+        return _explanation(items, explain, as_json, earlier=before, quick=quick, progress=progress)
+    picks = ask(items) if ask else None
+    if picks:
+        notes.append(picks.note())
+        found["model"] = picks.to_json()
     if file and all(item.clip.startswith(NO_CLIP) for item in items):
         notes.append("no column names the clip or the video: each row counts as a clip of its own")
-    audited = audit(items, limits or LIMITS, quick=quick, progress=progress)
+    audited = audit(
+        items, limits or LIMITS, earlier=before, picks=picks, quick=quick, progress=progress
+    )
     if page is not None:
         page(audited, file.name if file else "items of the workspace", notes)
     if as_json:
@@ -124,13 +139,25 @@ def blind_report(
     return "\n".join([*notes, str(audited)])
 
 
-def _explanation(
-    items: Sequence[ProbeItem],
-    wanted: str,
-    as_json: bool,
-    quick: bool,
-    progress: Callable[[int, int], None],
-) -> str:
+def _compared(
+    items: Sequence[ProbeItem], before: Sequence[ProbeItem], earlier: Path
+) -> tuple[str, dict[str, int]]:
+    """Return how many items an earlier version has, and how many were changed since, in words and as counts."""
+    from pipeline.blind.versions import changed, paired
+
+    known, other = len(paired(items, before)), len(changed(items, before))
+    if not known:
+        what = f"none of its {len(before)} items is an earlier version of these {len(items)}"
+        fix = "items of two versions need the same ids, or the same clips, and an option in common"
+        raise UserError(str(earlier), what, fix)
+    note = (
+        f"earlier version {earlier}: has {known:,} of {len(items):,} items, {other:,} of them with other "
+        f"options or in another order{', which are compared' if other else ': nothing to compare'}"
+    )
+    return note, {"items": len(before), "paired": known, "changed": other}
+
+
+def _explanation(items: Sequence[ProbeItem], wanted: str, as_json: bool, **asked: Any) -> str:
     from pipeline.blind.audit import explained
     from pipeline.blind.explain import choices, lines
 
@@ -140,7 +167,7 @@ def _explanation(
         known = ", ".join(near or [item.id for item in items[:3]])
         fix = f"use an id that egost blind reports, such as {known}"
         raise UserError("--explain", f"no multiple-choice item has the id {wanted!r}", fix)
-    probed, found = explained(items, named[0], quick=quick, progress=progress)
+    probed, found = explained(items, named[0], **asked)
     if as_json:
         chose = [
             {"reader": name, "strategy": strategy, "hit": round(hit, 4), "accuracy": round(all_, 4)}

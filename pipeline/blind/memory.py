@@ -39,11 +39,10 @@ class Memory:
 
     def learn(self, clues: Iterable[tuple[Clue, bool]]) -> None:
         """Remember the clues of the next span."""
-        before = len(self._found)
-        for clue, value in clues:
-            self._found.append(self.number(clue))
-            self._values.append(value)
-        self._lengths.append(len(self._found) - before)
+        known = [(self.number(clue), value) for clue, value in clues]
+        self._found.extend(number for number, _ in known)
+        self._values.extend(value for _, value in known)
+        self._lengths.append(len(known))
 
     def sort(self) -> None:
         """Sort what was learned by clue and span, so that clues can be looked up together."""
@@ -121,13 +120,11 @@ class Lists:
 
     def add(self, lists: Sequence[Sequence[Level]]) -> None:
         """Add the lists of the next fact or span."""
-        for slot, levels in enumerate(lists):
-            for level in levels:
-                if level:
-                    self._at.append(self.rows)
-                    self._slot.append(slot)
-                    self._clue.append(self._memory.number(level[0]))
-                    self._sign.append(-1 if level[1] else 1)
+        known = [(slot, level) for slot, levels in enumerate(lists) for level in levels if level]
+        self._at.extend([self.rows] * len(known))
+        self._slot.extend([slot for slot, _ in known])
+        self._clue.extend([self._memory.number(clue) for _, (clue, _) in known])
+        self._sign.extend([-1 if negated else 1 for _, (_, negated) in known])
         self.rows += 1
 
     def flat(self) -> tuple[Ints, Ints, Ints, Ints]:

@@ -30,9 +30,10 @@ from pipeline.blind.learners import (
     learned_scores,
     permuted,
 )
+from pipeline.blind.picks import MODEL, Picks
 from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, lay_out, take
 from pipeline.blind.tried import AttackResult, Tried, measure, pooled, single, spread, tried_out
-from pipeline.blind.versions import versions
+from pipeline.blind.versions import VERSIONS, changed, versions
 
 LEARNED = "learned probe"
 SAMPLE = 5000
@@ -75,21 +76,31 @@ class ProbeReport:
         """The results of all readers."""
         return (self.learned, *self.baselines, *self.attacks)
 
+    @property
+    def model(self) -> AttackResult | None:
+        """The result of the text-only model, if one was asked."""
+        return next((one for one in self.attacks if one.name == MODEL), None)
+
+    @property
+    def _single(self) -> tuple[AttackResult, ...]:
+        """The results that are a single test each: fixed in advance, or chosen on other scenes."""
+        return (self.learned, self.best, *([self.model] if self.model else ()))
+
     def leaks(self) -> list[Leak]:
-        """Return the figures that are off chance by more than the limit and more than noise."""
-        found = [leak for one in self.measured for leak in _leaks(one, self.limits)]
-        # Fixed in advance, or chosen elsewhere: a single test each.
-        found += [
+        """Return the figures that are off chance by more than the limit and more than noise, each once."""
+        found = [
             Leak(one.name, "", one.how, one.overall)
-            for one in (self.learned, self.best)
+            for one in self._single
             if one.overall.leaks(self.limits[0], sigmas(1))
         ]
+        found += [leak for one in self.measured for leak in _leaks(one, self.limits)]
         found += [
             Leak(cell.reader, f"cell={cell.name}", "the best reader", cell.figure)
             for cell in self.cells
             if cell.leaks
         ]
-        return sorted(found, key=lambda leak: (leak.where != "", -leak.figure.excess))
+        once = {(leak.name, leak.where): leak for leak in reversed(found)}
+        return sorted(once.values(), key=lambda leak: (leak.where != "", -leak.figure.excess))
 
     def state(self) -> State:
         """Return whether the test is free of leaks, as far as its items can show.
@@ -100,8 +111,8 @@ class ProbeReport:
         return "unproven" if self.quick and state == "met" else state
 
     def headline(self) -> AttackResult:
-        """Return the result to report first: of the learned probe and the best reader, the higher."""
-        return max(self.best, self.learned, key=lambda one: one.overall.excess)
+        """Return the result to report first: of the learned probe, the best reader and a model, the highest."""
+        return max(self._single, key=lambda one: one.overall.excess)
 
     @property
     def reader(self) -> str:
@@ -179,12 +190,14 @@ def probe(
     sample: int = SAMPLE,
     group: str | None = None,
     quick: bool = False,
+    picks: Picks | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> "Probed":
     """Probe a test as `run_probe` does, and keep what each reader gets right.
 
-    `group` is in the sample in any case; `quick` leaves out all but the learned probe. `tick` is called
-    after each reader and after the control.
+    `group` is in the sample in any case; `quick` leaves out all but the learned probe, and what was asked for:
+    the comparison with `earlier`, and `picks`, what a model chose. `tick` is called after each reader and
+    after the control.
     """
     for item in items:
         if len(item.options) < 2 or not 0 <= item.answer < len(item.options):
@@ -208,9 +221,12 @@ def probe(
         table = head if attack.name in ("letters", "replay") else sheet
         readers.append(tried_out(table, attack.name, attack.how, attack.strategies(table)))
         tick()
-    if earlier:
-        how = "what was kept since the earlier version"
-        readers.append(tried_out(sheet, "versions", how, versions(sheet, earlier)))
+    # What was not changed tells nothing, and would only dilute what a few corrections tell.
+    if corrected := take(changed(items, earlier), _WIDER * sample, seed):
+        table, how = lay_out(corrected, seed), "what was kept since the earlier version"
+        readers.append(tried_out(table, VERSIONS, how, versions(table, earlier)))
+    if picks:
+        readers.append(picks.reader(seed))
     control = () if quick else tuple(permuted(sampled, _CONTROLS, _CONTROL_ITEMS))
     tick()
     results = [measure(one) for one in readers]
@@ -229,7 +245,7 @@ def probe(
         limits=limits,
         quick=quick,
     )
-    return Probed(report, sampled, features, learned, tuple(readers), pool)
+    return Probed(report, sampled, features, learned, tuple(readers), pool, earlier)
 
 
 @dataclass(frozen=True)
@@ -242,6 +258,7 @@ class Probed:
     learned: Learned
     readers: tuple[Tried, ...]  # the learned probe is the first
     pool: Tried  # the strategies of all readers that have all the items of the cells
+    earlier: Sequence[ProbeItem] = ()  # the version that these items were compared with
 
 
 def attack_figure(items: Sequence[ProbeItem], name: str, seed: int = 0) -> AttackResult:
@@ -311,7 +328,7 @@ def _lines(report: ProbeReport) -> Iterator[str]:
                 f"  {one.name:<20} {figure.accuracy:6.1%} [{figure.low:.1%}, {figure.high:.1%}]"
                 f"  chance {figure.chance:.1%}{f'  {one.how}' if one.tried > 1 else ''}"
             )
-            if one is report.learned:
+            if one in (report.learned, report.model):
                 for where, figure in one.within.items():
                     yield (
                         f"    {where:<28} {figure.accuracy:6.1%} [{figure.low:.1%}, "

@@ -58,7 +58,9 @@ def remaining(probed: Probed, limit: float) -> Remaining | None:
     if len(sheet.clips) < ENOUGH_CLIPS or len(set(sheet.half.tolist())) < 2:
         return None
     kept: Ints = np.arange(len(sheet.items))
-    for _ in range(_ROUNDS):
+    # Who knows half of the items knows less than the learned probe: where that gains nothing, nothing goes.
+    gains = probed.report.learned.overall.excess > _noise(sheet, limit)
+    for _ in range(_ROUNDS if gains else 0):
         staying = _stay(*_only(sheet, probed.features, kept), limit)
         kept = kept[staying]
         if staying.all() or len({sheet.items[at].clip for at in kept}) < ENOUGH_CLIPS:
@@ -68,6 +70,12 @@ def remaining(probed: Probed, limit: float) -> Remaining | None:
     left = set(kept.tolist())
     removed = tuple(item.id for at, item in enumerate(sheet.items) if at not in left)
     return Remaining(len(sheet.items), removed, _measured(*_only(sheet, probed.features, kept)))
+
+
+def _noise(sheet: OptionTable, limit: float) -> float:
+    """Return how far above chance a reader's accuracy may be for nothing to be removed."""
+    spread = float(np.sqrt((sheet.chance * (1 - sheet.chance)).sum()))
+    return limit / 2 + spread / len(sheet.items)
 
 
 def _only(sheet: OptionTable, features: Features, kept: Ints) -> tuple[OptionTable, Features]:
@@ -97,9 +105,7 @@ def _stay(sheet: OptionTable, features: Features, limit: float) -> Bools:
         parts = np.where(own, FOLDS, sheet.fold)
         scores += learned_scores(sheet, features, parts, (FOLDS,)).scores
     certain = np.maximum.reduceat(scores / 2, sheet.first) - sheet.chance
-    surplus = sheet.hits(scores) - sheet.chance
-    # Below this, what a reader gets is noise.
-    mean = limit / 2 + float(np.sqrt((sheet.chance * (1 - sheet.chance)).sum()) / len(surplus))
+    surplus, mean = sheet.hits(scores) - sheet.chance, _noise(sheet, limit)
     if surplus.mean() <= mean:
         return ~found
     for own in halves:

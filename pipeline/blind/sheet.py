@@ -245,7 +245,13 @@ class OptionTable:
         items = tuple(
             replace(item, answer=answer) for item, answer in zip(self.items, answers, strict=True)
         )
-        return replace(self, items=items)
+        found = replace(self, items=items)
+        # All that was computed from the items without their answers stays: tables are redrawn many times.
+        known = {name: value for name, value in vars(self).items() if name != "truth"}
+        vars(found).update(
+            {name: value for name, value in known.items() if name not in vars(found)}
+        )
+        return found
 
 
 @lru_cache(32)

@@ -108,9 +108,10 @@ def _without_clip(table: OptionTable, matrix: Any) -> tuple[Floats, Floats]:
     row, key = _row(matrix), matrix.indices
     found: list[Floats] = []
     for of in (np.zeros_like(half), half):
+        inner = clip * 2 + of  # a clip may have items in both halves
         true, seen = (
             (_gather(of) @ values).toarray()[of[row], key]
-            - _values(_gather(clip) @ values, clip[row], key)
+            - _values(_gather(inner) @ values, inner[row], key)
             for values in (_scaled(matrix, _surplus(table)), abs(matrix))
         )
         said = np.bincount(row, matrix.data * true / (seen + _PRIOR), matrix.shape[0])

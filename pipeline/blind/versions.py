@@ -4,21 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from pipeline.blind.parsing import NO_CLIP
 from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, Strategy
 
 Strategies = Iterator[Strategy]
+VERSIONS = "versions"
 
 
 def versions(table: OptionTable, earlier: Sequence[ProbeItem]) -> Strategies:
-    """Choose options that kept their text or letter since an earlier version with the same ids, or did not.
+    """Choose options that kept their text or letter since an earlier version, or did not."""
+    for name, scores in traits(table, earlier).items():
+        if np.ptp(scores):
+            yield Strategy(f"most {name}", scores)
+            yield Strategy(f"least {name}", -scores)
 
-    Items of one id are compared; where no id is common, those of a clip that share most options.
-    """
-    paired = _paired(table, earlier)
-    if not paired:
-        return
+
+def traits(table: OptionTable, earlier: Sequence[ProbeItem]) -> Mapping[str, Floats]:
+    """Return what each option has in common with the earlier version of its item, (rows,) each."""
     kept, letter, moved, answer, old_letter = np.zeros((5, len(table.texts)))
-    for index, before in paired.items():
+    for index, before in paired(table.items, earlier).items():
         rows = table.rows(index)
         for place, row in enumerate(rows):
             text = _plain(table.texts[row])
@@ -29,7 +33,7 @@ def versions(table: OptionTable, earlier: Sequence[ProbeItem]) -> Strategies:
                 moved[row] = place - old.index(text)
             answer[row] = text == old[before.answer]
             old_letter[row] = place == before.answer
-    steps = {
+    return {
         "option kept": kept,
         "letter kept": letter,
         "places moved down": moved,
@@ -38,27 +42,39 @@ def versions(table: OptionTable, earlier: Sequence[ProbeItem]) -> Strategies:
         "letter of the earlier version's answer": old_letter,
         "option that is where others were reordered": _fixed(table, letter, kept),
     }
-    for name, scores in steps.items():
-        if np.ptp(scores):
-            yield Strategy(f"most {name}", scores)
-            yield Strategy(f"least {name}", -scores)
 
 
-def _paired(table: OptionTable, earlier: Sequence[ProbeItem]) -> Mapping[int, ProbeItem]:
-    """Return the earlier item of each item that has one."""
+def paired(items: Sequence[ProbeItem], earlier: Sequence[ProbeItem]) -> Mapping[int, ProbeItem]:
+    """Return the earlier item of each item that has one, by index.
+
+    Items of one id are of one another if they share an option; else those of a clip (without clips: with the
+    same question) that share most options.
+    """
     by_id = {item.id: item for item in earlier}
-    found = {index: by_id[item.id] for index, item in enumerate(table.items) if item.id in by_id}
-    if found:
-        return found
-    by_clip: dict[tuple[str, str], list[ProbeItem]] = {}
+    by_place: dict[tuple[str, str], list[ProbeItem]] = {}
     for item in earlier:
-        by_clip.setdefault((item.clip, item.task), []).append(item)
-    for index, item in enumerate(table.items):
-        alike = by_clip.get((item.clip, item.task), [])
+        by_place.setdefault(_place(item), []).append(item)
+    found = {}
+    for index, item in enumerate(items):
+        same = by_id.get(item.id)
+        alike = [same] if same and _shared(item, same) else by_place.get(_place(item), [])
         best = max(alike, key=lambda other: _shared(item, other), default=None)
-        if best and _shared(item, best) > 0:
+        if best and _shared(item, best):
             found[index] = best
     return found
+
+
+def changed(items: Sequence[ProbeItem], earlier: Sequence[ProbeItem]) -> list[ProbeItem]:
+    """Return the items that have an earlier version with other options, or in another order."""
+    return [
+        items[index]
+        for index, before in paired(items, earlier).items()
+        if [*map(_plain, items[index].options)] != [*map(_plain, before.options)]
+    ]
+
+
+def _place(item: ProbeItem) -> tuple[str, str]:
+    return (item.question if item.clip.startswith(NO_CLIP) else item.clip, item.task)
 
 
 def _shared(item: ProbeItem, other: ProbeItem) -> int:

@@ -1,5 +1,7 @@
 """The commands that only look: report, blind, status, rejections, show, prompts check."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,11 @@ from pipeline.cli.console import (
 from pipeline.errors import UserError, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.blind.answers import Reading
+    from pipeline.blind.picks import Picks
+    from pipeline.blind.sheet import ProbeItem
 
 
 @click.command()
@@ -72,6 +78,23 @@ def report(context: click.Context, folder: Path | None, to: Path | None) -> None
     "--explain", metavar="ID", help="Print what readers used on one item instead of the report."
 )
 @click.option("--quick", is_flag=True, help="Run the learned probe alone.")
+@click.option(
+    "--earlier",
+    metavar="OLD",
+    type=click.Path(path_type=Path),
+    help="An earlier version of the items: report what the corrections since then give away.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Also ask a language model up to 600 items of FILE, without images. The key is read from "
+    "OPENAI_API_KEY; replies are kept, so that a repeated run asks only what is missing.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="The model's server, OpenAI-compatible, up to /v1 (default: https://api.openai.com/v1).",
+)
 @answers_option
 @common
 @click.pass_context
@@ -82,6 +105,9 @@ def blind(
     page: Path | None,
     explain: str | None,
     quick: bool,
+    earlier: Path | None,
+    model: str | None,
+    base_url: str | None,
     answers: "Reading | None",
 ) -> None:
     """Measure how well items can be answered without video.
@@ -94,9 +120,17 @@ def blind(
     from pipeline.blind.items import blind_report
     from pipeline.releases.settings import ExportSettings
 
-    if page and explain is not None:
-        what = "--html and --explain can't be used together"
-        raise UserError(context.command_path, what, "leave one of them out")
+    for one, given in (("--html", page), ("--model", model)):
+        if given and explain is not None:
+            what = f"{one} and --explain can't be used together"
+            raise UserError(context.command_path, what, "leave one of them out")
+    if model is not None and file is None:
+        what = "--model asks about the items of a FILE, but there is no FILE"
+        fix = "name a file or a release; a workspace asks its model while it composes (draft.guess)"
+        raise UserError(context.command_path, what, fix)
+    if base_url is not None and model is None:
+        what = "--base-url is the server of a --model, but there is no --model"
+        raise UserError(context.command_path, what, "name the model, or leave --base-url out")
     write = None
     if page:
         from pipeline.report.blindpage import page_writer
@@ -104,14 +138,16 @@ def blind(
         write = page_writer(page)
     with progress_bar("blind") as progress:
         asked: dict[str, Any] = {
+            "earlier": earlier,
             "quick": quick,
             "page": write,
             "explain": explain,
             "progress": progress,
         }
         if file is not None:
-            refuse(context, "with FILE")
-            told = blind_report(file, None, as_json, answers, **asked)
+            refuse(context, "with FILE", but=("--set",) if model is not None else ())
+            ask = _asking(context, file, model, base_url, progress) if model is not None else None
+            told = blind_report(file, None, as_json, answers, ask=ask, **asked)
         else:
             refuse_answers(context, answers)
             with reading(context) as workspace:
@@ -120,6 +156,28 @@ def blind(
     click.echo(told)
     if page:
         click.echo(f"blind: wrote {page}", err=True)
+
+
+def _asking(
+    context: click.Context,
+    file: Path,
+    model: str,
+    base_url: str | None,
+    progress: Callable[[int, int], None],
+) -> "Callable[[Sequence[ProbeItem]], Picks]":
+    """Return a function that asks a model; its server, prices and limits are those of --set draft.NAME=VALUE."""
+    from pipeline.blind.asking import PATIENCE, ask_model, replies_of
+    from pipeline.engine.config import Config
+    from pipeline.flow import SECTIONS
+    from pipeline.routes.settings import DraftSettings
+
+    folder = replies_of(file)
+    named = [f"draft.model={json.dumps(model)}"]
+    named += [f"draft.base_url={json.dumps(base_url)}"] if base_url is not None else []
+    overrides = [*PATIENCE, *context.ensure_object(Options).overrides, *named]
+    config = Config.load(folder.config, SECTIONS, overrides)
+    settings = config.settings("draft", DraftSettings)
+    return lambda items: ask_model(items, settings, folder, progress)
 
 
 @click.command()

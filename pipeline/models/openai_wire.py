@@ -100,9 +100,7 @@ class OpenAIWire:
     def _unreached(self, what: str) -> RequestError:
         if self._reached:
             return RequestError("moment", what)
-        return RequestError(
-            "server", what, "start the server, or change draft.base_url in egost.toml"
-        )
+        return RequestError("server", what, "start the server, or change draft.base_url")
 
     def _unreadable(self, text: str) -> RequestError:
         if is_stream(text) or text.lstrip().startswith(("{", "[")):

@@ -71,40 +71,40 @@ def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Can
             for fact in kind.find(span.text, draw, apart_us)
             if span.asks(fact)
         ]
-        offered = [pair for pair in _paired(number, facts) if _apart(pair, apart_us)]
+        offered = list(_paired(number, facts, apart_us))
         if len(offered) > MOST_CANDIDATES:
             offered = _varied(offered, span.text.span_id, draw)
         found += offered
     return found
 
 
-def _paired(number: int, facts: Sequence[Fact]) -> Iterator[Candidate]:
-    for (one, used), (other, others) in combinations([(fact, fact.uses) for fact in facts], 2):
+def _paired(number: int, facts: Sequence[Fact], apart_us: int) -> Iterator[Candidate]:
+    known = [(fact, fact.uses, [start for start, _ in fact.seen]) for fact in facts]
+    for (one, used, starts), (other, others, more) in combinations(known, 2):
+        if one.kind != other.kind and "turn" not in (one.kind, other.kind):
+            continue
+        if any(abs(start - end) < apart_us for start in starts for end in more):
+            continue
         if one.kind == other.kind:
             contrast = "turn" if one.kind == "turn" else "order"
             first, second = sorted((one, other), key=lambda fact: fact.name)
-            yield Candidate(
-                number, KINDS[one.kind].category, contrast, (first, second), used | others
-            )
-        elif "turn" in (one.kind, other.kind):
-            order, turn = (one, other) if other.kind == "turn" else (other, one)
-            yield Candidate(
-                number, KINDS[order.kind].category, "mixed", (order, turn), used | others
-            )
-
-
-def _apart(pair: Candidate, apart_us: int) -> bool:
-    starts = [start for fact in pair.facts for start, _ in fact.seen]
-    return all(abs(one - other) >= apart_us for one, other in combinations(starts, 2))
+        else:
+            contrast = "mixed"
+            first, second = (one, other) if other.kind == "turn" else (other, one)
+        yield Candidate(
+            number, KINDS[first.kind].category, contrast, (first, second), used | others
+        )
 
 
 def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:
     """Return pairs that cover each cell: any of them may turn out to be closed."""
     drawn = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
+    cells = [pair.cell for pair in drawn]
     sets = []
-    for cell in dict.fromkeys(pair.cell for pair in drawn):
-        preferred = sorted(drawn, key=lambda pair: pair.cell != cell)
-        sets.append(disjoint(preferred))
+    for wanted in dict.fromkeys(cells):
+        of_it = [pair for pair, cell in zip(drawn, cells, strict=True) if cell == wanted]
+        others = [pair for pair, cell in zip(drawn, cells, strict=True) if cell != wanted]
+        sets.append(disjoint(of_it + others))
     # One of each set after another, so that the cap leaves something of all.
     rounds = chain.from_iterable(zip_longest(*sets))
     found = {id(pair): pair for pair in rounds if pair}

@@ -28,7 +28,7 @@ LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
 _LEAST_APART = 1 / 2
 _TOGETHER = 25_000  # spans that are judged together
-_MOST_LEARNED = 12_500  # spans: more make the reader no sharper
+_MOST_LEARNED = 9_000  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
 _LEAST_COMPARED, _MOST_AGREEING = 80, 0.6  # comparisons of two clips' orders; how many agree
@@ -51,14 +51,15 @@ class Count:
 class Chosen:
     """The pairs to ask about, and why others aren't asked.
 
-    `closed` holds the closed cells with the reason; `guessable` the other pairs that a reader without frames
-    would answer too often. `small` are the categories with too few pairs to fit a reader: nothing is proven.
+    `closed` holds the closed cells with the reason; `guessable`, the span and the cell of each other pair that a
+    reader without frames would answer too often. `small` are the categories with too few pairs to fit a reader:
+    nothing is proven.
     """
 
     pairs: Sequence[Candidate]
     counts: Mapping[str, Count]
     closed: Mapping[str, str]
-    guessable: Sequence[Candidate]
+    guessable: Sequence[tuple[int, str]]
     small: frozenset[Category]
 
 
@@ -104,11 +105,11 @@ def _parts(scenes: Sequence[str]) -> list[list[int]]:
 
 def _placed(chosen: Chosen, part: Sequence[int]) -> Chosen:
     """Return what was chosen from some spans with their numbers among all."""
-    pairs, guessable = (
-        [replace(one, span=part[one.span]) for one in some]
-        for some in (chosen.pairs, chosen.guessable)
+    return replace(
+        chosen,
+        pairs=[replace(one, span=part[one.span]) for one in chosen.pairs],
+        guessable=[(part[span], cell) for span, cell in chosen.guessable],
     )
-    return replace(chosen, pairs=pairs, guessable=guessable)
 
 
 def _merged(parts: Sequence[Chosen]) -> Chosen:
@@ -139,9 +140,9 @@ def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beli
     # Which way somebody walks decides all orders of landmarks: in 24 clips of offices that are walked inward,
     # 67 % of such pairs were answered. Nobody works backwards.
     unfit = {one.cell for one in offered if one.cell in lean and _places(one)}
-    fit = [one for one in offered if one.cell not in unfit]
-    scripted = [one for one in fit if scripts & _together(one)]
-    offered = [one for one in fit if not scripts & _together(one)]
+    offered = [one for one in offered if one.cell not in unfit]
+    scripted = [(one.span, one.cell) for one in offered if scripts & _together(one)]
+    offered = [one for one in offered if not scripts & _together(one)]
     cells = list(dict.fromkeys(one.cell for one in offered))
     reader, pairs = read(spans, offered, cells, draw)
     few = {number for number, cell in enumerate(cells) if cell in lean}
@@ -167,9 +168,11 @@ def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beli
     for one in pairs_kept:
         counts[one.cell].kept += 1
     guessable = scripted + [
-        one
-        for one, good, open_ in zip(offered, admissible.tolist(), shown.tolist(), strict=True)
-        if not (good and open_) and one.cell not in closed
+        (one.span, cells[number])
+        for one, number, good, open_ in zip(
+            offered, pairs.cell.tolist(), admissible.tolist(), shown.tolist(), strict=True
+        )
+        if not (good and open_) and cells[number] not in closed
     ]
     return Chosen(pairs_kept, counts, closed, guessable, small)
 

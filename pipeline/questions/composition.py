@@ -107,10 +107,6 @@ class AskedPair:
         ]
 
 
-Cell = tuple[Category, str]
-"""A category and its kinds of facts."""
-
-
 @dataclass(frozen=True)
 class Composition:
     """The pairs that items ask about, by span, and why others aren't asked.
@@ -120,7 +116,7 @@ class Composition:
     """
 
     pairs: Mapping[str, Sequence[tuple[Candidate, EarlierPair | None]]]
-    guessable: Mapping[str, Counter[Cell]]
+    guessable: Mapping[str, Counter[str]]
     strata: Sequence[Stratum]
     _asking: Asking
     _draw: Draw
@@ -249,7 +245,7 @@ def ask(
                         asking.letters.reserve(
                             f"{pair.category}_{orientation}", span.route.split, letter
                         )
-    guessable: dict[str, Counter[Cell]] = defaultdict(Counter)
+    guessable: dict[str, Counter[str]] = defaultdict(Counter)
     strata: list[Stratum] = []
     if any(span.span_id not in before for span in spans):
         chosen = choose(known, draw, apart_us, believed=_believed(known, expected, draw, apart_us))
@@ -257,8 +253,8 @@ def ask(
         letters = _letters(spans, new, asking, draw)
         for index, pair in enumerate(new):
             asked[spans[pair.span].span_id].append((pair, EarlierPair(pair.names, letters[index])))
-        for pair in chosen.guessable:
-            guessable[spans[pair.span].span_id][pair.category, pair.contrast] += 1
+        for number, cell in chosen.guessable:
+            guessable[spans[number].span_id][cell] += 1
         strata = _strata(chosen)
     return Composition(asked, guessable, strata, asking, draw)
 

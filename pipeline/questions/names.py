@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from pipeline.blind.memory import Clue, Level
 Named = TypeVar("Named")
 """What has a name."""
 
+_REMEMBERED = 50_000  # pairs of names: each is asked for several times
 _DIGITS = re.compile(r"\d{1,9}")
 
 
@@ -56,6 +58,7 @@ def least_useless(
     return found
 
 
+@lru_cache(_REMEMBERED)
 def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
     """Return the order of two names as clues: of their words, and of their numbers and lengths."""
     found: list[Level] = []
@@ -68,6 +71,7 @@ def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
     return tuple(found)
 
 
+@lru_cache(_REMEMBERED)
 def rises(first: str, second: str) -> tuple[int, ...]:
     """Return for each of `RANKS` whether names go up (1) or down (-1) from the first to the second, or neither (0)."""
     return tuple(_rising(rank, first, second) for rank in RANKS)

@@ -3,11 +3,10 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
 
 from pipeline.engine.rows import Rejection
 from pipeline.questions.candidates import ClipSpan, candidates
-from pipeline.questions.composition import Cell, Composition, SpanToAsk
+from pipeline.questions.composition import Composition, SpanToAsk
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS
 from pipeline.questions.rows import Stratum
@@ -22,7 +21,7 @@ MORE_FRAMES = (
     "more frames (a higher compose.frames_per_second, and compose.most_frames for brisk turns), or shorter spans "
     "(compose.span_seconds)"
 )
-_GUESSED = re.compile(r"can be guessed without the video: pairs of facts \((\w+) (\w+)\): (\d+)")
+_GUESSED = re.compile(r"can be guessed without the video: pairs of facts \((\w+ \w+)\): (\d+)")
 _OTHER_FOOTAGE = "footage of other scenes, or of the same ones in other orders and directions"
 _NOT_DRAWN = (
     "none was drawn: about half of all pairs are left out to make all answers equally likely, and a fact that "
@@ -48,12 +47,12 @@ class Refusals:
     ) -> None:
         """Take the strata, of this run or the last one, and what the last run told."""
         self._composition, self._draw, self._apart_us = composition, draw, apart_us
-        self._shut = {(one.category, one.contrast) for one in strata if one.closed}
-        self._told: dict[str, Counter[Cell]] = defaultdict(Counter)
+        self._shut = {f"{one.category} {one.contrast}" for one in strata if one.closed}
+        self._told: dict[str, Counter[str]] = defaultdict(Counter)
         for row in told if not composition.strata else ():
             if found := _GUESSED.fullmatch(row.what):
-                category, contrast, count = found.groups()
-                self._told[row.unit][cast("Category", category), contrast] = int(count)
+                cell, count = found.groups()
+                self._told[row.unit][cell] = int(count)
 
     def of(
         self, clip_id: str, spans: Sequence[SpanToAsk], material: Material
@@ -67,25 +66,24 @@ class Refusals:
             self._told.get(clip_id, Counter()),
         )
         yield from self._missing(clip_id, spans, guessable, material)
-        for (category, contrast), count in sorted(guessable.items()):
-            what = (
-                f"can be guessed without the video: pairs of facts ({category} {contrast}): {count}"
-            )
-            yield _rejection(clip_id, what, _EVEN_SIDES if contrast != "order" else _OTHER_FOOTAGE)
+        for cell, count in sorted(guessable.items()):
+            what = f"can be guessed without the video: pairs of facts ({cell}): {count}"
+            fix = _OTHER_FOOTAGE if cell.endswith(" order") else _EVEN_SIDES
+            yield _rejection(clip_id, what, fix)
 
     def _missing(
         self,
         clip_id: str,
         spans: Sequence[SpanToAsk],
-        guessable: Counter[Cell],
+        guessable: Counter[str],
         material: Material,
     ) -> Iterator[Rejection]:
         pairs_of = self._composition.pairs
         asked = {pair.category for span in spans for pair, _ in pairs_of[span.span_id]}
         missing = [category for category in ASKED_CATEGORIES if category not in asked]
-        seen = _pairs(spans, self._draw, self._apart_us) if missing else Counter[Cell]()
+        seen = _pairs(spans, self._draw, self._apart_us) if missing else Counter[str]()
         for category in missing:
-            cells = {cell for cell in seen if cell[0] == category}
+            cells = {cell for cell in seen if cell.startswith(f"{category} ")}
             open_ = cells - self._shut
             if not cells:
                 why, fix = _without(category, spans, material, self._draw, self._apart_us)
@@ -100,13 +98,13 @@ class Refusals:
 
 def _pairs(
     spans: Sequence[SpanToAsk], draw: Draw, apart_us: int, *, all_facts: bool = False
-) -> Counter[Cell]:
-    """Count the pairs of facts that a clip's spans offer; with `all_facts`, also those not to be asked about."""
+) -> Counter[str]:
+    """Count by cell the pairs of facts that a clip's spans offer; with `all_facts`, also those not to be asked about."""
     own = [
         ClipSpan("", "", span.text) if all_facts else ClipSpan("", "", span.text, span.asks)
         for span in spans
     ]
-    return Counter((one.category, one.contrast) for one in candidates(own, draw, apart_us))
+    return Counter(one.cell for one in candidates(own, draw, apart_us))
 
 
 def _without(
@@ -120,7 +118,8 @@ def _without(
         told.update(fact.kind for fact in facts)
         shown.update(fact.kind for fact in facts if span.asks(fact))
         most = max(most, sum(KINDS[fact.kind].category == category for fact in facts))
-    if not any(of == category for of, _ in _pairs(spans, draw, apart_us, all_facts=True)):
+    possible = _pairs(spans, draw, apart_us, all_facts=True)
+    if not any(cell.startswith(f"{category} ") for cell in possible):
         few = most < 2 or category == "direction"
         why = (
             "fewer than two facts in each span"

@@ -41,7 +41,9 @@ def cut(
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
     starts = [step.start_us for step in steps]
     ends = [step.end_us for step in steps]
-    events = [[0, *accumulate(kind)] for kind in zip(*map(_events, steps), strict=True)]
+    turns, landmarks, actions, arounds = (
+        [0, *accumulate(kind)] for kind in zip(*map(_events, steps), strict=True)
+    )
     first = [bisect_left(starts, time) for time in times]
     last = [bisect_right(ends, time) for time in times]
     best = [_Cut()]
@@ -54,14 +56,15 @@ def cut(
             if end - times[then] < shortest_us:
                 break
             begin, stop = first[then], max(first[then], last[now])
-            turns, landmarks, actions, around = (kind[stop] - kind[begin] for kind in events)
-            kept = turns + landmarks + actions + around
-            items, seen, parts, squares = best[then].rank
-            pairs = pairs_of(turns, landmarks, actions)
+            sided, seen = turns[stop] - turns[begin], landmarks[stop] - landmarks[begin]
+            done, around = actions[stop] - actions[begin], arounds[stop] - arounds[begin]
+            kept = sided + seen + done + around
+            items, events, parts, squares = best[then].rank
+            pairs = pairs_of(sided, seen, done)
             # A part costs what its description brings: else many short parts would be best.
             rank = (
                 items + pairs - (pairs > 0 and kept < LEAST_DESCRIBED),
-                seen + kept,
+                events + kept,
                 parts - 1,
                 squares + sign * ((end - times[then]) / 1e6) ** 2,
             )
@@ -76,9 +79,9 @@ def pairs_of(turns: int, landmarks: int, actions: int) -> int:
 
     So many names make one order less; without turns, the two orders of three names share one and make no pair.
     """
-    if not turns:
-        return sum((names - 1) // 2 for names in (landmarks, actions) if names > 3)
-    return (turns + max(0, landmarks - 1) + max(0, actions - 1)) // 2
+    if turns:
+        return (turns + max(0, landmarks - 1) + max(0, actions - 1)) // 2
+    return sum((names - 1) // 2 for names in (landmarks, actions) if names > 3)
 
 
 def inside(steps: Sequence[Step], start_us: int, end_us: int) -> tuple[Step, ...]:

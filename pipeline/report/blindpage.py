@@ -29,6 +29,8 @@ _KINDS = {
     "letters": "Letters: answers are not spread evenly over A, B, C, ...",
     "structure": "Structure: how an item's options and the items of a clip are built",
     "scenes": "Scenes: other items, of the same scene or of others, tell what is true",
+    "sense": "Common sense: the answer is what anybody would expect who sees nothing",
+    "versions": "Versions: what was kept since the earlier version tells the answer",
 }
 
 

@@ -38,7 +38,7 @@ class FrontMatter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     version: int
-    output: Literal["route", "text", "items", "places"]
+    output: Literal["route", "text", "items", "places", "picks"]
     category: Literal["direction", "landmark", "action"] | None = None
     orientation: Literal["forward", "reverse"] | None = None
     format: Literal["mcq", "open"] | None = None
@@ -270,6 +270,13 @@ SAMPLE: Mapping[str, Any] = {
         {"number": 1, "kind": "action", "name": "opens the door"},
         {"number": 2, "kind": "landmark", "name": "sink"},
     ],
+    "questions": [
+        {
+            "number": 1,
+            "text": "Which comes first?",
+            "options": [{"letter": "A", "text": "the sink"}, {"letter": "B", "text": "the door"}],
+        }
+    ],
     "schema": '{"type": "object"}',
     "problems": ["steps[1].start_seconds: 45 is after the clip ends (32.5)"],
     "steps": [
@@ -295,6 +302,7 @@ SAMPLE: Mapping[str, Any] = {
 _BLOCKS = {
     "route.j2": ("system", "frame", "question"),
     "guess.j2": ("system", "question"),
+    "blind.j2": ("system", "question"),
     "repair.j2": ("question",),
     "describe.j2": ("text",),
 }

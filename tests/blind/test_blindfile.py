@@ -11,6 +11,7 @@ from blind_items import read_items
 from small_release import small_space
 
 from pipeline.blind import audit
+from pipeline.blind.files import read_benchmark
 from pipeline.blind.items import blind_report
 from pipeline.blind.probe import LIMITS
 from pipeline.cli.console import exit_code
@@ -33,7 +34,7 @@ def one(tmp_path: Path, row: object, name: str = "items.jsonl") -> Any:
     [
         *("B", "b", "(B)", "B.", "B. right", "B: right", "right", "Right.", ["B"]),
         *("<answer>B</answer>", "<think>A?</think><answer> B </answer>"),
-        *("Answer: B", "The answer is B"),
+        *("Answer: B", "The answer is B", "B. righ"),
     ],
 )
 def test_an_answer_is_a_letter_or_a_text(tmp_path: Path, answer: object) -> None:
@@ -241,3 +242,60 @@ def test_a_workspace_is_probed_with_the_limits_of_its_gate(
     given = ["-w", str(tmp_path / "w"), "blind", "--set", f"export.blind_points={points}"]
     assert exit_code(cli, given) == 0
     assert seen == [limits]
+
+
+# ---- garbage -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.json"])
+def test_half_a_character_is_replaced_and_a_whole_one_kept(tmp_path: Path, name: str) -> None:
+    r"""JSON may hold half of an emoji, `\ud83d`, which no text in UTF-8 can."""
+    rows = [
+        ROW
+        | {"id": "cut", "options": ["left \ud83d", "right \ude00", "\\ud83d"], "clip": "\udc00"},
+        ROW | {"id": "whole", "options": ["left \ud83d\ude00", "right", "\ude00\ud83d"]},
+    ]
+    path = tmp_path / name
+    text = "\n".join(map(json.dumps, rows)) if name == "items.jsonl" else json.dumps(rows)
+    path.write_text(text)
+    cut, whole = read_items(path)
+    assert cut.options == ("left \ufffd", "right \ufffd", "\\ud83d")
+    assert cut.clip == "\ufffd"
+    assert whole.options == ("left \U0001f600", "right", "\ufffd\ufffd")
+    assert '"items": 2' in blind_report(path, None, as_json=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ('{"answer": ' + "9" * 5000 + "}", "a number of thousands of digits"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+        ('{"question": "le\0ft"}', "not valid JSON: Invalid control character at"),
+    ],
+)
+def test_a_row_of_garbage_is_one_fault_among_rows(tmp_path: Path, row: str, what: str) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text("\n".join([json.dumps(ROW), row, json.dumps(ROW)]))
+    benchmark = read_benchmark(path)
+    assert len(benchmark.items) == 2
+    assert benchmark.faults == {f"{path}, line 2": what}
+
+
+@pytest.mark.parametrize("answer", ["9" * 5000, "[" * 100_000 + "]" * 100_000])
+def test_a_file_of_garbage_is_reported(tmp_path: Path, answer: str) -> None:
+    path = tmp_path / "items.json"
+    path.write_text(f'[{{"question": "x",\n"answer": {answer}}}]')
+    with pytest.raises(UserError, match=r"thousands of digits|nested too deeply"):
+        read_items(path)
+
+
+def test_utf_16_and_a_cut_parquet_file_are_reported(tmp_path: Path) -> None:
+    text = tmp_path / "a.jsonl"
+    text.write_text(json.dumps(ROW), encoding="utf-16")
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_items(text)
+    table = tmp_path / "a.parquet"
+    pl.DataFrame([ROW]).write_parquet(table)
+    table.write_bytes(table.read_bytes()[:-8])
+    with pytest.raises(UserError, match="not readable as Parquet"):
+        read_items(table)

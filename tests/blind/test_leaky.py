@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from blind_items import read_items
 
-from pipeline.blind.files import read_items
 from pipeline.blind.probe import run_probe
 from pipeline.blind.sheet import ProbeItem
 

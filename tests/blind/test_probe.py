@@ -36,6 +36,21 @@ def test_it_finds_the_leak_in_items_that_leak(leaky: ProbeReport) -> None:
     assert untrained["shortest"] < 0.2
 
 
+def test_words_of_the_question_tell_where_all_items_have_the_same_options() -> None:
+    rng, deeds = random.Random(4), ["cooking", "reading", "jumping", "sleeping", "flying"]
+    items = []
+    for number in range(600):
+        deed = rng.choice(deeds)
+        no = rng.random() < (0.9 if deed in ("sleeping", "flying") else 0.3)
+        question = f"Is the person {deed}?"
+        item = ProbeItem(str(number), question, ("Yes", "No"), int(no), f"g{number // 3}", "c")
+        items.append(item)
+    figure = run_probe(items).learned.overall
+    assert figure.low > 0.65
+    mixed = [replace(item, answer=rng.randrange(2)) for item in items]
+    assert abs(run_probe(mixed).learned.overall.accuracy - 0.5) < 0.07
+
+
 def test_its_control_is_at_chance_where_the_probe_finds_a_leak(leaky: ProbeReport) -> None:
     assert len(leaky.control) == 3
     assert abs(np.mean(leaky.control) - 0.25) < 0.04
@@ -275,6 +290,13 @@ def test_the_line_names_the_cells_with_too_few_items() -> None:
         "too few to tell: action mixed (300 twins), action order (299 twins), "
         "landmark mixed (298 twins), 1 more"
     )
+
+
+def test_each_leak_is_listed_once(leaky: ProbeReport) -> None:
+    named = [(leak.name, leak.where) for leak in leaky.leaks()]
+    assert ("learned probe", "") in named
+    assert any(where.startswith("cell=") for _, where in named)
+    assert len(named) == len(set(named))
 
 
 def test_a_leak_in_one_cell_fails_the_test_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

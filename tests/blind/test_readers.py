@@ -1,20 +1,25 @@
 """Readers of scenes, sequences, names and versions catch what is planted for them, and nothing in fair items."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import blind_items as made
 import numpy as np
 import pytest
 
+from pipeline.blind.attacks import ATTACKS
 from pipeline.blind.names import tokens
 from pipeline.blind.null import spreads
 from pipeline.blind.probe import attack_figure, run_probe
 from pipeline.blind.sequences import named_sequences
 from pipeline.blind.sheet import ProbeItem, lay_out
 from pipeline.blind.tallies import counted, usual
-from pipeline.blind.versions import versions
+from pipeline.blind.versions import paired, versions
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 
 NAMES = [f"door {letter}" for letter in "abcdefghijklmnopqrst"]
 
@@ -251,6 +256,38 @@ def test_what_is_planted_is_caught(name: str) -> None:
     assert attack_figure(make(), attack).overall.accuracy > least
 
 
+READERS: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
+    "the most usual 4-gram of sides": ("turn sequence", PLANTED["right before the end"][1], 0.6),
+    "most closing after 360 degrees": ("turn sequence", PLANTED["closed loops"][1], 0.65),
+    "the most usual total turning": ("turn sequence", PLANTED["closed loops"][1], 0.65),
+    "most undoing itself": ("turn sequence", PLANTED["there and back"][1], 0.75),
+    "most alternating": ("turn sequence", PLANTED["alternation"][1], 0.65),
+    "most in twos": ("turn sequence", PLANTED["two by two"][1], 0.65),
+    "the most usual triple of names": ("name order", PLANTED["a corridor, either way"][1], 0.4),
+    "the most usual name between two others, either way": (
+        "name order",
+        PLANTED["a corridor, either way"][1],
+        0.8,
+    ),
+    "the least usual option but for the clip": ("pooling", balanced_exactly, 0.5),
+    "the most usual option of the scene": ("pooling", PLANTED["a house walked again"][1], 0.9),
+    "most option shown in the scene's other clips": ("scene", made.shown_elsewhere, 0.9),
+    "most often the inverse of a sibling's option": ("intersection", made.sets_grouped_apart, 0.9),
+    "most expected by rules for actions": ("common sense", lambda: items_of(sensible), 0.9),
+    "most expected by shipped words for actions": ("common sense", lambda: items_of(sensible), 0.9),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_each_strategy_finds_what_is_planted_for_it(name: str) -> None:
+    """On its own: others of the same reader may find the same leak."""
+    reader, make, least = READERS[name]
+    table = lay_out(make(), 0)
+    (attack,) = (one for one in ATTACKS if one.name == reader)
+    (scores,) = (one.scores for one in attack.strategies(table) if one.name == name)
+    assert table.hits(scores).mean() > least
+
+
 @pytest.fixture(scope="module")
 def fair() -> list[ProbeItem]:
     return made.composed(250)
@@ -302,6 +339,91 @@ def test_what_a_correction_kept_gives_the_answer_away(same_ids: bool) -> None:
     assert figure.accuracy > 0.99
     assert report.state() == "failed"
     assert "versions" not in {one.name for one in run_probe(before).attacks}
+
+
+def with_some(
+    corrected_: Sequence[ProbeItem], before: Sequence[ProbeItem], every: int
+) -> list[ProbeItem]:
+    """Return the earlier items, of which every nth was corrected."""
+    both = zip(corrected_, before, strict=True)
+    return [new if at % every == 0 else old for at, (new, old) in enumerate(both)]
+
+
+def test_what_a_few_corrections_tell_is_not_diluted_by_what_was_not_changed() -> None:
+    before = made.composed(60)
+    after = with_some(corrected(before), before, 10)
+    report = run_probe(after, earlier=before)
+    (figure,) = (one.overall for one in report.attacks if one.name == "versions")
+    assert (figure.accuracy, figure.items) == (1, len(before[::10]))
+    assert "versions" in {leak.name for leak in report.leaks()}
+    assert report.state() == "failed"
+
+
+def test_ids_that_are_mere_row_numbers_do_not_pair_other_items() -> None:
+    before = [replace(item, id=str(at)) for at, item in enumerate(made.composed(20))]
+    after = [replace(item, id=str(at)) for at, item in enumerate(corrected(before)[3:])]
+    found = paired(after, before)
+    assert len(found) == len(after)
+    assert all(other.clip == after[index].clip for index, other in found.items())
+    assert (
+        paired(after, [replace(item, clip="another", options=("x", "y")) for item in before]) == {}
+    )
+
+
+def written(path: Path, items: Sequence[ProbeItem]) -> str:
+    rows = [
+        {"id": one.id, "clip": one.clip, "scene": one.group, "task": one.task}
+        | {"question": one.question, "options": one.options, "answer": "ABCD"[one.answer]}
+        for one in items
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_egost_blind_compares_with_an_earlier_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = made.composed(32)
+    after = with_some(corrected(before), before, 3)
+    old, new = written(tmp_path / "old.jsonl", before), written(tmp_path / "new.jsonl", after)
+    page = tmp_path / "page.html"
+    assert exit_code(cli, ["blind", new, "--earlier", old, "--html", str(page)]) == 0
+    out, changed = capsys.readouterr().out, len(before[::3])
+    note = f"has {len(before)} of {len(before)} items, {changed} of them with other options"
+    assert f"earlier version {old}: {note} or in another order, which are compared" in out
+    assert "LEAKS: versions answers 100.0% blind (chance 25.0%)" in out
+    tell = f"an option of the earlier version: has the answer in {changed} of {changed} items"
+    assert tell in out
+    shown = page.read_text()
+    assert "Versions: what was kept since the earlier version tells the answer" in shown
+    assert "<td>an option of the earlier version</td>" in shown
+    assert note in shown
+
+    assert exit_code(cli, ["blind", new, "--earlier", old, "--quick", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["earlier"] == {"items": len(before), "paired": len(before), "changed": changed}
+    assert found["attacks"]["versions"]["accuracy"] == 1
+    wanted = after[0].id
+    assert exit_code(cli, ["blind", new, "--earlier", old, "--explain", wanted]) == 0
+    assert "versions: most option kept" in capsys.readouterr().out
+
+
+def test_versions_that_have_nothing_in_common_or_are_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = made.composed(8)
+    new = written(tmp_path / "new.jsonl", items)
+    assert exit_code(cli, ["blind", new, "--earlier", new, "--quick"]) == 0
+    assert (
+        "0 of them with other options or in another order: nothing to compare"
+        in capsys.readouterr().out
+    )
+    others = [replace(item, id=f"x{item.id}", clip="c", options=tuple("abcd")) for item in items]
+    other = written(tmp_path / "other.jsonl", others)
+    assert exit_code(cli, ["blind", new, "--earlier", other, "--quick"]) == 2
+    assert (
+        f"{other}: none of its {len(items)} items is an earlier version" in capsys.readouterr().err
+    )
 
 
 def test_a_version_with_everything_drawn_anew_tells_nothing() -> None:

@@ -21,6 +21,7 @@ from pipeline.engine.workspace import Workspace
 from pipeline.errors import GateError
 from pipeline.motion.rows import Clip, Frame, Heading, Turn
 from pipeline.questions.rows import ComposedFrom, Item, Span, Stratum
+from pipeline.releases.card import card
 from pipeline.releases.export import export, measure
 from pipeline.releases.gates import GATES, Gate
 from pipeline.releases.harvest import Harvest
@@ -598,6 +599,53 @@ def test_an_unproven_gate_stops_nothing_but_heads_card_and_report(
     assert (found.admitted, found.unproven) == ((), ("blind",))
     assert "blind" in found.recomputed
     assert "; reported as unproven: blind" in str(found)
+
+
+def test_the_last_line_of_export_names_what_is_unproven(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_space(tmp_path / "w", clips=8):
+        pass
+    # Its stills are made up: there is no video to cut them from.
+    monkeypatch.setattr(Workspace, "run_command", lambda space, name: [])
+    settings = [
+        f"--set=export.{name}={value}" for name, value in (LENIENT | {"blind_points": 5}).items()
+    ]
+    assert egost(["-w", str(tmp_path / "w"), "export", "1.0.0", *settings]) == 0
+    *others, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("export: ")
+    assert "; unproven: blind; root digest " in last
+    assert any(line.startswith("blind: unproven: ") for line in others)
+
+
+def test_the_card_shows_the_verdict_on_each_cell(space: Workspace) -> None:
+    made = release(space, "1.0.0", blind_points=5)
+    released = open_release(made.folder)
+    (gate,) = (one for one in released.manifest["gates"] if one["name"] == "blind")
+    (cell,) = gate["cells"][:1]
+    verdicts = {"turns": "leak", "orders": "no leak found", "both": "too few to tell"}
+    gate["cells"] = [
+        {
+            **cell,
+            "name": name,
+            "verdict": verdict,
+            "twins": 700,
+            "accuracy": 0.31,
+            "reader": "majority",
+        }
+        for name, verdict in verdicts.items()
+    ]
+    rows = [
+        line
+        for line in card(released.manifest, next(released.questions())[1]).splitlines()
+        if "majority" in line
+    ]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        ["| turns", "**leak**", "700"],
+        ["| orders", "no leak found", "700"],
+        ["| both", "**too few to tell**", "700"],
+    ]
+    assert all("31 % (" in row for row in rows)
 
 
 @pytest.mark.parametrize("state", ["met", "failed"])
