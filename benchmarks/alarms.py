@@ -24,6 +24,7 @@ import worlds
 
 from pipeline.blind import probe
 from pipeline.blind.attacks import ATTACKS
+from pipeline.blind.learners import Learned
 from pipeline.blind.sheet import OptionTable, ProbeItem
 
 _TWINS = (300, 3000)
@@ -49,8 +50,8 @@ def quick() -> None:
     probe.permuted = _no_control
 
 
-def _nothing(table: OptionTable) -> np.ndarray:
-    return np.zeros(len(table.texts))
+def _nothing(table: OptionTable, *_: object) -> Learned:
+    return Learned(np.zeros(len(table.texts)), {})
 
 
 def _no_control(*_: object) -> Sequence[float]:
