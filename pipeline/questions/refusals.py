@@ -82,7 +82,7 @@ class Refusals:
         pairs_of = self._composition.pairs
         asked = {pair.category for span in spans for pair, _ in pairs_of[span.span_id]}
         missing = [category for category in ASKED_CATEGORIES if category not in asked]
-        seen: Counter[str] | None = None
+        by_span: list[Counter[str]] = []
         for category in missing:
             # Most clips lack a category because they name nothing of it, and pairing facts takes a millisecond.
             if _most(category, spans, self._draw, self._apart_us) < 1 + (category == "direction"):
@@ -90,17 +90,24 @@ class Refusals:
                     clip_id, f"no {category} items: {_FEW}", remedy(category, material)
                 )
                 continue
-            seen = _pairs(spans, self._draw, self._apart_us) if seen is None else seen
-            cells = {cell for cell in seen if cell.startswith(f"{category} ")}
-            open_ = cells - self._shut
-            if not cells:
-                why, fix = _without(category, spans, material, self._draw, self._apart_us)
-            elif not open_:
-                why, fix = "its cells are closed", _EVEN_SIDES
-            elif sum(seen[cell] - guessable[cell] for cell in open_) <= 0:
-                why, fix = "all pairs of facts can be guessed without the video", _EVEN_SIDES
-            else:
+            seen = Counter[str]()
+            left = 0
+            for number, span in enumerate(spans):
+                if number == len(by_span):
+                    by_span.append(_pairs([span], self._draw, self._apart_us))
+                seen.update(by_span[number])
+                cells = {cell for cell in seen if cell.startswith(f"{category} ")}
+                left = sum(seen[cell] - guessable[cell] for cell in cells - self._shut)
+                if left > 0:
+                    break
+            if left > 0:
                 why, fix = _NOT_DRAWN, _NOTHING_WRONG
+            elif not cells:
+                why, fix = _without(category, spans, material, self._draw, self._apart_us)
+            elif cells <= self._shut:
+                why, fix = "its cells are closed", _EVEN_SIDES
+            else:
+                why, fix = "all pairs of facts can be guessed without the video", _EVEN_SIDES
             yield _rejection(clip_id, f"no {category} items: {why}", fix)
 
 
