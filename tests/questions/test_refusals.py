@@ -64,6 +64,12 @@ def test_three_actions_without_a_turn_make_no_pair_and_the_reason_says_so() -> N
     assert "none was drawn" in turned
 
 
+def test_a_clip_without_spans_has_too_few_facts() -> None:
+    nothing = Composition({}, {}, (), Asking(DRAW), DRAW)
+    found = Refusals(nothing, (), (), DRAW, APART_US).of("c", [], MATERIAL)
+    assert [row.what.split(": ")[1].split()[:2] for row in found] == [["fewer", "than"]] * 4
+
+
 def test_a_closed_cell_is_the_reason_only_if_the_clip_has_no_pairs_of_an_open_one() -> None:
     walk = [step(0, landmark="red door"), step(1, "left"), step(2, landmark="plant")]
     assert "none was drawn" in reasons(walk, closed=["landmark order"])["landmark"][0]
