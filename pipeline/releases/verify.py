@@ -279,8 +279,10 @@ def _check_blind(released: Released, published: Mapping[str, Gate]) -> bool:
     limits = manifest["settings"]["export"]
     questions = (row for _, row in released.questions())
     gate = blind(questions, limits["blind_points"], limits["blind_task_points"])
-    # Another scikit-learn may fit the probe a little differently, but the twins are what they are.
-    same = manifest["made_with"].get(LEARNER) == importlib.metadata.version(LEARNER)
+    # Another egost has other readers, and another scikit-learn fits them a little differently, but the twins
+    # are what they are.
+    made = manifest["made_with"]
+    same = (made["egost"], made.get(LEARNER)) == (__version__, importlib.metadata.version(LEARNER))
     if _twins(gate) != _twins(claim) or (same and gate.state != claim.state):
         raise GateError(
             gate.name, f"the manifest says {claim.figure}; the rows give {gate.figure}", NEW_COPY
