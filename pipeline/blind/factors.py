@@ -14,6 +14,8 @@ from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 FACTORS = 4
 _MOST_WALKS = 10_000
 _MOST_NAMES = 400  # the most frequent ones; others show no factor
+_MOST_SIGNS, _LEAST_SHOWN = 250, 8  # clues; walks that show one
+_RIDGE = 10.0  # walks
 
 
 class Places:
@@ -42,10 +44,13 @@ class Places:
                 self._weights.append(weight)
         self._asked += 1
 
-    def follow(self, fold: Ints, own: Ints) -> dict[int | None, Floats]:
-        """Return how each fact follows each factor, (facts, factors), for each fold left out, and for none.
+    def follow(
+        self, fold: Ints, own: Ints, walk: Ints, signs: "Signs"
+    ) -> tuple[dict[int | None, Floats], dict[int | None, Floats]]:
+        """Return how each fact follows each factor, and how it would lie in its walk by what the walk shows.
 
-        Every fact leaves out its own fold as well. `fold` is that of each walk, `own` that of each fact.
+        That is (facts, factors) and (facts, 1) for each fold left out, and for none. Every fact leaves out its
+        own fold as well. `fold` is that of each walk, `own` that of each fact, `walk` is each fact's.
         """
         axes = sparse.csr_matrix(
             (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
@@ -55,16 +60,24 @@ class Places:
         table = self._table(len(fold))
 
         @cache
-        def loads(one: int, other: int) -> Floats:
-            return _loads(table[(fold != one) & (fold != other)])
+        def learned(one: int, other: int) -> tuple[Floats, Floats]:
+            used = np.flatnonzero((fold != one) & (fold != other))
+            loads, mean = _loads(table[used])
+            seen = table.copy()
+            seen.data = seen.data - mean[seen.indices]
+            return loads, signs.expected(used[np.diff(table.indptr)[used] > 0], seen @ loads)
 
-        found: dict[int | None, Floats] = {}
+        follows, expected = dict[int | None, Floats](), dict[int | None, Floats]()
         for without in (None, *range(FOLDS)):
-            found[without] = np.zeros((self._asked, FACTORS))
+            follows[without] = np.zeros((self._asked, FACTORS))
+            expected[without] = np.zeros((self._asked, 1))
             for one in range(FOLDS):
                 out = (one, one if without is None else without)
-                found[without][own == one] = parts[one] @ loads(min(out), max(out))
-        return found
+                loads, direction = learned(min(out), max(out))
+                of = parts[one] @ loads
+                follows[without][own == one] = of
+                expected[without][own == one, 0] = (of * direction[walk[own == one]]).sum(axis=1)
+        return follows, expected
 
     def _table(self, walks: int) -> sparse.csr_matrix:
         rows, columns = np.array(self._rows, int), np.array(self._columns, int)
@@ -81,19 +94,51 @@ class Places:
         )
 
 
-def _loads(table: sparse.csr_matrix) -> Floats:
-    """Return how strongly each name loads on each factor, (names, factors)."""
+class Signs:
+    """What walks show besides places, such as names and length: it may tell in which direction they go."""
+
+    def __init__(self, walk: Ints, clue: Ints, scene: Ints) -> None:
+        """Take which walk shows which clue, (entries,) each, and the scene of each walk."""
+        walks = len(scene)
+        often = np.bincount(clue, minlength=1)
+        kept = np.argsort(-often, kind="stable")[:_MOST_SIGNS]
+        kept = kept[often[kept] >= _LEAST_SHOWN]
+        column = np.full(len(often), -1)
+        column[kept] = np.arange(len(kept))
+        known = column[clue] >= 0
+        shape = (walks, len(kept))
+        shown = np.zeros(shape, dtype=np.float32)
+        shown[walk[known], column[clue[known]]] = 1
+        # What the scene's walks show, on average: which branch of a chain a shop is.
+        size = np.bincount(scene, minlength=1)
+        of = sparse.csr_matrix(
+            (np.ones(walks), (scene, np.arange(walks))), shape=(len(size), walks)
+        )
+        about = (of @ shown / np.maximum(size, 1)[:, None])[scene]
+        self._shown = np.concatenate([np.ones((walks, 1)), shown, about], axis=1, dtype=np.float32)
+
+    def expected(self, used: Ints, direction: Floats) -> Floats:
+        """Return the direction that each walk would have, (walks, factors), as a ridge tells that knows the used ones."""
+        shown = self._shown[used]
+        gram = shown.T @ shown + _RIDGE * np.eye(shown.shape[1], dtype=np.float32)
+        told = shown.T @ direction[used].astype(np.float32)
+        return np.asarray(self._shown @ np.linalg.solve(gram, told), dtype=float)
+
+
+def _loads(table: sparse.csr_matrix) -> tuple[Floats, Floats]:
+    """Return how strongly each name loads on each factor, (names, factors), and its mean place, (names,)."""
     columns = np.unique(table.indices)
-    loads = np.zeros((table.shape[1], FACTORS))
+    loads, means = np.zeros((table.shape[1], FACTORS)), np.zeros(table.shape[1])
     rank = min(FACTORS, len(columns) - 1, table.shape[0] - 1)
     if rank <= 0:
-        return loads
+        return loads, means
     seen = table[:, columns].tocsr()
     mean = np.asarray(seen.sum(axis=0)).ravel() / (np.bincount(seen.indices) + SHRINK)
+    means[columns] = mean
     seen.data = seen.data - mean[seen.indices]
     squares, vectors = np.linalg.eigh((seen.T @ seen).toarray())
     strength = np.sqrt(np.maximum(squares[-rank:], 0))
     loads[columns, :rank] = vectors[:, -rank:] * (
         strength / math.sqrt(float((seen.data**2).sum()) or 1.0)
     )
-    return loads
+    return loads, means

@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from pipeline.blind import shipped
-from pipeline.blind.factors import Places
+from pipeline.blind.factors import Places, Signs
 from pipeline.blind.memory import SHRINK, Clue, Leans, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 from pipeline.blind.weighing import fit, fitted, tempered, weighed
@@ -28,7 +28,7 @@ COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 _BOTH = COMBINATIONS[:, 0] * COMBINATIONS[:, 1]
 _CONSTANTS = np.stack([COMBINATIONS[:, 0], COMBINATIONS[:, 1], _BOTH]).astype(float)
 LEVELS, SUMS, TELLS = 6, 3, 2  # the most that a kind of fact may have
-CONTEXTS = 3  # lists of what may tell about sides
+CONTEXTS, SIGNS = 4, 3  # lists of what may tell about sides; how many of them about directions, too
 MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
@@ -153,6 +153,13 @@ class Reader:
         return np.array([seen.setdefault(scene, len(seen)) for scene in self._scenes])
 
     @cached_property
+    def signs(self) -> Signs:
+        """What each span shows that may tell in which direction it goes."""
+        span, slot, clue, _ = self.context.flat()
+        alone = slot < SIGNS
+        return Signs(span[alone], clue[alone], self.scenes)
+
+    @cached_property
     def views(self) -> "list[_View]":
         """What the reader knows under each way of making folds; nothing can be learned afterwards."""
         self.memory.sort()
@@ -198,13 +205,16 @@ class _View:
     def __init__(self, reader: Reader, fold: Ints) -> None:
         self._reader, self.by_span, self.fold = reader, fold, fold[reader.spans]
         self._leans = Leans(reader.memory, fold)
-        follows = [one.follow(fold, self.fold) for one in reader.places]
         ways: tuple[int | None, ...] = (None, *range(FOLDS))
+        found = [one.follow(fold, self.fold, reader.spans, reader.signs) for one in reader.places]
         # Single precision: at 100,000 clips, double would take 2 GB more.
-        self.follows = {
-            way: np.concatenate([one[way] for one in follows], axis=1, dtype=np.float32)
-            for way in ways
-        }
+        self.follows, self.expected = (
+            {
+                way: np.concatenate([one[way] for one in some], axis=1, dtype=np.float32)
+                for way in ways
+            }
+            for some in zip(*found, strict=True)
+        )
         self.alone = {way: self._alone(way).astype(np.float32) for way in ways}
         self.tells = {
             way: self._leans.of(reader.tells, self.fold, way).astype(np.float32) for way in ways
@@ -359,7 +369,8 @@ class Cell:
     def _rows(self, some: Ints, joint: Floats, seed: int, without: int | None) -> Floats:
         """Return what each expert says, without each pair's own fold and one more."""
         view, pairs = self._reader.views[seed], self._pairs[some]
-        alone, tells, follows = view.alone[without], view.tells[without], view.follows[without]
+        alone, tells = view.alone[without], view.tells[without]
+        follows, expected = view.follows[without], view.expected[without]
         first, second, sided = pairs.first, pairs.second, self._reader.sided
         ones = [alone[first], np.where(sided[first][:, None], tells[second], 0.0)]
         others = [alone[second], np.where(sided[second][:, None], tells[first], 0.0)]
@@ -374,6 +385,8 @@ class Cell:
             around(np.log(counts + SHRINK / 4)),
             np.broadcast_to(_CONSTANTS, (len(first), 3, 4)),
             together[:, :, None] * _BOTH,
+            expected[first][:, :, None] * COMBINATIONS[:, 0],
+            expected[second][:, :, None] * COMBINATIONS[:, 1],
         ]
         if self._told is not None:
             found.append(self._told[some][:, None])

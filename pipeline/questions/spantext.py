@@ -19,7 +19,7 @@ class SpanText:
 
 
 def context(span: SpanText) -> tuple[tuple[Clue, ...], ...]:
-    """Return what may tell about the sides of turns in a span: its names, its length, and its words with it."""
+    """Return what may tell about the sides of turns in a span: its names, its length, how much happens, and its words with its length."""
     names = all_names(span)
     found = [("turn near", name) for name in names]
     if not span.steps:
@@ -28,7 +28,16 @@ def context(span: SpanText) -> tuple[tuple[Clue, ...], ...]:
     # Long walks may turn one way in one kind of place (or language), and the other way in another.
     words = dict.fromkeys(word for name in names for word in name.split())
     both = (("turn near", length, word) for word in words)
-    return tuple(found), (("turn near", length),), tuple(both)
+    counts = [
+        f"{sum(map(bool, some))} {what}"
+        for what, some in (
+            ("turns", [step.move in ("left", "right") for step in span.steps]),
+            ("landmarks", [step.landmark for step in span.steps]),
+            ("actions", [step.action for step in span.steps]),
+        )
+    ]
+    numbers = (("turn near", one) for one in counts)
+    return tuple(found), (("turn near", length),), tuple(numbers), tuple(both)
 
 
 def near(span: SpanText) -> list[tuple[Clue, ...]]:
