@@ -11,7 +11,7 @@ from scipy import sparse
 from pipeline.blind.memory import SHRINK
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 
-FACTORS = 4
+FACTORS, DIRECTIONS = 4, 2
 _MOST_WALKS = 10_000
 _MOST_NAMES = 400  # the most frequent ones; others show no factor
 _MOST_SIGNS, _LEAST_SHOWN = 250, 8  # clues; walks that show one
@@ -49,8 +49,8 @@ class Places:
     ) -> tuple[dict[int | None, Floats], dict[int | None, Floats]]:
         """Return how each fact follows each factor, and how it would lie in its walk by what the walk shows.
 
-        That is (facts, factors) and (facts, 1) for each fold left out, and for none. Every fact leaves out its
-        own fold as well. `fold` is that of each walk, `own` that of each fact, `walk` is each fact's.
+        That is (facts, factors) and (facts, directions) for each fold left out, and for none. Every fact leaves
+        out its own fold as well. `fold` is that of each walk, `own` that of each fact, `walk` is each fact's.
         """
         axes = sparse.csr_matrix(
             (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
@@ -60,23 +60,23 @@ class Places:
         table = self._table(len(fold))
 
         @cache
-        def learned(one: int, other: int) -> tuple[Floats, Floats]:
+        def learned(one: int, other: int) -> tuple[Floats, Floats, Floats]:
             used = np.flatnonzero((fold != one) & (fold != other))
             loads, mean = _loads(table[used])
             seen = table.copy()
             seen.data = seen.data - mean[seen.indices]
-            return loads, signs.expected(used[np.diff(table.indptr)[used] > 0], seen @ loads)
+            return loads, *signs.directions(seen, used[np.diff(table.indptr)[used] > 0])
 
         follows, expected = dict[int | None, Floats](), dict[int | None, Floats]()
         for without in (None, *range(FOLDS)):
             follows[without] = np.zeros((self._asked, FACTORS))
-            expected[without] = np.zeros((self._asked, 1))
+            expected[without] = np.zeros((self._asked, DIRECTIONS))
             for one in range(FOLDS):
                 out = (one, one if without is None else without)
-                loads, direction = learned(min(out), max(out))
-                of = parts[one] @ loads
-                follows[without][own == one] = of
-                expected[without][own == one, 0] = (of * direction[walk[own == one]]).sum(axis=1)
+                loads, axis, direction = learned(min(out), max(out))
+                here = own == one
+                follows[without][here] = parts[one] @ loads
+                expected[without][here] = (parts[one] @ axis) * direction[walk[here]]
         return follows, expected
 
     def _table(self, walks: int) -> sparse.csr_matrix:
@@ -115,14 +115,29 @@ class Signs:
             (np.ones(walks), (scene, np.arange(walks))), shape=(len(size), walks)
         )
         about = (of @ shown / np.maximum(size, 1)[:, None])[scene]
-        self._shown = np.concatenate([np.ones((walks, 1)), shown, about], axis=1, dtype=np.float32)
+        self._shown = np.concatenate([shown, about], axis=1, dtype=np.float32)
 
-    def expected(self, used: Ints, direction: Floats) -> Floats:
-        """Return the direction that each walk would have, (walks, factors), as a ridge tells that knows the used ones."""
-        shown = self._shown[used]
-        gram = shown.T @ shown + _RIDGE * np.eye(shown.shape[1], dtype=np.float32)
-        told = shown.T @ direction[used].astype(np.float32)
-        return np.asarray(self._shown @ np.linalg.solve(gram, told), dtype=float)
+    def directions(self, seen: sparse.csr_matrix, used: Ints) -> tuple[Floats, Floats]:
+        """Return the axes of places that what is shown tells most about, and where each walk would be on them.
+
+        `seen` is (walks, names), around each name's mean; only the `used` walks are learned from. Returns (names,
+        directions) and (walks, directions).
+        """
+        axes, rank = np.zeros((seen.shape[1], DIRECTIONS)), min(DIRECTIONS, seen.shape[1])
+        if not len(used) or self._shown.shape[1] < rank:
+            return axes, np.zeros((len(self._shown), DIRECTIONS))
+        shown = self._shown - self._shown[used].mean(axis=0)
+        learned, told = seen[used], shown[used]
+        # In standard errors: what is seen often would otherwise hide what tells more.
+        errors = np.sqrt(np.bincount(learned.indices, minlength=seen.shape[1]) + SHRINK)
+        spread = np.sqrt((told**2).sum(axis=0) / max(1, len(used)) + 1e-3)
+        moments = (learned.T @ told) / errors[:, None] / spread
+        axes[:, :rank] = np.linalg.svd(moments, full_matrices=False)[0][:, :rank] / errors[:, None]
+        gram = told.T @ told + _RIDGE * np.eye(told.shape[1], dtype=np.float32)
+        # Each walk once more: its direction, as all of its places show it.
+        direction = np.linalg.solve(gram, told.T @ (learned @ axes).astype(np.float32))
+        expected = np.asarray(shown @ direction, dtype=float)
+        return axes, expected / np.maximum(expected[used].std(axis=0), 1e-9)
 
 
 def _loads(table: sparse.csr_matrix) -> tuple[Floats, Floats]:
