@@ -286,6 +286,70 @@ def _latent(asked: Sequence[Question]) -> np.ndarray:
     return hits
 
 
+def _told(asked: Sequence[Question]) -> np.ndarray:
+    """Answer by the direction that the names around, the length and the scene's names tell: names have places on
+    an axis, and what else is shown tells which way it is walked."""
+    about: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for one in asked:
+        for name in one.around:
+            about[one.group][name] += 1
+    facts, names, shown, of, values = [], _Columns(), _Columns(), [], []
+    for number, one in enumerate(asked):
+        value, abouts = _canonical(one)
+        for at, what in enumerate(abouts):
+            own = what[1:] if what[0] == "turn" else what
+            names.add({what[1]: 1.0} if what[0] == "turn" else {what[0]: 1.0, what[1]: -1.0})
+            here = {name: 1.0 for name in one.around if name not in own}
+            most = max(about[one.group].values(), default=1.0)
+            here |= {f"scene {name}": often / most for name, often in about[one.group].items()}
+            shown.add(here | {f"length {one.length}": 1.0})
+            facts.append((number, at))
+            values.append(value[one.answer][at])
+            of.append(one.fold)
+    places, signs = names.table(), shown.table().toarray()
+    often = np.argsort(-(signs != 0).sum(axis=0))[:400]
+    signs, true, fold = signs[:, often], np.array(values, float), np.array(of)
+    speaks = np.zeros(len(true))
+    for tested in range(_FOLDS):
+        known, now = fold != tested, fold == tested
+        if not known.any() or not now.any():
+            continue
+        around = signs - signs[known].mean(axis=0)
+        size = np.sqrt(np.asarray(abs(places[known]).sum(axis=0)).ravel() + 3)
+        moments = (places[known].T @ (around[known] * true[known][:, None])) / size[:, None]
+        axes = np.linalg.svd(moments, full_matrices=False)[0][:, :2] / size[:, None]
+        gram = around[known].T @ around[known] + 20 * np.eye(around.shape[1])
+        placed = places @ axes
+        told = np.linalg.solve(gram, around[known].T @ (placed[known] * true[known][:, None]))
+        speaks[now] = (placed[now] * (around[now] @ told)).sum(axis=1)
+    score = np.zeros((len(asked), 2))
+    score[tuple(np.array(facts).T)] = speaks
+    hits = np.zeros(len(asked))
+    for number, one in enumerate(asked):
+        options = np.array(_canonical(one)[0]) @ score[number]
+        best = np.flatnonzero(options > options.max() - 1e-12)
+        hits[number] = (one.answer in best) / len(best)
+    return hits
+
+
+class _Columns:
+    """Rows of named numbers, as a sparse table."""
+
+    def __init__(self) -> None:
+        self._column: dict[str, int] = {}
+        self._rows: list[dict[int, float]] = []
+
+    def add(self, row: Mapping[str, float]) -> None:
+        column = self._column
+        self._rows.append({column.setdefault(name, len(column)): v for name, v in row.items()})
+
+    def table(self) -> sparse.csr_matrix:
+        at = [number for number, row in enumerate(self._rows) for _ in row]
+        columns = [column for row in self._rows for column in row]
+        found = [value for row in self._rows for value in row.values()]
+        return sparse.csr_matrix((found, (at, columns)), shape=(len(self._rows), len(self._column)))
+
+
 READERS: Mapping[str, Callable[[Sequence[Question]], np.ndarray]] = {
     "n-grams": _logistic(_grams, 0.1),
     "words and orders": _logistic(_tokens, 0.3),
@@ -300,6 +364,7 @@ READERS: Mapping[str, Callable[[Sequence[Question]], np.ndarray]] = {
     "directions": _table(_directions, 1),
     "directions, backwards": _table(_directions, -1),
     "hidden axis": _latent,
+    "told direction": _told,
 }
 
 

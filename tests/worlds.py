@@ -453,12 +453,57 @@ def lengths(rng: random.Random, clips: int) -> Iterator[Route]:
         yield _route(number, f"scene{number % 170}", steps)
 
 
+def _along(rng: random.Random, names: Sequence[str], count: int, *, back: bool) -> list[str]:
+    found = [names[index] for index in sorted(rng.sample(range(len(names)), count))]
+    return found[::-1] if back else found
+
+
+def commuters(rng: random.Random, clips: int) -> Iterator[Route]:
+    """One way to work and back; what else people do tells which: coffee in the morning, calls in the evening."""
+    names, deeds = _names(12), _pairs(_DEEDS)
+    tells = [
+        _pairs("buy a coffee|;unfold the newspaper|;show the pass|;yawn|"),
+        _pairs("call home|;loosen the scarf|;buy some flowers|;light the pipe|"),
+    ]
+    for number in range(clips):
+        back = rng.random() < 0.5
+        done = [*rng.sample(tells[back], 2), *rng.sample(deeds, 2)]
+        rng.shuffle(done)
+        marks = _along(rng, names, rng.randint(5, 7), back=back)
+        steps = _walk(rng, _coins(rng, rng.randint(3, 5)), marks, done)
+        yield _route(number, f"person{number % 120}", steps)
+
+
+def branches(rng: random.Random, clips: int) -> Iterator[Route]:
+    """Shops of two kinds with their shelves in opposite orders; what else a scene's clips show tells the kind."""
+    names, deeds = _names(30), _pairs(_DEEDS)
+    for number in range(clips):
+        family = number % 150
+        back = family % 2 == 1
+        marks = _along(rng, names[:13], rng.randint(5, 7), back=back)
+        for name in rng.sample(names[13:17] if back else names[17:21], 2):
+            marks.insert(rng.randint(0, len(marks)), name)
+        steps = _walk(rng, _coins(rng, rng.randint(4, 6)), marks, rng.sample(deeds, 3))
+        yield _route(number, f"family{family}", steps)
+
+
+def paces(rng: random.Random, clips: int) -> Iterator[Route]:
+    """One path, fast one way and slow the other: only the length tells which."""
+    names, deeds = _names(14), _pairs(_DEEDS)
+    for number in range(clips):
+        back = rng.random() < 0.5
+        marks = _along(rng, names, 6, back=back)
+        sides, pace = _coins(rng, rng.randint(3, 5)), 0.7 if back else 1.4
+        steps = _walk(rng, sides, marks, rng.sample(deeds, 2), pace=pace)
+        yield _route(number, f"scene{number % 170}", steps)
+
+
 WORLDS: dict[str, World] = {
     world.__name__: world
     for world in (
         fair, corridors, office, houses, homes, geometry, long_tail, paths, loops, aisles, out_and_back,
         alternating, right_streets, rights, kitchens, habits, signposts, momentum, seasons, errands,
-        numbers, colours, lengths,
+        numbers, colours, lengths, commuters, branches, paces,
     )
 }  # fmt: skip
 

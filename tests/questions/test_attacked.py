@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.blind.factors import Places, Signs
 from pipeline.blind.memory import Clue
 from pipeline.questions.evening import _crowded
 from pipeline.questions.names import order_levels, rises
@@ -31,3 +32,22 @@ def test_how_many_pairs_a_span_has_says_how_its_prior_is_judged() -> None:
     assert not one[1].any()
     assert three[2].any()
     assert not three[0].any()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_walk_shows_tells_where_its_names_are(told: bool) -> None:
+    rng = np.random.default_rng(3)
+    walks, names = 400, [f"landmark {letter}" for letter in "abcdefgh"]
+    back = rng.random(walks) < 0.5
+    places, clue = Places(), np.where(back if told else rng.random(walks) < 0.5, 1, 2)
+    for walk in range(walks):
+        seen = sorted(rng.choice(8, 5, replace=False).tolist(), reverse=bool(back[walk]))
+        places.learn(walk, {names[name]: 2 * at / 4 - 1 for at, name in enumerate(seen)})
+    for _ in range(walks):
+        places.ask([(names[1], -1.0), (names[6], 1.0)])
+    fold = np.arange(walks) % 5
+    every = np.arange(walks)
+    _, expected = places.follow(fold, fold, every, Signs(every, clue, every))
+    assert expected[None] is not None
+    right = (expected[None].sum(axis=1) > 0) == ~back
+    assert right.mean() > 0.95 if told else abs(right.mean() - 0.5) < 0.1

@@ -51,6 +51,7 @@ def chosen_of(world: str) -> Chosen:
 
 
 # Quick readers: the full table is `python benchmarks/worlds.py --table`.
+LIMIT = 0.28
 QUICK = ("facts", "both facts", "both facts, backwards", "positions", "directions")
 
 
@@ -61,6 +62,15 @@ def test_no_reader_answers_an_open_cell(world: str) -> None:
     found = attackers.pooled([attackers.attack(rows, QUICK)], QUICK)
     # 300 clips leave an interval of 3 points either way overall.
     assert found[""].accuracy < 0.31
+
+
+@pytest.mark.parametrize("world", ["commuters", "branches", "paces"])
+def test_no_order_follows_from_what_else_is_shown(world: str) -> None:
+    """Somebody from outside answered .35 to .48 of the pairs of an order and a turn in such worlds."""
+    reader = ("told direction",)
+    rows = bench().rows(composed(world, 500))
+    found = attackers.pooled([attackers.attack(rows, reader)], reader)
+    assert all(figure.low < LIMIT for figure in found.values()), found
 
 
 def test_a_planted_leak_is_found() -> None:
