@@ -20,7 +20,7 @@ from pipeline.blind import shipped
 from pipeline.blind.factors import Places, Signs
 from pipeline.blind.memory import SHRINK, Clue, Leans, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
-from pipeline.blind.weighing import fit, fitted, tempered, weighed
+from pipeline.blind.weighing import around, fit, fitted, tempered, weighed
 
 COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 """The values of both facts in each of the four combinations: 1 is true, -1 false."""
@@ -267,9 +267,7 @@ class Cell:
         """Return the probabilities, (pairs, 4), as fitted."""
         size = len(self._pairs.truth)
         some = np.arange(0, size, max(1, size // _MOST_FITTED))
-        truth = self._pairs.truth[some]
-        joint = self._joint(some)
-        weights = []
+        truth, joint, weights = self._pairs.truth[some], self._joint(some), []
         for seed, view in enumerate(self._reader.views):
             fold = view.fold[self._pairs.first[some]]
             weights.append(
@@ -391,11 +389,6 @@ class Cell:
         if self._told is not None:
             found.append(self._told[some][:, None])
         return np.concatenate(found, axis=1)
-
-
-def around(logs: Floats) -> Floats:
-    """Return numbers with their mean over the last axis taken away."""
-    return np.asarray(logs - logs.mean(axis=-1, keepdims=True), dtype=float)
 
 
 def _folds(scenes: Sequence[str], seed: int) -> Ints:

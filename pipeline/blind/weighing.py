@@ -30,6 +30,11 @@ def fit(rows: Floats, truth: Ints, ridge: float = _RIDGE) -> Floats:
     return weights
 
 
+def around(logs: Floats) -> Floats:
+    """Return numbers with their mean over the last axis taken away."""
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True), dtype=float)
+
+
 def weighed(rows: Floats, weights: Floats, fold: Ints) -> Floats:
     """Return the probability of each combination, (pairs, 4)."""
     return _softmax(np.einsum("nkc,nk->nc", rows, weights[fold]))
@@ -64,8 +69,8 @@ def _newton(rows: Floats, truth: Ints, ridge: float) -> Floats:
         chance = _softmax(np.einsum("nkc,k->nc", rows, weights))
         mean = np.einsum("nkc,nc->nk", rows, chance)
         slope = (true - mean).sum(axis=0) - ridge * weights
-        around = ((rows - mean[:, :, None]) * np.sqrt(chance)[:, None, :]).transpose(0, 2, 1)
-        flat = around.reshape(-1, experts)
+        apart = ((rows - mean[:, :, None]) * np.sqrt(chance)[:, None, :]).transpose(0, 2, 1)
+        flat = apart.reshape(-1, experts)
         step = np.linalg.solve(flat.T @ flat + ridge * np.eye(experts), slope)
         weights += step
         if np.abs(step).max() < 1e-4:
