@@ -10,8 +10,11 @@ python benchmarks/worlds.py --cost 100000
 ROUTES.jsonl has one route per line: {"scene", "group", "path", "language", "steps": [[seconds, move, landmark,
 action, undo], ...]}. `group` is the split group: its routes are judged together and are in one split. `scene` is a
 label within it, as in manifest.csv: groups that share a scene are one. `path` isn't used; without `language`, it is
-en. All routes count as verified and all facts as visible. ROWS.jsonl holds the released question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and `facts` (the two statements
-of each option). `--links` adds the route's line number, the span's start and end in it, and `mirrored`.
+en. All routes count as verified and all facts as visible.
+
+ROWS.jsonl holds the released question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and
+`facts` (the two statements of each option). `--links` adds the route's line number, the span's start and end in it,
+and `mirrored`.
 """
 
 import argparse
@@ -32,7 +35,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import UserError
@@ -53,7 +57,8 @@ _FORM = (
 _TARGETS = {800: "8 s", 100_000: "360 s, less than 4,000 MB"}
 
 
-Seconds = Annotated[float, Field(ge=0, le=24 * 3600, allow_inf_nan=False)]
+_DAY = 24 * 3600  # seconds
+Seconds = Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)]
 Label = Annotated[str, Field(min_length=1)]
 
 
@@ -66,6 +71,13 @@ class Line(BaseModel):
     path: str | None = None
     language: str | None = None
     steps: list[tuple[Seconds, Move, str | None, str | None, str | None]]
+
+    @field_validator("steps")
+    @classmethod
+    def _within_a_day(cls, steps: list[Any]) -> list[Any]:
+        if sum(step[0] for step in steps) > _DAY:
+            raise PydanticCustomError("too_many_seconds", "the route is longer than a day")
+        return steps
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def written(path: Path, *lines: Any) -> Path:
         (line(steps=[STEP, STEP[:4]]), "step 2, undo: is missing"),
         (line(steps=[[*STEP, 1]]), "step 1: more than 5 columns"),
         (line(steps=[None]), "step 1: should be a valid array, not null"),
+        (line(steps=[[50_000, *STEP[1:]]] * 2), "steps: the route is longer than a day"),
         (line(steps=None), "steps: should be a valid array, not null"),
         (line(steps=...), "steps: is missing"),
         (line(scene=...), "scene: is missing"),
