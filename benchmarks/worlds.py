@@ -8,12 +8,17 @@ python benchmarks/worlds.py                                                     
 python benchmarks/worlds.py --cost 100000
 
 ROUTES.jsonl has one route per line: {"scene", "group", "path", "language", "steps": [[seconds, move, landmark,
-action, undo], ...]}. All routes count as verified and all facts as visible. ROWS.jsonl holds the released
-question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and `facts` (the two statements
-of each option). `--links` adds the route's line number, the span's start and end in it, and `mirrored`.
+action, undo], ...]}. `group` is the split group: its routes are judged together and are in one split. `scene` is a
+label within it, as in manifest.csv: groups that share a scene are one. `path` isn't used; without `language`, it is
+en. All routes count as verified and all facts as visible.
+
+ROWS.jsonl holds the released question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and
+`facts` (the two statements of each option). `--links` adds the route's line number, the span's start and end in it,
+and `mirrored`.
 """
 
 import argparse
+import codecs
 import importlib.util
 import json
 import multiprocessing
@@ -28,20 +33,51 @@ from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from threadpoolctl import threadpool_limits
 
+from pipeline.errors import UserError
 from pipeline.questions.composition import Composition, RouteToAsk, SpanToAsk, ask, spans_of
 from pipeline.questions.draw import Draw
 from pipeline.questions.settings import ComposeSettings
 from pipeline.routes.route import canonical
-from pipeline.routes.rows import Step
+from pipeline.routes.rows import Move, Step
 from pipeline.routes.wording import load
 from pipeline.sources.rows import Split
 
 _MOST, _MOST_HIGH, _ENOUGH = 0.28, 0.31, 2_000  # accuracy, upper end of its interval, twins
+_COLUMNS = ("seconds", "move", "landmark", "action", "undo")
+_FORM = (
+    '{"scene": "s1", "group": "g1", "path": "", "language": "en", '
+    '"steps": [[4.5, "left", "the red door", "opens it", "closes it"], ...]}'
+)
 _TARGETS = {800: "8 s", 100_000: "360 s, less than 4,000 MB"}
+
+
+_DAY = 24 * 3600  # seconds
+Seconds = Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)]
+Label = Annotated[str, Field(min_length=1)]
+
+
+class Line(BaseModel):
+    """One line of a file of routes."""
+
+    model_config = ConfigDict(strict=True)
+    scene: Label
+    group: Label
+    path: str | None = None
+    language: str | None = None
+    steps: list[tuple[Seconds, Move, str | None, str | None, str | None]]
+
+    @field_validator("steps")
+    @classmethod
+    def _within_a_day(cls, steps: list[Any]) -> list[Any]:
+        if sum(step[0] for step in steps) > _DAY:
+            raise PydanticCustomError("too_many_seconds", "the route is longer than a day")
+        return steps
 
 
 @dataclass(frozen=True)
@@ -62,12 +98,73 @@ def compose(lines: Iterable[Mapping[str, Any]], seed: int, *, mirror: bool = Fal
     return Composed(routes, spans, ask(spans, {}, settings, draw))
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of routes; raise UserError naming the first that can't be used."""
+    # Not str.splitlines, which also splits at other separators that a name may contain.
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip()
+    lines = content.split(b"\n") if content else []
+    return [_line(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1)]
+
+
+def _line(where: str, text: bytes) -> dict[str, Any]:
+    try:
+        line = Line.model_validate_json(text)
+        load(line.language or "en")
+    except ValidationError as error:
+        raise UserError(where, _wrong(error), f"write lines such as {_FORM}") from error
+    except UserError as error:
+        raise UserError(where, f"language: {error.what}", error.fix) from error
+    return line.model_dump()
+
+
+def _wrong(error: ValidationError) -> str:
+    """Return the first mistake in a line, in words."""
+    first = error.errors()[0]
+    what = {
+        "missing": "is missing",
+        "too_long": f"more than {len(_COLUMNS)} columns",
+        "json_invalid": first["msg"].replace(" at line 1 column", " at column"),
+    }.get(first["type"])
+    if what is None:
+        what = first["msg"].removeprefix("Input ")
+        if first["input"] is None or isinstance(first["input"], str | float | int):
+            what += f", not {json.dumps(first['input'])}"
+    match first["loc"]:
+        case ("steps", int(step), int(column)):
+            return f"step {step + 1}, {_COLUMNS[column]}: {what}"
+        case ("steps", int(step)):
+            return f"step {step + 1}: {what}"
+        case (str(name), *_):
+            return f"{name}: {what}"
+    return what
+
+
 def read_routes(lines: Iterable[Mapping[str, Any]]) -> list[RouteToAsk]:
     """Return the routes of a file's lines."""
-    return [_route(number, line) for number, line in enumerate(lines)]
+    known = list(lines)
+    groups = _groups(known)
+    return [_route(number, line, groups[line["scene"]]) for number, line in enumerate(known)]
 
 
-def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
+def _groups(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the split group of each scene; groups that share a scene are one, named as the first by name."""
+    of_scene: dict[str, str] = {}
+    root: dict[str, str] = {}
+
+    def find(group: str) -> str:
+        while root.setdefault(group, group) != group:
+            # Halves the path, so that a long chain isn't walked for each line.
+            root[group] = root[root[group]]
+            group = root[group]
+        return group
+
+    for line in lines:
+        same = sorted(map(find, (of_scene.setdefault(line["scene"], line["group"]), line["group"])))
+        root[same[1]] = same[0]
+    return {scene: find(group) for scene, group in of_scene.items()}
+
+
+def _route(number: int, line: Mapping[str, Any], group: str) -> RouteToAsk:
     at, steps = 0, []
     for seconds, move, landmark, action, undo in line["steps"]:
         end = at + round(seconds * 1e6)
@@ -75,7 +172,6 @@ def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
             Step(start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo)
         )
         at = end
-    group = line["group"]
     wording = load(line.get("language") or "en")
     return RouteToAsk(str(number), group, _split(group), canonical(steps), wording)
 
@@ -248,9 +344,14 @@ def main() -> None:
     elif given.files:
         if len(given.files) != 2:
             parser.error("name two files: ROUTES.jsonl and ROWS.jsonl")
-        lines = Path(given.files[0]).read_text(encoding="utf-8").splitlines()
-        composed = compose(map(json.loads, lines), given.seed, mirror=given.mirror)
-        _write(given.files[1], rows(composed, links=given.links))
+        try:
+            lines = read_lines(Path(given.files[0]))
+            composed = compose(lines, given.seed, mirror=given.mirror)
+            _write(given.files[1], rows(composed, links=given.links))
+        except UserError as error:
+            parser.exit(error.exit_code, f"{error}\n")
+        except OSError as error:
+            parser.error(f"{error.filename}: {error.strerror}")
     else:
         cost(given.cost or 800)
 

@@ -16,7 +16,7 @@ from pipeline.blind.memory import Clue, Level
 from pipeline.questions import names as naming
 from pipeline.questions.draw import Draw
 from pipeline.questions.ordinals import from_end, ordinal
-from pipeline.questions.spantext import SpanText, all_names, context
+from pipeline.questions.spantext import SpanText, all_names, context, mentions
 from pipeline.routes.rows import Category, Move, Step
 from pipeline.routes.tasks import plain
 
@@ -30,7 +30,7 @@ class Fact:
 
     A turn's subject is its number from 0 and the number of turns to the left or right in the span; the
     subject of an order is its two names, sorted, and the value is true if the first-named came first.
-    `undone` is what undoes two actions, in the subject's order; a frame must show each span of `seen` (us).
+    `undone` is what undoes two actions, if it tells them apart; a frame must show each span of `seen` (us).
     """
 
     kind: str
@@ -245,9 +245,11 @@ class _Order:
     def find(self, span: SpanText, draw: Draw, apart_us: int) -> Iterator[Fact]:
         # Neighbours in a random row of all names: each name is in two orders at most, and no order follows
         # from others, because their graph has no cycle.
+        often = mentions(span) if self.kind == "action" else {}
         for one, other in pairwise(self._row(span, draw, apart_us)):
             if self._differ(one, other, apart_us):
-                yield self._fact(*sorted((one, other), key=lambda step: step.start_us))
+                first, second = sorted((one, other), key=lambda step: step.start_us)
+                yield self._fact(first, second, often)
 
     def _row(self, span: SpanText, draw: Draw, apart_us: int) -> list[Step]:
         """Return all names in a random row: of a few, the first in which most neighbours can be asked about."""
@@ -375,21 +377,19 @@ class _Order:
 
     def _differ(self, one: Step, other: Step, apart_us: int) -> bool:
         """Return whether people can tell two steps apart: by time, and by their names."""
-        words = [set(self._name(step).split()) for step in (one, other)]
         apart = abs(one.start_us - other.start_us) >= apart_us
-        return apart and not (words[0] <= words[1] or words[1] <= words[0])
+        return apart and naming.distinct(self._name(one), self._name(other))
 
-    def _fact(self, first: Step, second: Step) -> Fact:
+    def _fact(self, first: Step, second: Step, often: Mapping[str, int]) -> Fact:
         subject, in_order = naming.sorted_names((self._name(first), self._name(second)))
-        undone = None
-        if self.kind == "action" and first.undo and second.undo:
-            undone = (plain(first.undo), plain(second.undo))
+        undone = (plain(first.undo or ""), plain(second.undo or ""))
+        told = naming.distinct(*undone) and all(often.get(name) == 1 for name in undone)
         return Fact(
             kind=self.kind,
             subject=subject,
             value=in_order,
             seen=tuple((step.start_us, step.end_us) for step in (first, second)),
-            undone=undone if in_order or undone is None else undone[::-1],
+            undone=(undone if in_order else undone[::-1]) if told else None,
         )
 
 

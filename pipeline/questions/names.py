@@ -34,6 +34,12 @@ def sorted_names(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
     return (names, True) if names[0] <= names[1] else (names[::-1], False)
 
 
+def distinct(one: str, other: str) -> bool:
+    """Return whether each of two names has a word that the other doesn't have."""
+    words = set(one.split()), set(other.split())
+    return not (words[0] <= words[1] or words[1] <= words[0])
+
+
 def of_one_thing(one: str, other: str) -> bool:
     """Return whether two actions are done with one thing: it is opened before it is closed.
 

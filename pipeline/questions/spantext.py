@@ -1,5 +1,6 @@
 """The part of a route that items ask about, and what its names tell about sides and about rules of order. Pure."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.blind.memory import Clue
@@ -49,3 +50,9 @@ def near(span: SpanText) -> list[tuple[Clue, ...]]:
 def all_names(span: SpanText) -> list[str]:
     """Return the landmarks and actions of a span in order."""
     return [plain(name) for step in span.steps for name in (step.landmark, step.action) if name]
+
+
+def mentions(span: SpanText) -> Counter[str]:
+    """Return in how many steps each name occurs, as an action or as what undoes it."""
+    said = ({plain(text) for text in (step.action, step.undo) if text} for step in span.steps)
+    return Counter(name for names in said for name in names)

@@ -19,7 +19,7 @@ def true_options(item: Item, steps: Sequence[Step], said: Mapping[str, str]) -> 
     It is None where the option's text doesn't say what the item's facts state. `said` are the words of the
     item's language.
     """
-    known = [_truth(fact.name, item.orientation, steps) for fact in item.facts]
+    known = [_truth(fact, item.orientation, steps) for fact in item.facts]
     sides = sum(step.move in ("left", "right") for step in steps)
     return [
         bool(known)
@@ -30,9 +30,9 @@ def true_options(item: Item, steps: Sequence[Step], said: Mapping[str, str]) -> 
     ]
 
 
-def _truth(name: str, orientation: Orientation, steps: Sequence[Step]) -> str | None:
+def _truth(fact: AskedFact, orientation: Orientation, steps: Sequence[Step]) -> str | None:
     """Return which value of a fact is true; None if the steps don't decide it."""
-    kind, _, subject = name.partition(":")
+    kind, _, subject = fact.name.partition(":")
     way = reverse(steps) if orientation == "reverse" else tuple(steps)
     if kind == "turn":
         sides = [step.move for step in way if step.move in ("left", "right")]
@@ -40,11 +40,10 @@ def _truth(name: str, orientation: Orientation, steps: Sequence[Step]) -> str | 
         return sides[number - 1] if 0 < number <= len(sides) else None
     if kind == "landmark":
         return _first(subject, [plain(step.landmark) for step in way if step.landmark])
-    done = _first(subject, [plain(step.action) for step in way if step.action])
-    if done or orientation == "forward":
-        return done
-    # Nothing undoes these actions: they are seen going back in time.
-    return _first(subject, [plain(step.action) for step in reversed(steps) if step.action])
+    if orientation == "reverse" and fact.back.rpartition("=")[0] == fact.name:
+        # The item names the actions themselves, not what undoes them: they are seen going back in time.
+        way = tuple(reversed(steps))
+    return _first(subject, [plain(step.action) for step in way if step.action])
 
 
 def _first(subject: str, names: Sequence[str]) -> str | None:

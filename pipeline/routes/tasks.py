@@ -5,6 +5,7 @@ in the forward and in the reverse direction. Items of earlier releases, and item
 have options that list events; items about pairs of facts are in `questions/facts.py`.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -67,7 +68,8 @@ class RouteEvent:
 
 @lru_cache(2**14)
 def plain(text: str) -> str:
-    """Return a landmark or an action as options show it: lower case, without a full stop."""
+    """Return a landmark or an action as options show it: NFC, lower case, without a full stop."""
+    text = unicodedata.normalize("NFC", text)
     return " ".join(text.split()).rstrip(". ").lower().replace(SEPARATOR.strip(), "to")
 
 

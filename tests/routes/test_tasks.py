@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from factories import steps
 
@@ -46,3 +48,9 @@ def test_a_direction_answer_has_to_name_every_turn() -> None:
 def test_options_have_one_case_and_no_full_stop() -> None:
     assert plain("  The EXIT   sign. ") == "the exit sign"
     assert " -> " not in plain("a -> b")
+
+
+def test_a_name_is_one_name_however_its_accents_are_encoded() -> None:
+    for name in ("Été avant été", "Ångström", "カバン", "ἀγορά", "Việt Nam", "한국"):
+        composed = unicodedata.normalize("NFC", name)
+        assert plain(unicodedata.normalize("NFD", name)) == plain(composed) == composed.lower()
