@@ -117,10 +117,13 @@ class Signs:
         about = (of @ shown / np.maximum(size, 1)[:, None])[scene]
         self._shown = np.concatenate([np.ones((walks, 1)), shown, about], axis=1, dtype=np.float32)
 
-    def expected(self, used: Ints, direction: Floats) -> Floats:
-        """Return the direction that each walk would have, (walks, factors), as a ridge tells that knows the used ones."""
+    def expected(self, used: Ints, direction: Floats, ridge: float = _RIDGE) -> Floats:
+        """Return the direction that each walk would have, (walks, factors), as a ridge tells that knows the used ones.
+
+        `direction` is that of each walk, of which only the used ones count; `ridge` is in walks.
+        """
         shown = self._shown[used]
-        gram = shown.T @ shown + _RIDGE * np.eye(shown.shape[1], dtype=np.float32)
+        gram = shown.T @ shown + ridge * np.eye(shown.shape[1], dtype=np.float32)
         told = shown.T @ direction[used].astype(np.float32)
         return np.asarray(self._shown @ np.linalg.solve(gram, told), dtype=float)
 
