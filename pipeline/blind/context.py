@@ -5,6 +5,7 @@ clips go uphill; the branch that sells flowers has its shelves the other way rou
 clips shows which names come early together, and which clues go with that.
 """
 
+from bisect import bisect
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -126,14 +127,13 @@ def _signs(table: OptionTable, names: Sequences, scene: Ints) -> Signs:
     columns = [table.items[own[0]].columns for own in table.clips.values()]
     for name in sorted({*chain.from_iterable(columns)}):
         numbers = {
-            clip: float(value)
+            clip: value
             for clip, cells in enumerate(columns)
-            if isinstance(value := cells.get(name), int | float)
+            if isinstance(value := cells.get(name), int | float) and value == value
         }
-        values = np.array([*numbers.values()])
-        if len({*numbers.values()}) > 1:
-            edges = np.unique(np.quantile(values, np.arange(1, _BINS) / _BINS))
-            bins = np.searchsorted(edges, values).tolist()
-            shown += [(clip, (name, one)) for clip, one in zip(numbers, bins, strict=True)]
+        # Compared, never calculated with: a broken row's number may be infinite, or too large for a float.
+        ranked = sorted(numbers.values())
+        edges = sorted({ranked[len(ranked) * cut // _BINS] for cut in range(1, _BINS) if ranked})
+        shown += [(clip, (name, bisect(edges, value))) for clip, value in numbers.items()]
     walk = np.array([clip for clip, _ in shown], np.int64)
     return Signs(walk, codes(clue for _, clue in shown), scene)

@@ -379,6 +379,13 @@ def test_context_needs_clips_to_learn_from_and_names_or_sides() -> None:
     assert list(context(lay_out(colours, 0))) == []
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("-inf"), 10**400, "forty", True])
+def test_context_reads_a_column_with_a_broken_number(broken: float | str) -> None:
+    items = walked_either_way("length", count=800)
+    items[::50] = [replace(item, columns={"seconds": broken}) for item in items[::50]]
+    assert attack_figure(items, "context").overall.accuracy > 0.31
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_with_answers_permuted_nothing_is_left(name: str) -> None:
     """The answers keep their letters' distribution, but belong to other items."""
