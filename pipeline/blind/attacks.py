@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipeline.blind.context import context
 from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
 from pipeline.blind.names import file_names
@@ -181,6 +182,11 @@ ATTACKS = (
     Attack("transitivity", "the order that follows from orders elsewhere", transitivity),
     Attack("direction", "values that go together elsewhere, such as on the way in", direction),
     Attack("combined", "the three above, weighed by a conditional logit", combined),
+    Attack(
+        "context",
+        "the direction of the clip, from its other names, its length and its scene",
+        context,
+    ),
     Attack("letters", "the letter, from the row, previous letters, the order of options", letters),
     Attack("columns", "every published column except the answers, and pairs of columns", columns),
     Attack("replay", "the draw of letters, replayed with public seeds, names and ids", replay),

@@ -25,7 +25,8 @@ _READERS: Mapping[str, Kind] = {
     "shortest": "length",
     "fewest rare words": "words",
     **dict.fromkeys(
-        ("scene", "name order", "majority", "transitivity", "direction", "combined"), "scenes"
+        ("scene", "name order", "majority", "transitivity", "direction", "combined", "context"),
+        "scenes",
     ),
     "common sense": "sense",
     MODEL: "sense",

@@ -126,18 +126,28 @@ class Signs:
         axes, rank = np.zeros((seen.shape[1], DIRECTIONS)), min(DIRECTIONS, seen.shape[1])
         if not len(used) or self._shown.shape[1] < rank:
             return axes, np.zeros((len(self._shown), DIRECTIONS))
-        shown = self._shown - self._shown[used].mean(axis=0)
-        learned, told = seen[used], shown[used]
+        learned = seen[used]
+        told = self._shown[used] - self._shown[used].mean(axis=0)
         # In standard errors: what is seen often would otherwise hide what tells more.
         errors = np.sqrt(np.bincount(learned.indices, minlength=seen.shape[1]) + SHRINK)
         spread = np.sqrt((told**2).sum(axis=0) / max(1, len(used)) + 1e-3)
         moments = (learned.T @ told) / errors[:, None] / spread
         axes[:, :rank] = np.linalg.svd(moments, full_matrices=False)[0][:, :rank] / errors[:, None]
-        gram = told.T @ told + _RIDGE * np.eye(told.shape[1], dtype=np.float32)
         # Each walk once more: its direction, as all of its places show it.
-        direction = np.linalg.solve(gram, told.T @ (learned @ axes).astype(np.float32))
-        expected = np.asarray(shown @ direction, dtype=float)
+        placed = seen @ axes
+        expected = self.expected(used, placed - placed[used].mean(axis=0))
         return axes, expected / np.maximum(expected[used].std(axis=0), 1e-9)
+
+    def expected(self, used: Ints, direction: Floats, ridge: float = _RIDGE) -> Floats:
+        """Return the direction that each walk would have, (walks, directions), by a ridge on the used walks.
+
+        `direction` is that of each walk, of which only the used ones count; `ridge` is in walks.
+        """
+        shown = self._shown - self._shown[used].mean(axis=0)
+        told, usual = shown[used], direction[used].mean(axis=0)
+        gram = told.T @ told + ridge * np.eye(told.shape[1], dtype=np.float32)
+        learned = np.linalg.solve(gram, told.T @ (direction[used] - usual).astype(np.float32))
+        return np.asarray(shown @ learned + usual, dtype=float)
 
 
 def _loads(table: sparse.csr_matrix) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.blind.attacks import ATTACKS
+from pipeline.blind.context import context
 from pipeline.blind.names import tokens
 from pipeline.blind.null import spreads
 from pipeline.blind.probe import attack_figure, run_probe
@@ -225,6 +226,50 @@ def asked_if_true(count: int = 500) -> list[ProbeItem]:
     return found
 
 
+_OUT = ("buy a coffee", "unfold the newspaper", "show the pass", "yawn")
+_HOME = ("call home", "light a cigarette", "buy some flowers", "loosen the scarf")
+
+
+def walked_either_way(clue: str, told: str = "order", count: int = 500) -> list[ProbeItem]:
+    """Return clips of one path; what they show besides (`clue`) tells the order, or the side, that is asked.
+
+    No order of two names is usual, nor is a side, and nothing in an item tells more about it.
+    """
+    rng = random.Random(53)
+    found = []
+    for number in range(count):
+        scene = rng.randrange(100)
+        home = scene % 2 == 0 if clue == "scene" else rng.random() < 0.5
+        marks = [NAMES[at] for at in sorted(rng.sample(range(8), 2))]
+        if home if told == "order" else rng.random() < 0.5:
+            marks.reverse()
+        side = ("left", "right")[home if told == "side" else rng.randrange(2)]
+        shown = (_HOME if home else _OUT) if clue in ("names", "scene") else _HOME + _OUT
+        path = (f"first turn {side}", " before ".join(marks))
+        deeds = (
+            f"last turn {rng.choice(('left', 'right'))}",
+            " before ".join(rng.sample(shown, 2)),
+        )
+        asked = {"path": path, "deeds": deeds}
+        if clue == "scene":
+            # Never both in one clip.
+            del asked[rng.choice(("path", "deeds"))]
+        for task, (turn, order) in asked.items():
+            truth, *wrong = (
+                f"{one}; {other}"
+                for one in (turn, " ".join([*turn.split()[:2], *made.back([turn.split()[2]])]))
+                for other in (order, " before ".join(order.split(" before ")[::-1]))
+            )
+            columns = {"seconds": round(rng.gauss(40 if home else 20, 6), 1)}
+            found.append(
+                made.placed(
+                    number, truth, wrong, rng, group=f"s{scene}", clip=f"c{number}", task=task,
+                    columns=columns if clue == "length" else {},
+                )
+            )  # fmt: skip
+    return found
+
+
 PLANTED: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
     "statements of a scene": ("scene", lambda: items_of(statements_of_a_scene), 0.6),
     "options of a scene": ("scene", made.shown_elsewhere, 0.9),
@@ -246,6 +291,11 @@ PLANTED: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
     "a house walked again": ("pooling", lambda: items_of(walked_again), 0.9),
     "a script in other words": ("common sense", lambda: items_of(sensible), 0.9),
     "spans in order": ("neighbours", cut_in_spans, 0.5),
+    "out or home, by what is done": ("context", lambda: walked_either_way("names"), 0.33),
+    "out or home, by the length": ("context", lambda: walked_either_way("length", count=800), 0.32),
+    "out or home, by the scene": ("context", lambda: walked_either_way("scene", count=1500), 0.32),
+    "a side, by what is done": ("context", lambda: walked_either_way("names", "side"), 0.33),
+    "a side, by the length": ("context", lambda: walked_either_way("length", "side", 800), 0.32),
     "asked if true": ("existence", asked_if_true, 0.45),
 }  # fmt: skip
 
@@ -300,6 +350,40 @@ def test_fair_items_are_at_chance(fair: list[ProbeItem], attack: str) -> None:
     assert figure.twins > 700
     assert abs(figure.excess) < 0.1
     assert not figure.leaks(0.05, 4)
+
+
+@pytest.mark.parametrize("clue", ["names", "length"])
+def test_what_a_clip_shows_tells_nothing_if_no_direction_goes_with_it(clue: str) -> None:
+    """The same items, each with the options and the answer of another clip."""
+    items = walked_either_way(clue)
+    rng = random.Random(54)
+    result = []
+    for task in ("path", "deeds"):
+        own = [item for item in items if item.task == task]
+        other = rng.sample(own, len(own)) if task == "path" else own
+        result += [
+            replace(item, options=one.options, answer=one.answer)
+            for item, one in zip(own, other, strict=True)
+        ]
+    figure = attack_figure(result, "context").overall
+    assert abs(figure.excess) < 0.05
+    assert not figure.leaks(0.05, 3)
+
+
+def test_context_needs_clips_to_learn_from_and_names_or_sides() -> None:
+    assert list(context(lay_out(walked_either_way("names", count=40), 0))) == []
+    colours = [
+        ProbeItem(str(n), "Which colour?", ("red", "blue"), n % 2, f"g{n}", f"c{n}")
+        for n in range(200)
+    ]
+    assert list(context(lay_out(colours, 0))) == []
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("-inf"), 10**400, "forty", True])
+def test_context_reads_a_column_with_a_broken_number(broken: float | str) -> None:
+    items = walked_either_way("length", count=800)
+    items[::50] = [replace(item, columns={"seconds": broken}) for item in items[::50]]
+    assert attack_figure(items, "context").overall.accuracy > 0.31
 
 
 @pytest.mark.parametrize("name", PLANTED)
