@@ -19,8 +19,9 @@ from pipeline.blind.answers import (
     UndecidedError,
     decide,
 )
-from pipeline.blind.columns import ANSWER, ID, QUESTION, first, plain_row
+from pipeline.blind.columns import ANSWER, QUESTION, first, plain_row
 from pipeline.blind.decoding import FORMATS, decode, readable
+from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of
 from pipeline.blind.sheet import ProbeItem
@@ -28,10 +29,9 @@ from pipeline.errors import UserError
 
 _FIX = (
     "each item needs a question, two or more options, and the answer as text, letter or number "
-    "(answers may also be in a file beside it, by id)"
+    "(answers may also be in a file beside it, by id: X_answers.json for X.json)"
 )
 _REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
-_KEY_FILE = re.compile(r"answer|ground_?truth|(?<![a-z])gt(?![a-z])|solution|label", re.IGNORECASE)
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
 _FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
@@ -180,40 +180,14 @@ def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
     asked = [plain_row(row) for _, row in rows if _asks(row)]
     if not asked or any(first(row, ANSWER) is not None for row in asked):
         return _Source(file, rows)
-    for other in sorted(file.parent.iterdir()):
-        if other == file or not readable(other) or not _KEY_FILE.search(other.stem):
-            continue
-        key = _key([record for _, record in decode(other).roots])
-        if any(str(row.get(name)) in key for row in asked for name in ID):
-            joined = [(where, _joined(row, key) if _asks(row) else row) for where, row in rows]
-            return _Source(file, joined, other.name)
-    return _Source(file, rows)
-
-
-def _key(records: Any) -> dict[str, Any]:
-    """Return the answers by id in nested records: objects with an id and an answer, or with ids as fields."""
-    if isinstance(records, list | tuple):
-        return {name: answer for one in records for name, answer in _key(one).items()}
-    if not isinstance(records, Mapping):
-        return {}
-    plain = plain_row(records)
-    name, answer = first(plain, ID), first(plain, ANSWER)
-    if name is not None and answer is not None:
-        return {str(name): answer}
-    inner = [one for one in records.values() if isinstance(one, Mapping | list)]
-    fields = {str(name): one for name, one in records.items() if isinstance(one, str | int | float)}
-    named = {
-        str(name): first(plain_row(one), ANSWER)
-        for name, one in records.items()
-        if isinstance(one, Mapping)
-    }
-    return fields | {name: one for name, one in named.items() if one is not None} | _key(inner)
-
-
-def _joined(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:
-    plain = plain_row(row)
-    known = (key[str(plain[name])] for name in ID if str(plain.get(name)) in key)
-    return {**row, "answer": next(known, None)}
+    key = key_beside(file, asked)
+    if key is None:
+        return _Source(file, rows)
+    joined = [
+        (where, {**row, "answer": key.answer(plain_row(row))} if _asks(row) else row)
+        for where, row in rows
+    ]
+    return _Source(file, joined, key.file.name)
 
 
 def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[str, Row]], str]:

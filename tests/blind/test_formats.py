@@ -389,3 +389,63 @@ def test_folders_of_files_keep_their_ids_apart(tmp_path: Path) -> None:
         mvbench(tmp_path / name, "text").rename(tmp_path / f"{name}.json")
     items: tuple[ProbeItem, ...] = read_benchmark(tmp_path).items
     assert len({item.id for item in items}) == 2 * ROWS
+
+
+def apart(folder: Path, questions: str, others: dict[str, Any], name: str = "uid-{}") -> Path:
+    """Write questions without answers, and other files beside them."""
+    for other, content in others.items():
+        dumped(folder / other, content)
+    rows = [{"id": name.format(n), "question": asked(n), "options": options(n, 5)}
+            for n in range(ROWS)]  # fmt: skip
+    return dumped(folder / questions, rows)
+
+
+def keyed(shift: int = 0, name: str = "uid-{}", lead: str = "") -> list[dict[str, Any]]:
+    said = {"question": lead + asked(0)} if lead else {}
+    return [{"id": name.format(n), "answer": (right(n, 5) + shift) % 5, **said}
+            for n in range(ROWS)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("questions", "other", "content"),
+    [
+        ("mine_test.json", "other_with_answers.json", keyed(1, "{}")),  # row numbers tell nothing
+        ("test_unlabeled.json", "train_labeled.json", keyed(1, "{}")),
+        ("test.json", "train_unlabeled.json", keyed(1)),
+        ("test.json", "baseline_answers.json", keyed(1)),
+        ("test.json", "test_answers.json", keyed(1, lead="Another: ")),  # other questions
+        ("test.json", "answers.json", keyed(1)[:1] + keyed(1, "else-{}")),  # one id in common
+    ],
+)
+def test_answers_to_other_questions_are_not_taken(
+    questions: str, other: str, content: Any, tmp_path: Path
+) -> None:
+    name = content[-1]["id"].replace(str(ROWS - 1), "{}").replace("else", "uid")
+    with pytest.raises(UserError, match="no answer"):
+        read_benchmark(apart(tmp_path, questions, {other: content}, name))
+
+
+@pytest.mark.parametrize(
+    ("questions", "key", "name"),
+    [
+        ("mine_test.json", "mine_test_answers.json", "{}"),
+        ("questions.json", "answers.json", "{}"),
+        ("questions.json", "subset_answers.json", "uid-{}"),
+        ("mine_unlabeled.json", "mine_labels.json", "{}"),
+    ],
+)
+def test_answers_are_taken_from_the_file_with_the_same_name(
+    questions: str, key: str, name: str, tmp_path: Path
+) -> None:
+    others = {key: keyed(0, name), "gpt_answers.json": keyed(1, name)}
+    found = read_benchmark(apart(tmp_path, questions, others, name))
+    assert [item.answer for item in found.items] == [right(n, 5) for n in range(ROWS)]
+    assert found.answers.endswith(f", from {key}")
+
+
+def test_two_files_of_different_answers_are_refused_by_name(tmp_path: Path) -> None:
+    path = apart(tmp_path, "q.json", {"a_answers.json": keyed(), "b_answers.json": keyed(1)})
+    with pytest.raises(UserError, match=r"a_answers\.json and b_answers\.json .* differently"):
+        read_benchmark(path)
+    dumped(tmp_path / "b_answers.json", keyed())
+    assert len(read_benchmark(path).items) == ROWS
