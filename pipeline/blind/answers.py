@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from pipeline.blind.columns import sequences
 from pipeline.blind.sheet import ProbeItem
 
 Reading = Literal["text", "letter", "0", "1"]
@@ -50,14 +51,14 @@ class Unanswered:
     """A row's item before it is known which option its answer names.
 
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
-    `numeric` says that the options were numbers, not texts, and `first` is the number that the first
-    option is labelled with, if any. `make` takes the position of the answer.
+    `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
+    in the file, in any order. `make` takes the position of the answer.
     """
 
     where: str
     options: tuple[str, ...]
     numeric: bool
-    first: int | None
+    labels: tuple[str, ...]
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
 
@@ -143,7 +144,8 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
         own = {id(one.row) for one in values}
         if group[1] == "number" and not own <= named_rows:
             try:
-                readings[group] = _chosen(values, told, known)
+                worded = any(column == group[0] for column, _ in named.readings)
+                readings[group] = _chosen(values, told, known, worded)
                 answered |= own
             except UndecidedError as error:
                 unclear.append((own, error))
@@ -160,8 +162,13 @@ def _named(answers: Answers, row: Unanswered) -> int | None:
         return None
 
 
-def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, int]) -> Reading:
-    """Return the one reading that fits all values of a column and agrees with the `known` answers."""
+def _chosen(
+    values: Sequence[_Value], told: Reading | None, known: Mapping[int, int], worded: bool = False
+) -> Reading:
+    """Return the one reading that fits all values of a column and agrees with the `known` answers.
+
+    `worded` says that other values of the column are option texts or letters; numbers are then texts, too.
+    """
     possible = dict.fromkeys(
         reading for reading in READINGS for one in values if reading in one.found
     )
@@ -186,20 +193,32 @@ def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, 
             f"no reading fits all answers in the column {values[0].column} ({rows})"
         )
     differ = [one for one in values if len({one.found[reading] for reading in fitting}) > 1]
-    # Answers that always repeat an option are texts, unless they are numbers and the options are not.
-    texts = (
-        fitting[0] == "text" and "letter" not in fitting and not any(one.typed for one in differ)
-    )
-    if not differ or texts:
+    # Answers that always repeat an option are texts, unless numbers of options always would as well.
+    repeat = sum(one.typed or _counted(one.row.options) for one in differ)
+    texts = "letter" not in fitting and (worded or 2 * repeat < len(differ))
+    if not differ or (fitting[0] == "text" and texts):
         return fitting[0]
-    labelled = {one.row.first for one in differ}
-    if labelled in ({0}, {1}) and str(*labelled) in fitting:
-        return "1" if labelled == {1} else "0"
+    bases = {_base(one.row.labels) for one in differ}
+    if len(bases) == 1 and (base := bases.pop()) in fitting:
+        return base
     either = " or ".join(_CALLED[reading] for reading in fitting)
     raise UndecidedError(
         f"the answers in the column {values[0].column} may be {either}: every one fits either, "
         f"such as {_shown(differ[0])}"
     )
+
+
+def _counted(options: Sequence[str]) -> bool:
+    """Return whether options are the numbers of options, in any order."""
+    return sorted(map(_plain, options)) in map(sorted, sequences(len(options)))
+
+
+def _base(labels: Sequence[str]) -> Reading | None:
+    """Return the reading of numbers that are labels, if these count from 0 or from 1 in any order."""
+    if not labels:
+        return None
+    _, zero, one = map(sorted, sequences(len(labels)))
+    return {tuple(zero): "0", tuple(one): "1"}.get(tuple(sorted(labels)))
 
 
 def _nearly(
@@ -246,6 +265,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         places = {"letter": ord(letter.group(1).upper()) - ord("A")}
     elif number:
         places = {"0": int(number.group(1)), "1": int(number.group(1)) - 1}
+    places = _labelled(row.labels, bare, letter or number) or places
     mark = letter or number
     rest = _plain(mark.group(2) or "") if mark else ""
     found |= {
@@ -255,6 +275,19 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         and (rest in ("", plain[place]) or (letter and _only_in(rest, plain) == place))
     }
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _labelled(labels: Sequence[str], bare: str, mark: re.Match[str] | None) -> dict[Reading, int]:
+    """Return the option whose own label is the answer, where the labels don't follow one another."""
+    if not labels or list(labels) in sequences(len(labels)):
+        return {}
+    plain = [label.upper() for label in labels]
+    name = mark.group(1).upper() if mark else bare.upper()
+    if name not in plain:
+        return {}
+    lettered, *_ = map(sorted, sequences(len(labels)))
+    reading = "letter" if sorted(plain) == lettered else _base(labels) or "text"
+    return {reading: plain.index(name)}
 
 
 def _only_in(part: str, plain: Sequence[str]) -> int | None:

@@ -33,8 +33,13 @@ NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
 _SHOWN = 12  # columns
-_LETTERED = re.compile(r"\(?([A-Z])[.):]\s*(?=\S)")
-_NUMBERED = re.compile(r"\(?(\d+)[.):]\s+(?=\S)")
+_LEAD = r"(?i:(?:option|choice)\s+)?[(\[<*]*"
+_LETTERED = re.compile(
+    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s*|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+)
+_NUMBERED = re.compile(
+    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s+|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+)
 
 
 def item_of(row: Any, number: str, where: str) -> Unanswered | None:
@@ -99,7 +104,7 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         where=where,
         options=tuple(options),
         numeric=isinstance(raw, list) and all(isinstance(one, int | float) for one in raw),
-        first=_first_number(labels),
+        labels=tuple(labels) if len(set(labels)) == len(options) == len(labels) else (),
         given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
         make=lambda position: make(answer=position),
     )
@@ -149,7 +154,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
     elif isinstance(found, Mapping):
         plain = plain_row({key: value for key, value in found.items() if value is not None})
         columns = _option_columns(plain)
-        labels = _labels(columns) or sorted(plain)
+        labels = _labels(columns) or list(plain)
         found = list(columns.values()) or [plain[key] for key in labels]
     if isinstance(found, str):
         written = split_options(found, alone=True)
@@ -164,7 +169,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
         texts.pop()
     for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
         marked = [mark.group(1) for mark in marks if mark]
-        if texts and marked in sequences(len(texts)):
+        if texts and sorted(marked) in map(sorted, sequences(len(texts))):
             rests = [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
             return rests, marked
     return texts, list(map(str, labels))
@@ -178,11 +183,6 @@ def _text(option: Any) -> str:
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:
     """Return the labels to name options by in messages: their own, or letters."""
     return labels if len(labels) == count else [chr(65 + place) for place in range(count)]
-
-
-def _first_number(labels: list[str]) -> int | None:
-    """Return the number of the first option, if the labels are consecutive numbers from 0 or 1."""
-    return int(labels[0]) if labels and labels in sequences(len(labels))[1:] else None
 
 
 def _nested(text: str) -> Any:

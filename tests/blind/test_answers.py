@@ -232,6 +232,33 @@ def test_numbers_for_options_that_are_other_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "form"), [(0, str), (1, str), (0, int), (1, int), (1, "{}.".format)]
+)
+def test_counts_that_are_also_numbers_of_options_are_refused_by_line(
+    first: int, form: Any, tmp_path: Path
+) -> None:
+    """Is 2 of `1, 3, 2, 4` the third option or the second one?"""
+    orders = [[1, 3, 2, 0], [3, 0, 1, 2], [2, 1, 0, 3], [0, 1, 2, 3]] * 5
+    rows = [{"options": [form(one + first) for one in order], "answer": form(n % 4 + first)}
+            for n, order in enumerate(orders)]  # fmt: skip
+    path = written(tmp_path, rows)
+    with pytest.raises(UserError, match="option texts or numbers of options") as refused:
+        read_benchmark(path)
+    assert f"{path}, line 1" in refused.value.what
+    assert [item.answer for item in read_items(path, "text")] == [
+        order.index(n % 4) for n, order in enumerate(orders)
+    ]
+    assert [item.answer for item in read_items(path, str(first))] == [n % 4 for n in range(20)]
+    # One row that is no text, or no number of an option, decides; so do words in other rows.
+    words = {"options": FOUR, "answer": form(first)}
+    assert positions([*rows, words])[0][:-1] == [n % 4 for n in range(20)]
+    many = {"options": [form(one) for one in (7, 8, 9, 5)], "answer": form(9)}
+    texts = [order.index(n % 4) for n, order in enumerate(orders)]
+    assert positions([*rows, many])[0][:-1] == texts
+    assert positions([*rows, *numbered(["back"])])[0][:-1] == texts
+
+
+@pytest.mark.parametrize(
     ("row", "right"),
     [
         ({"options": {"1": "left", "2": "right", "3": "ahead"}, "answer": "2"}, 1),
@@ -247,10 +274,36 @@ def test_numbers_for_options_that_are_other_numbers_are_refused() -> None:
         ),
         ({"choices": {"text": ["left", "right"], "label": ["1", "2"]}, "answer": "1"}, 0),
         ({"options": [{"id": 1, "text": "left"}, {"id": 2, "text": "right"}], "answer": 1}, 0),
+        ({"options": ["C. left", "A. right", "B. ahead"], "answer": "C"}, 0),
+        ({"options": ["C. left", "A. right", "B. ahead"], "answer": "A. right"}, 1),
+        ({"options": [{"label": "B", "text": "left"}, {"label": "A", "text": "right"}], "answer": "A"}, 1),
+        ({"options": ["(2) left", "(3) right", "(1) ahead"], "answer": "3"}, 1),
+        ({"options": [{"id": 3, "text": "a"}, {"id": 1, "text": "b"}, {"id": 2, "text": "c"}], "answer": 1}, 1),
+        ({"options": [{"id": 14, "text": "a"}, {"id": 11, "text": "b"}], "answer": 11}, 1),
+        ({"options": [{"id": "o6", "text": "a"}, {"id": "o4", "text": "b"}], "answer": "o4"}, 1),
     ],
 )  # fmt: skip
 def test_labels_of_options_show_what_numbers_mean(row: dict[str, Any], right: int) -> None:
     assert positions([row])[0] == [right]
+
+
+@pytest.mark.parametrize(
+    "form", ["{}. {}", "({}) {}", "[{}] {}", "{} - {}", "Option {}: {}", "**{}.** {}", "<{}> {}"]
+)
+@pytest.mark.parametrize("labels", ["ABCD", "CADB"])
+def test_labels_are_no_part_of_the_options_in_any_order(form: str, labels: str) -> None:
+    rows = [{"options": [form.format(*pair) for pair in zip(labels, FOUR, strict=True)],
+             "answer": letter} for letter in "ABCD"]  # fmt: skip
+    found = [item_of({"question": "Where?", **row}, "0", "row") for row in rows]
+    assert [list(one.options) for one in found if one] == [FOUR] * 4
+    assert positions(rows)[0] == [labels.index(letter) for letter in "ABCD"]
+
+
+def test_options_of_which_one_has_no_label_keep_theirs() -> None:
+    row = {"options": ["A. left", "right"], "answer": "B"}
+    found = item_of({"question": "Where?", **row}, "0", "row")
+    assert found
+    assert list(found.options) == row["options"]
 
 
 def test_shards_are_decided_one_by_one_and_reported_by_file(tmp_path: Path) -> None:
