@@ -8,14 +8,16 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Literal, get_args
 
-from pipeline.blind.columns import sequences
+from pipeline.blind.columns import INDEX, sequences
 from pipeline.blind.sheet import ProbeItem
 
 Reading = Literal["text", "letter", "0", "1"]
 """How an answer names its option: by text, by letter, or by number from 0 or from 1."""
 READINGS: tuple[Reading, ...] = get_args(Reading)
+_WORDS: tuple[Reading, ...] = ("text", "letter")
 
 _CALLED: Mapping[Reading, str] = {
     "text": "option texts",
@@ -36,6 +38,8 @@ _NUMBER = re.compile(r"\(?(\d{1,9})(?:\.0)?\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL
 
 # A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
 _BROKEN, _CLEARLY = 0.05, 5
+_MINOR = 0.5  # of the letters and texts: so many numbers are broken rows where the user says that they are
+_AGREES = 0.9  # of a column's numbers: one that agrees less with texts or letters is no answer
 
 
 class RowFaultError(ValueError):
@@ -43,7 +47,14 @@ class RowFaultError(ValueError):
 
 
 class UndecidedError(ValueError):
-    """Answers that fit more than one reading, or none; the message names the column and the rows."""
+    """Answers that fit more than one reading, or none; the message names the column and the rows.
+
+    `readings` are those that would decide.
+    """
+
+    def __init__(self, what: str, readings: Sequence[Reading] = READINGS) -> None:
+        super().__init__(what)
+        self.readings = readings
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Unanswered:
         return replace(
             self,
             options=options,
+            labels=self.labels[: len(options)],
             make=lambda position: replace(self.make(position), options=options),
         )
 
@@ -93,17 +105,23 @@ class Answers:
 
         Raises RowFaultError if no column gives an option, or if two columns give different ones.
         """
-        named: dict[bool, dict[str, int]] = {False: {}, True: {}}
-        for value in _values(row):
-            reading = self.readings.get((value.column, value.kind))
-            if reading and reading in value.found:
-                named[value.kind == "number"][value.column] = value.found[reading]
-        if places := named[False] or named[True]:
+        values = _values(row)
+        read = [
+            (value.kind == "number", value.column, value.found[reading])
+            for value in values
+            if (reading := self.readings.get((value.column, value.kind))) and reading in value.found
+        ]
+        if places := {column: place for _, column, place in sorted(read, key=itemgetter(0))}:
             if len({_plain(row.options[place]) for place in places.values()}) > 1:
                 raise RowFaultError(f"the columns {' and '.join(places)} give different options")
             return next(iter(places.values()))
         if not row.given:
             raise RowFaultError("no answer")
+        for value in values:
+            kinds = [kind for column, kind in self.readings if column == value.column]
+            if value.found and kinds and value.kind not in kinds:
+                shown = f"the answer {row.given[value.column]!r} is a {value.kind}"
+                raise RowFaultError(f"{shown}, those of other rows are not")
         said = dict.fromkeys(_said(value)[:_SHOWN] for value in row.given.values())
         tried = ", ".join(map(repr, said))
         raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
@@ -142,13 +160,22 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
     unclear: list[tuple[set[int], UndecidedError]] = []
     for group, values in groups.items():
         own = {id(one.row) for one in values}
-        if group[1] == "number" and not own <= named_rows:
-            try:
-                worded = any(column == group[0] for column, _ in named.readings)
-                readings[group] = _chosen(values, told, known, worded)
-                answered |= own
-            except UndecidedError as error:
-                unclear.append((own, error))
+        if group[1] != "number":
+            continue
+        if own <= named_rows:
+            if told not in _WORDS and (reading := _beside(values, known)):
+                readings[group] = reading
+            continue
+        worded = sum(len(groups[one]) for one in named.readings if one[0] == group[0])
+        texts = all("text" in one.found for one in values)
+        few = _MINOR if told in _WORDS else _BROKEN
+        if not texts and len(values) <= few * worded:
+            continue  # a stray number among letters is a broken row
+        try:
+            readings[group] = _chosen(values, told, known, worded > 0)
+            answered |= own
+        except UndecidedError as error:
+            unclear.append((own, error))
     for own, fault in unclear:  # it doesn't matter where another column gives the option
         if not own <= answered:
             raise fault
@@ -199,12 +226,33 @@ def _chosen(
     if not differ or (fitting[0] == "text" and texts):
         return fitting[0]
     bases = {_base(one.row.labels) for one in differ}
-    if len(bases) == 1 and (base := bases.pop()) in fitting:
+    if "text" not in fitting and len(bases) == 1 and (base := bases.pop()) in fitting:
         return base
     either = " or ".join(_CALLED[reading] for reading in fitting)
     raise UndecidedError(
         f"the answers in the column {values[0].column} may be {either}: every one fits either, "
         f"such as {_shown(differ[0])}"
+    )
+
+
+def _beside(values: Sequence[_Value], known: Mapping[int, int]) -> Reading | None:
+    """Return how numbers beside `known` answers agree with most of them; None if the column is no answer.
+
+    Raises UndecidedError for a column of positions that agrees with half of them at most.
+    """
+    agreeing, reading = max(
+        (sum(_fits(one, reading, known) for one in values), reading) for reading in READINGS
+    )
+    positions = values[0].column in INDEX
+    if agreeing > (0.5 if positions else _AGREES) * len(values):
+        return reading
+    if not positions:
+        return None
+    wrong = next(one for one in values if not _fits(one, reading, known))
+    raise UndecidedError(
+        f"the column {wrong.column} gives other options than the texts or letters beside it in "
+        f"{len(values) - agreeing:,} of {len(values):,} rows, such as {_shown(wrong)}",
+        _WORDS,
     )
 
 
@@ -218,7 +266,9 @@ def _base(labels: Sequence[str]) -> Reading | None:
     if not labels:
         return None
     _, zero, one = map(sorted, sequences(len(labels)))
-    return {tuple(zero): "0", tuple(one): "1"}.get(tuple(sorted(labels)))
+    if sorted(labels) == zero:
+        return "0"
+    return "1" if sorted(labels) == one else None
 
 
 def _nearly(

@@ -13,8 +13,9 @@ QUESTION = ("question", "problem", "question_text", "stem", "query", "prompt", "
 OPTIONS = ("options", "choices", "candidates", "answer_choices", "option")
 TEXT = ("text", "content", "value", "option", "choice", "answer")  # of options that are objects
 LABEL = ("label", "key", "id", "choice_id", "option_id")
+INDEX = ("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx")
 ANSWER = (
-    *("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx", "label"),
+    *(*INDEX, "label"),
     *("answer", "ground_truth", "correct_answer", "correct_answer_label", "correct_option"),
     *("correct_choice", "correct", "answerkey", "answer_key", "answer_id", "answer_letter"),
     *("solution", "gt", "gt_answer", "truth", "target", "answer_text"),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.blind.answers import (
-    READINGS,
     Answers,
     Reading,
     RowFaultError,
@@ -21,6 +20,7 @@ from pipeline.blind.answers import (
 )
 from pipeline.blind.columns import ANSWER, QUESTION, first, plain_row
 from pipeline.blind.decoding import FORMATS, decode, readable
+from pipeline.blind.fillers import without_fillers
 from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of
@@ -202,13 +202,15 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
     sorted_out = [
         (where, kinds.of(row) if isinstance(row, Unanswered) else row) for where, row in parsed
     ]
+    whole = [row for _, row in sorted_out if isinstance(row, Unanswered)]
     try:
-        answers = decide([row for _, row in sorted_out if isinstance(row, Unanswered)], told)
+        cut, answers = _decided(whole, told)
     except UndecidedError as error:
-        fix = f"say what they are with --answers ({', '.join(READINGS)}), or write them as letters"
+        fix = f"say what they are with --answers ({', '.join(error.readings)}), or write them as letters"
         raise UserError(str(source.path), str(error), fix) from error
+    rest = iter(cut)
     rows = [
-        (where, _with_answer(row, answers) if isinstance(row, Unanswered) else row)
+        (where, _with_answer(next(rest), answers) if isinstance(row, Unanswered) else row)
         for where, row in sorted_out
     ]
     if _numbered_anew([row for _, row in rows if isinstance(row, ProbeItem)]):
@@ -218,6 +220,29 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
         ]
     kind = str(answers) if answers.readings else ""
     return rows, f"{kind}, from {source.key}" if source.key and kind else kind
+
+
+def _decided(
+    rows: Sequence[Unanswered], told: Reading | None
+) -> tuple[Sequence[Unanswered], Answers]:
+    """Return rows without the fillers of a table's empty cells, and how their answers are read."""
+    cut = without_fillers(rows)
+    if cut != rows:
+        try:
+            answers = decide(cut, told)
+        except UndecidedError:
+            return rows, decide(rows, told)
+        places = ((_place(row, answers), less) for row, less in zip(rows, cut, strict=True))
+        if all(place is None or place < len(less.options) for place, less in places):
+            return cut, answers
+    return rows, decide(rows, told)
+
+
+def _place(row: Unanswered, answers: Answers) -> int | None:
+    try:
+        return answers.position(row)
+    except RowFaultError:
+        return None
 
 
 def _numbered_anew(items: Sequence[ProbeItem]) -> bool:

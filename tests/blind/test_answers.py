@@ -156,6 +156,48 @@ def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("named", ["letter", "text"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_index_that_contradicts_a_text_is_a_fault_of_its_row(
+    first: int, named: str, tmp_path: Path
+) -> None:
+    rows = [{"options": FOUR, "answer_idx": n % 4 + first,
+             "answer": "ABCD"[n % 4] if named == "letter" else FOUR[n % 4]}
+            for n in range(20)]  # fmt: skip
+    rows[7] |= {"answer_idx": first}
+    path = written(tmp_path, rows)
+    found = read_benchmark(path)
+    what = "the columns answer and answer_idx give different options"
+    assert found.faults == {f"{path}, line 8": what}
+    assert [item.answer for item in found.items] == [n % 4 for n in range(20) if n != 7]
+    for n, row in enumerate(rows):
+        row["answer_idx"] = (n + 2) % 4 + first
+    with pytest.raises(UserError, match="column answer_idx gives other options") as refused:
+        read_items(written(tmp_path, rows))
+    assert "20 of 20 rows" in refused.value.what
+    assert "(text, letter)" in refused.value.fix
+    assert len(read_items(path, named)) == 20  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stray", [2, "2", 0])
+@pytest.mark.parametrize("named", ["letter", "text"])
+def test_a_stray_number_among_letters_or_texts_is_a_fault_of_its_row(
+    stray: Any, named: Any, tmp_path: Path
+) -> None:
+    rows = numbered("ABCD"[n % 4] if named == "letter" else FOUR[n % 4] for n in range(40))
+    rows[9]["answer"] = stray
+    path = written(tmp_path, rows)
+    for told in (None, named):
+        found = read_benchmark(path, told)
+        what = f"the answer {stray!r} is a number, those of other rows are not"
+        assert found.faults == {f"{path}, line 10": what}
+    rows[1::4] = numbered([1, 2] * 5)  # as many as this are no accident
+    with pytest.raises(UserError, match="may be numbers of options") as refused:
+        read_benchmark(written(tmp_path, rows))
+    assert "letter" in refused.value.fix
+    assert len(read_benchmark(path, named).items) == 30
+
+
 def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: Path) -> None:
     rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DA"]
     rows += [{"options": FOUR, "label": 1, "answer": "B", "correct_answer": "ahead"}]
@@ -249,6 +291,10 @@ def test_counts_that_are_also_numbers_of_options_are_refused_by_line(
         order.index(n % 4) for n, order in enumerate(orders)
     ]
     assert [item.answer for item in read_items(path, str(first))] == [n % 4 for n in range(20)]
+    named = [{"answer": row["answer"]} | {f"a{place + first}": one for place, one
+             in enumerate(row["options"])} for row in rows]  # fmt: skip
+    with pytest.raises(UndecidedError, match="option texts or numbers"):
+        positions(named)  # the columns' numbers don't say that the answers are numbers
     # One row that is no text, or no number of an option, decides; so do words in other rows.
     words = {"options": FOUR, "answer": form(first)}
     assert positions([*rows, words])[0][:-1] == [n % 4 for n in range(20)]

@@ -449,3 +449,36 @@ def test_two_files_of_different_answers_are_refused_by_name(tmp_path: Path) -> N
         read_benchmark(path)
     dumped(tmp_path / "b_answers.json", keyed())
     assert len(read_benchmark(path).items) == ROWS
+
+
+def padded(filler: Any, real: int = 0, kind: str = "letter") -> list[dict[str, Any]]:
+    """Return rows of a table with five option columns; every third row has two options less."""
+    rows = []
+    for n in range(24):
+        count = 5 if n % 3 else 3
+        texts = [*options(n, count), *[filler] * (5 - count)]
+        rows.append({"question": asked(n), "answer": answer(n, count, kind),
+                     **{f"option{place}": text for place, text in enumerate(texts)}})  # fmt: skip
+    rows[0]["answer"] = "D" if real else rows[0]["answer"]
+    return rows
+
+
+@pytest.mark.parametrize("filler", ["N/A", "nan", "None", "-", "NULL", ""])
+@pytest.mark.parametrize("kind", ["letter", "0", "1", "text"])
+def test_fillers_of_empty_cells_are_no_options(filler: str, kind: str, tmp_path: Path) -> None:
+    found = read_benchmark(lines(tmp_path / "a.jsonl", padded(filler, kind=kind)))
+    assert [len(item.options) for item in found.items] == [5 if n % 3 else 3 for n in range(24)]
+    assert [item.answer for item in found.items] == [right(n, 5 if n % 3 else 3) for n in range(24)]
+
+
+def test_a_text_that_is_an_answer_or_ends_all_rows_is_an_option(tmp_path: Path) -> None:
+    found = read_benchmark(lines(tmp_path / "a.jsonl", padded("None", real=1)))
+    assert {len(item.options) for item in found.items} == {5}
+    rows = [{"question": asked(n), "options": [*options(n, 3), "None"], "answer": "ABC"[n % 3]}
+            for n in range(12)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "b.jsonl", rows))
+    assert {item.options[3] for item in found.items} == {"None"}
+    rows[0] |= {"options": options(0, 4)}
+    rows[3:] = [row | {"options": options(n, 4)} for n, row in enumerate(rows[3:], 3)]
+    found = read_benchmark(lines(tmp_path / "c.jsonl", rows))
+    assert {len(item.options) for item in found.items} == {4}  # in two rows only
