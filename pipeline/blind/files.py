@@ -23,8 +23,9 @@ from pipeline.blind.decoding import FORMATS, decode, readable
 from pipeline.blind.fillers import without_fillers
 from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
-from pipeline.blind.parsing import item_of
+from pipeline.blind.parsing import item_of, text_with_options
 from pipeline.blind.sheet import ProbeItem
+from pipeline.blind.tails import common_tails
 from pipeline.errors import UserError
 
 _FIX = (
@@ -192,10 +193,12 @@ def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
 
 def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[str, Row]], str]:
     """Return a file's rows by place, and what its answers are."""
+    texts = (text_with_options(row) for _, row in source.rows)
+    tails = common_tails([text for text in texts if text])
     parsed: list[tuple[str, Unanswered | Skipped | str]] = []
     for number, (where, row) in enumerate(source.rows):
         try:
-            parsed.append((where, item_of(row, f"{lead}{number}", where) or Skipped.OPEN))
+            parsed.append((where, item_of(row, f"{lead}{number}", where, tails) or Skipped.OPEN))
         except RowFaultError as fault:
             parsed.append((where, str(fault)))
     kinds = _Kinds([row for _, row in parsed if isinstance(row, Unanswered)], bool(source.key))

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,11 +42,13 @@ _NUMBERED = re.compile(
 )
 
 
-def item_of(row: Any, number: str, where: str) -> Unanswered | None:
+def item_of(
+    row: Any, number: str, where: str, tails: Collection[str] = frozenset()
+) -> Unanswered | None:
     """Return the item in a row, or None if the row says that it is an open question.
 
     An item without options is returned as well: other rows show whether it is an open question. `number`
-    replaces a missing id, `where` names the row in messages. Raises RowFaultError for any other row, and a
+    replaces a missing id, `where` names the row in messages; `tails` follow the options in other rows. Raises RowFaultError for any other row, and a
     `row` that is one itself.
     """
     if isinstance(row, RowFaultError):
@@ -60,13 +62,13 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
     if not isinstance(asked, str):
         raise RowFaultError("the question is not a text")
-    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS))
+    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS), tails)
     own_columns: dict[str, str] = {}
     if not options:
         own_columns = _option_columns(plain)
         options, labels = list(own_columns.values()), _labels(own_columns)
     if not options:
-        found = split_options(asked)
+        found = split_options(asked, tails=tails)
         question, options, labels = found.question, list(found.options), list(found.labels)
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
@@ -110,6 +112,17 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
     )
 
 
+def text_with_options(row: Any) -> tuple[str, bool] | None:
+    """Return the text of a row that may contain its options, and whether that holds nothing else."""
+    if not isinstance(row, Mapping):
+        return None
+    plain = plain_row(row)
+    listed, asked = first(plain, OPTIONS), first(plain, QUESTION)
+    if isinstance(listed, str) and isinstance(_nested(listed), str):
+        return listed, True
+    return (asked, False) if listed is None and isinstance(asked, str) else None
+
+
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:
     value = first(row, names)
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
@@ -144,7 +157,7 @@ def _labels(columns: Mapping[str, str]) -> list[str]:
     return [place[1] for name in columns if (place := option_place(name))]
 
 
-def _options(found: Any) -> tuple[list[str], list[str]]:
+def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the options in a column, and the labels that they have there, such as A or 1."""
     if isinstance(found, str):
         found = _nested(found)
@@ -157,7 +170,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
         labels = _labels(columns) or list(plain)
         found = list(columns.values()) or [plain[key] for key in labels]
     if isinstance(found, str):
-        written = split_options(found, alone=True)
+        written = split_options(found, alone=True, tails=tails)
         if written.options:
             return list(written.options), list(written.labels)
         found = [line for line in found.splitlines() if line.strip()]

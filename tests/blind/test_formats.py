@@ -482,3 +482,67 @@ def test_a_text_that_is_an_answer_or_ends_all_rows_is_an_option(tmp_path: Path) 
     rows[3:] = [row | {"options": options(n, 4)} for n, row in enumerate(rows[3:], 3)]
     found = read_benchmark(lines(tmp_path / "c.jsonl", rows))
     assert {len(item.options) for item in found.items} == {4}  # in two rows only
+
+
+def inside(number: int, tail: str, last: str = "") -> dict[str, Any]:
+    texts = options(number, 4)
+    texts[3] = last or texts[3]
+    listed = "\n".join(f"{letter}. {text}" for letter, text in zip("ABCD", texts, strict=True))
+    return {
+        "id": number,
+        "problem": f"{asked(number)}\n{listed}{tail}",
+        "answer": "ABCD"[number % 4],
+    }
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "\nAnswer the question with A, B, C, or D.",
+        "\nYour answer?",
+        "\nLet's think step by step.",
+        "\nThink first, then answer in <answer></answer> tags.",
+        "\nYour response should be A, B, C or D.",
+        "\nThe frames are in order.\nThink about it.",
+        " Your answer?",
+        ", Answer with the option's letter.",
+    ],
+)
+def test_what_ends_nearly_all_rows_is_no_part_of_an_option(tail: str, tmp_path: Path) -> None:
+    rows = [inside(n, "" if n == 7 else tail) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "press the button, select the number",
+        "he nods. Choose a letter",
+        "pick a number",
+        "Answer: 42",
+        "Choose yes",
+        "goes on. Your answer?",
+    ],
+)
+@pytest.mark.parametrize("tail", ["", "\nYour answer?", "\nAnswer with the letter."])
+def test_an_option_that_reads_like_instructions_is_kept(
+    text: str, tail: str, tmp_path: Path
+) -> None:
+    rows = [inside(n, tail, text if n == 5 else "") for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert found.faults == {}
+    assert found.items[5].options[3] == text
+    assert list(found.items[4].options) == options(4, 4)
+
+
+@pytest.mark.parametrize("last", ["None Of The Above", "not given. The video does not show it"])
+def test_a_last_option_that_all_rows_share_is_kept(last: str, tmp_path: Path) -> None:
+    rows = [inside(n, "", last) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert {item.options[3] for item in found.items} == {last}
+    rows = [inside(n, " Meters") | {"problem": asked(n) + "".join(
+        f"\n{letter}. {n + place} Meters" for place, letter in enumerate("ABCD"))}
+        for n in range(ROWS)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "b.jsonl", rows))
+    assert found.items[3].options == ("3 Meters", "4 Meters", "5 Meters", "6 Meters")
