@@ -26,14 +26,18 @@ _CALLED: Mapping[Reading, str] = {
     "1": "numbers of options, from 1",
 }
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
 _SHOWN = 60  # characters of an answer
 _LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _OPTION = re.compile(
     r"(?:option|choice|sentence|caption|description|statement|candidate)[\s_]*", re.IGNORECASE
 )
 _MARKUP = "*[]{}'\"` "  # around a letter or number
-_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
-_NUMBER = re.compile(r"\(?(\d{1,9})(?:\.0)?\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:(?:[.:)]\s*|\s+[-\u2013\u2014]\s+)(.*))?", re.DOTALL)
+_NUMBER = re.compile(
+    r"\(?(\d{1,9})(?:\.0)?\)?(?:(?:[.:)]|\s+[-\u2013\u2014](?=\s))(?:\s+(.*))?)?", re.DOTALL
+)
+_VERDICT = re.compile(r"(?:yes|no|true|false)(?=[,.;:!]|$)")
 
 
 # A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
@@ -306,8 +310,9 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         value = int(value)
     text = _said(value)
     found: dict[Reading, int] = {}
-    if _plain(text) in plain:
-        found["text"] = plain.index(_plain(text))
+    said = _plain(text) if _plain(text) in plain else verdict(text)
+    if said in plain:
+        found["text"] = plain.index(said)
     bare = text if found else _OPTION.sub("", text.strip(_MARKUP), count=1)
     letter, number = _LETTER.fullmatch(bare), _NUMBER.fullmatch(bare)
     places: dict[Reading, int] = {}
@@ -347,9 +352,16 @@ def _only_in(part: str, plain: Sequence[str]) -> int | None:
 
 
 def _said(value: Any) -> str:
-    """Return an answer without tags and `The answer is`."""
+    """Return an answer without tags, a box and `The answer is`."""
     tagged = _TAGGED.search(str(value))
-    return _LEAD.sub("", (tagged.group(1) if tagged else str(value)).strip(), count=1)
+    text = tagged.group(1) if tagged else str(value)
+    return _LEAD.sub("", (_BOXED.findall(text) or [text])[-1].strip(), count=1)
+
+
+def verdict(text: str) -> str:
+    """Return the yes or no, true or false, that a text begins with; else the text, without case or full stop."""
+    found = _VERDICT.match(_plain(text))
+    return found.group() if found else _plain(text)
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.blind.answers import (
     Unanswered,
     UndecidedError,
     decide,
+    verdict,
 )
 from pipeline.blind.columns import ANSWER, QUESTION, first, plain_row
 from pipeline.blind.decoding import FORMATS, decode, readable
@@ -33,6 +34,7 @@ _FIX = (
     "(answers may also be in a file beside it, by id: X_answers.json for X.json)"
 )
 _REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
+_NO_OPTIONS = "no options, neither in columns nor in the question (A. ... B. ...)"
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
 _FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
@@ -176,6 +178,11 @@ def _asks(row: Any) -> bool:
     return isinstance(row, Mapping) and first(plain_row(row), QUESTION) is not None
 
 
+def _open(row: Any) -> bool:
+    """Return whether a row says that it is an open question, rather than merely has no options."""
+    return isinstance(row, Mapping) and plain_row(row).get("format") == "open"
+
+
 def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
     """Return a file's rows; if none has an answer, with those in a file of answers beside it."""
     asked = [plain_row(row) for _, row in rows if _asks(row)]
@@ -201,6 +208,11 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
             parsed.append((where, item_of(row, f"{lead}{number}", where, tails) or Skipped.OPEN))
         except RowFaultError as fault:
             parsed.append((where, str(fault)))
+    if sum(row is Skipped.OPEN for _, row in parsed) <= _FEW * len(parsed):
+        parsed = [
+            (where, _NO_OPTIONS if row is Skipped.OPEN and not _open(raw) else row)
+            for (where, row), (_, raw) in zip(parsed, source.rows, strict=True)
+        ]
     kinds = _Kinds([row for _, row in parsed if isinstance(row, Unanswered)], bool(source.key))
     sorted_out = [
         (where, kinds.of(row) if isinstance(row, Unanswered) else row) for where, row in parsed
@@ -259,9 +271,7 @@ class _Kinds:
 
     def __init__(self, rows: Sequence[Unanswered], with_key: bool) -> None:
         bare = [row for row in rows if not row.options]
-        given = [
-            {str(value).strip(" .").casefold() for value in row.given.values()} for row in bare
-        ]
+        given = [{verdict(str(value)) for value in row.given.values()} for row in bare]
         self._choices = next((pair for pair in _CHOICES if _chosen_from(pair, given)), None)
         answered = sum(map(bool, given))
         lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
@@ -277,7 +287,7 @@ class _Kinds:
             return row.choosing(self._choices)
         if self._open:
             return Skipped.OPEN
-        return "no options, neither in columns nor in the question (A. ... B. ...)"
+        return _NO_OPTIONS
 
 
 def _chosen_from(pair: Sequence[str], given: Sequence[set[str]]) -> bool:

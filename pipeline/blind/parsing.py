@@ -13,6 +13,7 @@ from pipeline.blind.columns import (
     CLIP,
     GROUP,
     ID,
+    INDEX,
     LABEL,
     OPTIONS,
     QUESTION,
@@ -20,6 +21,7 @@ from pipeline.blind.columns import (
     TEXT,
     first,
     holds_answer,
+    holds_wrong,
     missing,
     option_place,
     plain_name,
@@ -48,8 +50,8 @@ def item_of(
     """Return the item in a row, or None if the row says that it is an open question.
 
     An item without options is returned as well: other rows show whether it is an open question. `number`
-    replaces a missing id, `where` names the row in messages; `tails` follow the options in other rows. Raises RowFaultError for any other row, and a
-    `row` that is one itself.
+    replaces a missing id, `where` names the row in messages; `tails` follow the options in other
+    rows. Raises RowFaultError for any other row, and a `row` that is one itself.
     """
     if isinstance(row, RowFaultError):
         raise row
@@ -68,8 +70,14 @@ def item_of(
         own_columns = _option_columns(plain)
         options, labels = list(own_columns.values()), _labels(own_columns)
     if not options:
+        own_columns = _right_and_wrong(plain)
+        options = sorted({*own_columns.values()}, key=str.casefold)
+    if not options:
         found = split_options(asked, tails=tails)
         question, options, labels = found.question, list(found.options), list(found.labels)
+    raw = first(plain, OPTIONS)
+    if not options and isinstance(raw, int | float):
+        raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
@@ -77,7 +85,6 @@ def item_of(
             raise RowFaultError(f"option {label} is empty")
     if len(options) == 1:
         raise RowFaultError("only one option")
-    raw = first(plain, OPTIONS)
     clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
     make = partial(
@@ -151,6 +158,19 @@ def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
         names = ", ".join(columns)
         raise RowFaultError(f"no options: the columns {names} don't follow one another")
     return columns if len(columns) > 1 else {}
+
+
+def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the answer and the wrong options by column, where a row has columns of wrong ones; else none."""
+    right = first(row, [name for name in ANSWER if name not in INDEX])
+    found = {
+        f"{name}[{place}]" if isinstance(value, list) else name: str(one).strip()
+        for name, value in row.items()
+        if holds_wrong(name)
+        for place, one in enumerate(value if isinstance(value, list) else [value])
+        if isinstance(one, str | int | float) and not missing(one)
+    }
+    return {"answer": str(right).strip(), **found} if found and right is not None else {}
 
 
 def _labels(columns: Mapping[str, str]) -> list[str]:

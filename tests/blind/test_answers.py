@@ -219,6 +219,9 @@ def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: P
         "option_b",
         "choice B: right",
         "Answer: B",
+        "\\boxed{B}",
+        "Not A. So \\boxed{\\text{B}}",
+        "B - right",
     ],
 )
 def test_a_letter_is_read_in_any_dress(value: str) -> None:

@@ -546,3 +546,55 @@ def test_a_last_option_that_all_rows_share_is_kept(last: str, tmp_path: Path) ->
         for n in range(ROWS)]  # fmt: skip
     found = read_benchmark(lines(tmp_path / "b.jsonl", rows))
     assert found.items[3].options == ("3 Meters", "4 Meters", "5 Meters", "6 Meters")
+
+
+def test_answers_in_sentences_to_yes_or_no_questions(tmp_path: Path) -> None:
+    said = ["Yes, the man does.", "No, he does not.", "Yes.", "no"]
+    rows = [{"question": asked(n), "answer": said[n % 4]} for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert {item.options for item in found.items} == {("Yes", "No")}
+    assert [item.answer for item in found.items] == [n % 2 for n in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("wrong_answer_0", "wrong_answer_1", "wrong_answer_2"),
+        ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"),
+        ("distractor1", "distractor2", "distractor3"),
+        ("incorrect_answers",),
+    ],
+)
+def test_columns_of_wrong_answers_are_options_in_an_order_that_tells_nothing(
+    columns: Sequence[str], tmp_path: Path
+) -> None:
+    rows = []
+    for n in range(ROWS):
+        first, *wrong = options(n, 4)
+        cells = [wrong] if len(columns) == 1 else wrong
+        rows.append({"question": asked(n), "correct_answer": first,
+                     **dict(zip(columns, cells, strict=True))})  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert found.faults == {}
+    for n, item in enumerate(found.items):
+        assert list(item.options) == sorted(options(n, 4), key=str.casefold)
+        assert item.options[item.answer] == options(n, 4)[0]
+        assert item.columns == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (None, "no options, neither in columns nor in the question (A. ... B. ...)"),
+        ([], "no options, neither in columns nor in the question (A. ... B. ...)"),
+        (5, "the options are 5, neither a list nor a text"),
+    ],
+)
+def test_missing_options_among_many_rows_with_options_are_reported(
+    given: Any, what: str, tmp_path: Path
+) -> None:
+    row = {"question": "Which way?", "options": given, "answer": "A"}
+    assert mistakes(tmp_path, [row]) == {"line 21": what}
+    path = lines(tmp_path / "a.jsonl", [row | {"options": ["left", "right"]}] * 10
+                 + [row | {"format": "open", "options": None}])  # fmt: skip
+    assert read_benchmark(path).skipped == {"open questions": 1}
