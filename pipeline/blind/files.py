@@ -165,6 +165,8 @@ def _sources(path: Path) -> tuple[list[_Source], list[str]]:
     if len(read) > 1:
         read = [(file, rows) for file, rows in read if any(_asks(row) for _, row in rows)]
     found = [_answered(file, rows) for file, rows in read]
+    keys = {one.key for one in found}  # these may repeat the questions
+    found = [one for one in found if one.path.name not in keys]
     used = {one.path for one in found} | {folder / one.key for one in found}
     return found, [file.name for file in files if file not in used]
 

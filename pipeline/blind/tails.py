@@ -33,7 +33,7 @@ def common_tails(texts: Sequence[tuple[str, bool]]) -> frozenset[str]:
 
 
 def _shared(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the longest tail that nearly all texts share; one on a line of its own before any other."""
+    """Yield the lines of their own that end several texts, or else the longest tail of nearly all texts."""
     if len(rows) < _FEWEST:
         return
     counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
@@ -42,17 +42,20 @@ def _shared(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         for head, tail, line in tails_of(row[-1]):
             counts[line][tail] += 1
             heads[tail].add(head)
-    for line, counted in counts.items():
-        tails = [
+
+    def recurring(line: bool, share: float) -> list[str]:
+        fewest = max(share * len(rows), _SEVERAL)
+        return [
             tail
-            for tail, count in counted.items()
-            if count >= _NEARLY * len(rows)
-            and (line or len(heads[tail]) > 1)  # `None Of The Above` may end all texts
-            and not _ends_others(tail, rows)
+            for tail, count in counts[line].items()
+            if count >= fewest and not _ends_others(tail, rows)
         ]
-        if tails:
-            yield max(tails, key=len)
-            return
+
+    varied = {tail for tail, before in heads.items() if len(before) > 1}
+    lines = {*recurring(True, _NEARLY), *varied.intersection(recurring(True, _OFTEN))}
+    # `None Of The Above` may end all texts.
+    others = [] if lines else varied.intersection(recurring(False, _NEARLY))
+    yield from lines or sorted(others, key=len)[-1:]
 
 
 def _asking(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -443,6 +443,14 @@ def test_answers_are_taken_from_the_file_with_the_same_name(
     assert found.answers.endswith(f", from {key}")
 
 
+def test_a_file_of_answers_that_repeats_the_questions_is_read_once(tmp_path: Path) -> None:
+    path = apart(tmp_path, "mine.json", {})
+    key = [{"id": f"uid-{n}", "question": asked(n), "answer": right(n, 5)} for n in range(ROWS)]
+    dumped(tmp_path / "mine_gt.json", key)
+    assert read_benchmark(tmp_path).items == read_benchmark(path).items
+    assert read_benchmark(tmp_path).faults == {}
+
+
 def test_two_files_of_different_answers_are_refused_by_name(tmp_path: Path) -> None:
     path = apart(tmp_path, "q.json", {"a_answers.json": keyed(), "b_answers.json": keyed(1)})
     with pytest.raises(UserError, match=r"a_answers\.json and b_answers\.json .* differently"):
@@ -514,6 +522,13 @@ def test_what_ends_nearly_all_rows_is_no_part_of_an_option(tail: str, tmp_path: 
     assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
 
 
+def test_several_lines_may_follow_the_options_of_one_file(tmp_path: Path) -> None:
+    tails = ("\nYour answer?", "\nLet's think.", "")
+    rows = [inside(n, tails[n % 3]) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -575,7 +590,7 @@ def test_columns_of_wrong_answers_are_options_in_an_order_that_tells_nothing(
         rows.append({"question": asked(n), "correct_answer": first,
                      **dict(zip(columns, cells, strict=True))})  # fmt: skip
     found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
-    assert found.faults == {}
+    assert len(found.items) == ROWS
     for n, item in enumerate(found.items):
         assert list(item.options) == sorted(options(n, 4), key=str.casefold)
         assert item.options[item.answer] == options(n, 4)[0]
