@@ -8,13 +8,16 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Literal, get_args
 
+from pipeline.blind.columns import INDEX, sequences
 from pipeline.blind.sheet import ProbeItem
 
 Reading = Literal["text", "letter", "0", "1"]
 """How an answer names its option: by text, by letter, or by number from 0 or from 1."""
 READINGS: tuple[Reading, ...] = get_args(Reading)
+_WORDS: tuple[Reading, ...] = ("text", "letter")
 
 _CALLED: Mapping[Reading, str] = {
     "text": "option texts",
@@ -23,18 +26,24 @@ _CALLED: Mapping[Reading, str] = {
     "1": "numbers of options, from 1",
 }
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
 _SHOWN = 60  # characters of an answer
 _LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _OPTION = re.compile(
     r"(?:option|choice|sentence|caption|description|statement|candidate)[\s_]*", re.IGNORECASE
 )
 _MARKUP = "*[]{}'\"` "  # around a letter or number
-_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*))?", re.DOTALL)
-_NUMBER = re.compile(r"\(?(\d{1,9})(?:\.0)?\)?(?:[.:)](?:\s+(.*))?)?", re.DOTALL)
+_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:(?:[.:)]\s*|\s+[-\u2013\u2014]\s+)(.*))?", re.DOTALL)
+_NUMBER = re.compile(
+    r"\(?(\d{1,9})(?:\.0)?\)?(?:(?:[.:)]|\s+[-\u2013\u2014](?=\s))(?:\s+(.*))?)?", re.DOTALL
+)
+_VERDICT = re.compile(r"(?:yes|no|true|false)(?=[,.;:!]|$)")
 
 
 # A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
 _BROKEN, _CLEARLY = 0.05, 5
+_MINOR = 0.5  # of the letters and texts: so many numbers are broken rows where the user says that they are
+_AGREES = 0.9  # of a column's numbers: one that agrees less with texts or letters is no answer
 
 
 class RowFaultError(ValueError):
@@ -42,7 +51,14 @@ class RowFaultError(ValueError):
 
 
 class UndecidedError(ValueError):
-    """Answers that fit more than one reading, or none; the message names the column and the rows."""
+    """Answers that fit more than one reading, or none; the message names the column and the rows.
+
+    `readings` are those that would decide.
+    """
+
+    def __init__(self, what: str, readings: Sequence[Reading] = READINGS) -> None:
+        super().__init__(what)
+        self.readings = readings
 
 
 @dataclass(frozen=True)
@@ -50,14 +66,14 @@ class Unanswered:
     """A row's item before it is known which option its answer names.
 
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
-    `numeric` says that the options were numbers, not texts, and `first` is the number that the first
-    option is labelled with, if any. `make` takes the position of the answer.
+    `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
+    in the file, in any order. `make` takes the position of the answer.
     """
 
     where: str
     options: tuple[str, ...]
     numeric: bool
-    first: int | None
+    labels: tuple[str, ...]
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
 
@@ -66,6 +82,7 @@ class Unanswered:
         return replace(
             self,
             options=options,
+            labels=self.labels[: len(options)],
             make=lambda position: replace(self.make(position), options=options),
         )
 
@@ -92,17 +109,23 @@ class Answers:
 
         Raises RowFaultError if no column gives an option, or if two columns give different ones.
         """
-        named: dict[bool, dict[str, int]] = {False: {}, True: {}}
-        for value in _values(row):
-            reading = self.readings.get((value.column, value.kind))
-            if reading and reading in value.found:
-                named[value.kind == "number"][value.column] = value.found[reading]
-        if places := named[False] or named[True]:
+        values = _values(row)
+        read = [
+            (value.kind == "number", value.column, value.found[reading])
+            for value in values
+            if (reading := self.readings.get((value.column, value.kind))) and reading in value.found
+        ]
+        if places := {column: place for _, column, place in sorted(read, key=itemgetter(0))}:
             if len({_plain(row.options[place]) for place in places.values()}) > 1:
                 raise RowFaultError(f"the columns {' and '.join(places)} give different options")
             return next(iter(places.values()))
         if not row.given:
             raise RowFaultError("no answer")
+        for value in values:
+            kinds = [kind for column, kind in self.readings if column == value.column]
+            if value.found and kinds and value.kind not in kinds:
+                shown = f"the answer {row.given[value.column]!r} is a {value.kind}"
+                raise RowFaultError(f"{shown}, those of other rows are not")
         said = dict.fromkeys(_said(value)[:_SHOWN] for value in row.given.values())
         tried = ", ".join(map(repr, said))
         raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
@@ -141,12 +164,22 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
     unclear: list[tuple[set[int], UndecidedError]] = []
     for group, values in groups.items():
         own = {id(one.row) for one in values}
-        if group[1] == "number" and not own <= named_rows:
-            try:
-                readings[group] = _chosen(values, told, known)
-                answered |= own
-            except UndecidedError as error:
-                unclear.append((own, error))
+        if group[1] != "number":
+            continue
+        if own <= named_rows:
+            if told not in _WORDS and (reading := _beside(values, known)):
+                readings[group] = reading
+            continue
+        worded = sum(len(groups[one]) for one in named.readings if one[0] == group[0])
+        texts = all("text" in one.found for one in values)
+        few = _MINOR if told in _WORDS else _BROKEN
+        if not texts and len(values) <= few * worded:
+            continue  # a stray number among letters is a broken row
+        try:
+            readings[group] = _chosen(values, told, known, worded > 0)
+            answered |= own
+        except UndecidedError as error:
+            unclear.append((own, error))
     for own, fault in unclear:  # it doesn't matter where another column gives the option
         if not own <= answered:
             raise fault
@@ -160,8 +193,13 @@ def _named(answers: Answers, row: Unanswered) -> int | None:
         return None
 
 
-def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, int]) -> Reading:
-    """Return the one reading that fits all values of a column and agrees with the `known` answers."""
+def _chosen(
+    values: Sequence[_Value], told: Reading | None, known: Mapping[int, int], worded: bool = False
+) -> Reading:
+    """Return the one reading that fits all values of a column and agrees with the `known` answers.
+
+    `worded` says that other values of the column are option texts or letters; numbers are then texts, too.
+    """
     possible = dict.fromkeys(
         reading for reading in READINGS for one in values if reading in one.found
     )
@@ -186,20 +224,55 @@ def _chosen(values: Sequence[_Value], told: Reading | None, known: Mapping[int, 
             f"no reading fits all answers in the column {values[0].column} ({rows})"
         )
     differ = [one for one in values if len({one.found[reading] for reading in fitting}) > 1]
-    # Answers that always repeat an option are texts, unless they are numbers and the options are not.
-    texts = (
-        fitting[0] == "text" and "letter" not in fitting and not any(one.typed for one in differ)
-    )
-    if not differ or texts:
+    # Answers that always repeat an option are texts, unless numbers of options always would as well.
+    repeat = sum(one.typed or _counted(one.row.options) for one in differ)
+    texts = "letter" not in fitting and (worded or 2 * repeat < len(differ))
+    if not differ or (fitting[0] == "text" and texts):
         return fitting[0]
-    labelled = {one.row.first for one in differ}
-    if labelled in ({0}, {1}) and str(*labelled) in fitting:
-        return "1" if labelled == {1} else "0"
+    bases = {_base(one.row.labels) for one in differ}
+    if "text" not in fitting and len(bases) == 1 and (base := bases.pop()) in fitting:
+        return base
     either = " or ".join(_CALLED[reading] for reading in fitting)
     raise UndecidedError(
         f"the answers in the column {values[0].column} may be {either}: every one fits either, "
         f"such as {_shown(differ[0])}"
     )
+
+
+def _beside(values: Sequence[_Value], known: Mapping[int, int]) -> Reading | None:
+    """Return how numbers beside `known` answers agree with most of them; None if the column is no answer.
+
+    Raises UndecidedError for a column of positions that agrees with half of them at most.
+    """
+    agreeing, reading = max(
+        (sum(_fits(one, reading, known) for one in values), reading) for reading in READINGS
+    )
+    positions = values[0].column in INDEX
+    if agreeing > (0.5 if positions else _AGREES) * len(values):
+        return reading
+    if not positions:
+        return None
+    wrong = next(one for one in values if not _fits(one, reading, known))
+    raise UndecidedError(
+        f"the column {wrong.column} gives other options than the texts or letters beside it in "
+        f"{len(values) - agreeing:,} of {len(values):,} rows, such as {_shown(wrong)}",
+        _WORDS,
+    )
+
+
+def _counted(options: Sequence[str]) -> bool:
+    """Return whether options are the numbers of options, in any order."""
+    return sorted(map(_plain, options)) in map(sorted, sequences(len(options)))
+
+
+def _base(labels: Sequence[str]) -> Reading | None:
+    """Return the reading of numbers that are labels, if these count from 0 or from 1 in any order."""
+    if not labels:
+        return None
+    _, zero, one = map(sorted, sequences(len(labels)))
+    if sorted(labels) == zero:
+        return "0"
+    return "1" if sorted(labels) == one else None
 
 
 def _nearly(
@@ -237,8 +310,9 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         value = int(value)
     text = _said(value)
     found: dict[Reading, int] = {}
-    if _plain(text) in plain:
-        found["text"] = plain.index(_plain(text))
+    said = _plain(text) if _plain(text) in plain else verdict(text)
+    if said in plain:
+        found["text"] = plain.index(said)
     bare = text if found else _OPTION.sub("", text.strip(_MARKUP), count=1)
     letter, number = _LETTER.fullmatch(bare), _NUMBER.fullmatch(bare)
     places: dict[Reading, int] = {}
@@ -246,6 +320,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         places = {"letter": ord(letter.group(1).upper()) - ord("A")}
     elif number:
         places = {"0": int(number.group(1)), "1": int(number.group(1)) - 1}
+    places = _labelled(row.labels, bare, letter or number) or places
     mark = letter or number
     rest = _plain(mark.group(2) or "") if mark else ""
     found |= {
@@ -257,6 +332,19 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
 
 
+def _labelled(labels: Sequence[str], bare: str, mark: re.Match[str] | None) -> dict[Reading, int]:
+    """Return the option whose own label is the answer, where the labels don't follow one another."""
+    if not labels or list(labels) in sequences(len(labels)):
+        return {}
+    plain = [label.upper() for label in labels]
+    name = mark.group(1).upper() if mark else bare.upper()
+    if name not in plain:
+        return {}
+    lettered, *_ = map(sorted, sequences(len(labels)))
+    reading = "letter" if sorted(plain) == lettered else _base(labels) or "text"
+    return {reading: plain.index(name)}
+
+
 def _only_in(part: str, plain: Sequence[str]) -> int | None:
     """Return the position of the only option that contains this text, if there is one."""
     holding = [at for at, option in enumerate(plain) if part in option]
@@ -264,9 +352,16 @@ def _only_in(part: str, plain: Sequence[str]) -> int | None:
 
 
 def _said(value: Any) -> str:
-    """Return an answer without tags and `The answer is`."""
+    """Return an answer without tags, a box and `The answer is`."""
     tagged = _TAGGED.search(str(value))
-    return _LEAD.sub("", (tagged.group(1) if tagged else str(value)).strip(), count=1)
+    text = tagged.group(1) if tagged else str(value)
+    return _LEAD.sub("", (_BOXED.findall(text) or [text])[-1].strip(), count=1)
+
+
+def verdict(text: str) -> str:
+    """Return the yes or no, true or false, that a text begins with; else the text, without case or full stop."""
+    found = _VERDICT.match(_plain(text))
+    return found.group() if found else _plain(text)
 
 
 def _plain(text: str) -> str:

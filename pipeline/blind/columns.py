@@ -13,8 +13,9 @@ QUESTION = ("question", "problem", "question_text", "stem", "query", "prompt", "
 OPTIONS = ("options", "choices", "candidates", "answer_choices", "option")
 TEXT = ("text", "content", "value", "option", "choice", "answer")  # of options that are objects
 LABEL = ("label", "key", "id", "choice_id", "option_id")
+INDEX = ("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx")
 ANSWER = (
-    *("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx", "label"),
+    *(*INDEX, "label"),
     *("answer", "ground_truth", "correct_answer", "correct_answer_label", "correct_option"),
     *("correct_choice", "correct", "answerkey", "answer_key", "answer_id", "answer_letter"),
     *("solution", "gt", "gt_answer", "truth", "target", "answer_text"),
@@ -51,6 +52,10 @@ _HOLDS_ANSWER = re.compile(
 _OPTION = re.compile(
     r"(?:(options?|choices?|opt|candidate|alternative|answer|ans|a)_?)?([a-j]|\d{1,2})"
 )
+_WRONG = re.compile(
+    r"(?:(?:wrong|incorrect|distractor)s?(?:_?(?:answer|option|choice)s?)?"
+    r"|(?:false|negative)_(?:answer|option|choice)s?)_?(?:\d{1,2}|[a-j])?"
+)
 
 
 @lru_cache(2**12)
@@ -86,6 +91,11 @@ def option_place(name: str) -> tuple[str, str] | None:
     """Return the lead and the label of a column that may hold one option, such as `option_`, `2`; else None."""
     found = _OPTION.fullmatch(plain_name(name))
     return (found.group(1) or "", found.group(2).upper()) if found else None
+
+
+def holds_wrong(name: str) -> bool:
+    """Return whether a column holds wrong options, such as `wrong_answer_0` or `distractors`."""
+    return _WRONG.fullmatch(plain_name(name)) is not None
 
 
 def sequences(count: int) -> tuple[list[str], ...]:

@@ -11,27 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.blind.answers import (
-    READINGS,
     Answers,
     Reading,
     RowFaultError,
     Unanswered,
     UndecidedError,
     decide,
+    verdict,
 )
-from pipeline.blind.columns import ANSWER, ID, QUESTION, first, plain_row
+from pipeline.blind.columns import ANSWER, QUESTION, first, plain_row
 from pipeline.blind.decoding import FORMATS, decode, readable
+from pipeline.blind.fillers import without_fillers
+from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
-from pipeline.blind.parsing import item_of
+from pipeline.blind.parsing import item_of, text_with_options
 from pipeline.blind.sheet import ProbeItem
+from pipeline.blind.tails import common_tails
 from pipeline.errors import UserError
 
 _FIX = (
     "each item needs a question, two or more options, and the answer as text, letter or number "
-    "(answers may also be in a file beside it, by id)"
+    "(answers may also be in a file beside it, by id: X_answers.json for X.json)"
 )
 _REST = "; egost import FILE --to OTHER.jsonl lists all such rows and writes the others"
-_KEY_FILE = re.compile(r"answer|ground_?truth|(?<![a-z])gt(?![a-z])|solution|label", re.IGNORECASE)
+_NO_OPTIONS = "no options, neither in columns nor in the question (A. ... B. ...)"
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
 _FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
@@ -162,6 +165,8 @@ def _sources(path: Path) -> tuple[list[_Source], list[str]]:
     if len(read) > 1:
         read = [(file, rows) for file, rows in read if any(_asks(row) for _, row in rows)]
     found = [_answered(file, rows) for file, rows in read]
+    keys = {one.key for one in found}  # these may repeat the questions
+    found = [one for one in found if one.path.name not in keys]
     used = {one.path for one in found} | {folder / one.key for one in found}
     return found, [file.name for file in files if file not in used]
 
@@ -175,66 +180,54 @@ def _asks(row: Any) -> bool:
     return isinstance(row, Mapping) and first(plain_row(row), QUESTION) is not None
 
 
+def _open(row: Any) -> bool:
+    """Return whether a row says that it is an open question, rather than merely has no options."""
+    return isinstance(row, Mapping) and plain_row(row).get("format") == "open"
+
+
 def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
     """Return a file's rows; if none has an answer, with those in a file of answers beside it."""
     asked = [plain_row(row) for _, row in rows if _asks(row)]
     if not asked or any(first(row, ANSWER) is not None for row in asked):
         return _Source(file, rows)
-    for other in sorted(file.parent.iterdir()):
-        if other == file or not readable(other) or not _KEY_FILE.search(other.stem):
-            continue
-        key = _key([record for _, record in decode(other).roots])
-        if any(str(row.get(name)) in key for row in asked for name in ID):
-            joined = [(where, _joined(row, key) if _asks(row) else row) for where, row in rows]
-            return _Source(file, joined, other.name)
-    return _Source(file, rows)
-
-
-def _key(records: Any) -> dict[str, Any]:
-    """Return the answers by id in nested records: objects with an id and an answer, or with ids as fields."""
-    if isinstance(records, list | tuple):
-        return {name: answer for one in records for name, answer in _key(one).items()}
-    if not isinstance(records, Mapping):
-        return {}
-    plain = plain_row(records)
-    name, answer = first(plain, ID), first(plain, ANSWER)
-    if name is not None and answer is not None:
-        return {str(name): answer}
-    inner = [one for one in records.values() if isinstance(one, Mapping | list)]
-    fields = {str(name): one for name, one in records.items() if isinstance(one, str | int | float)}
-    named = {
-        str(name): first(plain_row(one), ANSWER)
-        for name, one in records.items()
-        if isinstance(one, Mapping)
-    }
-    return fields | {name: one for name, one in named.items() if one is not None} | _key(inner)
-
-
-def _joined(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:
-    plain = plain_row(row)
-    known = (key[str(plain[name])] for name in ID if str(plain.get(name)) in key)
-    return {**row, "answer": next(known, None)}
+    key = key_beside(file, asked)
+    if key is None:
+        return _Source(file, rows)
+    joined = [
+        (where, {**row, "answer": key.answer(plain_row(row))} if _asks(row) else row)
+        for where, row in rows
+    ]
+    return _Source(file, joined, key.file.name)
 
 
 def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[str, Row]], str]:
     """Return a file's rows by place, and what its answers are."""
+    texts = (text_with_options(row) for _, row in source.rows)
+    tails = common_tails([text for text in texts if text])
     parsed: list[tuple[str, Unanswered | Skipped | str]] = []
     for number, (where, row) in enumerate(source.rows):
         try:
-            parsed.append((where, item_of(row, f"{lead}{number}", where) or Skipped.OPEN))
+            parsed.append((where, item_of(row, f"{lead}{number}", where, tails) or Skipped.OPEN))
         except RowFaultError as fault:
             parsed.append((where, str(fault)))
+    if sum(row is Skipped.OPEN for _, row in parsed) <= _FEW * len(parsed):
+        parsed = [
+            (where, _NO_OPTIONS if row is Skipped.OPEN and not _open(raw) else row)
+            for (where, row), (_, raw) in zip(parsed, source.rows, strict=True)
+        ]
     kinds = _Kinds([row for _, row in parsed if isinstance(row, Unanswered)], bool(source.key))
     sorted_out = [
         (where, kinds.of(row) if isinstance(row, Unanswered) else row) for where, row in parsed
     ]
+    whole = [row for _, row in sorted_out if isinstance(row, Unanswered)]
     try:
-        answers = decide([row for _, row in sorted_out if isinstance(row, Unanswered)], told)
+        cut, answers = _decided(whole, told)
     except UndecidedError as error:
-        fix = f"say what they are with --answers ({', '.join(READINGS)}), or write them as letters"
+        fix = f"say what they are with --answers ({', '.join(error.readings)}), or write them as letters"
         raise UserError(str(source.path), str(error), fix) from error
+    rest = iter(cut)
     rows = [
-        (where, _with_answer(row, answers) if isinstance(row, Unanswered) else row)
+        (where, _with_answer(next(rest), answers) if isinstance(row, Unanswered) else row)
         for where, row in sorted_out
     ]
     if _numbered_anew([row for _, row in rows if isinstance(row, ProbeItem)]):
@@ -244,6 +237,29 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
         ]
     kind = str(answers) if answers.readings else ""
     return rows, f"{kind}, from {source.key}" if source.key and kind else kind
+
+
+def _decided(
+    rows: Sequence[Unanswered], told: Reading | None
+) -> tuple[Sequence[Unanswered], Answers]:
+    """Return rows without the fillers of a table's empty cells, and how their answers are read."""
+    cut = without_fillers(rows)
+    if cut != rows:
+        try:
+            answers = decide(cut, told)
+        except UndecidedError:
+            return rows, decide(rows, told)
+        places = ((_place(row, answers), less) for row, less in zip(rows, cut, strict=True))
+        if all(place is None or place < len(less.options) for place, less in places):
+            return cut, answers
+    return rows, decide(rows, told)
+
+
+def _place(row: Unanswered, answers: Answers) -> int | None:
+    try:
+        return answers.position(row)
+    except RowFaultError:
+        return None
 
 
 def _numbered_anew(items: Sequence[ProbeItem]) -> bool:
@@ -257,9 +273,7 @@ class _Kinds:
 
     def __init__(self, rows: Sequence[Unanswered], with_key: bool) -> None:
         bare = [row for row in rows if not row.options]
-        given = [
-            {str(value).strip(" .").casefold() for value in row.given.values()} for row in bare
-        ]
+        given = [{verdict(str(value)) for value in row.given.values()} for row in bare]
         self._choices = next((pair for pair in _CHOICES if _chosen_from(pair, given)), None)
         answered = sum(map(bool, given))
         lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
@@ -275,7 +289,7 @@ class _Kinds:
             return row.choosing(self._choices)
         if self._open:
             return Skipped.OPEN
-        return "no options, neither in columns nor in the question (A. ... B. ...)"
+        return _NO_OPTIONS
 
 
 def _chosen_from(pair: Sequence[str], given: Sequence[set[str]]) -> bool:

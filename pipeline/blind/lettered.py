@@ -1,11 +1,12 @@
 """Options written inside a text, such as `Which way? A. left B. right`, without what follows them. Pure.
 
 Only marks of one style, in order and without a gap, are options. What comes after the last one (a paragraph
-of its own, `Instructions:`, `Answer with the option's letter`) is no part of it.
+of its own, `Instructions:`, a line `Answer with the option's letter`, what ends other rows as well) is no
+part of it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
@@ -28,7 +29,8 @@ _ASKED = re.compile(
     r"|(?:the\s+|your\s+)?(?:(?:best|correct|final)\s+(?:answer|option|choice)|answer)\s*(?:is\s*)?:)",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?:[.!?;,]\s+|\n\s*)(?=\w)")
+# What follows the last option begins on a line of its own, after a sentence, or with a capital letter.
+_START = re.compile(r"\n\s*(?=\S)|\s+(?=[A-Z])|(?<=[.!?])\s+(?=\S)")
 _EMPTY = re.compile(r"[\s.,;:]*")
 _LINE, _PUNCTUATION, _SPACE = 3, 2, 1  # what a mark follows
 
@@ -58,10 +60,13 @@ class _Mark:
         return self.style[3] == "upper" or bool(self.style[0])
 
 
-def split_options(text: str, *, alone: bool = False) -> Lettered:
+def split_options(
+    text: str, *, alone: bool = False, tails: Collection[str] = frozenset()
+) -> Lettered:
     """Split a text into the question and its options; `alone` says that it holds options only.
 
-    Raises RowFaultError for options of which one is missing, empty or named twice.
+    `tails` are known to follow the last option in other texts of the file, with single spaces. Raises
+    RowFaultError for options of which one is missing, empty or named twice.
     """
     marks = list(_marks(text, alone))
     chain, end = _best(text, marks)
@@ -69,20 +74,42 @@ def split_options(text: str, *, alone: bool = False) -> Lettered:
         return Lettered(text.strip())
     _check(chain, [mark for mark in marks if chain[0].start <= mark.start < end])
     last = chain[-1]
-    if cut := _asked(text[last.end : end]):
-        end = last.end + cut
+    end = last.end + _kept(text[last.end : end], tails)
     options = []
     for mark, stop in zip(chain, [*(mark.start for mark in chain[1:]), end], strict=True):
         option = " ".join(text[mark.end : stop].split()).rstrip(",; ")
-        rest = text[mark.end :].strip()
-        if _EMPTY.fullmatch(option) or (mark is last and _ASKED.match(option)):
-            told = mark is last and _ASKED.match(rest)
+        rest = text[mark.end :]
+        told = mark is last and asks(rest.strip())
+        below = rest.lstrip(" \t").startswith("\n")  # the option itself is missing
+        if _EMPTY.fullmatch(option) or (told and below) or (mark is last and option in tails):
             raise RowFaultError(
                 f"option {mark.label} {'holds the instructions' if told else 'is empty'}"
             )
         options.append(option)
     question = _HEADING.sub("", text[: chain[0].start]).strip()
     return Lettered(question, tuple(options), tuple(mark.label for mark in chain))
+
+
+def written_options(text: str, *, alone: bool = False) -> list[str]:
+    """Return the options in a text as they are written, the last one with what follows it; or none."""
+    chain, end = _best(text, list(_marks(text, alone)))
+    stops = [*(mark.start for mark in chain[1:]), end]
+    return [text[mark.end : stop] for mark, stop in zip(chain, stops, strict=True)] if chain else []
+
+
+def tails_of(option: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield each way to split an option: what comes first, a tail, and whether that is a line of its own.
+
+    The longest tail comes first; all have single spaces.
+    """
+    for found in _START.finditer(option):
+        if head := " ".join(option[: found.start()].split()):
+            yield head, " ".join(option[found.end() :].split()), "\n" in found.group()
+
+
+def asks(text: str) -> bool:
+    """Return whether a text begins with a sentence for whoever answers."""
+    return _ASKED.match(text) is not None
 
 
 def holds_instructions(option: str) -> bool:
@@ -175,13 +202,15 @@ def _end(text: str, begin: _Mark, alike: Sequence[_Mark]) -> int:
     )
 
 
-def _asked(option: str) -> int:
-    """Return where the last option ends and instructions begin, or 0."""
-    for found in _SENTENCE.finditer(option):
-        if option[: found.start()].strip() and _ASKED.match(option, found.end()):
-            # The full stop belongs to the option.
-            return found.start() + (option[found.start()] in ".!?")
-    return 0
+def _kept(option: str, tails: Collection[str]) -> int:
+    """Return where the last option ends and instructions begin, or its length."""
+    for found in _START.finditer(option):
+        tail = " ".join(option[found.end() :].split())
+        if option[: found.start()].strip() and (
+            tail in tails or ("\n" in found.group() and asks(tail))
+        ):
+            return found.start()
+    return len(option)
 
 
 def _check(chain: Sequence[_Mark], marks: Sequence[_Mark]) -> None:

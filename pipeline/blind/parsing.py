@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline.blind.columns import (
     CLIP,
     GROUP,
     ID,
+    INDEX,
     LABEL,
     OPTIONS,
     QUESTION,
@@ -20,6 +21,7 @@ from pipeline.blind.columns import (
     TEXT,
     first,
     holds_answer,
+    holds_wrong,
     missing,
     option_place,
     plain_name,
@@ -33,16 +35,23 @@ NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
 _SHOWN = 12  # columns
-_LETTERED = re.compile(r"\(?([A-Z])[.):]\s*(?=\S)")
-_NUMBERED = re.compile(r"\(?(\d+)[.):]\s+(?=\S)")
+_LEAD = r"(?i:(?:option|choice)\s+)?[(\[<*]*"
+_LETTERED = re.compile(
+    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s*|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+)
+_NUMBERED = re.compile(
+    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s+|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+)
 
 
-def item_of(row: Any, number: str, where: str) -> Unanswered | None:
+def item_of(
+    row: Any, number: str, where: str, tails: Collection[str] = frozenset()
+) -> Unanswered | None:
     """Return the item in a row, or None if the row says that it is an open question.
 
     An item without options is returned as well: other rows show whether it is an open question. `number`
-    replaces a missing id, `where` names the row in messages. Raises RowFaultError for any other row, and a
-    `row` that is one itself.
+    replaces a missing id, `where` names the row in messages; `tails` follow the options in other
+    rows. Raises RowFaultError for any other row, and a `row` that is one itself.
     """
     if isinstance(row, RowFaultError):
         raise row
@@ -55,14 +64,20 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
     if not isinstance(asked, str):
         raise RowFaultError("the question is not a text")
-    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS))
+    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS), tails)
     own_columns: dict[str, str] = {}
     if not options:
         own_columns = _option_columns(plain)
         options, labels = list(own_columns.values()), _labels(own_columns)
     if not options:
-        found = split_options(asked)
+        own_columns = _right_and_wrong(plain)
+        options = sorted({*own_columns.values()}, key=str.casefold)
+    if not options:
+        found = split_options(asked, tails=tails)
         question, options, labels = found.question, list(found.options), list(found.labels)
+    raw = first(plain, OPTIONS)
+    if not options and isinstance(raw, int | float):
+        raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
@@ -70,7 +85,6 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
             raise RowFaultError(f"option {label} is empty")
     if len(options) == 1:
         raise RowFaultError("only one option")
-    raw = first(plain, OPTIONS)
     clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
     make = partial(
@@ -99,10 +113,21 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         where=where,
         options=tuple(options),
         numeric=isinstance(raw, list) and all(isinstance(one, int | float) for one in raw),
-        first=_first_number(labels),
+        labels=tuple(labels) if len(set(labels)) == len(options) == len(labels) else (),
         given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
         make=lambda position: make(answer=position),
     )
+
+
+def text_with_options(row: Any) -> tuple[str, bool] | None:
+    """Return the text of a row that may contain its options, and whether that holds nothing else."""
+    if not isinstance(row, Mapping):
+        return None
+    plain = plain_row(row)
+    listed, asked = first(plain, OPTIONS), first(plain, QUESTION)
+    if isinstance(listed, str) and isinstance(_nested(listed), str):
+        return listed, True
+    return (asked, False) if listed is None and isinstance(asked, str) else None
 
 
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:
@@ -135,11 +160,24 @@ def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
     return columns if len(columns) > 1 else {}
 
 
+def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the answer and the wrong options by column, where a row has columns of wrong ones; else none."""
+    right = first(row, [name for name in ANSWER if name not in INDEX])
+    found = {
+        f"{name}[{place}]" if isinstance(value, list) else name: str(one).strip()
+        for name, value in row.items()
+        if holds_wrong(name)
+        for place, one in enumerate(value if isinstance(value, list) else [value])
+        if isinstance(one, str | int | float) and not missing(one)
+    }
+    return {"answer": str(right).strip(), **found} if found and right is not None else {}
+
+
 def _labels(columns: Mapping[str, str]) -> list[str]:
     return [place[1] for name in columns if (place := option_place(name))]
 
 
-def _options(found: Any) -> tuple[list[str], list[str]]:
+def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the options in a column, and the labels that they have there, such as A or 1."""
     if isinstance(found, str):
         found = _nested(found)
@@ -149,10 +187,10 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
     elif isinstance(found, Mapping):
         plain = plain_row({key: value for key, value in found.items() if value is not None})
         columns = _option_columns(plain)
-        labels = _labels(columns) or sorted(plain)
+        labels = _labels(columns) or list(plain)
         found = list(columns.values()) or [plain[key] for key in labels]
     if isinstance(found, str):
-        written = split_options(found, alone=True)
+        written = split_options(found, alone=True, tails=tails)
         if written.options:
             return list(written.options), list(written.labels)
         found = [line for line in found.splitlines() if line.strip()]
@@ -164,7 +202,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
         texts.pop()
     for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
         marked = [mark.group(1) for mark in marks if mark]
-        if texts and marked in sequences(len(texts)):
+        if texts and sorted(marked) in map(sorted, sequences(len(texts))):
             rests = [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
             return rests, marked
     return texts, list(map(str, labels))
@@ -178,11 +216,6 @@ def _text(option: Any) -> str:
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:
     """Return the labels to name options by in messages: their own, or letters."""
     return labels if len(labels) == count else [chr(65 + place) for place in range(count)]
-
-
-def _first_number(labels: list[str]) -> int | None:
-    """Return the number of the first option, if the labels are consecutive numbers from 0 or 1."""
-    return int(labels[0]) if labels and labels in sequences(len(labels))[1:] else None
 
 
 def _nested(text: str) -> Any:

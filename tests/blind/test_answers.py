@@ -156,6 +156,48 @@ def test_columns_that_give_different_options_are_reported(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("named", ["letter", "text"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_index_that_contradicts_a_text_is_a_fault_of_its_row(
+    first: int, named: str, tmp_path: Path
+) -> None:
+    rows = [{"options": FOUR, "answer_idx": n % 4 + first,
+             "answer": "ABCD"[n % 4] if named == "letter" else FOUR[n % 4]}
+            for n in range(20)]  # fmt: skip
+    rows[7] |= {"answer_idx": first}
+    path = written(tmp_path, rows)
+    found = read_benchmark(path)
+    what = "the columns answer and answer_idx give different options"
+    assert found.faults == {f"{path}, line 8": what}
+    assert [item.answer for item in found.items] == [n % 4 for n in range(20) if n != 7]
+    for n, row in enumerate(rows):
+        row["answer_idx"] = (n + 2) % 4 + first
+    with pytest.raises(UserError, match="column answer_idx gives other options") as refused:
+        read_items(written(tmp_path, rows))
+    assert "20 of 20 rows" in refused.value.what
+    assert "(text, letter)" in refused.value.fix
+    assert len(read_items(path, named)) == 20  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stray", [2, "2", 0])
+@pytest.mark.parametrize("named", ["letter", "text"])
+def test_a_stray_number_among_letters_or_texts_is_a_fault_of_its_row(
+    stray: Any, named: Any, tmp_path: Path
+) -> None:
+    rows = numbered("ABCD"[n % 4] if named == "letter" else FOUR[n % 4] for n in range(40))
+    rows[9]["answer"] = stray
+    path = written(tmp_path, rows)
+    for told in (None, named):
+        found = read_benchmark(path, told)
+        what = f"the answer {stray!r} is a number, those of other rows are not"
+        assert found.faults == {f"{path}, line 10": what}
+    rows[1::4] = numbered([1, 2] * 5)  # as many as this are no accident
+    with pytest.raises(UserError, match="may be numbers of options") as refused:
+        read_benchmark(written(tmp_path, rows))
+    assert "letter" in refused.value.fix
+    assert len(read_benchmark(path, named).items) == 30
+
+
 def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: Path) -> None:
     rows = [{"options": FOUR, "label": 1, "answer": letter} for letter in "DA"]
     rows += [{"options": FOUR, "label": 1, "answer": "B", "correct_answer": "ahead"}]
@@ -177,6 +219,9 @@ def test_a_row_that_contradicts_itself_says_nothing_about_the_others(tmp_path: P
         "option_b",
         "choice B: right",
         "Answer: B",
+        "\\boxed{B}",
+        "Not A. So \\boxed{\\text{B}}",
+        "B - right",
     ],
 )
 def test_a_letter_is_read_in_any_dress(value: str) -> None:
@@ -232,6 +277,37 @@ def test_numbers_for_options_that_are_other_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "form"), [(0, str), (1, str), (0, int), (1, int), (1, "{}.".format)]
+)
+def test_counts_that_are_also_numbers_of_options_are_refused_by_line(
+    first: int, form: Any, tmp_path: Path
+) -> None:
+    """Is 2 of `1, 3, 2, 4` the third option or the second one?"""
+    orders = [[1, 3, 2, 0], [3, 0, 1, 2], [2, 1, 0, 3], [0, 1, 2, 3]] * 5
+    rows = [{"options": [form(one + first) for one in order], "answer": form(n % 4 + first)}
+            for n, order in enumerate(orders)]  # fmt: skip
+    path = written(tmp_path, rows)
+    with pytest.raises(UserError, match="option texts or numbers of options") as refused:
+        read_benchmark(path)
+    assert f"{path}, line 1" in refused.value.what
+    assert [item.answer for item in read_items(path, "text")] == [
+        order.index(n % 4) for n, order in enumerate(orders)
+    ]
+    assert [item.answer for item in read_items(path, str(first))] == [n % 4 for n in range(20)]
+    named = [{"answer": row["answer"]} | {f"a{place + first}": one for place, one
+             in enumerate(row["options"])} for row in rows]  # fmt: skip
+    with pytest.raises(UndecidedError, match="option texts or numbers"):
+        positions(named)  # the columns' numbers don't say that the answers are numbers
+    # One row that is no text, or no number of an option, decides; so do words in other rows.
+    words = {"options": FOUR, "answer": form(first)}
+    assert positions([*rows, words])[0][:-1] == [n % 4 for n in range(20)]
+    many = {"options": [form(one) for one in (7, 8, 9, 5)], "answer": form(9)}
+    texts = [order.index(n % 4) for n, order in enumerate(orders)]
+    assert positions([*rows, many])[0][:-1] == texts
+    assert positions([*rows, *numbered(["back"])])[0][:-1] == texts
+
+
+@pytest.mark.parametrize(
     ("row", "right"),
     [
         ({"options": {"1": "left", "2": "right", "3": "ahead"}, "answer": "2"}, 1),
@@ -247,10 +323,36 @@ def test_numbers_for_options_that_are_other_numbers_are_refused() -> None:
         ),
         ({"choices": {"text": ["left", "right"], "label": ["1", "2"]}, "answer": "1"}, 0),
         ({"options": [{"id": 1, "text": "left"}, {"id": 2, "text": "right"}], "answer": 1}, 0),
+        ({"options": ["C. left", "A. right", "B. ahead"], "answer": "C"}, 0),
+        ({"options": ["C. left", "A. right", "B. ahead"], "answer": "A. right"}, 1),
+        ({"options": [{"label": "B", "text": "left"}, {"label": "A", "text": "right"}], "answer": "A"}, 1),
+        ({"options": ["(2) left", "(3) right", "(1) ahead"], "answer": "3"}, 1),
+        ({"options": [{"id": 3, "text": "a"}, {"id": 1, "text": "b"}, {"id": 2, "text": "c"}], "answer": 1}, 1),
+        ({"options": [{"id": 14, "text": "a"}, {"id": 11, "text": "b"}], "answer": 11}, 1),
+        ({"options": [{"id": "o6", "text": "a"}, {"id": "o4", "text": "b"}], "answer": "o4"}, 1),
     ],
 )  # fmt: skip
 def test_labels_of_options_show_what_numbers_mean(row: dict[str, Any], right: int) -> None:
     assert positions([row])[0] == [right]
+
+
+@pytest.mark.parametrize(
+    "form", ["{}. {}", "({}) {}", "[{}] {}", "{} - {}", "Option {}: {}", "**{}.** {}", "<{}> {}"]
+)
+@pytest.mark.parametrize("labels", ["ABCD", "CADB"])
+def test_labels_are_no_part_of_the_options_in_any_order(form: str, labels: str) -> None:
+    rows = [{"options": [form.format(*pair) for pair in zip(labels, FOUR, strict=True)],
+             "answer": letter} for letter in "ABCD"]  # fmt: skip
+    found = [item_of({"question": "Where?", **row}, "0", "row") for row in rows]
+    assert [list(one.options) for one in found if one] == [FOUR] * 4
+    assert positions(rows)[0] == [labels.index(letter) for letter in "ABCD"]
+
+
+def test_options_of_which_one_has_no_label_keep_theirs() -> None:
+    row = {"options": ["A. left", "right"], "answer": "B"}
+    found = item_of({"question": "Where?", **row}, "0", "row")
+    assert found
+    assert list(found.options) == row["options"]
 
 
 def test_shards_are_decided_one_by_one_and_reported_by_file(tmp_path: Path) -> None:

@@ -389,3 +389,227 @@ def test_folders_of_files_keep_their_ids_apart(tmp_path: Path) -> None:
         mvbench(tmp_path / name, "text").rename(tmp_path / f"{name}.json")
     items: tuple[ProbeItem, ...] = read_benchmark(tmp_path).items
     assert len({item.id for item in items}) == 2 * ROWS
+
+
+def apart(folder: Path, questions: str, others: dict[str, Any], name: str = "uid-{}") -> Path:
+    """Write questions without answers, and other files beside them."""
+    for other, content in others.items():
+        dumped(folder / other, content)
+    rows = [{"id": name.format(n), "question": asked(n), "options": options(n, 5)}
+            for n in range(ROWS)]  # fmt: skip
+    return dumped(folder / questions, rows)
+
+
+def keyed(shift: int = 0, name: str = "uid-{}", lead: str = "") -> list[dict[str, Any]]:
+    said = {"question": lead + asked(0)} if lead else {}
+    return [{"id": name.format(n), "answer": (right(n, 5) + shift) % 5, **said}
+            for n in range(ROWS)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("questions", "other", "content"),
+    [
+        ("mine_test.json", "other_with_answers.json", keyed(1, "{}")),  # row numbers tell nothing
+        ("test_unlabeled.json", "train_labeled.json", keyed(1, "{}")),
+        ("test.json", "train_unlabeled.json", keyed(1)),
+        ("test.json", "baseline_answers.json", keyed(1)),
+        ("test.json", "test_answers.json", keyed(1, lead="Another: ")),  # other questions
+        ("test.json", "answers.json", keyed(1)[:1] + keyed(1, "else-{}")),  # one id in common
+    ],
+)
+def test_answers_to_other_questions_are_not_taken(
+    questions: str, other: str, content: Any, tmp_path: Path
+) -> None:
+    name = content[-1]["id"].replace(str(ROWS - 1), "{}").replace("else", "uid")
+    with pytest.raises(UserError, match="no answer"):
+        read_benchmark(apart(tmp_path, questions, {other: content}, name))
+
+
+@pytest.mark.parametrize(
+    ("questions", "key", "name"),
+    [
+        ("mine_test.json", "mine_test_answers.json", "{}"),
+        ("questions.json", "answers.json", "{}"),
+        ("questions.json", "subset_answers.json", "uid-{}"),
+        ("mine_unlabeled.json", "mine_labels.json", "{}"),
+    ],
+)
+def test_answers_are_taken_from_the_file_with_the_same_name(
+    questions: str, key: str, name: str, tmp_path: Path
+) -> None:
+    others = {key: keyed(0, name), "gpt_answers.json": keyed(1, name)}
+    found = read_benchmark(apart(tmp_path, questions, others, name))
+    assert [item.answer for item in found.items] == [right(n, 5) for n in range(ROWS)]
+    assert found.answers.endswith(f", from {key}")
+
+
+def test_a_file_of_answers_that_repeats_the_questions_is_read_once(tmp_path: Path) -> None:
+    path = apart(tmp_path, "mine.json", {})
+    key = [{"id": f"uid-{n}", "question": asked(n), "answer": right(n, 5)} for n in range(ROWS)]
+    dumped(tmp_path / "mine_gt.json", key)
+    assert read_benchmark(tmp_path).items == read_benchmark(path).items
+    assert read_benchmark(tmp_path).faults == {}
+
+
+def test_two_files_of_different_answers_are_refused_by_name(tmp_path: Path) -> None:
+    path = apart(tmp_path, "q.json", {"a_answers.json": keyed(), "b_answers.json": keyed(1)})
+    with pytest.raises(UserError, match=r"a_answers\.json and b_answers\.json .* differently"):
+        read_benchmark(path)
+    dumped(tmp_path / "b_answers.json", keyed())
+    assert len(read_benchmark(path).items) == ROWS
+
+
+def padded(filler: Any, real: int = 0, kind: str = "letter") -> list[dict[str, Any]]:
+    """Return rows of a table with five option columns; every third row has two options less."""
+    rows = []
+    for n in range(24):
+        count = 5 if n % 3 else 3
+        texts = [*options(n, count), *[filler] * (5 - count)]
+        rows.append({"question": asked(n), "answer": answer(n, count, kind),
+                     **{f"option{place}": text for place, text in enumerate(texts)}})  # fmt: skip
+    rows[0]["answer"] = "D" if real else rows[0]["answer"]
+    return rows
+
+
+@pytest.mark.parametrize("filler", ["N/A", "nan", "None", "-", "NULL", ""])
+@pytest.mark.parametrize("kind", ["letter", "0", "1", "text"])
+def test_fillers_of_empty_cells_are_no_options(filler: str, kind: str, tmp_path: Path) -> None:
+    found = read_benchmark(lines(tmp_path / "a.jsonl", padded(filler, kind=kind)))
+    assert [len(item.options) for item in found.items] == [5 if n % 3 else 3 for n in range(24)]
+    assert [item.answer for item in found.items] == [right(n, 5 if n % 3 else 3) for n in range(24)]
+
+
+def test_a_text_that_is_an_answer_or_ends_all_rows_is_an_option(tmp_path: Path) -> None:
+    found = read_benchmark(lines(tmp_path / "a.jsonl", padded("None", real=1)))
+    assert {len(item.options) for item in found.items} == {5}
+    rows = [{"question": asked(n), "options": [*options(n, 3), "None"], "answer": "ABC"[n % 3]}
+            for n in range(12)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "b.jsonl", rows))
+    assert {item.options[3] for item in found.items} == {"None"}
+    rows[0] |= {"options": options(0, 4)}
+    rows[3:] = [row | {"options": options(n, 4)} for n, row in enumerate(rows[3:], 3)]
+    found = read_benchmark(lines(tmp_path / "c.jsonl", rows))
+    assert {len(item.options) for item in found.items} == {4}  # in two rows only
+
+
+def inside(number: int, tail: str, last: str = "") -> dict[str, Any]:
+    texts = options(number, 4)
+    texts[3] = last or texts[3]
+    listed = "\n".join(f"{letter}. {text}" for letter, text in zip("ABCD", texts, strict=True))
+    return {
+        "id": number,
+        "problem": f"{asked(number)}\n{listed}{tail}",
+        "answer": "ABCD"[number % 4],
+    }
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "\nAnswer the question with A, B, C, or D.",
+        "\nYour answer?",
+        "\nLet's think step by step.",
+        "\nThink first, then answer in <answer></answer> tags.",
+        "\nYour response should be A, B, C or D.",
+        "\nThe frames are in order.\nThink about it.",
+        " Your answer?",
+        ", Answer with the option's letter.",
+    ],
+)
+def test_what_ends_nearly_all_rows_is_no_part_of_an_option(tail: str, tmp_path: Path) -> None:
+    rows = [inside(n, "" if n == 7 else tail) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+
+
+def test_several_lines_may_follow_the_options_of_one_file(tmp_path: Path) -> None:
+    tails = ("\nYour answer?", "\nLet's think.", "")
+    rows = [inside(n, tails[n % 3]) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "press the button, select the number",
+        "he nods. Choose a letter",
+        "pick a number",
+        "Answer: 42",
+        "Choose yes",
+        "goes on. Your answer?",
+    ],
+)
+@pytest.mark.parametrize("tail", ["", "\nYour answer?", "\nAnswer with the letter."])
+def test_an_option_that_reads_like_instructions_is_kept(
+    text: str, tail: str, tmp_path: Path
+) -> None:
+    rows = [inside(n, tail, text if n == 5 else "") for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert found.faults == {}
+    assert found.items[5].options[3] == text
+    assert list(found.items[4].options) == options(4, 4)
+
+
+@pytest.mark.parametrize("last", ["None Of The Above", "not given. The video does not show it"])
+def test_a_last_option_that_all_rows_share_is_kept(last: str, tmp_path: Path) -> None:
+    rows = [inside(n, "", last) for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert {item.options[3] for item in found.items} == {last}
+    rows = [inside(n, " Meters") | {"problem": asked(n) + "".join(
+        f"\n{letter}. {n + place} Meters" for place, letter in enumerate("ABCD"))}
+        for n in range(ROWS)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "b.jsonl", rows))
+    assert found.items[3].options == ("3 Meters", "4 Meters", "5 Meters", "6 Meters")
+
+
+def test_answers_in_sentences_to_yes_or_no_questions(tmp_path: Path) -> None:
+    said = ["Yes, the man does.", "No, he does not.", "Yes.", "no"]
+    rows = [{"question": asked(n), "answer": said[n % 4]} for n in range(ROWS)]
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert {item.options for item in found.items} == {("Yes", "No")}
+    assert [item.answer for item in found.items] == [n % 2 for n in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("wrong_answer_0", "wrong_answer_1", "wrong_answer_2"),
+        ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"),
+        ("distractor1", "distractor2", "distractor3"),
+        ("incorrect_answers",),
+    ],
+)
+def test_columns_of_wrong_answers_are_options_in_an_order_that_tells_nothing(
+    columns: Sequence[str], tmp_path: Path
+) -> None:
+    rows = []
+    for n in range(ROWS):
+        first, *wrong = options(n, 4)
+        cells = [wrong] if len(columns) == 1 else wrong
+        rows.append({"question": asked(n), "correct_answer": first,
+                     **dict(zip(columns, cells, strict=True))})  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert len(found.items) == ROWS
+    for n, item in enumerate(found.items):
+        assert list(item.options) == sorted(options(n, 4), key=str.casefold)
+        assert item.options[item.answer] == options(n, 4)[0]
+        assert item.columns == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (None, "no options, neither in columns nor in the question (A. ... B. ...)"),
+        ([], "no options, neither in columns nor in the question (A. ... B. ...)"),
+        (5, "the options are 5, neither a list nor a text"),
+    ],
+)
+def test_missing_options_among_many_rows_with_options_are_reported(
+    given: Any, what: str, tmp_path: Path
+) -> None:
+    row = {"question": "Which way?", "options": given, "answer": "A"}
+    assert mistakes(tmp_path, [row]) == {"line 21": what}
+    path = lines(tmp_path / "a.jsonl", [row | {"options": ["left", "right"]}] * 10
+                 + [row | {"format": "open", "options": None}])  # fmt: skip
+    assert read_benchmark(path).skipped == {"open questions": 1}
