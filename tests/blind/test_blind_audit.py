@@ -10,6 +10,8 @@ import blind_planted as planted
 import pytest
 
 from pipeline.blind.audit import Audit, audit, explained
+from pipeline.blind.causes import causes_of, tables_of
+from pipeline.blind.cells import ENOUGH_CLIPS
 from pipeline.blind.explain import choices, lines
 from pipeline.blind.probe import probe
 from pipeline.blind.removal import remaining
@@ -81,6 +83,74 @@ def test_a_planted_scene_leak_is_named() -> None:
     leaking = [cause for cause in found.causes if cause.cell.leaks]
     assert "scenes" in {cause.kind for cause in leaking}
     assert not {"letters", "length"} & {cause.kind for cause in leaking}
+
+
+def leaks_of(found: Audit) -> dict[str, str]:
+    """Return the readers of the causes that leak, by kind, the first cause first."""
+    return {one.kind: one.cell.reader for one in found.causes if one.cell.leaks}
+
+
+def test_words_of_file_names_are_not_a_matter_of_length() -> None:
+    items = [
+        replace(item, columns={"video": f"{item.options[item.answer]} {at}.mp4"})
+        for at, item in enumerate(planted.worded(300, share=0))
+    ]
+    found = audit(items)
+    assert leaks_of(found)["names"] == "file names: most words of video"
+    assert not any(
+        reader.startswith("file names")
+        for kind, reader in leaks_of(found).items()
+        if kind != "names"
+    )
+    assert found.causes[0].kind == "names"
+    assert "opaque names" in str(found.causes[0].to_json()["advice"])
+
+
+def test_words_that_the_question_shares_with_the_answer_are_words() -> None:
+    items = [
+        replace(item, question=f"When does C {item.options[item.answer].partition(',')[0]}?")
+        for item in planted.worded(300, share=0)
+    ]
+    first = audit(items).causes[0]
+    assert (first.kind, first.cell.reader) == ("words", "file names: most words of question")
+
+
+def test_of_options_that_are_always_the_same_the_longest_is_a_word() -> None:
+    rng = random.Random(4)
+    items = []
+    for item in planted.worded(500, share=0):
+        asks = rng.choice(("Is there a", "Does C touch the"))
+        no = (rng.random() < 0.8) == (asks == "Is there a")
+        question = f"{asks} {item.options[0]}?"
+        items.append(replace(item, question=question, options=("Yes", "No"), answer=int(no)))
+    first, *_ = leaks = leaks_of(audit(items))
+    assert first in ("letters", "words")
+    assert "length" not in leaks
+
+
+def test_wrong_options_in_alphabetical_order_are_to_be_reshuffled() -> None:
+    items = []
+    for item in planted.worded(500, share=0):
+        answer = item.options[item.answer]
+        rest = sorted({*item.options} - {answer})
+        options = (*rest[: item.answer], answer, *rest[item.answer :])
+        items.append(replace(item, options=options))
+    first = audit(items).causes[0]
+    assert (first.kind, first.cell.verdict) == ("order", "leak")
+    assert str(first.to_json()["advice"]).startswith("Reshuffle")
+
+
+def test_causes_and_tables_name_no_leak_where_the_report_found_none() -> None:
+    """Each of them is a figure of its own, and may be off chance where the report as a whole isn't."""
+    probed = probe(planted.worded(400))
+    assert any(cause.cell.leaks for cause in causes_of(probed, 0.05))
+    assert any(one.leaks for cells in tables_of(probed, 0.05).values() for one in cells)
+    few = replace(probed.report.best.overall, clips=ENOUGH_CLIPS - 1)
+    report = replace(probed.report, best=replace(probed.report.best, overall=few))
+    assert report.state() == "unproven"
+    unproven = replace(probed, report=report)
+    assert not any(cause.cell.leaks for cause in causes_of(unproven, 0.05))
+    assert not any(one.leaks for cells in tables_of(unproven, 0.05).values() for one in cells)
 
 
 def test_fair_items_have_no_cause_and_all_remain() -> None:
