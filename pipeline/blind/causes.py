@@ -45,6 +45,8 @@ _FORMS = {
     "a full stop at the end": "whether it ends with a full stop",
     "a capital at the start": "whether it starts with a capital",
     "digits": "digits",
+    "a space at the end": "a space at the end",
+    "odd spaces or invisible characters": "odd spaces",
 }
 _TRAITS = {
     "an option of the earlier version": "option kept",
@@ -188,7 +190,10 @@ def _parts_of_the_learned(probed: Probed) -> Iterator[tuple[Kind, Tried]]:
             table = features.cues[:, cues]
             scores[tested] = boosting(table, sheet.truth, kept, tested, sheet.seed)
     yield "words", single(sheet, "learned from the words alone", "", text)
-    yield "words", single(sheet, "learned from punctuation, capitals and digits alone", "", form)
+    yield (
+        "words",
+        single(sheet, "learned from punctuation, capitals, digits and spaces alone", "", form),
+    )
     yield "length", single(sheet, "learned from the length alone", "", length)
 
 

@@ -33,8 +33,8 @@ NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
 _SHOWN = 12  # columns
-_LETTERED = re.compile(r"\(?([A-Z])[.):]\s*(?=\S)")
-_NUMBERED = re.compile(r"\(?(\d+)[.):]\s+(?=\S)")
+_LETTERED = re.compile(r"\s*\(?([A-Z])[.):]\s?(?=\s*\S)")
+_NUMBERED = re.compile(r"\s*\(?(\d+)[.):]\s(?=\s*\S)")
 
 
 def item_of(row: Any, number: str, where: str) -> Unanswered | None:
@@ -65,6 +65,8 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         question, options, labels = found.question, list(found.options), list(found.labels)
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
+    written = tuple(options)
+    options = [text.strip() for text in written]
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
         if not text:
             raise RowFaultError(f"option {label} is empty")
@@ -78,6 +80,7 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         id=str(_or(_scalar(plain, ID), number)),
         question=question,
         options=tuple(options),
+        written=written if written != tuple(options) else (),
         group=str(_or(group, f"{NO_CLIP}{number}")),
         clip=str(_or(clip, f"{NO_CLIP}{number}")) + (f"@{start}" if not missing(start) else ""),
         task=str(_or(_scalar(plain, TASK), "")),
@@ -124,7 +127,7 @@ def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
         if place and isinstance(value, str | int | float) and not missing(value):
             lead, label = place
             order = int(label) if label.isdigit() else ord(label)
-            found.setdefault(lead, []).append((order, name, str(value).strip()))
+            found.setdefault(lead, []).append((order, name, str(value)))
     if not found:
         return {}
     best = max(found.items(), key=lambda one: (len(one[1]), one[0]))[1]
@@ -140,7 +143,7 @@ def _labels(columns: Mapping[str, str]) -> list[str]:
 
 
 def _options(found: Any) -> tuple[list[str], list[str]]:
-    """Return the options in a column, and the labels that they have there, such as A or 1."""
+    """Return the options in a column as they are written, and the labels that they have there, such as A or 1."""
     if isinstance(found, str):
         found = _nested(found)
     labels: list[Any] = []
@@ -160,7 +163,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
         return [], []
     labels = labels or [first(plain_row(one), LABEL) for one in found if isinstance(one, Mapping)]
     texts = [_text(one) for one in found]
-    while texts and not texts[-1]:  # a row with fewer options than a table has columns
+    while texts and not texts[-1].strip():  # a row with fewer options than a table has columns
         texts.pop()
     for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
         marked = [mark.group(1) for mark in marks if mark]
@@ -172,7 +175,7 @@ def _options(found: Any) -> tuple[list[str], list[str]]:
 
 def _text(option: Any) -> str:
     value = first(plain_row(option), TEXT) if isinstance(option, Mapping) else option
-    return "" if missing(value) else str(value).strip()
+    return "" if missing(value) else str(value)
 
 
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:

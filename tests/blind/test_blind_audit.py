@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import blind_items as made
 import blind_planted as planted
@@ -13,6 +14,7 @@ from pipeline.blind.audit import Audit, audit, explained
 from pipeline.blind.causes import causes_of, tables_of
 from pipeline.blind.cells import ENOUGH_CLIPS
 from pipeline.blind.explain import choices, lines
+from pipeline.blind.files import read_benchmark
 from pipeline.blind.probe import probe
 from pipeline.blind.removal import remaining
 from pipeline.blind.sheet import take
@@ -113,6 +115,42 @@ def test_words_that_the_question_shares_with_the_answer_are_words() -> None:
     ]
     first = audit(items).causes[0]
     assert (first.kind, first.cell.reader) == ("words", "file names: most words of question")
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("{} ", "a space at the end"),
+        ("{}\u00a0", "a space at the end"),
+        (" {}", "odd spaces or invisible characters"),
+        ("{}\u200b", "odd spaces or invisible characters"),
+    ],
+)
+def test_spaces_around_the_answer_are_named(tmp_path: Path, written: str, what: str) -> None:
+    rows = [
+        {
+            "id": item.id,
+            "video": item.clip,
+            "question": item.question,
+            "answer": "ABCD"[item.answer],
+        }
+        | {
+            "options": [
+                f"{letter}. {written.format(text) if at == item.answer else text}"
+                for at, (letter, text) in enumerate(zip("ABCD", item.options, strict=True))
+            ]
+        }
+        for item in planted.worded(200, share=0)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    items = read_benchmark(file).items
+    assert all(text == text.strip() for item in items for text in item.options)
+    probed = probe(items, quick=True)
+    assert probed.report.state() == "failed"
+    words = {cause.kind: cause for cause in causes_of(probed, 0.05)}["words"]
+    assert words.cell.figure.accuracy > 0.95
+    assert what in [tell.what for tell in words.tells]
 
 
 def test_of_options_that_are_always_the_same_the_longest_is_a_word() -> None:
