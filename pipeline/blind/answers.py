@@ -7,7 +7,7 @@ one way throughout: the only one that fits all rows, or else the file is refused
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from pipeline.blind.sheet import ProbeItem
@@ -51,7 +51,8 @@ class Unanswered:
 
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
     `numeric` says that the options were numbers, not texts, and `first` is the number that the first
-    option is labelled with, if any. `make` takes the position of the answer.
+    option is labelled with, if any. `make` takes the position of the answer. `unused` says why a column is
+    none of the item's `columns`.
     """
 
     where: str
@@ -60,6 +61,7 @@ class Unanswered:
     first: int | None
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     def choosing(self, options: tuple[str, ...]) -> "Unanswered":
         """Return the item with these options."""

@@ -19,6 +19,7 @@ from pipeline.blind.columns import (
     TASK,
     TEXT,
     first,
+    flat,
     holds_answer,
     missing,
     option_place,
@@ -75,6 +76,8 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
     raw = first(plain, OPTIONS)
     clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
+    other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
+    unused = {name: why for name, one in other.items() if (why := _why_unused(name, one, question))}
     make = partial(
         ProbeItem,
         id=str(_or(_scalar(plain, ID), number)),
@@ -91,11 +94,8 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         twin=str(_or(plain.get("twin"), "")),
         columns={
             name: value
-            for name, value in row.items()
-            if plain_name(name) not in used
-            and not holds_answer(name)
-            and isinstance(value, str | int | float)
-            and not (isinstance(value, str) and question in value)
+            for name, value in other.items()
+            if name not in unused and isinstance(value, str | int | float)
         },
     )
     return Unanswered(
@@ -105,7 +105,19 @@ def item_of(row: Any, number: str, where: str) -> Unanswered | None:
         first=_first_number(labels),
         given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
         make=lambda position: make(answer=position),
+        unused=unused,
     )
+
+
+def _why_unused(name: str, value: Any, question: str) -> str:
+    """Return why a column doesn't serve to predict the answer; empty if it does, or holds nothing."""
+    if missing(value):
+        return ""
+    if holds_answer(name):
+        return "named as if written by someone who knows the answer"
+    if not isinstance(value, str | int | float):
+        return "lists or objects"
+    return "contains the question" if isinstance(value, str) and question in value else ""
 
 
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:

@@ -15,9 +15,10 @@ from pipeline.blind.causes import causes_of, tables_of
 from pipeline.blind.cells import ENOUGH_CLIPS
 from pipeline.blind.explain import choices, lines
 from pipeline.blind.files import read_benchmark
+from pipeline.blind.lookups import columns
 from pipeline.blind.probe import probe
 from pipeline.blind.removal import remaining
-from pipeline.blind.sheet import take
+from pipeline.blind.sheet import lay_out, take
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,26 @@ def test_spaces_around_the_answer_are_named(tmp_path: Path, written: str, what: 
     words = {cause.kind: cause for cause in causes_of(probed, 0.05)}["words"]
     assert words.cell.figure.accuracy > 0.95
     assert what in [tell.what for tell in words.tells]
+
+
+def test_a_column_that_is_the_answer_is_a_leak_and_others_are_reported(tmp_path: Path) -> None:
+    rows = [
+        {"id": item.id, "video": item.clip, "question": item.question, "options": item.options}
+        | {"answer": "ABCD"[item.answer], "why": f"Asked: {item.question}", "frames": [1, 2]}
+        | {"target_object": item.options[item.answer], "meta": {"k": item.answer, "gt": "x"}}
+        for item in planted.worded(200, share=0)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    benchmark = read_benchmark(file)
+    assert list(benchmark.notes())[1] == (
+        "columns not used to predict answers: why (contains the question); frames (lists or objects); "
+        "meta.gt (named as if written by someone who knows the answer)"
+    )
+    table = lay_out(benchmark.items, 0)
+    right = {one.name: table.hits(one.scores).mean() for one in columns(table)}
+    assert right["target_object tells the answer"] == 1
+    assert right["letter given meta.k"] == 1
 
 
 def test_of_options_that_are_always_the_same_the_longest_is_a_word() -> None:
