@@ -24,6 +24,7 @@ from pipeline.blind.decoding import FORMATS, decode, readable
 from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of
 from pipeline.blind.sheet import ProbeItem
+from pipeline.blind.shown import shown
 from pipeline.errors import UserError
 
 _FIX = (
@@ -123,7 +124,7 @@ class Benchmark:
     def _unused_for(self, reason: str) -> str:
         names = [name for name, why in self.unused.items() if why == reason]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        return ", ".join(names[:_SHOWN]) + more
+        return ", ".join(map(shown, names[:_SHOWN])) + more
 
 
 def read_benchmark(path: Path, told: Reading | None = None) -> Benchmark:

@@ -10,6 +10,7 @@ from pipeline.blind.audit import Audit
 from pipeline.blind.causes import ADVICE
 from pipeline.blind.explain import ReadOption
 from pipeline.blind.sheet import Figure
+from pipeline.blind.shown import shown
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.report.page import asset, csp_digest, template
@@ -64,6 +65,7 @@ def render(audit: Audit, title: str, notes: Sequence[str] = ()) -> str:
         interval=_interval,
         belief=_belief,
         marked=_marked,
+        shown=shown,
         open=_OPEN,
         listed=_LISTED,
         version=__version__,

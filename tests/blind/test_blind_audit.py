@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import blind_items as made
@@ -15,10 +17,12 @@ from pipeline.blind.causes import causes_of, tables_of
 from pipeline.blind.cells import ENOUGH_CLIPS
 from pipeline.blind.explain import choices, lines
 from pipeline.blind.files import read_benchmark
+from pipeline.blind.items import blind_report
 from pipeline.blind.lookups import columns
 from pipeline.blind.probe import probe
 from pipeline.blind.removal import remaining
 from pipeline.blind.sheet import lay_out, take
+from pipeline.report.blindpage import render
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +382,32 @@ def test_a_sample_is_reported() -> None:
     assert found.to_json()["sampled"] == found.sampled
     assert found.to_json() == audit(items, sample=100).to_json()
     assert found.causes[0].kind == "words"
+
+
+# ---- texts that steer a terminal ------------------------------------------------------------------------
+
+
+def test_no_text_of_a_test_steers_the_terminal_or_the_page(tmp_path: Path) -> None:
+    bad = "\x1b[2J\x07\u202e\u0085" + "w" * 10_000
+    rows = [
+        {"id": f"{item.id}\n{bad}", "video": item.clip, "question": f"{item.question} {bad}"}
+        | {"answer": item.answer, f"column {bad}": [bad], "task": f"{item.task} {bad}"}
+        | {"options": [text.replace("avoid", f"avoid {bad}") for text in item.options]}
+        for item in planted.worded(60)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    pages: list[str] = []
+    read = partial(blind_report, file, None, False, "0", quick=True)
+    text = read(page=lambda *told: pages.append(render(*told)))
+    text += read(explain=rows[0]["id"])
+    assert "\\x1b[2J" in text
+    for line in text.splitlines():
+        assert line.isprintable()
+        assert max(map(len, line.split()), default=0) <= 80
+    reasons = re.findall(r"<li>(words .*?)</li>", pages[0], re.DOTALL)
+    assert reasons
+    assert all(one.isprintable() and len(max(one.split(), key=len)) < 100 for one in reasons)
 
 
 # ---- the learned probe alone --------------------------------------------------------------------------
