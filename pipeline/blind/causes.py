@@ -202,10 +202,14 @@ def _cause(
 ) -> Cause:
     """Return the strongest leak of any one reader, by the report's own measure; if none leaks, the best of all."""
     found = [_answered(pooled([one])) for one in readers]
-    # The letters have few readers, each a simple one: a skewed letter needn't be as far off as one of hundreds.
-    few = kind not in ("order", "structure", "names")
-    enough = min(SIGMAS_OF_MANY, sigmas(len(readers))) if few else SIGMAS_OF_MANY
-    leaking = [one for one in found if failed and one[0].leaks(limit, enough)]
+    # A reader fixed in advance, such as always A, needn't be as far off as the best of hundreds of strategies.
+    strict = kind in ("order", "structure", "names")
+    few = SIGMAS_OF_MANY if strict else min(SIGMAS_OF_MANY, sigmas(len(readers)))
+    leaking = [
+        told
+        for reader, told in zip(readers, found, strict=True)
+        if failed and told[0].leaks(limit, few if len(reader.names) == 1 else SIGMAS_OF_MANY)
+    ]
     if not leaking:
         by_sheet: defaultdict[int, list[Tried]] = defaultdict(list)
         for one in readers:
