@@ -7,7 +7,7 @@ one way throughout: the only one that fits all rows, or else the file is refused
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, Literal, get_args
 
@@ -67,7 +67,8 @@ class Unanswered:
 
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
     `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
-    in the file, in any order. `make` takes the position of the answer.
+    in the file, in any order. `make` takes the position of the answer. `unused` says why a column is none of
+    the item's `columns`.
     """
 
     where: str
@@ -76,6 +77,7 @@ class Unanswered:
     labels: tuple[str, ...]
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     def choosing(self, options: tuple[str, ...]) -> "Unanswered":
         """Return the item with these options."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipeline.blind.amounts import amounts
 from pipeline.blind.context import context
 from pipeline.blind.learners import per_item, words
 from pipeline.blind.lookups import columns, letters, missing_siblings, sorted_rank
@@ -91,7 +92,7 @@ def _contained(sheet: OptionTable) -> Floats:
 
 
 def shape(sheet: OptionTable) -> Strategies:
-    """Choose by length, number of parts, repetition, sides, changes of side or alphabetical order."""
+    """Choose by length, number of parts, repetition, sides, size of numbers or alphabetical order."""
     texts = sheet.texts
     yield from _both("characters", np.array([len(text) for text in texts], float))
     yield from _both("words", np.array([len(words(text)) for text in texts], float))
@@ -102,6 +103,7 @@ def shape(sheet: OptionTable) -> Strategies:
     yield from _both("left turns", np.array([sides(t).count("left") for t in texts], float))
     yield from _both("changes of side", np.array([_changes(sides(text)) for text in texts], float))
     yield from _both("self-inverse", np.array([self_inverse(text) for text in texts], float))
+    yield from amounts(sheet)
     for rank in range(int(sheet.size.max())):
         yield Strategy(f"sorted rank {rank}", (sorted_rank(sheet) == rank).astype(float))
 
@@ -160,7 +162,7 @@ def _equalized(sheet: OptionTable, scores: Floats) -> Floats:
 
 ATTACKS = (
     Attack("centrality", "the option most or least similar to the others", centrality),
-    Attack("shape", "length, parts, repetition, changes of side, alphabetical order", shape),
+    Attack("shape", "length, parts, repetition, sides, size of numbers, alphabetical order", shape),
     Attack(
         "intersection",
         "the option that another item of the clip also has, as it is or inverted",

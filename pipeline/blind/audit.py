@@ -16,6 +16,7 @@ from pipeline.blind.picks import MODEL, Picks
 from pipeline.blind.probe import SAMPLE, Probed, ProbeReport, probe
 from pipeline.blind.removal import Remaining, remaining
 from pipeline.blind.sheet import Figure, ProbeItem
+from pipeline.blind.shown import shown
 
 _GUESSABLE = 50
 _VERDICTS = {
@@ -74,7 +75,7 @@ class Audit:
         }
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(map(shown, _lines(self)))
 
 
 def audit(

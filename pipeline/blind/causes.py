@@ -1,4 +1,4 @@
-"""What a test leaks through: words, length, letters, structure, scenes or common sense, and what shows it. Pure."""
+"""What a test leaks through: words, length, letters, names, structure, scenes or sense, and what shows it. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,9 @@ from pipeline.blind.sheet import MOST_STRATA, Bools, Figure, Floats, OptionTable
 from pipeline.blind.tried import Tried, called, cross_chosen, pooled, single
 from pipeline.blind.versions import VERSIONS, traits
 
-Kind = Literal["length", "letters", "words", "structure", "scenes", "sense", "versions"]
+Kind = Literal[
+    "length", "letters", "order", "words", "structure", "names", "scenes", "sense", "versions"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The simplest first: of two that explain a leak equally well, the first is named first."""
 
@@ -32,7 +34,11 @@ _READERS: Mapping[str, Kind] = {
     MODEL: "sense",
     VERSIONS: "versions",
 }
-_LENGTHS = ("most characters", "least characters", "most words", "least words", "length given")
+_LENGTHS = frozenset({"most characters", "least characters", "most words", "least words"})
+_SAME, _LEAST_SAME = (
+    0.05,
+    20,
+)  # the share and the number of items that make their options usual ones
 _LENGTH_CUES = slice(CUES.index("its length in characters"), CUES.index("punctuation"))
 _FORM_CUES = slice(CUES.index("punctuation"), CUES.index("how like the others it is"))
 _SCENES = ((1, "1 item"), (4, "2 to 4 items"), (19, "5 to 19 items"), (10**12, "20 or more items"))
@@ -40,6 +46,8 @@ _FORMS = {
     "a full stop at the end": "whether it ends with a full stop",
     "a capital at the start": "whether it starts with a capital",
     "digits": "digits",
+    "a space at the end": "a space at the end",
+    "odd spaces or invisible characters": "odd spaces",
 }
 _TRAITS = {
     "an option of the earlier version": "option kept",
@@ -104,6 +112,10 @@ ADVICE: Mapping[Kind, str] = {
     "length": "Rebalance: make wrong options as long as the answers, so that the longest and the shortest "
     "option are the answer as often as any other.",
     "letters": "Rebalance: draw the letter of each answer anew, evenly, and from a seed that is not published.",
+    "order": "Reshuffle: draw the order of each item's options anew, the answer with the others, from a seed that is "
+    "not published; don't sort the wrong options.",
+    "names": "Publish opaque names: ids, file names, titles and other columns that say nothing about what an item "
+    "shows.",
     "structure": "Regroup: choose the options so that each differs from the others in the same way, ask about "
     "each fact of a clip once, and publish no column that depends on the answer.",
     "scenes": "Regroup: ask about each fact in one scene only and in both directions equally often, and "
@@ -115,8 +127,11 @@ ADVICE: Mapping[Kind, str] = {
 
 
 def causes_of(probed: Probed, limit: float) -> list[Cause]:
-    """Return what each kind of reader gets, the strongest leaks first."""
-    found = [_cause(probed, kind, readers, limit) for kind, readers in _by_kind(probed).items()]
+    """Return what each kind of reader gets, the strongest leaks first; none leaks if the report found no leak."""
+    failed = probed.report.state() == "failed"
+    found = [
+        _cause(probed, kind, readers, limit, failed) for kind, readers in _by_kind(probed).items()
+    ]
     return sorted(
         found,
         key=lambda one: (
@@ -129,10 +144,12 @@ def causes_of(probed: Probed, limit: float) -> list[Cause]:
 
 def _by_kind(probed: Probed) -> dict[Kind, list[Tried]]:
     found: dict[Kind, list[Tried]] = {kind: [] for kind in KINDS}
+    fixed = _fixed(probed.sheet)
     for reader in probed.readers:
         chosen: defaultdict[Kind, list[int]] = defaultdict(list)
         for at, name in enumerate(reader.names if reader.name != LEARNED else ()):
-            chosen[_kind(reader.name, name)].append(at)
+            kind = _kind(reader.name, name)
+            chosen["words" if fixed and kind == "length" else kind].append(at)
         for kind, places in chosen.items():
             names, name = tuple(reader.names[at] for at in places), reader.name
             if len(names) == 1 < len(reader.names):
@@ -140,15 +157,25 @@ def _by_kind(probed: Probed) -> dict[Kind, list[Tried]]:
             hits, own = reader.hits[places], reader.own[places]
             found[kind].append(replace(reader, name=name, names=names, hits=hits, own=own))
     for kind, reader in _parts_of_the_learned(probed):
-        found[kind].append(reader)
+        if not (fixed and kind == "length"):
+            found[kind].append(reader)
     return {kind: readers for kind, readers in found.items() if readers}
 
 
+def _fixed(sheet: OptionTable) -> bool:
+    """Return whether most items have the same options, such as yes and no: the longest is always the same word."""
+    often = Counter(frozenset(item.options) for item in sheet.items)
+    least = max(_LEAST_SAME, _SAME * len(sheet.items))
+    return sum(count for count in often.values() if count >= least) > len(sheet.items) / 2
+
+
 def _kind(reader: str, strategy: str) -> Kind:
-    if strategy.startswith(_LENGTHS):
+    if reader == "file names":
+        return "words" if strategy.endswith(" of question") else "names"
+    if strategy in _LENGTHS or strategy.startswith("length given"):
         return "length"
-    if strategy.startswith("letter given") and "order of the options" not in strategy:
-        return "letters"
+    if strategy.startswith("letter given"):
+        return "order" if strategy.endswith("order of the options") else "letters"
     return _READERS.get(reader, "structure")
 
 
@@ -164,16 +191,26 @@ def _parts_of_the_learned(probed: Probed) -> Iterator[tuple[Kind, Tried]]:
             table = features.cues[:, cues]
             scores[tested] = boosting(table, sheet.truth, kept, tested, sheet.seed)
     yield "words", single(sheet, "learned from the words alone", "", text)
-    yield "words", single(sheet, "learned from punctuation, capitals and digits alone", "", form)
+    yield (
+        "words",
+        single(sheet, "learned from punctuation, capitals, digits and spaces alone", "", form),
+    )
     yield "length", single(sheet, "learned from the length alone", "", length)
 
 
-def _cause(probed: Probed, kind: Kind, readers: Sequence[Tried], limit: float) -> Cause:
+def _cause(
+    probed: Probed, kind: Kind, readers: Sequence[Tried], limit: float, failed: bool
+) -> Cause:
     """Return the strongest leak of any one reader, by the report's own measure; if none leaks, the best of all."""
     found = [_answered(pooled([one])) for one in readers]
-    # The letters have few readers, each a simple one: a skewed letter needn't be as far off as one of hundreds.
-    enough = min(SIGMAS_OF_MANY, sigmas(len(readers)))
-    leaking = [one for one in found if one[0].leaks(limit, enough)]
+    # A reader fixed in advance, such as always A, needn't be as far off as the best of hundreds of strategies.
+    strict = kind in ("order", "structure", "names")
+    few = SIGMAS_OF_MANY if strict else min(SIGMAS_OF_MANY, sigmas(len(readers)))
+    leaking = [
+        told
+        for reader, told in zip(readers, found, strict=True)
+        if failed and told[0].leaks(limit, few if len(reader.names) == 1 else SIGMAS_OF_MANY)
+    ]
     if not leaking:
         by_sheet: defaultdict[int, list[Tried]] = defaultdict(list)
         for one in readers:
@@ -268,12 +305,12 @@ def _telling_words(probed: Probed) -> list[Tell]:
 
 def cells_of(probed: Probed, reader: str, limit: float) -> list[Cell]:
     """Return what one reader gets in each category and kinds of facts; nothing if it wasn't run."""
-    found = []
+    found, failed = [], probed.report.state() == "failed"
     for one in probed.readers:
         for name, mask in one.sheet.cells.items() if one.name == reader else ():
             hits, _ = cross_chosen(one, mask)
             figure = one.sheet.figure(hits, mask)
-            found.append(Cell(name, figure, reader, figure.leaks(limit, SIGMAS_OF_MANY)))
+            found.append(Cell(name, figure, reader, failed and figure.leaks(limit, SIGMAS_OF_MANY)))
     return found
 
 
@@ -303,13 +340,14 @@ def _sizes(table: OptionTable) -> list[str]:
 
 def _table(probed: Probed, values: Callable[[OptionTable], list[str]], limit: float) -> list[Cell]:
     found: dict[str, Cell] = {}
+    failed = probed.report.state() == "failed"
     for reader in (probed.pool, probed.readers[0]):
         names = values(reader.sheet)
         for name, _ in Counter(names).most_common(MOST_STRATA):
             mask = np.array([one == name for one in names])
             hits, chosen = cross_chosen(reader, mask)
             figure = reader.sheet.figure(hits, mask)
-            leaks = figure.leaks(limit, SIGMAS_OF_MANY)
+            leaks = failed and figure.leaks(limit, SIGMAS_OF_MANY)
             cell, known = Cell(name, figure, called(reader, chosen), leaks), found.get(name)
             if known is None or _worse(cell, known):
                 found[name] = cell

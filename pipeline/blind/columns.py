@@ -4,7 +4,7 @@ Names are compared without regard to case, with spaces and hyphens as underscore
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -45,10 +45,12 @@ ID = (
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testmini"})
 
 _HOLDS_ANSWER = re.compile(
-    r"answer|ground_truth|solution|correct|label|^gt$|target|process|think|reason|rational|explan|"
-    r"fingerprint|^cot$|^pred",
+    r"answer|ground_truth|solution|correct|label|^gt$|process|think|reason|rational|explan|"
+    r"(^|_)target(_(idx|index|id|option|choice|letter|text))?$|fingerprint|^cot$|^pred",
     re.IGNORECASE,
 )
+# With more, keys are names of frames or objects rather than columns, and pairs of them would take hours.
+_MOST_FIELDS, _DEEPEST = 20, 3
 _OPTION = re.compile(
     r"(?:(options?|choices?|opt|candidate|alternative|answer|ans|a)_?)?([a-j]|\d{1,2})"
 )
@@ -84,7 +86,16 @@ def first(row: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 def holds_answer(name: str) -> bool:
     """Return whether a column contains the answer, or was written with knowledge of it."""
-    return _HOLDS_ANSWER.search(name) is not None
+    return any(_HOLDS_ANSWER.search(part) for part in name.split("."))
+
+
+def flat(row: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a row, those of an object in it as `meta.fps`; an object with many fields is one value."""
+    for name, value in row.items():
+        if isinstance(value, Mapping) and len(value) <= _MOST_FIELDS and lead.count(".") < _DEEPEST:
+            yield from flat(value, f"{lead}{name}.")
+        else:
+            yield f"{lead}{name}", value
 
 
 def option_place(name: str) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from itertools import islice
@@ -19,13 +19,14 @@ from pipeline.blind.answers import (
     decide,
     verdict,
 )
-from pipeline.blind.columns import ANSWER, QUESTION, first, plain_row
+from pipeline.blind.columns import ANSWER, QUESTION, first, plain_name, plain_row
 from pipeline.blind.decoding import FORMATS, decode, readable
 from pipeline.blind.fillers import without_fillers
 from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of, text_with_options
 from pipeline.blind.sheet import ProbeItem
+from pipeline.blind.shown import shown
 from pipeline.blind.tails import common_tails
 from pipeline.errors import UserError
 
@@ -38,7 +39,7 @@ _NO_OPTIONS = "no options, neither in columns nor in the question (A. ... B. ...
 _CHOICES = (("Yes", "No"), ("True", "False"))
 _LETTER = re.compile(r"\W*[A-Ja-j]\W*")
 _FEW = 0.1  # of a file's rows: so many may be broken, more are meant to be so
-_SHOWN = 5  # unreadable rows
+_SHOWN = 5  # unreadable rows, or columns
 
 
 class Skipped(Enum):
@@ -60,6 +61,9 @@ class Benchmark:
     rows: tuple[tuple[str, Row], ...]
     answers: str
     without_questions: tuple[str, ...] = ()  # names of files
+    unused: Mapping[str, str] = field(
+        default_factory=dict
+    )  # why a column doesn't predict the answer
 
     @cached_property
     def items(self) -> tuple[ProbeItem, ...]:
@@ -92,6 +96,7 @@ class Benchmark:
             "answers": self.answers,
             "rows": len(self.rows),
             "skipped": dict(self.skipped),
+            "unused": dict(self.unused),
             "unread": dict(self.faults),
         }
 
@@ -107,6 +112,10 @@ class Benchmark:
         yield f"answers: {self.answers}"
         if self.skipped:
             yield f"skipped: {self.left_out}"
+        if self.unused:
+            reasons = dict.fromkeys(self.unused.values())
+            named = (f"{self._unused_for(reason)} ({reason})" for reason in reasons)
+            yield f"columns not used to predict answers: {'; '.join(named)}"
         if self.without_questions:
             yield f"no questions in {', '.join(self.without_questions)}"
         if self.faults:
@@ -114,6 +123,11 @@ class Benchmark:
             yield from (f"  {where}: {what}" for where, what in islice(self.faults.items(), _SHOWN))
         if len(self.faults) > _SHOWN:
             yield f"  and {len(self.faults) - _SHOWN:,} more: egost import {self.path} lists all"
+
+    def _unused_for(self, reason: str) -> str:
+        names = [name for name, why in self.unused.items() if why == reason]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return ", ".join(map(shown, names[:_SHOWN])) + more
 
 
 def read_benchmark(path: Path, told: Reading | None = None) -> Benchmark:
@@ -125,15 +139,21 @@ def read_benchmark(path: Path, told: Reading | None = None) -> Benchmark:
     sources, without = _sources(path)
     rows: list[tuple[str, Row]] = []
     answers: dict[str, str] = {}
+    unused: dict[str, str] = {}
     for source in sources:
         lead = f"{source.path.stem}:" if len(sources) > 1 else ""
-        found, kind = _read(source, lead, told)
+        found, kind, aside = _read(source, lead, told)
         rows += found
+        unused |= aside
         answers |= {source.path.name: kind} if kind else {}
     kinds = set(answers.values())
     each = "; ".join(f"{name}: {kind}" for name, kind in answers.items())
     benchmark = Benchmark(
-        path, tuple(rows), each if len(kinds) > 1 else "".join(kinds) or "none", tuple(without)
+        path,
+        tuple(rows),
+        each if len(kinds) > 1 else "".join(kinds) or "none",
+        tuple(without),
+        unused,
     )
     if not rows:
         raise UserError(str(path), "contains no multiple-choice items", _FIX)
@@ -200,8 +220,10 @@ def _answered(file: Path, rows: list[tuple[str, Any]]) -> _Source:
     return _Source(file, joined, key.file.name)
 
 
-def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[str, Row]], str]:
-    """Return a file's rows by place, and what its answers are."""
+def _read(
+    source: _Source, lead: str, told: Reading | None
+) -> tuple[list[tuple[str, Row]], str, dict[str, str]]:
+    """Return a file's rows by place, what its answers are, and which columns are not used, each with the reason."""
     texts = (text_with_options(row) for _, row in source.rows)
     tails = common_tails([text for text in texts if text])
     parsed: list[tuple[str, Unanswered | Skipped | str]] = []
@@ -236,7 +258,15 @@ def _read(source: _Source, lead: str, told: Reading | None) -> tuple[list[tuple[
             for where, row in rows
         ]
     kind = str(answers) if answers.readings else ""
-    return rows, f"{kind}, from {source.key}" if source.key and kind else kind
+    read = {column for column, _ in answers.readings}
+    unused = {
+        name: why
+        for _, row in parsed
+        if isinstance(row, Unanswered)
+        for name, why in row.unused.items()
+        if plain_name(name) not in read
+    }
+    return rows, f"{kind}, from {source.key}" if source.key and kind else kind, unused
 
 
 def _decided(

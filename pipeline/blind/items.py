@@ -10,7 +10,8 @@ from pipeline.blind.answers import Answers, Reading
 from pipeline.blind.files import read_benchmark
 from pipeline.blind.parsing import NO_CLIP, item_of
 from pipeline.blind.sheet import ProbeItem
-from pipeline.errors import UserError
+from pipeline.blind.shown import shown
+from pipeline.errors import UserError, plain
 from pipeline.motion.rows import Clip
 from pipeline.questions.rows import Item, Span
 from pipeline.sources.rows import Video
@@ -136,7 +137,7 @@ def blind_report(
         page(audited, file.name if file else "items of the workspace", notes)
     if as_json:
         return json.dumps(audited.to_json() | found, indent=2, ensure_ascii=False)
-    return "\n".join([*notes, str(audited)])
+    return "\n".join([*map(plain, notes), str(audited)])
 
 
 def _compared(
@@ -175,4 +176,4 @@ def _explanation(items: Sequence[ProbeItem], wanted: str, as_json: bool, **asked
         ]
         return json.dumps(found.to_json() | {"readers": chose}, indent=2, ensure_ascii=False)
     several = [f"{len(named)} items have this id; this is the first"] if len(named) > 1 else []
-    return "\n".join([*several, *lines(probed, found)])
+    return "\n".join([*several, *map(shown, lines(probed, found))])

@@ -20,6 +20,10 @@ from pipeline.blind.sheet import Bools, Floats, Ints, OptionTable, codes, lay_ou
 
 _WORD = re.compile(r"\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]")
+# A space at the start, two in a row, other spaces than the usual one, and what can't be seen, such as U+200B.
+_ODD = re.compile(
+    r"^\s|\s\s|[^\S ]|[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
 # 2^17 columns fit the n-grams of 4,000 items of route text with few collisions; more only costs time.
 _COLUMNS = 2**17
 _USUAL, _LEAST_USUAL = 0.05, 20  # the share and the number of items that make an option a usual one
@@ -125,6 +129,8 @@ CUES = (
         "whether it starts with a capital",
         "capital letters",
         "digits",
+        "a space at the end",
+        "odd spaces",
     ),
     *("how like the others it is", "how like the nearest option it is"),
     *("how like the farthest option it is", "words that it shares with the question"),
@@ -143,6 +149,7 @@ def cue_features(sheet: OptionTable) -> Floats:
         sorted_bags = Counter(tuple(sorted(bag)) for bag in bags)
         lengths = np.array([len(text) for text in item.options], float)
         counts = np.array([len(bag) for bag in bags], float)
+        written = item.written or item.options
         for position, text in enumerate(item.options):
             alike = [
                 len(sets[position] & other) / max(1, len(sets[position] | other))
@@ -164,6 +171,8 @@ def cue_features(sheet: OptionTable) -> Floats:
                     float(text[:1].isupper()),
                     sum(letter.isupper() for letter in text),
                     sum(letter.isdigit() for letter in text),
+                    float(written[position] != written[position].rstrip()),
+                    float(_ODD.search(written[position].rstrip()) is not None),
                     float(np.mean(alike)) if alike else 0.0,
                     max(alike, default=0.0),
                     min(alike, default=0.0),

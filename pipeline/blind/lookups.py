@@ -58,13 +58,33 @@ def _before(sheet: OptionTable, key: Callable[[ProbeItem], str]) -> Ints:
 
 
 def columns(sheet: OptionTable) -> Strategies:
-    """Predict the answer from every published column, and from pairs of columns."""
+    """Predict the answer from every published column, from pairs of columns, and by a column that names it."""
+    for name in sorted({name for item in sheet.items for name in item.columns}):
+        named = _named(sheet, name)
+        if named.any():
+            yield Strategy(f"{name} tells the answer", named)
     plain, fine = _coded_columns(sheet)
     contexts = dict(fine)
     for (one, first), (other, second) in combinations(plain.items(), 2):
         contexts[f"{one} and {other}"] = first * (int(second.max()) + 1) + second
     for (name, context), (what, values) in product(contexts.items(), _properties(sheet).items()):
         yield lookup(sheet, f"{what} given {name}", context, values)
+
+
+def _named(sheet: OptionTable, column: str) -> Floats:
+    """Return whether a column holds an option's text or letter, (rows,)."""
+    found = []
+    for item in sheet.items:
+        told = _plain(str(item.columns.get(column, "")))
+        letters = [chr(97 + at) for at in range(len(item.options))]
+        found += [
+            told in (_plain(text), at) for text, at in zip(item.options, letters, strict=True)
+        ]
+    return np.array(found, float)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")
 
 
 def _coded_columns(sheet: OptionTable) -> tuple[dict[str, Ints], dict[str, Ints]]:

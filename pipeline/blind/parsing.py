@@ -20,6 +20,7 @@ from pipeline.blind.columns import (
     TASK,
     TEXT,
     first,
+    flat,
     holds_answer,
     holds_wrong,
     missing,
@@ -35,12 +36,13 @@ NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
 _SHOWN = 12  # columns
-_LEAD = r"(?i:(?:option|choice)\s+)?[(\[<*]*"
+# One space belongs to a label; what follows is as written: a space at the end may tell.
+_LEAD = r"\s*(?i:(?:option|choice)\s+)?[(\[<*]*"
 _LETTERED = re.compile(
-    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s*|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s?|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
 )
 _NUMBERED = re.compile(
-    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s+|\s+[-–—]\s+)(?=\S)"  # noqa: RUF001
+    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
 )
 
 
@@ -80,6 +82,8 @@ def item_of(
         raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
+    written = tuple(options)
+    options = [text.strip() for text in written]
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
         if not text:
             raise RowFaultError(f"option {label} is empty")
@@ -87,11 +91,14 @@ def item_of(
         raise RowFaultError("only one option")
     clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
+    other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
+    unused = {name: why for name, one in other.items() if (why := _why_unused(name, one, question))}
     make = partial(
         ProbeItem,
         id=str(_or(_scalar(plain, ID), number)),
         question=question,
         options=tuple(options),
+        written=written if written != tuple(options) else (),
         group=str(_or(group, f"{NO_CLIP}{number}")),
         clip=str(_or(clip, f"{NO_CLIP}{number}")) + (f"@{start}" if not missing(start) else ""),
         task=str(_or(_scalar(plain, TASK), "")),
@@ -102,11 +109,8 @@ def item_of(
         twin=str(_or(plain.get("twin"), "")),
         columns={
             name: value
-            for name, value in row.items()
-            if plain_name(name) not in used
-            and not holds_answer(name)
-            and isinstance(value, str | int | float)
-            and not (isinstance(value, str) and question in value)
+            for name, value in other.items()
+            if name not in unused and isinstance(value, str | int | float)
         },
     )
     return Unanswered(
@@ -116,6 +120,7 @@ def item_of(
         labels=tuple(labels) if len(set(labels)) == len(options) == len(labels) else (),
         given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
         make=lambda position: make(answer=position),
+        unused=unused,
     )
 
 
@@ -128,6 +133,17 @@ def text_with_options(row: Any) -> tuple[str, bool] | None:
     if isinstance(listed, str) and isinstance(_nested(listed), str):
         return listed, True
     return (asked, False) if listed is None and isinstance(asked, str) else None
+
+
+def _why_unused(name: str, value: Any, question: str) -> str:
+    """Return why a column doesn't serve to predict the answer; empty if it does, or holds nothing."""
+    if missing(value):
+        return ""
+    if holds_answer(name):
+        return "named as if written by someone who knows the answer"
+    if not isinstance(value, str | int | float):
+        return "lists or objects"
+    return "contains the question" if isinstance(value, str) and question in value else ""
 
 
 def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float | None:
@@ -149,7 +165,7 @@ def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
         if place and isinstance(value, str | int | float) and not missing(value):
             lead, label = place
             order = int(label) if label.isdigit() else ord(label)
-            found.setdefault(lead, []).append((order, name, str(value).strip()))
+            found.setdefault(lead, []).append((order, name, str(value)))
     if not found:
         return {}
     best = max(found.items(), key=lambda one: (len(one[1]), one[0]))[1]
@@ -178,7 +194,7 @@ def _labels(columns: Mapping[str, str]) -> list[str]:
 
 
 def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the options in a column, and the labels that they have there, such as A or 1."""
+    """Return the options in a column as they are written, and the labels that they have there, such as A or 1."""
     if isinstance(found, str):
         found = _nested(found)
     labels: list[Any] = []
@@ -198,7 +214,7 @@ def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
         return [], []
     labels = labels or [first(plain_row(one), LABEL) for one in found if isinstance(one, Mapping)]
     texts = [_text(one) for one in found]
-    while texts and not texts[-1]:  # a row with fewer options than a table has columns
+    while texts and not texts[-1].strip():  # a row with fewer options than a table has columns
         texts.pop()
     for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
         marked = [mark.group(1) for mark in marks if mark]
@@ -210,7 +226,7 @@ def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
 
 def _text(option: Any) -> str:
     value = first(plain_row(option), TEXT) if isinstance(option, Mapping) else option
-    return "" if missing(value) else str(value).strip()
+    return "" if missing(value) else str(value)
 
 
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:

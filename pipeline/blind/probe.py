@@ -32,6 +32,7 @@ from pipeline.blind.learners import (
 )
 from pipeline.blind.picks import MODEL, Picks
 from pipeline.blind.sheet import Floats, OptionTable, ProbeItem, lay_out, take
+from pipeline.blind.shown import shown
 from pipeline.blind.tried import AttackResult, Tried, measure, pooled, single, spread, tried_out
 from pipeline.blind.versions import VERSIONS, changed, versions
 
@@ -161,7 +162,7 @@ class ProbeReport:
         }
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(map(shown, _lines(self)))
 
 
 def run_probe(

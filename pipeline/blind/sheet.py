@@ -30,7 +30,8 @@ _GROUPS = 10
 class ProbeItem:
     """One multiple-choice item; `columns` are the other columns published with it.
 
-    `twin` names the two facts that a forward and a reverse item share, where it is known.
+    `twin` names the two facts that a forward and a reverse item share, where it is known. `written` holds the
+    options as they are published, with spaces around them, if that isn't how they are in `options`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class ProbeItem:
     split: str = ""
     twin: str = ""
     columns: Mapping[str, str | int | float] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
     @property
     def cell(self) -> str:

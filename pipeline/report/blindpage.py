@@ -10,6 +10,7 @@ from pipeline.blind.audit import Audit
 from pipeline.blind.causes import ADVICE
 from pipeline.blind.explain import ReadOption
 from pipeline.blind.sheet import Figure
+from pipeline.blind.shown import shown
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.report.page import asset, csp_digest, template
@@ -27,7 +28,9 @@ _KINDS = {
     "words": "Words: the wording of options tells which is right",
     "length": "Length: the answer is longer or shorter than the other options",
     "letters": "Letters: answers are not spread evenly over A, B, C, ...",
+    "order": "Order: the order in which the options are listed tells which is right",
     "structure": "Structure: how an item's options and the items of a clip are built",
+    "names": "Names: file names, ids or other published texts tell which option is right",
     "scenes": "Scenes: other items, of the same scene or of others, tell what is true",
     "sense": "Common sense: the answer is what anybody would expect who sees nothing",
     "versions": "Versions: what was kept since the earlier version tells the answer",
@@ -62,6 +65,7 @@ def render(audit: Audit, title: str, notes: Sequence[str] = ()) -> str:
         interval=_interval,
         belief=_belief,
         marked=_marked,
+        shown=shown,
         open=_OPEN,
         listed=_LISTED,
         version=__version__,

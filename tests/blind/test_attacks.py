@@ -9,9 +9,10 @@ from dataclasses import replace
 import blind_items as made
 import pytest
 
+from pipeline.blind.attacks import shape
 from pipeline.blind.parts import inverse, pieces, self_inverse
 from pipeline.blind.probe import AttackResult, attack_figure
-from pipeline.blind.sheet import ProbeItem
+from pipeline.blind.sheet import ProbeItem, lay_out
 from pipeline.engine.rows import digest
 
 Plant = Callable[[list[ProbeItem]], list[ProbeItem]]
@@ -151,6 +152,48 @@ PLANTS: dict[str, tuple[str, Plant, float]] = {
     "id digests the answer": ("replay", ids_with_answer, 0.99),
     "id digests the answer in SHA-1": ("replay", ids_with_answer_in_sha1, 0.99),
 }
+
+
+def spoken(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def dated(days: int) -> str:
+    return f"{days % 28 + 1} {('March', 'May', 'October')[days // 28 % 3]} {2000 + days // 84}"
+
+
+def in_words(number: int) -> str:
+    return ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")[number // 100 + 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "place"),
+    [
+        ("smallest number or date", str, 0),
+        ("second smallest number or date", "about {} cm".format, 1),
+        ("second largest number or date", "{:,}.5 m".format, -2),
+        ("largest number or date", spoken, -1),
+        ("third smallest number or date", "{} steps".format, 2),
+        ("smallest number or date", dated, 0),
+        ("largest number or date", in_words, -1),
+    ],
+)
+def test_answers_by_the_size_of_numbers_are_found(
+    name: str, written: Callable[[int], str], place: int
+) -> None:
+    rng = random.Random(8)
+    items = []
+    for number in range(200):
+        values = (
+            sorted(rng.sample(range(0, 700, 100), 4))
+            if written is in_words
+            else sorted(rng.sample(range(2000), 4))
+        )
+        truth = values.pop(place)
+        items.append(made.placed(number, written(truth), [written(one) for one in values], rng))
+    table = lay_out(items, 0)
+    right = {one.name: table.hits(one.scores).mean() for one in shape(table)}
+    assert right[name] == 1
 
 
 @pytest.mark.parametrize("name", MADE)

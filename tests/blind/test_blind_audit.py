@@ -2,18 +2,27 @@
 
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import blind_items as made
 import blind_planted as planted
 import pytest
 
 from pipeline.blind.audit import Audit, audit, explained
+from pipeline.blind.causes import causes_of, tables_of
+from pipeline.blind.cells import ENOUGH_CLIPS
 from pipeline.blind.explain import choices, lines
+from pipeline.blind.files import read_benchmark
+from pipeline.blind.items import blind_report
+from pipeline.blind.lookups import columns
 from pipeline.blind.probe import probe
 from pipeline.blind.removal import remaining
-from pipeline.blind.sheet import take
+from pipeline.blind.sheet import lay_out, take
+from pipeline.report.blindpage import render
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,130 @@ def test_a_planted_scene_leak_is_named() -> None:
     leaking = [cause for cause in found.causes if cause.cell.leaks]
     assert "scenes" in {cause.kind for cause in leaking}
     assert not {"letters", "length"} & {cause.kind for cause in leaking}
+
+
+def leaks_of(found: Audit) -> dict[str, str]:
+    """Return the readers of the causes that leak, by kind, the first cause first."""
+    return {one.kind: one.cell.reader for one in found.causes if one.cell.leaks}
+
+
+def test_words_of_file_names_are_not_a_matter_of_length() -> None:
+    items = [
+        replace(item, columns={"video": f"{item.options[item.answer]} {at}.mp4"})
+        for at, item in enumerate(planted.worded(300, share=0))
+    ]
+    found = audit(items)
+    assert leaks_of(found)["names"] == "file names: most words of video"
+    assert not any(
+        reader.startswith("file names")
+        for kind, reader in leaks_of(found).items()
+        if kind != "names"
+    )
+    assert found.causes[0].kind == "names"
+    assert "opaque names" in str(found.causes[0].to_json()["advice"])
+
+
+def test_words_that_the_question_shares_with_the_answer_are_words() -> None:
+    items = [
+        replace(item, question=f"When does C {item.options[item.answer].partition(',')[0]}?")
+        for item in planted.worded(300, share=0)
+    ]
+    first = audit(items).causes[0]
+    assert (first.kind, first.cell.reader) == ("words", "file names: most words of question")
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("{} ", "a space at the end"),
+        ("{}\u00a0", "a space at the end"),
+        (" {}", "odd spaces or invisible characters"),
+        ("{}\u200b", "odd spaces or invisible characters"),
+    ],
+)
+def test_spaces_around_the_answer_are_named(tmp_path: Path, written: str, what: str) -> None:
+    rows = [
+        {
+            "id": item.id,
+            "video": item.clip,
+            "question": item.question,
+            "answer": "ABCD"[item.answer],
+        }
+        | {
+            "options": [
+                f"{letter}. {written.format(text) if at == item.answer else text}"
+                for at, (letter, text) in enumerate(zip("ABCD", item.options, strict=True))
+            ]
+        }
+        for item in planted.worded(200, share=0)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    items = read_benchmark(file).items
+    assert all(text == text.strip() for item in items for text in item.options)
+    probed = probe(items, quick=True)
+    assert probed.report.state() == "failed"
+    words = {cause.kind: cause for cause in causes_of(probed, 0.05)}["words"]
+    assert words.cell.figure.accuracy > 0.95
+    assert what in [tell.what for tell in words.tells]
+
+
+def test_a_column_that_is_the_answer_is_a_leak_and_others_are_reported(tmp_path: Path) -> None:
+    rows = [
+        {"id": item.id, "video": item.clip, "question": item.question, "options": item.options}
+        | {"answer": "ABCD"[item.answer], "why": f"Asked: {item.question}", "frames": [1, 2]}
+        | {"target_object": item.options[item.answer], "meta": {"k": item.answer, "gt": "x"}}
+        for item in planted.worded(200, share=0)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    benchmark = read_benchmark(file)
+    assert list(benchmark.notes())[1] == (
+        "columns not used to predict answers: why (contains the question); frames (lists or objects); "
+        "meta.gt (named as if written by someone who knows the answer)"
+    )
+    table = lay_out(benchmark.items, 0)
+    right = {one.name: table.hits(one.scores).mean() for one in columns(table)}
+    assert right["target_object tells the answer"] == 1
+    assert right["letter given meta.k"] == 1
+
+
+def test_of_options_that_are_always_the_same_the_longest_is_a_word() -> None:
+    rng = random.Random(4)
+    items = []
+    for item in planted.worded(500, share=0):
+        asks = rng.choice(("Is there a", "Does C touch the"))
+        no = (rng.random() < 0.8) == (asks == "Is there a")
+        question = f"{asks} {item.options[0]}?"
+        items.append(replace(item, question=question, options=("Yes", "No"), answer=int(no)))
+    first, *_ = leaks = leaks_of(audit(items))
+    assert first in ("letters", "words")
+    assert "length" not in leaks
+
+
+def test_wrong_options_in_alphabetical_order_are_to_be_reshuffled() -> None:
+    items = []
+    for item in planted.worded(500, share=0):
+        answer = item.options[item.answer]
+        rest = sorted({*item.options} - {answer})
+        options = (*rest[: item.answer], answer, *rest[item.answer :])
+        items.append(replace(item, options=options))
+    first = audit(items).causes[0]
+    assert (first.kind, first.cell.verdict) == ("order", "leak")
+    assert str(first.to_json()["advice"]).startswith("Reshuffle")
+
+
+def test_causes_and_tables_name_no_leak_where_the_report_found_none() -> None:
+    """Each of them is a figure of its own, and may be off chance where the report as a whole isn't."""
+    probed = probe(planted.worded(400))
+    assert any(cause.cell.leaks for cause in causes_of(probed, 0.05))
+    assert any(one.leaks for cells in tables_of(probed, 0.05).values() for one in cells)
+    few = replace(probed.report.best.overall, clips=ENOUGH_CLIPS - 1)
+    report = replace(probed.report, best=replace(probed.report.best, overall=few))
+    assert report.state() == "unproven"
+    unproven = replace(probed, report=report)
+    assert not any(cause.cell.leaks for cause in causes_of(unproven, 0.05))
+    assert not any(one.leaks for cells in tables_of(unproven, 0.05).values() for one in cells)
 
 
 def test_fair_items_have_no_cause_and_all_remain() -> None:
@@ -249,6 +382,32 @@ def test_a_sample_is_reported() -> None:
     assert found.to_json()["sampled"] == found.sampled
     assert found.to_json() == audit(items, sample=100).to_json()
     assert found.causes[0].kind == "words"
+
+
+# ---- texts that steer a terminal ------------------------------------------------------------------------
+
+
+def test_no_text_of_a_test_steers_the_terminal_or_the_page(tmp_path: Path) -> None:
+    bad = "\x1b[2J\x07\u202e\u0085" + "w" * 10_000
+    rows = [
+        {"id": f"{item.id}\n{bad}", "video": item.clip, "question": f"{item.question} {bad}"}
+        | {"answer": item.answer, f"column {bad}": [bad], "task": f"{item.task} {bad}"}
+        | {"options": [text.replace("avoid", f"avoid {bad}") for text in item.options]}
+        for item in planted.worded(60)
+    ]
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps(rows))
+    pages: list[str] = []
+    read = partial(blind_report, file, None, False, "0", quick=True)
+    text = read(page=lambda *told: pages.append(render(*told)))
+    text += read(explain=rows[0]["id"])
+    assert "\\x1b[2J" in text
+    for line in text.splitlines():
+        assert line.isprintable()
+        assert max(map(len, line.split()), default=0) <= 80
+    reasons = re.findall(r"<li>(words .*?)</li>", pages[0], re.DOTALL)
+    assert reasons
+    assert all(one.isprintable() and len(max(one.split(), key=len)) < 100 for one in reasons)
 
 
 # ---- the learned probe alone --------------------------------------------------------------------------
