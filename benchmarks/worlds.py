@@ -8,9 +8,8 @@ python benchmarks/worlds.py                                                     
 python benchmarks/worlds.py --cost 100000
 
 ROUTES.jsonl has one route per line: {"scene", "group", "path", "language", "steps": [[seconds, move, landmark,
-action, undo], ...]}. `group` is the split group: its routes are judged together and are in one split. `scene` is a
-label within it, as in manifest.csv: groups that share a scene are one. `path` isn't used; without `language`, it is
-en. All routes count as verified and all facts as visible.
+action, undo], ...]}. `group` is the split group: its routes are judged together and are in one split, and their rows
+have one `split_group`. `scene` and `path` are labels that nothing is made of; without `language`, it is en. All routes count as verified and all facts as visible.
 
 ROWS.jsonl holds the released question rows of all splits, and for checks alone `item_id`, `split`, `seconds` and
 `facts` (the two statements of each option). `--links` adds the route's line number, the span's start and end in it,
@@ -66,7 +65,7 @@ class Line(BaseModel):
     """One line of a file of routes."""
 
     model_config = ConfigDict(strict=True)
-    scene: Label
+    scene: str | None = None
     group: Label
     path: str | None = None
     language: str | None = None
@@ -141,31 +140,11 @@ def _wrong(error: ValidationError) -> str:
 
 def read_routes(lines: Iterable[Mapping[str, Any]]) -> list[RouteToAsk]:
     """Return the routes of a file's lines."""
-    known = list(lines)
-    groups = _groups(known)
-    return [_route(number, line, groups[line["scene"]]) for number, line in enumerate(known)]
+    return [_route(number, line) for number, line in enumerate(lines)]
 
 
-def _groups(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the split group of each scene; groups that share a scene are one, named as the first by name."""
-    of_scene: dict[str, str] = {}
-    root: dict[str, str] = {}
-
-    def find(group: str) -> str:
-        while root.setdefault(group, group) != group:
-            # Halves the path, so that a long chain isn't walked for each line.
-            root[group] = root[root[group]]
-            group = root[group]
-        return group
-
-    for line in lines:
-        same = sorted(map(find, (of_scene.setdefault(line["scene"], line["group"]), line["group"])))
-        root[same[1]] = same[0]
-    return {scene: find(group) for scene, group in of_scene.items()}
-
-
-def _route(number: int, line: Mapping[str, Any], group: str) -> RouteToAsk:
-    at, steps = 0, []
+def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
+    at, steps, group = 0, [], line["group"]
     for seconds, move, landmark, action, undo in line["steps"]:
         end = at + round(seconds * 1e6)
         steps.append(

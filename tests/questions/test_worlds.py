@@ -61,7 +61,6 @@ def written(path: Path, *lines: Any) -> Path:
         (line(steps=[[50_000, *STEP[1:]]] * 2), "steps: the route is longer than a day"),
         (line(steps=None), "steps: should be a valid array, not null"),
         (line(steps=...), "steps: is missing"),
-        (line(scene=...), "scene: is missing"),
         (line(scene=5), "scene: should be a valid string, not 5"),
         (line(group=...), "group: is missing"),
         (line(group=""), "group: String should have at least 1 character"),
@@ -114,7 +113,7 @@ def test_any_character_may_be_in_a_name(tmp_path: Path) -> None:
 
 def test_what_may_be_left_out_changes_nothing(tmp_path: Path) -> None:
     full = [line(scene=f"s{number}", **one) for number, one in enumerate(_walks())]
-    bare = [{key: one[key] for key in ("scene", "group", "steps")} for one in full]
+    bare = [{key: one[key] for key in ("group", "steps")} for one in full]
     read = bench()["read_lines"]
     found = [
         bench()["read_routes"](read(written(tmp_path / "routes.jsonl", *lines)))
@@ -130,13 +129,10 @@ def _walks() -> list[dict[str, Any]]:
     ]
 
 
-def test_groups_that_share_a_scene_are_one_split_group() -> None:
-    where = [("a", "g5"), ("b", "g2"), ("a", "g2"), ("c", "g4"), ("b", "g9"), ("d", "g9")]
+def test_the_group_decides_whatever_the_scene() -> None:
     steps = worlds.routes("fair", 1, 0)[0]["steps"]
-    for lines in (where, where[::-1]):
-        routes = bench()["read_routes"](
-            line(scene=scene, group=group, steps=steps) for scene, group in lines
-        )
-        found = {scene: route.scene for (scene, _), route in zip(lines, routes, strict=True)}
-        assert found == {"a": "g2", "b": "g2", "c": "g4", "d": "g2"}
-        assert len({route.split for route in routes if route.scene == "g2"}) == 1
+    routes = bench()["read_routes"](
+        line(scene=scene, group=group, steps=steps) for scene, group in ("ag", "bg", "ah")
+    )
+    assert [route.scene for route in routes] == ["g", "g", "h"]
+    assert routes[0].split == routes[1].split
