@@ -36,6 +36,8 @@ def cut(
     A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
     one with the most uneven parts: if all clips were cut alike, lengths would tell which spans are of one clip.
     """
+    if not steps:
+        return []
     sign = -1 if even else 1
     times = sorted({time for step in steps for time in _cuts(step)})
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
@@ -71,7 +73,7 @@ def cut(
             if rank > found.rank:
                 found = _Cut(rank, best[then], (times[then], end))
         best.append(found)
-    return best[-1].spans() if times else []
+    return best[-1].spans()
 
 
 def pairs_of(turns: int, landmarks: int, actions: int) -> int:
