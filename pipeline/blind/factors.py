@@ -15,6 +15,7 @@ FACTORS, DIRECTIONS = 4, 2
 _MOST_WALKS = 10_000
 _MOST_NAMES = 400  # the most frequent ones; others show no factor
 _MOST_SIGNS, _LEAST_SHOWN = 250, 8  # clues; walks that show one
+_MOST_TOLD = 4_000  # walks: more make no direction clearer
 _RIDGE = 10.0  # walks
 
 
@@ -116,6 +117,7 @@ class Signs:
         )
         about = (of @ shown / np.maximum(size, 1)[:, None])[scene]
         self._shown = np.concatenate([shown, about], axis=1, dtype=np.float32)
+        self._known: dict[bytes, tuple[Floats, Floats]] = {}
 
     def directions(self, seen: sparse.csr_matrix, used: Ints) -> tuple[Floats, Floats]:
         """Return the axes of places that what is shown tells most about, and where each walk would be on them.
@@ -126,8 +128,8 @@ class Signs:
         axes, rank = np.zeros((seen.shape[1], DIRECTIONS)), min(DIRECTIONS, seen.shape[1])
         if not len(used) or self._shown.shape[1] < rank:
             return axes, np.zeros((len(self._shown), DIRECTIONS))
-        learned = seen[used]
-        told = self._shown[used] - self._shown[used].mean(axis=0)
+        used = _some(used)
+        learned, told = seen[used], self._shown[used] - self._means(used)[0]
         # In standard errors: what is seen often would otherwise hide what tells more.
         errors = np.sqrt(np.bincount(learned.indices, minlength=seen.shape[1]) + SHRINK)
         spread = np.sqrt((told**2).sum(axis=0) / max(1, len(used)) + 1e-3)
@@ -143,11 +145,31 @@ class Signs:
 
         `direction` is that of each walk, of which only the used ones count; `ridge` is in walks.
         """
-        shown = self._shown - self._shown[used].mean(axis=0)
-        told, usual = shown[used], direction[used].mean(axis=0)
-        gram = told.T @ told + ridge * np.eye(told.shape[1], dtype=np.float32)
-        learned = np.linalg.solve(gram, told.T @ (direction[used] - usual).astype(np.float32))
-        return np.asarray(shown @ learned + usual, dtype=float)
+        used = _some(used)
+        mean, gram = self._means(used)
+        told, usual = self._shown[used] - mean, direction[used].mean(axis=0)
+        learned = np.linalg.solve(
+            gram + ridge * np.eye(len(gram), dtype=np.float32),
+            told.T @ (direction[used] - usual).astype(np.float32),
+        )
+        return np.asarray(self._shown @ learned - mean @ learned + usual, dtype=float)
+
+    def _means(self, used: Ints) -> tuple[Floats, Floats]:
+        """Return the mean of what these walks show, (clues,), and the products of clues around it, (clues, clues).
+
+        Kept: all kinds of places ask for the same walks.
+        """
+        key = used.tobytes()
+        if key not in self._known:
+            mean = self._shown[used].mean(axis=0)
+            told = self._shown[used] - mean
+            self._known[key] = mean, told.T @ told
+        return self._known[key]
+
+
+def _some(walks: Ints) -> Ints:
+    """Return at most `_MOST_TOLD` walks, evenly taken."""
+    return walks[:: max(1, -(-len(walks) // _MOST_TOLD))]
 
 
 def _loads(table: sparse.csr_matrix) -> tuple[Floats, Floats]:
