@@ -134,6 +134,15 @@ class Lists:
         )
         return at, slot, clue, sign
 
+    def of_rows(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return the entries of some rows: the index in `rows`, clue and sign of each."""
+        at, _, clue, sign = self.flat()
+        start = np.searchsorted(at, rows)
+        count = np.searchsorted(at, rows, side="right") - start
+        which = np.repeat(np.arange(len(rows)), count)
+        entry = np.arange(len(which)) - np.repeat(np.cumsum(count) - count - start, count)
+        return which, clue[entry], sign[entry]
+
     def clues(self) -> tuple[Ints, Ints]:
         """Return the clue in each slot, (rows, slots), -1 for none, and its sign."""
         at, slot, clue, sign = self.flat()

@@ -98,7 +98,7 @@ def _paired(number: int, facts: Sequence[Fact], apart_us: int) -> Iterator[Candi
 
 def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:
     """Return pairs that cover each cell: any of them may turn out to be closed."""
-    drawn = sorted(offered, key=lambda pair: draw(span_id, "candidate", *pair.names))
+    drawn = draw.shuffled(offered, span_id, "candidates")
     cells = [pair.cell for pair in drawn]
     sets = []
     for wanted in dict.fromkeys(cells):

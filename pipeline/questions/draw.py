@@ -1,6 +1,11 @@
 """Numbers that can't be predicted without the workspace's secret. Pure."""
 
 import hmac
+import random
+from collections.abc import Iterable
+from typing import TypeVar
+
+Drawn = TypeVar("Drawn")
 
 
 class Draw:
@@ -16,3 +21,9 @@ class Draw:
         # Each part follows its length: ("ab", "c") and ("a", "bc") must differ.
         mac.update("".join([f"{len(part)}:{part}" for part in parts]).encode())
         return int.from_bytes(mac.digest()[:8], "big")
+
+    def shuffled(self, some: Iterable[Drawn], *parts: str) -> list[Drawn]:
+        """Return these in an order drawn for these texts; every order is equally likely."""
+        found = list(some)
+        random.Random(self(*parts)).shuffle(found)
+        return found

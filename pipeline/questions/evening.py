@@ -1,7 +1,6 @@
 """Drop pairs whose number, or whose sum of what is true, would tell something. Pure."""
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from math import inf
 
 import numpy as np
@@ -11,7 +10,6 @@ from pipeline.blind.sheet import Floats, Ints
 from pipeline.blind.weighing import fitted, weighed
 from pipeline.questions.candidates import Candidate, ClipSpan
 from pipeline.questions.draw import Draw
-from pipeline.questions.facts import KINDS
 
 _EVENINGS = 4  # rounds: dropping a pair changes how many its span has
 _LEAST_TOLD = 2.0  # nats by which a span's number of pairs must tell something, on other scenes
@@ -70,6 +68,7 @@ def balanced(
     spans: Sequence[ClipSpan],
     offered: Sequence[Candidate],
     reader: prior.Reader,
+    pairs: prior.Pairs,
     thinned: Sequence[int],
     draw: Draw,
 ) -> list[int]:
@@ -77,63 +76,85 @@ def balanced(
 
     Exactly even sums could be inverted by somebody who knows most answers.
     """
-    marks = {index: list(_marks(offered[index])) for index in thinned}
-    scene_of = {index: int(reader.scenes[offered[index].span]) for index in thinned}
-    sums, wide = _sums(marks, scene_of)
-    kept = []
+    kept: Ints = np.array(thinned, dtype=np.int64)
+    which, mark, value = _marks(offered, reader, pairs, kept)
+    sums = np.bincount(mark, value)
+    wide = _wide(mark, value, reader.scenes[reader.spans[pairs.first[kept]]][which])
+    counted = np.isfinite(wide)[mark]
+    bounds = np.searchsorted(which[counted], np.arange(len(kept) + 1)).tolist()
+    marks, values = mark[counted].tolist(), value[counted].tolist()
+    sums, wide = sums.tolist(), wide.tolist()
     order = sorted(
-        thinned,
-        key=lambda index: draw(
-            spans[offered[index].span].text.span_id, "balance", *offered[index].names
+        range(len(kept)),
+        key=lambda at: draw(
+            spans[offered[thinned[at]].span].text.span_id, "balance", *offered[thinned[at]].names
         ),
     )
-    for index in order:
-        over = 0
-        for mark, value in marks[index]:
-            if abs(sums[mark]) > wide[mark]:
-                over += 1 if sums[mark] * value > 0 else -1
+    found = []
+    for at in order:
+        over, own = 0, range(bounds[at], bounds[at + 1])
+        for entry in own:
+            if abs(sums[marks[entry]]) > wide[marks[entry]]:
+                over += 1 if sums[marks[entry]] * values[entry] > 0 else -1
         if over <= 0:
-            kept.append(index)
+            found.append(thinned[at])
             continue
-        for mark, value in marks[index]:
-            sums[mark] -= value
-    return sorted(kept)
+        for entry in own:
+            sums[marks[entry]] -= values[entry]
+    return sorted(found)
 
 
-def _sums(
-    marks: Mapping[int, Sequence[tuple[Hashable, int]]], scene_of: Mapping[int, int]
-) -> tuple[Counter[Hashable], Mapping[Hashable, float]]:
-    """Return the sum of each mark, and how far from 0 it may be: two standard errors.
+def _marks(
+    offered: Sequence[Candidate], reader: prior.Reader, pairs: prior.Pairs, kept: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """Return what is counted of each pair, in the order of pairs: which pair, which sum, and 1 or -1.
+
+    Counted are both facts, and whether both are equal, in the cell and in the stratum; and each clue of a fact
+    in the category.
+    """
+    some = pairs[kept]
+    true = prior.COMBINATIONS[some.truth]
+    both = np.concatenate([true, true.prod(axis=1, keepdims=True)], axis=1)
+    strata, categories = (
+        _numbers(names)
+        for names in zip(
+            *((offered[at].stratum, offered[at].category) for at in kept.tolist()), strict=True
+        )
+    )
+    every = np.arange(len(kept))
+    found = []
+    first = 0
+    for place in (some.cell, strata):
+        for column in range(3):
+            found.append((every, first + 3 * place + column, both[:, column]))
+        first += 3 * (int(place.max()) + 1)
+    for facts, value in ((some.first, true[:, 0]), (some.second, true[:, 1])):
+        for lists in (reader.levels, reader.sums):
+            pair, clue, sign = lists.of_rows(facts)
+            found.append(
+                (pair, first + clue * (int(categories.max()) + 1) + categories[pair], sign * value[pair])
+            )
+    which, marks, values = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.argsort(which, kind="stable")
+    _, mark = np.unique(marks[order], return_inverse=True)
+    return which[order], mark, values[order]
+
+
+def _numbers(names: Sequence[Hashable]) -> Ints:
+    """Return each name's number, from 0 in order of appearance."""
+    seen: dict[Hashable, int] = {}
+    return np.array([seen.setdefault(name, len(seen)) for name in names], dtype=np.int64)
+
+
+def _wide(mark: Ints, value: Ints, scene: Ints) -> Floats:
+    """Return how far from 0 each sum may be: two standard errors; infinitely far if it sums few pairs.
 
     Scenes are drawn, not pairs: what is true of a walk is true of the next one in the same house.
     """
-    sums: Counter[Hashable] = Counter()
-    sizes: Counter[Hashable] = Counter()
-    scenes: dict[Hashable, dict[int, list[int]]] = defaultdict(dict)
-    for index, some in marks.items():
-        for mark, value in some:
-            sums[mark] += value
-            sizes[mark] += 1
-            scene = scenes[mark].setdefault(scene_of[index], [0, 0])
-            scene[0] += value
-            scene[1] += 1
-    wide = {}
-    for mark, size in sizes.items():
-        mean = sums[mark] / size
-        varied = sum((total - count * mean) ** 2 for total, count in scenes[mark].values())
-        wide[mark] = 2 * max(size, varied) ** 0.5 if size >= _LEAST_SUMMED else inf
-    return sums, wide
-
-
-def _marks(one: Candidate) -> Iterator[tuple[Hashable, int]]:
-    """Yield what is counted of a pair, each with 1 or -1: both facts, and whether both are equal."""
-    values = [1 if fact.value else -1 for fact in one.facts]
-    for place in (one.cell, one.stratum):
-        yield (place, 0), values[0]
-        yield (place, 1), values[1]
-        yield (place, 2), values[0] * values[1]
-    for fact, value in zip(one.facts, values, strict=True):
-        kind = KINDS[fact.kind]
-        for level in (*kind.levels(fact), *(one for some in kind.sums(fact) for one in some)):
-            if level:
-                yield (one.category, level[0]), -value if level[1] else value
+    size = np.bincount(mark)
+    mean = np.bincount(mark, value) / size
+    of_scene, entry = np.unique(mark * (int(scene.max()) + 1) + scene, return_inverse=True)
+    owner = of_scene // (int(scene.max()) + 1)
+    apart = np.bincount(entry, value) - np.bincount(entry) * mean[owner]
+    varied = np.bincount(owner, apart**2, minlength=len(size))
+    return np.where(size >= _LEAST_SUMMED, 2 * np.sqrt(np.maximum(size, varied)), inf)

@@ -259,10 +259,7 @@ class _Order:
             return self.kind == "action" and naming.of_one_thing(*things)
 
         named = self._named(span.steps)
-        rows = (
-            sorted(named, key=lambda step: draw(span.span_id, self.kind, *salt, self._name(step)))
-            for salt in _SALTS
-        )
+        rows = (draw.shuffled(named, span.span_id, self.kind, *salt) for salt in _SALTS)
         return naming.least_useless(
             rows, lambda one, other: related(one, other) or not self._differ(one, other, apart_us)
         )

@@ -13,6 +13,9 @@ Named = TypeVar("Named")
 
 _REMEMBERED = 50_000  # pairs of names: each is asked for several times
 _DIGITS = re.compile(r"\d{1,9}")
+_DIRECTIONS = frozenset(
+    "away back down from into onto over through together with herunter hinein hinaus hinauf".split()
+)
 
 
 def _numbered(name: str) -> tuple[int, ...] | None:
@@ -43,10 +46,13 @@ def distinct(one: str, other: str) -> bool:
 def of_one_thing(one: str, other: str) -> bool:
     """Return whether two actions are done with one thing: it is opened before it is closed.
 
-    Its name is the last word, or a longer word after the verb.
+    Its name is the last word, or a longer word after the verb that isn't just a direction.
     """
     words = [name.split() for name in (one, other)]
-    things = [{word for word in some[1:] if len(word) > 3} | {some[-1]} for some in words]
+    things = [
+        {word for word in some[1:] if len(word) > 3 and word not in _DIRECTIONS} | {some[-1]}
+        for some in words
+    ]
     return bool(things[0] & things[1])
 
 

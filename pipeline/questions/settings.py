@@ -14,7 +14,7 @@ class ComposeSettings(Settings):
         40.0,
         ge=5,
         le=600,
-        description="Greatest length of a span, the part that an item asks about.",
+        description="Wanted length of a span, the part that an item asks about; an eighth more where that gives more items.",
     )
     shortest_span_seconds: float = Field(
         10.0,

@@ -16,11 +16,11 @@ _APART_US = 2_000_000  # between possible cuts inside one long step
 class _Cut:
     """The best way to cut a clip up to some time.
 
-    Its rank: how many pairs of facts there are to ask (less one in a part that is too poor to describe), how many
-    events, in how few parts, and how even these are.
+    Its rank: how many pairs of facts there are to ask (less one in a part that is too poor to describe), how few
+    parts are longer than wanted, how many events, in how few parts, and how even these are.
     """
 
-    rank: tuple[int, int, int, float] = (0, 0, 0, 0.0)
+    rank: tuple[int, int, int, int, float] = (0, 0, 0, 0, 0.0)
     before: "_Cut | None" = None
     last: tuple[int, int] = (0, 0)
 
@@ -29,16 +29,23 @@ class _Cut:
 
 
 def cut(
-    steps: Sequence[Step], longest_us: int, shortest_us: int, *, even: bool = True
+    steps: Sequence[Step],
+    longest_us: int,
+    shortest_us: int,
+    *,
+    wanted_us: int | None = None,
+    even: bool = True,
 ) -> list[tuple[int, int]]:
     """Return disjoint spans (start, end) in us that give as many items as possible, in as few parts.
 
-    A cut never lies inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
+    A span is longer than `wanted_us`, up to `longest_us`, only where that gives more items. A cut never lies
+    inside a turn. Of several ways to cut, the one with the most even parts is chosen, or the
     one with the most uneven parts: if all clips were cut alike, lengths would tell which spans are of one clip.
     """
     if not steps:
         return []
     sign = -1 if even else 1
+    wanted = longest_us if wanted_us is None else wanted_us
     times = sorted({time for step in steps for time in _cuts(step)})
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
     starts = [step.start_us for step in steps]
@@ -61,11 +68,12 @@ def cut(
             sided, seen = turns[stop] - turns[begin], landmarks[stop] - landmarks[begin]
             done, around = actions[stop] - actions[begin], arounds[stop] - arounds[begin]
             kept = sided + seen + done + around
-            items, events, parts, squares = best[then].rank
+            items, over, events, parts, squares = best[then].rank
             pairs = pairs_of(sided, seen, done)
             # A part costs what its description brings: else many short parts would be best.
             rank = (
                 items + pairs - (pairs > 0 and kept < LEAST_DESCRIBED),
+                over - (end - times[then] > wanted),
                 events + kept,
                 parts - 1,
                 squares + sign * ((end - times[then]) / 1e6) ** 2,
