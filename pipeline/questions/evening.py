@@ -1,6 +1,6 @@
 """Drop pairs whose number, or whose sum of what is true, would tell something. Pure."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from math import inf
 
 import numpy as np
@@ -76,6 +76,8 @@ def balanced(
 
     Exactly even sums could be inverted by somebody who knows most answers.
     """
+    if not thinned:
+        return []
     kept: Ints = np.array(thinned, dtype=np.int64)
     which, mark, value = _marks(offered, reader, pairs, kept)
     sums = np.bincount(mark, value)
@@ -115,34 +117,27 @@ def _marks(
     some = pairs[kept]
     true = prior.COMBINATIONS[some.truth]
     both = np.concatenate([true, true.prod(axis=1, keepdims=True)], axis=1)
-    strata, categories = (
-        _numbers(names)
-        for names in zip(
-            *((offered[at].stratum, offered[at].category) for at in kept.tolist()), strict=True
-        )
-    )
-    every = np.arange(len(kept))
-    found = []
-    first = 0
-    for place in (some.cell, strata):
-        for column in range(3):
-            found.append((every, first + 3 * place + column, both[:, column]))
+    asked = [offered[at] for at in kept.tolist()]
+    every, first = np.arange(len(kept)), 0
+    found: list[tuple[Ints, Ints, Ints]] = []
+    for place in (some.cell, _numbers([one.stratum for one in asked])):
+        found += [(every, first + 3 * place + column, both[:, column]) for column in range(3)]
         first += 3 * (int(place.max()) + 1)
+    category = _numbers([one.category for one in asked])
+    categories = int(category.max()) + 1
     for facts, value in ((some.first, true[:, 0]), (some.second, true[:, 1])):
         for lists in (reader.levels, reader.sums):
             pair, clue, sign = lists.of_rows(facts)
-            found.append(
-                (pair, first + clue * (int(categories.max()) + 1) + categories[pair], sign * value[pair])
-            )
+            found.append((pair, first + clue * categories + category[pair], sign * value[pair]))
     which, marks, values = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.argsort(which, kind="stable")
     _, mark = np.unique(marks[order], return_inverse=True)
     return which[order], mark, values[order]
 
 
-def _numbers(names: Sequence[Hashable]) -> Ints:
+def _numbers(names: Sequence[object]) -> Ints:
     """Return each name's number, from 0 in order of appearance."""
-    seen: dict[Hashable, int] = {}
+    seen: dict[object, int] = {}
     return np.array([seen.setdefault(name, len(seen)) for name in names], dtype=np.int64)
 
 

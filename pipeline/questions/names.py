@@ -13,9 +13,7 @@ Named = TypeVar("Named")
 
 _REMEMBERED = 50_000  # pairs of names: each is asked for several times
 _DIGITS = re.compile(r"\d{1,9}")
-_DIRECTIONS = frozenset(
-    "away back down from into onto over through together with herunter hinein hinaus hinauf".split()
-)
+_DIRECTIONS = {"away", "back", "down", "from", "into", "onto", "over", "through", "with"}
 
 
 def _numbered(name: str) -> tuple[int, ...] | None:

@@ -87,6 +87,23 @@ def test_a_step_is_given_up_where_that_leaves_more_to_ask() -> None:
     assert sorted(len(inside(steps, *span)) for span in spans) == [2, 4, 4]
 
 
+def test_a_span_is_longer_than_wanted_only_where_that_gives_more_to_ask() -> None:
+    def done(seconds: float, count: int) -> list[Step]:
+        times = [round(seconds * at * S) for at in range(count + 1)]
+        return [
+            Step(start_us=one, end_us=other, move="stay", action=f"do {one}")
+            for one, other in pairwise(times)
+        ]
+
+    # Five actions of 8.5 s make two pairs; the four that fit into 40 s make one.
+    assert cut(done(8.5, 5), 45 * S, 10 * S, wanted_us=40 * S) == [(0, 42_500_000)]
+    for start, end in cut(done(8.5, 4), 45 * S, 10 * S, wanted_us=30 * S):
+        assert end - start <= 40 * S
+    # Six of them make two pairs, too.
+    (span,) = cut(done(7.3, 6), 45 * S, 10 * S, wanted_us=40 * S)
+    assert span[1] - span[0] <= 40 * S
+
+
 def test_nothing_is_cut_from_nothing() -> None:
     assert cut((), 40 * S, 10 * S) == []
 
