@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import eq
 
 import numpy as np
 
@@ -38,8 +39,7 @@ class Attack:
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> float:
     """Return the share of positions where two sequences agree."""
-    same = sum(a == b for a, b in zip(one, other, strict=False))
-    return same / max(1, len(one), len(other))
+    return sum(map(eq, one, other)) / max(1, len(one), len(other))
 
 
 def _jaccard(one: Sequence[str], other: Sequence[str]) -> float:

@@ -252,6 +252,7 @@ def _chain(where: Ints, names: int, found: Stated, hops: int) -> Expert:
         for _ in range(hops - 1):
             far = far @ net
         far = (far - far.T).tocsr()
+        far.sum_duplicates()  # sorted: one of its values is then found by bisection
         lean = np.zeros(2 * len(kept))
         if len(place):
             lean[place] = np.asarray(far[one, other]).ravel()

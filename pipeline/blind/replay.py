@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
+from operator import eq, mod
 
 import numpy as np
 
@@ -50,13 +51,11 @@ def _promising(sheet: OptionTable, tried: Sequence[int], drawn: Sequence[int]) -
 
     Thousands of recipes are tried; accepting those that chance could bring this far would bias the figure.
     """
-    right = sum(
-        number % len(sheet.items[index].options) == sheet.items[index].answer
-        for index, number in zip(tried, drawn, strict=True)
-    )
-    expected = float(sheet.chance[list(tried)].sum())
-    spread = np.sqrt(expected * (1 - expected / len(tried)))
-    return bool(right >= min(len(tried), expected + 6 * spread))
+    at = np.array(tried)
+    expected = float(sheet.chance[at].sum())
+    enough = min(len(tried), expected + 6 * np.sqrt(expected * (1 - expected / len(tried))))
+    answers = [sheet.items[index].answer for index in tried]
+    return bool(sum(map(eq, map(mod, drawn, sheet.size[at].tolist()), answers)) >= enough)
 
 
 def _scoring(sheet: OptionTable, chosen: Sequence[int]) -> Floats:

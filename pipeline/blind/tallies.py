@@ -123,6 +123,7 @@ def _values(matrix: Any, rows: Ints, keys: Ints) -> Floats:
     """Return what a sparse matrix has in these places, one number each."""
     if not len(rows):  # scipy answers with a matrix
         return np.zeros(0)
+    matrix.sum_duplicates()  # sorted: a place is then found by bisection
     return np.asarray(matrix[rows, keys], dtype=float).ravel()
 
 
