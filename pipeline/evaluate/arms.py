@@ -88,9 +88,11 @@ def _chosen(arm: str, item_id: str, every: tuple[int, ...]) -> tuple[int, ...]:
     if arm == "reversed":
         return every[::-1]
     if arm == "shuffled":
-        mixed = list(every)
-        random.Random(f"shuffled {item_id}").shuffle(mixed)
-        return tuple(mixed)
+        drawn = random.Random(f"shuffled {item_id}")
+        mixed = every
+        while len(every) > 1 and mixed == every:
+            mixed = tuple(drawn.sample(every, len(every)))
+        return mixed
     count = int(arm.removeprefix("frames-"))
     if count >= len(every):
         return every

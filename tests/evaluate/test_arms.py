@@ -47,7 +47,8 @@ def test_frames_are_reversed_shuffled_and_left_out_but_never_made_up() -> None:
     assert only("shuffled") == only("shuffled")
     for count in COUNTS:
         assert bool(shown(f"frames-{count}", "i_1", SECONDS, 4)) == (count < 12)
-    assert shown("reversed", "i_1", [1.0], 4) == []
+    assert shown("reversed", "i_1", [1.0], 4) == shown("shuffled", "i_1", [1.0], 4) == []
+    assert all(shown("shuffled", f"i_{at}", [1.0, 2.0], 4) for at in range(20))
 
 
 def test_an_arm_that_does_not_exist_is_named() -> None:
