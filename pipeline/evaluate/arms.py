@@ -45,9 +45,7 @@ def arms_of(names: Sequence[str]) -> list[str]:
     """Return the arms that were asked for, each once; raise UserError for one that doesn't exist."""
     for name in names:
         if name not in ARMS:
-            raise UserError(
-                "--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}"
-            )
+            raise UserError("--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}")
     return list(dict.fromkeys(names))
 
 
