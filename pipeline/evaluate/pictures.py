@@ -57,6 +57,8 @@ def _scaled(data: bytes, by: float) -> PromptImage:
     import numpy as np
 
     whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if whole is None:
+        raise UserError("image", "can't be decoded", "egost verify RELEASE")
     small = cv2.resize(whole, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
     return _encoded(small)
 
