@@ -1,37 +1,37 @@
-"""The rows of an evaluation."""
+"""The rows of an evaluation: one prediction of one model for one item."""
 
 from typing import Literal
+
+from pydantic import Field
 
 from pipeline.engine.rows import Record
 
 Outcome = Literal["answered", "unreadable", "refused", "truncated", "failed"]
-"""What came of a request: a letter; a complete reply without one; a refusal; a reply that was cut off; no reply."""
+"""What became of a request. All but `failed`, which is missing data, are the model's own."""
 
 
 class Prediction(Record):
-    """What one model replied to one item in one arm, for the `repeat`-th time, from 0.
+    """What a model answered to one item in one arm, in one repeat.
 
-    `letter` is that of the option in the released item, also where the arm showed the options in another order;
-    it is null unless the outcome is `answered`. Whether it is right is not stored. `sent_sha256` is the digest of
-    what was sent, images as digests; `fingerprint` and `served_model` are what the server calls itself.
-    `seconds` is the time until the reply, `error` why there is none.
+    `letter` is in the letters of the released item, also where the arm showed other ones. `sent_sha256` is the
+    digest of what was sent; `error` is that of a failed request.
     """
 
     id: str
     arm: str
-    repeat: int
-    sent_sha256: str | None
-    reply: str | None
-    reasoning: str | None
-    finish: str | None
-    refusal: str | None
+    repeat: int = 0
+    sent_sha256: str | None = None
+    reply: str | None = None
+    reasoning: str | None = None
+    finish: str | None = None
+    refusal: str | None = None
     letter: str | None
     outcome: Outcome
-    flags: list[str]
-    served_model: str | None
-    fingerprint: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_usd: float | None
-    seconds: float | None
-    error: str | None
+    flags: list[str] = Field(default_factory=list)
+    served_model: str | None = None
+    fingerprint: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+    error: str | None = None
