@@ -1,1 +1,1 @@
-"""Scoring models on a release: what they are shown, what they answer, and what the figures say."""
+"""Score models on a release."""
