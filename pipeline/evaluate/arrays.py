@@ -119,6 +119,13 @@ class Answers:
         return int((~self.counts).sum())
 
     @cached_property
+    def true(self) -> Ints:
+        """The place of the option that is right in this arm, (items,)."""
+        found = self.table.answer.copy()
+        found[self.item] = [one.true for one in self.scored]
+        return found
+
+    @cached_property
     def right(self) -> Floats:
         """The share of each item's repeats that are right, (items,)."""
         return self._mean(self._is_right, self.counts)

@@ -233,7 +233,7 @@ def _letters(table: ItemTable, given: Answers) -> Letters | None:
     if not table.units.enough(int(known.sum())) or not known.any():
         return None
     names = ascii_uppercase[: chosen.shape[1]]
-    correct = np.eye(chosen.shape[1])[table.answer]
+    correct = np.eye(chosen.shape[1])[given.true]
     answered, answers = chosen[known].sum(axis=0), correct[known].sum(axis=0)
     return Letters(
         {name: float(count) for name, count in zip(names, answered, strict=True)},
@@ -260,7 +260,7 @@ def _reasons(table: ItemTable, given: Answers) -> Reasons | None:
             said[first + number] = value is not None
             if value is not None:
                 agrees[first + number] = fact.values[one.chosen] == value
-                true[first + number] = fact.values[one.question.answer_index or 0] == value
+                true[first + number] = fact.values[one.true] == value
     figure = table.fact_units.figure
     return Reasons(figure(said), figure(agrees), figure(true))
 

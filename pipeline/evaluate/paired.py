@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.evaluate.arrays import Answers, ItemTable
 from pipeline.evaluate.cells import Parts
 from pipeline.evaluate.intervals import Figure, difference
+from pipeline.evaluate.scoring import REVERSED
 
 _ROTATIONS = ("frames", "rotate-1", "rotate-2", "rotate-3")
 _GAINS = (
@@ -49,7 +50,8 @@ class Reversed:
     `follows` is the share with the option that is true of the reversed frames, `keeps` with that of the
     frames in order. `before` is how often the first is chosen for frames in order: a model that doesn't see
     order has the same share in both, so `gain`, the difference on the same items, is 0. `unchanged` items
-    have the same answer either way; `left_out` items ask about facts that reversed frames don't show.
+    have the same answer either way; `left_out` items ask about facts that reversed frames don't show, and
+    are not in that arm.
     """
 
     follows: Parts
@@ -80,7 +82,7 @@ def agreements(table: ItemTable, answers: Mapping[str, Answers]) -> Iterator[Agr
 
 def reversal(table: ItemTable, answers: Mapping[str, Answers]) -> Reversed | None:
     """Return what was answered to reversed frames; None if they weren't shown or nothing is known of facts."""
-    given = answers.get("reversed")
+    given = answers.get(REVERSED)
     if given is None or not len(table.fact_item):
         return None
     true = [question.option_true_of("rewound") for question in table.questions]

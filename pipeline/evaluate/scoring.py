@@ -14,6 +14,10 @@ Result = Literal["right", "wrong", "unreadable", "refused", "truncated", "failed
 """The outcome of a prediction. A failed request is missing data; all others count."""
 
 
+REVERSED = "reversed"
+"""The arm whose frames are in reverse order."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One multiple-choice item as models are scored on it.
@@ -69,10 +73,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Scored:
-    """A prediction with its result. `facts_right` is None where the item has no facts or the request failed."""
+    """A prediction with its result; `true` is the place of the option that is right in its arm.
+
+    `facts_right` is None where the item has no facts or the request failed.
+    """
 
     question: Question
     prediction: Prediction
+    true: int
     outcome: Result
     facts_right: tuple[bool, ...] | None
 
@@ -106,7 +114,8 @@ def place_of(letter: str | None, options: Sequence[str]) -> int | None:
 def scored(questions: Iterable[Question], predictions: Iterable[Prediction]) -> list[Scored]:
     """Return the result of each prediction, in their order.
 
-    Raise UserError if an item is unknown, has no answer, or is predicted twice in the same arm and repeat.
+    What is right in the arm `reversed` is what is true of reversed frames; predictions for items that ask about
+    facts which those don't show are left out. Raise UserError if an item is unknown, has no answer, or is predicted twice in the same arm and repeat.
     """
     known = {question.id: question for question in questions}
     seen: set[tuple[str, str, int]] = set()
@@ -119,21 +128,25 @@ def scored(questions: Iterable[Question], predictions: Iterable[Prediction]) -> 
             what = f"has two predictions in arm {one.arm}, repeat {one.repeat}"
             raise UserError(one.id, what, "keep one of them")
         seen.add(key)
-        found.append(_result(question, one))
+        if question.answer_index is None:
+            fix = "its answer is withheld: score with the sealed answers (egost score --answers)"
+            raise UserError(question.id, "has no answer to score with", fix)
+        true = question.answer_index
+        if one.arm == REVERSED:
+            true = question.option_true_of("rewound")
+        if true is not None:
+            found.append(_result(question, one, true))
     return found
 
 
-def _result(question: Question, prediction: Prediction) -> Scored:
-    answer = question.answer_index
-    if answer is None:
-        fix = "its answer is withheld: score with the sealed answers (egost score --answers)"
-        raise UserError(question.id, "has no answer to score with", fix)
+def _result(question: Question, prediction: Prediction, true: int) -> Scored:
     if prediction.outcome == "failed":
-        return Scored(question, prediction, "failed", None)
+        return Scored(question, prediction, true, "failed", None)
     chosen = place_of(prediction.letter, question.options)
     facts = question.facts
     if prediction.outcome != "answered" or chosen is None:
-        outcome = "unreadable" if prediction.outcome == "answered" else prediction.outcome
-        return Scored(question, prediction, outcome, tuple(False for _ in facts) or None)
-    right = tuple(fact.values[chosen] == fact.values[answer] for fact in facts)
-    return Scored(question, prediction, "right" if chosen == answer else "wrong", right or None)
+        own = "unreadable" if prediction.outcome == "answered" else prediction.outcome
+        return Scored(question, prediction, true, own, tuple(False for _ in facts) or None)
+    right = tuple(fact.values[chosen] == fact.values[true] for fact in facts)
+    outcome = "right" if chosen == true else "wrong"
+    return Scored(question, prediction, true, outcome, right or None)
