@@ -131,7 +131,7 @@ def scored(questions: Iterable[Question], predictions: Iterable[Prediction]) -> 
         if question.answer_index is None:
             fix = "its answer is withheld: score with the sealed answers (egost score --answers)"
             raise UserError(question.id, "has no answer to score with", fix)
-        true = question.answer_index
+        true: int | None = question.answer_index
         if one.arm == REVERSED:
             true = question.option_true_of("rewound")
         if true is not None:
@@ -148,5 +148,5 @@ def _result(question: Question, prediction: Prediction, true: int) -> Scored:
         own = "unreadable" if prediction.outcome == "answered" else prediction.outcome
         return Scored(question, prediction, true, own, tuple(False for _ in facts) or None)
     right = tuple(fact.values[chosen] == fact.values[true] for fact in facts)
-    outcome = "right" if chosen == true else "wrong"
+    outcome: Result = "right" if chosen == true else "wrong"
     return Scored(question, prediction, true, outcome, right or None)
