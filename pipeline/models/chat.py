@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
@@ -20,14 +20,36 @@ class PromptImage:
     jpeg: bytes
     width: int
     height: int
+    frames: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class PromptVideo:
+    """An MP4 with the size and the number of its frames; not every server accepts videos."""
+
+    mp4: bytes
+    width: int
+    height: int
+    frames: int
+
+
+Part = str | PromptImage | PromptVideo
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message: text and images in the order in which they are sent."""
+    """One message: text, images and videos in the order in which they are sent."""
 
     role: Literal["system", "user", "assistant"]
-    parts: tuple[str | PromptImage, ...]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class PlainRequest:
+    """A request for text, without a schema; each repeat has a reply of its own."""
+
+    messages: tuple[Message, ...]
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,9 +71,10 @@ FORMS = (
 )
 
 
-def forms(settings: ModelSettings) -> tuple[Form, ...]:
+def forms(settings: ModelSettings, *, plain: bool) -> tuple[Form, ...]:
     """Return the forms in which a request may have been sent, the preferred one first."""
-    known = [form for form in FORMS if settings.structured or not form.schema]
+    schemas = settings.structured and not plain
+    known = [form for form in FORMS if schemas or not form.schema]
     return tuple(sorted(known, key=lambda form: settings.limit_name not in ("auto", form.limit)))
 
 
@@ -64,40 +87,55 @@ class RequestKey:
 
 
 def request_keys(
-    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any]
+    settings: ModelSettings,
+    messages: tuple[Message, ...],
+    schema: Mapping[str, Any] | None,
+    repeat: int = 0,
 ) -> dict[Form, RequestKey]:
-    """Return the key of a request in each form: the digest of server and body, images as digests."""
+    """Return the key of a request in each form: the digest of server and body, images as digests.
+
+    Without a schema, text is asked for. Repeat 0 is not part of the digest.
+    """
     digests = _messages(
-        messages, settings.detail, lambda p: "sha256:" + hashlib.sha256(p.jpeg).hexdigest()
+        messages, settings.detail, lambda _, data: "sha256:" + hashlib.sha256(data).hexdigest()
     )
+    again = {"repeat": repeat} if repeat else {}
     keys = {}
-    for form in forms(settings):
-        body = {"server": settings.base_url, **_body(settings, digests, schema, form)}
+    for form in forms(settings, plain=schema is None):
+        body = {"server": settings.base_url, **again, **_body(settings, digests, schema, form)}
         text = json.dumps(body, sort_keys=True, ensure_ascii=False)
         keys[form] = RequestKey(hashlib.sha256(text.encode()).hexdigest(), text)
     return keys
 
 
 def request_body(
-    settings: ModelSettings, messages: tuple[Message, ...], schema: Mapping[str, Any], form: Form
+    settings: ModelSettings,
+    messages: tuple[Message, ...],
+    schema: Mapping[str, Any] | None,
+    form: Form,
 ) -> dict[str, Any]:
     """Return the body of a chat completion request, with images as data URLs."""
     whole = _messages(
         messages,
         settings.detail,
-        lambda p: "data:image/jpeg;base64," + base64.b64encode(p.jpeg).decode(),
+        lambda kind, data: f"data:{kind};base64,{base64.b64encode(data).decode()}",
     )
     return _body(settings, whole, schema, form)
 
 
 def _messages(
-    messages: tuple[Message, ...], detail: str, url: Callable[[PromptImage], str]
+    messages: tuple[Message, ...], detail: str, url: Callable[[str, bytes], str]
 ) -> list[dict[str, Any]]:
-    def part(item: str | PromptImage) -> dict[str, Any]:
+    def part(item: Part) -> dict[str, Any]:
         if isinstance(item, str):
             return {"type": "text", "text": item}
-        image = {"url": url(item)} | ({} if detail == "auto" else {"detail": detail})
-        return {"type": "image_url", "image_url": image}
+        if isinstance(item, PromptVideo):
+            return {"type": "video_url", "video_url": {"url": url("video/mp4", item.mp4)}}
+        image = {"url": url("image/jpeg", item.jpeg)}
+        return {
+            "type": "image_url",
+            "image_url": image | ({} if detail == "auto" else {"detail": detail}),
+        }
 
     def content(message: Message) -> str | list[dict[str, Any]]:
         if len(message.parts) == 1 and isinstance(message.parts[0], str):
@@ -110,7 +148,7 @@ def _messages(
 def _body(
     settings: ModelSettings,
     messages: list[dict[str, Any]],
-    schema: Mapping[str, Any],
+    schema: Mapping[str, Any] | None,
     form: Form,
 ) -> dict[str, Any]:
     body: dict[str, Any] = {
@@ -123,19 +161,24 @@ def _body(
         body["response_format"] = {"type": "json_schema", "json_schema": answer}
     if settings.temperature is not None:
         body["temperature"] = settings.temperature
-    return body
+    return {**body, **settings.parameters}
 
 
-def size_of(messages: tuple[Message, ...], price: Price, detail: str) -> Size:
-    """Return the size of a request."""
+def size_of(settings: ModelSettings, messages: tuple[Message, ...], price: Price) -> Size:
+    """Return the size of a request; a video counts as its frames."""
     parts = [part for message in messages for part in message.parts]
     texts = [part for part in parts if isinstance(part, str)]
-    images = [part for part in parts if isinstance(part, PromptImage)]
+    if settings.parameters:
+        texts.append(json.dumps(settings.parameters))  # tools and documents are billed as text
+    images = [part for part in parts if not isinstance(part, str)]
     return Size(
         len(messages),
         sum(len(text.encode()) for text in texts),
         sum(len(text) for text in texts),
-        sum(price.image_tokens(image.width, image.height, detail) for image in images),
+        sum(
+            image.frames * price.image_tokens(image.width, image.height, settings.detail)
+            for image in images
+        ),
     )
 
 

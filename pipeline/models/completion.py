@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.models.error_body import read_error
-from pipeline.models.failures import RequestError, failure
+from pipeline.models.failures import Names, RequestError, failure
 from pipeline.models.journal import Reply
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -17,47 +17,53 @@ _FINISHES = {
 }  # fmt: skip
 
 
-def read_completion(found: object, model: str, now: float) -> Reply:
+def read_completion(found: object, names: Names, now: float) -> Reply:
     """Return the reply in a parsed body; raise RequestError for an error inside it, or if it is none."""
     body = found if isinstance(found, Mapping) else {}
     tokens = _tokens(body.get("usage"))
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
-        raise _no_choice(found, model, tokens, now)
+        raise _no_choice(found, names, tokens, now)
     reply = _reply(body, choice, choice["message"], tokens)
-    answered = reply.text or reply.elsewhere or reply.refusal
+    answered = reply.text or reply.elsewhere or reply.reasoning or reply.refusal
     failed = choice.get("error") or (None if answered else body.get("error"))
     if failed or reply.finish == "error":
-        error = _error(failed, model, now)
+        error = _error(failed, names, now)
         error.tokens, error.unknown = tokens, tokens is None and bool(reply.text)
         raise error
     if not answered and reply.finish is None:
-        raise _no_choice(found, model, tokens, now)
+        raise _no_choice(found, names, tokens, now)
     return reply
 
 
+def refusal_of(error: RequestError) -> Reply:
+    """Return the refusal of a content filter that came as an error, as a reply."""
+    return Reply("", error.what, "content_filter", None, *(error.tokens or (0, 0)))
+
+
 def _no_choice(
-    found: object, model: str, tokens: tuple[int, int] | None, now: float
+    found: object, names: Names, tokens: tuple[int, int] | None, now: float
 ) -> RequestError:
     # Without token counts, neither an error nor an empty list of choices was billed, whatever its status.
     if read_error(found, now).text:
-        error = _error(found, model, now)
+        error = _error(found, names, now)
     else:
         empty = isinstance(found, Mapping) and "choices" in found
         error = RequestError(
             "moment",
             f"the reply is no chat completion: {json.dumps(found, ensure_ascii=False)[:100]}",
-            "run this again later; if it stays so, change draft.base_url (it usually ends in /v1)",
+            "run this again later; if it stays so, change"
+            f" {names.section}.base_url (it usually ends in /v1)",
             unknown=tokens is None and not empty,
         )
     error.tokens = tokens
     return error
 
 
-def _error(found: object, model: str, now: float) -> RequestError:
+def _error(found: object, names: Names, now: float) -> RequestError:
     body = read_error(found, now)
-    return failure(body.status or 200, body, model)
+    return failure(body.status or 200, body, names)
 
 
 def _reply(
@@ -74,13 +80,15 @@ def _reply(
         for call in mappings([*calls, message.get("function_call")])
         if (value := call.get("arguments"))
     ]
-    elsewhere = arguments
-    if not any("{" in place for place in (text, *arguments)):
-        thoughts += [value for name in _REASONING if isinstance(value := message.get(name), str)]
-        elsewhere = [*arguments, *(f"<think>{value}" for value in thoughts if value)]
-    refusal, model = message.get("refusal"), body.get("model")
+    reasoning = _reasoning(message, thoughts)
+    refusal, model, fingerprint = (
+        message.get("refusal"),
+        body.get("model"),
+        body.get("system_fingerprint"),
+    )
     # A server that counts no tokens for a text doesn't count at all.
-    counted = tokens if tokens and (all(tokens) or not (text or elsewhere)) else None
+    said = text or arguments or reasoning
+    counted = tokens if tokens and (all(tokens) or not said) else None
     return Reply(
         text=_valid(text),
         refusal=_valid(refusal) if isinstance(refusal, str) else None,
@@ -88,8 +96,23 @@ def _reply(
         model=_valid(model) if isinstance(model, str) else None,
         input_tokens=counted[0] if counted else None,
         output_tokens=counted[1] if counted else None,
-        elsewhere=tuple(map(_valid, elsewhere)),
+        elsewhere=tuple(map(_valid, arguments)),
+        reasoning=_valid(reasoning) or None,
+        fingerprint=_valid(fingerprint) if isinstance(fingerprint, str) else None,
     )
+
+
+def _reasoning(message: Mapping[str, Any], thoughts: list[str]) -> str:
+    """Return the reasoning that a server keeps apart from the content, each text once.
+
+    Gateways send the same text under several names, so details count only where nothing else is.
+    """
+    given = [value for name in _REASONING if isinstance(value := message.get(name), str | list)]
+    texts = [*thoughts, *(_content(value)[0] for value in given)]
+    if not any(texts):
+        details = mappings(message.get("reasoning_details"))
+        texts = ["".join(_content(part.get("text") or part.get("summary"))[0] for part in details)]
+    return "\n\n".join(dict.fromkeys(text for text in texts if text))
 
 
 def _content(content: object) -> tuple[str, list[str]]:

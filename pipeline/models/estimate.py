@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
-from pipeline.models.chat import json_schema, request_keys, size_of
+from pipeline.models.chat import PlainRequest, json_schema, request_keys, size_of
 from pipeline.models.journal import Ledger, read_ledger
 from pipeline.models.llm import ModelRequest
 from pipeline.models.prices import price_of
 from pipeline.models.settings import ModelSettings
-from pipeline.models.wire import on_loopback
 
 _GUESSED_OUTPUT = 600  # tokens of a route with a dozen steps and two descriptions
 _ENOUGH = 3  # replies, from which on their mean token counts replace the guess
@@ -37,6 +36,7 @@ class Estimate:
     spent_usd: float = 0.0
     cap_usd: float = 0.0
     basis: str = ""  # of the prices
+    section: str = "draft"  # of the settings
 
     def __add__(self, other: "Estimate") -> "Estimate":
         """Return the sum of both; spending and cap belong to the workspace and are not added."""
@@ -56,6 +56,7 @@ class Estimate:
             self.spent_usd,
             self.cap_usd,
             self.basis,
+            self.section,
         )
 
     def __str__(self) -> str:
@@ -64,7 +65,7 @@ class Estimate:
         basis = (
             "from the replies so far"
             if self.measured
-            else "a guess; draft a few clips first for a better one"
+            else "a guess; after a few replies there is a better one"
         )
         lines = [
             f"model: {self.requests} requests to {self.model}, {self.kept} replies already stored",
@@ -77,38 +78,40 @@ class Estimate:
             lines.append(f"  {self.withheld} clips may not leave this machine (consent = local)")
         if self.spent_usd + self.likely_usd > self.cap_usd:
             lines.append(
-                "  the run would reach the cap before its end: increase draft.max_cost_usd"
+                f"  the run would reach the cap before its end: increase {self.section}.max_cost_usd"
             )
         return "\n".join(lines)
 
 
 def estimate(
-    questions: Iterable[ModelRequest[Any]],
+    questions: Iterable[ModelRequest[Any] | PlainRequest],
     settings: ModelSettings,
     folder: WorkspaceFolder,
     withheld: int = 0,
+    *,
+    batch: bool = False,
+    guessed_output: int = _GUESSED_OUTPUT,
 ) -> Estimate:
-    """Return the estimate for these questions; nothing is sent. Raises UserError for an unknown price."""
-    local = on_loopback(settings.base_url)
-    price = price_of(
-        settings.model,
-        settings.input_usd_per_million,
-        settings.output_usd_per_million,
-        local=local,
-    )
+    """Return the estimate for these questions; nothing is sent. Raises UserError for an unknown price.
+
+    `guessed_output` is the length of a reply in tokens, as long as too few replies are stored.
+    """
+    price = price_of(settings)
+    if batch:
+        price = price.batched()
     requests = kept = guessed = 0
     with read_ledger(folder.root / "llm.sqlite") as ledger:
         for question in questions:
             if _is_kept(ledger, settings, question):
                 kept += 1
                 continue
-            size = size_of(question.messages, price, settings.detail)
+            size = size_of(settings, question.messages, price)
             requests += 1
             guessed += size.likely_tokens
         usage, totals = ledger.usage(settings.model), ledger.totals()
     measured = usage.replies >= _ENOUGH
     tokens_in = round(requests * usage.input_tokens) if measured else guessed
-    each_out = usage.output_tokens if measured else _GUESSED_OUTPUT
+    each_out = usage.output_tokens if measured else guessed_output
     tokens_out = round(requests * min(each_out, settings.max_completion_tokens))
     likely = price.cost(tokens_in, tokens_out)
     low, high = _MEASURED_BAND if measured else _GUESSED_BAND
@@ -126,9 +129,15 @@ def estimate(
         totals.cost_usd + totals.unknown_usd,
         settings.max_cost_usd,
         price.basis,
+        settings.section,
     )
 
 
-def _is_kept(ledger: Ledger, settings: ModelSettings, question: ModelRequest[Any]) -> bool:
-    keys = request_keys(settings, question.messages, json_schema(question.answer))
+def _is_kept(
+    ledger: Ledger, settings: ModelSettings, question: ModelRequest[Any] | PlainRequest
+) -> bool:
+    if isinstance(question, PlainRequest):
+        keys = request_keys(settings, question.messages, None, question.repeat)
+    else:
+        keys = request_keys(settings, question.messages, json_schema(question.answer))
     return any(ledger.reply(known.key) for known in keys.values())

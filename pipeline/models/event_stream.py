@@ -44,7 +44,7 @@ def read_stream(text: str) -> dict[str, Any] | None:
         return body if body.get("error") else None
     calls = [{"function": {"arguments": "".join(pieces)}} for pieces in arguments.values()]
     texts = {
-        name: parts if name == "content" else "".join(map(str, parts))
+        name: "".join(parts) if all(isinstance(part, str) for part in parts) else parts
         for name, parts in message.items()
     }
     whole = {"message": {**texts, "tool_calls": calls}, "finish_reason": finish}

@@ -8,19 +8,28 @@ moment   the server can't answer now: asked again in this run, then by the next
 
 import re
 from collections.abc import Collection, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from pipeline.errors import EgostError, RowError, UserError
 from pipeline.models.error_body import ErrorBody
+from pipeline.models.settings import DRAFTING_KEY
 
 About = Literal["clip", "request", "server", "moment"]
 Kind = Literal[
     "filter", "quota", "key", "vision", "size", "temperature", "limit", "schema", "busy", "address",
     "model", "other",
 ]  # fmt: skip
-KEY_NAME = "OPENAI_API_KEY"
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What errors call a model, the section of its settings, and the variable that holds its key."""
+
+    model: str
+    section: str = "draft"
+    key: str = DRAFTING_KEY
 
 
 class RequestError(Exception):
@@ -61,7 +70,7 @@ class Meaning:
     """One row of the table; `statuses` None or `kind` None match any, and the first match counts.
 
     `form`: before this, the request is tried in another form (without a schema, or with the other
-    name of the limit on tokens). `{reason}`, `{status}` and `{model}` are filled in.
+    name of the limit on tokens). `{reason}`, `{status}` and the `Names` are filled in.
     """
 
     statuses: Collection[int] | None
@@ -79,15 +88,15 @@ _NO_QUOTA = (
 )
 _WRONG_KEY = (
     "refused the key ({status}): {reason}",
-    f"set {KEY_NAME} to a key that may use {{model}}",
+    "set {key} to a key that may use {model}",
 )
 _TOO_LARGE = (
     "the request is too large for the server: {reason}",
-    "lower draft.frames or draft.max_completion_tokens, or raise the server's limit",
+    "lower {section}.frames or {section}.max_completion_tokens, or raise the server's limit",
 )
 _NO_MODEL = (
     "has no model '{model}' ({reason})",
-    f"change draft.model, set {KEY_NAME} to a key that may use it, or change draft.base_url"
+    "change {section}.model, set {key} to a key that may use it, or change {section}.base_url"
     " (it usually ends in /v1)",
 )
 _ANSWERED = "the server answered {status}: {reason}"
@@ -98,8 +107,8 @@ TABLE: tuple[Meaning, ...] = (
         {*_REFUSED, 451},
         "filter",
         "clip",
-        "the server's content filter refused the clip: {reason}",
-        "leave the clip out, or draft it with another model",
+        "the server's content filter refused the request: {reason}",
+        "leave it out, or use another model",
     ),
     Meaning({*_REFUSED, 402, 429}, "quota", "server", *_NO_QUOTA),
     Meaning({402}, None, "server", *_NO_QUOTA),
@@ -110,7 +119,7 @@ TABLE: tuple[Meaning, ...] = (
         "vision",
         "server",
         "the model {model} takes no images here: {reason}",
-        "set draft.model to a model that accepts images, or start the server with image support",
+        "set {section}.model to a model that accepts images, or start the server with image support",
     ),
     Meaning({*_REFUSED, 413, 429, 500}, "size", "request", *_TOO_LARGE),
     Meaning({413, 431}, None, "request", *_TOO_LARGE),
@@ -118,15 +127,15 @@ TABLE: tuple[Meaning, ...] = (
         _REFUSED,
         "temperature",
         "server",
-        "refuses draft.temperature: {reason}",
-        "change draft.temperature, or leave it unset",
+        "refuses {section}.temperature: {reason}",
+        "change {section}.temperature, or leave it unset",
     ),
     Meaning(
         _REFUSED,
         "limit",
         "server",
         "refuses the limit on output tokens: {reason}",
-        "change draft.max_completion_tokens, or use another server; with draft.limit_name = auto,"
+        "change {section}.max_completion_tokens, or use another server; with {section}.limit_name = auto,"
         f" both names are tried ({' and '.join(LIMIT_NAMES)})",
         form=True,
     ),
@@ -135,7 +144,7 @@ TABLE: tuple[Meaning, ...] = (
         "limit",
         "moment",
         _ANSWERED,
-        "set draft.limit_name, or see the server's log",
+        "set {section}.limit_name, or see the server's log",
         form=True,
     ),
     Meaning(
@@ -143,7 +152,7 @@ TABLE: tuple[Meaning, ...] = (
         "schema",
         "request",
         "the server refused the request ({status}): {reason}",
-        "set draft.structured = false, or use another server or model",
+        "set {section}.structured = false, or use another server or model",
         form=True,
     ),
     Meaning(_REFUSED, "busy", "moment", _ANSWERED, _LATER),
@@ -152,7 +161,7 @@ TABLE: tuple[Meaning, ...] = (
         "address",
         "server",
         "is not the address of chat completions ({status}): {reason}",
-        "change draft.base_url (it usually ends in /v1)",
+        "change {section}.base_url (it usually ends in /v1)",
     ),
     Meaning(_REFUSED, "model", "server", *_NO_MODEL),
     Meaning({404, 405, 410}, None, "server", *_NO_MODEL),
@@ -161,7 +170,7 @@ TABLE: tuple[Meaning, ...] = (
         None,
         "server",
         "redirects to another address ({status})",
-        "set draft.base_url to the address that it redirects to",
+        "set {section}.base_url to the address that it redirects to",
     ),
     Meaning(
         {407, 511},
@@ -180,8 +189,8 @@ TABLE: tuple[Meaning, ...] = (
         None,
         "request",
         "the server refused the request ({status}): {reason}",
-        "see the server's message; draft.structured = false, another draft.model or a lower"
-        " draft.frames may help",
+        "see the server's message; {section}.structured = false, another {section}.model or a lower"
+        " {section}.frames may help",
         form=True,
     ),
 )
@@ -311,7 +320,7 @@ def meaning_of(status: int, kind: Kind) -> Meaning:
 def failure(
     status: int,
     body: ErrorBody,
-    model: str,
+    names: Names,
     *,
     temperature: bool = True,
     wait_seconds: float = 0.0,
@@ -319,7 +328,7 @@ def failure(
     """Return the error for a server's refusal; `wait_seconds` is what its headers ask for."""
     kind = kind_of(body, temperature=temperature)
     row = meaning_of(status, kind)
-    words = {"status": status, "model": model, "reason": body.text[:300] or "no message"}
+    words = {"status": status, "reason": body.text[:300] or "no message", **asdict(names)}
     return RequestError(
         row.about,
         row.what.format(**words),

@@ -41,8 +41,10 @@ _ERROR_IN_REPLY = "the reply is not a chat completion"
 class Reply:
     """A server's reply, with its token counts (None where it reports none).
 
-    `elsewhere` holds what may be the answer outside of the content: the arguments of tool calls, and
-    reasoning after a `<think>`.
+    `text` is the content, also where it holds reasoning in `<think>`. `elsewhere` holds the arguments
+    of tool calls (before `reasoning` existed, also reasoning after a `<think>`). `model` and
+    `fingerprint` are what the server calls the model that it ran. `seconds` is the time from sending
+    the request to the complete reply; None for a batch.
     """
 
     text: str
@@ -52,6 +54,43 @@ class Reply:
     input_tokens: int | None
     output_tokens: int | None
     elsewhere: tuple[str, ...] = ()
+    reasoning: str | None = None
+    fingerprint: str | None = None
+    seconds: float | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The texts in which a structured answer may be, in the order in which they are searched."""
+        places = (self.text, *self.elsewhere)
+        if self.reasoning and not any("{" in place for place in places):
+            places += (f"<think>{self.reasoning}",)
+        return places
+
+    @property
+    def most_tokens(self) -> int:
+        """The output tokens, or the most that they can be: a token is at least one byte."""
+        if self.output_tokens is not None:
+            return self.output_tokens
+        texts = (self.text, *self.elsewhere, self.reasoning or "")
+        return sum(len(text.encode()) for text in texts)
+
+    def stored(self) -> str:
+        """Return the reply as the journal holds it: JSON, without the later fields where they are empty."""
+        given = {
+            name: value
+            for name, value in asdict(self).items()
+            if name in _ALWAYS or value not in (None, ())
+        }
+        return json.dumps(given, ensure_ascii=False)
+
+
+_ALWAYS = frozenset(("text", "refusal", "finish", "model", "input_tokens", "output_tokens"))
+
+
+def stored_reply(text: str) -> Reply:
+    """Return a reply from the journal, also one that an earlier version stored."""
+    found = json.loads(text)
+    return Reply(**{**found, "elsewhere": tuple(found.get("elsewhere", ()))})
 
 
 @dataclass(frozen=True)
@@ -94,8 +133,7 @@ class Ledger:
         ).fetchone()
         if row is None:
             return None
-        stored = json.loads(row[0])
-        return Reply(**{**stored, "elsewhere": tuple(stored.get("elsewhere", ()))}), row[1]
+        return stored_reply(row[0]), row[1]
 
     def totals(self) -> Totals:
         """Return what this workspace has spent so far."""
@@ -107,6 +145,22 @@ class Ledger:
             (_ERROR_IN_REPLY,),
         ).fetchone()
         return Totals(requests, cost, unknown)
+
+    def limits(self, server: str, model: str, least: int) -> dict[str, bool]:
+        """Return the names of the limit on tokens under which a model has answered.
+
+        The value is whether one of these replies was complete, or had at least `least` tokens.
+        """
+        rows = self._db.execute(
+            "SELECT json_type(request, '$.max_tokens') IS NOT NULL, max(json_extract(reply, '$.finish') IS NOT 'length'"
+            " OR coalesce(json_extract(reply, '$.output_tokens'), 0) >= ?) FROM replies"
+            " WHERE json_extract(request, '$.server') = ? AND json_extract(request, '$.model') = ? GROUP BY 1",
+            (least, server, model),
+        )
+        return {
+            "max_tokens" if short else "max_completion_tokens": bool(obeyed)
+            for short, obeyed in rows
+        }
 
     def usage(self, model: str) -> MeanUsage:
         """Return the mean token counts of a model's stored replies."""
@@ -190,13 +244,8 @@ class Journal:
             "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
             (cost_usd, reply.input_tokens, reply.output_tokens, number),
         )
-        stored = asdict(reply)
-        if not reply.elsewhere:
-            del stored["elsewhere"]
-        body = json.dumps(stored, ensure_ascii=False)
-        await self._write(
-            update, ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, request, body))
-        )
+        insert = "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)"
+        await self._write(update, (insert, (key, request, reply.stored())))
 
     async def settle(
         self, number: int, state: State, note: str, cost_usd: float | None = None

@@ -1,11 +1,10 @@
 """Requests through the openai client.
 
-The key is read from OPENAI_API_KEY only. It is hidden in errors, and a reply that contains it is refused.
+keys.py decides which key is sent. It is hidden in errors, and a reply that contains it is refused.
 """
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,48 +12,44 @@ from typing import Any
 import httpx2
 import openai
 
-from pipeline.errors import UserError
 from pipeline.models.completion import read_completion
 from pipeline.models.error_body import read_error, wait_seconds
 from pipeline.models.event_stream import is_stream, read_stream
-from pipeline.models.failures import KEY_NAME, RequestError, failure
+from pipeline.models.failures import Names, RequestError, failure
 from pipeline.models.journal import Reply
+from pipeline.models.keys import key_for
 from pipeline.models.secret import Secret
+from pipeline.models.settings import DRAFTING_KEY, ModelSettings
 from pipeline.models.wire import on_loopback
 
 
 class OpenAIWire:
     """Requests to one server through the openai client, with the client's own retries turned off."""
 
-    def __init__(self, base_url: str, model: str, timeout_seconds: float) -> None:
-        local = on_loopback(base_url)
-        key = os.environ.get(KEY_NAME, "").strip()
-        if not key and not local:
-            raise UserError(
-                KEY_NAME,
-                f"is not set, and {base_url} needs a key",
-                f"export {KEY_NAME}=... in the shell that runs egost",
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise UserError(
-                KEY_NAME,
-                "contains characters that no key has, such as a line break or an umlaut",
-                f"copy the key again, then export {KEY_NAME}=... in the shell that runs egost",
-            )
-        self._base_url, self._model, self._secret = base_url, model, Secret(key)
-        self._seconds = timeout_seconds
+    def __init__(self, settings: ModelSettings) -> None:
+        key = key_for(settings)
+        self.names = Names(settings.model, settings.section, key.name)
+        self._base_url, self._seconds = settings.base_url, settings.timeout_seconds
+        self._secret = Secret(key.value)
         self._reached = False
         # No proxy for a loopback server, and no redirects: frames and the key are sent only to the
         # host that the user named.
         http = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(timeout_seconds, connect=10),
+            timeout=httpx2.Timeout(self._seconds, connect=10),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256),
-            trust_env=not local,
+            trust_env=not on_loopback(settings.base_url),
             follow_redirects=False,
         )
         self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=0, http_client=http
+            base_url=settings.base_url,
+            api_key=key.value or "none",
+            max_retries=0,
+            http_client=http,
         )
+        if key.name != DRAFTING_KEY:
+            # The library takes these from the environment; like OPENAI_API_KEY, they are not for others.
+            self._client.organization = self._client.project = self._client.admin_api_key = None
+            self._client._custom_headers = {}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,7 +82,7 @@ class OpenAIWire:
             raise failure(
                 response.status_code,
                 read_error(response.content, now),
-                self._model,
+                self.names,
                 temperature="temperature" in body,
                 wait_seconds=wait_seconds(response.headers, now),
             ) from error
@@ -100,7 +95,9 @@ class OpenAIWire:
     def _unreached(self, what: str) -> RequestError:
         if self._reached:
             return RequestError("moment", what)
-        return RequestError("server", what, "start the server, or change draft.base_url")
+        return RequestError(
+            "server", what, f"start the server, or change {self.names.section}.base_url"
+        )
 
     def _unreadable(self, text: str) -> RequestError:
         if is_stream(text) or text.lstrip().startswith(("{", "[")):
@@ -111,7 +108,7 @@ class OpenAIWire:
         return RequestError(
             "server",
             f"is not an OpenAI-compatible server: its reply is no JSON: {shown}",
-            "draft.base_url usually ends in /v1",
+            f"{self.names.section}.base_url usually ends in /v1",
         )
 
     def _read(self, response: httpx2.Response) -> Reply:
@@ -122,13 +119,15 @@ class OpenAIWire:
             found = None
         if found is None:
             raise self._unreadable(text)
-        reply = read_completion(found, self._model, time.time())
+        reply = read_completion(found, self.names, time.time())
         self._reached = True
-        if self._secret.found_in((reply.text, reply.refusal, reply.model, *reply.elsewhere)):
+        if self._secret.found_in(
+            (reply.text, reply.refusal, reply.model, reply.reasoning, *reply.elsewhere)
+        ):
             known = reply.input_tokens is not None and reply.output_tokens is not None
             raise RequestError(
                 "request",
-                f"the server's reply contains the key in {KEY_NAME}, so it isn't stored",
+                f"the server's reply contains the key in {self.names.key}, so it isn't stored",
                 "use another server, and replace the key: this one passes it on",
                 unknown=not known,
                 tokens=(reply.input_tokens or 0, reply.output_tokens or 0) if known else None,

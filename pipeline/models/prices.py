@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.assets import asset
 from pipeline.errors import UserError
+from pipeline.models.settings import ModelSettings
+from pipeline.models.wire import on_loopback
 
 TABLE = "prompts/prices.toml"
 _MAX_PATCHES = 1536
@@ -33,6 +35,12 @@ class Price(BaseModel):
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """Return the cost of this many tokens in US dollars."""
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
+    def batched(self) -> "Price":
+        """Return the price in the Batch API: half, for input and output alike."""
+        basis = f"{self.basis}; half price in a batch"
+        given = {"input": self.input / 2, "output": self.output / 2, "basis": basis}
+        return self.model_copy(update=given)
 
     def image_tokens(self, width: int, height: int, detail: str) -> int:
         """Return the tokens of one image; for an unknown model, the larger count of both rules."""
@@ -65,15 +73,14 @@ class Size:
         return text + self.messages * _MESSAGE_TOKENS // 3 + self.image_tokens
 
 
-def price_of(
-    model: str, input_usd: float | None, output_usd: float | None, *, local: bool
-) -> Price:
+def price_of(settings: ModelSettings) -> Price:
     """Return the prices of a model: from the settings, else the table, else zero for a local server.
 
     Raises UserError if only one of the two prices is set, or if those of a remote model are unknown:
     its cost couldn't be capped.
     """
-    names = ("draft.input_usd_per_million", "draft.output_usd_per_million")
+    input_usd, output_usd = settings.input_usd_per_million, settings.output_usd_per_million
+    names = [f"{settings.section}.{name}_usd_per_million" for name in ("input", "output")]
     if (input_usd is None) is not (output_usd is None):
         missing, other = names if input_usd is None else names[::-1]
         raise UserError(
@@ -81,16 +88,17 @@ def price_of(
             f"is not set, but {other} is: tokens without a price would count as free",
             "set both prices, or neither",
         )
+    model = settings.model
     known = next((price for price in table() if _fits(model, price.name)), None)
     if input_usd is not None and output_usd is not None:
         start = known or Price(name=model, input=0, output=0, pictures="unknown")
         given = {
             "input": input_usd,
             "output": output_usd,
-            "basis": "prices set in [draft]",
+            "basis": f"prices set in [{settings.section}]",
         }
         return start.model_copy(update=given)
-    if local:
+    if on_loopback(settings.base_url):
         free = "a server on this machine is assumed to cost nothing"
         return Price(name=model, input=0, output=0, pictures="unknown", basis=free)
     if known is None:

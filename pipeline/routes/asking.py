@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rows
-from pipeline.errors import RowError, UserError
+from pipeline.errors import RowError
 from pipeline.models.chat import Message, PromptImage, json_schema
 from pipeline.models.estimate import Estimate
 from pipeline.models.estimate import estimate as estimated
-from pipeline.models.llm import NO_MODEL, ModelRequest
+from pipeline.models.llm import ModelRequest, no_model
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import on_loopback
 from pipeline.motion.rows import Clip, Frame, Turn
@@ -65,7 +65,7 @@ def estimate(
     Videos that must stay on this machine are counted only. Raises UserError if no model is set.
     """
     if not settings.model:
-        raise UserError(*NO_MODEL)
+        raise no_model(settings)
     units = list(units)
     allowed = [rows for rows in units if may_send(rows.one(Video), settings)]
     asked = (request for rows in allowed for request in requests(rows))

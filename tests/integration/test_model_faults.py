@@ -196,7 +196,7 @@ def test_what_is_about_the_server_is_asked_again_once_it_is_fixed(
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("moderated", "content filter refused the clip: Input flagged by moderation"),
+        ("moderated", "content filter refused the request: Input flagged by moderation"),
         ("refusal", "the model refused: I can't look at this"),
         ("filtered", "content filter"),
         ("filtered_input", "content filter"),

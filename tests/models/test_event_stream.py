@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.models.completion import read_completion
 from pipeline.models.event_stream import is_stream, read_stream
+from pipeline.models.failures import Names
 
 TEXT = '{"word": "door\u2028 and {brace}"}'
 USAGE = {"prompt_tokens": 9, "completion_tokens": 2}
@@ -28,7 +29,7 @@ def test_the_pieces_of_an_answer_are_put_together(end: str) -> None:
     thought = chunk(reasoning_content="hm {")
     text = stream(thought, *events, chunk("stop"), {"choices": [], "usage": USAGE}, end=end)
     assert is_stream(text)
-    reply = read_completion(read_stream(text), "m", 0)
+    reply = read_completion(read_stream(text), Names("m"), 0)
     assert (reply.text, reply.finish, reply.model) == (TEXT, "stop", "m-1")
     assert (reply.input_tokens, reply.output_tokens) == (9, 2)
 
@@ -38,7 +39,7 @@ def test_the_pieces_of_a_tool_call_are_put_together() -> None:
         return chunk(tool_calls=[{"index": 0, "function": {"arguments": text}}])
 
     text = stream(piece(TEXT[:7]), piece(TEXT[7:]), chunk("tool_calls"))
-    reply = read_completion(read_stream(text), "m", 0)
+    reply = read_completion(read_stream(text), Names("m"), 0)
     assert reply.elsewhere == (TEXT,)
     assert reply.input_tokens is None
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import RowError, UserError
 from pipeline.models.error_body import read_error, seconds_in_words, wait_seconds
-from pipeline.models.failures import TABLE, failure, kind_of, meaning_of
+from pipeline.models.failures import TABLE, Names, failure, kind_of, meaning_of
 
 NOW = 1_800_000_000.0
 
@@ -87,7 +87,7 @@ CASES = [
 def test_each_failure_is_about_the_clip_or_the_server(
     status: int, body: object, kind: str, about: str, form: bool
 ) -> None:
-    found = failure(status, read_error(body, NOW), "m")
+    found = failure(status, read_error(body, NOW), Names("m"))
     assert (found.kind, found.about, found.form) == (kind, about, form)
     assert found.fix
     final = found.final("http://server")
@@ -161,7 +161,7 @@ def test_an_error_that_echoes_the_request_shows_its_message_only() -> None:
 def test_a_server_is_left_alone_for_as_long_as_it_asks(
     headers: dict[str, str], body: object, seconds: float
 ) -> None:
-    found = failure(429, read_error(body, NOW), "m", wait_seconds=wait_seconds(headers, NOW))
+    found = failure(429, read_error(body, NOW), Names("m"), wait_seconds=wait_seconds(headers, NOW))
     assert (found.about, found.overload, found.wait_seconds) == ("moment", True, seconds)
 
 

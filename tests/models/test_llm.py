@@ -19,12 +19,13 @@ from pipeline.errors import RowError, UserError
 from pipeline.models.chat import Message, PromptImage, json_schema, request_keys
 from pipeline.models.completion import read_completion
 from pipeline.models.error_body import wait_seconds
-from pipeline.models.failures import RequestError
+from pipeline.models.failures import Names, RequestError
 from pipeline.models.journal import Journal, Reply, read_ledger
 from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.openai_wire import OpenAIWire
 from pipeline.models.pace import Pace
 from pipeline.models.prices import Price, price_of
+from pipeline.models.replies import Replies
 from pipeline.models.secret import Secret
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import ScriptedModel, on_loopback
@@ -34,6 +35,11 @@ PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001
 SETTINGS = ModelSettings(
     model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, max_cost_usd=1000
 )
+
+
+def remote(model: str, *prices: float) -> ModelSettings:
+    names = ("input_usd_per_million", "output_usd_per_million")
+    return ModelSettings(model=model, **dict(zip(names, prices, strict=False)))
 
 
 class Word(BaseModel):
@@ -84,7 +90,7 @@ def talk(
         pace = Pace(settings.in_flight, sleep=clock.sleep, now=clock.now)
         try:
             return await work(
-                ModelClient(settings, model, journal, price, pace=pace, sleep=clock.sleep)
+                ModelClient(Replies(settings, model, journal, price, pace=pace, sleep=clock.sleep))
             )
         finally:
             journal.close()
@@ -304,10 +310,10 @@ def test_without_token_counts_the_whole_reservation_counts(
 
 def test_a_remote_model_of_unknown_price_is_refused() -> None:
     with pytest.raises(UserError, match="no price is known"):
-        price_of("house-model", None, None, local=False)
-    assert price_of("house-model", None, None, local=True).cost(10**6, 10**6) == 0
-    assert price_of("house-model", 1.0, 2.0, local=False).cost(10**6, 10**6) == 3.0
-    assert price_of("gpt-4o-mini-2024-07-18", None, None, local=False).input == 0.15
+        price_of(remote("house-model"))
+    assert price_of(SETTINGS.model_copy(update={"model": "house-model"})).cost(10**6, 10**6) == 0
+    assert price_of(remote("house-model", 1.0, 2.0)).cost(10**6, 10**6) == 3.0
+    assert price_of(remote("gpt-4o-mini-2024-07-18")).input == 0.15
 
 
 @pytest.mark.parametrize(
@@ -315,7 +321,7 @@ def test_a_remote_model_of_unknown_price_is_refused() -> None:
 )
 def test_a_more_expensive_model_with_a_similar_name_is_not_matched(expensive: str) -> None:
     with pytest.raises(UserError, match="can't be capped"):
-        price_of(expensive, None, None, local=False)
+        price_of(remote(expensive))
 
 
 def test_images_count_by_the_models_rule() -> None:
@@ -542,7 +548,7 @@ def test_loopback_addresses_are_recognised(address: str, local: bool) -> None:
 def test_a_remote_server_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UserError, match="OPENAI_API_KEY"):
-        OpenAIWire("https://models.example/v1", "m", 5)
+        OpenAIWire(ModelSettings(model="m", base_url="https://models.example/v1"))
 
 
 def test_no_server_is_a_user_error(folder: WorkspaceFolder) -> None:
@@ -565,9 +571,10 @@ def test_no_server_is_a_user_error(folder: WorkspaceFolder) -> None:
 def test_one_price_without_the_other_is_refused(
     input_usd: float | None, output_usd: float | None, missing: str
 ) -> None:
-    for local in (True, False):
+    prices = {"input_usd_per_million": input_usd, "output_usd_per_million": output_usd}
+    for base in (SETTINGS, remote("gpt-4o")):
         with pytest.raises(UserError, match="would count as free") as caught:
-            price_of("gpt-4o", input_usd, output_usd, local=local)
+            price_of(base.model_copy(update=prices))
         assert caught.value.where == f"draft.{missing}_usd_per_million"
         assert caught.value.exit_code == 2
 
@@ -616,14 +623,14 @@ def test_an_error_inside_a_reply_costs_only_what_it_counts(
     body: object, says: str, unknown: bool, tokens: tuple[int, int] | None
 ) -> None:
     with pytest.raises(RequestError, match=re.escape(says)) as caught:
-        read_completion(body, "m", 0)
+        read_completion(body, Names("m"), 0)
     assert (caught.value.about, caught.value.unknown) == ("moment", unknown)
     assert caught.value.tokens == tokens
 
 
 @pytest.mark.parametrize("finish", ["refusal", "SAFETY", "sensitive", "content_filter"])
 def test_every_word_for_a_filter_is_known(finish: str) -> None:
-    assert read_completion(completion("", finish), "m", 0).finish == "content_filter"
+    assert read_completion(completion("", finish), Names("m"), 0).finish == "content_filter"
 
 
 def test_errors_of_unknown_cost_from_earlier_versions_cost_nothing(folder: WorkspaceFolder) -> None:
@@ -668,7 +675,7 @@ def test_a_failure_with_token_counts_is_paid_at_its_price(folder: WorkspaceFolde
 def test_token_counts_are_believed_only_if_they_can_be_true(
     usage: object, tokens: tuple[int | None, int | None]
 ) -> None:
-    reply = read_completion(completion(usage=usage), "m", 0)
+    reply = read_completion(completion(usage=usage), Names("m"), 0)
     assert (reply.input_tokens, reply.output_tokens) == tokens
 
 
@@ -696,7 +703,7 @@ CALL = {"function": {"name": "answer", "arguments": GOOD}}
 def test_the_answer_is_found_in_every_field_that_servers_use(
     folder: WorkspaceFolder, body: dict[str, Any]
 ) -> None:
-    reply = read_completion(body, "m", 0)
+    reply = read_completion(body, Names("m"), 0)
     first = ask(folder, ScriptedModel(reply))
     assert first.value == Word(word="door")
     assert ask(folder, ScriptedModel()) == first  # stored with all its fields
@@ -704,7 +711,7 @@ def test_the_answer_is_found_in_every_field_that_servers_use(
 
 def test_half_a_surrogate_pair_is_stored(folder: WorkspaceFolder) -> None:
     body = json.loads(r'{"choices": [{"message": {"content": "{\"word\": \"do\ud83dor\"}"}}]}')
-    model = ScriptedModel(read_completion(body, "m", 0), GOOD)
+    model = ScriptedModel(read_completion(body, Names("m"), 0), GOOD)
     assert ask(folder, model).value == Word(word="door")
 
 
@@ -817,7 +824,7 @@ def test_a_server_that_refuses_every_request_stops_the_run(folder: WorkspaceFold
 def test_a_short_key_changes_no_text(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     text = f"12.5 s, the latest-test, none, sk-1234, {key}"
-    wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+    wire = OpenAIWire(ModelSettings(model="m", base_url="http://127.0.0.1:9/v1"))
     assert wire._read(httpx2.Response(200, json=completion(text))).text == text
     assert Secret(key).hidden(text) == text
 
@@ -827,7 +834,7 @@ def test_a_reply_with_the_whole_key_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
-    wire = OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+    wire = OpenAIWire(ModelSettings(model="m", base_url="http://127.0.0.1:9/v1"))
     message = {"content": "", where: "a sk-very-secret-0123456789 b"}
     body = completion(usage=counted(9, 2)) | {"choices": [{"message": message}]}
     with pytest.raises(RequestError, match="contains the key") as caught:
@@ -859,4 +866,4 @@ def test_a_key_that_cannot_be_sent_is_a_user_error(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(UserError, match="characters that no key has"):
-        OpenAIWire("http://127.0.0.1:9/v1", "m", 5)
+        OpenAIWire(ModelSettings(model="m", base_url="http://127.0.0.1:9/v1"))
