@@ -1,0 +1,165 @@
+"""The results of one model on one release: a folder with its replies, predictions and metrics.
+
+    results/qwen2.5-vl-7b-3f0c…/
+      llm.sqlite            every request and reply: a run that was killed goes on and pays for nothing twice
+      predictions.parquet   what was replied to each item in each arm, and the letter that was read
+      results.json          metrics, settings, digests of release and prompts, the version of the code, the date
+
+The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from pipeline import __version__
+from pipeline.engine.arrow import arrow_schema
+from pipeline.engine.folder import write_atomic
+from pipeline.engine.rows import digest
+from pipeline.errors import UserError
+from pipeline.evaluate.metrics import Metrics
+from pipeline.evaluate.rows import Prediction
+from pipeline.models.settings import ModelSettings
+from pipeline.releases.reading import SUMS, Released
+
+FORMAT = 1  # of results.json
+PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What results are of; two results are comparable if they agree in all but the model and its settings."""
+
+    release: str  # root digest
+    dataset: str
+    version: str
+    model: str
+    base_url: str
+    prompt: str
+    prompt_sha256: str
+    image_pixels: int | None
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        released: Released,
+        settings: ModelSettings,
+        prompt: str,
+        prompt_sha256: str,
+        image_pixels: int | None,
+    ) -> "Identity":
+        """Return what a run of a model on a release is of."""
+        return cls(
+            release_digest(released),
+            str(released.manifest["dataset"]),
+            released.version,
+            settings.model,
+            settings.base_url,
+            prompt,
+            prompt_sha256,
+            image_pixels,
+            json.loads(settings.for_keys()),
+        )
+
+    @property
+    def folder(self) -> str:
+        """The name of the results folder."""
+        named = re.sub(r"[^\w.-]+", "-", self.model).strip("-.").lower()[:60] or "model"
+        return f"{named}-{digest(json.dumps(self.to_json(), sort_keys=True))[:12]}"
+
+    @property
+    def compared(self) -> dict[str, object]:
+        """What two results must have in common to be compared."""
+        return {
+            "release": self.release,
+            "prompt": self.prompt_sha256,
+            "image_pixels": self.image_pixels,
+        }
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder as it is on disk."""
+
+    folder: Path
+    identity: Identity
+    predictions: tuple[Prediction, ...]
+    body: Mapping[str, Any]
+
+
+def release_digest(released: Released) -> str:
+    """Return a release's root digest, that of its SHA256SUMS."""
+    path = released.folder / SUMS
+    try:
+        return digest(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            str(path), f"can't be read: {error.strerror}", "get a new copy of this release"
+        ) from error
+
+
+def write_results(
+    folder: Path,
+    identity: Identity,
+    predictions: Sequence[Prediction],
+    metrics: Metrics | None,
+    more: Mapping[str, object],
+) -> None:
+    """Write `predictions.parquet`, then `results.json`, each atomically.
+
+    `metrics` is None where no answer is known; `more` are further fields of results.json.
+    """
+    write_atomic(folder / PREDICTIONS, packed(predictions))
+    body = {
+        "format": FORMAT,
+        **identity.to_json(),
+        "egost": __version__,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "metrics": metrics.to_json() if metrics else None,
+        **more,
+    }
+    text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+    write_atomic(folder / RESULTS, text.encode())
+
+
+def packed(predictions: Sequence[Prediction]) -> bytes:
+    """Return predictions as Parquet."""
+    rows = [one.model_dump() for one in predictions]
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(Prediction))
+    into = BytesIO()
+    pq.write_table(table, into, compression="zstd")
+    return into.getvalue()
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder; raise UserError if it is none."""
+    fix = "give a folder that egost evaluate wrote"
+    try:
+        body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        if body["format"] != FORMAT:
+            raise UserError(
+                str(folder), f"has format {body['format']}", "use the version of egost that wrote it"
+            )
+        identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
+        rows = pq.read_table(folder / PREDICTIONS, schema=arrow_schema(Prediction)).to_pylist()
+        predictions = tuple(map(Prediction.model_validate, rows))
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename)).name
+        raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
+        raise UserError(str(folder), f"can't be read: {error}", fix) from error
+    return Results(folder, identity, predictions, body)
