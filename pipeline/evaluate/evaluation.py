@@ -149,6 +149,7 @@ class Evaluation:
         results.write_results(
             folder,
             identity,
+            self.asked,
             made,
             measured.metrics if measured else None,
             {

@@ -3,6 +3,7 @@
     results/qwen2.5-vl-7b-3f0c…/
       llm.sqlite            every request and reply: a run that was killed goes on and pays for nothing twice
       predictions.parquet   what was replied to each item in each arm, and the letter that was read
+      items.parquet         the items whose answers are known: with both files, the metrics can be computed again
       results.json          metrics, settings, digests of release and prompts, the version of the code, the date
 
 The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
@@ -10,12 +11,12 @@ The folder is named by release, model, prompt and settings; arms and repeats can
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,15 +25,18 @@ from pydantic import ValidationError
 from pipeline import __version__
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.folder import write_atomic
-from pipeline.engine.rows import digest
+from pipeline.engine.rows import Record, digest
 from pipeline.errors import UserError
 from pipeline.evaluate.metrics import Metrics
-from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rows import AskedItem, Prediction
+from pipeline.evaluate.scoring import Question
 from pipeline.models.settings import ModelSettings
 from pipeline.releases.reading import SUMS, Released
 
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 FORMAT = 1  # of results.json
-PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
+ITEMS, PREDICTIONS, RESULTS = "items.parquet", "predictions.parquet", "results.json"
+_KEPT = tuple(AskedItem.model_fields)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Results:
 
     folder: Path
     identity: Identity
+    questions: tuple[Question, ...]
     predictions: tuple[Prediction, ...]
     body: Mapping[str, Any]
 
@@ -115,20 +120,26 @@ def release_digest(released: Released) -> str:
 def write_results(
     folder: Path,
     identity: Identity,
-    predictions: Sequence[Prediction],
+    questions: Iterable[Question],
+    predictions: Iterable[Prediction],
     metrics: Metrics | None,
     more: Mapping[str, object],
 ) -> None:
-    """Write `predictions.parquet`, then `results.json`, each atomically.
+    """Write both tables, then `results.json`, each atomically; of `questions`, those with known answers.
 
     `metrics` is None where no answer is known; `more` are further fields of results.json.
     """
-    write_atomic(folder / PREDICTIONS, packed(predictions))
+    known = (one for one in questions if one.answer is not None)
+    items = (
+        AskedItem.model_validate({name: getattr(one, name) for name in _KEPT}) for one in known
+    )
+    write_atomic(folder / ITEMS, packed(AskedItem, items))
+    write_atomic(folder / PREDICTIONS, packed(Prediction, predictions))
     body = {
         "format": FORMAT,
         **identity.to_json(),
         "egost": __version__,
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "metrics": metrics.to_json() if metrics else None,
         **more,
     }
@@ -136,10 +147,9 @@ def write_results(
     write_atomic(folder / RESULTS, text.encode())
 
 
-def packed(predictions: Sequence[Prediction]) -> bytes:
-    """Return predictions as Parquet."""
-    rows = [one.model_dump() for one in predictions]
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(Prediction))
+def packed(kind: type[Record], rows: Iterable[Record]) -> bytes:
+    """Return rows of one type as Parquet."""
+    table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(kind))
     into = BytesIO()
     pq.write_table(table, into, compression="zstd")
     return into.getvalue()
@@ -152,14 +162,28 @@ def read_results(folder: Path) -> Results:
         body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         if body["format"] != FORMAT:
             raise UserError(
-                str(folder), f"has format {body['format']}", "use the version of egost that wrote it"
+                str(folder),
+                f"has format {body['format']}",
+                "use the version of egost that wrote it",
             )
         identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
-        rows = pq.read_table(folder / PREDICTIONS, schema=arrow_schema(Prediction)).to_pylist()
-        predictions = tuple(map(Prediction.model_validate, rows))
+        predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
+        questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
         raise UserError(str(folder), f"can't be read: {error}", fix) from error
-    return Results(folder, identity, predictions, body)
+    return Results(folder, identity, questions, predictions, body)
+
+
+def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+    rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
+    return map(kind.model_validate, rows)
+
+
+def _question(item: AskedItem) -> Question:
+    """Return an item as it is scored; its frames, and the words of its facts, stay in the release."""
+    known = {name: getattr(item, name) for name in _KEPT}
+    known |= {"options": tuple(item.options), "facts": tuple(item.facts)}
+    return Question(**known, frames=(), frame_seconds=())

@@ -35,7 +35,7 @@ def _lines(
                 yield _row(f"  {label}", [str(figure), f"{figure.items} items"])
     for gain in metrics.gains:
         figure = gain.parts[ALL][ALL]
-        yield f"{gain.arm} over {gain.over}: {_points(figure)} ({gain.measures})"
+        yield f"{gain.arm} over {gain.over}: {points(figure)} ({gain.measures})"
     if main and main.coverage < 1 and main.bounds:
         low, high = main.bounds
         yield (
@@ -55,7 +55,8 @@ def _arm(arm: ArmMetrics) -> list[str]:
     ]
 
 
-def _points(figure: Figure) -> str:
+def points(figure: Figure) -> str:
+    """Return a difference in points with its interval."""
     if figure.value is None:
         return str(figure)
     within = ""
