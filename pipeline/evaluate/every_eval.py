@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +45,12 @@ def every_eval(
 
     `organization` is who ran the evaluation.
     """
-    developer, _, name = about.model.rpartition("/")
-    model = f"{developer or 'unknown'}/{name}"
+    parts = [_portable(part) for part in about.model.split("/")]
+    developer, *rest = parts if len(parts) > 1 else ("unknown", *parts)
+    model = "/".join((developer, *rest))
     stem = stable_uuid(about, "every eval")
-    folder = "/".join(
-        ("data", *(slug(part) for part in (about.dataset, developer or "unknown", name)))
-    )
+    # The tool looks models up by path, so a path is spelled as the model is.
+    folder = "/".join(("data", slug(about.dataset), developer, "_".join(rest)))
     stamp = str(about.made.timestamp())
     run = f"{slug(about.dataset)}/{model}/{stamp}"
     lines = "".join(
@@ -73,7 +74,7 @@ def every_eval(
         "model_info": {
             "name": about.model,
             "id": model,
-            "developer": developer or "unknown",
+            "developer": developer,
             "additional_details": {
                 "deployment_type": "unknown",
                 "model_availability": "unknown",
@@ -91,6 +92,11 @@ def every_eval(
             "total_rows": lines.count("\n"),
         }
     return EveryEval(f"{folder}/{stem}.json", aggregate, lines_path, lines)
+
+
+def _portable(name: str) -> str:
+    """Return a part of a model's name as a file name that every system takes."""
+    return re.sub(r'[<>:"\\|?*\x00-\x1f]', "_", name).strip(". ") or "unknown"
 
 
 def _results(about: About, metrics: Metrics) -> Iterator[dict[str, Any]]:

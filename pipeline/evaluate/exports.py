@@ -97,16 +97,14 @@ def slug(text: str) -> str:
 
 
 def stable_uuid(about: About, what: str) -> str:
-    """Return an id that the same results always have."""
-    named = json.dumps(
-        [
-            about.release_sha256,
-            about.model,
-            about.prompt_sha256,
-            what,
-            about.made.isoformat(),
-            dict(about.settings),
-        ],
-        sort_keys=True,
-    )
-    return str(UUID(bytes=hashlib.sha256(named.encode()).digest()[:16], version=4))
+    """Return an id that results of the same release, model, prompt and settings always have."""
+    named = [
+        about.release_sha256,
+        about.model,
+        about.base_url,
+        about.prompt_sha256,
+        dict(about.settings),
+        what,
+    ]
+    text = json.dumps(named, sort_keys=True)
+    return str(UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))

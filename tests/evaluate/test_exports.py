@@ -13,6 +13,7 @@ import pytest
 from scripted_answers import answered, as_rows, predicted, question
 
 from pipeline.evaluate.every_eval import EveryEval, every_eval
+from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.exports import About
 from pipeline.evaluate.inspect_log import inspect_log
 from pipeline.evaluate.metrics import Metrics, summarise
@@ -117,6 +118,24 @@ def test_any_model_name_makes_a_portable_path(model: str) -> None:
     for part in path.split("/"):
         assert part.strip(".") == part != ""
         assert not {*'<>:"\\|?*'} & {*part}
+
+
+def test_the_files_are_written_into_the_results_folder(tmp_path: Path) -> None:
+    results, metrics = made()
+    written = write_exports(tmp_path, ABOUT, results, metrics)
+    names = {path.relative_to(tmp_path).as_posix() for path in written}
+    found = exported()
+    assert names == {
+        "exports/inspect-frames.json",
+        "exports/inspect-blind.json",
+        f"exports/{found.path}",
+        f"exports/{found.lines_path}",
+    }
+    later = replace(ABOUT, made=datetime(2026, 11, 28, tzinfo=UTC))
+    assert write_exports(tmp_path, later, results, metrics) == written  # nothing is left over
+    assert json.loads(written[0].read_text(encoding="utf-8"))["eval"]["created"].startswith(
+        "2026-11-28"
+    )
 
 
 def test_an_inspect_log_has_every_prediction_and_what_became_of_it() -> None:
