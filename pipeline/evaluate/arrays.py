@@ -139,8 +139,7 @@ class Answers:
     def letter(self) -> Ints:
         """The place of the option chosen in the first repeat, (items,); -1 without a readable reply."""
         found = np.full(len(self.table.questions), -1)
-        first = [not one.repeat for one in self.scored]
-        kept = self.read & np.array(first, bool)
+        kept = self.read & (self._repeat == 0)
         found[self.item[kept]] = self._chosen[kept]
         return found
 
@@ -170,10 +169,8 @@ class Answers:
 
     def pairs(self) -> Floats:
         """Return the share of repeats in which both twins are right, (pairs,)."""
-        repeats = 1 + max((one.repeat for one in self.scored), default=0)
-        right = np.full((len(self.table.questions), repeats), np.nan)
-        repeat = np.array([one.repeat for one in self.scored], np.int64)
-        right[self.item[self.counts], repeat[self.counts]] = self._is_right[self.counts]
+        right = np.full((len(self.table.questions), len({*self._repeat.tolist()})), np.nan)
+        right[self.item[self.counts], self._repeat[self.counts]] = self._is_right[self.counts]
         both = right[self.table.twins].prod(axis=1)  # (pairs, repeats); nan if one is missing
         known = ~np.isnan(both)
         with np.errstate(invalid="ignore"):
@@ -181,12 +178,18 @@ class Answers:
 
     def runs(self) -> list[float]:
         """Return the accuracy of each repeat over the items that didn't fail in it."""
-        repeat = np.array([one.repeat for one in self.scored], np.int64)[self.counts]
+        repeat = self._repeat[self.counts]
         if not len(repeat):
             return []
         right = np.bincount(repeat, self._is_right[self.counts])
         count = np.bincount(repeat)
         return [float(one) for one in right[count > 0] / count[count > 0]]
+
+    @cached_property
+    def _repeat(self) -> Ints:
+        """The place of each prediction's repeat among those that there are, (predictions,)."""
+        numbers = np.array([one.repeat for one in self.scored], np.int64)
+        return np.unique(numbers, return_inverse=True)[1].reshape(-1)
 
     @cached_property
     def _is_right(self) -> Bools:

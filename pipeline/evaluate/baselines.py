@@ -24,6 +24,7 @@ MOST_FREQUENT = "most frequent letter"
 BLIND_PROBE = "blind probe"
 MOTION_FRAMES = "measured motion (released frames)"
 MOTION_VIDEO = "measured motion (video)"
+_MOST_SPANS = 100  # whose frames are measured: half a second each
 _OTHER_SIDE = {"left": "right", "right": "left"}
 
 
@@ -57,7 +58,11 @@ def baselines(
 
     `evidence` is by item id; `release` is the folder with the frames. `least` is that of `metrics.summarise`.
     """
-    known = [question for question in questions if question.answer_index is not None]
+    known = [
+        question
+        for question in questions
+        if question.answer_index is not None and len(question.options) > 1
+    ]
     wanted = [question for question in known if scored(question)]
     guessed = blind_probe(known)
     ids = {question.id for question in wanted}
@@ -66,9 +71,11 @@ def baselines(
         notes.append(f"{BLIND_PROBE}: measured on {probed} of {len(wanted)} items, whole scenes")
     moved = measured_motion(wanted, evidence, release)
     notes += [
-        f"{name}: answers {sum(one.arm == name for one in moved)} of {len(wanted)} items, those that ask "
-        "for sides and have frames"
-        for name in (MOTION_FRAMES, MOTION_VIDEO)
+        f"{name}: answers {sum(one.arm == name for one in moved)} of {len(wanted)} items, those that {which}"
+        for name, which in (
+            (MOTION_FRAMES, f"ask for sides, of {_MOST_SPANS} spans at most"),
+            (MOTION_VIDEO, "ask for sides"),
+        )
     ]
     predictions = (
         *most_frequent_letter(known, wanted),
@@ -165,8 +172,8 @@ def measured_motion(
 ) -> list[Prediction]:
     """Return what measured turns answer to the items that ask for sides: from released frames, and from the video.
 
-    What isn't measured, such as an order or a turn that wasn't found, is drawn by the item's id. Items whose
-    frames are missing have no prediction from frames.
+    What isn't measured, such as an order or a turn that wasn't found, is drawn by the item's id. There is no
+    prediction from frames where files are missing, nor beyond a sample of spans.
     """
     asked = [question for question in questions if any(map(_is_side, question.facts))]
     frames = _by_video(asked, release)
@@ -180,16 +187,18 @@ def measured_motion(
     ]
 
 
-def _by_video(questions: Iterable[Question], release: Path) -> dict[str, list[str] | None]:
-    """Return the turns that the frames of each video show."""
+def _by_video(questions: Iterable[Question], release: Path) -> dict[str, Sequence[str] | None]:
+    """Return the turns that the frames of each video show; None for those that aren't in the sample."""
     from pipeline.evaluate.odometry import turns_shown
 
-    found: dict[str, list[str] | None] = {}
-    for question in questions:
-        if question.video not in found:
-            paths = [release / name for name in question.frames]
-            found[question.video] = turns_shown(paths, question.frame_seconds)
-    return found
+    asked = {question.video: question for question in questions}
+    sample = sorted(asked, key=lambda video: digest("baseline", video))[:_MOST_SPANS]
+    return dict.fromkeys(asked) | {
+        video: turns_shown(
+            tuple(release / name for name in asked[video].frames), asked[video].frame_seconds
+        )
+        for video in sample
+    }
 
 
 def _measured(evidence: Evidence | None) -> list[str] | None:

@@ -26,7 +26,7 @@ from pipeline.evaluate.scoring import Question, Scored
 
 MAIN = "frames"
 """The arm whose predictions are wanted of every item."""
-NO_FACTS = "pair, fact and error figures are omitted: the release was made without facts"
+NO_FACTS = "figures of pairs, facts, errors and reversed frames are omitted: the release was made without facts"
 LEAST_COVERAGE = 0.99
 
 
@@ -251,8 +251,9 @@ def _reasons(table: ItemTable, given: Answers) -> Reasons | None:
         return None
     agrees, true = (np.full(len(table.fact_item), np.nan) for _ in range(2))
     said = np.full(len(table.fact_item), np.nan)
+    first_repeat = min((one.repeat for one in given.scored), default=0)
     for one in given.scored:
-        if one.repeat or one.chosen is None or not one.question.words:
+        if one.repeat != first_repeat or one.chosen is None or not one.question.words:
             continue
         first = table.first_fact[table.place[one.question.id]]
         for number, value in enumerate(stated(one)):

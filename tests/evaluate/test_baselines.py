@@ -101,43 +101,69 @@ def test_frames_that_are_missing_answer_nothing() -> None:
     assert found.notes[0].startswith(f"{MOTION_FRAMES}: answers 0 of 1 items")
 
 
-def panned(folder: Path, degrees: list[float]) -> list[Path]:
-    """Write frames of a textured panorama, seen while the camera heads in these directions (left positive)."""
+def walked(folder: Path, degrees: list[float]) -> tuple[Path, ...]:
+    """Write frames of a walk past 3,000 signs, half a metre per frame in these headings (left is positive)."""
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (40, 720), np.uint8)
-    wall = cv2.GaussianBlur(
-        cv2.resize(noise, (3600, 240), interpolation=cv2.INTER_CUBIC), (0, 0), 2
+    signs = np.column_stack(
+        [rng.uniform(-14, 14, 3000), rng.uniform(-2.5, 2.5, 3000), rng.uniform(-14, 14, 3000)]
     )
-    lens, paths = Lens(), []
-    x, y = np.meshgrid(np.arange(320), np.arange(240))
-    right = np.degrees(np.arctan((x - 159.5) / lens.focal(320)))
+    looks = rng.integers(0, 256, (3000, 5, 5), np.uint8)
+    lens, at, paths = Lens(90.0), np.zeros(3), []
     for number, heading in enumerate(degrees):
-        column = ((right - heading) % 360 * 10).astype(np.float32)
-        frame = cv2.remap(wall, column, y.astype(np.float32), cv2.INTER_LINEAR)
-        paths.append(folder / f"{number}.jpg")
+        turn = np.radians(heading)
+        ahead, right = (
+            np.array([-np.sin(turn), 0, np.cos(turn)]),
+            np.array([np.cos(turn), 0, np.sin(turn)]),
+        )
+        at = at + 0.5 * ahead
+        seen = np.column_stack([(signs - at) @ right, (signs - at)[:, 1], (signs - at) @ ahead])
+        frame = np.full((240, 320), 128, np.uint8)
+        for index in np.argsort(-seen[:, 2]):
+            if seen[index, 2] < 0.7:
+                break
+            x, y = 160 + lens.focal(320) * seen[index, :2] / seen[index, 2]
+            size = round(lens.focal(320) * 0.35 / seen[index, 2])
+            left, top = round(x - size / 2), round(y - size / 2)
+            if size > 2 and 0 <= left < 320 - size and 0 <= top < 240 - size:
+                look = cv2.resize(looks[index], (size, size), interpolation=cv2.INTER_NEAREST)
+                frame[top : top + size, left : left + size] = look
+        paths.append(folder / f"{number}.png")
         cv2.imwrite(str(paths[-1]), frame)
-    return paths
+    return tuple(paths)
+
+
+LEFT_THEN_RIGHT = [0, 0, 0, 0, 22, 45, 67, 90, 90, 90, 90, 90, 67, 45, 22, 0, 0, 0, 0]
+SECONDS = tuple(0.3 + 0.6 * number for number in range(len(LEFT_THEN_RIGHT)))
 
 
 def test_turns_are_measured_from_released_frames(tmp_path: Path) -> None:
-    heading = [0, 0, 0, 30, 60, 90, 90, 90, 90, 60, 30, 0, 0, 0]
-    paths = panned(tmp_path, heading)
-    seconds = [0.5 + number for number in range(len(paths))]
-    assert turns_shown(paths, seconds) == ["left", "right"]
-    assert turns_shown(paths[:1], seconds[:1]) == []
-    paths[2].write_bytes(b"no image")
-    assert turns_shown(paths, seconds) is None
+    paths = walked(tmp_path, LEFT_THEN_RIGHT)
+    assert turns_shown(paths, SECONDS) == ("left", "right")
+    assert turns_shown(paths[:1], SECONDS[:1]) == turns_shown((), ()) == ()
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"no image")
+    assert turns_shown((*paths, damaged), (*SECONDS, 20.0)) is None
+
+
+def test_frames_of_a_straight_walk_show_no_turn(tmp_path: Path) -> None:
+    paths = walked(tmp_path, [0] * 19)
+    assert turns_shown(paths, SECONDS) == ()
+
+
+def test_frames_without_anything_to_match_show_no_turn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = tuple(tmp_path / f"{number}.png" for number in range(12))
+    for number, path in enumerate(paths):
+        noise = rng.integers(0, 256, (240, 320), np.uint8)
+        cv2.imwrite(str(path), noise if number % 3 else np.zeros_like(noise))
+    assert turns_shown(paths, SECONDS[:12]) == ()
 
 
 def test_frames_and_video_are_rows_of_their_own(tmp_path: Path) -> None:
-    heading = [0, 0, 0, -30, -60, -90, -90, -90, -90, -60, -30, 0, 0, 0]
     (tmp_path / "frames").mkdir()
-    paths = panned(tmp_path / "frames", heading)
-    one = question(
-        "i",
-        frames=tuple(f"frames/{path.name}" for path in paths),
-        frame_seconds=tuple(0.5 + number for number in range(len(paths))),
-    )
+    paths = walked(tmp_path / "frames", [-heading for heading in LEFT_THEN_RIGHT])
+    names = tuple(f"frames/{path.name}" for path in paths)
+    one = question("i", frames=names, frame_seconds=SECONDS)
     turns = turning(("left", 11, 13), ("right", 15, 17))
     found = measured_motion([one], {"i": evidence("i", **turns)}, tmp_path)
     assert letters(found, MOTION_FRAMES) == {"i": "D"}

@@ -72,6 +72,17 @@ def test_repeats_are_one_observation() -> None:
     assert arm.between_runs == pytest.approx(np.std([1, 1, 0.5, 0.5], ddof=1))
 
 
+def test_repeats_may_have_any_numbers() -> None:
+    questions = [question("i_0", twin="t"), question("i_1", twin="t")]
+    given = [
+        predicted(one.id, "A", repeat=repeat) for one in questions for repeat in (-3, 7, 10**12)
+    ]
+    found = metrics(questions, [*given, predicted("i_0", "A", repeat=5, arm="blind")])
+    assert whole(found.arms["frames"].pairs).value == 1
+    assert found.arms["frames"].runs == (1.0, 1.0, 1.0)
+    assert found.agreement[0].same.value == 1
+
+
 def test_facts_and_errors_come_from_the_values_of_the_options() -> None:
     # The answer is A (left, right); B has the first side wrong, C the second, D both.
     questions = [question(f"i_{letter}") for letter in "ABCD"]
