@@ -381,6 +381,11 @@ def test_what_can_not_be_scored_is_an_error() -> None:
             scored(questions, given)
 
 
+def test_a_failed_request_says_nothing_of_facts() -> None:
+    (found,) = scored([question("i")], [predicted("i", None, outcome="failed")])
+    assert (found.outcome, found.letter, found.facts_right) == ("failed", None, None)
+
+
 @pytest.mark.parametrize("letter", ["E", "a", "AB", ""])
 def test_a_letter_that_no_option_has_is_unreadable(letter: str) -> None:
     (found,) = scored([question("i")], [predicted("i", letter, outcome="answered")])
