@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -11,7 +11,7 @@ from pipeline.engine.lock import locked
 from pipeline.errors import UserError
 from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
-from pipeline.evaluate.baselines import Human, baselines
+from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
@@ -26,7 +26,6 @@ from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import connect
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import Wire
-from pipeline.releases.layout import Evidence
 from pipeline.releases.reading import Released
 
 
@@ -94,9 +93,13 @@ class Evaluation:
 
     @cached_property
     def _free(self) -> Baselines:
-        """What is reached without a model: the same for all models, and kept beside their results."""
-        return kept_baselines(
-            self._questions, self._known, self._evidence, self._released, self._out
+        """What is reached without a model, which is the same for all models."""
+        ids = {one.id for one in self._known}
+        return baselines(
+            self._questions,
+            self._evidence,
+            self._released.folder,
+            scored=lambda one: one.id in ids,
         )
 
     def folder(self, settings: EvaluatedModel) -> Path:

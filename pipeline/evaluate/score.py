@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pipeline.errors import UserError, plain
 from pipeline.evaluate import results
 from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
 from pipeline.evaluate.evaluation import Measured
@@ -47,9 +48,13 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
             "add --answers FOLDER if you have them, or leave these items out",
         )
     least = LEAST_WITHHELD if any(one.split in withheld for one in asked) else 0
-    measured = Measured.of(asked, made, questions, evidence, released.folder, least)
-    if measured is None:
+    if not made:
         raise UserError(str(path), "has no predictions", "check the file")
+    ids = {one.id for one in asked}
+    free = baselines(
+        questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
+    )
+    measured = Measured.of(asked, made, free, least)
     if least and sealed:
         _log(sealed, path, len(made))
     return [*measured.lines(), f"score: {path}: {len(made)} predictions for {len(asked)} items"]

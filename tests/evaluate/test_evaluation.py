@@ -10,6 +10,8 @@ import pytest
 from small_release import release, small_space, varied
 
 from pipeline.errors import UserError
+from pipeline.evaluate import evaluation, score
+from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.score import LOG, compare_folders, score_file
@@ -29,6 +31,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         return release(space).folder, release(space, "0.2.0", withhold=["test"]).folder
 
 
+@pytest.fixture(autouse=True)
+def no_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Baselines have tests of their own, and take seconds."""
+    for module in (evaluation, score):
+        monkeypatch.setattr(module, "baselines", lambda *_, **__: Baselines((), None, ()))
+
+
 @pytest.fixture
 def released(folders: tuple[Path, Path]) -> Released:
     return open_release(folders[0])
@@ -36,13 +45,17 @@ def released(folders: tuple[Path, Path]) -> Released:
 
 def text_of(body: Mapping[str, Any]) -> str:
     content = body["messages"][-1]["content"]
-    return "\n".join([content] if isinstance(content, str) else [one.get("text", "") for one in content])
+    return "\n".join(
+        [content] if isinstance(content, str) else [one.get("text", "") for one in content]
+    )
 
 
 def images_of(body: Mapping[str, Any]) -> list[str]:
     content = body["messages"][-1]["content"]
     return [
-        one["image_url"]["url"] for one in content if not isinstance(one, str) and one["type"] == "image_url"
+        one["image_url"]["url"]
+        for one in content
+        if not isinstance(one, str) and one["type"] == "image_url"
     ]
 
 
@@ -54,12 +67,16 @@ def options_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 def seer(released: Released) -> Answer:
     """Return a model that sees all and says the letter of the option that is true."""
-    true = {(row.question, frozenset(row.options)): row.answer_text for _, row in released.questions()}
+    true = {
+        (row.question, frozenset(row.options)): row.answer_text for _, row in released.questions()
+    }
 
     def answer(body: Mapping[str, Any]) -> str:
         options = options_of(body)
         (told,) = (
-            answer for (asked, texts), answer in true.items() if asked in text_of(body) and texts == {*options}
+            answer
+            for (asked, texts), answer in true.items()
+            if asked in text_of(body) and texts == {*options}
         )
         return f"I looked.\n<answer>{options[str(told)]}</answer>"
 
@@ -118,7 +135,9 @@ def test_a_repeat_is_a_request_of_its_own(released: Released, tmp_path: Path) ->
     assert {one.repeat for one in read_results(found.folder).predictions} == {0, 1, 2}
 
 
-def test_requests_without_a_reply_are_missing_and_counted(released: Released, tmp_path: Path) -> None:
+def test_requests_without_a_reply_are_missing_and_counted(
+    released: Released, tmp_path: Path
+) -> None:
     say, asked = seer(released), []
 
     class Failing(ScriptedModel):
@@ -175,7 +194,9 @@ def test_withheld_answers_are_scored_only_by_those_who_have_them(
     (sealed / LOG).unlink()
 
 
-def test_a_file_of_predictions_is_checked_before_it_is_scored(released: Released, tmp_path: Path) -> None:
+def test_a_file_of_predictions_is_checked_before_it_is_scored(
+    released: Released, tmp_path: Path
+) -> None:
     ids = [row.id for _, row in released.questions() if row.format == "mcq"]
     path = tmp_path / "p.jsonl"
     lines = [{"id": ids[0], "reply": "<answer>A</answer>"}, {"id": ids[1], "letter": "b"}]
