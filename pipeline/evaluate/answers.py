@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.releases.letter import closed_letter, parse_letter, without_thinking
+from pipeline.releases.letter import closed_letter, parse_letter
+from pipeline.releases.replytext import without_thinking
 
 FROM_REASONING = "from reasoning field"
 

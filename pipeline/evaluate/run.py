@@ -45,9 +45,7 @@ def asked(
     """Yield every request of a plan, item by item; `video` gives the clip that the arm `video` shows."""
     for question in plan.questions:
         for arm in plan.arms:
-            for name, one in shown(
-                arm, question.id, question.frame_seconds, len(question.options)
-            ):
+            for name, one in shown(arm, question.id, question.frame_seconds, len(question.options)):
                 options = [question.options[at] for at in one.order]
                 parts = plan.prompt.parts(
                     question.question, options, one.seconds, _seen(question, one, pictures, video)
@@ -64,9 +62,7 @@ def _seen(
 ) -> Sequence[PromptImage | PromptVideo]:
     if one.pictures == "video":
         if video is None:
-            raise UserError(
-                "--arms", "the arm 'video' needs the source videos", "add --videos DIR"
-            )
+            raise UserError("--arms", "the arm 'video' needs the source videos", "add --videos DIR")
         return [video(question)]
     names = [question.frames[at] for at in one.frames]
     return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
