@@ -90,7 +90,7 @@ _UNSURE = re.compile(
     re.IGNORECASE,
 )
 _RIGHT = re.compile(
-    rf"{_NO_WORD}(?P<list>(?:\(?[A-Z]\b{_M}{{0,4}}(?:,|/|or|and|nor|oder|und|noch)\s{{0,4}})*{_M}{{0,4}}[A-Z])"
+    rf"{_NO_WORD}(?P<list>(?:\(?[A-Z]\b{_M}{{0,4}}(?:,|/|or|and|nor|oder|und|noch)\s{{0,4}}){{0,9}}{_M}{{0,4}}[A-Z])"
     rf"(?![\w'-]){_M}{{0,4}}\s(?:is|are|must\s+be|ist|sind)\s+"
     r"(?:(?:clearly|definitely|certainly|therefore|thus|hence|indeed|probably|most|likely|the|my|die|der|meine?)\s+){0,4}"
     r"(?:(?:correct|right|best|final|only\s+correct|richtige|korrekte|beste)\s+(?:answer|option|choice|fit|match"
@@ -136,6 +136,10 @@ class _Stated(NamedTuple):
     with_text: bool
 
 
+def _is_lone(line: _Stated | None) -> bool:
+    return line is not None and not line.with_text
+
+
 class _Reading:
     """The reading of replies to one item."""
 
@@ -152,9 +156,9 @@ class _Reading:
         edges = {0, len(texts) - 1}
         lines = [self._line(text, at in edges, len(texts) > 1) for at, text in enumerate(texts)]
         last = lines[-1] if lines else None
-        ends_alone = last is not None and not last.with_text
+        ends_alone = _is_lone(last)
         if ends_alone and not statements:  # the letter at the end and those right before it
-            lines = list(takewhile(bool, reversed(lines)))
+            lines = list(takewhile(_is_lone, reversed(lines)))
         elif statements:  # a letter alone at the end can contradict them
             lines = lines[-1:] if ends_alone else []
         letters = frozenset().union(*(line.letters for line in lines if line))

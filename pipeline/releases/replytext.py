@@ -12,7 +12,8 @@ _SAME = str.maketrans(
     {
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u300c\u300d\u300e\u300f", '"'),
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        **dict.fromkeys("\u2010\u2011\u2012\u2212", "-"),
+        **dict.fromkeys("\u2013\u2014\u2015", " - "),
         **dict.fromkeys("\u2192\u21d2\u27a1\u2794\u279c\u27f6", "->"),
         **dict.fromkeys("\u3010\u3014\u3008\u300a", "("),
         **dict.fromkeys("\u3011\u3015\u3009\u300b", ")"),
