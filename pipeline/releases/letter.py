@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pipeline.releases.replytext import plain_text, without_markup, without_thinking
 
 
-def parse_letter(reply: str, options: Sequence[str]) -> str | None:
+def parse_letter(reply: str, options: Sequence[str] = ("",) * 4) -> str | None:
     """Return the letter that a finished reply gives; None if it gives none. Unreadable isn't wrong."""
     return _Reading(options).decide(without_thinking(reply)[0])
 
