@@ -16,7 +16,7 @@ def frame_label(number: int, seconds: float) -> str:
     return f"Frame {number}, at {seconds:.1f} s:"
 
 
-def question_prompt(question: str, options: Sequence[str]) -> str:
-    """Return the text after the frames: the question, and one line per option, lettered from A."""
+def question_prompt(question: str, options: Sequence[str], frames: bool = True) -> str:
+    """Return the text after the frames, or without them: the question, and a line per option, lettered from A."""
     lettered = map("{}. {}".format, ascii_uppercase, options)
-    return "\n".join([INSTRUCTION, question, *lettered, ASK])
+    return "\n".join([*([INSTRUCTION] if frames else []), question, *lettered, ASK])

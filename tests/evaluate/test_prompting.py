@@ -78,6 +78,8 @@ def test_the_adapters_prompt_is_the_direct_one(
     labels = [adapters.frame_label(number, at) for number, at in enumerate(seconds, start=1)]
     assert list(message.parts[:-1:2]) == labels
     assert message.parts[-1] == adapters.question_prompt(question, options)
+    (blind,) = load("direct").parts(question, options, (), ())
+    assert blind.parts == (adapters.question_prompt(question, options, frames=False),)
 
 
 def test_options_are_lettered_as_the_parser_reads_them() -> None:
