@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.releases.letter import closed_letter, parse_letter, without_thinking
+from pipeline.releases.letter import closed_letter, parse_letter
+from pipeline.releases.replytext import without_thinking
 
 FROM_REASONING = "from reasoning field"
 
@@ -63,7 +64,7 @@ _SORRY = re.compile(
 )
 _DECLINES = re.compile(
     r"\b(?:I|we)(?:'m|\s+am|\s+are)?\s+(?:can(?:'t|not|\s+not)|(?:not\s+able|unable)\s+to|won't|will\s+not|must|have\s+to|do\s+not|don't"
-    r"|not\s+(?:comfortable|allowed|permitted))\b.*\b(?:help|assist|answer(?:ing)?|comply|complying|provide|providing|respond|fulfil\w*"
+    r"|not\s+(?:comfortable|allowed|permitted))\b.*\b(?:help(?!\s+but)|assist|answer(?:ing)?|comply|complying|provide|providing|respond|fulfil\w*"
     r"|engage|continue|discuss\w*|identify\w*|share|sharing|support|decline|do\s+(?:that|this))\b|\bI\s+(?:decline|refuse)\b"
     r"|\b(?:kann|darf|werde|m\u00f6chte)\b.*\bnicht\b.*\b(?:helfen|beantworten|antworten|unterst\u00fctzen|nachkommen|identifizieren)\b"
     r"|\bno\s+puedo\b|\bje\s+ne\s+peux\s+pas\b|\bnon\s+posso\b|\bn\u00e3o\s+posso\b|\u65e0\u6cd5|\u4e0d\u80fd",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
@@ -11,7 +11,7 @@ from pipeline.engine.lock import locked
 from pipeline.errors import UserError
 from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
-from pipeline.evaluate.baselines import Human, baselines
+from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
@@ -26,7 +26,6 @@ from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import connect
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import Wire
-from pipeline.releases.layout import Evidence
 from pipeline.releases.reading import Released
 
 
@@ -88,6 +87,21 @@ class Evaluation:
         self._plan = Plan(self.asked, options.arms, options.repeats, self._prompt)
         self._pictures = Pictures(released.folder, options.image_pixels)
 
+    @cached_property
+    def _known(self) -> list[Question]:
+        return [one for one in self.asked if one.answer_index is not None]
+
+    @cached_property
+    def _free(self) -> Baselines:
+        """What is reached without a model, which is the same for all models."""
+        ids = {one.id for one in self._known}
+        return baselines(
+            self._questions,
+            self._evidence,
+            self._released.folder,
+            scored=lambda one: one.id in ids,
+        )
+
     def folder(self, settings: EvaluatedModel) -> Path:
         """Return the folder of a model's results."""
         return self._out / self._identity(settings).folder
@@ -138,13 +152,10 @@ class Evaluation:
         self, identity: results.Identity, folder: Path, made: Sequence[Prediction]
     ) -> Evaluated:
         known = {one.id for one in self.asked if one.answer_index is not None}
-        measured = Measured.of(
-            [one for one in self.asked if one.id in known],
-            [one for one in made if one.id in known],
-            self._questions,
-            self._evidence,
-            self._released.folder,
-        )
+        measured = None
+        if known:
+            scored_ones = [one for one in made if one.id in known]
+            measured = Measured.of(self._known, scored_ones, self._free)
         coverage = sum(one.outcome != "failed" for one in made) / max(1, len(made))
         results.write_results(
             folder,
@@ -181,16 +192,10 @@ class Measured:
         cls,
         questions: Sequence[Question],
         predictions: Sequence[Prediction],
-        every: Sequence[Question],
-        evidence: Mapping[str, Evidence],
-        release: Path,
+        free: Baselines,
         least: int = 0,
-    ) -> "Measured | None":
-        """Score predictions for questions with known answers; None if there are none."""
-        if not questions:
-            return None
-        ids = {one.id for one in questions}
-        free = baselines(every, evidence, release, scored=lambda one: one.id in ids, least=least)
+    ) -> "Measured":
+        """Score predictions for questions with known answers."""
         judged = partial(summarise, questions, least=least)
         return cls(
             judged(scored(questions, predictions)),

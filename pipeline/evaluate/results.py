@@ -31,6 +31,7 @@ from pipeline.evaluate.metrics import Metrics
 from pipeline.evaluate.rows import AskedItem, Prediction
 from pipeline.evaluate.scoring import Question
 from pipeline.models.settings import ModelSettings
+from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import SUMS, Released
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -107,10 +108,10 @@ class Results:
 
 
 def release_digest(released: Released) -> str:
-    """Return a release's root digest, that of its SHA256SUMS."""
+    """Return a release's root digest, that of its SHA256SUMS, as export printed it."""
     path = released.folder / SUMS
     try:
-        return digest(path.read_text(encoding="utf-8"))
+        return file_digest(path)
     except OSError as error:
         raise UserError(
             str(path), f"can't be read: {error.strerror}", "get a new copy of this release"

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from pipeline.engine.rows import digest
 from pipeline.errors import UserError, plain
 from pipeline.evaluate import results
 from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
 from pipeline.evaluate.evaluation import Measured
@@ -21,6 +21,7 @@ from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question, place_of, scored
 from pipeline.evaluate.table import points
+from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import Released
 
 LOG = "scored.jsonl"
@@ -47,9 +48,13 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
             "add --answers FOLDER if you have them, or leave these items out",
         )
     least = LEAST_WITHHELD if any(one.split in withheld for one in asked) else 0
-    measured = Measured.of(asked, made, questions, evidence, released.folder, least)
-    if measured is None:
+    if not made:
         raise UserError(str(path), "has no predictions", "check the file")
+    ids = {one.id for one in asked}
+    free = baselines(
+        questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
+    )
+    measured = Measured.of(asked, made, free, least)
     if least and sealed:
         _log(sealed, path, len(made))
     return [*measured.lines(), f"score: {path}: {len(made)} predictions for {len(asked)} items"]
@@ -142,7 +147,7 @@ def _log(sealed: Path, path: Path, count: int) -> None:
     line = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "file": path.name,
-        "sha256": digest(path.read_bytes().hex()),
+        "sha256": file_digest(path),
         "predictions": count,
     }
     with (sealed / LOG).open("a", encoding="utf-8") as file:
@@ -169,9 +174,8 @@ def _compared(
     }
     questions = [question for question in one.questions if question.id in shared]
     names = (one.identity.model, other.identity.model)
-    found = compare(
-        questions, *(scored(questions, _of(some, shared)) for some in (one, other)), names, arm=arm
-    )
+    first, second = (scored(questions, _of(some, shared)) for some in (one, other))
+    found = compare(questions, first, second, names, arm=arm)
     yield f"{names[0]} minus {names[1]}, {arm}: {points(found.parts[ALL][ALL])}"
     for label, figure in found.parts.get("task", {}).items():
         yield f"  {label:<34}{points(figure)}"

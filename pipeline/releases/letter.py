@@ -10,14 +10,15 @@ dataclasses fail in a module that is loaded from its path.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from string import ascii_uppercase
 from typing import NamedTuple
 
+from pipeline.releases.replytext import plain_text, without_markup, without_thinking
 
-def parse_letter(reply: str, options: Sequence[str]) -> str | None:
+
+def parse_letter(reply: str, options: Sequence[str] = ("",) * 4) -> str | None:
     """Return the letter that a finished reply gives; None if it gives none. Unreadable isn't wrong."""
     return _Reading(options).decide(without_thinking(reply)[0])
 
@@ -28,90 +29,29 @@ def closed_letter(reply: str, options: Sequence[str]) -> str | None:
     return _Reading(options).decide(last.content) if last and last.closed else None
 
 
-def without_thinking(reply: str) -> tuple[str, bool]:
-    """Return what follows the last end of thinking, and whether thinking begins there and stays open.
-
-    The beginning may be missing, since many chat templates put it into the prompt. The text has one
-    spelling of each character.
-    """
-    text = _plain(reply)
-    marks = list(_THINKING.finditer(text))
-    ends = [mark.end() for mark in marks if mark["close"] or mark["final"] or mark["unused"]]
-    start = max(ends, default=0)
-    opened = next((mark.start() for mark in marks if mark.start() >= start), None)
-    return text[start:opened], opened is not None
-
-
-# What models and servers write in several ways: quotes, dashes, arrows; and characters that can't be seen.
-_SAME = str.maketrans(
-    {
-        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u300c\u300d\u300e\u300f", '"'),
-        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u2192\u21d2\u27a1\u2794\u279c\u27f6", "->"),
-        **dict.fromkeys("\u3010\u3014\u3008\u300a", "("),
-        **dict.fromkeys("\u3011\u3015\u3009\u300b", ")"),
-        "\u3002": ".",
-        "\u3001": ",",
-    }
-)
-_UNSEEN = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
-)
-_THINKING = re.compile(
-    r"(?:<\|?|\u25c1|\[(?=/?THINK\]))(?P<close>/|end_of_)?(?:begin_of_|[a-z]+[:_])?"
-    r"(?:think(?:ing)?|thoughts?|reasoning|analysis)\s*(?:\|?>|\u25b7|\])"
-    r"|<\|channel\|>\s*(?:analysis|commentary|(?P<final>final))[^<]{0,40}<\|message\|>"
-    r"|<unused94>thought|(?P<unused><unused95>)",
-    re.IGNORECASE,
-)
-_BOX_TOKENS = re.compile(r"<\|begin_of_box\|>([^<]*)<\|end_of_box\|>")
-_TOKENS = re.compile(r"<\|[^|<>\n]{1,30}\|>|</?s>|<end_of_turn>|<eos>|^\s*```\w*\s*$", re.MULTILINE)
-_LATEX_TEXT = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|it|rm|sf|tt)|operatorname|emph|bf|rm|Large|large)"
-    r"\s*\{([^{}]*)\}"
-)
-_LATEX_ESCAPE = re.compile(r"\\(?:[ ,;!~]|(?=[^\w\s]))")
-_BOX = re.compile(r"\\f?boxed\s*\{")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _TAG = re.compile(r"<(?P<close>/)?(?:final[_ ]?)?answer\b[^<>\n]{0,40}>", re.IGNORECASE)
 _BLANKED = "\0"  # in place of a tag or box that was read
-
-
-def _plain(text: str) -> str:
-    """Return a reply with one spelling of each character and with plain line ends."""
-    text = unicodedata.normalize("NFKC", text).translate(_SAME)
-    return "\n".join(_UNSEEN.sub("", text).replace(_BLANKED, " ").splitlines())
-
-
-def _without_markup(text: str) -> str:
-    r"""Return a text without tokens of chat templates, `\text{...}` and escapes."""
-    text = _TOKENS.sub(" ", _BOX_TOKENS.sub(r"\\boxed{\1}", text))
-    for _ in range(3):  # \text{\textbf{C}}
-        text = _LATEX_TEXT.sub(r"\1", text)
-    return _LATEX_ESCAPE.sub("", text)
-
-
-_M = r"[\s*_`~\"'()\[\]{}<>$|#:-]"  # what may stand around a letter
+_M = r"(?:[^\w\n\0.,;!?/&+=^\\°%@]|_)"  # what may stand around a letter: spaces, markup, quotes, brackets
 _NOUN = (
     r"(?:answer|option|choice|letter|solution|response|selection|pick"
-    r"|antwort|l\u00f6sung|auswahl|wahl|buchstaben?|r\u00e9ponse|respuesta|opci\u00f3n|risposta|opzione"
-    r"|resposta|op\u00e7\u00e3o|antwoord|optie|\u043e\u0442\u0432\u0435\u0442)"
+    r"|antwort|lösung|auswahl|wahl|buchstaben?|réponse|respuesta|opción|risposta|opzione"
+    r"|resposta|opção|antwoord|optie|\u043e\u0442\u0432\u0435\u0442)"
 )
 _NO_WORD = r"(?<![^\W_])"
 _IS = (
     r"(?:is|are|was|(?:would|should|must|has\s+to|have\s+to|will|seems?\s+to|appears?\s+to)\s+be"
-    r"|ist|sind|lautet|lauten|muss|est|es|\u00e8|\u00e9)"
+    r"|ist|sind|lautet|lauten|muss|est|es|è|é)"
 )
 # The words before the letter that state an answer; the letter follows.
 _CUE = re.compile(
-    rf"{_NO_WORD}{_NOUN}(?:s|en|n)?\b(?:{_M}{{1,4}}(?:{_NOUN}|corr?[eè]c?t[aeo]))?"
-    r"(?:\s+(?:to|for|here|among|from|of|auf|zu|zur|f\u00fcr)\b[^.:!?=\n]{0,80}?)?"
-    rf"(?:{_M}{{0,6}}?(?::|=|->|\s-\s)|{_M}{{1,4}}{_IS}\b)"
-    r"|(?:\u7b54\u6848|\u6b63\u89e3|\u7b54\u3048|\u56de\u7b54|\uc815\ub2f5|\ub2f5)\s*"
-    r"(?:\u662f|\u4e3a|\u70ba|\u306f|\uc740|\ub294)?|[\u9009\u9078](?:\u62e9|\u64c7)?"
+    rf"(?P<noun>{_NO_WORD}{_NOUN}\b(?:{_M}{{1,4}}(?:{_NOUN}|corr?[eè]c?t[aeo]))?"
+    r"(?:\s+(?:to|for|here|among|from|of|auf|zu|zur|für)\b[^.:!?=\n]{0,80}?)?"
+    rf"(?:{_M}{{0,6}}?(?::|=|->|[ \t]-[ \t])|{_M}{{1,4}}{_IS}\b)"
+    r"|(?:答案|正解|答え|回答|정답|답)\s*(?:是|为|為|は|은|는)?|[选選][择擇]?)"
     rf"|{_NO_WORD}(?:I|we)(?:'d|'ll|'m|\s+would|\s+will|\s+am)?\s+(?:therefore\s+|thus\s+)?"
     r"(?:choose|chose|pick|select|go\s+with|going\s+with|opt\s+for|say|answer)\b"
-    rf"|{_NO_WORD}ich\s+(?:w\u00e4hle|nehme|w\u00fcrde|antworte)\b"
+    rf"|{_NO_WORD}ich\s+(?:wähle|nehme|würde|antworte)\b"
     rf"|{_NO_WORD}{_IS}\s+(?=(?:option|choice|antwort)\b)"
     rf"|{_NO_WORD}leav(?:es|ing)\b(?:\s+(?:only|just|us\s+with)\b)?"
     rf"|{_NO_WORD}(?:it|this|that|es|das)(?:'s|\s+{_IS})\b",
@@ -126,11 +66,12 @@ _LETTER = re.compile(
     r"(?![A-Z0-9\u00c0-\u024f\u0370-\u052f]|'[A-Z]|-\w|\.[A-Z]\b)",
     re.IGNORECASE,
 )
-_SPACE_WORD = re.compile(r"[ \t]+([^\W\d_]+)")
-# Words after which "A" or "I" before them can't be an article or a pronoun.
-_AFTER_LETTER = frozenset(
-    "because since as for and or not but nor is was are rather instead due based over then with seems"
-    " weil da denn ist und oder nicht aber sondern statt entspricht".split()
+_WORD = re.compile(r"[ \t]+[^\W\d_]")
+# A word that goes on after an article or a pronoun, unlike after an option's letter.
+_OTHER_WORD = re.compile(
+    r"[ \t]+(?!(?:because|since|as|for|and|or|not|but|nor|is|was|are|rather|instead|due|based|over|then|with|seems"
+    r"|weil|da|denn|ist|und|oder|nicht|aber|sondern|statt|entspricht)\b)[^\W\d_]",
+    re.IGNORECASE,
 )
 _NOT = r"(?:not|nicht|nor|noch|rather\s+than|instead\s+of|over|statt|anstatt|neither|weder)"
 _BUT = r"(?:but|aber|sondern|rather)"
@@ -145,30 +86,35 @@ _JOIN = re.compile(
 _NEGATES = re.compile(rf"\b{_NOT}\b", re.IGNORECASE)
 _REVERTS = re.compile(rf"\b{_BUT}\b", re.IGNORECASE)
 _UNSURE = re.compile(
-    r"[^\w?]*(?:\?|(?:if|unless|wenn|falls)\b|(?:is|ist|was)\s+(?:not|wrong|incorrect|nicht|falsch)\b)",
+    r"[^\w?.!;]*(?:\?|(?:if|unless|wenn|falls)\b|(?:is|ist|was)\s+(?:not|wrong|incorrect|nicht|falsch)\b)",
     re.IGNORECASE,
 )
 _RIGHT = re.compile(
-    rf"{_NO_WORD}(?P<list>(?:\(?[A-Z]\b{_M}{{0,4}}(?:,|/|or|and|nor|oder|und|noch)\s{{0,4}})*{_M}{{0,4}}(?P<last>[A-Z]))"
-    rf"(?![\w'-]){_M}{{0,4}}\s{_IS}\s+(?:(?:[a-z]+ly|the|my|therefore|thus|hence|die|der|meine?)\s+){{0,3}}"
-    r"(?:(?:final|correct|right|best|only|richtige|korrekte|beste)\s+){0,2}"
-    r"(?:answer|option|choice|fit|match|correct|[Aa]ntwort|[Ww]ahl|richtig|korrekt)\b(?P<end>\s*\?)?"
+    rf"{_NO_WORD}(?P<list>(?:\(?[A-Z]\b{_M}{{0,4}}(?:,|/|or|and|nor|oder|und|noch)\s{{0,4}}){{0,9}}{_M}{{0,4}}[A-Z])"
+    rf"(?![\w'-]){_M}{{0,4}}\s(?:is|are|must\s+be|ist|sind)\s+"
+    r"(?:(?:clearly|definitely|certainly|therefore|thus|hence|indeed|probably|most|likely|the|my|die|der|meine?)\s+){0,4}"
+    r"(?:(?:correct|right|best|final|only\s+correct|richtige|korrekte|beste)\s+(?:answer|option|choice|fit|match"
+    r"|Antwort|Option|Wahl)|answer|correct|Antwort|richtig|korrekt)\b(?P<no>\s*(?:\?|(?:only\s+)?if\b|wenn\b))?"
 )
 _CLAUSE = re.compile(
     r"[.!?;:,(\n]|\b(?:so|but|and|because|therefore|thus|hence|aber|und|denn|daher)\b",
     re.IGNORECASE,
 )
-# Before a statement in the same clause: it is denied, or supposed only.
+# Before a statement, in the same clause or directly or at the beginning of the sentence: it is denied or only supposed.
 _DENIED = re.compile(
     r"\b(?:not|never|no(?!\s+doubt)|cannot|neither|nor|none|if|whether|suppose|assuming|unless|maybe|perhaps"
-    r"|nicht|kein\w*|weder|ob|wenn|falls|vielleicht)\b|n't\b",
+    r"|nicht|kein\w*|weder|ob|wenn|falls|vielleicht)\b|n't\b"
+    r"|\b(?:first|second|third|fourth|other|another|wrong|incorrect|falsche|erste|zweite|dritte|vierte|andere)\s+$",
     re.IGNORECASE,
 )
+_SUPPOSED = re.compile(r"[^\w]*(?:if|had|were|wenn|falls|hätte)\b[^.!?\n]*$", re.IGNORECASE)
 _NO_ANSWER = re.compile(
     rf"{_M}*(?:none|neither|unknown|unclear|undetermined|n/a|cannot|can't|I\s+(?:don't|can't|cannot)|keine)\b",
     re.IGNORECASE,
 )
+_NEGATED = re.compile(r"\b(?:not|nicht)\s{0,3}[$*(]{0,3}\Z")
 _HEADING = " \t*_`:#\"'$"
+_EMPTY = re.compile(r"[^\n]*\n\s*")
 _FORMULA = re.compile(r"[=+^_\\]")
 _LIST_MARK = re.compile(r"\s*(?:[>#|\u2022\u00b7-]+\s+|\*\s+|\d{1,2}[.)]\s+)+")
 _ENDS_TEXT = re.compile(r"[.!;)\]](?=\s|$)|\s-\s|,?\s(?:because|since|weil|da)\b", re.IGNORECASE)
@@ -182,19 +128,16 @@ _LAST_LETTER = re.compile(
 )
 
 
-class _List(NamedTuple):
-    """The letters with which a text begins, where they end, and whether an option's text follows."""
+class _Stated(NamedTuple):
+    """The letters with which a line begins, where they end, and whether an option's text is among it."""
 
     letters: frozenset[str]
     end: int
     with_text: bool
 
 
-class _Line(NamedTuple):
-    """The letters of a line that states nothing else, and whether it is letters alone."""
-
-    letters: frozenset[str]
-    lone: bool
+def _is_lone(line: _Stated | None) -> bool:
+    return line is not None and not line.with_text
 
 
 class _Reading:
@@ -202,27 +145,29 @@ class _Reading:
 
     def __init__(self, options: Sequence[str]) -> None:
         self._allowed = ascii_uppercase[: len(options)]
-        self._keys = [_key(_without_markup(_plain(text))) for text in options]
+        self._keys = [_key(without_markup(plain_text(text))) for text in options]
+        # A line is read this far, so that a long one takes no longer: the longest option and what surrounds it.
+        self._reach = 200 + 2 * max(map(len, options), default=0)
 
     def decide(self, text: str) -> str | None:
         """Return the letter that a text states."""
-        statements, text = self._explicit(_without_markup(text))
+        statements, text = self._explicit(without_markup(text))
         texts = [line for line in text.split("\n") if line.strip()]
         edges = {0, len(texts) - 1}
         lines = [self._line(text, at in edges, len(texts) > 1) for at, text in enumerate(texts)]
         last = lines[-1] if lines else None
+        ends_alone = _is_lone(last)
+        if ends_alone and not statements:  # the letter at the end and those right before it
+            lines = list(takewhile(_is_lone, reversed(lines)))
+        elif statements:  # a letter alone at the end can contradict them
+            lines = lines[-1:] if ends_alone else []
+        letters = frozenset().union(*(line.letters for line in lines if line))
         if statements:
-            # A lone letter at the end that contradicts the last statement leaves two letters.
-            letters = max(statements)[1] | (last.letters if last and last.lone else frozenset())
-        elif last and last.lone:
-            block = takewhile(lambda line: line is not None, reversed(lines))
-            letters = frozenset().union(*(line.letters for line in block if line))
-        elif any(lines):
-            letters = frozenset().union(*(line.letters for line in lines if line))
-        else:
-            letters = _concluded(texts[-1]) if texts else frozenset()
-        (letter, *others) = sorted(letters) or [""]
-        return letter if not others and letter and letter in self._allowed else None
+            letters |= max(statements)[1]
+        elif texts and not letters:
+            letters = _concluded(texts[-1])
+        letter = "".join(letters)
+        return letter if len(letter) == 1 and letter in self._allowed else None
 
     def _explicit(self, text: str) -> tuple[list[tuple[int, frozenset[str]]], str]:
         """Return explicit statements with their positions, and the text with tags and boxes blanked out."""
@@ -230,57 +175,59 @@ class _Reading:
         read = []
         for tag in _tagged(text):
             letter = self.decide(tag.content)
-            if letter or (tag.closed and tag.content.strip()):
+            states = letter or (tag.closed and tag.content.strip())
+            if states and not _NEGATED.search(text[: tag.start][-12:]):
                 statements.append((tag.start, frozenset({letter} if letter else ())))
                 read.append((tag.start, tag.end))
         text = _TAG.sub(lambda tag: " " * len(tag[0]), _blank(text, read))
         boxes = list(_boxes(text))
         for start, end in boxes:
             content = text[text.index("{", start) + 1 : end - 1]
-            line = None if _FORMULA.search(content) else self._line(content, True, False)
-            if line:
+            formula = _FORMULA.search(content)
+            line = None if formula else self._line(" ".join(content.split()), True, False)
+            if line and not _NEGATED.search(text[:start][-12:]):
                 statements.append((start, line.letters))
         text = _blank(text, boxes)
-        statements.extend(self._cued(text))
+        statements.extend(islice(self._cued(text), 1))
         for match in _RIGHT.finditer(text):
-            if not match["end"] and not _denied(text, match.start()):
+            if not match["no"] and not _denied(text, match.start()):
                 letters = re.findall(r"(?<![^\W_])[A-Z](?![^\W_])", match["list"])
                 statements.append((match.start(), frozenset(letters)))
         return statements, text
 
     def _cued(self, text: str) -> Iterator[tuple[int, frozenset[str]]]:
-        """Yield what follows "the answer is" and its like, with positions."""
-        for cue in _CUE.finditer(text):
+        """Yield what follows "the answer is" and its like, with positions, the last first."""
+        for cue in reversed(list(_CUE.finditer(text))):
             if _denied(text, cue.start()):
                 continue
-            line = _line_at(text, cue.end())
-            if not line.strip(_HEADING):  # the answer is on the next line
-                below = re.compile(r"\s*").match(text, cue.end() + len(line))
-                stated = self._line(
-                    _line_at(text, below.end() if below else len(text)), True, False
-                )
-                if stated:
-                    yield cue.start(), stated.letters
-                continue
+            line = _line_at(text, cue.end())[: self._reach]
             found = self._list(line)
-            if found and found.letters and not _UNSURE.match(line, found.end):
-                yield cue.start(), found.letters
-            elif not found and (named := self._named(line)):
+            if not line.strip(_HEADING):
+                if below := self._line(_line_below(text, cue.end()), True, False):
+                    yield cue.start(), below.letters
+            elif found:
+                rest = line[found.end :]
+                # "It is B that ..." and "leaving B behind" state no answer; "the answer is B that ..." does.
+                goes_on = not cue["noun"] and _OTHER_WORD.match(rest)
+                if found.letters and not goes_on and not _UNSURE.match(rest):
+                    yield cue.start(), found.letters
+            elif cue["noun"] and (named := self._named(line)):
                 yield cue.start(), named
-            elif not found and cue[0].endswith(":") and _NO_ANSWER.match(line):
+            elif cue[0].endswith(":") and _NO_ANSWER.match(line):
                 yield cue.start(), frozenset()
 
-    def _line(self, text: str, text_counts: bool, one_of_many: bool) -> _Line | None:
+    def _line(self, text: str, text_counts: bool, one_of_many: bool) -> _Stated | None:
         """Return the letters of a line that is nothing but a statement; None for any other line."""
+        if len(text) > self._reach:
+            return None
         mark = _LIST_MARK.match(text)
         line = text[mark.end() :] if mark else text
-        letters, lone = frozenset[str](), False
         found = self._list(line)
-        if found and not re.search(r"[^\W_]|[?\0]", line[found.end :]):
-            letters, lone = found.letters, not found.with_text
-        if text_counts and not (mark and one_of_many):
-            letters |= self._of_keys({_key(line)})
-        return _Line(letters, lone) if letters else None
+        if found is None or re.search(r"[^\W_]|[?+=\0]", line[found.end :]):
+            found = _Stated(frozenset(), 0, True)
+        texts = text_counts and not (mark and one_of_many)
+        letters = found.letters | (self._of_keys({_key(line)}) if texts else frozenset())
+        return _Stated(letters, len(text), found.with_text) if letters else None
 
     def _of_keys(self, keys: set[str]) -> frozenset[str]:
         options = zip(self._allowed, self._keys, strict=False)
@@ -293,7 +240,7 @@ class _Reading:
             {_key(text[:end]) for end in (*ends, *(end + 1 for end in ends), len(text))}
         )
 
-    def _list(self, text: str) -> _List | None:
+    def _list(self, text: str) -> _Stated | None:
         """Return the letters with which a line begins, without negated ones; None if it begins with none.
 
         An article and a pronoun are no letters. A letter with exactly its option's text ends the list, and one
@@ -306,21 +253,19 @@ class _Reading:
         while match := _LETTER.match(text, at):
             letter, rest = match["letter"].upper(), text[match.end() :]
             named = self._named(rest)
-            if not named and (
-                _is_word(match["letter"], rest) or (weak and _SPACE_WORD.match(rest))
-            ):
+            if not named and (_is_word(match["letter"], rest) or (weak and _WORD.match(rest))):
                 break
             end = match.end()
             if not negated:
                 kept |= {letter} if letter in named else {letter, *named}
             if named:
-                return _List(frozenset(kept), len(text), True)
+                return _Stated(frozenset(kept), len(text), True)
             join = _JOIN.match(text, end)
             words = join[0] if join else ""
             negated = bool(_NEGATES.search(words)) or (negated and not _REVERTS.search(words))
             weak = not re.search(r"\w|[/&+]", words)
             at = end + len(words)
-        return _List(frozenset(kept), end, False) if end else None
+        return _Stated(frozenset(kept), end, False) if end else None
 
 
 class _Tagged(NamedTuple):
@@ -376,17 +321,23 @@ def _line_at(text: str, at: int) -> str:
     return text[at : len(text) if end < 0 else end]
 
 
+def _line_below(text: str, at: int) -> str:
+    """Return the next line that isn't empty."""
+    start = _EMPTY.match(text, at)
+    return _line_at(text, start.end()) if start else ""
+
+
 def _denied(text: str, at: int) -> bool:
-    """Return whether the words before a statement, in the same clause, deny or only suppose it."""
-    *_, clause = _CLAUSE.split(text[max(0, at - 150) : at])
-    return bool(_DENIED.search(clause))
+    """Return whether the words before a statement deny it, or only suppose it."""
+    before = text[max(0, at - 200) : at]
+    *_, sentence = re.split(r"[.!?\n]", before)
+    *_, clause = _CLAUSE.split(before)
+    return bool(_DENIED.search(clause) or _SUPPOSED.match(sentence))
 
 
 def _is_word(letter: str, rest: str) -> bool:
     """Return whether a letter before `rest` is a word: an article, a pronoun, another language's "and"."""
-    word = _SPACE_WORD.match(rest)
-    may_be = letter in "AI" or letter.islower()
-    return may_be and bool(word) and word[1].lower() not in _AFTER_LETTER  # type: ignore[index]
+    return (letter in "AI" or letter.islower()) and bool(_OTHER_WORD.match(rest))
 
 
 def _concluded(line: str) -> frozenset[str]:
