@@ -13,13 +13,14 @@ from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
 from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
+from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import load
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.run import Plan, asked, predicted
-from pipeline.evaluate.scoring import Question, scored
+from pipeline.evaluate.scoring import Question, Scored, scored
 from pipeline.evaluate.table import table
 from pipeline.models.chat import PlainRequest
 from pipeline.models.estimate import Estimate, estimate
@@ -173,6 +174,8 @@ class Evaluation:
                 "people": plain(measured.human) if measured else None,
             },
         )
+        if measured:
+            write_exports(folder, identity.about(), measured.results, measured.metrics)
         withheld = len(self.asked) - len(known)
         lines = measured.lines() if measured else ["no metrics: all answers are withheld"]
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
@@ -182,6 +185,7 @@ class Evaluation:
 class Measured:
     """The metrics of a model, next to the baselines that cost nothing and to people."""
 
+    results: Sequence[Scored]
     metrics: Metrics
     baselines: Mapping[str, ArmMetrics]
     human: Human | None
@@ -197,8 +201,10 @@ class Measured:
     ) -> "Measured":
         """Score predictions for questions with known answers."""
         judged = partial(summarise, questions, least=least)
+        found = scored(questions, predictions)
         return cls(
-            judged(scored(questions, predictions)),
+            found,
+            judged(found),
             judged(scored(questions, free.predictions)).arms,
             free.human,
             free.notes,

@@ -5,6 +5,7 @@
       predictions.parquet   what was replied to each item in each arm, and the letter that was read
       items.parquet         the items whose answers are known: with both files, the metrics can be computed again
       results.json          metrics, settings, digests of release and prompts, the version of the code, the date
+      exports/              the same for Inspect and for Every Eval Ever (export_files.py)
 
 The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
 """
@@ -27,6 +28,7 @@ from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.folder import write_atomic
 from pipeline.engine.rows import Record, digest
 from pipeline.errors import UserError
+from pipeline.evaluate.exports import About
 from pipeline.evaluate.metrics import Metrics
 from pipeline.evaluate.rows import AskedItem, Prediction
 from pipeline.evaluate.scoring import Question
@@ -90,6 +92,21 @@ class Identity:
             "prompt": self.prompt_sha256,
             "image_pixels": self.image_pixels,
         }
+
+    def about(self) -> About:
+        """Return what other tools record of the results, as of now."""
+        return About(
+            self.dataset,
+            self.version,
+            self.release,
+            self.model,
+            self.base_url,
+            self.prompt,
+            self.prompt_sha256,
+            self.settings,
+            __version__,
+            datetime.now(UTC),
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return the fields."""

@@ -32,7 +32,8 @@ _SHOWN = 10
 def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]:
     """Return the metrics of a file of predictions as lines; raise UserError if one isn't for this release.
 
-    With withheld answers, there is no figure over fewer than 30 items, and the call is logged beside them.
+    Withheld items are scored without others: there is no figure over fewer than 30 of them, and the call is
+    logged beside their answers.
     """
     questions, evidence = questions_of(released, sealed)
     known = {one.id: one for one in questions}
@@ -47,17 +48,28 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
             f"the answers of {len(unknown)} of its {len(asked)} items are withheld",
             "add --answers FOLDER if you have them, or leave these items out",
         )
-    least = LEAST_WITHHELD if any(one.split in withheld for one in asked) else 0
     if not made:
         raise UserError(str(path), "has no predictions", "check the file")
+    least, notes = 0, []
+    if held := [one for one in asked if one.split in withheld]:
+        # Next to items whose answers are known, a figure would tell the outcome of a few withheld ones.
+        least = LEAST_WITHHELD
+        if left_out := len(asked) - len(held):
+            notes.append(f"note: {left_out} items with published answers are left out")
+        asked = held
     ids = {one.id for one in asked}
+    made = [one for one in made if one.id in ids]
     free = baselines(
         questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
     )
     measured = Measured.of(asked, made, free, least)
     if least and sealed:
         _log(sealed, path, len(made))
-    return [*measured.lines(), f"score: {path}: {len(made)} predictions for {len(asked)} items"]
+    return [
+        *measured.lines(),
+        *notes,
+        f"score: {path}: {len(made)} predictions for {len(asked)} items",
+    ]
 
 
 def read_rows(path: Path) -> list[dict[str, object]]:

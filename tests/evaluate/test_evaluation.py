@@ -194,6 +194,37 @@ def test_withheld_answers_are_scored_only_by_those_who_have_them(
     (sealed / LOG).unlink()
 
 
+def test_withheld_items_are_scored_without_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "LEAST_WITHHELD", 5)
+    with small_space(tmp_path / "w", 8, walk=varied) as space:
+        found = release(space, withhold=["test"])
+    held = open_release(found.folder)
+    rows = [(split, row) for split, row in held.questions() if row.format == "mcq"]
+    (one,) = [row for split, row in rows if split == "test"][:1]
+    known = [row for split, row in rows if split == "train"]
+    assert len(known) >= 4
+    # All known answers and one guess: a figure of all would tell whether the guess is right.
+    lines = [json.dumps({"id": row.id, "letter": row.answer or "A"}) for row in (one, *known)]
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(lines))
+    text = "\n".join(score_file(held, path, found.sealed))
+    assert f"{len(known)} items with published answers are left out" in text
+    assert "1 predictions for 1 items" in text
+    assert not re.search(r"^frames.*%", text, re.MULTILINE)
+
+
+def test_results_are_exported_for_other_tools(released: Released, tmp_path: Path) -> None:
+    found = run(released, tmp_path, ScriptedModel(answer=seer(released)), arms=("frames", "blind"))
+    log = json.loads((found.folder / "exports" / "inspect-frames.json").read_text())
+    assert log["results"]["scores"][0]["metrics"]["accuracy"]["value"] == 1
+    assert len(log["samples"]) == log["results"]["completed_samples"] == found.predictions // 2
+    assert (found.folder / "exports" / "inspect-blind.json").is_file()
+    (lines,) = (found.folder / "exports" / "data").rglob("*_samples.jsonl")
+    assert len(lines.read_text().splitlines()) == found.predictions
+
+
 def test_a_file_of_predictions_is_checked_before_it_is_scored(
     released: Released, tmp_path: Path
 ) -> None:
