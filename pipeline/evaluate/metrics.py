@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.evaluate.arrays import Answers, ItemTable
 from pipeline.evaluate.cells import Parts
-from pipeline.evaluate.intervals import Figure, Floats, difference, goodness
+from pipeline.evaluate.intervals import LEAST_GROUPS, Figure, Floats, difference, goodness
 from pipeline.evaluate.paired import Agreement, Gain, Reversed, agreements, gains, reversal, rotated
 from pipeline.evaluate.reasons import stated
 from pipeline.evaluate.scoring import Question, Scored
@@ -153,6 +153,8 @@ def summarise(
     elif (without := sum(not question.facts for question in questions)) > 0:
         notes.append(f"{without} items have no facts and are left out of figures by fact and pair")
     groups = len(set(table.units.groups.tolist()))
+    if groups < LEAST_GROUPS:
+        notes.append(f"no intervals: {groups} split groups are too few (at least {LEAST_GROUPS})")
     return Metrics(
         items=len(questions),
         groups=groups,

@@ -66,3 +66,10 @@ def test_requests_without_a_reply_are_told_of_every_arm() -> None:
         "blind: 95.8% of requests have a reply; if all others were wrong, or right: 95.8%, 100.0%"
         in text
     )
+
+
+def test_too_few_groups_are_noted() -> None:
+    questions = items()
+    assert not any("no intervals" in line for line in table(metrics(questions, "A"), {}, None))
+    lines = table(metrics(questions[:4], "A"), {}, None)
+    assert "note: no intervals: 2 split groups are too few (at least 10)" in lines
