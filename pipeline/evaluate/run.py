@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.errors import EgostError, RowError, UserError
 from pipeline.evaluate.answers import read_answer
@@ -26,6 +27,15 @@ class Plan:
     arms: Sequence[str]
     repeats: int
     prompt: Prompt
+
+    @cached_property
+    def requests(self) -> int:
+        """The number of requests."""
+        return self.repeats * sum(
+            len(shown(arm, one.id, one.frame_seconds, len(one.options)))
+            for one in self.questions
+            for arm in self.arms
+        )
 
 
 @dataclass(frozen=True)

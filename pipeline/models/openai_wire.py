@@ -17,7 +17,7 @@ from pipeline.models.error_body import read_error, wait_seconds
 from pipeline.models.event_stream import is_stream, read_stream
 from pipeline.models.failures import Names, RequestError, failure
 from pipeline.models.journal import Reply
-from pipeline.models.keys import key_for
+from pipeline.models.keys import key_for, same_server
 from pipeline.models.secret import Secret
 from pipeline.models.settings import DRAFTING_KEY, ModelSettings
 from pipeline.models.wire import on_loopback
@@ -46,8 +46,9 @@ class OpenAIWire:
             max_retries=0,
             http_client=http,
         )
-        if key.name != DRAFTING_KEY:
-            # The library takes these from the environment; like OPENAI_API_KEY, they are not for others.
+        drafting = same_server(settings.base_url, settings.drafting_server)
+        if not (drafting and key.name == DRAFTING_KEY):
+            # The library takes these from the environment; they belong to the account of that key.
             self._client.organization = self._client.project = self._client.admin_api_key = None
             self._client._custom_headers = {}
 

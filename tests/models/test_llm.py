@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,11 @@ from pipeline.models.llm import ModelClient, ModelRequest, connect
 from pipeline.models.openai_wire import OpenAIWire
 from pipeline.models.pace import Pace
 from pipeline.models.prices import Price, price_of
-from pipeline.models.replies import Replies
 from pipeline.models.secret import Secret
 from pipeline.models.settings import ModelSettings
 from pipeline.models.wire import ScriptedModel, on_loopback
 from tests.clip_rows import workspace
-
-PRICED = Price(name="m", input=1000.0, output=2000.0, pictures="tiles")  # 0.001 and 0.002 per token
-SETTINGS = ModelSettings(
-    model="m", base_url="http://127.0.0.1:1/v1", max_completion_tokens=100, max_cost_usd=1000
-)
+from tests.model_talk import SETTINGS, Clock, table, talk
 
 
 def remote(model: str, *prices: float) -> ModelSettings:
@@ -59,54 +54,8 @@ GOOD = '{"word": "door"}'
 NO_SCHEMA = RequestError("request", "no response_format", kind="schema", form=True)
 
 
-class Clock:
-    """A clock that advances only during sleep."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += max(0.0, seconds)
-        await asyncio.sleep(0)
-
-    def now(self) -> float:
-        return self.time
-
-
-def talk(
-    folder: WorkspaceFolder,
-    model: ScriptedModel,
-    work: Callable[[ModelClient], Awaitable[Any]],
-    settings: ModelSettings = SETTINGS,
-    price: Price = PRICED,
-    clock: Clock | None = None,
-) -> Any:
-    clock = clock or Clock()
-
-    async def once() -> Any:
-        journal = Journal(folder.root / "llm.sqlite")
-        pace = Pace(settings.in_flight, sleep=clock.sleep, now=clock.now)
-        try:
-            return await work(
-                ModelClient(Replies(settings, model, journal, price, pace=pace, sleep=clock.sleep))
-            )
-        finally:
-            journal.close()
-
-    return asyncio.run(once())
-
-
 def ask(folder: WorkspaceFolder, model: ScriptedModel, **more: Any) -> Any:
     return talk(folder, model, lambda client: client.ask(question()), **more)
-
-
-def table(folder: WorkspaceFolder, query: str) -> list[Any]:
-    with sqlite3.connect(folder.root / "llm.sqlite") as db:
-        found = db.execute(query).fetchall()
-    db.close()
-    return found
 
 
 @pytest.fixture
