@@ -342,6 +342,8 @@ REPORTS = [
     ),
     ("**Answer: D**\n\n" + r"\boxed{\langle H\rangle \ll \Delta E}", "D", "NeMo Skills#1511"),
     (r"**Answer: D**, for \boxed{A = B + C}", "D", "NeMo Skills#1511"),
+    (r"**Answer: D**, for \boxed{A + B}", "D", "NeMo Skills#1511"),
+    (r"**Answer: D**, for \boxed{C_1}", "D", "NeMo Skills#1511"),
     (r"\boxed{\text{C}}", "C", "NeMo Gym#1790: a letter boxed in a text command"),
     (r"The final answer is: $\boxed{\textbf{(C)}}$", "C", "NeMo Gym#1790"),
     ("The wearer passes A.</think>\n\nC", "C", "vllm#31045: a lone closing think marker"),
