@@ -50,7 +50,7 @@ _CUE = re.compile(
     rf"(?:{_M}{{0,6}}?(?::|=|->|[ \t]-[ \t])|{_M}{{1,4}}{_IS}\b)"
     r"|(?:答案|正解|答え|回答|정답|답)\s*(?:是|为|為|は|은|는)?|[选選][择擇]?)"
     rf"|{_NO_WORD}(?:I|we)(?:'d|'ll|'m|\s+would|\s+will|\s+am)?\s+(?:therefore\s+|thus\s+)?"
-    r"(?:choose|chose|pick|select|go\s+with|going\s+with|opt\s+for|say|answer(?:\s+with)?)\b"
+    r"(?:think|believe|guess|choose|chose|pick|select|go\s+with|going\s+with|opt\s+for|say|answer(?:\s+with)?)\b"
     rf"|{_NO_WORD}ich\s+(?:wähle|nehme|würde|antworte)\b"
     rf"|{_NO_WORD}{_IS}\s+(?=(?:option|choice|antwort)\b)"
     rf"|{_NO_WORD}leav(?:es|ing)\b(?:\s+(?:only|just|us\s+with)\b)?"
@@ -71,6 +71,10 @@ _WORD = re.compile(r"[ \t]+[^\W\d_]")
 _OTHER_WORD = re.compile(
     r"[ \t]+(?!(?:because|since|as|for|and|or|not|but|nor|is|was|are|rather|instead|due|based|over|then|with|seems"
     r"|weil|da|denn|ist|und|oder|nicht|aber|sondern|statt|entspricht)\b)[^\W\d_]",
+    re.IGNORECASE,
+)
+_CLAUSE_GOES_ON = re.compile(
+    r"[*_`\"')\]]{0,4}[ \t]+(?!(?:because|since|as|for|but|not|rather|instead|due|based|over|weil|da|denn|aber|nicht|statt)\b)[^\W\d_]",
     re.IGNORECASE,
 )
 _NOT = r"(?:not|nicht|nor|noch|rather\s+than|instead\s+of|over|statt|anstatt|neither|weder)"
@@ -125,6 +129,7 @@ _CONCLUDES = re.compile(
     rf"(?:.*\b(?:{_IS}|{_NOUN})\b)?{_M}*$",
     re.IGNORECASE,
 )
+_LEADS_TO = re.compile(rf"(?:^|[:,]|\b{_IS})\s*$", re.IGNORECASE)  # a bold letter
 _LAST_LETTER = re.compile(
     r"(?P<before>.*?)(?P<bold>\*\*)?\(?(?P<letter>[A-Z])\)?[.:]?(?:\*\*)?[\s.!]*", re.DOTALL
 )
@@ -209,8 +214,8 @@ class _Reading:
                     yield cue.start(), below.letters
             elif found:
                 rest = line[found.end :]
-                # "It is B that ..." and "leaving B behind" state no answer; "the answer is B that ..." does.
-                goes_on = not cue["noun"] and _OTHER_WORD.match(rest)
+                # "It is B that ..." and "I think B is ..." state no answer; "the answer is B that ..." does.
+                goes_on = not cue["noun"] and _CLAUSE_GOES_ON.match(rest)
                 if found.letters and not goes_on and not _UNSURE.match(rest):
                     yield cue.start(), found.letters
             elif cue["noun"] and (named := self._named(line)):
@@ -346,9 +351,12 @@ def _concluded(line: str) -> frozenset[str]:
     """Return the letter with which a line's last sentence concludes."""
     sentence = re.split(r"(?<=[.!?])\s+", line.strip()[-300:])[-1]
     found = _LAST_LETTER.fullmatch(sentence)
-    if not found or re.search(r"[\w']$", found["before"]) or _DENIED.search(found["before"]):
+    if not found:
         return frozenset()
-    concludes = found["bold"] or _CONCLUDES.fullmatch(found["before"])
+    before = found["before"]
+    if re.search(r"[\w']$", before) or _DENIED.search(before):
+        return frozenset()
+    concludes = _CONCLUDES.fullmatch(before) or (found["bold"] and _LEADS_TO.search(before))
     return frozenset({found["letter"]} if concludes else ())
 
 
