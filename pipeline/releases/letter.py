@@ -34,8 +34,8 @@ _TAG = re.compile(r"<(?P<close>/)?(?:final[_ ]?)?answer\b[^<>\n]{0,40}>", re.IGN
 _BLANKED = "\0"  # in place of a tag or box that was read
 _M = r"(?:[^\w\n\0.,;!?/&+=^\\°%@]|_)"  # what may stand around a letter: spaces, markup, quotes, brackets
 _NOUN = (
-    r"(?:answer|option|choice|letter|solution|response|selection|pick"
-    r"|antwort|lösung|auswahl|wahl|buchstaben?|réponse|respuesta|opción|risposta|opzione"
+    r"(?:answer|option|choice|letter|solution|response|selection|pick|verdict|conclusion|result"
+    r"|antwort|lösung|ergebnis|auswahl|wahl|buchstaben?|réponse|respuesta|opción|risposta|opzione"
     r"|resposta|opção|antwoord|optie|\u043e\u0442\u0432\u0435\u0442)"
 )
 _NO_WORD = r"(?<![^\W_])"
@@ -50,7 +50,7 @@ _CUE = re.compile(
     rf"(?:{_M}{{0,6}}?(?::|=|->|[ \t]-[ \t])|{_M}{{1,4}}{_IS}\b)"
     r"|(?:答案|正解|答え|回答|정답|답)\s*(?:是|为|為|は|은|는)?|[选選][择擇]?)"
     rf"|{_NO_WORD}(?:I|we)(?:'d|'ll|'m|\s+would|\s+will|\s+am)?\s+(?:therefore\s+|thus\s+)?"
-    r"(?:choose|chose|pick|select|go\s+with|going\s+with|opt\s+for|say|answer)\b"
+    r"(?:think|believe|guess|choose|chose|pick|select|go\s+with|going\s+with|opt\s+for|say|answer(?:\s+with)?)\b"
     rf"|{_NO_WORD}ich\s+(?:wähle|nehme|würde|antworte)\b"
     rf"|{_NO_WORD}{_IS}\s+(?=(?:option|choice|antwort)\b)"
     rf"|{_NO_WORD}leav(?:es|ing)\b(?:\s+(?:only|just|us\s+with)\b)?"
@@ -73,6 +73,10 @@ _OTHER_WORD = re.compile(
     r"|weil|da|denn|ist|und|oder|nicht|aber|sondern|statt|entspricht)\b)[^\W\d_]",
     re.IGNORECASE,
 )
+_CLAUSE_GOES_ON = re.compile(
+    r"[*_`\"')\]]{0,4}[ \t]+(?!(?:because|since|as|for|but|not|rather|instead|due|based|over|weil|da|denn|aber|nicht|statt)\b)[^\W\d_]",
+    re.IGNORECASE,
+)
 _NOT = r"(?:not|nicht|nor|noch|rather\s+than|instead\s+of|over|statt|anstatt|neither|weder)"
 _BUT = r"(?:but|aber|sondern|rather)"
 _LEAD = re.compile(
@@ -91,10 +95,12 @@ _UNSURE = re.compile(
 )
 _RIGHT = re.compile(
     rf"{_NO_WORD}(?P<list>(?:\(?[A-Z]\b{_M}{{0,4}}(?:,|/|or|and|nor|oder|und|noch)\s{{0,4}}){{0,9}}{_M}{{0,4}}[A-Z])"
-    rf"(?![\w'-]){_M}{{0,4}}\s(?:is|are|must\s+be|ist|sind)\s+"
+    rf"(?![\w'-]){_M}{{0,4}}\s(?:(?:is|are|must\s+be|ist|sind)\s+"
     r"(?:(?:clearly|definitely|certainly|therefore|thus|hence|indeed|probably|most|likely|the|my|die|der|meine?)\s+){0,4}"
     r"(?:(?:correct|right|best|final|only\s+correct|richtige|korrekte|beste)\s+(?:answer|option|choice|fit|match"
-    r"|Antwort|Option|Wahl)|answer|correct|Antwort|richtig|korrekt)\b(?P<no>\s*(?:\?|(?:only\s+)?if\b|wenn\b))?"
+    r"|Antwort|Option|Wahl)|answer|correct|Antwort|richtig|korrekt)"
+    r"|best\s+(?:matches|fits|describes|represents|answers)|(?:matches|fits|passt)\s+(?:best|am\s+besten))\b"
+    r"(?P<no>\s*(?:\?|(?:only\s+)?if\b|wenn\b))?"
 )
 _CLAUSE = re.compile(
     r"[.!?;:,(\n]|\b(?:so|but|and|because|therefore|thus|hence|aber|und|denn|daher)\b",
@@ -119,10 +125,11 @@ _FORMULA = re.compile(r"[=+^_\\]")
 _LIST_MARK = re.compile(r"\s*(?:[>#|\u2022\u00b7-]+\s+|\*\s+|\d{1,2}[.)]\s+)+")
 _ENDS_TEXT = re.compile(r"[.!;)\]](?=\s|$)|\s-\s|,?\s(?:because|since|weil|da)\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
-    r"(?P<so>so|therefore|thus|hence|overall|consequently|in\s+conclusion|daher|also|somit|folglich)\b,?\s*"
+    r"(?:.*[,;:]\s+)?(?:so|therefore|thus|hence|overall|consequently|in\s+conclusion|daher|also|somit|folglich)\b,?\s*"
     rf"(?:.*\b(?:{_IS}|{_NOUN})\b)?{_M}*$",
     re.IGNORECASE,
 )
+_LEADS_TO = re.compile(rf"(?:^|[:,]|\b{_IS})\s*$", re.IGNORECASE)  # a bold letter
 _LAST_LETTER = re.compile(
     r"(?P<before>.*?)(?P<bold>\*\*)?\(?(?P<letter>[A-Z])\)?[.:]?(?:\*\*)?[\s.!]*", re.DOTALL
 )
@@ -207,8 +214,8 @@ class _Reading:
                     yield cue.start(), below.letters
             elif found:
                 rest = line[found.end :]
-                # "It is B that ..." and "leaving B behind" state no answer; "the answer is B that ..." does.
-                goes_on = not cue["noun"] and _OTHER_WORD.match(rest)
+                # "It is B that ..." and "I think B is ..." state no answer; "the answer is B that ..." does.
+                goes_on = not cue["noun"] and _CLAUSE_GOES_ON.match(rest)
                 if found.letters and not goes_on and not _UNSURE.match(rest):
                     yield cue.start(), found.letters
             elif cue["noun"] and (named := self._named(line)):
@@ -342,11 +349,14 @@ def _is_word(letter: str, rest: str) -> bool:
 
 def _concluded(line: str) -> frozenset[str]:
     """Return the letter with which a line's last sentence concludes."""
-    sentence = re.split(r"(?<=[.!?])\s+", line.strip())[-1]
+    sentence = re.split(r"(?<=[.!?])\s+", line.strip()[-300:])[-1]
     found = _LAST_LETTER.fullmatch(sentence)
-    if not found or re.search(r"[\w']$", found["before"]) or _DENIED.search(found["before"]):
+    if not found:
         return frozenset()
-    concludes = found["bold"] or _CONCLUDES.fullmatch(found["before"])
+    before = found["before"]
+    if re.search(r"[\w']$", before) or _DENIED.search(before):
+        return frozenset()
+    concludes = _CONCLUDES.fullmatch(before) or (found["bold"] and _LEADS_TO.search(before))
     return frozenset({found["letter"]} if concludes else ())
 
 

@@ -71,6 +71,7 @@ def test_a_reply_that_only_refuses_is_refused(text: str) -> None:
         ("I can't help with faces. Answer: C", ANSWERED),
         ("I can't help but notice a door. The wearer turns left.", UNREADABLE),
         ("I'm sorry. The frames are dark.", UNREADABLE),
+        ("I can't help with faces. The wearer turns left.", UNREADABLE),
         ("The wearer can't help the person at the door.", UNREADABLE),
         ("Please wait.", UNREADABLE),
         ("I cannot determine the order from these frames.", UNREADABLE),

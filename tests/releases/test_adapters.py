@@ -121,7 +121,7 @@ def stand_ins() -> Iterator[ModuleType]:
         "inspect_ai": ("Task",),
         "inspect_ai.dataset": ("MemoryDataset", "Sample"),
         "inspect_ai.model": ("ChatMessageUser", "ContentImage", "ContentText"),
-        "inspect_ai.scorer": ("Score", "accuracy", "stderr"),
+        "inspect_ai.scorer": ("SampleScore", "Score", "accuracy", "stderr"),
         "inspect_ai.solver": ("generate",),
     }
     for name, classes in names.items():
@@ -279,6 +279,8 @@ def test_inspect_asks_and_scores_as_the_other_adapters(
     assert scored("A person turns left") == ("I", None)
     assert scored(f"Answer: {row.answer}", "max_tokens") == ("I", None)
     assert scored(f"<answer>{row.answer}</answer> I", "max_tokens") == ("C", row.answer)
+    found = [Recorded(score=Recorded(answer=one)) for one in ("A", None, "B", None)]
+    assert adapter.readable()(found) == 0.5
 
 
 def test_trl_rewards_the_right_letter_alone(
