@@ -45,6 +45,12 @@ class Budget:
                     self._factor *= reservation.cost / reservation.usd
                 self._changed.notify_all()
 
+    async def correct(self, usd: float) -> None:
+        """Change what is spent: requests that were booked in full have turned out to cost less."""
+        async with self._changed:
+            self._spent += usd
+            self._changed.notify_all()
+
     async def idle(self) -> None:
         """Wait until no request is in flight: their replies are paid for."""
         async with self._changed:

@@ -58,7 +58,7 @@ class Replies:
     ) -> None:
         self.settings, self.journal, self.price, self.sleep = settings, journal, price, sleep
         self.budget = Budget(settings, journal)
-        self._wire = wire
+        self.wire = wire
         self._pace = pace or Pace(
             settings.in_flight,
             settings.requests_per_minute,
@@ -79,12 +79,13 @@ class Replies:
         one counts. Raises RowError or UserError.
         """
         keys = request_keys(self.settings, messages, schema, repeat)
-        forms = self.forms(schema)
+        forms = self.forms(plain=schema is None)
         lock = self._requesting.setdefault(next(iter(keys.values())).key, asyncio.Lock())
         async with lock:  # two clips with the same request pay for it once
             found = self.stored(keys)
             while True:
                 if not found:
+                    self._refuse_batched(keys)
                     form = forms.current
                 elif not self._cut_early(list(found.values())[-1].reply):
                     return list(found.values())
@@ -103,9 +104,9 @@ class Replies:
                     forms.limit_is_known(None if self._cut_early(made.reply) else form)
                 found[form] = made
 
-    def forms(self, schema: object) -> Forms:
-        """Return what is known about the forms of requests with a schema, or without one."""
-        return self._forms[schema is None]
+    def forms(self, *, plain: bool) -> Forms:
+        """Return what is known about the forms of requests for text, or of those with a schema."""
+        return self._forms[plain]
 
     def stored(self, keys: Mapping[Form, RequestKey]) -> dict[Form, Completion]:
         """Return the stored replies to a request: one, and before it those that were cut off early."""
@@ -116,6 +117,14 @@ class Replies:
                 if not self._cut_early(kept[0]):
                     break
         return found
+
+    def _refuse_batched(self, keys: Mapping[Form, RequestKey]) -> None:
+        if any(self.journal.ledger.batch_of(known.key) for known in keys.values()):
+            raise UserError(
+                self.settings.base_url,
+                "a batch that isn't collected yet holds this request; it would be paid for twice",
+                "run this with a batch again: it waits for the one that was made",
+            )
 
     def _other_limit(self, forms: Forms, found: Mapping[Form, Completion]) -> Form | None:
         other = forms.other_limit(found)
@@ -136,7 +145,7 @@ class Replies:
     ) -> tuple[Form, Completion]:
         """Request a reply, in other forms if this one is refused and `attempts` times if the server fails."""
         size = size_of(self.settings, messages, self.price)
-        forms = self.forms(schema)
+        forms = self.forms(plain=schema is None)
         refusal: RequestError | None = None
         failed, failed_in_form, back_off = 0, 0, 0.0
         tried = [*tried, form]
@@ -178,9 +187,10 @@ class Replies:
 
         Asked for text, a filter that refuses the request is the model's reply, and stored like one.
         """
+        most = self.price.cost(size.most_tokens, self.settings.max_completion_tokens)
         async with (
             self._pace.slot(size.likely_tokens) as sent,
-            self.budget.reserved(self.most(size)) as reserved,
+            self.budget.reserved(most) as reserved,
         ):
             if self._final is not None:
                 reserved.cost = 0.0
@@ -188,7 +198,7 @@ class Replies:
             number = await self.journal.sending(known.key, self.settings.model, reserved.usd)
             begun = time.monotonic()
             try:
-                reply = await self._wire.send(body)
+                reply = await self.wire.send(body)
             except RequestError as error:
                 if error.about != "clip" or not plain:
                     await self._book(error, number, reserved)
@@ -196,7 +206,7 @@ class Replies:
                     raise
                 reply = refusal_of(error)
             reply = replace(reply, seconds=round(time.monotonic() - begun, 3))
-            cost = self.cost(reply)
+            cost = self.price.of(reply.input_tokens, reply.output_tokens)
             reserved.cost = reserved.usd if cost is None else cost
             await self.journal.keep(number, known.key, known.request, reply, cost)
             self._pace.went_well()
@@ -227,18 +237,6 @@ class Replies:
         if isinstance(final, UserError):
             self._final = self._final or final
         return final
-
-    def most(self, size: Size) -> float:
-        """Return the most that a request of this size can cost."""
-        return self.price.cost(size.most_tokens, self.settings.max_completion_tokens)
-
-    def cost(self, reply: Reply) -> float | None:
-        """Return the cost of a reply; None if the server doesn't count tokens."""
-        if self.price.input == self.price.output == 0:
-            return 0.0
-        if reply.input_tokens is None or reply.output_tokens is None:
-            return None
-        return self.price.cost(reply.input_tokens, reply.output_tokens)
 
     def _cut_early(self, reply: Reply) -> bool:
         return cut_early(reply, self.settings)
