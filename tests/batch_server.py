@@ -106,6 +106,8 @@ class BatchServer:
         fault = self.seen(named, "came")
         if fault is None:
             with self._lock:
+                for batch in self.batches.values():  # also of one that nobody asks about
+                    self._work(batch)
                 status, body = self._answer(named, parse_qs(parts.query), request.headers, data)
             fault = self.seen(named, "done")
         if fault == "lost":
@@ -138,7 +140,7 @@ class BatchServer:
                 return 404, _error(f"No batch found with id '{found[2]}'.")
             if found[3] and batch.status in ("validating", "in_progress"):
                 batch.ends, batch.ended = "cancelled", time.monotonic()
-            self._work(batch)
+                self._work(batch)
             return 200, self._shown(batch)
         if found := re.fullmatch(r"GET /files/([^/]+)/content", named):
             known = self.files.get(found[1])
@@ -263,6 +265,9 @@ class BatchServer:
                 errors.append(entry)
                 continue
             self.came[key] += 1
+            if self.choose(key, self.came[key]) == "dropped":
+                self.billed[key] += 1
+                continue
             status, body = self._line(key, line["body"])
             entry["response"] = {"status_code": status, "request_id": "req_1", "body": body}
             (output if status == 200 else errors).append(entry)

@@ -17,7 +17,7 @@ from pipeline.models.chat import Message, PlainRequest, PromptImage
 from pipeline.models.llm import connect
 from pipeline.models.settings import EvaluatedModel
 
-QUICK = BatchLimits(most_requests=250, first_wait=0.05, longest_wait=0.2, seconds_to_appear=1.0)
+QUICK = BatchLimits(most_requests=100, first_wait=0.05, longest_wait=0.2, seconds_to_appear=1.0)
 
 
 def requests(count: int) -> list[PlainRequest]:
