@@ -26,7 +26,7 @@ class Budget:
         self._held = 0.0
         self._in_flight = 0
         self._changed = asyncio.Condition()
-        self._factor = 1.0
+        self._factor = journal.ledger.overrun(settings.model)
 
     @asynccontextmanager
     async def reserved(self, usd: float) -> AsyncIterator[Reservation]:

@@ -165,6 +165,14 @@ class Ledger:
         ).fetchone()
         return Totals(requests, cost, unknown)
 
+    def overrun(self, model: str) -> float:
+        """Return how many times its reservation a request to a model has cost at most; at least 1."""
+        (most,) = self._db.execute(
+            "SELECT max(cost_usd / reserved_usd) FROM requests WHERE model = ? AND reserved_usd > 0",
+            (model,),
+        ).fetchone()
+        return max(1.0, most or 1.0)
+
     def limits(self, server: str, model: str, least: int) -> dict[str, bool]:
         """Return the names of the limit on tokens under which a model has answered.
 

@@ -1,6 +1,6 @@
-"""Ask many plain questions of a server: `python many_requests.py FOLDER URL COUNT [batch]`, killable.
+"""Ask many plain questions of a server: `python many_requests.py FOLDER URL COUNT [batch|singly] [CAP]`, killable.
 
-Prints the key and the text of each reply as JSON.
+Prints the key of each reply and what it says as JSON. With a cap, a token costs 0.001 USD.
 """
 
 import asyncio
@@ -15,8 +15,10 @@ from pipeline.models.batch_files import BatchLimits
 from pipeline.models.batches import Batches
 from pipeline.models.chat import Message, PlainRequest, PromptImage
 from pipeline.models.llm import connect
+from pipeline.models.replies import Completion
 from pipeline.models.settings import EvaluatedModel
 
+Said = tuple[str, str, str | None, str | None]
 QUICK = BatchLimits(most_requests=100, first_wait=0.05, longest_wait=0.2, seconds_to_appear=1.0)
 
 
@@ -39,7 +41,7 @@ async def batched(folder: WorkspaceFolder, chosen: EvaluatedModel, count: int) -
         errors = await Batches(client, limits=QUICK).fetch(asked)
         assert not errors, errors
         return [
-            (made.key, made.reply.text)
+            _said(made)
             for made in [await client.complete(one.messages, repeat=one.repeat) for one in asked]
         ]
 
@@ -47,21 +49,28 @@ async def batched(folder: WorkspaceFolder, chosen: EvaluatedModel, count: int) -
 async def singly(folder: WorkspaceFolder, chosen: EvaluatedModel, count: int) -> list[Any]:
     async with connect(chosen, folder) as client:
 
-        async def one(asked: PlainRequest) -> tuple[str, str] | None:
+        async def one(asked: PlainRequest) -> Said | None:
             try:
                 made = await client.complete(asked.messages, repeat=asked.repeat)
             except EgostError:
                 return None
-            return made.key, made.reply.text
+            return _said(made)
 
         return await asyncio.gather(*map(one, requests(count)))
 
 
-def main(folder: str, url: str, count: str, how: str = "singly") -> None:
+def _said(made: Completion) -> Said:
+    reply = made.reply
+    return made.key, reply.text, reply.refusal, reply.finish
+
+
+def main(folder: str, url: str, count: str, how: str = "singly", cap: str = "") -> None:
     run = {"batch": batched, "singly": singly}[how]
     place = WorkspaceFolder(Path(folder))
     place.root.mkdir(exist_ok=True)
-    print(json.dumps(asyncio.run(run(place, settings(url), int(count)))))  # noqa: T201
+    names = ("input_usd_per_million", "output_usd_per_million")
+    priced = {**dict.fromkeys(names, 1000.0), "max_cost_usd": float(cap)} if cap else {}
+    print(json.dumps(asyncio.run(run(place, settings(url, **priced), int(count)))))  # noqa: T201
 
 
 if __name__ == "__main__":

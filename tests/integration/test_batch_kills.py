@@ -80,9 +80,9 @@ def test_each_request_is_bought_once_however_often_it_is_killed(tmp_path: Path, 
         assert len(killer.killed) == 10, killer.killed
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     found = json.loads(done.stdout)
-    assert len({key for key, _ in found}) == COUNT
-    assert {text for _, text in found} == {"<answer>B</answer>"}
-    assert set(server.billed) == {key for key, _ in found}
+    assert len({key for key, *_ in found}) == COUNT
+    assert {tuple(said) for _, *said in found} == {("<answer>B</answer>", None, "stop")}
+    assert set(server.billed) == {key for key, *_ in found}
     assert set(server.billed.values()) == {1}
     assert sum(batch.status == "expired" for batch in server.batches.values()) == 1
     assert states(tmp_path / "w")["kept"] == COUNT
