@@ -213,6 +213,10 @@ class Replies:
             self._answered = True
             return Completion(known.key, reply, cost)
 
+    def go_on(self) -> None:
+        """Let further requests be sent after an error that stopped them: it concerned one kind of request."""
+        self._final = None
+
     async def _book(self, error: RequestError, number: int, reserved: Reservation) -> None:
         cost = self.price.cost(*error.tokens) if error.tokens else None
         state: State = "unknown" if error.unknown else "paid" if error.tokens else "failed"
