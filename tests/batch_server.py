@@ -17,7 +17,7 @@ Choose = Callable[[str, int], str]  # a line's custom_id and how often it came -
 Seen = Callable[[str, str], str | None]  # a request and its stage -> a fault of HTTP, or None
 
 
-def completion(body: Mapping[str, Any], text: str = "<answer>B</answer>", **more: Any) -> Any:
+def completion(body: Mapping[str, Any], text: str, **more: Any) -> Any:
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": "stop", **more}
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
@@ -50,6 +50,7 @@ class BatchServer:
     """
 
     choose: Choose = lambda key, times: "good"
+    answer: Callable[[Mapping[str, Any]], str] = lambda body: "<answer>B</answer>"
     seen: Seen = lambda request, stage: None
     expiring: frozenset[int] = frozenset()
     failing: frozenset[int] = frozenset()
@@ -278,10 +279,10 @@ class BatchServer:
         fault = self.choose(key, self.came[key])
         if fault == "good":
             self.billed[key] += 1
-            return 200, completion(body)
+            return 200, completion(body, self.answer(body))
         if fault == "refused":
             self.billed[key] += 1
-            found = completion(body)
+            found = completion(body, self.answer(body))
             found["choices"][0]["message"] |= {"content": None, "refusal": "I can't help with that"}
             return 200, found
         if fault == "filtered":
@@ -292,7 +293,7 @@ class BatchServer:
             )
         if fault == "no_max_completion_tokens":
             self.billed[key] += 1
-            return 200, completion(body)
+            return 200, completion(body, self.answer(body))
         if fault == "wrong":
             return 400, _error("Invalid image")
         return int(fault), _error("The server had an error processing your request")
@@ -306,7 +307,7 @@ class BatchServer:
 
     def _single(self, body: Mapping[str, Any]) -> tuple[int, Any]:
         self.billed["singly"] += 1
-        return 200, completion(body)
+        return 200, completion(body, self.answer(body))
 
 
 def _error(message: str, **more: str | None) -> dict[str, Any]:
