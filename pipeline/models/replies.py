@@ -31,7 +31,7 @@ _MAX_BACK_OFF = 60.0  # seconds
 _LONG = 120.0  # seconds of Retry-After; longer waits are reported
 _FAILURES_IN_FORM = 2  # of a server with status 500, before the request is tried without a schema
 _REFUSED_AT_FIRST = 20  # requests: if all are refused and none answered, more won't help
-_NEARLY = 0.9  # of max_completion_tokens
+_NEARLY, _OVER = 0.9, 1.1  # of max_completion_tokens; some servers count a few tokens more
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Replies:
         self._requesting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._final: UserError | None = None
         self._answered, self._refused = False, 0
+        self._too_long = False  # a reply was, and that was reported
 
     async def get(
         self, messages: tuple[Message, ...], schema: Mapping[str, Any] | None, repeat: int = 0
@@ -205,6 +206,7 @@ class Replies:
                     self._slow_down(error, sent)
                     raise
                 reply = refusal_of(error)
+            self._warn_of_length(reply)
             reply = replace(reply, seconds=round(time.monotonic() - begun, 3))
             cost = self.price.of(reply.input_tokens, reply.output_tokens)
             reserved.cost = reserved.usd if cost is None else cost
@@ -229,6 +231,16 @@ class Replies:
         self._pace.close_for(error.wait_seconds)
         if error.wait_seconds > _LONG:
             log.warning("the server asked to wait %.0f s: waiting", error.wait_seconds)
+
+    def _warn_of_length(self, reply: Reply) -> None:
+        most = self.settings.max_completion_tokens
+        if (reply.output_tokens or 0) > _OVER * most and not self._too_long:
+            self._too_long = True
+            log.warning(
+                f"a reply has {reply.output_tokens} tokens although max_completion_tokens is {most}: the"
+                f' server may not know the limit by this name; {self.settings.section}.limit_name = "both"'
+                " sends both names"
+            )
 
     def final_error(self, error: RequestError) -> EgostError:
         """Return what to raise; a server that refuses every request stops the run."""
