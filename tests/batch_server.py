@@ -46,7 +46,8 @@ class BatchServer:
 
     `choose` decides about lines; `seen` is called before a request is handled and before it is
     answered, and may name a fault: "500", "429", or "lost" (the connection is closed). The batches
-    in `expiring`, by number from 1, expire. A batch takes `seconds`.
+    in `expiring`, by number from 1, expire; those in `failing` fail, as do those that are made while
+    `most_open` others are worked on. A batch takes `seconds`.
     """
 
     choose: Choose = lambda key, times: "good"
@@ -54,6 +55,7 @@ class BatchServer:
     seen: Seen = lambda request, stage: None
     expiring: frozenset[int] = frozenset()
     failing: frozenset[int] = frozenset()
+    most_open: int = 1000
     seconds: float = 0.1
     most_bytes: int = 200_000_000
     most_requests: int = 50_000
@@ -201,7 +203,9 @@ class BatchServer:
             or max(map(len, ids)) > 64
         ):
             batch.problem = "a line is not valid"
-        if number in self.failing:
+        ended = ("completed", "failed", "expired", "cancelled")
+        working = [other for other in self.batches.values() if other.status not in ended]
+        if number in self.failing or len(working) >= self.most_open:
             batch.problem = "Enqueued token limit reached for m in organization org-1."
         if number in self.expiring:
             batch.ends = "expired"
@@ -266,17 +270,17 @@ class BatchServer:
                 errors.append(entry)
                 continue
             self.came[key] += 1
-            if self.choose(key, self.came[key]) == "dropped":
+            fault = self.choose(key, self.came[key])
+            if fault == "dropped":
                 self.billed[key] += 1
                 continue
-            status, body = self._line(key, line["body"])
+            status, body = self._line(key, fault, line["body"])
             entry["response"] = {"status_code": status, "request_id": "req_1", "body": body}
             (output if status == 200 else errors).append(entry)
         batch.output_file, batch.error_file = self._file(output), self._file(errors[::-1])
         batch.status = batch.ends
 
-    def _line(self, key: str, body: Mapping[str, Any]) -> tuple[int, Any]:
-        fault = self.choose(key, self.came[key])
+    def _line(self, key: str, fault: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         if fault == "good":
             self.billed[key] += 1
             return 200, completion(body, self.answer(body))

@@ -8,7 +8,7 @@ kill is found by listing. What a batch didn't answer (it expired, a line failed)
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -54,7 +54,6 @@ class Batches:
         self._journal = BatchJournal(self._replies.journal, self._settings.base_url)
         self._price = self._replies.price.batched()
         self._progress, self._limits = progress, limits or BatchLimits()
-        self._problem = ""  # why the last batch failed as a whole
 
     async def fetch(self, requests: Iterable[AnyRequest]) -> dict[str, EgostError]:
         """Store a reply to each request, and return what was given up, by the key of its first form.
@@ -64,21 +63,29 @@ class Batches:
         Raises UserError, before anything is uploaded, if the cap has no room for all of them; also if
         the server can't go on. Batches that were made are collected by the next call.
         """
+        if isinstance(requests, Iterator):
+            requests = list(requests)
         of = BatchRequests(self._replies, self._price, self._limits.most_bytes)
         await self._collect_all(of)
         while missing := of.missing(requests):
             before = of.answered
             await self._send(of, requests, missing)
-            await self._collect_all(of)
+            ended = await self._collect_all(of)
             of.check()
-            if self._problem and of.answered == before:
-                raise UserError(
-                    self._settings.base_url,
-                    f"the batch failed: {self._problem}",
-                    "see the server's message, or run this again without a batch;"
-                    " nothing is paid for twice",
-                )
+            self._check(ended, progress=of.answered > before)
         return of.errors
+
+    def _check(self, ended: Sequence[ServerBatch], *, progress: bool) -> None:
+        """Raise UserError if sending what is missing again would help nothing, or isn't wanted."""
+        server = self._settings.base_url
+        if any(batch.status == "cancelled" for batch in ended):
+            fix = "run this again to send what it left unanswered; its replies are stored"
+            raise UserError(server, "a batch was cancelled", fix)
+        failed = [batch for batch in ended if batch.status == "failed"]
+        if failed and not progress:
+            why = failed[0].problem or "the server gives no reason"
+            fix = "see the server's message, or run this without a batch; nothing is paid for twice"
+            raise UserError(server, f"the batch failed: {why}", fix)
 
     async def cancel(self) -> int:
         """Stop every batch that isn't settled, and keep what was answered; return their number."""
@@ -170,9 +177,9 @@ class Batches:
                 await self._settle(batch.mark, ends)
         return self._journal.open()
 
-    async def _collect_all(self, of: BatchRequests) -> None:
-        """Wait for every batch, and store what it answered."""
-        self._problem = ""
+    async def _collect_all(self, of: BatchRequests) -> list[ServerBatch]:
+        """Wait for every batch, and store what it answered; return the batches."""
+        ended: list[ServerBatch] = []
         left = {batch.mark: str(batch.batch_id) for batch in await self._adopt()}
         counts = {mark: len(self._journal.lines(mark)) for mark in left}
         done, wait = Counter[str](), self._limits.first_wait
@@ -182,11 +189,13 @@ class Batches:
                 done[mark] = counts[mark] if found.ended else found.done
                 if found.ended:
                     await self._collect(mark, found, of)
+                    ended.append(found)
                     del left[mark]
             self._progress(done.total(), sum(counts.values()))
             if left:
                 await self._replies.sleep(wait)
                 wait = min(self._limits.longest_wait, 1.5 * wait)
+        return ended
 
     async def _collect(self, mark: str, batch: ServerBatch, of: BatchRequests) -> None:
         """Store the replies of a batch that has ended, settle the rest, and delete its files."""
@@ -199,15 +208,16 @@ class Batches:
                 continue
             for result in found:
                 results.setdefault(str(result.get("custom_id")), result)
-        lines = self._journal.lines(mark)
+        # What was answered first: it shows that the form of the refused ones is not what was refused.
+        lines = sorted(
+            self._journal.lines(mark), key=lambda line: not _answered(results.get(line.known.key))
+        )
         ends = [self._end(line, results.get(line.known.key), batch, of) for line in lines]
         await self._settle(mark, ends)
         kept = sum(end.state == "kept" for end in ends)
         if batch.status != "completed" or kept < len(ends):
             why = f": {batch.problem}" if batch.problem else ""
             log.warning(f"a batch is {batch.status} with {kept} of {len(ends)} replies{why}")
-        if batch.status == "failed":
-            self._problem = batch.problem or "the server gives no reason"
         for file_id in filter(None, (batch.input_file, *batch.results)):
             await self._api.delete(file_id)
 
@@ -228,7 +238,8 @@ class Batches:
             reply = self._reply(result, batch)
         except RequestError as error:
             if error.about != "clip" or not of.is_plain(line.known):
-                of.got_error(line.known, error)
+                if batch.status != "failed":  # that concerns the batch, such as its size
+                    of.got_error(line.known, error)
                 if error.unknown:
                     return _without(line, "unknown", error.what)
                 cost = self._price.cost(*error.tokens) if error.tokens else None
@@ -247,9 +258,9 @@ class Batches:
         if not isinstance(response, Mapping):
             problem = read_error(result.get("error") or "", time.time()).text or "no reason given"
             raise RequestError("moment", f"the batch did not answer it: {problem}")
-        status = response.get("status_code")
-        if status in (None, 200):
+        if _answered(result):
             return self._wire.reply_in(response.get("body"))
+        status = response.get("status_code")
         body = read_error(response.get("body"), time.time())
         set_one = self._settings.temperature is not None
         code = status if isinstance(status, int) else 500
@@ -284,6 +295,11 @@ class Batches:
             )
         fix = f"{error.fix}; batches that were made go on, and running this again collects them"
         return UserError(server, error.what, fix)
+
+
+def _answered(result: Mapping[str, Any] | None) -> bool:
+    response = result.get("response") if result else None
+    return isinstance(response, Mapping) and response.get("status_code") in (None, 200)
 
 
 def _without(line: Line, state: Any, why: str, cost_usd: float | None = None) -> End:

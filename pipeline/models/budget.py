@@ -63,7 +63,7 @@ class Budget:
         if not self._fits(usd):
             raise UserError(
                 f"{self._settings.section}.max_cost_usd",
-                f"the next request may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
+                f"what is sent next may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
                 " are spent or may have been",
                 "increase it, then run this again: nothing is paid for twice",
             )
