@@ -103,6 +103,11 @@ def answers(text: str, *, cut_off: bool = False) -> Iterator[dict[str, Any]]:
         yield from _at_end(text)
 
 
+def without_reasoning(text: str) -> str:
+    """Return a reply without its reasoning; nothing of reasoning that was never closed."""
+    return "".join(text[part] for part in _outside(text))
+
+
 def _outside(text: str) -> list[slice]:
     """Return the parts of a text that aren't reasoning; a close without an open ends all before it."""
     parts: list[slice] = []

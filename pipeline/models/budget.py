@@ -26,7 +26,7 @@ class Budget:
         self._held = 0.0
         self._in_flight = 0
         self._changed = asyncio.Condition()
-        self._factor = 1.0
+        self._factor = journal.ledger.overrun(settings.model)
 
     @asynccontextmanager
     async def reserved(self, usd: float) -> AsyncIterator[Reservation]:
@@ -45,6 +45,12 @@ class Budget:
                     self._factor *= reservation.cost / reservation.usd
                 self._changed.notify_all()
 
+    async def correct(self, usd: float) -> None:
+        """Change what is spent: requests that were booked in full have turned out to cost less."""
+        async with self._changed:
+            self._spent += usd
+            self._changed.notify_all()
+
     async def idle(self) -> None:
         """Wait until no request is in flight: their replies are paid for."""
         async with self._changed:
@@ -57,7 +63,7 @@ class Budget:
         if not self._fits(usd):
             raise UserError(
                 f"{self._settings.section}.max_cost_usd",
-                f"the next request may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
+                f"what is sent next may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
                 " are spent or may have been",
                 "increase it, then run this again: nothing is paid for twice",
             )

@@ -56,11 +56,17 @@ class PlainRequest:
 class Form:
     """How a request is put: with a schema or without, and the name of its limit on tokens.
 
-    Servers differ in what they accept; the question is the same.
+    Servers differ in what they accept; the question is the same. Ollama ignores
+    max_completion_tokens (ollama#7125), others refuse max_tokens; some take both.
     """
 
     schema: bool
-    limit: Literal["max_completion_tokens", "max_tokens"]
+    limit: Literal["max_completion_tokens", "max_tokens", "both"]
+
+    @property
+    def limit_names(self) -> tuple[str, ...]:
+        """The fields of the body that hold the limit."""
+        return ("max_completion_tokens", "max_tokens") if self.limit == "both" else (self.limit,)
 
 
 FORMS = (
@@ -68,6 +74,8 @@ FORMS = (
     Form(False, "max_completion_tokens"),
     Form(True, "max_tokens"),
     Form(False, "max_tokens"),
+    Form(True, "both"),
+    Form(False, "both"),
 )
 
 
@@ -154,7 +162,7 @@ def _body(
     body: dict[str, Any] = {
         "model": settings.model,
         "messages": messages,
-        form.limit: settings.max_completion_tokens,
+        **dict.fromkeys(form.limit_names, settings.max_completion_tokens),
     }
     if form.schema:
         answer = {"name": "answer", "strict": True, "schema": schema}

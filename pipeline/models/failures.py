@@ -37,7 +37,7 @@ class RequestError(Exception):
 
     `form`: the server may accept the request in another form. `unknown`: it may have done (and
     billed) the work; `tokens`: what it reports to have billed, in and out. `overload`: it is
-    overloaded; `wait_seconds`: it asked clients to wait so long.
+    overloaded; `wait_seconds`: it asked clients to wait so long; `status`: its HTTP status, if it answered.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class RequestError(Exception):
         tokens: tuple[int, int] | None = None,
         overload: bool = False,
         wait_seconds: float = 0.0,
+        status: int | None = None,
     ) -> None:
         super().__init__(what)
         self.about, self.what, self.fix, self.kind, self.form = about, what, fix, kind, form
         self.unknown, self.tokens = unknown, tokens
-        self.overload, self.wait_seconds = overload, wait_seconds
+        self.overload, self.wait_seconds, self.status = overload, wait_seconds, status
 
     def final(self, server: str) -> EgostError:
         """Return the error that a stage raises when the request isn't tried again."""
@@ -337,4 +338,5 @@ def failure(
         form=row.form,
         overload=status in _OVERLOAD,
         wait_seconds=max(wait_seconds, body.wait_seconds) if row.about == "moment" else 0.0,
+        status=status,
     )

@@ -16,7 +16,11 @@ class Forms:
     def __init__(self, settings: ModelSettings, *, plain: bool) -> None:
         either = settings.limit_name == "auto"
         known = forms(settings, plain=plain)
-        self._all = [form for form in known if either or form.limit == settings.limit_name]
+        self._all = [
+            form
+            for form in known
+            if form.limit == settings.limit_name or (either and form.limit != "both")
+        ]
         self._section = settings.section
         self.current = self._all[0]
         self._accepted = False  # a request in the current form was answered

@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS requests (
 );
 CREATE INDEX IF NOT EXISTS requests_by_key ON requests (key);
 CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, request TEXT, reply TEXT);
+CREATE TABLE IF NOT EXISTS batches (mark TEXT PRIMARY KEY, server TEXT, state TEXT, sent_us INTEGER, batch_id TEXT);
+CREATE TABLE IF NOT EXISTS batch_lines (number INTEGER PRIMARY KEY, mark TEXT, key TEXT, request TEXT);
+CREATE INDEX IF NOT EXISTS batch_lines_by_mark ON batch_lines (mark);
+CREATE INDEX IF NOT EXISTS batch_lines_by_key ON batch_lines (key);
 """
 
 State = Literal["kept", "failed", "unknown", "paid"]
@@ -111,9 +115,12 @@ class MeanUsage:
     output_tokens: float
 
 
+Statement = tuple[str, tuple[Any, ...]]
+
+
 @dataclass(frozen=True)
 class _Write:
-    statements: tuple[tuple[str, tuple[Any, ...]], ...]
+    statements: tuple[Statement, ...]
     done: asyncio.Future[None]
     loop: asyncio.AbstractEventLoop
 
@@ -135,6 +142,18 @@ class Ledger:
             return None
         return stored_reply(row[0]), row[1]
 
+    def rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return self._db.execute(query, values).fetchall()
+
+    def batch_of(self, key: str) -> str | None:
+        """Return the mark of the batch that holds a request and isn't settled; None if there is none."""
+        row = self._db.execute(
+            "SELECT mark FROM batch_lines JOIN batches USING (mark) WHERE key = ? AND state != 'settled'",
+            (key,),
+        ).fetchone()
+        return row and str(row[0])
+
     def totals(self) -> Totals:
         """Return what this workspace has spent so far."""
         requests, cost, unknown = self._db.execute(
@@ -145,6 +164,14 @@ class Ledger:
             (_ERROR_IN_REPLY,),
         ).fetchone()
         return Totals(requests, cost, unknown)
+
+    def overrun(self, model: str) -> float:
+        """Return how many times its reservation a request to a model has cost at most; at least 1."""
+        (most,) = self._db.execute(
+            "SELECT max(cost_usd / reserved_usd) FROM requests WHERE model = ? AND reserved_usd > 0",
+            (model,),
+        ).fetchone()
+        return max(1.0, most or 1.0)
 
     def limits(self, server: str, model: str, least: int) -> dict[str, bool]:
         """Return the names of the limit on tokens under which a model has answered.
@@ -198,7 +225,7 @@ class Journal:
     """An open `llm.sqlite`; use it from one event loop and close it. `ledger` reads it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         opened: list[sqlite3.Connection] = []
         try:
             self._db = sqlite3.connect(
@@ -228,40 +255,38 @@ class Journal:
         self._reader.close()
         self._db.close()
 
+    def numbers(self, count: int) -> range:
+        """Return numbers for this many further requests."""
+        begin, self._next = self._next, self._next + count
+        return range(begin, self._next)
+
     async def sending(self, key: str, model: str, reserved_usd: float) -> int:
         """Record that a request is about to be sent; return its number once the record is on disk."""
-        number, self._next = self._next, self._next + 1
-        values = (number, key, model, time.time_ns() // 1000, reserved_usd)
-        insert = "INSERT INTO requests (id, key, model, sent_us, reserved_usd, state) VALUES (?, ?, ?, ?, ?, 'sent')"
-        await self._write((insert, values))
+        (number,) = self.numbers(1)
+        await self.write(sent(number, key, model, reserved_usd))
         return number
 
     async def keep(
         self, number: int, key: str, request: str, reply: Reply, cost_usd: float | None
     ) -> None:
         """Store a reply and settle its request, in one transaction that is on disk on return."""
-        update = (
-            "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
-            (cost_usd, reply.input_tokens, reply.output_tokens, number),
-        )
-        insert = "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)"
-        await self._write(update, (insert, (key, request, reply.stored())))
+        await self.write(*kept(number, key, request, reply, cost_usd))
 
     async def settle(
         self, number: int, state: State, note: str, cost_usd: float | None = None
     ) -> None:
         """Record that a request got no usable reply, and its cost if it is known."""
-        update = "UPDATE requests SET state = ?, note = ?, cost_usd = ? WHERE id = ?"
-        await self._write((update, (state, note, cost_usd, number)))
+        await self.write(settled(number, state, note, cost_usd))
 
-    async def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    async def write(self, *statements: Statement) -> None:
+        """Execute statements in one transaction that is on disk on return."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._writes.put(_Write(statements, done, loop))
         try:
             await asyncio.shield(done)
         except sqlite3.Error as error:
-            raise _broken(self._path, error) from error
+            raise _broken(self.path, error) from error
 
     def _write_all(self) -> None:
         while (first := self._writes.get()) is not None:
@@ -291,6 +316,30 @@ class Journal:
                 self._db.execute("ROLLBACK")
             return error
         return None
+
+
+def sent(number: int, key: str, model: str, reserved_usd: float) -> Statement:
+    """Return the statement that records a request before it is sent."""
+    insert = "INSERT INTO requests (id, key, model, sent_us, reserved_usd, state) VALUES (?, ?, ?, ?, ?, 'sent')"
+    return insert, (number, key, model, time.time_ns() // 1000, reserved_usd)
+
+
+def kept(
+    number: int, key: str, request: str, reply: Reply, cost_usd: float | None
+) -> tuple[Statement, Statement]:
+    """Return the statements that store a reply and settle its request."""
+    update = "UPDATE requests SET state = 'kept', cost_usd = ?, input_tokens = ?, output_tokens = ? WHERE id = ?"
+    insert = "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)"
+    return (
+        (update, (cost_usd, reply.input_tokens, reply.output_tokens, number)),
+        (insert, (key, request, reply.stored())),
+    )
+
+
+def settled(number: int, state: State, note: str, cost_usd: float | None = None) -> Statement:
+    """Return the statement that settles a request without a usable reply."""
+    update = "UPDATE requests SET state = ?, note = ?, cost_usd = ? WHERE id = ?"
+    return update, (state, note, cost_usd, number)
 
 
 def _resolve(done: asyncio.Future[None], failure: sqlite3.Error | None) -> None:

@@ -35,6 +35,12 @@ class Key:
 def key_for(settings: ModelSettings, environment: Mapping[str, str] = os.environ) -> Key:
     """Return the key for a role's server by the rule above; raise UserError if it can't be used."""
     named = settings.key_variable
+    if named and not named.isidentifier():  # not shown: it may be the key itself
+        raise UserError(
+            f"{settings.section}.api_key_env",
+            "is not the name of a variable",
+            "give the name of the environment variable that holds the key, never the key",
+        )
     own = named or settings.own_key
     key = Key(own, environment.get(own, "").strip())
     if not key.value and named:

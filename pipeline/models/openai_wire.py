@@ -6,8 +6,8 @@ keys.py decides which key is sent. It is hidden in errors, and a reply that cont
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 import httpx2
 import openai
@@ -21,6 +21,8 @@ from pipeline.models.keys import key_for, same_server
 from pipeline.models.secret import Secret
 from pipeline.models.settings import DRAFTING_KEY, ModelSettings
 from pipeline.models.wire import on_loopback
+
+T = TypeVar("T")
 
 
 class OpenAIWire:
@@ -40,7 +42,7 @@ class OpenAIWire:
             trust_env=not on_loopback(settings.base_url),
             follow_redirects=False,
         )
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             base_url=settings.base_url,
             api_key=key.value or "none",
             max_retries=0,
@@ -49,49 +51,58 @@ class OpenAIWire:
         drafting = same_server(settings.base_url, settings.drafting_server)
         if not (drafting and key.name == DRAFTING_KEY):
             # The library takes these from the environment; they belong to the account of that key.
-            self._client.organization = self._client.project = self._client.admin_api_key = None
-            self._client._custom_headers = {}
+            self.client.organization = self.client.project = self.client.admin_api_key = None
+            self.client._custom_headers = {}
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
 
     async def send(self, body: Mapping[str, Any]) -> Reply:
         """Send one chat completion request; failures.py lists the errors."""
+        request = self.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
+        response = await self.answered(request, temperature="temperature" in body)
+        return self._read(response)
+
+    async def answered(
+        self, request: Awaitable[T], *, seconds: float | None = None, temperature: bool = False
+    ) -> T:
+        """Return the response to a request of `client`, or raise RequestError.
+
+        `seconds` is the longest that it may take if that isn't `timeout_seconds`.
+        """
         try:
-            return await self._send(body)
+            return await self._answered(request, seconds or self._seconds, temperature)
         except RequestError as error:
             error.what = self._secret.hidden(error.what)
             raise
 
-    async def _send(self, body: Mapping[str, Any]) -> Reply:
+    async def _answered(self, request: Awaitable[T], seconds: float, temperature: bool) -> T:
         try:
             # The client's timeout limits the gap between two bytes; a slow stream needs a total limit.
-            async with asyncio.timeout(self._seconds):
-                response = await self._client.post(
-                    "/chat/completions", body=body, cast_to=httpx2.Response
-                )
+            async with asyncio.timeout(seconds):
+                response = await request
         except (TimeoutError, openai.APITimeoutError) as error:
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
                 raise self._unreached("does not answer") from error
             raise RequestError(
-                "moment", f"no complete answer within {self._seconds:g} s", unknown=True
+                "moment", f"no complete answer within {seconds:g} s", unknown=True
             ) from error
         except openai.APIStatusError as error:
             self._reached = True
-            response, now = error.response, time.time()
+            refused, now = error.response, time.time()
             raise failure(
-                response.status_code,
-                read_error(response.content, now),
+                refused.status_code,
+                read_error(refused.content, now),
                 self.names,
-                temperature="temperature" in body,
-                wait_seconds=wait_seconds(response.headers, now),
+                temperature=temperature,
+                wait_seconds=wait_seconds(refused.headers, now),
             ) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             if isinstance(error.__cause__, httpx2.ConnectError):
                 raise self._unreached("no server answers") from error
             raise RequestError("moment", "the connection was lost", unknown=True) from error
-        return self._read(response)
+        return response
 
     def _unreached(self, what: str) -> RequestError:
         if self._reached:
@@ -120,6 +131,10 @@ class OpenAIWire:
             found = None
         if found is None:
             raise self._unreadable(text)
+        return self.reply_in(found)
+
+    def reply_in(self, found: object) -> Reply:
+        """Return the reply in a chat completion, or raise RequestError; one with the key in it is refused."""
         reply = read_completion(found, self.names, time.time())
         self._reached = True
         if self._secret.found_in(

@@ -36,6 +36,14 @@ class Price(BaseModel):
         """Return the cost of this many tokens in US dollars."""
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
+    def of(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
+        """Return the cost of a reply; None if the server didn't count its tokens and they aren't free."""
+        if self.input == self.output == 0:
+            return 0.0
+        if input_tokens is None or output_tokens is None:
+            return None
+        return self.cost(input_tokens, output_tokens)
+
     def batched(self) -> "Price":
         """Return the price in the Batch API: half, for input and output alike."""
         basis = f"{self.basis}; half price in a batch"

@@ -31,7 +31,7 @@ _MAX_BACK_OFF = 60.0  # seconds
 _LONG = 120.0  # seconds of Retry-After; longer waits are reported
 _FAILURES_IN_FORM = 2  # of a server with status 500, before the request is tried without a schema
 _REFUSED_AT_FIRST = 20  # requests: if all are refused and none answered, more won't help
-_NEARLY = 0.9  # of max_completion_tokens
+_NEARLY, _OVER = 0.9, 1.1  # of max_completion_tokens; some servers count a few tokens more
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Replies:
     ) -> None:
         self.settings, self.journal, self.price, self.sleep = settings, journal, price, sleep
         self.budget = Budget(settings, journal)
-        self._wire = wire
+        self.wire = wire
         self._pace = pace or Pace(
             settings.in_flight,
             settings.requests_per_minute,
@@ -69,6 +69,7 @@ class Replies:
         self._requesting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._final: UserError | None = None
         self._answered, self._refused = False, 0
+        self._too_long = False  # a reply was, and that was reported
 
     async def get(
         self, messages: tuple[Message, ...], schema: Mapping[str, Any] | None, repeat: int = 0
@@ -79,12 +80,13 @@ class Replies:
         one counts. Raises RowError or UserError.
         """
         keys = request_keys(self.settings, messages, schema, repeat)
-        forms = self.forms(schema)
+        forms = self.forms(plain=schema is None)
         lock = self._requesting.setdefault(next(iter(keys.values())).key, asyncio.Lock())
         async with lock:  # two clips with the same request pay for it once
             found = self.stored(keys)
             while True:
                 if not found:
+                    self._refuse_batched(keys)
                     form = forms.current
                 elif not self._cut_early(list(found.values())[-1].reply):
                     return list(found.values())
@@ -103,9 +105,9 @@ class Replies:
                     forms.limit_is_known(None if self._cut_early(made.reply) else form)
                 found[form] = made
 
-    def forms(self, schema: object) -> Forms:
-        """Return what is known about the forms of requests with a schema, or without one."""
-        return self._forms[schema is None]
+    def forms(self, *, plain: bool) -> Forms:
+        """Return what is known about the forms of requests for text, or of those with a schema."""
+        return self._forms[plain]
 
     def stored(self, keys: Mapping[Form, RequestKey]) -> dict[Form, Completion]:
         """Return the stored replies to a request: one, and before it those that were cut off early."""
@@ -116,6 +118,14 @@ class Replies:
                 if not self._cut_early(kept[0]):
                     break
         return found
+
+    def _refuse_batched(self, keys: Mapping[Form, RequestKey]) -> None:
+        if any(self.journal.ledger.batch_of(known.key) for known in keys.values()):
+            raise UserError(
+                self.settings.base_url,
+                "a batch that isn't collected yet holds this request; it would be paid for twice",
+                "run this with a batch again: it waits for the one that was made",
+            )
 
     def _other_limit(self, forms: Forms, found: Mapping[Form, Completion]) -> Form | None:
         other = forms.other_limit(found)
@@ -136,7 +146,7 @@ class Replies:
     ) -> tuple[Form, Completion]:
         """Request a reply, in other forms if this one is refused and `attempts` times if the server fails."""
         size = size_of(self.settings, messages, self.price)
-        forms = self.forms(schema)
+        forms = self.forms(plain=schema is None)
         refusal: RequestError | None = None
         failed, failed_in_form, back_off = 0, 0, 0.0
         tried = [*tried, form]
@@ -178,9 +188,10 @@ class Replies:
 
         Asked for text, a filter that refuses the request is the model's reply, and stored like one.
         """
+        most = self.price.cost(size.most_tokens, self.settings.max_completion_tokens)
         async with (
             self._pace.slot(size.likely_tokens) as sent,
-            self.budget.reserved(self.most(size)) as reserved,
+            self.budget.reserved(most) as reserved,
         ):
             if self._final is not None:
                 reserved.cost = 0.0
@@ -188,20 +199,25 @@ class Replies:
             number = await self.journal.sending(known.key, self.settings.model, reserved.usd)
             begun = time.monotonic()
             try:
-                reply = await self._wire.send(body)
+                reply = await self.wire.send(body)
             except RequestError as error:
                 if error.about != "clip" or not plain:
                     await self._book(error, number, reserved)
                     self._slow_down(error, sent)
                     raise
                 reply = refusal_of(error)
+            self._warn_of_length(reply)
             reply = replace(reply, seconds=round(time.monotonic() - begun, 3))
-            cost = self.cost(reply)
+            cost = self.price.of(reply.input_tokens, reply.output_tokens)
             reserved.cost = reserved.usd if cost is None else cost
             await self.journal.keep(number, known.key, known.request, reply, cost)
             self._pace.went_well()
             self._answered = True
             return Completion(known.key, reply, cost)
+
+    def go_on(self) -> None:
+        """Let further requests be sent after an error that stopped them: it concerned one kind of request."""
+        self._final = None
 
     async def _book(self, error: RequestError, number: int, reserved: Reservation) -> None:
         cost = self.price.cost(*error.tokens) if error.tokens else None
@@ -216,6 +232,16 @@ class Replies:
         if error.wait_seconds > _LONG:
             log.warning("the server asked to wait %.0f s: waiting", error.wait_seconds)
 
+    def _warn_of_length(self, reply: Reply) -> None:
+        most = self.settings.max_completion_tokens
+        if (reply.output_tokens or 0) > _OVER * most and not self._too_long:
+            self._too_long = True
+            log.warning(
+                f"a reply has {reply.output_tokens} tokens although max_completion_tokens is {most}: the"
+                f' server may not know the limit by this name; {self.settings.section}.limit_name = "both"'
+                " sends both names"
+            )
+
     def final_error(self, error: RequestError) -> EgostError:
         """Return what to raise; a server that refuses every request stops the run."""
         final = error.final(self.settings.base_url)
@@ -227,18 +253,6 @@ class Replies:
         if isinstance(final, UserError):
             self._final = self._final or final
         return final
-
-    def most(self, size: Size) -> float:
-        """Return the most that a request of this size can cost."""
-        return self.price.cost(size.most_tokens, self.settings.max_completion_tokens)
-
-    def cost(self, reply: Reply) -> float | None:
-        """Return the cost of a reply; None if the server doesn't count tokens."""
-        if self.price.input == self.price.output == 0:
-            return 0.0
-        if reply.input_tokens is None or reply.output_tokens is None:
-            return None
-        return self.price.cost(reply.input_tokens, reply.output_tokens)
 
     def _cut_early(self, reply: Reply) -> bool:
         return cut_early(reply, self.settings)

@@ -42,10 +42,11 @@ class ModelSettings(Settings):
     max_completion_tokens: int = Field(
         4000, ge=100, le=200_000, description="maximum tokens of one reply; limits its cost"
     )
-    limit_name: Literal["auto", "max_completion_tokens", "max_tokens"] = Field(
+    limit_name: Literal["auto", "max_completion_tokens", "max_tokens", "both"] = Field(
         "auto",
         exclude=True,
-        description="name under which a request states max_completion_tokens; auto tries both",
+        description="name under which a request states max_completion_tokens; auto tries one, then the other;"
+        " both sends both (for Ollama)",
     )
     temperature: float | None = Field(
         None,

@@ -82,6 +82,8 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
     before, written = totals(workspace.folder), _written_items(workspace.store)
     unanswered: list[str] = []
     try:
+        if settings.batch:
+            yield from _fetch(workspace, settings, redo)
         for summary in workspace.run_command("generate-qa", redo):
             yield summary
             if summary.stage == "draft":
@@ -109,6 +111,24 @@ def generate(workspace: Workspace, redo: Container[str] = ()) -> Iterator[object
     yield from composed(workspace.store.each(Item), spans, strata, mirror, refused)
     if unanswered:
         raise _no_answer(workspace.store, unanswered[0])
+
+
+def _fetch(workspace: Workspace, settings: DraftSettings, redo: Container[str]) -> Iterator[str]:
+    """Have batches answer what the stages will ask."""
+    asked = [("draft", draft.requests)] if settings.provider != "motion" else []
+    asked += [("write", write.requests)] if settings.tasks else []
+    units = [
+        (unit.rows, requests)
+        for name, of in asked
+        for requests in [of(settings, workspace.folder)]
+        for unit in workspace.pending(name, redo).todo
+    ]
+    if not units:
+        return
+    from pipeline.routes import batched  # imports openai, which takes half a second
+
+    if left := batched.fetch(units, settings, workspace.folder):
+        yield f"batches left {len(left)} requests unanswered; they are asked for singly: {left[0]}"
 
 
 def _drafter(settings: DraftSettings) -> list[str | None]:

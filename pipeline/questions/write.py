@@ -117,13 +117,14 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFo
     """Return what writing these clips' items would take; nothing is sent."""
     if not settings.tasks:
         return Estimate("")
+    asked = requests(settings, folder)
+    return asking.estimate(units, settings, folder, asked, batch=settings.batch)
+
+
+def requests(settings: DraftSettings, folder: WorkspaceFolder) -> asking.Requests:
+    """Return the function that gives the requests for a clip's items, one for each task."""
     service = _service(settings, folder)
-    return asking.estimate(
-        units,
-        settings,
-        folder,
-        lambda rows: [question(rows, settings, service, prompt) for prompt in service.tasks],
-    )
+    return lambda rows: [question(rows, settings, service, prompt) for prompt in service.tasks]
 
 
 def question(

@@ -22,6 +22,8 @@ from pipeline.routes.settings import DraftSettings
 from pipeline.sources.rows import Narration, Video
 
 Reply = TypeVar("Reply", bound=BaseModel)
+Requests = Callable[[Rows], Iterable[ModelRequest[Any]]]
+"""What a stage asks a model about a clip."""
 
 
 def narrations_of(rows: Rows) -> tuple[Narration, ...]:
@@ -58,7 +60,9 @@ def estimate(
     units: Iterable[Rows],
     settings: DraftSettings,
     folder: WorkspaceFolder,
-    requests: Callable[[Rows], Iterable[ModelRequest[Any]]],
+    requests: Requests,
+    *,
+    batch: bool = False,
 ) -> Estimate:
     """Return what asking `requests` about these clips would take; nothing is sent.
 
@@ -69,7 +73,7 @@ def estimate(
     units = list(units)
     allowed = [rows for rows in units if may_send(rows.one(Video), settings)]
     asked = (request for rows in allowed for request in requests(rows))
-    return estimated(asked, settings, folder, withheld=len(units) - len(allowed))
+    return estimated(asked, settings, folder, withheld=len(units) - len(allowed), batch=batch)
 
 
 def digest_of(texts: Iterable[str]) -> str:

@@ -111,10 +111,14 @@ def estimate(units: Iterable[Rows], settings: DraftSettings, folder: WorkspaceFo
     """Return what drafting these clips would take; nothing is sent."""
     if settings.provider == "motion":
         return Estimate("")
+    asked = requests(settings, folder)
+    return asking.estimate(units, settings, folder, asked, batch=settings.batch)
+
+
+def requests(settings: DraftSettings, folder: WorkspaceFolder) -> asking.Requests:
+    """Return the function that gives the request for a clip's route."""
     service = _service(settings, folder)
-    return asking.estimate(
-        units, settings, folder, lambda rows: [question(rows, settings, service)]
-    )
+    return lambda rows: [question(rows, settings, service)]
 
 
 async def _by_model(

@@ -33,6 +33,12 @@ class DraftSettings(ModelSettings):
         description="if a model drafts, also ask it, without frames, where in each walk it expects the landmarks"
         " and actions: what it knows without seeing isn't asked; one short request per clip",
     )
+    batch: bool = Field(
+        False,
+        exclude=True,
+        description="ask for routes and items of tasks through the server's Batch API: half the price, within 24 hours;"
+        " repairs, and what batches leave unanswered, are asked for singly",
+    )
 
     @property
     def guesses(self) -> bool:

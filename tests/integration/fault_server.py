@@ -266,6 +266,10 @@ class FaultServer:
             return await self._send(writer, 400, self._error("unknown field response_format"))
         return await self._send(writer, 200, self._completion(body, key))
 
+    async def _one_image(self, body: Any, key: str, writer: Any) -> bool:
+        error = self._error("At most 1 image(s) may be provided in one request.")
+        return await self._send(writer, 400, error)
+
     async def _too_large(self, body: Any, key: str, writer: Any) -> bool:
         return await self._send(writer, 413, self._error("too large"))
 

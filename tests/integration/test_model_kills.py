@@ -1,59 +1,22 @@
 """Many clips, a hostile server, kills at random: every clip ends, nothing is bought twice, no cap is passed."""
 
-import hashlib
 import random
-import signal
-import sqlite3
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.rows import Rejection
 from pipeline.engine.store import Store, opened
 from pipeline.errors import UserError
 from pipeline.routes.rows import Route
 from tests.clip_rows import workspace
 from tests.integration.fault_server import FaultServer
+from tests.integration.hostile import assert_booked, hostile, journal, killed
 from tests.integration.many_clips import draft_all, fill
 
 pytestmark = pytest.mark.integration
-
-OFTEN = ("busy", "broken", "gateway", "reset_before", "reset_mid_body", "truncated", "empty")
-SELDOM = ("stall", "drip", "not_a_completion", "prose", "invalid", "refusal", "filtered", "cut_off")
-FAULTS = OFTEN * 4 + SELDOM
-
-
-def hostile(key: str, times: int) -> str:
-    """Fail one request in five, the same ones for the same questions."""
-    draw = int(hashlib.sha256(f"{key} {times}".encode()).hexdigest()[:8], 16)
-    return FAULTS[draw // 100 % len(FAULTS)] if draw % 100 < 20 else "good"
-
-
-def journal(folder: WorkspaceFolder) -> list[tuple[int, str, str]]:
-    with sqlite3.connect(folder.root / "llm.sqlite") as db:
-        found = db.execute("SELECT id, key, state FROM requests ORDER BY id").fetchall()
-    db.close()
-    return found
-
-
-def assert_booked(folder: WorkspaceFolder, server: FaultServer) -> None:
-    """Nothing kept is asked again; bill <= server's count <= bill and unknowns."""
-    requests = journal(folder)
-    kept = {key: number for number, key, state in requests if state == "kept"}
-    assert all(number <= kept.get(key, number) for number, key, _ in requests)
-    states = Counter(state for _, _, state in requests)
-    billed = sum(server.billed.values())
-    assert (
-        states["kept"]
-        <= billed
-        <= sum(states[name] for name in ("kept", "paid", "unknown", "sent"))
-    )
-    assert sum(server.came.values()) <= len(requests)
 
 
 def ends(store: Store) -> tuple[list[Route], list[Rejection]]:
@@ -87,22 +50,11 @@ def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) ->
         folder = workspace(tmp_path / "killed")
         script = Path(__file__).with_name("many_clips.py")
         command = [sys.executable, str(script), str(folder.root), server.url, str(count)]
-        kills = 0
-        for _ in range(4):
-            came = sum(server.came.values())
-            child = subprocess.Popen(command)
-            aim = came + chance.randint(5, 40)
-            while child.poll() is None and sum(server.came.values()) < aim:
-                time.sleep(0.005)
-            if child.poll() is None:
-                child.send_signal(signal.SIGKILL)
-                kills += 1
-            child.wait(60)
-        assert kills == 4, "the children ended before they could be killed"
+        assert killed(command, server, [chance.randint(5, 40) for _ in range(4)]) == 4
         assert subprocess.run(command, check=False, timeout=120).returncode == 0
         assert_booked(folder, server)
         with opened(folder) as store:
-            killed = ends(store)
+            often = ends(store)
 
         calm = workspace(tmp_path / "calm")
         server.came.clear()  # the same questions meet the same faults again
@@ -110,12 +62,12 @@ def test_killed_at_random_and_run_again_gives_the_same_routes(tmp_path: Path) ->
             fill(store, count)
             draft_all(store, server.url)
             undisturbed = ends(store)
-    shown = [{route.clip_id: route.steps for route in found} for found, _ in (killed, undisturbed)]
+    shown = [{route.clip_id: route.steps for route in found} for found, _ in (often, undisturbed)]
     both = shown[0].keys() & shown[1].keys()
     assert len(both) >= 0.9 * count
     for clip_id in both:
         assert shown[0][clip_id] == shown[1][clip_id]
-    assert len(killed[0]) + len(killed[1]) == count
+    assert len(often[0]) + len(often[1]) == count
 
 
 def test_the_cap_is_never_passed_even_when_killed(tmp_path: Path) -> None:

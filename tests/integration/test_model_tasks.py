@@ -16,6 +16,7 @@ from pipeline.errors import GateError
 from pipeline.flow import open_workspace
 from pipeline.questions.rows import Expected, Item, Span, Written
 from pipeline.routes.rows import Route
+from tests.batch_server import BatchServer
 from tests.integration.fault_server import FaultServer, good_answer
 from tests.integration.many_clips import fill
 
@@ -61,7 +62,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def egost(root: Path, server: FaultServer, *words: str, **more: object) -> Result:
+def egost(root: Path, server: FaultServer | BatchServer, *words: str, **more: object) -> Result:
     given = {
         "provider": "openai", "model": "m", "base_url": server.url, "tasks": '["direction"]',
         "input_usd_per_million": 1.0, "output_usd_per_million": 10.0, **more,
@@ -104,6 +105,28 @@ def test_the_bill_and_the_leak_are_told_and_nothing_is_bought_twice(
     assert server.came.total() == 2 * CLIPS
     assert "model: no request" in again.output
     assert "LEAK" not in again.output
+
+
+def test_batches_answer_what_the_stages_ask_at_half_the_price(root: Path) -> None:
+    def choose(key: str, times: int) -> str:
+        return "wrong" if key < "08" else "good"
+
+    with BatchServer(answer=leaky_items, choose=choose, seconds=0) as server:
+        dry = egost(root, server, "--dry-run", batch="true")
+        assert "half price in a batch" in dry.output
+        assert not server.headers
+        done = egost(root, server, batch="true")
+        assert f"write: {CLIPS} clips: {CLIPS} new" in done.output
+        single = server.billed.pop(
+            "singly"
+        )  # what batches refused, and the guesses, which need routes
+        assert set(server.billed.values()) == {1}
+        assert server.billed.total() == 2 * CLIPS - len(server.came.keys() - server.billed.keys())
+        again = egost(root, server, batch="true")
+        assert "model: no request" in again.output
+        assert server.billed.pop("singly", single) == single
+    with open_workspace(root) as space:
+        assert len(space.store.rows(Route)) == CLIPS
 
 
 def test_without_named_tasks_the_model_writes_none_and_old_ones_go(

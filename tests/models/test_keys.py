@@ -156,6 +156,12 @@ def test_no_request_is_sent_where_a_key_is_missing(
     assert f"export {name}=" in caught.value.fix
 
 
+def test_a_key_in_place_of_a_variable_is_not_shown() -> None:
+    with pytest.raises(UserError, match="not the name of a variable") as caught:
+        chosen(EvaluatedModel(api_key_env=MODEL))
+    assert MODEL not in str(caught.value)
+
+
 def test_a_key_is_not_shown() -> None:
     assert "sk-" not in repr(Key("OPENAI_API_KEY", DRAFT))
 
