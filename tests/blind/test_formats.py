@@ -33,6 +33,7 @@ from public_formats import (
 
 from pipeline.blind.decoding import decode
 from pipeline.blind.files import Benchmark, read_benchmark
+from pipeline.blind.lettered import split_options
 from pipeline.blind.sheet import ProbeItem
 from pipeline.cli.console import exit_code
 from pipeline.cli.main import cli
@@ -199,6 +200,76 @@ def test_instructions_are_no_part_of_an_option(
     (item,) = read_benchmark(lines(tmp_path / "a.jsonl", [row])).items
     assert list(item.options) == expected
     assert item.answer == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("A. Vitamin B B. Vitamin C. C. Milk D. Tea", ["Vitamin B", "Vitamin C.", "Milk", "Tea"]),
+        ("A. Vitamin A. B. Vitamin B. C. Vitamin C. D. Vitamin D.",
+         ["Vitamin A.", "Vitamin B.", "Vitamin C.", "Vitamin D."]),
+        ("A. milk B. Vitamin C. helps C. tea D. salt", ["milk", "Vitamin C. helps", "tea", "salt"]),
+        ("A. Crew A B. Crew C. C. Crew B D. none", ["Crew A", "Crew C.", "Crew B", "none"]),
+        ("A. Milk B. Ward C. is far C. Tea D. Salt", ["Milk", "Ward C. is far", "Tea", "Salt"]),
+        ("A. Mr. A. Smith B. Bob C. Carl", ["Mr. A. Smith", "Bob", "Carl"]),
+        ("A. Mr. B. Smith, B. Bob, C. Carl", ["Mr. B. Smith", "Bob", "Carl"]),
+        ("A: plan A: go left B: right C: up", ["plan A: go left", "right", "up"]),
+        ("A. sits B. picks an option C. walks D. eats", ["sits", "picks an option", "walks", "eats"]),
+        ("A. 5 B. B C. C D. D", ["5", "B", "C", "D"]),
+        ("(A) sits (B) walks, or (C) eats", ["sits", "walks", "eats"]),
+        ("Information A: sits\nInformation B: eats", ["sits", "eats"]),
+        ("Option A. sits Option B. eats", ["sits", "eats"]),
+    ],
+)  # fmt: skip
+def test_a_letter_and_a_stop_within_an_option_are_no_label(
+    listed: str, expected: list[str]
+) -> None:
+    for question in ("What does he need?", "What did person A. do with B. Smith?"):
+        found = split_options(f"{question} {listed}")
+        assert (found.question, list(found.options)) == (question, expected)
+
+
+@pytest.mark.parametrize(
+    ("listed", "what"),
+    [
+        ("A. milk B. cup C. is red C. tea D. salt",
+         "option C may begin at 'C. is red C. t' or at 'C. tea D. salt'"),
+        ("A. worm B. fly C. C. elegans D. mouse",
+         "option C may begin at 'C. C. elegans ' or at 'C. elegans D. '"),
+        ("(A) sits (B) (B) walks (C) eats",
+         "option B may begin at '(B) (B) walks (' or at '(B) walks (C) e'"),
+        ("A. iron B. salt C. Vitamin D. helps", "option D may be part of the one before ('D. helps')"),
+        ("A. Bob B. Carl C. T. D. Doe", "option D may be part of the one before ('D. Doe')"),
+    ],
+)  # fmt: skip
+def test_a_label_that_may_be_part_of_an_option_is_reported(
+    listed: str, what: str, tmp_path: Path
+) -> None:
+    row = {"question": f"What is it? {listed}", "answer": "A"}
+    fix = ": write the options on lines of their own, or as a list"
+    assert mistakes(tmp_path, [row]) == {"line 21": what + fix}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "\nE. g. write A.",
+        "\nE.g. A",
+        "\nExample: E. left",
+        "\nAnswer A. or B. or C. or D. or E. only.",
+        " Answer with A, B, C, D or E.",
+        " Please answer with A, B, C, D, or E. Nothing else.",
+        " Choose (A), (B), (C), (D) or (E).",
+        "\nReply A/B/C/D/E. E. g. A.",
+    ],
+)
+@pytest.mark.parametrize("style", ["{}. {}", "({}) {}", "{}) {}"])
+@pytest.mark.parametrize("between", [" ", "\n", ", "])
+def test_no_option_is_made_of_instructions(told: str, style: str, between: str) -> None:
+    expected = options(0, 4)
+    listed = between.join(map(style.format, "ABCD", expected))
+    assert list(split_options(f"Which?\n{listed}{told}").options) == expected
+    assert list(split_options(f"Which? (A, B, C or D){told}\n{listed}").options) == expected
 
 
 def mistakes(tmp_path: Path, rows: Sequence[Any], name: str = "bad.jsonl") -> dict[str, str]:

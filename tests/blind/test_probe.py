@@ -402,7 +402,7 @@ def test_odd_texts_and_columns_are_measured_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "large", [10**309, -(10**309), 10**4000], ids="larger smaller longest".split()
+    "large", [10**309, -(10**309), 10**4000], ids=["larger", "smaller", "longest"]
 )
 def test_columns_of_numbers_too_large_for_a_float_are_read(large: int) -> None:
     """The last of them tells the answer."""
