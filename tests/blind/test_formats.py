@@ -345,6 +345,72 @@ def test_tables_may_have_other_delimiters(delimiter: str, tmp_path: Path) -> Non
     assert found.items[0].columns["width"] == 640
 
 
+ENCODINGS = ["utf-8-sig", *(f"utf-{size}{end}" for size in (16, 32) for end in ("", "-le", "-be"))]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_text_may_have_another_encoding_if_it_shows_which(
+    encoding: str, newline: str, tmp_path: Path
+) -> None:
+    table, rows = nextqa(tmp_path, "0"), mvbench(tmp_path, "text")
+    for path in (table, rows):
+        before = read_benchmark(path)
+        text = path.read_text(encoding="utf-8").replace("Which door", "Quelle entrée ☺")
+        path.write_bytes(newline.join(text.splitlines()).encode(encoding))
+        found = read_benchmark(path)
+        assert [item.options for item in found.items] == [item.options for item in before.items]
+        assert {item.question[:15] for item in found.items} == {"Quelle entrée ☺"}
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "what"),
+    [
+        ("question,a0,a1,answer\nOù?,x,y,0\n".encode("latin-1"), 2, r"not UTF-8 text: .*0xf9\)"),
+        ('{"question": "x"}\n"\u2019"'.encode("cp1252"), 2, r"not UTF-8 text: .*0x92\)"),
+        ("質問,a0,a1\nÖ,x,y\n".encode("utf-16-le"), 1, r"not UTF-8 text: .*perhaps it is UTF-16"),
+        ("question,a0,a1".encode("utf-16")[:-1], 1, "not UTF-16 text: truncated data"),
+    ],
+)  # fmt: skip
+def test_text_in_an_unknown_encoding_is_refused_with_its_line(
+    data: bytes, line: int, what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=what) as refused:
+        read_benchmark(path)
+    assert refused.value.where == f"{path}, line {line}"
+    assert "UTF-8" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Which way?,left,right,ahead,B\nWhere?,in,out,up,A\n",
+         "put such a line above it (question,A,B,C,answer)"),
+        ("question,a,b,a,answer\nWhich way?,left,right,ahead,a\n", "two columns are called a: rename one"),
+    ],
+)  # fmt: skip
+def test_a_table_whose_heading_names_no_columns_or_two_alike_is_refused(
+    text: str, what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        read_benchmark(path)
+    assert (refused.value.where, what in refused.value.what) == (f"{path}, line 1", True)
+    mvbench(tmp_path, "text")  # in a folder, such a file holds something else
+    assert len(read_benchmark(tmp_path).items) == ROWS
+
+
+def test_a_packed_file_is_to_be_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(b"x")
+    with pytest.raises(UserError) as refused:
+        read_benchmark(path)
+    assert refused.value.fix.startswith("unpack it, or use .jsonl")
+
+
 def test_json_on_each_line_is_read_whatever_the_file_is_called(tmp_path: Path) -> None:
     file = vsibench(tmp_path, "letter").rename(tmp_path / "test.json")
     assert len(read_benchmark(file).items) == ROWS
