@@ -25,12 +25,14 @@ _CALLED: Mapping[Reading, str] = {
     "0": "numbers of options, from 0",
     "1": "numbers of options, from 1",
 }
+_MARKS = "marks on options"
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
 _SHOWN = 60  # characters of an answer
 _LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _OPTION = re.compile(
-    r"(?:option|choice|sentence|caption|description|statement|candidate)[\s_]*", re.IGNORECASE
+    r"(?:option|choice|answer|sentence|caption|description|statement|candidate)[\s_]*",
+    re.IGNORECASE,
 )
 _MARKUP = "*[]{}'\"` "  # around a letter or number
 _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:(?:[.:)]\s*|\s+[-\u2013\u2014]\s+)(.*))?", re.DOTALL)
@@ -68,7 +70,8 @@ class Unanswered:
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
     `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
     in the file, in any order. `make` takes the position of the answer. `unused` says why a column is none of
-    the item's `columns`.
+    the item's `columns`. `marked` is the place of the only option that is marked as the answer, by the name
+    of the mark.
     """
 
     where: str
@@ -78,6 +81,12 @@ class Unanswered:
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
     unused: Mapping[str, str] = field(default_factory=dict)
+    marked: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is anything that may be the answer."""
+        return bool(self.given or self.marked)
 
     def choosing(self, options: tuple[str, ...]) -> "Unanswered":
         """Return the item with these options."""
@@ -95,7 +104,7 @@ class _Value:
 
     row: Unanswered
     column: str
-    kind: Literal["text", "letter", "number"]
+    kind: Literal["text", "letter", "number", "mark"]
     typed: bool  # a number where the options are texts
     found: Mapping[Reading, int]
 
@@ -133,14 +142,11 @@ class Answers:
         raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
 
     def __str__(self) -> str:
-        columns: defaultdict[Reading, dict[str, None]] = defaultdict(dict)
-        for (column, _), reading in self.readings.items():
-            columns[reading][column] = None
-        named = (
-            f"{_CALLED[reading]} ({', '.join(columns[reading])})"
-            for reading in READINGS
-            if reading in columns
-        )
+        columns: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for (column, kind), reading in self.readings.items():
+            columns[_MARKS if kind == "mark" else _CALLED[reading]][column] = None
+        called = (*_CALLED.values(), _MARKS)
+        named = (f"{one} ({', '.join(columns[one])})" for one in called if one in columns)
         return "; ".join(named) or "none"
 
 
@@ -299,22 +305,26 @@ def _shown(one: _Value) -> str:
 
 def _values(row: Unanswered) -> list[_Value]:
     plain = [_plain(option) for option in row.options]
-    return [_read(row, column, value, plain) for column, value in row.given.items()]
+    marks = [
+        _Value(row, name, "mark", False, {"text": place})
+        for name, place in row.marked.items()
+        if place < len(plain)
+    ]
+    return marks + [_read(row, column, value, plain) for column, value in row.given.items()]
 
 
 def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Value:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     typed = not isinstance(value, str) and not row.numeric
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not isinstance(value, int | float | str):
         return _Value(row, column, "text", typed, {})
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = _said(value)
     found: dict[Reading, int] = {}
-    said = _plain(text) if _plain(text) in plain else verdict(text)
-    if said in plain:
-        found["text"] = plain.index(said)
+    if (place := _repeated(text, row.options, plain)) is not None:
+        found["text"] = place
     bare = text if found else _OPTION.sub("", text.strip(_MARKUP), count=1)
     letter, number = _LETTER.fullmatch(bare), _NUMBER.fullmatch(bare)
     places: dict[Reading, int] = {}
@@ -332,6 +342,15 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         and (rest in ("", plain[place]) or (letter and _only_in(rest, plain) == place))
     }
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _repeated(text: str, options: Sequence[str], plain: Sequence[str]) -> int | None:
+    """Return the option that a text repeats; none if several that differ only in case or a stop are meant."""
+    if text in options:
+        return options.index(text)
+    said = _plain(text) if _plain(text) in plain else verdict(text)
+    places = [at for at, one in enumerate(plain) if one == said]
+    return places[0] if len({options[at] for at in places}) == 1 else None
 
 
 def _labelled(labels: Sequence[str], bare: str, mark: re.Match[str] | None) -> dict[Reading, int]:

@@ -9,10 +9,18 @@ from functools import lru_cache
 from typing import Any
 
 # The first of these that a row has is used.
-QUESTION = ("question", "problem", "question_text", "stem", "query", "prompt", "instruction")
-OPTIONS = ("options", "choices", "candidates", "answer_choices", "option")
+QUESTION = ("question", "problem", "question_text", "stem", "query", "prompt", "instruction", "q")
+OPTIONS = (
+    *("options", "choices", "candidates", "answer_choices", "option"),
+    *("mc1_targets", "target_scores"),
+)
 TEXT = ("text", "content", "value", "option", "choice", "answer")  # of options that are objects
+TEXTS = ("text", "texts", "choices", "options")  # of an object with a list for each field
 LABEL = ("label", "key", "id", "choice_id", "option_id")
+MARK = (  # of options that are objects: whether one is the answer
+    *("correct", "is_correct", "iscorrect", "is_answer", "isanswer", "is_right", "right"),
+    *("is_true", "istrue", "correctness", "answer", "label", "labels"),
+)
 INDEX = ("answer_index", "correct_index", "answer_idx", "correct_idx", "correct_answer_idx")
 ANSWER = (
     *(*INDEX, "label"),
@@ -22,7 +30,7 @@ ANSWER = (
 )
 _VIDEO = (
     *("video", "video_id", "videoid", "video_uid", "video_path", "video_name", "vid", "path"),
-    *("videos", "video_idx", "image", "image_path", "image_id"),
+    *("videos", "video_idx", "video_filename", "vid_name", "image", "image_path", "image_id"),
 )
 GROUP = ("group", "split_group", "scene", "scene_name", "scene_id", *_VIDEO)
 CLIP = ("clip", "clip_id", "clip_uid", *_VIDEO)

@@ -308,13 +308,13 @@ class _Kinds:
         answered = sum(map(bool, given))
         lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
         self._open = 2 * lettered < answered and 2 * answered > len(bare) > _FEW * len(rows)
-        blank = sum(not row.given for row in rows)
+        blank = sum(not row.answered for row in rows)
         self._withheld = with_key or len(rows) > blank > len(rows) / 2
 
     def of(self, row: Unanswered) -> Unanswered | Skipped | str:
         """Return a row with its options, or why it is no item."""
         if row.options:
-            return row if row.given else Skipped.UNANSWERED if self._withheld else "no answer"
+            return row if row.answered else Skipped.UNANSWERED if self._withheld else "no answer"
         if self._choices:
             return row.choosing(self._choices)
         if self._open:

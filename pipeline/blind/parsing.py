@@ -1,8 +1,5 @@
 """Parsing one row of any benchmark's multiple-choice items, by the column names in use. Pure."""
 
-import ast
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,36 +11,26 @@ from pipeline.blind.columns import (
     GROUP,
     ID,
     INDEX,
-    LABEL,
     OPTIONS,
     QUESTION,
     TASK,
-    TEXT,
     first,
     flat,
     holds_answer,
     holds_wrong,
     missing,
-    option_place,
     plain_name,
     plain_row,
-    sequences,
 )
 from pipeline.blind.lettered import split_options
+from pipeline.blind.listed import labels_of, listed, marked_beside, nested, option_columns
 from pipeline.blind.sheet import ProbeItem
 
 NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
 _SHOWN = 12  # columns
-# One space belongs to a label; what follows is as written: a space at the end may tell.
-_LEAD = r"\s*(?i:(?:option|choice)\s+)?[(\[<*]*"
-_LETTERED = re.compile(
-    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s?|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
-)
-_NUMBERED = re.compile(
-    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
-)
+_LONG = 60  # characters
 
 
 def item_of(
@@ -66,18 +53,20 @@ def item_of(
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
     if not isinstance(asked, str):
         raise RowFaultError("the question is not a text")
-    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS), tails)
+    raw = first(plain, OPTIONS)
+    found = listed(raw, tails)
+    question, options, labels = asked.strip(), found.texts, found.labels
     own_columns: dict[str, str] = {}
     if not options:
-        own_columns = _option_columns(plain)
-        options, labels = list(own_columns.values()), _labels(own_columns)
+        own_columns = option_columns(plain)
+        found = listed(list(own_columns.values()), tails)
+        options, labels = found.texts, found.labels or labels_of(own_columns)
     if not options:
         own_columns = _right_and_wrong(plain)
         options = sorted({*own_columns.values()}, key=str.casefold)
     if not options:
-        found = split_options(asked, tails=tails)
-        question, options, labels = found.question, list(found.options), list(found.labels)
-    raw = first(plain, OPTIONS)
+        inside = split_options(asked, tails=tails)
+        question, options, labels = inside.question, list(inside.options), list(inside.labels)
     if not options and isinstance(raw, int | float):
         raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
@@ -88,7 +77,10 @@ def item_of(
         if not text:
             raise RowFaultError(f"option {label} is empty")
     if len(options) == 1:
-        raise RowFaultError("only one option")
+        shown = (
+            f" ({raw[:_LONG]!r}): write a list, or each on a line" if isinstance(raw, str) else ""
+        )
+        raise RowFaultError(f"only one option{shown}")
     clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
     other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
@@ -121,6 +113,7 @@ def item_of(
         given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
         make=lambda position: make(answer=position),
         unused=unused,
+        marked=found.marked or marked_beside(plain, len(options)),
     )
 
 
@@ -129,10 +122,10 @@ def text_with_options(row: Any) -> tuple[str, bool] | None:
     if not isinstance(row, Mapping):
         return None
     plain = plain_row(row)
-    listed, asked = first(plain, OPTIONS), first(plain, QUESTION)
-    if isinstance(listed, str) and isinstance(_nested(listed), str):
-        return listed, True
-    return (asked, False) if listed is None and isinstance(asked, str) else None
+    column, asked = first(plain, OPTIONS), first(plain, QUESTION)
+    if isinstance(column, str) and isinstance(nested(column), str):
+        return column, True
+    return (asked, False) if column is None and isinstance(asked, str) else None
 
 
 def _why_unused(name: str, value: Any, question: str) -> str:
@@ -157,25 +150,6 @@ def _or(value: Any, other: str) -> Any:
     return other if value is None else value
 
 
-def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return options in columns of their own, such as A, B, C, D or option_1, option_2, by column."""
-    found: dict[str, list[tuple[int, str, str]]] = {}
-    for name, value in row.items():
-        place = option_place(name)
-        if place and isinstance(value, str | int | float) and not missing(value):
-            lead, label = place
-            order = int(label) if label.isdigit() else ord(label)
-            found.setdefault(lead, []).append((order, name, str(value)))
-    if not found:
-        return {}
-    best = max(found.items(), key=lambda one: (len(one[1]), one[0]))[1]
-    columns = {name: text for _, name, text in sorted(best)}
-    if len(columns) > 1 and _labels(columns) not in sequences(len(columns)):
-        names = ", ".join(columns)
-        raise RowFaultError(f"no options: the columns {names} don't follow one another")
-    return columns if len(columns) > 1 else {}
-
-
 def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the answer and the wrong options by column, where a row has columns of wrong ones; else none."""
     right = first(row, [name for name in ANSWER if name not in INDEX])
@@ -189,60 +163,6 @@ def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
     return {"answer": str(right).strip(), **found} if found and right is not None else {}
 
 
-def _labels(columns: Mapping[str, str]) -> list[str]:
-    return [place[1] for name in columns if (place := option_place(name))]
-
-
-def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the options in a column as they are written, and the labels that they have there, such as A or 1."""
-    if isinstance(found, str):
-        found = _nested(found)
-    labels: list[Any] = []
-    if isinstance(found, Mapping) and isinstance(found.get("text"), list):
-        found, labels = found["text"], list(found.get("label") or ())
-    elif isinstance(found, Mapping):
-        plain = plain_row({key: value for key, value in found.items() if value is not None})
-        columns = _option_columns(plain)
-        labels = _labels(columns) or list(plain)
-        found = list(columns.values()) or [plain[key] for key in labels]
-    if isinstance(found, str):
-        written = split_options(found, alone=True, tails=tails)
-        if written.options:
-            return list(written.options), list(written.labels)
-        found = [line for line in found.splitlines() if line.strip()]
-    if not isinstance(found, list | tuple):
-        return [], []
-    labels = labels or [first(plain_row(one), LABEL) for one in found if isinstance(one, Mapping)]
-    texts = [_text(one) for one in found]
-    while texts and not texts[-1].strip():  # a row with fewer options than a table has columns
-        texts.pop()
-    for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
-        marked = [mark.group(1) for mark in marks if mark]
-        if texts and sorted(marked) in map(sorted, sequences(len(texts))):
-            rests = [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
-            return rests, marked
-    return texts, list(map(str, labels))
-
-
-def _text(option: Any) -> str:
-    value = first(plain_row(option), TEXT) if isinstance(option, Mapping) else option
-    return "" if missing(value) else str(value)
-
-
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:
     """Return the labels to name options by in messages: their own, or letters."""
     return labels if len(labels) == count else [chr(65 + place) for place in range(count)]
-
-
-def _nested(text: str) -> Any:
-    """Return the list or object that a text contains as JSON or Python literal, else the text."""
-    if text.strip()[:1] not in ("[", "{"):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(found, list | dict):
-            return found
-    return text

@@ -1,12 +1,14 @@
 """Public benchmarks' files are read as they are, and mistakes in them are reported in words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -732,6 +734,115 @@ def test_columns_of_wrong_answers_are_options_in_an_order_that_tells_nothing(
         assert list(item.options) == sorted(options(n, 4), key=str.casefold)
         assert item.options[item.answer] == options(n, 4)[0]
         assert item.columns == {}
+
+
+def correct(number: int, place: int) -> bool:
+    return place == right(number, 4)
+
+
+def texts(number: int) -> list[tuple[int, str]]:
+    return list(enumerate(options(number, 4)))
+
+
+MARKS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "correct": lambda n: {"options": [{"text": t, "correct": correct(n, p)} for p, t in texts(n)]},
+    "is_correct": lambda n: {
+        "choices": [{"label": "ABCD"[p], "text": t, "is_correct": int(correct(n, p))}
+                    for p, t in texts(n)]},
+    "isCorrect": lambda n: {
+        "options": [{"value": t} | ({"isCorrect": True} if correct(n, p) else {})
+                    for p, t in texts(n)]},
+    "answer": lambda n: {  # CLEVRER
+        "choices": [{"choice_id": p, "choice": t, "answer": "correct" if correct(n, p) else "wrong"}
+                    for p, t in texts(n)]},
+    "by label": lambda n: {
+        "options": {"DCBA"[p]: {"text": t, "correct": str(correct(n, p))} for p, t in texts(n)[::-1]}},
+    "columns": lambda n: {f"option {p}": {"text": t, "correct": correct(n, p)} for p, t in texts(n)},
+    "a list for each field": lambda n: {
+        "choices": {"text": options(n, 4), "correct": [correct(n, p) for p in range(4)]}},
+    "mc1_targets": lambda n: {  # TruthfulQA
+        "mc1_targets": {"choices": options(n, 4), "labels": [int(correct(n, p)) for p in range(4)]}},
+    "target_scores": lambda n: {"target_scores": {t: int(correct(n, p)) for p, t in texts(n)}},
+    "text: true": lambda n: {"options": {t: correct(n, p) for p, t in texts(n)}},
+    "beside": lambda n: {"options": options(n, 4), "label": [int(correct(n, p)) for p in range(4)]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MARKS)
+@pytest.mark.parametrize("table", [False, True])
+def test_options_may_be_marked_as_right_or_wrong(name: str, table: bool, tmp_path: Path) -> None:
+    rows = [{"question": asked(n), "video": f"v{n % VIDEOS}"} | MARKS[name](n) for n in range(ROWS)]
+    if table and name not in ("target_scores", "text: true"):
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path = lines(tmp_path / "a.jsonl", rows)
+    found = read_benchmark(path)
+    assert found.faults == {}
+    assert found.answers.startswith("marks on options (")
+    for n, item in enumerate(found.items):
+        expected = options(n, 4)
+        assert sorted(item.options) == sorted(expected)
+        assert item.options == tuple(expected) or name == "by label"
+        assert item.options[item.answer] == expected[right(n, 4)]
+        assert item.columns == {"video": f"v{n % VIDEOS}"}
+
+
+@pytest.mark.parametrize(
+    ("marks", "what"),
+    [
+        ((False, False), "no option is marked as right"),
+        ((True, True), "2 options are marked as right"),
+        (("maybe", True), "no answer"),
+        ((None, None), "no answer"),
+        ((0, 0), "no option is marked as right"),
+    ],
+)
+def test_marks_that_name_no_option_are_reported_with_their_line(
+    marks: tuple[Any, Any], what: str, tmp_path: Path
+) -> None:
+    row = {"options": [{"text": "in", "correct": marks[0]}, {"text": "out", "correct": marks[1]}]}
+    assert mistakes(tmp_path, [{"question": "Which way?"} | row]) == {"line 21": what}
+
+
+def test_marks_and_an_answer_that_differ_are_reported(tmp_path: Path) -> None:
+    row = {"options": [{"text": "in", "correct": True}, {"text": "out", "correct": False}]}
+    whole = {"question": "Which way?", "answer": "B"} | row
+    what = "the columns correct and answer give different options"
+    assert mistakes(tmp_path, [whole]) == {"line 21": what}
+
+
+@pytest.mark.parametrize(
+    ("row", "right"),
+    [
+        ({"options": [{"id": 0, "text": "in"}, {"id": 1, "text": "out"}], "answer": 1}, 1),
+        ({"options": [{"label": 1, "text": "in"}, {"label": 0, "text": "out"}], "answer": 0}, 1),
+        ({"options": {"one": "yes", "two": "no"}, "answer": "no"}, 1),
+        ({"options": [{"answer": "yes"}, {"answer": "no"}], "answer": "no"}, 1),
+        ({"options": ["polish", "Polish", "5", "5."], "answer": "Polish"}, 1),
+        ({"options": ["polish", "Polish", "5", "5."], "answer": "5."}, 3),
+        ({"options": [True, False], "answer": False}, 1),
+        ({"options": "['in'\n 'out'\n 'up, \\'or\\' down']", "answer": "up, 'or' down"}, 2),
+        ({"answer_1": "in", "answer_2": "out", "correct_answer": "answer_2"}, 1),
+    ],
+)
+def test_what_looks_like_marks_or_another_option_is_read(
+    row: dict[str, Any], right: int, tmp_path: Path
+) -> None:
+    path = lines(tmp_path / "a.jsonl", [{"question": "Which?"} | row])
+    (item,) = read_benchmark(path).items
+    assert item.answer == right
+
+
+def test_options_that_may_be_meant_twice_or_are_one_text_are_reported(tmp_path: Path) -> None:
+    rows = [
+        {"question": "Which?", "options": ["polish", "Polish"], "answer": "POLISH"},
+        {"question": "Which?", "options": "in | out", "answer": "A"},
+    ]
+    assert mistakes(tmp_path, rows) == {
+        "line 21": "no option is the answer 'POLISH' (2 options)",
+        "line 22": "only one option ('in | out'): write a list, or each on a line",
+    }
 
 
 @pytest.mark.parametrize(
