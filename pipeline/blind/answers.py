@@ -168,8 +168,8 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             answered |= {id(one.row) for one in values}
     named = Answers(dict(readings))
     named_rows = frozenset(answered)
-    known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
-    unclear: list[tuple[set[int], UndecidedError]] = []
+    known = _known(named, rows)
+    unclear: list[tuple[tuple[str, str], set[int], UndecidedError]] = []
     for group, values in groups.items():
         own = {id(one.row) for one in values}
         if group[1] != "number":
@@ -187,11 +187,19 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             readings[group] = _chosen(values, told, known, worded > 0)
             answered |= own
         except UndecidedError as error:
-            unclear.append((own, error))
-    for own, fault in unclear:  # it doesn't matter where another column gives the option
+            unclear.append((group, own, error))
+    for group, own, fault in unclear:  # it doesn't matter where another column gives the option
         if not own <= answered:
             raise fault
+        if group[0] in INDEX and told not in _WORDS:
+            beside = _beside(groups[group], _known(Answers(readings), rows))
+            readings |= {group: beside} if beside else {}
     return Answers(readings)
+
+
+def _known(answers: Answers, rows: Iterable[Unanswered]) -> dict[int, int]:
+    """Return the answers that are certain, by the identity of the row."""
+    return {id(row): place for row in rows if (place := _named(answers, row)) is not None}
 
 
 def _named(answers: Answers, row: Unanswered) -> int | None:
