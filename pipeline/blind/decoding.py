@@ -46,7 +46,7 @@ _ESCAPES = re.compile(
 
 @dataclass(frozen=True)
 class Records:
-    """The records of a file with their places, and the places of objects within them by `id()`."""
+    """The records of a file with their places, and the places of objects and lists within them by `id()`."""
 
     roots: list[tuple[str, Any]]
     places: dict[int, str] = field(default_factory=dict)
@@ -124,20 +124,24 @@ def _value(text: str) -> Any:
 
 
 def _located(file: Path, text: str) -> Records:
-    """Decode JSON and note the line on which each object begins."""
+    """Decode JSON and note the line on which each object and each list begins."""
     places: dict[int, str] = {}
     line, counted = 1, 0
 
-    def object_at(given: tuple[str, int], *rest: Any) -> tuple[Any, int]:
-        nonlocal line, counted
-        line += text.count("\n", counted, given[1])
-        counted, own = given[1], line
-        found, end = decoder.JSONObject(given, *rest)  # type: ignore[attr-defined]
-        places[id(found)] = f"{file}, line {own}"
-        return found, end
+    def located(parse: Callable[..., tuple[Any, int]]) -> Callable[..., tuple[Any, int]]:
+        def parse_at(given: tuple[str, int], *rest: Any) -> tuple[Any, int]:
+            nonlocal line, counted
+            line += text.count("\n", counted, given[1])
+            counted, own = given[1], line
+            found, end = parse(given, *rest)
+            places[id(found)] = f"{file}, line {own}"
+            return found, end
+
+        return parse_at
 
     reader = json.JSONDecoder()
-    reader.parse_object = object_at  # type: ignore[attr-defined]
+    reader.parse_object = located(decoder.JSONObject)  # type: ignore[attr-defined]
+    reader.parse_array = located(decoder.JSONArray)  # type: ignore[attr-defined]
     reader.scan_once = scanner.py_make_scanner(reader)  # type: ignore[attr-defined]
     content = reader.decode(text)
     return Records([(f"{file}, line 1", content)], places)

@@ -318,6 +318,68 @@ def test_a_broken_row_of_a_list_is_reported_with_its_line(tmp_path: Path) -> Non
     assert list(found) == [f"line {line - 1}"]
 
 
+def frame(orient: str, rows: list[dict[str, Any]]) -> Any:
+    """Return rows as `pandas.DataFrame.to_json` writes them."""
+    names = list(rows[0])
+    return {
+        "records": rows,
+        "split": {"columns": names, "index": list(range(len(rows))),
+                  "data": [list(row.values()) for row in rows]},
+        "index": {str(n): row for n, row in enumerate(rows)},
+        "columns": {name: {str(n): row[name] for n, row in enumerate(rows)} for name in names},
+        "table": {"schema": {"fields": [{"name": name, "type": "string"} for name in names]},
+                  "data": [{"index": n, **row} for n, row in enumerate(rows)]},
+        "list": {name: [row[name] for row in rows] for name in names},
+    }[orient]  # fmt: skip
+
+
+@pytest.mark.parametrize("orient", ["records", "split", "index", "columns", "table", "list"])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("with_id", [False, True])
+def test_tables_of_pandas_are_read(orient: str, wide: bool, with_id: bool, tmp_path: Path) -> None:
+    rows = []
+    for n in range(ROWS):
+        listed = dict(zip("ABCD", options(n, 4), strict=True))
+        rows.append({"video": f"v{n % VIDEOS}", "question": asked(n), "minutes": n % 3,
+                     **(listed if wide else {"options": options(n, 4)}),
+                     "answer": answer(n, 4, "letter")} | ({"id": f"q{n}"} if with_id else {}))  # fmt: skip
+    found = read_benchmark(dumped(tmp_path / "a.json", frame(orient, rows)))
+    assert found.faults == {}
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+    assert [item.answer for item in found.items] == [right(n, 4) for n in range(ROWS)]
+    assert [item.clip for item in found.items] == [f"v{n % VIDEOS}" for n in range(ROWS)]
+    assert {item.task for item in found.items} == {""}
+    assert len({item.id for item in found.items}) == ROWS
+    assert found.items[3].id == "q3" or not with_id
+    assert found.items[4].columns["minutes"] == 1
+
+
+def test_a_row_of_a_table_with_a_cell_too_few_is_reported(tmp_path: Path) -> None:
+    rows = [{"question": asked(n), "options": options(n, 4), "answer": "B"} for n in range(ROWS)]
+    content = frame("split", rows)
+    content["data"][3].pop()
+    path = dumped(tmp_path / "a.json", content)
+    (where,) = [n for n, line in enumerate(path.read_text().splitlines(), 1) if asked(3) in line]
+    found = read_benchmark(path)
+    assert found.faults == {f"{path}, line {where - 1}": "the table names 3 columns, the row has 2"}
+
+
+def test_lists_of_questions_options_and_answers_are_rows(tmp_path: Path) -> None:
+    """An article of RACE, or a video, with a list for each field."""
+    content = [
+        {"id": f"v{video}", "questions": [asked(n) for n in own],
+         "options": [options(n, 4) for n in own], "answers": [answer(n, 4, "letter") for n in own]}
+        for video in range(VIDEOS)
+        for own in [range(video, ROWS, VIDEOS)]
+    ]  # fmt: skip
+    found = read_benchmark(dumped(tmp_path / "a.json", content))
+    assert found.faults == {}
+    for item in found.items:
+        number = int(item.question.split()[4])
+        assert item.options[item.answer] == options(number, 4)[right(number, 4)]
+    assert len(found.items) == ROWS
+
+
 def test_a_broken_video_among_others_is_reported(tmp_path: Path) -> None:
     content = json.loads(tempcompass(tmp_path, "both").read_text(encoding="utf-8"))
     content["broken"] = {"action": [{"answer": "A. left"}]}
