@@ -92,7 +92,8 @@ class _Walk:
             for cells in table[1]:
                 yield _Leaf(self._places.get(id(cells), where), _row(table[0], cells, around), keys)
         elif isinstance(value, Mapping) and (rows := _by_row(value) or _turns(value)):
-            yield from (_Leaf(where, {**around, **row}, keys) for row in rows)
+            own = {} if value is self._file else _beside(value)
+            yield from (_Leaf(where, {**around, **own, **row}, keys) for row in rows)
         elif isinstance(value, Mapping) and not self._is_row(value) and self._holds(value):
             yield from self._below(value, where, around, keys)
         elif isinstance(value, list | tuple) and (value is self._file or self._holds(value)):
@@ -119,11 +120,7 @@ class _Walk:
         }
         if len(inner) > max(1, len(broken)):
             inner = {key: one for key, one in value.items() if key in inner or key in broken}
-        own = {
-            str(key): one
-            for key, one in value.items()
-            if key not in inner and isinstance(one, str | int | float)
-        }
+        own = {key: one for key, one in _scalars(value).items() if key not in inner}
         if len(inner) > 1 or any(isinstance(one, list) for one in inner.values()):
             own = _of_the_group(own)
         if value is self._file:  # a version or a licence says nothing about rows
@@ -149,6 +146,15 @@ class _Walk:
                 and (self._is_row(value) or bool(_table(value) or _by_row(value) or _turns(value)))
             ) or any(self._holds(one, depth + 1) for one in inner)
         return self._held[id(value)]
+
+
+def _scalars(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): one for key, one in value.items() if isinstance(one, str | int | float)}
+
+
+def _beside(value: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what an object says of all rows that it has lists of."""
+    return {} if first(plain_row(value), _CONVERSATION) else _of_the_group(_scalars(value))
 
 
 def _of_the_group(own: dict[str, Any]) -> dict[str, Any]:

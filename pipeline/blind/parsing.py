@@ -21,6 +21,7 @@ from pipeline.blind.columns import (
     missing,
     plain_name,
     plain_row,
+    sequences,
 )
 from pipeline.blind.lettered import split_options
 from pipeline.blind.listed import labels_of, listed, marked_beside, nested, option_columns
@@ -56,7 +57,7 @@ def item_of(
     raw = first(plain, OPTIONS)
     found = listed(raw, tails)
     question, options, labels = asked.strip(), found.texts, found.labels
-    own_columns: dict[str, str] = {}
+    own_columns: dict[str, Any] = {}
     if not options:
         own_columns = option_columns(plain)
         found = listed(list(own_columns.values()), tails)
@@ -67,6 +68,10 @@ def item_of(
     if not options:
         inside = split_options(asked, tails=tails)
         question, options, labels = inside.question, list(inside.options), list(inside.labels)
+    if not options and raw is None:
+        own_columns = _lettered_object(plain)
+        found = listed(next(iter(own_columns.values()), None), tails)
+        options, labels = found.texts, found.labels
     if not options and isinstance(raw, int | float):
         raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
@@ -148,6 +153,17 @@ def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float |
 
 def _or(value: Any, other: str) -> Any:
     return other if value is None else value
+
+
+def _lettered_object(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the only column with an object of lettered or numbered options, whatever its name; else none."""
+    found = {
+        name: one
+        for name, one in row.items()
+        if isinstance(one, Mapping) and len(one) > 1
+        if labels_of(plain_row(one)) in sequences(len(one))
+    }
+    return found if len(found) == 1 else {}
 
 
 def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:

@@ -377,7 +377,18 @@ def test_lists_of_questions_options_and_answers_are_rows(tmp_path: Path) -> None
     for item in found.items:
         number = int(item.question.split()[4])
         assert item.options[item.answer] == options(number, 4)[right(number, 4)]
-    assert len(found.items) == ROWS
+        assert item.clip == f"v{number % VIDEOS}"
+    assert len({item.id for item in found.items}) == ROWS
+
+
+@pytest.mark.parametrize("kind", ["letter", "1", "text"])
+def test_an_object_of_lettered_options_may_have_any_name(kind: str, tmp_path: Path) -> None:
+    rows = [{"question": asked(n), "mcq_test": dict(zip("ABCD", options(n, 4), strict=True)),
+             "correct_answer_label": answer(n, 4, kind), "size": {"a": 1}} for n in range(ROWS)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
+    assert [item.answer for item in found.items] == [right(n, 4) for n in range(ROWS)]
+    assert "mcq_test.A" not in found.items[0].columns
 
 
 def test_a_broken_video_among_others_is_reported(tmp_path: Path) -> None:
