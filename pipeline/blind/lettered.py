@@ -58,6 +58,7 @@ class Lettered:
     question: str
     options: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()  # the options with all their spaces but those between two of them
 
 
 def split_options(
@@ -75,7 +76,7 @@ def split_options(
     _check(text, found, [mark for mark in marks if found.marks[0].start <= mark.start < end])
     chain, last = found.marks, found.marks[-1]
     end = last.end + _kept(text[last.end : end], tails)
-    options = []
+    options, written = [], []
     for mark, stop in zip(chain, [*(mark.start for mark in chain[1:]), end], strict=True):
         option = " ".join(text[mark.end : stop].split()).rstrip(",; ")
         rest = text[mark.end :]
@@ -86,10 +87,15 @@ def split_options(
                 f"option {mark.label} {'holds the instructions' if told else 'is empty'}"
             )
         options.append(option)
+        written.append(_as_written(text[mark.end : stop], option, found.weakest == LINE))
     if len(options) > 1 and (shorter := _JOINED.sub("", options[-2])):
         options[-2] = shorter
+        written[-2] = _JOINED.sub("", written[-2])
     return Lettered(
-        without_heading(text[: chain[0].start]), tuple(options), tuple(mark.label for mark in chain)
+        without_heading(text[: chain[0].start]),
+        tuple(options),
+        tuple(mark.label for mark in chain),
+        tuple(written),
     )
 
 
@@ -167,6 +173,15 @@ def _end(text: str, begin: Mark, alike: Sequence[Mark]) -> int:
         title.start() if title else len(text),
         next((one.start() for one in asked), len(text)),
     )
+
+
+def _as_written(text: str, option: str, line: bool) -> str:
+    """Return an option with its spaces, but one after the label; on lines of their own, with those at the end."""
+    first, *others = text.rstrip("\r\n").split("\n")
+    while others and not others[-1].strip():
+        others.pop()
+    whole = " ".join([first, *(one.strip() for one in others)]).removeprefix(" ")
+    return whole.rstrip("\r") if line else whole[: whole.rindex(option[-1]) + 1]
 
 
 def _kept(option: str, tails: Collection[str]) -> int:

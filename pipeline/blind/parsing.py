@@ -23,7 +23,7 @@ from pipeline.blind.columns import (
     plain_row,
     sequences,
 )
-from pipeline.blind.lettered import split_options
+from pipeline.blind.lettered import Lettered, split_options
 from pipeline.blind.listed import labels_of, listed, marked_beside, nested, option_columns
 from pipeline.blind.sheet import ProbeItem
 
@@ -65,6 +65,7 @@ def item_of(
     if not options:
         own_columns = _right_and_wrong(plain)
         options = sorted({*own_columns.values()}, key=str.casefold)
+    inside = Lettered("")
     if not options:
         inside = split_options(asked, tails=tails)
         question, options, labels = inside.question, list(inside.options), list(inside.labels)
@@ -76,8 +77,8 @@ def item_of(
         raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
-    written = tuple(options)
-    options = [text.strip() for text in written]
+    written = inside.written or tuple(options)
+    options = [text.strip() for text in options]
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
         if not text:
             raise RowFaultError(f"option {label} is empty")
