@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, Literal, get_args
 
 from pipeline.blind.columns import INDEX, sequences
+from pipeline.blind.said import bare_answer, folded, verdict
 from pipeline.blind.sheet import ProbeItem
 
 Reading = Literal["text", "letter", "0", "1"]
@@ -25,11 +26,9 @@ _CALLED: Mapping[Reading, str] = {
     "0": "numbers of options, from 0",
     "1": "numbers of options, from 1",
 }
+_UNPUBLISHED = {"-1", "?", "na", "n/a", "tbd", "hidden", "unknown", "withheld"}
 _MARKS = "marks on options"
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
 _SHOWN = 60  # characters of an answer
-_LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _OPTION = re.compile(
     r"(?:option|choice|answer|sentence|caption|description|statement|candidate)[\s_]*",
     re.IGNORECASE,
@@ -39,7 +38,6 @@ _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:(?:[.:)]\s*|\s+[-\u2013\u2014]\s+)(.*)
 _NUMBER = re.compile(
     r"\(?(\d{1,9})(?:\.0)?\)?(?:(?:[.:)]|\s+[-\u2013\u2014](?=\s))(?:\s+(.*))?)?", re.DOTALL
 )
-_VERDICT = re.compile(r"(?:yes|no|true|false)(?=[,.;:!]|$)")
 
 
 # A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
@@ -71,7 +69,7 @@ class Unanswered:
     `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
     in the file, in any order. `make` takes the position of the answer. `unused` says why a column is none of
     the item's `columns`. `marked` is the place of the only option that is marked as the answer, by the name
-    of the mark.
+    of the mark; `lists` are columns that may hold the options of a row without any.
     """
 
     where: str
@@ -82,11 +80,18 @@ class Unanswered:
     make: Callable[[int], ProbeItem]
     unused: Mapping[str, str] = field(default_factory=dict)
     marked: Mapping[str, int] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
 
     @property
     def answered(self) -> bool:
         """Whether there is anything that may be the answer."""
         return bool(self.given or self.marked)
+
+    @property
+    def published(self) -> bool:
+        """Whether there is more than what test sets put in the place of an answer, such as -1 or `NA`."""
+        given = {str(value).strip().casefold() for value in self.given.values()}
+        return bool(self.marked or given - _UNPUBLISHED or given & {*map(folded, self.options)})
 
     def choosing(self, options: tuple[str, ...]) -> "Unanswered":
         """Return the item with these options."""
@@ -127,7 +132,7 @@ class Answers:
             if (reading := self.readings.get((value.column, value.kind))) and reading in value.found
         ]
         if places := {column: place for _, column, place in sorted(read, key=itemgetter(0))}:
-            if len({_plain(row.options[place]) for place in places.values()}) > 1:
+            if len({folded(row.options[place]) for place in places.values()}) > 1:
                 raise RowFaultError(f"the columns {' and '.join(places)} give different options")
             return next(iter(places.values()))
         if not row.given:
@@ -137,7 +142,7 @@ class Answers:
             if value.found and kinds and value.kind not in kinds:
                 shown = f"the answer {row.given[value.column]!r} is a {value.kind}"
                 raise RowFaultError(f"{shown}, those of other rows are not")
-        said = dict.fromkeys(_said(value)[:_SHOWN] for value in row.given.values())
+        said = dict.fromkeys(bare_answer(value)[:_SHOWN] for value in row.given.values())
         tried = ", ".join(map(repr, said))
         raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
 
@@ -278,7 +283,7 @@ def _beside(values: Sequence[_Value], known: Mapping[int, int]) -> Reading | Non
 
 def _counted(options: Sequence[str]) -> bool:
     """Return whether options are the numbers of options, in any order."""
-    return sorted(map(_plain, options)) in map(sorted, sequences(len(options)))
+    return sorted(map(folded, options)) in map(sorted, sequences(len(options)))
 
 
 def _base(labels: Sequence[str]) -> Reading | None:
@@ -312,7 +317,7 @@ def _shown(one: _Value) -> str:
 
 
 def _values(row: Unanswered) -> list[_Value]:
-    plain = [_plain(option) for option in row.options]
+    plain = [folded(option) for option in row.options]
     marks = [
         _Value(row, name, "mark", False, {"text": place})
         for name, place in row.marked.items()
@@ -329,7 +334,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         return _Value(row, column, "text", typed, {})
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = _said(value)
+    text = bare_answer(value)
     found: dict[Reading, int] = {}
     if (place := _repeated(text, row.options, plain)) is not None:
         found["text"] = place
@@ -342,7 +347,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         places = {"0": int(number.group(1)), "1": int(number.group(1)) - 1}
     places = _labelled(row.labels, bare, letter or number) or places
     mark = letter or number
-    rest = _plain(mark.group(2) or "") if mark else ""
+    rest = folded(mark.group(2) or "") if mark else ""
     found |= {
         reading: place
         for reading, place in places.items()
@@ -356,7 +361,7 @@ def _repeated(text: str, options: Sequence[str], plain: Sequence[str]) -> int | 
     """Return the option that a text repeats; none if several that differ only in case or a stop are meant."""
     if text in options:
         return options.index(text)
-    said = _plain(text) if _plain(text) in plain else verdict(text)
+    said = folded(text) if folded(text) in plain else verdict(text)
     places = [at for at, one in enumerate(plain) if one == said]
     return places[0] if len({options[at] for at in places}) == 1 else None
 
@@ -378,20 +383,3 @@ def _only_in(part: str, plain: Sequence[str]) -> int | None:
     """Return the position of the only option that contains this text, if there is one."""
     holding = [at for at, option in enumerate(plain) if part in option]
     return holding[0] if len(holding) == 1 else None
-
-
-def _said(value: Any) -> str:
-    """Return an answer without tags, a box and `The answer is`."""
-    tagged = _TAGGED.search(str(value))
-    text = tagged.group(1) if tagged else str(value)
-    return _LEAD.sub("", (_BOXED.findall(text) or [text])[-1].strip(), count=1)
-
-
-def verdict(text: str) -> str:
-    """Return the yes or no, true or false, that a text begins with; else the text, without case or full stop."""
-    found = _VERDICT.match(_plain(text))
-    return found.group() if found else _plain(text)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")

@@ -196,7 +196,9 @@ def _checked(row: dict[str | None, Any], columns: int) -> Any:
     cells += len(row.get(None) or ())
     if cells == columns:
         return row
-    return RowFaultError(f"the heading names {columns} columns, the row has {cells}")
+    long = cells < columns and any("\n" in value for value in row.values() if value)
+    hint = "; it goes on over several lines: is a quotation mark missing?" if long else ""
+    return RowFaultError(f"the heading names {columns} columns, the row has {cells}{hint}")
 
 
 def _parquet(file: Path) -> Records:

@@ -47,6 +47,7 @@ _START = re.compile(r"\n\s*(?=\S)|\s+(?=[A-Z])|(?<=[.!?])\s+(?=\S)")
 
 
 _JOINED = re.compile(r",?\s+(?:or|and)$")
+_ENDS = ",; ，；"  # noqa: RUF001 (what stands between options)
 _SHOWN = 12  # characters of an option
 _REWRITE = ": write the options on lines of their own, or as a list"
 
@@ -78,7 +79,7 @@ def split_options(
     end = last.end + _kept(text[last.end : end], tails)
     options, written = [], []
     for mark, stop in zip(chain, [*(mark.start for mark in chain[1:]), end], strict=True):
-        option = " ".join(text[mark.end : stop].split()).rstrip(",; ")
+        option = " ".join(text[mark.end : stop].split()).rstrip(_ENDS)
         rest = text[mark.end :]
         told = mark is last and asks(rest.strip())
         below = rest.lstrip(" \t").startswith("\n")  # the option itself is missing

@@ -140,10 +140,12 @@ def _of_object(found: Mapping[Any, Any]) -> Listed:
         return _unlabelled([_text(one) for one in texts], list(map(str, labels)), marked)
     values = list(found.values())
     flags = bool(values) and all(isinstance(one, bool) for one in values)
-    columns = {} if flags else option_columns(plain)
-    numbers = not columns and all(isinstance(one, int | float) for one in values)
-    if (flags or numbers) and (marks := _marks(values, "")):
-        return Listed(list(map(str, found)), [], {"options": _only(marks)})
+    labelled = labels_of(plain) in sequences(len(plain))
+    if flags or (not labelled and all(isinstance(one, int | float) for one in values)):
+        marks = _marks(values, "")
+        if marks:
+            return Listed(list(map(str, found)), [], {"options": _only(marks)})
+    columns = option_columns(plain)
     labels = labels_of(columns) or list(plain)
     listed = _of_list(list(columns.values()) or [plain[key] for key in labels])
     return listed if listed.labels else Listed(listed.texts, labels, listed.marked)

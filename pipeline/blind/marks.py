@@ -32,6 +32,8 @@ _NAMED = re.compile(
 _WORD_BEFORE = re.compile(r"(?<!\w)(\w{3,}) +$")
 _INITIAL = re.compile(r"\s*[A-Z]\.\s*")
 _EMPTY = re.compile(r"[\s.,;:]*")
+# Chinese and Japanese write these, one for one; a comma of a list stands after a letter, too.
+_NARROW = str.maketrans("．：）（、，；？！。", ".:)(.,;?!.")  # noqa: RUF001
 _SEEN = 60  # characters before a mark
 _MOST_CHAINS = 64
 LINE, PUNCTUATION, SPACE = 3, 2, 1
@@ -94,6 +96,7 @@ def without_heading(question: str) -> str:
 
 def marks_in(text: str, alone: bool) -> Iterator[Mark]:
     """Yield what may be labels; `alone` says that the text holds options only."""
+    text = text.translate(_NARROW)
     for found in _MARK.finditer(text):
         opened, label, closed = found.groups()
         kind = "digit" if label.isdigit() else "upper" if label.isupper() else "lower"

@@ -26,6 +26,7 @@ from pipeline.blind.columns import (
     option_place,
     plain_name,
     plain_row,
+    question_of,
 )
 
 _DEEPEST = 12
@@ -130,7 +131,7 @@ class _Walk:
 
     def _is_row(self, value: Mapping[Any, Any]) -> bool:
         row = plain_row(value)
-        if not isinstance(first(row, QUESTION), str):
+        if not isinstance(question_of(row), str):
             return False
         answered = any(name in row for name in (*ANSWER, *OPTIONS)) or any(map(option_place, row))
         # A question without options or an answer may be a heading above the actual rows.
@@ -215,7 +216,7 @@ def _turns(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
     turns = first(plain, _CONVERSATION)
     if first(plain, QUESTION) is not None or not isinstance(turns, list):
         return []
-    said = [(first(turn, _SPEAKER), first(turn, TEXT)) for turn in map(_plain_turn, turns)]
+    said = [(first(turn, _SPEAKER), _words(first(turn, TEXT))) for turn in map(_plain_turn, turns)]
     others = {name: one for name, one in value.items() if plain_name(name) not in _CONVERSATION}
     return [
         {**others, "question": _MEDIA.sub("", question).strip(), "answer": answer}
@@ -223,6 +224,14 @@ def _turns(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
         if asking in ("human", "user") and replying in ("gpt", "assistant")
         if isinstance(question, str) and isinstance(answer, str)
     ]
+
+
+def _words(said: Any) -> Any:
+    """Return what a turn says, without the images and videos that it shows."""
+    if not isinstance(said, list):
+        return said
+    parts = (one if isinstance(one, str) else _plain_turn(one).get("text") for one in said)
+    return "\n".join(one for one in parts if isinstance(one, str)) or None
 
 
 def _plain_turn(turn: Any) -> dict[str, Any]:

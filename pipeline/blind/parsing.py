@@ -1,6 +1,7 @@
 """Parsing one row of any benchmark's multiple-choice items, by the column names in use. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,10 @@ from pipeline.blind.columns import (
     holds_answer,
     holds_wrong,
     missing,
+    options_of,
     plain_name,
     plain_row,
+    question_of,
     sequences,
 )
 from pipeline.blind.lettered import Lettered, split_options
@@ -30,6 +33,7 @@ from pipeline.blind.sheet import ProbeItem
 NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
+_VIDEO = re.compile(r"(?:.*\.)?(?:video|clip)_?\d*\.(?:id|uid|name|path)")  # in an object
 _SHOWN = 12  # columns
 _LONG = 60  # characters
 
@@ -48,13 +52,13 @@ def item_of(
     if not isinstance(row, Mapping):
         raise RowFaultError("not an object with named fields")
     plain = plain_row(row)
-    asked = first(plain, QUESTION)
+    asked = question_of(plain)
     if asked is None:
         shown = ", ".join(list(plain)[:_SHOWN]) or "empty"
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
     if not isinstance(asked, str):
         raise RowFaultError("the question is not a text")
-    raw = first(plain, OPTIONS)
+    raw = options_of(plain)
     found = listed(raw, tails)
     question, options, labels = asked.strip(), found.texts, found.labels
     own_columns: dict[str, Any] = {}
@@ -66,9 +70,11 @@ def item_of(
         own_columns = _right_and_wrong(plain)
         options = sorted({*own_columns.values()}, key=str.casefold)
     inside = Lettered("")
-    if not options:
+    if not options or options in sequences(len(options)):
+        # Options that are only letters stand for those in the question.
         inside = split_options(asked, tails=tails)
-        question, options, labels = inside.question, list(inside.options), list(inside.labels)
+        if len(inside.options) >= len(options):
+            question, options, labels = inside.question, list(inside.options), list(inside.labels)
     if not options and raw is None:
         own_columns = _lettered_object(plain)
         found = listed(next(iter(own_columns.values()), None), tails)
@@ -87,9 +93,11 @@ def item_of(
             f" ({raw[:_LONG]!r}): write a list, or each on a line" if isinstance(raw, str) else ""
         )
         raise RowFaultError(f"only one option{shown}")
-    clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
     other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
+    video = next((one for name, one in other.items() if _VIDEO.fullmatch(plain_name(name))), None)
+    clip, group = (_or(_scalar(plain, names), video) for names in (CLIP, GROUP))
+    start = plain.get("start")
     unused = {name: why for name, one in other.items() if (why := _why_unused(name, one, question))}
     make = partial(
         ProbeItem,
@@ -120,6 +128,7 @@ def item_of(
         make=lambda position: make(answer=position),
         unused=unused,
         marked=found.marked or marked_beside(plain, len(options)),
+        lists=() if options else tuple(_lists(plain)),
     )
 
 
@@ -128,10 +137,23 @@ def text_with_options(row: Any) -> tuple[str, bool] | None:
     if not isinstance(row, Mapping):
         return None
     plain = plain_row(row)
-    column, asked = first(plain, OPTIONS), first(plain, QUESTION)
+    column, asked = options_of(plain), question_of(plain)
     if isinstance(column, str) and isinstance(nested(column), str):
         return column, True
     return (asked, False) if column is None and isinstance(asked, str) else None
+
+
+def _lists(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns with a list of texts of which the answer, or a number, may name one."""
+    given = [row[name] for name in ANSWER if isinstance(row.get(name), str | int)]
+    for name, value in row.items():
+        texts = (
+            isinstance(value, list) and len(value) > 1 and all(isinstance(t, str) for t in value)
+        )
+        if texts and any(
+            one in value or (isinstance(one, int) and 0 <= one <= len(value)) for one in given
+        ):
+            yield name
 
 
 def _why_unused(name: str, value: Any, question: str) -> str:
@@ -152,7 +174,7 @@ def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float |
     return value if isinstance(value, str | int | float) else None
 
 
-def _or(value: Any, other: str) -> Any:
+def _or(value: Any, other: Any) -> Any:
     return other if value is None else value
 
 

@@ -391,6 +391,116 @@ def test_an_object_of_lettered_options_may_have_any_name(kind: str, tmp_path: Pa
     assert "mcq_test.A" not in found.items[0].columns
 
 
+A, UPPER, LOWER = answer, "ABCD", "abcd"
+PUBLIC: dict[str, Callable[[int], dict[str, Any]]] = {
+    "HellaSwag": lambda n: {
+        "ctx": asked(n), "endings": options(n, 4), "label": str(right(n, 4)), "activity_label": "x"},
+    "SWAG": lambda n: {
+        "video-id": f"v{n}", "startphrase": asked(n), "gold-source": "gold", "label": right(n, 4),
+        **{f"ending{p}": t for p, t in enumerate(options(n, 4))}},
+    "PIQA": lambda n: {"goal": asked(n), "label": right(n, 2),
+                       **{f"sol{p + 1}": t for p, t in enumerate(options(n, 2))}},
+    "WinoGrande": lambda n: {"sentence": asked(n), "answer": str(right(n, 2) + 1),
+                             **{f"option{p + 1}": t for p, t in enumerate(options(n, 2))}},
+    "SIQA": lambda n: {"context": "x", "question": asked(n), "label": str(right(n, 3) + 1),
+                       **{f"answer{UPPER[p]}": t for p, t in enumerate(options(n, 3))}},
+    "OpenBookQA": lambda n: {
+        "question_stem": asked(n), "choices": {"text": options(n, 4), "label": list("ABCD")},
+        "answerKey": A(n, 4, "letter")},
+    "ARC": lambda n: {"question": {"stem": asked(n), "choices": [
+        {"text": t, "label": "ABCD"[p]} for p, t in texts(n)]}, "answerKey": A(n, 4, "letter")},
+    "A-OKVQA": lambda n: {
+        "question": asked(n), "choices": options(n, 4), "correct_choice_idx": right(n, 4),
+        "direct_answers": [A(n, 4, "text")] * 3},
+    "MedMCQA": lambda n: {"question": asked(n), "cop": right(n, 4) + 1,
+                          **{f"op{LOWER[p]}": t for p, t in texts(n)}},
+    "ReClor": lambda n: {"question": asked(n), "answers": options(n, 4), "label": right(n, 4)},
+    "Quail": lambda n: {
+        "question": asked(n), "answers": options(n, 4), "correct_answer_id": right(n, 4)},
+    "AGIEval": lambda n: {
+        "query": asked(n), "choices": [f"({UPPER[p]}){t}" for p, t in texts(n)],
+        "gold": [right(n, 4)]},
+    "letters as options": lambda n: {
+        "question": "\n".join([asked(n), *(f"{UPPER[p]}. {t}" for p, t in texts(n))]),
+        "choices": list("ABCD"), "answer": A(n, 4, "letter")},
+    "BIG-bench": lambda n: {
+        "input": asked(n), "target_scores": {t: int(correct(n, p)) for p, t in texts(n)}},
+    "TVQA": lambda n: {"q": asked(n), "answer_idx": right(n, 5), "vid_name": f"v{n}",
+                       **{f"a{p}": t for p, t in enumerate(options(n, 5))}},
+    "SEED-Bench": lambda n: {"question": asked(n), "answer": A(n, 4, "letter"), "data_id": "x",
+                             **{f"choice_{LOWER[p]}": t for p, t in texts(n)}},
+    "in Chinese": lambda n: {
+        "question": "\n".join([asked(n), *(f"{UPPER[p]}、{t}\uff1b" for p, t in texts(n))]),
+        "answer": A(n, 4, "letter")},
+    "messages": lambda n: {"messages": [
+        {"role": "user", "content": [{"type": "video", "video": "x"}, {"type": "text", "text":
+            "\n".join([asked(n), *(f"{UPPER[p]}. {t}" for p, t in texts(n))])}]},
+        {"role": "assistant", "content": [{"type": "text", "text": A(n, 4, "letter")}]}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_other_public_formats_are_read(name: str, tmp_path: Path) -> None:
+    found = read_benchmark(lines(tmp_path / "a.jsonl", [PUBLIC[name](n) for n in range(ROWS)]))
+    assert found.faults == {}
+    assert len(found.items) == ROWS
+    for n, item in enumerate(found.items):
+        count = len(item.options)
+        assert item.question == asked(n)
+        assert list(item.options) == options(n, count)
+        assert item.answer == right(n, count)
+        assert not any(str(value) in item.options for value in item.columns.values())
+
+
+def test_the_video_may_be_named_in_an_object(tmp_path: Path) -> None:
+    """HD-EPIC."""
+    rows = {
+        f"task_{n}": {"inputs": {"video 1": {"id": f"v{n % VIDEOS}", "start_time": "00:01"}},
+                      "question": asked(n), "choices": options(n, 5), "correct_idx": right(n, 5)}
+        for n in range(ROWS)
+    }  # fmt: skip
+    found = read_benchmark(dumped(tmp_path / "a.json", rows))
+    assert [item.clip for item in found.items] == [f"v{n % VIDEOS}" for n in range(ROWS)]
+    assert len({item.id for item in found.items}) == ROWS
+
+
+@pytest.mark.parametrize("withheld", [-1, "NA", "?", "", None])
+def test_what_stands_for_an_unpublished_answer_is_none(withheld: Any, tmp_path: Path) -> None:
+    rows = [{"question": asked(n), "options": options(n, 4),
+             "answer": withheld if n % 3 else A(n, 4, "letter")} for n in range(ROWS)]  # fmt: skip
+    found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
+    assert (len(found.items), found.faults) == (4, {})
+    assert found.skipped == {"questions without a published answer": 8}
+    rows[1] |= {"options": ["NA", "-1", "?", "none"], "answer": "NA"}
+    assert len(read_benchmark(lines(tmp_path / "a.jsonl", rows)).items) == 5
+
+
+@pytest.mark.parametrize("kind", ["0", "text"])
+def test_options_under_an_unknown_name_are_no_open_questions(kind: str, tmp_path: Path) -> None:
+    rows = [{"question": asked(n), "answer": A(n, 4, kind), "mine": options(n, 4), "tags": ["x", "y"]}
+            for n in range(ROWS)]  # fmt: skip
+    path = lines(tmp_path / "a.jsonl", rows)
+    with pytest.raises(UserError, match="are they in mine") as refused:
+        read_benchmark(path)
+    assert refused.value.where == f"{path}, line 1"
+    for row in rows:
+        row["answer"], row["mine"] = "something else", ["one", "two"]
+    assert read_benchmark(lines(path, rows)).skipped == {"open questions": ROWS}
+
+
+def test_a_missing_quotation_mark_is_suspected(tmp_path: Path) -> None:
+    path = nextqa(tmp_path, "0")
+    text = path.read_text(encoding="utf-8").splitlines()
+    text[4] = text[4].replace("Which", '"Which')
+    path.write_text("\n".join(text), encoding="utf-8")
+    (fault,) = read_benchmark(path).faults.items()
+    assert fault == (
+        f"{path}, line 5",
+        "the heading names 13 columns, the row has 5; it goes on over several lines: "
+        "is a quotation mark missing?",
+    )
+
+
 def test_a_broken_video_among_others_is_reported(tmp_path: Path) -> None:
     content = json.loads(tempcompass(tmp_path, "both").read_text(encoding="utf-8"))
     content["broken"] = {"action": [{"answer": "A. left"}]}
