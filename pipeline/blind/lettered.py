@@ -6,6 +6,7 @@ part of it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -118,9 +119,9 @@ def tails_of(option: str) -> Iterator[tuple[str, str, bool]]:
             yield head, " ".join(option[found.end() :].split()), "\n" in found.group()
 
 
-def asks(text: str) -> bool:
-    """Return whether a text begins with a sentence for whoever answers."""
-    return _asks(text, 0)
+def asks(text: str, at: int = 0) -> bool:
+    """Return whether there is a sentence for whoever answers at this place of a text."""
+    return any(sentence.match(text, at) for sentence in (_ASKED, _LETTERS))
 
 
 def holds_instructions(option: str) -> bool:
@@ -132,15 +133,19 @@ def holds_instructions(option: str) -> bool:
 
 def _best(text: str, marks: Sequence[Mark]) -> tuple[Chain | None, int]:
     """Return the labels of the options, if there are any, and where the options end."""
-    found = []
+    breaks, found = _breaks(text, marks), []
+    alike: defaultdict[tuple[str, ...], list[Mark]] = defaultdict(list)
+    for mark in marks:
+        alike[mark.style].append(mark)
     for begin in marks:
         # A numbered list in a question is more often the steps that it asks about.
         listed = begin.headed or (begin.label == "A" and begin.after == LINE)
         if begin.label not in ("A", "0", "1") or not (begin.letter or listed):
             continue
-        alike = [one for one in marks if one.style == begin.style and one.start >= begin.start]
-        end = _end(text, begin, alike)
-        chain = chain_from(text, begin, alike, end)
+        own = alike[begin.style]
+        rest = own[own.index(begin) :]
+        end = breaks.after(begin, rest)
+        chain = chain_from(text, rest, end)
         if len(chain.marks) > 1 or (begin.letter and begin.after == LINE):
             found.append((rank(text, chain, end), begin.start, chain, end))
     if not found:
@@ -149,30 +154,44 @@ def _best(text: str, marks: Sequence[Mark]) -> tuple[Chain | None, int]:
     return chain, end
 
 
-def _asks(text: str, at: int) -> bool:
-    return any(sentence.match(text, at) for sentence in (_ASKED, _LETTERS))
+@dataclass(frozen=True)
+class _Breaks:
+    """Where a text after options may begin: titles and instructions, and paragraphs with where each starts."""
+
+    length: int
+    titles: Sequence[int]
+    asked: Sequence[int]
+    paragraphs: Sequence[tuple[int, int]]
+
+    def after(self, begin: Mark, alike: Sequence[Mark]) -> int:
+        """Return the first of these that is not followed by marks on lines of their own."""
+        starts = {mark.start for mark in alike}
+        breaks = [one for one in self.paragraphs if one[0] >= begin.end]
+        later = [place for place, (_, start) in enumerate(breaks) if start in starts]
+        open_ = breaks[later[-1] + 1 :] if later else breaks
+        # An option may be a sentence that asks for something, and be followed by others.
+        listed = max((mark.end for mark in alike if mark.after == LINE), default=begin.end)
+        found = [
+            *(one for one, _ in open_[:1]),
+            *(one for one in self.titles if one >= begin.end),
+            *(one for one in self.asked if one >= listed),
+        ]
+        return min(found, default=self.length)
 
 
-def _end(text: str, begin: Mark, alike: Sequence[Mark]) -> int:
-    """Return where the text after the options begins: a title, instructions, or a paragraph without a mark."""
-    starts = {mark.start for mark in alike}
-    breaks = list(_BLANK_LINE.finditer(text, begin.end))
-    later = [place for place, one in enumerate(breaks) if one.end() in starts]
-    after = breaks[later[-1] + 1 :] if later else breaks
-    # An option may be a sentence that asks for something, and be followed by others.
-    listed = max((mark.end for mark in alike if mark.after == LINE), default=begin.end)
-    labels = {mark.end for mark in alike}
-    asked = (
-        one
-        for one in _START.finditer(text, listed)
+def _breaks(text: str, marks: Sequence[Mark]) -> _Breaks:
+    labels = {mark.end for mark in marks}
+    asked = [
+        one.start()
+        for one in (_START.finditer(text) if marks else ())
         if one.start() not in labels
-        and (_asks(text, one.end()) if "\n" in one.group() else _LETTERS.match(text, one.end()))
-    )
-    title = _TITLE.search(text, begin.end)
-    return min(
-        after[0].start() if after else len(text),
-        title.start() if title else len(text),
-        next((one.start() for one in asked), len(text)),
+        and (asks(text, one.end()) if "\n" in one.group() else _LETTERS.match(text, one.end()))
+    ]
+    return _Breaks(
+        len(text),
+        [one.start() for one in _TITLE.finditer(text)],
+        asked,
+        [(one.start(), one.end()) for one in _BLANK_LINE.finditer(text)],
     )
 
 

@@ -90,10 +90,9 @@ def labels_of(columns: Mapping[str, Any]) -> list[str]:
 
 def marked_beside(row: Mapping[str, Any], count: int) -> Mapping[str, int]:
     """Return the option that a list beside the options marks, such as `labels: [0, 1, 0]`."""
-    for name in dict.fromkeys((*MARK, *ANSWER)):
-        value = row.get(name)
-        if not isinstance(value, list) or len(value) != count:
-            continue
+    lists = {name: one for name, one in row.items() if isinstance(one, list) and len(one) == count}
+    for name in filter(lists.__contains__, (*MARK, *ANSWER)):
+        value = lists[name]
         marks = _marks(value, name)
         # Of two options, 0 and 1 may be the numbers of both.
         sure = count > 2 or any(isinstance(one, bool) for one in value)
@@ -183,6 +182,8 @@ def _text(option: Any) -> str:
 
 def _marked(options: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
     """Return the place of the option that is marked as right, by the name of the mark, if options have marks."""
+    if not options:
+        return {}
     text = {next((name for name in TEXT if not missing(one.get(name))), "") for one in options}
     for name in MARK:
         marks = _marks([one.get(name) for one in options], name)

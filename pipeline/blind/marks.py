@@ -101,23 +101,25 @@ def marks_in(text: str, alone: bool) -> Iterator[Mark]:
         opened, label, closed = found.groups()
         kind = "digit" if label.isdigit() else "upper" if label.isupper() else "lower"
         glued = text[found.end() : found.end() + 1].strip()
-        before = text[max(0, found.start() - _SEEN) : found.start()]
         if (opened and closed != ")") or (glued and kind != "upper" and closed != ")"):
             continue
-        if _ABBREVIATED.match(text, found.start()) or _mentioned(
-            before, label, last=_EMPTY.fullmatch(text, found.end()) is not None
+        before = text[max(0, found.start() - _SEEN) : found.start()]
+        begins = _begins_a_line(before)
+        last = _EMPTY.fullmatch(text, found.end()) is not None
+        if _ABBREVIATED.match(text, found.start()) or (
+            not begins and _mentioned(before, label, last=last)
         ):
             continue
-        starts = [("", found.start())]
-        if word := _WORD.search(before):
-            starts.append((word.group(1).casefold(), found.start() - len(word.group())))
-        for name, start in starts:
-            led = text[:start]
-            headed = (alone and not led.strip()) or _HEADING.search(led[-_SEEN:]) is not None
-            line = headed or not led.strip(" \t") or led.rstrip(" \t").endswith("\n")
-            sign = before[: len(before) - found.start() + start].rstrip()[-1:] or " "
+        word = None if begins else _WORD.search(before)
+        names = [("", 0), *([(word.group(1).casefold(), len(word.group()))] if word else [])]
+        for name, length in names:
+            led = before[: len(before) - length]
+            alone_here = alone and not text[: found.start() - length].strip()
+            headed = alone_here or _HEADING.search(led) is not None
+            line = headed or _begins_a_line(led)
+            sign = led.rstrip()[-1:] or " "
             yield Mark(
-                start,
+                found.start() - length,
                 found.end(),
                 label.upper(),
                 (name, opened, closed, kind),
@@ -126,6 +128,10 @@ def marks_in(text: str, alone: bool) -> Iterator[Mark]:
                 line or sign in "?:",
                 not line and not name and _named(before, text),
             )
+
+
+def _begins_a_line(before: str) -> bool:
+    return before.rstrip(" \t")[-1:] in ("", "\n")
 
 
 def _mentioned(before: str, label: str, *, last: bool) -> bool:
@@ -146,12 +152,12 @@ def _named(before: str, text: str) -> bool:
     return word is not None and bool(re.search(rf"\b{word.group(1)} +[A-Z]\b(?![.):])", text))
 
 
-def chain_from(text: str, begin: Mark, alike: Sequence[Mark], end: int) -> Chain:
-    """Return the labels that begin with a mark, of the marks `alike` from there to `end`."""
-    marks = [one for one in alike if begin.start <= one.start < end]
+def chain_from(text: str, alike: Sequence[Mark], end: int) -> Chain:
+    """Return the labels that begin with the first of the marks `alike`, up to `end`."""
+    marks = [one for one in alike if one.start < end]
     first = _first(marks)
     weakest = min(mark.after for mark in first)
-    chains = list(islice(_chains(marks, len(first), weakest), _MOST_CHAINS))
+    chains = list(islice(_chains(marks, first, weakest), _MOST_CHAINS))
     for fits in (_whole, _unnamed, _alike):
         chains = [one for one in chains if fits(text, one, end)] or chains
     return Chain(chains[0], tuple(chains[1:])) if chains else Chain(tuple(first))
@@ -188,19 +194,27 @@ def _follow(marks: Sequence[Mark], after: int) -> list[Mark]:
     return chain
 
 
-def _chains(marks: Sequence[Mark], length: int, after: int) -> Iterator[tuple[Mark, ...]]:
-    """Yield all chains of this length that begin with the first mark."""
+def _chains(marks: Sequence[Mark], first: Sequence[Mark], after: int) -> Iterator[tuple[Mark, ...]]:
+    """Yield all chains with the labels of the `first` one, which begin with the same mark."""
+    places = [
+        [at for at, mark in enumerate(marks) if mark.label == one.label and mark.after >= after]
+        for one in first
+    ]
+    # Only places from which the rest can follow: else a search may take for ever.
+    end = len(marks)
+    for own in reversed(places):
+        own[:] = [at for at in own if at < end]
+        end = own[-1]
 
-    def longer(chain: tuple[Mark, ...], at: int) -> Iterator[tuple[Mark, ...]]:
-        if len(chain) == length:
+    def longer(chain: tuple[Mark, ...], after_place: int) -> Iterator[tuple[Mark, ...]]:
+        if len(chain) == len(first):
             yield chain
             return
-        wanted = next_label(chain[-1].label)
-        for place in range(at, len(marks)):
-            if marks[place].label == wanted and marks[place].after >= after:
-                yield from longer((*chain, marks[place]), place + 1)
+        for at in places[len(chain)]:
+            if at > after_place:
+                yield from longer((*chain, marks[at]), at)
 
-    yield from longer((marks[0],), 1)
+    yield from longer((marks[0],), 0)
 
 
 def _whole(text: str, chain: Sequence[Mark], end: int) -> bool:
