@@ -330,7 +330,8 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     typed = not isinstance(value, str) and not row.numeric
-    if not isinstance(value, int | float | str):
+    # Beside an answer, `correct: true` says that somebody was right.
+    if not isinstance(value, int | float | str) or (isinstance(value, bool) and len(row.given) > 1):
         return _Value(row, column, "text", typed, {})
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -23,7 +23,7 @@ QUESTION = (
 # Questions only beside options: elsewhere they name captions and narrations.
 _BEGINNING = ("ctx", "goal", "startphrase", "sentence", "input")
 OPTIONS = (
-    *("options", "choices", "candidates", "answer_choices", "option", "choice", "answer_options"),
+    *("options", "choices", "candidates", "answer_choices", "option", "answer_options"),
     *("possible_answers", "endings", "mc1_targets", "target_scores"),
 )
 TEXT = ("text", "content", "value", "option", "choice", "answer")  # of options that are objects
@@ -111,13 +111,18 @@ def first(row: Mapping[str, Any], names: Iterable[str]) -> Any:
 def options_of(row: Mapping[str, Any]) -> Any:
     """Return the column of options of a row with plain names, else None.
 
-    `answers` are options if they are texts of which a number names one.
+    `choice` may also be what somebody chose, and `answers` what several said: they count as lists only, the
+    latter beside a number that names one of its texts.
     """
-    found, answers = first(row, OPTIONS), row.get("answers")
-    if found is None and isinstance(answers, list) and len(answers) > 1:
-        named = any(isinstance(row.get(name), int) for name in ANSWER)
-        return answers if named and all(isinstance(one, str) for one in answers) else None
-    return found
+    found, choice, answers = first(row, OPTIONS), row.get("choice"), row.get("answers")
+    if found is not None:
+        return found
+    if isinstance(choice, list) and len(choice) > 1:
+        return choice
+    texts = (
+        isinstance(answers, list) and len(answers) > 1 and all(isinstance(t, str) for t in answers)
+    )
+    return answers if texts and any(isinstance(row.get(name), int) for name in ANSWER) else None
 
 
 def question_of(row: Mapping[str, Any]) -> Any:

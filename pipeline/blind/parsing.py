@@ -70,11 +70,13 @@ def item_of(
         own_columns = _right_and_wrong(plain)
         options = sorted({*own_columns.values()}, key=str.casefold)
     inside = Lettered("")
-    if not options or options in sequences(len(options)):
-        # Options that are only letters stand for those in the question.
+    letters, *_ = sequences(len(options))
+    if options == letters:  # also without any; letters stand for options in the question
         inside = split_options(asked, tails=tails)
-        if len(inside.options) >= len(options):
+        if not options or list(inside.labels) == letters:
             question, options, labels = inside.question, list(inside.options), list(inside.labels)
+        else:
+            inside = Lettered("")
     if not options and raw is None:
         own_columns = _lettered_object(plain)
         found = listed(next(iter(own_columns.values()), None), tails)
@@ -94,6 +96,7 @@ def item_of(
         )
         raise RowFaultError(f"only one option{shown}")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
+    used |= {name for name in ("choice", "answers") if raw is not None and plain.get(name) is raw}
     other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
     video = next((one for name, one in other.items() if _VIDEO.fullmatch(plain_name(name))), None)
     clip, group = (_or(_scalar(plain, names), video) for names in (CLIP, GROUP))
@@ -119,15 +122,17 @@ def item_of(
             if name not in unused and isinstance(value, str | int | float)
         },
     )
+    given = {name: plain[name] for name in ANSWER if not missing(plain.get(name))}
+    listed_only = all(isinstance(value, list) for value in given.values())
     return Unanswered(
         where=where,
         options=tuple(options),
         numeric=isinstance(raw, list) and all(isinstance(one, int | float) for one in raw),
         labels=tuple(labels) if len(set(labels)) == len(options) == len(labels) else (),
-        given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
+        given=given,
         make=lambda position: make(answer=position),
         unused=unused,
-        marked=found.marked or marked_beside(plain, len(options)),
+        marked=found.marked or (marked_beside(plain, len(options)) if listed_only else {}),
         lists=() if options else tuple(_lists(plain)),
     )
 
@@ -184,6 +189,7 @@ def _lettered_object(row: Mapping[str, Any]) -> dict[str, Any]:
         name: one
         for name, one in row.items()
         if isinstance(one, Mapping) and len(one) > 1
+        if all(text is None or isinstance(text, str) for text in one.values())
         if labels_of(plain_row(one)) in sequences(len(one))
     }
     return found if len(found) == 1 else {}

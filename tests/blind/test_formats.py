@@ -384,7 +384,8 @@ def test_lists_of_questions_options_and_answers_are_rows(tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", ["letter", "1", "text"])
 def test_an_object_of_lettered_options_may_have_any_name(kind: str, tmp_path: Path) -> None:
     rows = [{"question": asked(n), "mcq_test": dict(zip("ABCD", options(n, 4), strict=True)),
-             "correct_answer_label": answer(n, 4, kind), "size": {"a": 1}} for n in range(ROWS)]  # fmt: skip
+             "correct_answer_label": answer(n, 4, kind), "scores": {"0": 0.1, "1": 0.9}}
+            for n in range(ROWS)]  # fmt: skip
     found = read_benchmark(lines(tmp_path / "a.jsonl", rows))
     assert [list(item.options) for item in found.items] == [options(n, 4) for n in range(ROWS)]
     assert [item.answer for item in found.items] == [right(n, 4) for n in range(ROWS)]
@@ -1007,6 +1008,19 @@ def test_marks_and_an_answer_that_differ_are_reported(tmp_path: Path) -> None:
         ({"options": [True, False], "answer": False}, 1),
         ({"options": "['in'\n 'out'\n 'up, \\'or\\' down']", "answer": "up, 'or' down"}, 2),
         ({"answer_1": "in", "answer_2": "out", "correct_answer": "answer_2"}, 1),
+        ({"A": "in", "B": "out", "choice": "A", "answer": "B"}, 1),
+        ({"choice": ["in", "out"], "answer": "out"}, 1),
+        ({"options": ["in", "out", "up"], "correct": [True, False, False], "answer": "B"}, 1),
+        ({"options": ["True", "False"], "correct": True, "answer": "B"}, 1),
+        ({"options": ["1", "2"], "question": "How many? A. cup B. plate", "answer": "2"}, 1),
+        (
+            {
+                "options": ["A", "B"],
+                "question": "Which is first: A. cup B. plate C. knife",
+                "answer": "B",
+            },
+            1,
+        ),
     ],
 )
 def test_what_looks_like_marks_or_another_option_is_read(
@@ -1015,6 +1029,7 @@ def test_what_looks_like_marks_or_another_option_is_read(
     path = lines(tmp_path / "a.jsonl", [{"question": "Which?"} | row])
     (item,) = read_benchmark(path).items
     assert item.answer == right
+    assert len(item.options) == len(row.get("options", "12")) or isinstance(row["options"], str)
 
 
 def test_options_that_may_be_meant_twice_or_are_one_text_are_reported(tmp_path: Path) -> None:
