@@ -664,9 +664,24 @@ NAMES = (
     "B",
     "messages",
     "x",
+    *("columns", "data", "questions", "answers", "choice", "choices", "text", "labels", "correct"),
+    *("target_scores", "input", "content", "from", "value"),
 )
 TEXTS = st.sampled_from(
-    ["", "A", "yes", "2", "Which? A. x B. y", "Options:\n1. x\n\nInstructions:", "C."]
+    [
+        "",
+        "A",
+        "yes",
+        "2",
+        "Which? A. x B. y",
+        "Options:\n1. x\n\nInstructions:",
+        "C.",
+        "human",
+        "question",
+        "Which? A. Mr. B. x B. y C. B. Choose A, B or C.",
+        "['a' 'b']",
+        "wrong",
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 9) | st.floats() | TEXTS,
