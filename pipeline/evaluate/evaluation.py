@@ -1,6 +1,7 @@
 """Evaluate a model on a release: ask it, score what it replied, write the results."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,12 +23,15 @@ from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.run import Plan, asked, predicted
 from pipeline.evaluate.scoring import Question, Scored, scored
 from pipeline.evaluate.table import table
+from pipeline.models.abilities import probe
 from pipeline.models.chat import PlainRequest
 from pipeline.models.estimate import Estimate, estimate
-from pipeline.models.llm import connect
+from pipeline.models.llm import ModelClient, connect
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import Wire
 from pipeline.releases.reading import Released
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -142,12 +146,23 @@ class Evaluation:
     ) -> list[Prediction]:
         total = self._plan.requests
         async with connect(settings, WorkspaceFolder(folder), wire) as client:
+            await self._check_images(client)
             return await predicted(
                 asked(self._plan, self._pictures),
                 client,
                 settings.in_flight,
                 lambda done: progress(done, total),
             )
+
+    async def _check_images(self, client: ModelClient) -> None:
+        """Ask once whether so many images reach the model; raise UserError if they don't."""
+        images, names = self._plan.most_images
+        if not images:
+            return
+        (first,) = self._pictures.frames(names[:1])
+        able = await probe(client, images, first.width, first.height)
+        if able.warning:
+            log.warning(able.warning)
 
     def _written(
         self, identity: results.Identity, folder: Path, made: Sequence[Prediction]

@@ -31,11 +31,20 @@ class Plan:
     @cached_property
     def requests(self) -> int:
         """The number of requests."""
-        return self.repeats * sum(
-            len(shown(arm, one.id, one.frame_seconds, len(one.options)))
-            for one in self.questions
-            for arm in self.arms
-        )
+        return self.repeats * sum(1 for _ in self._shown())
+
+    @cached_property
+    def most_images(self) -> tuple[int, Sequence[str]]:
+        """The greatest number of images in a request, and the names of that item's frames."""
+        counts = ((len(one.frames), question.frames) for question, one in self._shown())
+        return max(counts, key=lambda count: count[0], default=(0, ()))
+
+    def _shown(self) -> Iterator[tuple[Question, Shown]]:
+        for question in self.questions:
+            for arm in self.arms:
+                seconds, options = question.frame_seconds, len(question.options)
+                for _, one in shown(arm, question.id, seconds, options):
+                    yield question, one
 
 
 @dataclass(frozen=True)

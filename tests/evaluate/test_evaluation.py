@@ -1,11 +1,14 @@
 """A model is asked about a release, its replies are read, and results are written that others can check."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from small_release import release, small_space, varied
 
@@ -15,7 +18,9 @@ from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.score import LOG, compare_folders, score_file
+from pipeline.models.abilities import COLOURS
 from pipeline.models.failures import RequestError
+from pipeline.models.journal import Reply
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import ScriptedModel
 from pipeline.releases.reading import Released, open_release
@@ -59,6 +64,28 @@ def images_of(body: Mapping[str, Any]) -> list[str]:
     ]
 
 
+class Model(ScriptedModel):
+    """A scripted model that sees plain colours; only requests about items count."""
+
+    async def send(self, body: Mapping[str, Any]) -> Reply:
+        if "code word" in text_of(body):
+            return Reply(
+                f"kestrel: {', '.join(map(colour, images_of(body)))}", None, "stop", "m", 9, 9
+            )
+        return await self.ask_item(body)
+
+    async def ask_item(self, body: Mapping[str, Any]) -> Reply:
+        return await super().send(body)
+
+
+def colour(url: str) -> str:
+    data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert pixels is not None
+    seen = pixels.mean(axis=(0, 1))[::-1]
+    return min(COLOURS, key=lambda name: float(np.abs(seen - np.array(COLOURS[name])).sum()))
+
+
 def options_of(body: Mapping[str, Any]) -> dict[str, str]:
     found = dict(re.findall(r"^([A-D])[.:)] (.+)$", text_of(body), re.MULTILINE))
     assert len(found) == 4
@@ -97,7 +124,7 @@ def run(
 def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
     released: Released, tmp_path: Path
 ) -> None:
-    model = ScriptedModel(answer=seer(released))
+    model = Model(answer=seer(released))
     arms = ("frames", "rotate", "reversed", "blind")
     found = run(released, tmp_path, model, arms=arms)
     results = read_results(found.folder)
@@ -109,7 +136,7 @@ def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
         "frames", "rotate-1", "rotate-2", "rotate-3", "reversed", "blind",
     }  # fmt: skip
     assert results.body["metrics"]["arms"]["frames"]["accuracy"]["all"]["all"]["value"] == 1
-    again = run(released, tmp_path, ScriptedModel(), arms=arms)
+    again = run(released, tmp_path, Model(), arms=arms)
     assert again.folder == found.folder
     assert read_results(again.folder).predictions == results.predictions
 
@@ -117,7 +144,7 @@ def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
 def test_arms_send_the_images_that_they_name(released: Released, tmp_path: Path) -> None:
     sent = {}
     for arm in ("frames", "reversed", "one", "blank", "blind"):
-        model = ScriptedModel(answer=lambda _: "A")
+        model = Model(answer=lambda _: "A")
         run(released, tmp_path / arm, model, arms=[arm], items=1)
         sent[arm] = images_of(model.asked[0])
     assert sent["reversed"] == sent["frames"][::-1]
@@ -129,7 +156,7 @@ def test_arms_send_the_images_that_they_name(released: Released, tmp_path: Path)
 
 def test_a_repeat_is_a_request_of_its_own(released: Released, tmp_path: Path) -> None:
     letters = iter("ABCD" * 1000)
-    model = ScriptedModel(answer=lambda _: next(letters))
+    model = Model(answer=lambda _: next(letters))
     found = run(released, tmp_path, model, repeats=3, items=4)
     assert len(model.asked) == found.predictions
     assert {one.repeat for one in read_results(found.folder).predictions} == {0, 1, 2}
@@ -140,12 +167,12 @@ def test_requests_without_a_reply_are_missing_and_counted(
 ) -> None:
     say, asked = seer(released), []
 
-    class Failing(ScriptedModel):
-        async def send(self, body: Mapping[str, Any]) -> Any:
+    class Failing(Model):
+        async def ask_item(self, body: Mapping[str, Any]) -> Reply:
             asked.append(body)
             if len(asked) % 4 == 0:
                 raise RequestError("moment", "the server is busy")
-            return await super().send(body)
+            return await super().ask_item(body)
 
     found = run(released, tmp_path, Failing(answer=say))
     assert not found.complete
@@ -158,7 +185,7 @@ def test_requests_without_a_reply_are_missing_and_counted(
     assert measured["bounds"][0] < 1 == measured["bounds"][1]
     assert any("have a reply" in line for line in found.lines)
     # The next run asks for what is missing alone.
-    model = ScriptedModel(answer=say)
+    model = Model(answer=say)
     assert run(released, tmp_path, model).complete
     assert len(model.asked) == len(failed)
 
@@ -167,7 +194,7 @@ def test_a_server_that_can_not_be_asked_ends_the_run_with_its_reason(
     released: Released, tmp_path: Path
 ) -> None:
     class Silent(ScriptedModel):
-        async def send(self, body: Mapping[str, Any]) -> Any:
+        async def send(self, body: Mapping[str, Any]) -> Reply:
             raise RequestError("server", "refused the key", "set another")
 
     with pytest.raises(UserError, match="refused the key"):
@@ -178,7 +205,7 @@ def test_withheld_answers_are_scored_only_by_those_who_have_them(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     held = open_release(folders[1])
-    found = run(held, tmp_path, ScriptedModel(answer=seer(open_release(folders[0]))))
+    found = run(held, tmp_path, Model(answer=seer(open_release(folders[0]))))
     results = read_results(found.folder)
     assert results.body["metrics"] is None
     assert results.questions == ()
@@ -216,7 +243,7 @@ def test_withheld_items_are_scored_without_others(
 
 
 def test_results_are_exported_for_other_tools(released: Released, tmp_path: Path) -> None:
-    found = run(released, tmp_path, ScriptedModel(answer=seer(released)), arms=("frames", "blind"))
+    found = run(released, tmp_path, Model(answer=seer(released)), arms=("frames", "blind"))
     log = json.loads((found.folder / "exports" / "inspect-frames.json").read_text())
     assert log["results"]["scores"][0]["metrics"]["accuracy"]["value"] == 1
     assert len(log["samples"]) == log["results"]["completed_samples"] == found.predictions // 2
@@ -245,11 +272,25 @@ def test_a_file_of_predictions_is_checked_before_it_is_scored(
 
 def test_two_models_are_compared_on_the_same_items(released: Released, tmp_path: Path) -> None:
     say = seer(released)
-    first = run(released, tmp_path, ScriptedModel(answer=say), "good")
-    second = run(released, tmp_path, ScriptedModel(answer=lambda _: "I can't tell."), "bad")
+    first = run(released, tmp_path, Model(answer=say), "good")
+    second = run(released, tmp_path, Model(answer=lambda _: "I can't tell."), "bad")
     lines = compare_folders([first.folder, second.folder], "frames", anyway=False)
     assert lines[0].startswith("good minus bad, frames: +100.0 points")
-    other = run(released, tmp_path, ScriptedModel(answer=say), "small", image_pixels=48)
+    other = run(released, tmp_path, Model(answer=say), "small", image_pixels=48)
     with pytest.raises(UserError, match="image_pixels"):
         compare_folders([first.folder, other.folder], "frames", anyway=False)
     assert compare_folders([first.folder, other.folder], "frames", anyway=True)
+
+
+def test_a_server_that_shows_the_model_only_the_last_image_ends_the_run(
+    released: Released, tmp_path: Path
+) -> None:
+    class Last(ScriptedModel):
+        async def send(self, body: Mapping[str, Any]) -> Reply:
+            self.asked.append(body)
+            return Reply(f"kestrel: {colour(images_of(body)[-1])}", None, "stop", "m", 9, 9)
+
+    model = Last()
+    with pytest.raises(UserError, match="last"):
+        run(released, tmp_path, model)
+    assert len(model.asked) == 2  # asked again with other colours, and never about an item
