@@ -37,7 +37,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     default="frames",
     callback=_names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
-    "frames-4, frames-8, frames-16, frames-32, video (default: frames).",
+    "frames-4, frames-8, frames-16, frames-32 (default: frames).",
 )
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, help="How often each item is asked."

@@ -20,11 +20,10 @@ ARMS = {
     "reversed": "the frames in reverse order, with times in ascending order",
     "rotate": "the options in each of their other rotations",
     **{f"frames-{count}": f"{count} evenly spaced frames" for count in COUNTS},
-    "video": "the clip as a video, where the server takes one",
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
-Pictures = Literal["frames", "grey", "video", "none"]
+Pictures = Literal["frames", "grey", "none"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,6 @@ def shown(
         return [(arm, Shown("none", (), (), plain))]
     if arm == "blank":
         return [(arm, Shown("grey", every, times, plain))]
-    if arm == "video":
-        return [(arm, Shown("video", (), (), plain))]
     if arm == FRAMES:
         return [(arm, Shown("frames", every, times, plain))]
     chosen = _chosen(arm, item_id, every)

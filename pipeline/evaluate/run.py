@@ -12,7 +12,7 @@ from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question
-from pipeline.models.chat import Message, PromptImage, PromptVideo
+from pipeline.models.chat import Message, PromptImage
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
@@ -58,31 +58,20 @@ class Asked:
     messages: tuple[Message, ...]
 
 
-def asked(
-    plan: Plan, pictures: Pictures, video: Callable[[Question], PromptVideo] | None = None
-) -> Iterator[Asked]:
-    """Yield every request of a plan, item by item; `video` gives the clip that the arm `video` shows."""
+def asked(plan: Plan, pictures: Pictures) -> Iterator[Asked]:
+    """Yield every request of a plan, item by item."""
     for question in plan.questions:
         for arm in plan.arms:
             for name, one in shown(arm, question.id, question.frame_seconds, len(question.options)):
                 options = [question.options[at] for at in one.order]
                 parts = plan.prompt.parts(
-                    question.question, options, one.seconds, _seen(question, one, pictures, video)
+                    question.question, options, one.seconds, _seen(question, one, pictures)
                 )
                 for repeat in range(plan.repeats):
                     yield Asked(question, name, repeat, one.order, parts)
 
 
-def _seen(
-    question: Question,
-    one: Shown,
-    pictures: Pictures,
-    video: Callable[[Question], PromptVideo] | None,
-) -> Sequence[PromptImage | PromptVideo]:
-    if one.pictures == "video":
-        if video is None:
-            raise UserError("--arms", "the arm 'video' needs the source videos", "add --videos DIR")
-        return [video(question)]
+def _seen(question: Question, one: Shown, pictures: Pictures) -> Sequence[PromptImage]:
     names = [question.frames[at] for at in one.frames]
     return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
 
