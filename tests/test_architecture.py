@@ -28,6 +28,7 @@ LEVELS = (
     "questions",
     "review",
     "releases",
+    "evaluate",
     "report",
     "flow",
     "demo",

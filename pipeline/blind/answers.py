@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, Literal, get_args
 
 from pipeline.blind.columns import INDEX, sequences
+from pipeline.blind.said import bare_answer, folded, verdict
 from pipeline.blind.sheet import ProbeItem
 
 Reading = Literal["text", "letter", "0", "1"]
@@ -25,19 +26,18 @@ _CALLED: Mapping[Reading, str] = {
     "0": "numbers of options, from 0",
     "1": "numbers of options, from 1",
 }
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
+_UNPUBLISHED = {"-1", "?", "na", "n/a", "tbd", "hidden", "unknown", "withheld"}
+_MARKS = "marks on options"
 _SHOWN = 60  # characters of an answer
-_LEAD = re.compile(r"^(?:(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*)", re.IGNORECASE)
 _OPTION = re.compile(
-    r"(?:option|choice|sentence|caption|description|statement|candidate)[\s_]*", re.IGNORECASE
+    r"(?:option|choice|answer|sentence|caption|description|statement|candidate)[\s_]*",
+    re.IGNORECASE,
 )
 _MARKUP = "*[]{}'\"` "  # around a letter or number
 _LETTER = re.compile(r"\(?([A-Za-z])\)?(?:(?:[.:)]\s*|\s+[-\u2013\u2014]\s+)(.*))?", re.DOTALL)
 _NUMBER = re.compile(
     r"\(?(\d{1,9})(?:\.0)?\)?(?:(?:[.:)]|\s+[-\u2013\u2014](?=\s))(?:\s+(.*))?)?", re.DOTALL
 )
-_VERDICT = re.compile(r"(?:yes|no|true|false)(?=[,.;:!]|$)")
 
 
 # A reading that this share of the values doesn't fit is still right, if this many times as many exclude the others.
@@ -68,7 +68,8 @@ class Unanswered:
     `given` holds the values of the columns that may contain the answer, by name, in order of preference;
     `numeric` says that the options were numbers, not texts, and `labels` are those that the options have
     in the file, in any order. `make` takes the position of the answer. `unused` says why a column is none of
-    the item's `columns`.
+    the item's `columns`. `marked` is the place of the only option that is marked as the answer, by the name
+    of the mark; `lists` are columns that may hold the options of a row without any.
     """
 
     where: str
@@ -78,6 +79,19 @@ class Unanswered:
     given: Mapping[str, Any]
     make: Callable[[int], ProbeItem]
     unused: Mapping[str, str] = field(default_factory=dict)
+    marked: Mapping[str, int] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is anything that may be the answer."""
+        return bool(self.given or self.marked)
+
+    @property
+    def published(self) -> bool:
+        """Whether there is more than what test sets put in the place of an answer, such as -1 or `NA`."""
+        given = {str(value).strip().casefold() for value in self.given.values()}
+        return bool(self.marked or given - _UNPUBLISHED or given & {*map(folded, self.options)})
 
     def choosing(self, options: tuple[str, ...]) -> "Unanswered":
         """Return the item with these options."""
@@ -95,7 +109,7 @@ class _Value:
 
     row: Unanswered
     column: str
-    kind: Literal["text", "letter", "number"]
+    kind: Literal["text", "letter", "number", "mark"]
     typed: bool  # a number where the options are texts
     found: Mapping[Reading, int]
 
@@ -118,7 +132,7 @@ class Answers:
             if (reading := self.readings.get((value.column, value.kind))) and reading in value.found
         ]
         if places := {column: place for _, column, place in sorted(read, key=itemgetter(0))}:
-            if len({_plain(row.options[place]) for place in places.values()}) > 1:
+            if len({folded(row.options[place]) for place in places.values()}) > 1:
                 raise RowFaultError(f"the columns {' and '.join(places)} give different options")
             return next(iter(places.values()))
         if not row.given:
@@ -128,19 +142,16 @@ class Answers:
             if value.found and kinds and value.kind not in kinds:
                 shown = f"the answer {row.given[value.column]!r} is a {value.kind}"
                 raise RowFaultError(f"{shown}, those of other rows are not")
-        said = dict.fromkeys(_said(value)[:_SHOWN] for value in row.given.values())
+        said = dict.fromkeys(bare_answer(value)[:_SHOWN] for value in row.given.values())
         tried = ", ".join(map(repr, said))
         raise RowFaultError(f"no option is the answer {tried} ({len(row.options)} options)")
 
     def __str__(self) -> str:
-        columns: defaultdict[Reading, dict[str, None]] = defaultdict(dict)
-        for (column, _), reading in self.readings.items():
-            columns[reading][column] = None
-        named = (
-            f"{_CALLED[reading]} ({', '.join(columns[reading])})"
-            for reading in READINGS
-            if reading in columns
-        )
+        columns: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for (column, kind), reading in self.readings.items():
+            columns[_MARKS if kind == "mark" else _CALLED[reading]][column] = None
+        called = (*_CALLED.values(), _MARKS)
+        named = (f"{one} ({', '.join(columns[one])})" for one in called if one in columns)
         return "; ".join(named) or "none"
 
 
@@ -162,8 +173,8 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             answered |= {id(one.row) for one in values}
     named = Answers(dict(readings))
     named_rows = frozenset(answered)
-    known = {id(row): position for row in rows if (position := _named(named, row)) is not None}
-    unclear: list[tuple[set[int], UndecidedError]] = []
+    known = _known(named, rows)
+    unclear: list[tuple[tuple[str, str], set[int], UndecidedError]] = []
     for group, values in groups.items():
         own = {id(one.row) for one in values}
         if group[1] != "number":
@@ -181,11 +192,19 @@ def decide(rows: Sequence[Unanswered], told: Reading | None = None) -> Answers:
             readings[group] = _chosen(values, told, known, worded > 0)
             answered |= own
         except UndecidedError as error:
-            unclear.append((own, error))
-    for own, fault in unclear:  # it doesn't matter where another column gives the option
+            unclear.append((group, own, error))
+    for group, own, fault in unclear:  # it doesn't matter where another column gives the option
         if not own <= answered:
             raise fault
+        if group[0] in INDEX and told not in _WORDS:
+            beside = _beside(groups[group], _known(Answers(readings), rows))
+            readings |= {group: beside} if beside else {}
     return Answers(readings)
+
+
+def _known(answers: Answers, rows: Iterable[Unanswered]) -> dict[int, int]:
+    """Return the answers that are certain, by the identity of the row."""
+    return {id(row): place for row in rows if (place := _named(answers, row)) is not None}
 
 
 def _named(answers: Answers, row: Unanswered) -> int | None:
@@ -264,7 +283,7 @@ def _beside(values: Sequence[_Value], known: Mapping[int, int]) -> Reading | Non
 
 def _counted(options: Sequence[str]) -> bool:
     """Return whether options are the numbers of options, in any order."""
-    return sorted(map(_plain, options)) in map(sorted, sequences(len(options)))
+    return sorted(map(folded, options)) in map(sorted, sequences(len(options)))
 
 
 def _base(labels: Sequence[str]) -> Reading | None:
@@ -298,23 +317,28 @@ def _shown(one: _Value) -> str:
 
 
 def _values(row: Unanswered) -> list[_Value]:
-    plain = [_plain(option) for option in row.options]
-    return [_read(row, column, value, plain) for column, value in row.given.items()]
+    plain = [folded(option) for option in row.options]
+    marks = [
+        _Value(row, name, "mark", False, {"text": place})
+        for name, place in row.marked.items()
+        if place < len(plain)
+    ]
+    return marks + [_read(row, column, value, plain) for column, value in row.given.items()]
 
 
 def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Value:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     typed = not isinstance(value, str) and not row.numeric
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    # Beside an answer, `correct: true` says that somebody was right.
+    if not isinstance(value, int | float | str) or (isinstance(value, bool) and len(row.given) > 1):
         return _Value(row, column, "text", typed, {})
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = _said(value)
+    text = bare_answer(value)
     found: dict[Reading, int] = {}
-    said = _plain(text) if _plain(text) in plain else verdict(text)
-    if said in plain:
-        found["text"] = plain.index(said)
+    if (place := _repeated(text, row.options, plain)) is not None:
+        found["text"] = place
     bare = text if found else _OPTION.sub("", text.strip(_MARKUP), count=1)
     letter, number = _LETTER.fullmatch(bare), _NUMBER.fullmatch(bare)
     places: dict[Reading, int] = {}
@@ -324,7 +348,7 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         places = {"0": int(number.group(1)), "1": int(number.group(1)) - 1}
     places = _labelled(row.labels, bare, letter or number) or places
     mark = letter or number
-    rest = _plain(mark.group(2) or "") if mark else ""
+    rest = folded(mark.group(2) or "") if mark else ""
     found |= {
         reading: place
         for reading, place in places.items()
@@ -332,6 +356,15 @@ def _read(row: Unanswered, column: str, value: Any, plain: Sequence[str]) -> _Va
         and (rest in ("", plain[place]) or (letter and _only_in(rest, plain) == place))
     }
     return _Value(row, column, "letter" if letter else "number" if number else "text", typed, found)
+
+
+def _repeated(text: str, options: Sequence[str], plain: Sequence[str]) -> int | None:
+    """Return the option that a text repeats; none if several that differ only in case or a stop are meant."""
+    if text in options:
+        return options.index(text)
+    said = folded(text) if folded(text) in plain else verdict(text)
+    places = [at for at, one in enumerate(plain) if one == said]
+    return places[0] if len({options[at] for at in places}) == 1 else None
 
 
 def _labelled(labels: Sequence[str], bare: str, mark: re.Match[str] | None) -> dict[Reading, int]:
@@ -351,20 +384,3 @@ def _only_in(part: str, plain: Sequence[str]) -> int | None:
     """Return the position of the only option that contains this text, if there is one."""
     holding = [at for at, option in enumerate(plain) if part in option]
     return holding[0] if len(holding) == 1 else None
-
-
-def _said(value: Any) -> str:
-    """Return an answer without tags, a box and `The answer is`."""
-    tagged = _TAGGED.search(str(value))
-    text = tagged.group(1) if tagged else str(value)
-    return _LEAD.sub("", (_BOXED.findall(text) or [text])[-1].strip(), count=1)
-
-
-def verdict(text: str) -> str:
-    """Return the yes or no, true or false, that a text begins with; else the text, without case or full stop."""
-    found = _VERDICT.match(_plain(text))
-    return found.group() if found else _plain(text)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")

@@ -39,7 +39,7 @@ class Attack:
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> float:
     """Return the share of positions where two sequences agree."""
-    return sum(map(eq, one, other)) / max(1, len(one), len(other))
+    return int(sum(map(eq, one, other))) / max(1, len(one), len(other))
 
 
 def _jaccard(one: Sequence[str], other: Sequence[str]) -> float:

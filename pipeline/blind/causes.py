@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pipeline.blind.cells import SIGMAS_OF_MANY, Cell, sigmas
+from pipeline.blind.glyphs import most_frequent, unusual
 from pipeline.blind.learners import CUES, boosting, logistic
 from pipeline.blind.picks import MODEL
 from pipeline.blind.probe import LEARNED, Probed
@@ -48,6 +49,7 @@ _FORMS = {
     "digits": "digits",
     "a space at the end": "a space at the end",
     "odd spaces or invisible characters": "odd spaces",
+    "curly quotes, long dashes or the like": "typographic marks",
 }
 _TRAITS = {
     "an option of the earlier version": "option kept",
@@ -291,8 +293,11 @@ def _told(sheet: OptionTable, names: Sequence[str], flags: Any) -> Iterator[Tell
 def _telling_words(probed: Probed) -> list[Tell]:
     sheet, features = probed.sheet, probed.features
     found = list(_told(sheet, [f'"{word}"' for word in features.vocabulary], features.bags))
+    forms = dict(_FORMS)
+    if any(strange := [unusual(text) for text in sheet.texts]):
+        forms[f"unusual characters, such as {most_frequent(strange)}"] = "unusual characters"
     found += [
-        _tell(sheet, name, features.cues[:, CUES.index(cue)] > 0) for name, cue in _FORMS.items()
+        _tell(sheet, name, features.cues[:, CUES.index(cue)] > 0) for name, cue in forms.items()
     ]
     found = [
         one for one in found if abs(one.sigmas) >= _LEAST_SIGMAS and one.items >= _LEAST_OPTIONS

@@ -17,14 +17,14 @@ from pipeline.blind.answers import (
     Unanswered,
     UndecidedError,
     decide,
-    verdict,
 )
-from pipeline.blind.columns import ANSWER, QUESTION, first, plain_name, plain_row
+from pipeline.blind.columns import ANSWER, first, plain_name, plain_row, question_of
 from pipeline.blind.decoding import FORMATS, decode, readable
 from pipeline.blind.fillers import without_fillers
 from pipeline.blind.keys import key_beside
 from pipeline.blind.nesting import unnest
 from pipeline.blind.parsing import item_of, text_with_options
+from pipeline.blind.said import verdict
 from pipeline.blind.sheet import ProbeItem
 from pipeline.blind.shown import shown
 from pipeline.blind.tails import common_tails
@@ -197,7 +197,7 @@ def _rows(file: Path) -> list[tuple[str, Any]]:
 
 
 def _asks(row: Any) -> bool:
-    return isinstance(row, Mapping) and first(plain_row(row), QUESTION) is not None
+    return isinstance(row, Mapping) and question_of(plain_row(row)) is not None
 
 
 def _open(row: Any) -> bool:
@@ -308,15 +308,23 @@ class _Kinds:
         answered = sum(map(bool, given))
         lettered = sum(any(map(_LETTER.fullmatch, one)) for one in given)
         self._open = 2 * lettered < answered and 2 * answered > len(bare) > _FEW * len(rows)
-        blank = sum(not row.given for row in rows)
+        named = Counter(name for row in bare for name in row.lists).most_common(1)
+        self._column = named[0][0] if named and named[0][1] > (1 - _FEW) * len(bare) else ""
+        blank = sum(not row.published for row in rows)
         self._withheld = with_key or len(rows) > blank > len(rows) / 2
 
     def of(self, row: Unanswered) -> Unanswered | Skipped | str:
         """Return a row with its options, or why it is no item."""
         if row.options:
-            return row if row.given else Skipped.UNANSWERED if self._withheld else "no answer"
+            if self._withheld and not row.published:
+                return Skipped.UNANSWERED
+            return row if row.answered else "no answer"
         if self._choices:
             return row.choosing(self._choices)
+        if self._column:
+            return (
+                f"no options under a known name; are they in {self._column}? Then call it options"
+            )
         if self._open:
             return Skipped.OPEN
         return _NO_OPTIONS

@@ -16,14 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.blind.glyphs import odd_spaces, typographic, unusual
 from pipeline.blind.sheet import Bools, Floats, Ints, OptionTable, codes, lay_out, take
 
 _WORD = re.compile(r"\w+")
 _PUNCTUATION = re.compile(r"[^\w\s]")
-# A space at the start, two in a row, other spaces than the usual one, and what can't be seen, such as U+200B.
-_ODD = re.compile(
-    r"^\s|\s\s|[^\S ]|[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
-)
 # 2^17 columns fit the n-grams of 4,000 items of route text with few collisions; more only costs time.
 _COLUMNS = 2**17
 _USUAL, _LEAST_USUAL = 0.05, 20  # the share and the number of items that make an option a usual one
@@ -131,6 +128,8 @@ CUES = (
         "digits",
         "a space at the end",
         "odd spaces",
+        "unusual characters",
+        "typographic marks",
     ),
     *("how like the others it is", "how like the nearest option it is"),
     *("how like the farthest option it is", "words that it shares with the question"),
@@ -172,7 +171,9 @@ def cue_features(sheet: OptionTable) -> Floats:
                     sum(letter.isupper() for letter in text),
                     sum(letter.isdigit() for letter in text),
                     float(written[position] != written[position].rstrip()),
-                    float(_ODD.search(written[position].rstrip()) is not None),
+                    float(odd_spaces(written[position].rstrip())),
+                    float(unusual(text) != ""),
+                    float(typographic(text)),
                     float(np.mean(alike)) if alike else 0.0,
                     max(alike, default=0.0),
                     min(alike, default=0.0),

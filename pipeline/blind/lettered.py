@@ -6,18 +6,24 @@ part of it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 
 from pipeline.blind.answers import RowFaultError
-
-_MARK = re.compile(
-    r"(?:(?<=[\s,;])|^)(?:(option|choice|sentence|caption|description|statement|candidate) )?"
-    r"(\(?)([A-Z]|\d{1,2})([.):])",
-    re.IGNORECASE,
+from pipeline.blind.marks import (
+    LINE,
+    SPACE,
+    Chain,
+    Mark,
+    chain_from,
+    is_empty,
+    marks_in,
+    next_label,
+    rank,
+    without_heading,
 )
-_HEADING = re.compile(r"\b(?:options|choices|candidates)\s*:?\s*$", re.IGNORECASE)
+
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n\s*")
 _TITLE = re.compile(r"\bI(?:nstructions?|NSTRUCTIONS?)\s*:")
 # A sentence for whoever answers.
@@ -26,13 +32,25 @@ _ASKED = re.compile(
     r"|please\b.{0,40}?\b(?:answer|select|choose|respond|reply|return|output|pick|provide|give)\b"
     r"|(?:only\s+|directly\s+)?(?:answer|select|choose|respond|reply|return|output|pick|provide|give)\b"
     r"[^.\n]{0,60}\b(?:options?|letters?|choices?|answers?|numbers?|yes)\b"
+    r"|e\.\s?g\.|for example\b|example\s*:"
     r"|(?:the\s+|your\s+)?(?:(?:best|correct|final)\s+(?:answer|option|choice)|answer)\s*(?:is\s*)?:)",
+    re.IGNORECASE,
+)
+# The same, with the letters to choose from: `Answer with A, B or C.`
+_LETTERS = re.compile(
+    r"(?:(?:please|only|directly|just)\s+){0,2}"
+    r"(?:answer|select|choose|respond|reply|return|output|pick|provide|give|write)\b[^.\n]{0,60}?"
+    r"(?<!\w)\(?[A-J][.)]?\s*(?:,\s*(?:or|and)?|/|-|\bor\b|\band\b|\bto\b)\s*\(?[A-J]\b",
     re.IGNORECASE,
 )
 # What follows the last option begins on a line of its own, after a sentence, or with a capital letter.
 _START = re.compile(r"\n\s*(?=\S)|\s+(?=[A-Z])|(?<=[.!?])\s+(?=\S)")
-_EMPTY = re.compile(r"[\s.,;:]*")
-_LINE, _PUNCTUATION, _SPACE = 3, 2, 1  # what a mark follows
+
+
+_JOINED = re.compile(r",?\s+(?:or|and)$")
+_ENDS = ",; ，；"  # noqa: RUF001 (what stands between options)
+_SHOWN = 12  # characters of an option
+_REWRITE = ": write the options on lines of their own, or as a list"
 
 
 @dataclass(frozen=True)
@@ -42,22 +60,7 @@ class Lettered:
     question: str
     options: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Mark:
-    """The label of an option, as it stands in the text."""
-
-    start: int
-    end: int
-    label: str
-    style: tuple[str, str, str, str]  # word before it, opened, closed, kind of label
-    after: int  # _LINE, _PUNCTUATION or _SPACE
-    headed: bool  # by `Options:`
-
-    @property
-    def letter(self) -> bool:
-        return self.style[3] == "upper" or bool(self.style[0])
+    written: tuple[str, ...] = ()  # the options with all their spaces but those between two of them
 
 
 def split_options(
@@ -68,33 +71,42 @@ def split_options(
     `tails` are known to follow the last option in other texts of the file, with single spaces. Raises
     RowFaultError for options of which one is missing, empty or named twice.
     """
-    marks = list(_marks(text, alone))
-    chain, end = _best(text, marks)
-    if not chain:
+    marks = list(marks_in(text, alone))
+    found, end = _best(text, marks)
+    if not found:
         return Lettered(text.strip())
-    _check(chain, [mark for mark in marks if chain[0].start <= mark.start < end])
-    last = chain[-1]
+    _check(text, found, [mark for mark in marks if found.marks[0].start <= mark.start < end])
+    chain, last = found.marks, found.marks[-1]
     end = last.end + _kept(text[last.end : end], tails)
-    options = []
+    options, written = [], []
     for mark, stop in zip(chain, [*(mark.start for mark in chain[1:]), end], strict=True):
-        option = " ".join(text[mark.end : stop].split()).rstrip(",; ")
+        option = " ".join(text[mark.end : stop].split()).rstrip(_ENDS)
         rest = text[mark.end :]
         told = mark is last and asks(rest.strip())
         below = rest.lstrip(" \t").startswith("\n")  # the option itself is missing
-        if _EMPTY.fullmatch(option) or (told and below) or (mark is last and option in tails):
+        if is_empty(option) or (told and below) or (mark is last and option in tails):
             raise RowFaultError(
                 f"option {mark.label} {'holds the instructions' if told else 'is empty'}"
             )
         options.append(option)
-    question = _HEADING.sub("", text[: chain[0].start]).strip()
-    return Lettered(question, tuple(options), tuple(mark.label for mark in chain))
+        written.append(_as_written(text[mark.end : stop], option, found.weakest == LINE))
+    if len(options) > 1 and (shorter := _JOINED.sub("", options[-2])):
+        options[-2] = shorter
+        written[-2] = _JOINED.sub("", written[-2])
+    return Lettered(
+        without_heading(text[: chain[0].start]),
+        tuple(options),
+        tuple(mark.label for mark in chain),
+        tuple(written),
+    )
 
 
 def written_options(text: str, *, alone: bool = False) -> list[str]:
     """Return the options in a text as they are written, the last one with what follows it; or none."""
-    chain, end = _best(text, list(_marks(text, alone)))
+    found, end = _best(text, list(marks_in(text, alone)))
+    chain = found.marks if found else ()
     stops = [*(mark.start for mark in chain[1:]), end]
-    return [text[mark.end : stop] for mark, stop in zip(chain, stops, strict=True)] if chain else []
+    return [text[mark.end : stop] for mark, stop in zip(chain, stops, strict=bool(chain))]
 
 
 def tails_of(option: str) -> Iterator[tuple[str, str, bool]]:
@@ -107,9 +119,9 @@ def tails_of(option: str) -> Iterator[tuple[str, str, bool]]:
             yield head, " ".join(option[found.end() :].split()), "\n" in found.group()
 
 
-def asks(text: str) -> bool:
-    """Return whether a text begins with a sentence for whoever answers."""
-    return _ASKED.match(text) is not None
+def asks(text: str, at: int = 0) -> bool:
+    """Return whether there is a sentence for whoever answers at this place of a text."""
+    return any(sentence.match(text, at) for sentence in (_ASKED, _LETTERS))
 
 
 def holds_instructions(option: str) -> bool:
@@ -119,87 +131,77 @@ def holds_instructions(option: str) -> bool:
     )
 
 
-def _marks(text: str, alone: bool) -> Iterator[_Mark]:
-    for found in _MARK.finditer(text):
-        word, opened, label, closed = found.groups(default="")
-        kind = "digit" if label.isdigit() else "upper" if label.isupper() else "lower"
-        glued = text[found.end() : found.end() + 1].strip()
-        if (opened and closed != ")") or (glued and kind != "upper" and closed != ")"):
-            continue
-        before = text[: found.start()]
-        headed = (alone and not before.strip()) or _HEADING.search(before[-40:]) is not None
-        after = (
-            _LINE
-            if headed or not before.strip(" \t") or before.rstrip(" \t").endswith("\n")
-            else _PUNCTUATION
-            if before.rstrip()[-1:] in ",;.?!:"
-            else _SPACE
-        )
-        yield _Mark(
-            found.start(),
-            found.end(),
-            label.upper(),
-            (word.casefold(), opened, closed, kind),
-            after,
-            headed,
-        )
-
-
-def _best(text: str, marks: Sequence[_Mark]) -> tuple[list[_Mark], int]:
-    """Return the marks of the options, and where the options end."""
-    best: tuple[list[_Mark], int] = ([], 0)
+def _best(text: str, marks: Sequence[Mark]) -> tuple[Chain | None, int]:
+    """Return the labels of the options, if there are any, and where the options end."""
+    breaks, found = _breaks(text, marks), []
+    alike: defaultdict[tuple[str, ...], list[Mark]] = defaultdict(list)
+    for mark in marks:
+        alike[mark.style].append(mark)
     for begin in marks:
         # A numbered list in a question is more often the steps that it asks about.
-        listed = begin.headed or (begin.label == "A" and begin.after == _LINE)
+        listed = begin.headed or (begin.label == "A" and begin.after == LINE)
         if begin.label not in ("A", "0", "1") or not (begin.letter or listed):
             continue
-        alike = [one for one in marks if one.style == begin.style and one.start >= begin.start]
-        end = _end(text, begin, alike)
-        chain = _chain([one for one in alike if one.start < end])
-        alone = len(chain) == 1 and not (begin.letter and begin.after == _LINE)
-        if not alone and (begin.letter, len(chain)) >= (_lettered(best[0]), len(best[0])):
-            best = chain, end
-    return best
+        own = alike[begin.style]
+        rest = own[own.index(begin) :]
+        end = breaks.after(begin, rest)
+        chain = chain_from(text, rest, end)
+        if len(chain.marks) > 1 or (begin.letter and begin.after == LINE):
+            found.append((rank(text, chain, end), begin.start, chain, end))
+    if not found:
+        return None, 0
+    *_, chain, end = max(found, key=lambda one: one[:2])
+    return chain, end
 
 
-def _lettered(chain: Sequence[_Mark]) -> bool:
-    return bool(chain) and chain[0].letter
+@dataclass(frozen=True)
+class _Breaks:
+    """Where a text after options may begin: titles and instructions, and paragraphs with where each starts."""
+
+    length: int
+    titles: Sequence[int]
+    asked: Sequence[int]
+    paragraphs: Sequence[tuple[int, int]]
+
+    def after(self, begin: Mark, alike: Sequence[Mark]) -> int:
+        """Return the first of these that is not followed by marks on lines of their own."""
+        starts = {mark.start for mark in alike}
+        breaks = [one for one in self.paragraphs if one[0] >= begin.end]
+        later = [place for place, (_, start) in enumerate(breaks) if start in starts]
+        open_ = breaks[later[-1] + 1 :] if later else breaks
+        # An option may be a sentence that asks for something, and be followed by others.
+        listed = max((mark.end for mark in alike if mark.after == LINE), default=begin.end)
+        found = [
+            *(one for one, _ in open_[:1]),
+            *(one for one in self.titles if one >= begin.end),
+            *(one for one in self.asked if one >= listed),
+        ]
+        return min(found, default=self.length)
 
 
-def _chain(marks: Sequence[_Mark]) -> list[_Mark]:
-    """Return marks in the order of their labels, beginning with the first mark."""
-    line, punctuated, spaced = (_follow(marks, after) for after in (_LINE, _PUNCTUATION, _SPACE))
-    # On lines of their own, a single further mark is part of a text (`C. Vitamin D. helps`).
-    if len(line) > 1 and len(spaced) < len(line) + 2:
-        return line
-    return spaced if len(spaced) > len(punctuated) else punctuated
-
-
-def _follow(marks: Sequence[_Mark], after: int) -> list[_Mark]:
-    chain = [marks[0]]
-    for mark in marks[1:]:
-        if mark.after >= after and mark.label == _next(chain[-1].label):
-            chain.append(mark)
-    return chain
-
-
-def _next(label: str) -> str:
-    if label.isdigit():
-        return str(int(label) + 1)
-    return ascii_uppercase[(ascii_uppercase.index(label) + 1) % 26]
-
-
-def _end(text: str, begin: _Mark, alike: Sequence[_Mark]) -> int:
-    """Return where the text after the options begins: a title, or a paragraph that starts with no mark."""
-    starts = {mark.start for mark in alike}
-    breaks = list(_BLANK_LINE.finditer(text, begin.end))
-    later = [place for place, one in enumerate(breaks) if one.end() in starts]
-    after = breaks[later[-1] + 1 :] if later else breaks
-    title = _TITLE.search(text, begin.end)
-    return min(
-        after[0].start() if after else len(text),
-        title.start() if title else len(text),
+def _breaks(text: str, marks: Sequence[Mark]) -> _Breaks:
+    labels = {mark.end for mark in marks}
+    asked = [
+        one.start()
+        for one in (_START.finditer(text) if marks else ())
+        if one.start() not in labels
+        and (asks(text, one.end()) if "\n" in one.group() else _LETTERS.match(text, one.end()))
+    ]
+    return _Breaks(
+        len(text),
+        [one.start() for one in _TITLE.finditer(text)],
+        asked,
+        [(one.start(), one.end()) for one in _BLANK_LINE.finditer(text)],
     )
+
+
+def _as_written(text: str, option: str, line: bool) -> str:
+    """Return an option with its spaces, but one after the label; on lines of their own, with those at the end."""
+    first, *others = text.rstrip("\r\n").split("\n")
+    while others and not others[-1].strip():
+        others.pop()
+    whole = " ".join([first, *(one.strip() for one in others)]).removeprefix(" ")
+    return whole.rstrip("\r") if line else whole[: whole.rindex(option[-1]) + 1]
 
 
 def _kept(option: str, tails: Collection[str]) -> int:
@@ -213,15 +215,27 @@ def _kept(option: str, tails: Collection[str]) -> int:
     return len(option)
 
 
-def _check(chain: Sequence[_Mark], marks: Sequence[_Mark]) -> None:
-    """Raise RowFaultError if other marks of the options' style stand between them."""
-    weakest = min(mark.after for mark in chain)
-    if weakest == _SPACE:
+def _check(text: str, found: Chain, marks: Sequence[Mark]) -> None:
+    """Raise RowFaultError if it isn't certain which marks are labels, or if one is missing or there twice."""
+    chain = found.marks
+    if found.weakest == SPACE:
+        for one, *others in zip(chain, *found.others, strict=True):
+            if other := next((mark for mark in others if mark != one), None):
+                both = " or at ".join(_begins(text, mark) for mark in (one, other))
+                raise RowFaultError(f"option {one.label} may begin at {both}{_REWRITE}")
+        if doubt := found.doubtful(text):
+            what = f"option {doubt.label} may be part of the one before ({_begins(text, doubt)})"
+            raise RowFaultError(what + _REWRITE)
         return
     known = {mark.label for mark in chain}
     for mark in marks:
-        if mark in chain or mark.style != chain[0].style or mark.after < weakest:
+        if mark in chain or mark.style != chain[0].style or mark.after < found.weakest:
             continue
-        if mark.label in known:
+        if mark.label in known and not mark.named:
             raise RowFaultError(f"two options are labelled {mark.label}")
-        raise RowFaultError(f"option {_next(chain[-1].label)} is missing")
+        if mark.label not in known:
+            raise RowFaultError(f"option {next_label(chain[-1].label)} is missing")
+
+
+def _begins(text: str, mark: Mark) -> str:
+    return repr(text[mark.start : mark.end + _SHOWN])

@@ -1,6 +1,6 @@
 """Attacks that learn from other items how rows, neighbours or columns predict the answer. Pure."""
 
-import math
+import sys
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
@@ -11,6 +11,7 @@ from pipeline.blind.parts import pieces, self_inverse, sides
 from pipeline.blind.sheet import FOLDS, Floats, Ints, OptionTable, ProbeItem, Strategy, codes
 
 Strategies = Iterator[Strategy]
+_MOST = sys.float_info.max  # what is no float counts as a text
 
 
 def missing_siblings(sheet: OptionTable) -> Strategies:
@@ -102,7 +103,7 @@ def _coded_columns(sheet: OptionTable) -> tuple[dict[str, Ints], dict[str, Ints]
     for name, values in found.items():
         if len(set(values)) < 2:
             continue
-        numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
+        numbers = [v for v in values if isinstance(v, int | float) and abs(v) <= _MOST]
         if len(numbers) == len(values):
             exact = np.array(numbers, float)
             cuts = np.unique(np.quantile(exact, np.linspace(0, 1, 11)[1:-1]))

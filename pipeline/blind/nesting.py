@@ -6,11 +6,12 @@ are data (`{"<video>": {"<task>": [...]}}`). A key is data if others stand besid
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from pipeline.blind.answers import RowFaultError
 from pipeline.blind.columns import (
     ANSWER,
     CLIP,
@@ -25,11 +26,17 @@ from pipeline.blind.columns import (
     option_place,
     plain_name,
     plain_row,
+    question_of,
 )
 
 _DEEPEST = 12
 _CONVERSATION = ("conversations", "conversation", "messages")
 _SPEAKER = ("from", "role")
+_PLURAL = {
+    "questions": "question",
+    "answers": "answer",
+    "labels": "label",
+}  # lists by row, as in RACE
 _MEDIA = re.compile(r"<(?:video|image|audio)>\s*")
 _ABOUT_ROWS = frozenset({*CLIP, *GROUP, *TASK, *ID, *ANSWER, *OPTIONS, "split"})
 
@@ -82,8 +89,12 @@ class _Walk:
         self, value: Any, where: str, around: Mapping[str, Any], keys: Mapping[int, str]
     ) -> Iterator[_Leaf]:
         where = self._places.get(id(value), where)
-        if isinstance(value, Mapping) and (rows := _by_row(value) or _turns(value)):
-            yield from (_Leaf(where, {**around, **row}, keys) for row in rows)
+        if isinstance(value, Mapping) and (table := _table(value)):
+            for cells in table[1]:
+                yield _Leaf(self._places.get(id(cells), where), _row(table[0], cells, around), keys)
+        elif isinstance(value, Mapping) and (rows := _by_row(value) or _turns(value)):
+            own = {} if value is self._file else _beside(value)
+            yield from (_Leaf(where, {**around, **own, **row}, keys) for row in rows)
         elif isinstance(value, Mapping) and not self._is_row(value) and self._holds(value):
             yield from self._below(value, where, around, keys)
         elif isinstance(value, list | tuple) and (value is self._file or self._holds(value)):
@@ -110,11 +121,7 @@ class _Walk:
         }
         if len(inner) > max(1, len(broken)):
             inner = {key: one for key, one in value.items() if key in inner or key in broken}
-        own = {
-            str(key): one
-            for key, one in value.items()
-            if key not in inner and isinstance(one, str | int | float)
-        }
+        own = {key: one for key, one in _scalars(value).items() if key not in inner}
         if len(inner) > 1 or any(isinstance(one, list) for one in inner.values()):
             own = _of_the_group(own)
         if value is self._file:  # a version or a licence says nothing about rows
@@ -124,7 +131,7 @@ class _Walk:
 
     def _is_row(self, value: Mapping[Any, Any]) -> bool:
         row = plain_row(value)
-        if not isinstance(first(row, QUESTION), str):
+        if not isinstance(question_of(row), str):
             return False
         answered = any(name in row for name in (*ANSWER, *OPTIONS)) or any(map(option_place, row))
         # A question without options or an answer may be a heading above the actual rows.
@@ -137,9 +144,18 @@ class _Walk:
             inner = value.values() if isinstance(value, Mapping) else value
             self._held[id(value)] = (
                 isinstance(value, Mapping)
-                and (self._is_row(value) or bool(_by_row(value) or _turns(value)))
+                and (self._is_row(value) or bool(_table(value) or _by_row(value) or _turns(value)))
             ) or any(self._holds(one, depth + 1) for one in inner)
         return self._held[id(value)]
+
+
+def _scalars(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): one for key, one in value.items() if isinstance(one, str | int | float)}
+
+
+def _beside(value: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what an object says of all rows that it has lists of."""
+    return {} if first(plain_row(value), _CONVERSATION) else _of_the_group(_scalars(value))
 
 
 def _of_the_group(own: dict[str, Any]) -> dict[str, Any]:
@@ -151,8 +167,31 @@ def _of_the_group(own: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in own.items() if name not in names}
 
 
+def _counts(keys: Collection[str], rows: int) -> bool:
+    """Return whether keys are the numbers of the rows, as `DataFrame.to_json(orient="index")` writes."""
+    return len(keys) == rows and all(key.isdecimal() and int(key) <= rows for key in keys)
+
+
+def _table(value: Mapping[Any, Any]) -> tuple[list[str], list[Any]] | None:
+    """Return the names and the rows of a table (`DataFrame.to_json(orient="split")`), if this is one."""
+    plain = plain_row(value)
+    names, rows = plain.get("columns"), plain.get("data")
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    named = list(map(str, names))
+    return (named, rows) if any(plain_name(name) in QUESTION for name in named) else None
+
+
+def _row(names: Sequence[str], cells: Any, around: Mapping[str, Any]) -> Any:
+    count = len(cells) if isinstance(cells, list) else 0
+    if count != len(names):
+        return RowFaultError(f"the table names {len(names)} columns, the row has {count}")
+    return {**around, **dict(zip(names, cells, strict=True))}
+
+
 def _by_row(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
     """Return the rows of an object that holds one list, or one object, for each column; else none."""
+    value = {_PLURAL.get(plain_name(str(name)), name): one for name, one in value.items()}
     questions = first(plain_row(value), QUESTION)
     if isinstance(questions, list) and questions and all(isinstance(q, str) for q in questions):
         lists = {k: v for k, v in value.items() if isinstance(v, list) and len(v) == len(questions)}
@@ -177,7 +216,7 @@ def _turns(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
     turns = first(plain, _CONVERSATION)
     if first(plain, QUESTION) is not None or not isinstance(turns, list):
         return []
-    said = [(first(turn, _SPEAKER), first(turn, TEXT)) for turn in map(_plain_turn, turns)]
+    said = [(first(turn, _SPEAKER), _words(first(turn, TEXT))) for turn in map(_plain_turn, turns)]
     others = {name: one for name, one in value.items() if plain_name(name) not in _CONVERSATION}
     return [
         {**others, "question": _MEDIA.sub("", question).strip(), "answer": answer}
@@ -185,6 +224,14 @@ def _turns(value: Mapping[Any, Any]) -> list[dict[str, Any]]:
         if asking in ("human", "user") and replying in ("gpt", "assistant")
         if isinstance(question, str) and isinstance(answer, str)
     ]
+
+
+def _words(said: Any) -> Any:
+    """Return what a turn says, without the images and videos that it shows."""
+    if not isinstance(said, list):
+        return said
+    parts = (one if isinstance(one, str) else _plain_turn(one).get("text") for one in said)
+    return "\n".join(one for one in parts if isinstance(one, str)) or None
 
 
 def _plain_turn(turn: Any) -> dict[str, Any]:
@@ -207,7 +254,11 @@ def _key_columns(leaves: Sequence[_Leaf]) -> dict[int, str]:
             named[level] = "split"
         elif len(keys) == len(rows) and not known & set(ID):
             named[level] = "id"
-    data = [level for level in sorted(levels) if len(levels[level]) > 1 and level not in named]
+    data = [
+        level
+        for level in sorted(levels)
+        if len(levels[level]) > 1 and level not in named and not _counts(levels[level], len(rows))
+    ]
     if data and not known & set(CLIP):
         most = max(data, key=lambda level: len(levels[level]))
         # Few keys above many rows are kinds of questions rather than videos.

@@ -1,9 +1,7 @@
 """Parsing one row of any benchmark's multiple-choice items, by the column names in use. Pure."""
 
-import ast
-import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,36 +12,30 @@ from pipeline.blind.columns import (
     GROUP,
     ID,
     INDEX,
-    LABEL,
     OPTIONS,
     QUESTION,
     TASK,
-    TEXT,
     first,
     flat,
     holds_answer,
     holds_wrong,
     missing,
-    option_place,
+    options_of,
     plain_name,
     plain_row,
+    question_of,
     sequences,
 )
-from pipeline.blind.lettered import split_options
+from pipeline.blind.lettered import Lettered, split_options
+from pipeline.blind.listed import labels_of, listed, marked_beside, nested, option_columns
 from pipeline.blind.sheet import ProbeItem
 
 NO_CLIP = "row "
 """Begins the clip and the group of a row that names none: each such row is on its own."""
 
+_VIDEO = re.compile(r"(?:.*\.)?(?:video|clip)_?\d*\.(?:id|uid|name|path)")  # in an object
 _SHOWN = 12  # columns
-# One space belongs to a label; what follows is as written: a space at the end may tell.
-_LEAD = r"\s*(?i:(?:option|choice)\s+)?[(\[<*]*"
-_LETTERED = re.compile(
-    _LEAD + r"([A-Z])(?:[.):：．、\]>*]+\s?|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
-)
-_NUMBERED = re.compile(
-    _LEAD + r"(\d+)(?:[.):：．、\]>*]+\s|\s+[-–—]\s)(?=\s*\S)"  # noqa: RUF001
-)
+_LONG = 60  # characters
 
 
 def item_of(
@@ -60,38 +52,55 @@ def item_of(
     if not isinstance(row, Mapping):
         raise RowFaultError("not an object with named fields")
     plain = plain_row(row)
-    asked = first(plain, QUESTION)
+    asked = question_of(plain)
     if asked is None:
         shown = ", ".join(list(plain)[:_SHOWN]) or "empty"
         raise RowFaultError(f"no question (looked for {', '.join(QUESTION)}; the row has: {shown})")
     if not isinstance(asked, str):
         raise RowFaultError("the question is not a text")
-    question, options, labels = asked.strip(), *_options(first(plain, OPTIONS), tails)
-    own_columns: dict[str, str] = {}
+    raw = options_of(plain)
+    found = listed(raw, tails)
+    question, options, labels = asked.strip(), found.texts, found.labels
+    own_columns: dict[str, Any] = {}
     if not options:
-        own_columns = _option_columns(plain)
-        options, labels = list(own_columns.values()), _labels(own_columns)
+        own_columns = option_columns(plain)
+        found = listed(list(own_columns.values()), tails)
+        options, labels = found.texts, found.labels or labels_of(own_columns)
     if not options:
         own_columns = _right_and_wrong(plain)
         options = sorted({*own_columns.values()}, key=str.casefold)
-    if not options:
-        found = split_options(asked, tails=tails)
-        question, options, labels = found.question, list(found.options), list(found.labels)
-    raw = first(plain, OPTIONS)
+    inside = Lettered("")
+    letters, *_ = sequences(len(options))
+    if options == letters:  # also without any; letters stand for options in the question
+        inside = split_options(asked, tails=tails)
+        if not options or list(inside.labels) == letters:
+            question, options, labels = inside.question, list(inside.options), list(inside.labels)
+        else:
+            inside = Lettered("")
+    if not options and raw is None:
+        own_columns = _lettered_object(plain)
+        found = listed(next(iter(own_columns.values()), None), tails)
+        options, labels = found.texts, found.labels
     if not options and isinstance(raw, int | float):
         raise RowFaultError(f"the options are {raw}, neither a list nor a text")
     if not options and (plain.get("format") == "open" or any(name in plain for name in OPTIONS)):
         return None
-    written = tuple(options)
-    options = [text.strip() for text in written]
+    written = inside.written or tuple(options)
+    options = [text.strip() for text in options]
     for label, text in zip(_shown(labels, len(options)), options, strict=True):
         if not text:
             raise RowFaultError(f"option {label} is empty")
     if len(options) == 1:
-        raise RowFaultError("only one option")
-    clip, group, start = _scalar(plain, CLIP), _scalar(plain, GROUP), plain.get("start")
+        shown = (
+            f" ({raw[:_LONG]!r}): write a list, or each on a line" if isinstance(raw, str) else ""
+        )
+        raise RowFaultError(f"only one option{shown}")
     used = {*QUESTION, *OPTIONS, *ID, *own_columns, "format", "twin"}
+    used |= {name for name in ("choice", "answers") if raw is not None and plain.get(name) is raw}
     other = dict(flat({name: one for name, one in row.items() if plain_name(name) not in used}))
+    video = next((one for name, one in other.items() if _VIDEO.fullmatch(plain_name(name))), None)
+    clip, group = (_or(_scalar(plain, names), video) for names in (CLIP, GROUP))
+    start = plain.get("start")
     unused = {name: why for name, one in other.items() if (why := _why_unused(name, one, question))}
     make = partial(
         ProbeItem,
@@ -113,14 +122,18 @@ def item_of(
             if name not in unused and isinstance(value, str | int | float)
         },
     )
+    given = {name: plain[name] for name in ANSWER if not missing(plain.get(name))}
+    listed_only = all(isinstance(value, list) for value in given.values())
     return Unanswered(
         where=where,
         options=tuple(options),
         numeric=isinstance(raw, list) and all(isinstance(one, int | float) for one in raw),
         labels=tuple(labels) if len(set(labels)) == len(options) == len(labels) else (),
-        given={name: plain[name] for name in ANSWER if not missing(plain.get(name))},
+        given=given,
         make=lambda position: make(answer=position),
         unused=unused,
+        marked=found.marked or (marked_beside(plain, len(options)) if listed_only else {}),
+        lists=() if options else tuple(_lists(plain)),
     )
 
 
@@ -129,10 +142,23 @@ def text_with_options(row: Any) -> tuple[str, bool] | None:
     if not isinstance(row, Mapping):
         return None
     plain = plain_row(row)
-    listed, asked = first(plain, OPTIONS), first(plain, QUESTION)
-    if isinstance(listed, str) and isinstance(_nested(listed), str):
-        return listed, True
-    return (asked, False) if listed is None and isinstance(asked, str) else None
+    column, asked = options_of(plain), question_of(plain)
+    if isinstance(column, str) and isinstance(nested(column), str):
+        return column, True
+    return (asked, False) if column is None and isinstance(asked, str) else None
+
+
+def _lists(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns with a list of texts of which the answer, or a number, may name one."""
+    given = [row[name] for name in ANSWER if isinstance(row.get(name), str | int)]
+    for name, value in row.items():
+        texts = (
+            isinstance(value, list) and len(value) > 1 and all(isinstance(t, str) for t in value)
+        )
+        if texts and any(
+            one in value or (isinstance(one, int) and 0 <= one <= len(value)) for one in given
+        ):
+            yield name
 
 
 def _why_unused(name: str, value: Any, question: str) -> str:
@@ -153,27 +179,20 @@ def _scalar(row: Mapping[str, Any], names: Sequence[str]) -> str | int | float |
     return value if isinstance(value, str | int | float) else None
 
 
-def _or(value: Any, other: str) -> Any:
+def _or(value: Any, other: Any) -> Any:
     return other if value is None else value
 
 
-def _option_columns(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return options in columns of their own, such as A, B, C, D or option_1, option_2, by column."""
-    found: dict[str, list[tuple[int, str, str]]] = {}
-    for name, value in row.items():
-        place = option_place(name)
-        if place and isinstance(value, str | int | float) and not missing(value):
-            lead, label = place
-            order = int(label) if label.isdigit() else ord(label)
-            found.setdefault(lead, []).append((order, name, str(value)))
-    if not found:
-        return {}
-    best = max(found.items(), key=lambda one: (len(one[1]), one[0]))[1]
-    columns = {name: text for _, name, text in sorted(best)}
-    if len(columns) > 1 and _labels(columns) not in sequences(len(columns)):
-        names = ", ".join(columns)
-        raise RowFaultError(f"no options: the columns {names} don't follow one another")
-    return columns if len(columns) > 1 else {}
+def _lettered_object(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the only column with an object of lettered or numbered options, whatever its name; else none."""
+    found = {
+        name: one
+        for name, one in row.items()
+        if isinstance(one, Mapping) and len(one) > 1
+        if all(text is None or isinstance(text, str) for text in one.values())
+        if labels_of(plain_row(one)) in sequences(len(one))
+    }
+    return found if len(found) == 1 else {}
 
 
 def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
@@ -189,60 +208,6 @@ def _right_and_wrong(row: Mapping[str, Any]) -> dict[str, str]:
     return {"answer": str(right).strip(), **found} if found and right is not None else {}
 
 
-def _labels(columns: Mapping[str, str]) -> list[str]:
-    return [place[1] for name in columns if (place := option_place(name))]
-
-
-def _options(found: Any, tails: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the options in a column as they are written, and the labels that they have there, such as A or 1."""
-    if isinstance(found, str):
-        found = _nested(found)
-    labels: list[Any] = []
-    if isinstance(found, Mapping) and isinstance(found.get("text"), list):
-        found, labels = found["text"], list(found.get("label") or ())
-    elif isinstance(found, Mapping):
-        plain = plain_row({key: value for key, value in found.items() if value is not None})
-        columns = _option_columns(plain)
-        labels = _labels(columns) or list(plain)
-        found = list(columns.values()) or [plain[key] for key in labels]
-    if isinstance(found, str):
-        written = split_options(found, alone=True, tails=tails)
-        if written.options:
-            return list(written.options), list(written.labels)
-        found = [line for line in found.splitlines() if line.strip()]
-    if not isinstance(found, list | tuple):
-        return [], []
-    labels = labels or [first(plain_row(one), LABEL) for one in found if isinstance(one, Mapping)]
-    texts = [_text(one) for one in found]
-    while texts and not texts[-1].strip():  # a row with fewer options than a table has columns
-        texts.pop()
-    for marks in ([mark.match(text) for text in texts] for mark in (_LETTERED, _NUMBERED)):
-        marked = [mark.group(1) for mark in marks if mark]
-        if texts and sorted(marked) in map(sorted, sequences(len(texts))):
-            rests = [text[mark.end() :] for text, mark in zip(texts, marks, strict=True) if mark]
-            return rests, marked
-    return texts, list(map(str, labels))
-
-
-def _text(option: Any) -> str:
-    value = first(plain_row(option), TEXT) if isinstance(option, Mapping) else option
-    return "" if missing(value) else str(value)
-
-
 def _shown(labels: Sequence[str], count: int) -> Sequence[str]:
     """Return the labels to name options by in messages: their own, or letters."""
     return labels if len(labels) == count else [chr(65 + place) for place in range(count)]
-
-
-def _nested(text: str) -> Any:
-    """Return the list or object that a text contains as JSON or Python literal, else the text."""
-    if text.strip()[:1] not in ("[", "{"):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(found, list | dict):
-            return found
-    return text

@@ -177,6 +177,8 @@ common = _with_options("-w", "--set")
 """Decorates a command that uses a workspace and its settings."""
 folder_only = _with_options("-w")
 """Decorates a command that uses the folder of a workspace, but none of its settings."""
+settings_only = _with_options("--set")
+"""Decorates a command that has settings, but uses no workspace."""
 no_workspace = _with_options()
 """Decorates a command that uses no workspace."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import inspection, people, release
+from pipeline.cli import evaluation, inspection, people, release
 from pipeline.cli.console import (
     Options,
     common,
@@ -202,6 +202,9 @@ for _command in (
     release.release,
     release.verify,
     release.diff,
+    evaluation.evaluate,
+    evaluation.score,
+    evaluation.compare,
     inspection.report,
     release.import_,
     inspection.blind,

@@ -70,12 +70,13 @@ def _texts(
         found = [
             f"{text}{joint}{words}"
             for text in found
-            for words in _worded(fact.name, fact.values[index], sides, said)
+            for words in wordings(fact.name, fact.values[index], sides, said)
         ]
     return frozenset(found)
 
 
-def _worded(name: str, value: str, sides: int, said: Mapping[str, str]) -> Iterator[str]:
+def wordings(name: str, value: str, sides: int, said: Mapping[str, str]) -> Iterator[str]:
+    """Yield the words that say a value of a fact, in a span with this many turns to the left or right."""
     kind, _, subject = name.partition(":")
     if kind == "turn":
         for key, number in (

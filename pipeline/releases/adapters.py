@@ -14,11 +14,13 @@ from typing import Any
 
 import jinja2
 
-from pipeline.releases import letter, prompt
+from pipeline.releases import letter, prompt, replytext
 from pipeline.releases.layout import LETTERS, QuestionRow, Shards
 from pipeline.releases.reading import Released
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_COPIED = (prompt, replytext, letter)
+"""The modules that every adapter contains a copy of."""
 
 
 def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -37,9 +39,8 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         "name": "".join(word.capitalize() for word in slug.split("_")),
         "splits": splits,
         "scored": scored,
-        "instruction": prompt.INSTRUCTION,
-        "prompt_code": _code(prompt),
-        "letter_code": _code(letter),
+        "imports": "\n".join(_imports(_COPIED)),
+        "copied": "\n\n\n".join(map(_code, _COPIED)),
     }
     files = {
         "eval.yaml": "eval.yaml.j2",
@@ -65,8 +66,27 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
     _write_rows(folder, manifest, splits, f"vlmevalkit/{slug}.tsv", scored)
 
 
+def _imports(modules: Sequence[ModuleType]) -> list[str]:
+    """Return what modules import of the standard library, sorted as in every file."""
+    lines = {
+        ast.unparse(node)
+        for module in modules
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.Import)
+        or (isinstance(node, ast.ImportFrom) and not str(node.module).startswith("pipeline"))
+    }
+    names: dict[str, set[str]] = {}
+    for line in lines:
+        start, _, imported = line.partition(" import ")
+        names.setdefault(start, set()).update(filter(None, imported.split(", ")))
+    return [
+        f"{start} import {', '.join(sorted(imported))}" if imported else start
+        for start, imported in sorted(names.items(), key=lambda one: (bool(one[1]), one[0]))
+    ]
+
+
 def _code(module: ModuleType) -> str:
-    """Return a module's source after its imports, which every template repeats for itself."""
+    """Return a module's source after its imports, which the adapters repeat once for all."""
     source = inspect.getsource(module)
     imports = (ast.Import, ast.ImportFrom)
     last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, imports))
@@ -105,7 +125,17 @@ def _write_rows(
 def _table(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
     """Write items as VLMEvalKit's TSV; yields a function that adds one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = ["index", "video", "question", "candidates", "answer", "question_type", "frames", "id"]
+    names = [
+        "index",
+        "video",
+        "question",
+        "candidates",
+        "answer",
+        "question_type",
+        "frames",
+        "frame_seconds",
+        "id",
+    ]
     number = count()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -114,7 +144,8 @@ def _table(path: Path) -> Iterator[Callable[[QuestionRow], None]]:
         def add(row: QuestionRow) -> None:
             options = json.dumps(row.options, ensure_ascii=False)
             item = (row.video, row.question, options, row.answer, row.question_type)
-            writer.writerow((next(number), *item, json.dumps(row.frames), row.id))
+            frames = (json.dumps(row.frames), json.dumps(row.frame_seconds))
+            writer.writerow((next(number), *item, *frames, row.id))
 
         yield add
 

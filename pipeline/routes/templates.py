@@ -38,7 +38,7 @@ class FrontMatter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     version: int
-    output: Literal["route", "text", "items", "places", "picks"]
+    output: Literal["route", "text", "items", "places", "picks", "letter"]
     category: Literal["direction", "landmark", "action"] | None = None
     orientation: Literal["forward", "reverse"] | None = None
     format: Literal["mcq", "open"] | None = None
@@ -277,6 +277,9 @@ SAMPLE: Mapping[str, Any] = {
             "options": [{"letter": "A", "text": "the sink"}, {"letter": "B", "text": "the door"}],
         }
     ],
+    "medium": "frames",
+    "question": "Which comes first?",
+    "options": [{"letter": "A", "text": "the sink"}, {"letter": "B", "text": "the door"}],
     "schema": '{"type": "object"}',
     "problems": ["steps[1].start_seconds: 45 is after the clip ends (32.5)"],
     "steps": [
@@ -305,6 +308,7 @@ _BLOCKS = {
     "blind.j2": ("system", "question"),
     "repair.j2": ("question",),
     "describe.j2": ("text",),
+    **{f"evaluate/{name}.j2": ("frame", "question") for name in ("ours", "reference", "direct")},
 }
 
 

@@ -179,6 +179,18 @@ def test_an_index_that_contradicts_a_text_is_a_fault_of_its_row(
     assert len(read_items(path, named)) == 20  # type: ignore[arg-type]
 
 
+def test_an_index_that_contradicts_texts_is_refused_where_some_texts_are_numbers() -> None:
+    kinds = (FOUR, ["12", "3", "7", "40"])
+    rows = [{"options": kinds[n % 2], "answer_idx": n // 2 % 4, "answer": kinds[n % 2][n // 2 % 4]}
+            for n in range(40)]  # fmt: skip
+    assert positions(rows)[0] == [n // 2 % 4 for n in range(40)]
+    for n, row in enumerate(rows):
+        row["answer_idx"] = (n // 2 + 2) % 4
+    with pytest.raises(UndecidedError, match="column answer_idx gives other options"):
+        positions(rows)
+    assert positions(rows, "text")[0] == [n // 2 % 4 for n in range(40)]
+
+
 @pytest.mark.parametrize("stray", [2, "2", 0])
 @pytest.mark.parametrize("named", ["letter", "text"])
 def test_a_stray_number_among_letters_or_texts_is_a_fault_of_its_row(

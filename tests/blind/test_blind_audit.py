@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -122,16 +123,30 @@ def test_words_that_the_question_shares_with_the_answer_are_words() -> None:
     assert (first.kind, first.cell.reader) == ("words", "file names: most words of question")
 
 
+ODD = [
+    ("{} ", "a space at the end"),
+    ("{}\u00a0", "a space at the end"),
+    (" {}", "odd spaces or invisible characters"),
+    ("{}\u200b", "odd spaces or invisible characters"),
+    ("a\u00a0{}", "odd spaces or invisible characters"),
+    ("l\u0430 {}", "unusual characters, such as U+0430 CYRILLIC SMALL LETTER A"),
+    ("\u0430 {}", "unusual characters, such as U+0430 CYRILLIC SMALL LETTER A"),
+    ("cafe\u0301 {}", "unusual characters, such as U+0301 COMBINING ACUTE ACCENT"),
+    ("\ufb01n {}", "unusual characters, such as U+FB01 LATIN SMALL LIGATURE FI"),
+    ("it\u2019s {}", "curly quotes, long dashes or the like"),
+]
+
+
 @pytest.mark.parametrize(
-    ("written", "what"),
-    [
-        ("{} ", "a space at the end"),
-        ("{}\u00a0", "a space at the end"),
-        (" {}", "odd spaces or invisible characters"),
-        ("{}\u200b", "odd spaces or invisible characters"),
-    ],
+    ("written", "what", "inside"),
+    [(*one, False) for one in ODD] + [(*one, True) for one in (*ODD[:2], *ODD[4:6])],
 )
-def test_spaces_around_the_answer_are_named(tmp_path: Path, written: str, what: str) -> None:
+def test_odd_characters_in_the_answer_are_named(
+    tmp_path: Path, written: str, what: str, inside: bool
+) -> None:
+    usual = {"cafe\u0301 {}": "caf\u00e9 {}", "it\u2019s {}": "it's {}"}
+    usual |= {name: unicodedata.normalize("NFKC", name).replace("\u0430", "a") for name in (
+        "a\u00a0{}", "l\u0430 {}", "\u0430 {}", "\ufb01n {}")}  # fmt: skip
     rows = [
         {
             "id": item.id,
@@ -141,12 +156,16 @@ def test_spaces_around_the_answer_are_named(tmp_path: Path, written: str, what: 
         }
         | {
             "options": [
-                f"{letter}. {written.format(text) if at == item.answer else text}"
+                f"{letter}. "
+                + (written if at == item.answer else usual.get(written, "{}")).format(text)
                 for at, (letter, text) in enumerate(zip("ABCD", item.options, strict=True))
             ]
         }
         for item in planted.worded(200, share=0)
     ]
+    if inside:
+        for row in rows:
+            row["question"] = "\n".join([row["question"], *row.pop("options")])
     file = tmp_path / "items.json"
     file.write_text(json.dumps(rows))
     items = read_benchmark(file).items

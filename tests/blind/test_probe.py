@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.blind import cells, tried
 from pipeline.blind.cells import Cell, Leak, state_of, told
-from pipeline.blind.probe import ProbeReport, run_probe
+from pipeline.blind.probe import ProbeReport, attack_figure, run_probe
 from pipeline.blind.sheet import Figure, OptionTable, ProbeItem, Strategy, lay_out, take
 
 
@@ -367,6 +367,22 @@ def test_the_best_reader_is_chosen_on_other_scenes() -> None:
     assert np.mean(found) < 0.29
 
 
+def test_a_reader_that_is_chosen_or_learned_in_the_other_half_is_less_certain() -> None:
+    """Both halves then rise and fall together: their sum varies like one half, not like two."""
+    items = made.composed(60)
+    sheet, rng = lay_out(items, 0), np.random.default_rng(0)
+    first, second, half = rng.random((3, len(sheet.texts)))
+    for strategies, coupling in (
+        ([Strategy("", first)], 1),
+        ([Strategy("one", first), Strategy("other", second)], 2),
+        ([Strategy("", first, half)], 2),
+    ):
+        found = tried.tried_out(sheet, "noise", "", strategies)
+        hits, _ = tried.cross_chosen(found, np.ones(len(items), bool))
+        error = tried.measure(found).overall.error
+        assert error**2 == pytest.approx(coupling * sheet.figure(hits).error ** 2)
+
+
 def test_a_single_item_is_measured_too() -> None:
     report = run_probe([two(0, ("a", "b", "c"), "g")])
     assert report.learned.overall.chance == pytest.approx(1 / 3)
@@ -383,6 +399,22 @@ def test_odd_texts_and_columns_are_measured_too() -> None:
     report = run_probe(items)
     assert report.learned.overall.items == 40
     assert report.learned.overall.chance == pytest.approx((14 / 2 + 13 / 3 + 13 / 4) / 40)
+
+
+@pytest.mark.parametrize(
+    "large", [10**309, -(10**309), 10**4000], ids=["larger", "smaller", "longest"]
+)
+def test_columns_of_numbers_too_large_for_a_float_are_read(large: int) -> None:
+    """The last of them tells the answer."""
+    items = [
+        replace(
+            two(n, ("a", "b"), f"g{n}", n % 2), columns={"start": large + n, "mark": large + n % 2}
+        )
+        for n in range(400)
+    ]
+    figures = {name: attack_figure(items, name).overall for name in ("columns", "neighbours")}
+    assert figures["columns"].accuracy == 1
+    assert figures["neighbours"].items == 400
 
 
 def test_ties_share_the_hit() -> None:

@@ -156,21 +156,35 @@ def balanced_exactly(count: int = 600) -> list[ProbeItem]:
     ]
 
 
-def sensible(rng: random.Random, number: int) -> tuple[str, list[str], dict[str, object]]:
-    """Follow a script, each time in other words: nothing can be learned from other items."""
-    things = [f"{rng.choice('bcdfgklm')}{rng.choice('aeiou')}{number}{letter}" for letter in "wxyz"]
-    verbs = rng.choice((("open", "take", "pour", "close"), ("unlock", "enter", "sit", "leave")))
-    names = [f"{verb} the {thing}" for verb, thing in zip(verbs, things, strict=True)]
-    if number % 2:
+def sensible(*scripts: Sequence[str]) -> Callable[..., tuple[str, list[str], dict[str, object]]]:
+    """Return a maker of scripts, each time in other words: nothing can be learned from other items."""
+
+    def make(rng: random.Random, number: int) -> tuple[str, list[str], dict[str, object]]:
+        things = [
+            f"{rng.choice('bcdfgklm')}{rng.choice('aeiou')}{number}{letter}" for letter in "wxyz"
+        ]
+        script = rng.choice(scripts)
+        names = [f"{word} {thing}" for word, thing in zip(script, things, strict=True)]
+        way = ("forward", "reverse")[number % 2]
+        names = names[::-1] if number % 2 else names
         return (
-            " -> ".join(names[::-1]),
-            shuffles(rng, names[::-1]),
-            {"orientation": "reverse", "task": "action_reverse"},
+            " -> ".join(names),
+            shuffles(rng, names),
+            {"orientation": way, "task": f"action_{way}"},
         )
-    return (
-        " -> ".join(names),
-        shuffles(rng, names),
-        {"orientation": "forward", "task": "action_forward"},
+
+    return make
+
+
+def deeds() -> list[ProbeItem]:
+    return items_of(
+        sensible(("open", "take", "pour", "close"), ("unlock", "enter", "sit", "leave"))
+    )
+
+
+def places() -> list[ProbeItem]:
+    return items_of(
+        sensible(("street", "gate", "hall", "desk"), ("road", "garden", "entrance", "bedroom"))
     )
 
 
@@ -289,7 +303,7 @@ PLANTED: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
     "a title": ("file names", lambda: items_of(named_file("From the {} to my {} ({})".format, "title")), 0.5),
     "exact balance": ("pooling", balanced_exactly, 0.35),
     "a house walked again": ("pooling", lambda: items_of(walked_again), 0.9),
-    "a script in other words": ("common sense", lambda: items_of(sensible), 0.9),
+    "a script in other words": ("common sense", deeds, 0.9),
     "spans in order": ("neighbours", cut_in_spans, 0.5),
     "out or home, by what is done": ("context", lambda: walked_either_way("names"), 0.33),
     "out or home, by the length": ("context", lambda: walked_either_way("length", count=800), 0.32),
@@ -323,8 +337,10 @@ READERS: dict[str, tuple[str, Callable[[], list[ProbeItem]], float]] = {
     "the most usual option of the scene": ("pooling", PLANTED["a house walked again"][1], 0.9),
     "most option shown in the scene's other clips": ("scene", made.shown_elsewhere, 0.9),
     "most often the inverse of a sibling's option": ("intersection", made.sets_grouped_apart, 0.9),
-    "most expected by rules for actions": ("common sense", lambda: items_of(sensible), 0.9),
-    "most expected by shipped words for actions": ("common sense", lambda: items_of(sensible), 0.9),
+    "most expected by rules for actions": ("common sense", deeds, 0.9),
+    "most expected by shipped words for actions": ("common sense", deeds, 0.9),
+    "most expected by rules for places": ("common sense", places, 0.9),
+    "most expected by shipped words for places": ("common sense", places, 0.9),
 }
 
 

@@ -34,8 +34,11 @@ answers = [ModelOutput.from_content("mockllm", "ANSWER: A") for _ in rows]
 )
 assert log.status == "success", log.error
 share = sum(row["answer"] == "A" for row in rows) / len(rows)
-assert abs(log.results.scores[0].metrics["accuracy"].value - share) < 1e-9
+metrics = log.results.scores[0].metrics
+assert abs(metrics["accuracy"].value - share) < 1e-9
+assert metrics["readable"].value == 1.0
+assert metrics["stderr"].value > 0
 kinds = [part.type for part in log.samples[0].messages[0].content]
-assert kinds.count("image") == len(rows[0]["frames"]), kinds
+assert kinds == ["text", "image"] * len(rows[0]["frames"]) + ["text"], kinds
 pictures = kinds.count("image")
 print(f"inspect: {len(rows)} samples, always A scores {share:.3f}, {pictures} frames each")  # noqa: T201

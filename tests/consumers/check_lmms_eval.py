@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from lmms_eval.evaluator_utils import TaskOutput
 from lmms_eval.tasks import TaskManager, get_task_dict
 
 release = Path(sys.argv[1]).resolve()
@@ -20,10 +21,20 @@ assert all(
     f"{name}. {option}" in text for name, option in zip("ABCD", docs[0]["options"], strict=True)
 )
 assert task.doc_to_target(docs[0]) == docs[0]["answer"]
-for reply, right, readable in (
-    (docs[0]["answer"], 1.0, 1.0),
-    (f"Answer: {docs[0]['answer']}", 1.0, 1.0),
-    ("I think that A wall is seen", 0.0, 0.0),
+for reply, expected in (
+    (docs[0]["answer"], {"failed": 0.0, "accuracy": 1.0, "readable": 1.0}),
+    (f"Answer: {docs[0]['answer']}", {"failed": 0.0, "accuracy": 1.0, "readable": 1.0}),
+    ("I think that A wall is seen", {"failed": 0.0, "accuracy": 0.0, "readable": 0.0}),
+    ("[LMMS_EVAL_BUDGET_EXCEEDED]", {"failed": 1.0}),
 ):
-    assert task.process_results(docs[0], [reply]) == {"accuracy": right, "readable": readable}
+    scores = task.process_results(docs[0], [reply])
+    assert {name: one["score"] for name, one in scores.items()} == expected
+# Standard errors are clustered by the group that the scores carry.
+output = TaskOutput.from_taskdict(path.stem, task)
+for doc in docs:
+    for name, score in task.process_results(doc, ["A"]).items():
+        output.sample_metrics[name, "none"].append(score)
+output.calculate_clt_aggregate_metric()
+if len({doc["split_group"] for doc in docs}) > 1:
+    assert output.agg_metrics["accuracy_stderr_clustered,none"] != "N/A"
 print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} frames each")  # noqa: T201

@@ -1,0 +1,207 @@
+"""The results of one model on one release: a folder with its replies, predictions and metrics.
+
+    results/qwen2.5-vl-7b-3f0c…/
+      llm.sqlite            every request and reply: a run that was killed goes on and pays for nothing twice
+      predictions.parquet   what was replied to each item in each arm, and the letter that was read
+      items.parquet         the items whose answers are known: with both files, the metrics can be computed again
+      results.json          metrics, settings, digests of release and prompts, the version of the code, the date
+      exports/              the same for Inspect and for Every Eval Ever (export_files.py)
+
+The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from pipeline import __version__
+from pipeline.engine.arrow import arrow_schema
+from pipeline.engine.folder import write_atomic
+from pipeline.engine.rows import Record, digest
+from pipeline.errors import UserError
+from pipeline.evaluate.exports import About
+from pipeline.evaluate.metrics import Metrics
+from pipeline.evaluate.rows import AskedItem, Prediction
+from pipeline.evaluate.scoring import Question
+from pipeline.models.settings import ModelSettings
+from pipeline.releases.layout import file_digest
+from pipeline.releases.reading import SUMS, Released
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+FORMAT = 1  # of results.json
+ITEMS, PREDICTIONS, RESULTS = "items.parquet", "predictions.parquet", "results.json"
+_KEPT = tuple(AskedItem.model_fields)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What results are of; two results are comparable if they agree in all but the model and its settings."""
+
+    release: str  # root digest
+    dataset: str
+    version: str
+    model: str
+    base_url: str
+    prompt: str
+    prompt_sha256: str
+    image_pixels: int | None
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        released: Released,
+        settings: ModelSettings,
+        prompt: str,
+        prompt_sha256: str,
+        image_pixels: int | None,
+    ) -> "Identity":
+        """Return what a run of a model on a release is of."""
+        return cls(
+            release_digest(released),
+            str(released.manifest["dataset"]),
+            released.version,
+            settings.model,
+            settings.base_url,
+            prompt,
+            prompt_sha256,
+            image_pixels,
+            json.loads(settings.for_keys()),
+        )
+
+    @property
+    def folder(self) -> str:
+        """The name of the results folder."""
+        named = re.sub(r"[^\w.-]+", "-", self.model).strip("-.").lower()[:60] or "model"
+        return f"{named}-{digest(json.dumps(self.to_json(), sort_keys=True))[:12]}"
+
+    @property
+    def compared(self) -> dict[str, object]:
+        """What two results must have in common to be compared."""
+        return {
+            "release": self.release,
+            "prompt": self.prompt_sha256,
+            "image_pixels": self.image_pixels,
+        }
+
+    def about(self) -> About:
+        """Return what other tools record of the results, as of now."""
+        return About(
+            self.dataset,
+            self.version,
+            self.release,
+            self.model,
+            self.base_url,
+            self.prompt,
+            self.prompt_sha256,
+            self.settings,
+            __version__,
+            datetime.now(UTC),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder as it is on disk."""
+
+    folder: Path
+    identity: Identity
+    questions: tuple[Question, ...]
+    predictions: tuple[Prediction, ...]
+    body: Mapping[str, Any]
+
+
+def release_digest(released: Released) -> str:
+    """Return a release's root digest, that of its SHA256SUMS, as export printed it."""
+    path = released.folder / SUMS
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise UserError(
+            str(path), f"can't be read: {error.strerror}", "get a new copy of this release"
+        ) from error
+
+
+def write_results(
+    folder: Path,
+    identity: Identity,
+    questions: Iterable[Question],
+    predictions: Iterable[Prediction],
+    metrics: Metrics | None,
+    more: Mapping[str, object],
+) -> None:
+    """Write both tables, then `results.json`, each atomically; of `questions`, those with known answers.
+
+    `metrics` is None where no answer is known; `more` are further fields of results.json.
+    """
+    known = (one for one in questions if one.answer is not None)
+    items = (
+        AskedItem.model_validate({name: getattr(one, name) for name in _KEPT}) for one in known
+    )
+    write_atomic(folder / ITEMS, packed(AskedItem, items))
+    write_atomic(folder / PREDICTIONS, packed(Prediction, predictions))
+    body = {
+        "format": FORMAT,
+        **identity.to_json(),
+        "egost": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "metrics": metrics.to_json() if metrics else None,
+        **more,
+    }
+    text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+    write_atomic(folder / RESULTS, text.encode())
+
+
+def packed(kind: type[Record], rows: Iterable[Record]) -> bytes:
+    """Return rows of one type as Parquet."""
+    table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(kind))
+    into = BytesIO()
+    pq.write_table(table, into, compression="zstd")
+    return into.getvalue()
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder; raise UserError if it is none."""
+    fix = "give a folder that egost evaluate wrote"
+    try:
+        body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        if body["format"] != FORMAT:
+            raise UserError(
+                str(folder),
+                f"has format {body['format']}",
+                "use the version of egost that wrote it",
+            )
+        identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
+        predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
+        questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename)).name
+        raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
+        raise UserError(str(folder), f"can't be read: {error}", fix) from error
+    return Results(folder, identity, questions, predictions, body)
+
+
+def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+    rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
+    return map(kind.model_validate, rows)
+
+
+def _question(item: AskedItem) -> Question:
+    """Return an item as it is scored; its frames, and the words of its facts, stay in the release."""
+    known = {name: getattr(item, name) for name in _KEPT}
+    known |= {"options": tuple(item.options), "facts": tuple(item.facts)}
+    return Question(**known, frames=(), frame_seconds=())

@@ -1,0 +1,158 @@
+"""Ask a model the items of a release: one request for each item, arm and repeat; a stored reply is not asked for again."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.errors import EgostError, RowError, UserError
+from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.arms import Shown, shown
+from pipeline.evaluate.pictures import Pictures
+from pipeline.evaluate.prompting import Prompt
+from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.scoring import Question
+from pipeline.models.chat import Message, PromptImage, PromptVideo
+from pipeline.models.llm import ModelClient
+from pipeline.models.replies import Completion
+
+_LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model is asked: questions in arms, each `repeats` times, in the words of a prompt."""
+
+    questions: Sequence[Question]
+    arms: Sequence[str]
+    repeats: int
+    prompt: Prompt
+
+    @cached_property
+    def requests(self) -> int:
+        """The number of requests."""
+        return self.repeats * sum(1 for _ in self._shown())
+
+    @cached_property
+    def most_images(self) -> tuple[int, Sequence[str]]:
+        """The greatest number of images in a request, and the names of that item's frames."""
+        counts = ((len(one.frames), question.frames) for question, one in self._shown())
+        return max(counts, key=lambda count: count[0], default=(0, ()))
+
+    def _shown(self) -> Iterator[tuple[Question, Shown]]:
+        for question in self.questions:
+            for arm in self.arms:
+                seconds, options = question.frame_seconds, len(question.options)
+                for _, one in shown(arm, question.id, seconds, options):
+                    yield question, one
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: an item in an arm, with the order in which its options are shown."""
+
+    question: Question
+    arm: str
+    repeat: int
+    order: tuple[int, ...]
+    messages: tuple[Message, ...]
+
+
+def asked(
+    plan: Plan, pictures: Pictures, video: Callable[[Question], PromptVideo] | None = None
+) -> Iterator[Asked]:
+    """Yield every request of a plan, item by item; `video` gives the clip that the arm `video` shows."""
+    for question in plan.questions:
+        for arm in plan.arms:
+            for name, one in shown(arm, question.id, question.frame_seconds, len(question.options)):
+                options = [question.options[at] for at in one.order]
+                parts = plan.prompt.parts(
+                    question.question, options, one.seconds, _seen(question, one, pictures, video)
+                )
+                for repeat in range(plan.repeats):
+                    yield Asked(question, name, repeat, one.order, parts)
+
+
+def _seen(
+    question: Question,
+    one: Shown,
+    pictures: Pictures,
+    video: Callable[[Question], PromptVideo] | None,
+) -> Sequence[PromptImage | PromptVideo]:
+    if one.pictures == "video":
+        if video is None:
+            raise UserError("--arms", "the arm 'video' needs the source videos", "add --videos DIR")
+        return [video(question)]
+    names = [question.frames[at] for at in one.frames]
+    return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
+
+
+async def predicted(
+    requests: Iterable[Asked],
+    client: ModelClient,
+    workers: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Prediction]:
+    """Return the prediction for every request, in their order.
+
+    A request without a reply is a failed prediction. Raise UserError if there is no reply at all, because
+    the server can't be asked (no such model, a wrong key, the cap).
+    """
+    waiting = enumerate(requests)
+    found: dict[int, Prediction] = {}
+    stopped: list[UserError] = []
+
+    async def work() -> None:
+        for at, one in waiting:  # shared: each worker takes the next request when it is free
+            try:
+                found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
+            except (RowError, UserError) as error:
+                found[at] = _failed(one, error)
+                if isinstance(error, UserError):
+                    stopped.append(error)
+            progress(len(found))
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    if stopped and all(one.outcome == "failed" for one in found.values()):
+        raise stopped[0]
+    return [found[at] for at in sorted(found)]
+
+
+def prediction(one: Asked, made: Completion) -> Prediction:
+    """Return what a reply says, in the letters of the released item."""
+    reply = made.reply
+    options = [one.question.options[at] for at in one.order]
+    answer = read_answer(
+        reply.text, options, finish=reply.finish, refusal=reply.refusal, reasoning=reply.reasoning
+    )
+    letter = answer.letter and _LETTERS[one.order[_LETTERS.index(answer.letter)]]
+    return Prediction(
+        id=one.question.id,
+        arm=one.arm,
+        repeat=one.repeat,
+        sent_sha256=made.key,
+        reply=reply.text,
+        reasoning=reply.reasoning,
+        finish=reply.finish,
+        refusal=reply.refusal,
+        letter=letter,
+        outcome=answer.outcome,
+        flags=list(answer.flags),
+        served_model=reply.model,
+        fingerprint=reply.fingerprint,
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+        cost_usd=made.cost_usd,
+        seconds=reply.seconds,
+    )
+
+
+def _failed(one: Asked, error: EgostError) -> Prediction:
+    return Prediction(
+        id=one.question.id,
+        arm=one.arm,
+        repeat=one.repeat,
+        letter=None,
+        outcome="failed",
+        error=str(error),
+    )

@@ -1,0 +1,205 @@
+"""Score predictions that somebody made elsewhere, and compare the results of models."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from pipeline.errors import UserError, plain
+from pipeline.evaluate import results
+from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.baselines import baselines
+from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
+from pipeline.evaluate.compare import check_comparable, compare
+from pipeline.evaluate.evaluation import Measured
+from pipeline.evaluate.reading import questions_of
+from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.scoring import Question, place_of, scored
+from pipeline.evaluate.table import points
+from pipeline.releases.layout import file_digest
+from pipeline.releases.reading import Released
+
+LOG = "scored.jsonl"
+"""In the folder of withheld answers: every scoring, with the digest of what was scored."""
+_SHOWN = 10
+
+
+def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]:
+    """Return the metrics of a file of predictions as lines; raise UserError if one isn't for this release.
+
+    Withheld items are scored without others: there is no figure over fewer than 30 of them, and the call is
+    logged beside their answers.
+    """
+    questions, evidence = questions_of(released, sealed)
+    known = {one.id: one for one in questions}
+    rows = read_rows(path)
+    _check(rows, known, path)
+    made = [_prediction(row, known[str(row["id"])]) for row in rows]
+    withheld = set(released.manifest["withheld"])
+    asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
+    if unknown := [one for one in asked if one.answer_index is None]:
+        raise UserError(
+            str(path),
+            f"the answers of {len(unknown)} of its {len(asked)} items are withheld",
+            "add --answers FOLDER if you have them, or leave these items out",
+        )
+    if not made:
+        raise UserError(str(path), "has no predictions", "check the file")
+    least, notes = 0, []
+    if held := [one for one in asked if one.split in withheld]:
+        # Next to items whose answers are known, a figure would tell the outcome of a few withheld ones.
+        least = LEAST_WITHHELD
+        if left_out := len(asked) - len(held):
+            notes.append(f"note: {left_out} items with published answers are left out")
+        asked = held
+    ids = {one.id for one in asked}
+    made = [one for one in made if one.id in ids]
+    free = baselines(
+        questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
+    )
+    measured = Measured.of(asked, made, free, least)
+    if least and sealed:
+        _log(sealed, path, len(made))
+    return [
+        *measured.lines(),
+        *notes,
+        f"score: {path}: {len(made)} predictions for {len(asked)} items",
+    ]
+
+
+def read_rows(path: Path) -> list[dict[str, object]]:
+    """Return the rows of a Parquet, JSONL or CSV file of predictions; raise UserError naming a bad line."""
+    try:
+        if path.suffix == ".parquet":
+            return list(pq.read_table(path).to_pylist())
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise UserError(
+            str(path), f"can't be read: {error}", "give a file of predictions"
+        ) from error
+    if path.suffix == ".csv":
+        return [dict(row) for row in csv.DictReader(text.splitlines())]
+    return [
+        _line(path, number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    ]
+
+
+def _line(path: Path, number: int, line: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise TypeError("no object")
+    except (ValueError, TypeError) as error:
+        fix = 'write lines such as {"id": "i_1", "reply": "<answer>C</answer>"}'
+        raise UserError(f"{path}, line {number}", f"is no JSON object: {error}", fix) from error
+    return row
+
+
+def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path) -> None:
+    """Raise UserError for a row whose id is not one of the release, before anything is scored."""
+    fix = "each row needs the id of a multiple-choice item of this release, and a reply or a letter"
+    unknown = [
+        (number, row.get("id"))
+        for number, row in enumerate(rows, 1)
+        if str(row.get("id")) not in known
+    ]
+    if unknown:
+        number, id_ = unknown[0]
+        what = f"{len(unknown)} rows have an id that the release doesn't have, the first {plain(str(id_))[:80]}"
+        raise UserError(f"{path}, row {number}", what, fix)
+    for number, row in enumerate(rows, 1):
+        if not {"reply", "letter"} & row.keys():
+            raise UserError(f"{path}, row {number}", "has neither reply nor letter", fix)
+
+
+def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
+    """Return a row as a prediction: as egost wrote it, or read from its reply or letter."""
+    if {*Prediction.model_fields} <= row.keys():
+        try:
+            return Prediction.model_validate(row)
+        except ValidationError as error:
+            raise UserError(
+                question.id, f"has a damaged prediction: {error}", "check the file"
+            ) from error
+    arm, repeat = str(row.get("arm") or "frames"), int(str(row.get("repeat") or 0))
+    if row.get("letter"):
+        letter = str(row["letter"]).strip().upper()
+        if place_of(letter, question.options) is None:
+            return Prediction(
+                id=question.id, arm=arm, repeat=repeat, letter=None, outcome="unreadable"
+            )
+        return Prediction(id=question.id, arm=arm, repeat=repeat, letter=letter, outcome="answered")
+    reply = str(row.get("reply") or "")
+    answer = read_answer(
+        reply, question.options, finish=_text(row, "finish"), refusal=_text(row, "refusal")
+    )
+    return Prediction(
+        id=question.id,
+        arm=arm,
+        repeat=repeat,
+        reply=reply,
+        letter=answer.letter,
+        outcome=answer.outcome,
+    )
+
+
+def _text(row: Mapping[str, object], name: str) -> str | None:
+    return str(row[name]) if row.get(name) else None
+
+
+def _log(sealed: Path, path: Path, count: int) -> None:
+    """Add a line to the log beside the withheld answers."""
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "file": path.name,
+        "sha256": file_digest(path),
+        "predictions": count,
+    }
+    with (sealed / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def compare_folders(folders: Sequence[Path], arm: str, *, anyway: bool) -> list[str]:
+    """Return how each results folder differs from the first, as lines."""
+    if len(folders) < 2:
+        raise UserError(
+            "egost compare", "needs at least two folders of results", "name two of them"
+        )
+    first, *others = map(results.read_results, folders)
+    return [line for other in others for line in _compared(first, other, arm, anyway=anyway)]
+
+
+def _compared(
+    one: results.Results, other: results.Results, arm: str, *, anyway: bool
+) -> Iterator[str]:
+    differing = check_comparable(one.identity.compared, other.identity.compared, anyway=anyway)
+    yield from (f"note: they differ in {what}" for what in differing)
+    shared = {question.id for question in one.questions} & {
+        question.id for question in other.questions
+    }
+    questions = [question for question in one.questions if question.id in shared]
+    names = (one.identity.model, other.identity.model)
+    first, second = (scored(questions, _of(some, shared)) for some in (one, other))
+    found = compare(questions, first, second, names, arm=arm)
+    yield f"{names[0]} minus {names[1]}, {arm}: {points(found.parts[ALL][ALL])}"
+    for label, figure in found.parts.get("task", {}).items():
+        yield f"  {label:<34}{points(figure)}"
+    if found.wins is not None and found.losses is not None:
+        p = f", sign test p = {found.p:.3g}" if found.p is not None else ""
+        yield f"{found.wins} items only or more often right in the first, {found.losses} in the second{p}"
+    for item in found.items[:_SHOWN]:
+        yield f"  {item.id}: {' and '.join(letter or '-' for letter in item.letters)}, {item.better} is right"
+    if len(found.items) > _SHOWN:
+        yield f"  and {len(found.items) - _SHOWN} more"
+    yield f"compare: {one.folder} and {other.folder}: {len(questions)} items"
+
+
+def _of(some: results.Results, ids: Iterable[str]) -> list[Prediction]:
+    return [one for one in some.predictions if one.id in ids]
