@@ -44,13 +44,15 @@ class BatchRequests:
         self._replies, self._settings = replies, replies.settings
         self._price, self._longest = price, longest
         self._states: dict[str, _State] = {}
+        self._order: list[str] = []  # the keys of all requests, as they were given
         self._sent: dict[str, str] = {}  # key that was sent -> key of the first form
         self.answered = 0
 
     @property
-    def errors(self) -> dict[str, EgostError]:
-        """What was given up, and why."""
-        return {key: state.error for key, state in self._states.items() if state.error}
+    def errors(self) -> dict[int, EgostError]:
+        """What was given up, and why, by its position among the requests."""
+        found = ((at, self._states[key].error) for at, key in enumerate(self._order))
+        return {at: error for at, error in found if error}
 
     def check(self) -> None:
         """Raise the error that stops the run, if there is one."""
@@ -61,9 +63,11 @@ class BatchRequests:
     def missing(self, requests: Iterable[AnyRequest]) -> dict[str, float]:
         """Return the most that each request may cost that lacks a reply and wasn't given up."""
         missing: dict[str, float] = {}
+        self._order.clear()
         for request in requests:
             keys = self._keys(request)
             first = _first(keys)
+            self._order.append(first)
             state = self._states.setdefault(first, _State(_schema(request) is None))
             if state.error is None and first not in missing and not self._replies.stored(keys):
                 size = size_of(self._settings, request.messages, self._price)

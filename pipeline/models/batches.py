@@ -55,8 +55,8 @@ class Batches:
         self._price = self._replies.price.batched()
         self._progress, self._limits = progress, limits or BatchLimits()
 
-    async def fetch(self, requests: Iterable[AnyRequest]) -> dict[str, EgostError]:
-        """Store a reply to each request, and return what was given up, by the key of its first form.
+    async def fetch(self, requests: Iterable[AnyRequest]) -> dict[int, EgostError]:
+        """Store a reply to each request, and return what was given up, by its position in `requests`.
 
         `requests` is iterated several times: with many images, give an object that makes them anew.
         `ask` and `complete` find the replies; for what was given up, they would ask the server singly.

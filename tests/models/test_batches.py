@@ -133,7 +133,8 @@ def test_a_request_that_is_too_large_for_any_file_is_given_up_and_the_rest_is_se
     run: Run,
 ) -> None:
     errors = run.fetch([*asked(2), *asked(1, size=30_000)], BatchLimits(10_000, 4, 0.02, 0.1, 0.3))
-    (error,) = errors.values()
+    ((at, error),) = errors.items()
+    assert at == 2
     assert "too large for a batch" in str(error)
     assert run.states() == {"kept": 2}
 

@@ -198,13 +198,20 @@ def test_an_early_cut_is_tried_once_with_the_other_name_and_never_again(
 
 
 def test_a_server_that_knows_one_name_cuts_no_reply_that_is_kept(folder: WorkspaceFolder) -> None:
+    known = asyncio.Event()
+
     class Default(ScriptedModel):
-        """Cuts off at 16 tokens unless it is given max_tokens."""
+        """Cuts off at 16 tokens unless it is given max_tokens; all but the first reply are late."""
 
         async def send(self, body: Any) -> Reply:
             await super().send(body)
-            await asyncio.sleep(0)
-            return Reply("whole", None, "stop", "m", 100, 50) if "max_tokens" in body else CUT
+            if "max_tokens" in body:
+                known.set()
+                return Reply("whole", None, "stop", "m", 100, 50)
+            if len(self.asked) > 1:
+                await known.wait()
+                await asyncio.sleep(0.1)
+            return CUT
 
     model = Default(answer=lambda _: "")
 
