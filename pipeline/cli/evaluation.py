@@ -69,6 +69,11 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     default=Path("results"),
     help="Where results go (default: results).",
 )
+@click.option(
+    "--batch",
+    is_flag=True,
+    help="Ask through the server's Batch API: at half the price, within a day.",
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
@@ -85,6 +90,7 @@ def evaluate(
     image_pixels: int | None,
     api_key_env: str | None,
     out: Path,
+    batch: bool,
     dry_run: bool,
 ) -> None:
     """Score models on a release's multiple-choice items.
@@ -96,7 +102,7 @@ def evaluate(
     from pipeline.evaluate import evaluation
     from pipeline.releases.reading import open_release
 
-    options = evaluation.Options(arms, repeats, prompt, splits, image_pixels, items)
+    options = evaluation.Options(arms, repeats, prompt, splits, image_pixels, items, batch)
     whole = evaluation.Evaluation(open_release(folder), options, out)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):

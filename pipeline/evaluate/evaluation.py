@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.lock import locked
-from pipeline.errors import UserError
+from pipeline.errors import EgostError, UserError
 from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
 from pipeline.evaluate.baselines import Baselines, Human, baselines
@@ -20,11 +20,11 @@ from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import load
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
-from pipeline.evaluate.run import Plan, asked, predicted
+from pipeline.evaluate.run import Plan, Requests, asked, predicted
 from pipeline.evaluate.scoring import Question, Scored, scored
 from pipeline.evaluate.table import table
 from pipeline.models.abilities import probe
-from pipeline.models.chat import PlainRequest
+from pipeline.models.batches import Batches
 from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import ModelClient, connect
 from pipeline.models.settings import EvaluatedModel
@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
-    """How a release is asked: in which arms, how often, in which words, which splits, and images how large."""
+    """How a release is asked: in which arms, how often, in which words, which splits, and images how large.
+
+    `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API.
+    """
 
     arms: Sequence[str] = (FRAMES,)
     repeats: int = 1
@@ -44,6 +47,7 @@ class Options:
     splits: Sequence[str] = ("test",)
     image_pixels: int | None = None
     items: int | None = None
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,8 @@ class Evaluation:
 
     def estimate(self, settings: EvaluatedModel) -> Estimate:
         """Return how many requests are still to be sent, and what they may cost; nothing is sent."""
-        requests = (
-            PlainRequest(one.messages, one.repeat) for one in asked(self._plan, self._pictures)
-        )
-        return estimate(requests, settings, WorkspaceFolder(self.folder(settings)))
+        requests, folder = Requests(self._plan, self._pictures), self.folder(settings)
+        return estimate(requests, settings, WorkspaceFolder(folder), batch=self._options.batch)
 
     def run(
         self,
@@ -147,11 +149,16 @@ class Evaluation:
         total = self._plan.requests
         async with connect(settings, WorkspaceFolder(folder), wire) as client:
             await self._check_images(client)
+            given_up: Mapping[int, EgostError] = {}
+            if self._options.batch:
+                batches = Batches(client, progress)
+                given_up = await batches.fetch(Requests(self._plan, self._pictures))
             return await predicted(
                 asked(self._plan, self._pictures),
                 client,
                 settings.in_flight,
                 lambda done: progress(done, total),
+                given_up,
             )
 
     async def _check_images(self, client: ModelClient) -> None:

@@ -1,7 +1,7 @@
 """Ask a model the items of a release: one request for each item, arm and repeat; a stored reply is not asked for again."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +11,8 @@ from pipeline.evaluate.arms import Shown, shown
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
-from pipeline.evaluate.scoring import Question
-from pipeline.models.chat import Message, PromptImage
+from pipeline.evaluate.scoring import REVERSED, Question
+from pipeline.models.chat import Message, PlainRequest, PromptImage
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
@@ -31,20 +31,26 @@ class Plan:
     @cached_property
     def requests(self) -> int:
         """The number of requests."""
-        return self.repeats * sum(1 for _ in self._shown())
+        return self.repeats * sum(1 for _ in self.shown())
 
     @cached_property
     def most_images(self) -> tuple[int, Sequence[str]]:
         """The greatest number of images in a request, and the names of that item's frames."""
-        counts = ((len(one.frames), question.frames) for question, one in self._shown())
+        counts = ((len(one.frames), question.frames) for question, _, one in self.shown())
         return max(counts, key=lambda count: count[0], default=(0, ()))
 
-    def _shown(self) -> Iterator[tuple[Question, Shown]]:
+    def shown(self) -> Iterator[tuple[Question, str, Shown]]:
+        """Yield what is shown of each item, with the name of the arm.
+
+        An item is left out of `reversed` if what is true of its reversed frames is none of its options.
+        """
         for question in self.questions:
             for arm in self.arms:
+                if arm == REVERSED and _undefined(question):
+                    continue
                 seconds, options = question.frame_seconds, len(question.options)
-                for _, one in shown(arm, question.id, seconds, options):
-                    yield question, one
+                for name, one in shown(arm, question.id, seconds, options):
+                    yield question, name, one
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,18 @@ class Asked:
 
 def asked(plan: Plan, pictures: Pictures) -> Iterator[Asked]:
     """Yield every request of a plan, item by item."""
-    for question in plan.questions:
-        for arm in plan.arms:
-            for name, one in shown(arm, question.id, question.frame_seconds, len(question.options)):
-                options = [question.options[at] for at in one.order]
-                parts = plan.prompt.parts(
-                    question.question, options, one.seconds, _seen(question, one, pictures)
-                )
-                for repeat in range(plan.repeats):
-                    yield Asked(question, name, repeat, one.order, parts)
+    for question, arm, one in plan.shown():
+        options = [question.options[at] for at in one.order]
+        parts = plan.prompt.parts(
+            question.question, options, one.seconds, _seen(question, one, pictures)
+        )
+        for repeat in range(plan.repeats):
+            yield Asked(question, arm, repeat, one.order, parts)
+
+
+def _undefined(question: Question) -> bool:
+    """Return whether nothing is right for reversed frames; of withheld items, that isn't known here."""
+    return question.answer is not None and question.option_true_of("rewound") is None
 
 
 def _seen(question: Question, one: Shown, pictures: Pictures) -> Sequence[PromptImage]:
@@ -76,23 +85,38 @@ def _seen(question: Question, one: Shown, pictures: Pictures) -> Sequence[Prompt
     return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
 
 
+@dataclass(frozen=True)
+class Requests:
+    """The requests of a plan, made anew whenever they are iterated: their images don't fit in memory."""
+
+    plan: Plan
+    pictures: Pictures
+
+    def __iter__(self) -> Iterator[PlainRequest]:
+        return (PlainRequest(one.messages, one.repeat) for one in asked(self.plan, self.pictures))
+
+
 async def predicted(
     requests: Iterable[Asked],
     client: ModelClient,
     workers: int,
     progress: Callable[[int], None] = lambda done: None,
+    given_up: Mapping[int, EgostError] | None = None,
 ) -> list[Prediction]:
     """Return the prediction for every request, in their order.
 
-    A request without a reply is a failed prediction. Raise UserError if there is no reply at all, because
+    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked. Raise UserError if there is no reply at all, because
     the server can't be asked (no such model, a wrong key, the cap).
     """
-    waiting = enumerate(requests)
+    waiting, lost = enumerate(requests), given_up or {}
     found: dict[int, Prediction] = {}
     stopped: list[UserError] = []
 
     async def work() -> None:
         for at, one in waiting:  # shared: each worker takes the next request when it is free
+            if at in lost:
+                found[at] = _failed(one, lost[at])
+                continue
             try:
                 found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
             except (RowError, UserError) as error:

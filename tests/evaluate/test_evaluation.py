@@ -4,12 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from batch_server import BatchServer
 from small_release import release, small_space, varied
 
 from pipeline.errors import UserError
@@ -18,7 +20,9 @@ from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.score import LOG, compare_folders, score_file
+from pipeline.models import batches
 from pipeline.models.abilities import COLOURS
+from pipeline.models.batch_files import BatchLimits
 from pipeline.models.failures import RequestError
 from pipeline.models.journal import Reply
 from pipeline.models.settings import EvaluatedModel
@@ -125,7 +129,7 @@ def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
     released: Released, tmp_path: Path
 ) -> None:
     model = Model(answer=seer(released))
-    arms = ("frames", "rotate", "reversed", "blind")
+    arms = ("frames", "rotate", "shuffled", "blind")
     found = run(released, tmp_path, model, arms=arms)
     results = read_results(found.folder)
     assert len(results.predictions) == found.predictions == len(model.asked)
@@ -133,7 +137,7 @@ def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
     assert len(answers) >= 20
     assert all(one.letter == answers[one.id] for one in results.predictions)
     assert {one.arm for one in results.predictions} == {
-        "frames", "rotate-1", "rotate-2", "rotate-3", "reversed", "blind",
+        "frames", "rotate-1", "rotate-2", "rotate-3", "shuffled", "blind",
     }  # fmt: skip
     assert results.body["metrics"]["arms"]["frames"]["accuracy"]["all"]["all"]["value"] == 1
     again = run(released, tmp_path, Model(), arms=arms)
@@ -141,7 +145,10 @@ def test_a_model_that_sees_is_right_in_every_order_of_options_and_asked_once(
     assert read_results(again.folder).predictions == results.predictions
 
 
-def test_arms_send_the_images_that_they_name(released: Released, tmp_path: Path) -> None:
+def test_arms_send_the_images_that_they_name(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    released = open_release(
+        folders[1]
+    )  # withheld, so whether reversed frames have an answer isn't known
     sent = {}
     for arm in ("frames", "reversed", "one", "blank", "blind"):
         model = Model(answer=lambda _: "A")
@@ -152,6 +159,17 @@ def test_arms_send_the_images_that_they_name(released: Released, tmp_path: Path)
     assert len(sent["blank"]) == len(sent["frames"])
     assert not {*sent["blank"]} & {*sent["frames"]}
     assert sent["blind"] == []
+
+
+def test_reversed_frames_are_not_shown_with_questions_that_they_do_not_answer(
+    released: Released, tmp_path: Path
+) -> None:
+    model = Model(answer=lambda _: "A")
+    found = run(released, tmp_path, model, arms=("frames", "reversed"))
+    results = read_results(found.folder)
+    shown = {one.id for one in results.predictions if one.arm == "reversed"}
+    answered = {one.id for one in results.questions if one.option_true_of("rewound") is not None}
+    assert shown == answered < {one.id for one in results.questions}
 
 
 def test_a_repeat_is_a_request_of_its_own(released: Released, tmp_path: Path) -> None:
@@ -294,3 +312,26 @@ def test_a_server_that_shows_the_model_only_the_last_image_ends_the_run(
     with pytest.raises(UserError, match="last"):
         run(released, tmp_path, model)
     assert len(model.asked) == 2  # asked again with other colours, and never about an item
+
+
+def test_a_batch_answers_all_items_and_what_it_gives_up_is_missing(
+    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BatchLimits", partial(BatchLimits, first_wait=0.02))
+    lost: set[str] = set()
+
+    def choose(key: str, times: int) -> str:
+        if len(lost) < 3:
+            lost.add(key)
+        return "wrong" if key in lost else "good"
+
+    with BatchServer(choose=choose, seconds=0.05) as server:
+        options = Options(batch=True, items=30)
+        asked = EvaluatedModel(model="m", base_url=server.url)
+        found = Evaluation(released, options, tmp_path).run(asked)
+        predictions = read_results(found.folder).predictions
+        failed = [one for one in predictions if one.outcome == "failed"]
+        assert len(predictions) == 30
+        assert len(failed) == 3
+        assert {one.letter for one in predictions if one.outcome == "answered"} == {"B"}
+        assert max(server.billed.values()) == 1
