@@ -1,12 +1,13 @@
 # Every target does its own set-up: Python 3.11 to 3.13, no root; with uv if it is installed, otherwise with venv and pip.
 .POSIX:
 .SUFFIXES:
-.PHONY: help setup demo frames generate-qa label-studio annotate pull export report test lint types docs bench torture consumers constraints clean
+.PHONY: help setup demo frames generate-qa label-studio annotate pull export evaluate report test lint types docs bench torture consumers constraints clean
 
 W = workspace
 VIDEOS =
 VERSION =
 RELEASE =
+MODEL =
 PORT = 0
 BIN = .venv/bin
 EGOST = $(BIN)/egost -w "$$_W"
@@ -17,6 +18,7 @@ export _W := $(value W)
 export _VIDEOS := $(value VIDEOS)
 export _VERSION := $(value VERSION)
 export _RELEASE := $(value RELEASE)
+export _MODEL := $(value MODEL)
 export _PORT := $(value PORT)
 
 help:
@@ -28,6 +30,7 @@ help:
 	@echo "make annotate                send the drafts to Label Studio"
 	@echo "make pull                    fetch verdicts and corrected routes"
 	@echo "make export VERSION=1.0.0    check the gates, write a release (FLAGS=--allow-failing)"
+	@echo "make evaluate RELEASE=dir MODEL=name   score a model on a release (FLAGS='--base-url ...'; without RELEASE: two scripts on rendered walks)"
 	@echo "make report                  write one HTML file that shows the workspace (RELEASE=dir: a release)"
 	@echo "make test                    run the whole test suite"
 	@echo "make docs                    build the documentation site in site/"
@@ -66,6 +69,9 @@ pull: .venv/ready
 
 export: .venv/ready
 	@$(EGOST) export $(FLAGS) $${_VERSION:+"$$_VERSION"}
+
+evaluate: .venv/ready
+	@if [ -n "$$_RELEASE" ]; then $(BIN)/egost evaluate "$$_RELEASE" --model "$$_MODEL" $(FLAGS); else $(BIN)/egost demo --evaluate; fi
 
 report: .venv/ready
 	@if [ -n "$$_RELEASE" ]; then $(BIN)/egost report "$$_RELEASE"; else $(EGOST) report; fi

@@ -169,24 +169,39 @@ def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose:
 
 
 @click.command()
-@click.option("--walks", default=4, show_default=True, help="How many walks to render.")
+@click.option(
+    "--walks", type=click.IntRange(2), help="How many walks to render (default: 4, or 12)."
+)
+@click.option(
+    "--evaluate",
+    "scored",
+    is_flag=True,
+    help="Then score two scripted models on the release, of 12 walks.",
+)
 @common
 @click.pass_context
-def demo(context: click.Context, walks: int) -> None:
+def demo(context: click.Context, walks: int | None, scored: bool) -> None:
     """Run the whole pipeline on rendered walks, offline.
 
     Uses a real local Label Studio server and scripted reviewers. The workspace is `demo` unless -w
-    names another one.
+    names another one; with --evaluate, it is `demo-evaluate`.
     """
     from pipeline.demo import story
     from pipeline.flow import make_workspace
 
     options = context.ensure_object(Options)
-    root = options.workspace if "-w" in options.given else Path("demo")
+    usual = Path("demo-evaluate" if scored else "demo")
+    root = options.workspace if "-w" in options.given else usual
     if made := make_workspace(root, story.SETTINGS):
         click.echo(made)
     with opened(context, root) as workspace:
-        print_and_log(context, story.tell(workspace, walks))
+        if not scored:
+            print_and_log(context, story.tell(workspace, walks or 4))
+            return
+        from pipeline.demo import scored as scoring
+
+        print_and_log(context, story.tell(workspace, walks or scoring.WALKS, scoring.TRAIN))
+        print_and_log(context, scoring.score(workspace.folder))
 
 
 for _command in (

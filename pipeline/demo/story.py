@@ -52,13 +52,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
 _SEED = 7
 
 
-def tell(workspace: Workspace, walks: int) -> Iterator[str]:
-    """Run every stage and yield the lines to print; a second run resumes or finds everything done."""
+def tell(workspace: Workspace, walks: int, train: int = 0) -> Iterator[str]:
+    """Run every stage and yield the lines to print; a second run resumes or finds everything done.
+
+    With `train`, that many walks are put into the split `train`.
+    """
     root = workspace.folder.root
     folder = root / "videos"
     if not (folder / "manifest.csv").exists():
         with tqdm(total=walks, desc="render", disable=not sys.stderr.isatty()) as bar:
-            write_walks(folder, walks, _SEED, lambda _: bar.update())
+            write_walks(folder, walks, _SEED, lambda _: bar.update(), train=train)
     yield f"render: {walks} first-person walks with exact ground truth in {folder}"
     before = workspace.store.keys("frames")
     yield from take_in(workspace, [folder])

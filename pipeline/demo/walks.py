@@ -170,10 +170,11 @@ def write_walks(
     progress: Callable[[Path], None] | None = None,
     *,
     fps: Fraction | int | None = 15,
+    train: int = 0,
 ) -> list[Path]:
     """Write `count` walks and their `manifest.csv`; walks in pairs share a scene and a wearer.
 
-    At 15 frames per second, four walks take under 40 s on one core; `None` draws a rate per walk.
+    With `train`, the manifest puts that many walks into the split `train` and the others into `test`. At 15 frames per second, four walks take under 40 s on one core; `None` draws a rate per walk.
     """
     walks = [plan_walk(1000 * seed + index, fps=fps) for index in range(count)]
     paths = []
@@ -183,7 +184,11 @@ def write_walks(
             paths.append(path)
             if progress is not None:
                 progress(path)
-    rows = [_manifest_row(walk, index) for index, walk in enumerate(walks)]
+    splits = ["train"] * train + ["test"] * (count - train) if train else [""] * count
+    rows = [
+        _manifest_row(walk, index) | {"split": split}
+        for index, (walk, split) in enumerate(zip(walks, splits, strict=True))
+    ]
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, MANIFEST_COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -1,0 +1,38 @@
+"""The demonstration of `egost evaluate`: two scripts scored on the release of a demo workspace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.demo.scripted_models import BLIND, SEER, serving
+from pipeline.demo.story import VERSION
+from pipeline.engine.folder import WorkspaceFolder
+from pipeline.evaluate.evaluation import Evaluation, Options
+from pipeline.evaluate.reading import questions_of
+from pipeline.evaluate.score import compare_folders
+from pipeline.models.settings import EvaluatedModel
+from pipeline.releases.reading import open_release
+
+WALKS, TRAIN = 12, 4
+_ARMS = ("frames", "blind", "blank")
+
+
+def score(folder: WorkspaceFolder) -> Iterator[str]:
+    """Score both scripts on the demo's release, compare them, and yield the lines to print."""
+    release = folder.releases / f"v{VERSION}"
+    released = open_release(release)
+    out = folder.root / "results"
+    questions, _ = questions_of(released)
+    found: list[Path] = []
+    with serving(questions) as url:
+        yield "evaluate: two scripts instead of models, behind a server on this machine"
+        evaluation = Evaluation(released, Options(arms=_ARMS), out)
+        for name in (SEER, BLIND):
+            settings = EvaluatedModel(model=name, base_url=url)
+            done = evaluation.run(settings)
+            yield f"--- {name} ---"
+            yield from (*done.lines, str(done))
+            found.append(done.folder)
+    yield "--- compared ---"
+    yield from compare_folders(found, "frames", anyway=False)
+    yield "score a model of your own with:"
+    yield f"  egost evaluate {release} --model NAME --base-url http://127.0.0.1:8000/v1"
