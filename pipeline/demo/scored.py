@@ -27,7 +27,7 @@ def score(folder: WorkspaceFolder) -> Iterator[str]:
         yield "evaluate: two scripts instead of models, behind a server on this machine"
         evaluation = Evaluation(released, Options(arms=_ARMS), out)
         for name in (SEER, BLIND):
-            settings = EvaluatedModel(model=name, base_url=url)
+            settings = EvaluatedModel.model_validate({"model": name, "base_url": url})
             done = evaluation.run(settings)
             yield f"--- {name} ---"
             yield from (*done.lines, str(done))
