@@ -70,6 +70,17 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     help="Where results go (default: results).",
 )
 @click.option(
+    "--videos",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The release's source videos, or folders with them, to cut --fps frames a second from.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 60, min_open=True),
+    help="Frames a second, cut from --videos instead of the released ones.",
+)
+@click.option(
     "--batch",
     is_flag=True,
     help="Ask through the server's Batch API: at half the price, within a day.",
@@ -90,6 +101,8 @@ def evaluate(
     image_pixels: int | None,
     api_key_env: str | None,
     out: Path,
+    videos: tuple[Path, ...],
+    fps: float | None,
     batch: bool,
     dry_run: bool,
 ) -> None:
@@ -98,12 +111,19 @@ def evaluate(
     A killed run goes on where it was, and no reply is paid for twice. Metrics are printed, and written with
     all predictions to a folder in results/. Exit code 3: under 99 % of the requests have a reply.
     """
-    from pipeline.errors import GateError
+    from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
     from pipeline.releases.reading import open_release
 
-    options = evaluation.Options(arms, repeats, prompt, splits, image_pixels, items, batch)
-    whole = evaluation.Evaluation(open_release(folder), options, out)
+    if (fps is None) != (not videos):
+        raise UserError(
+            context.command_path, "--videos and --fps go together", "give both, or leave both out"
+        )
+    options = evaluation.Options(
+        arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
+    )
+    with progress_bar("frames") as progress:
+        whole = evaluation.Evaluation(open_release(folder), options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:

@@ -14,6 +14,7 @@ from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
 from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
+from pipeline.evaluate.denser import denser
 from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 class Options:
     """How a release is asked: in which arms, how often, in which words, which splits, and images how large.
 
-    `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API.
+    `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API. With `fps`, so many
+    frames a second are cut from `videos` instead of the released ones.
     """
 
     arms: Sequence[str] = (FRAMES,)
@@ -48,6 +50,8 @@ class Options:
     image_pixels: int | None = None
     items: int | None = None
     batch: bool = False
+    videos: Sequence[Path] = ()
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,17 @@ class Evaluated:
 class Evaluation:
     """A release and how models are asked about it; read once for all models."""
 
-    def __init__(self, released: Released, options: Options, out: Path) -> None:
-        """Read the release; raise UserError if it has none of the splits, or no multiple-choice item in them."""
+    def __init__(
+        self,
+        released: Released,
+        options: Options,
+        out: Path,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """Read the release, and cut frames if denser ones are wanted; `progress` gets the number of videos.
+
+        Raise UserError if it has none of the splits, no multiple-choice item in them, or none of the videos.
+        """
         arms_of(options.arms)
         self._released, self._options, self._out = released, options, out
         self._questions, self._evidence = questions_of(released)
@@ -93,8 +106,15 @@ class Evaluation:
                 str(released.folder), "has no multiple-choice item in these splits", "choose others"
             )
         self._prompt = load(options.prompt)
+        self.left_out, frames = 0, released.folder
+        if options.fps is not None:
+            frames = out / f"frames-{results.release_digest(released)[:12]}-{options.fps:g}"
+            found = denser(
+                released, self.asked, self._evidence, options.videos, options.fps, frames, progress
+            )
+            self.asked, self.left_out = list(found.questions), found.left_out
         self._plan = Plan(self.asked, options.arms, options.repeats, self._prompt)
-        self._pictures = Pictures(released.folder, options.image_pixels)
+        self._pictures = Pictures(frames, options.image_pixels)
 
     @cached_property
     def _known(self) -> list[Question]:
@@ -134,9 +154,14 @@ class Evaluation:
             return self._written(identity, folder, made)
 
     def _identity(self, settings: EvaluatedModel) -> results.Identity:
-        pixels = self._options.image_pixels
+        of = self._options
         return results.Identity.of(
-            self._released, settings, self._prompt.name, self._prompt.sha256, pixels
+            self._released,
+            settings,
+            self._prompt.name,
+            self._prompt.sha256,
+            of.image_pixels,
+            of.fps,
         )
 
     async def _predictions(
@@ -200,6 +225,10 @@ class Evaluation:
             write_exports(folder, identity.about(), measured.results, measured.metrics)
         withheld = len(self.asked) - len(known)
         lines = measured.lines() if measured else ["no metrics: all answers are withheld"]
+        if self.left_out:
+            lines.append(
+                f"note: {self.left_out} items are left out: their videos aren't known or not there"
+            )
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
 
 

@@ -54,6 +54,7 @@ class Identity:
     prompt: str
     prompt_sha256: str
     image_pixels: int | None
+    fps: float | None  # of frames cut from the videos; None: the released ones
     settings: Mapping[str, Any]
 
     @classmethod
@@ -64,6 +65,7 @@ class Identity:
         prompt: str,
         prompt_sha256: str,
         image_pixels: int | None,
+        fps: float | None = None,
     ) -> "Identity":
         """Return what a run of a model on a release is of."""
         return cls(
@@ -75,6 +77,7 @@ class Identity:
             prompt,
             prompt_sha256,
             image_pixels,
+            fps,
             json.loads(settings.for_keys()),
         )
 
@@ -91,6 +94,7 @@ class Identity:
             "release": self.release,
             "prompt": self.prompt_sha256,
             "image_pixels": self.image_pixels,
+            "fps": self.fps,
         }
 
     def about(self) -> About:

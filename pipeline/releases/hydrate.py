@@ -72,16 +72,10 @@ def hydrate(released: Released, paths: Iterable[Path]) -> Hydrated:
             wanted[lacking.sha256].add(lacking)
         else:
             unknown.add(row.video)
-    settings = StillsSettings.model_validate(
-        {
-            name: value
-            for name, value in released.manifest["settings"]["stills"].items()
-            if name not in StillsSettings.retired
-        }
-    )
+    settings = stills_settings(released)
     names = {video["sha256"]: video["path"] for video in released.manifest["videos"]}
     rotations = {video["sha256"]: video.get("rotation", 0) for video in released.manifest["videos"]}
-    files = _found(paths, wanted.keys())
+    files = files_by_digest(paths, wanted.keys())
     restored, differing = 0, []
     for sha256, spans in sorted(wanted.items()):
         if sha256 in files:
@@ -143,7 +137,19 @@ def _either_way(frame: DecodedFrame, settings: StillsSettings, name: str) -> byt
     return None
 
 
-def _found(paths: Iterable[Path], wanted: Set[str]) -> dict[str, Path]:
+def stills_settings(released: Released) -> StillsSettings:
+    """Return the settings with which a release's frames were cut."""
+    return StillsSettings.model_validate(
+        {
+            name: value
+            for name, value in released.manifest["settings"]["stills"].items()
+            if name not in StillsSettings.retired
+        }
+    )
+
+
+def files_by_digest(paths: Iterable[Path], wanted: Set[str]) -> dict[str, Path]:
+    """Return the files with these digests, searched for in folders at any depth; raise UserError for a missing path."""
     files: dict[str, Path] = {}
     for path in _files(paths):
         if len(files) == len(wanted):
