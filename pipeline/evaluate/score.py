@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +28,8 @@ from pipeline.releases.reading import Released
 LOG = "scored.jsonl"
 """In the folder of withheld answers: every scoring, with the digest of what was scored."""
 _SHOWN = 10
+# What other tools write as the reply to a request that failed: not an answer, although it parses as one.
+_FAILURES = ("[LMMS_EVAL_", "BUDGET_EXCEEDED", "Failed to obtain answer via API")
 
 
 def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]:
@@ -128,26 +131,47 @@ def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
             raise UserError(
                 question.id, f"has a damaged prediction: {error}", "check the file"
             ) from error
-    arm, repeat = str(row.get("arm") or "frames"), int(str(row.get("repeat") or 0))
+    given: dict[str, Any] = {
+        "id": question.id,
+        "arm": str(row.get("arm") or "frames"),
+        "repeat": _repeat(row),
+    }
     if row.get("letter"):
         letter = str(row["letter"]).strip().upper()
         if place_of(letter, question.options) is None:
-            return Prediction(
-                id=question.id, arm=arm, repeat=repeat, letter=None, outcome="unreadable"
-            )
-        return Prediction(id=question.id, arm=arm, repeat=repeat, letter=letter, outcome="answered")
-    reply = str(row.get("reply") or "")
+            return Prediction(**given, letter=None, outcome="unreadable")
+        return Prediction(**given, letter=letter, outcome="answered")
+    reply = _reply(row.get("reply"))
+    if reply is None or reply.startswith(_FAILURES):
+        return Prediction(**given, letter=None, outcome="failed", error=reply)
     answer = read_answer(
-        reply, question.options, finish=_text(row, "finish"), refusal=_text(row, "refusal")
+        reply,
+        question.options,
+        **{name: _text(row, name) for name in ("finish", "refusal", "reasoning")},
     )
     return Prediction(
-        id=question.id,
-        arm=arm,
-        repeat=repeat,
+        **given,
         reply=reply,
         letter=answer.letter,
         outcome=answer.outcome,
+        flags=list(answer.flags),
     )
+
+
+def _repeat(row: Mapping[str, object]) -> int:
+    try:
+        return int(str(row.get("repeat") or 0))
+    except ValueError as error:
+        raise UserError(
+            str(row["id"]), f"has the repeat {row['repeat']}", "write 0, 1, ..."
+        ) from error
+
+
+def _reply(given: object) -> str | None:
+    """Return a reply's text, also of a list of parts; None if there was no reply."""
+    if isinstance(given, list):
+        return "".join(str(part.get("text", "")) for part in given if isinstance(part, dict))
+    return None if given is None else str(given)
 
 
 def _text(row: Mapping[str, object], name: str) -> str | None:

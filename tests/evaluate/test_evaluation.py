@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 from pipeline.evaluate import evaluation, score
 from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
+from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.score import LOG, compare_folders, score_file
 from pipeline.models import batches
@@ -286,6 +287,31 @@ def test_a_file_of_predictions_is_checked_before_it_is_scored(
         path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, wrong]))
         with pytest.raises(UserError, match=what):
             score_file(released, path, None)
+
+
+def test_replies_of_other_tools_are_read_and_their_failures_are_missing(
+    released: Released, tmp_path: Path
+) -> None:
+    ids = [row.id for _, row in released.questions() if row.format == "mcq"]
+    replies: list[object] = [
+        [{"type": "text", "text": "Answer: "}, {"type": "text", "text": "B"}],
+        "[LMMS_EVAL_REQUEST_FAILED]",
+        "Failed to obtain answer via API.",
+        None,
+        "",
+    ]
+    path = tmp_path / "p.jsonl"
+    rows = [{"id": id_, "reply": reply} for id_, reply in zip(ids, replies, strict=False)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    known = {one.id: one for one in questions_of(released)[0]}
+    outcomes = [score._prediction(row, known[str(row["id"])]).outcome for row in rows]
+    assert outcomes == ["answered", "failed", "failed", "failed", "unreadable"]
+    assert any(
+        "40.0% of requests have a reply" in line for line in score_file(released, path, None)
+    )
+    path.write_text(json.dumps({"id": ids[0], "reply": "A", "repeat": "x"}) + "\n")
+    with pytest.raises(UserError, match="repeat x"):
+        score_file(released, path, None)
 
 
 def test_two_models_are_compared_on_the_same_items(released: Released, tmp_path: Path) -> None:
