@@ -33,6 +33,7 @@ MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
 _LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
+LEAST_TOLD = 2.0  # nats by which a reader must be better than chance, on other scenes, to count
 _AT_ONCE = 50_000  # pairs whose experts are in memory together
 
 
@@ -298,15 +299,17 @@ class Cell:
     def calibrated(self, believed: Floats, usable: Callable[[Floats], Bools]) -> Floats:
         """Return the probabilities, calibrated where they are usable."""
         at = np.flatnonzero(usable(believed))
-        found = believed.copy()
-        if len(at):
-            own = around(np.log(believed[at]))[:, None]
-            rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
-            folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
-            truth = self._pairs.truth[at]
-            found[at] = np.mean(
-                [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds], axis=0
-            )
+        if not len(at):
+            return believed
+        found, truth = believed.copy(), self._pairs.truth[at]
+        own = around(np.log(believed[at]))[:, None]
+        rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
+        folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
+        fits = [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds]
+        found[at] = np.mean(fits, axis=0)
+        # Pairs that are thinned by mere noise tell what others show, read backwards.
+        if np.log(4 * found[at, truth]).sum() <= LEAST_TOLD:
+            found[at] = 0.25
         return found
 
     def shipped(self, usable: Callable[[Floats], Bools]) -> Floats:
