@@ -41,11 +41,11 @@ _AT_ONCE = 50_000  # pairs whose experts are in memory together
 class Asked:
     """What a reader can look up about one fact.
 
-    `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add
-    up. `tells` are such lists about the side of a turn that the item asks for as well. `axes` are, for each
-    set of places, the combination that is positive where the fact is true. A `sided` fact is about a side.
-    `manner` tells for each rule of names (their numbers, lengths, letters) whether it rises or falls where the fact is
-    true. `hunch` is what everybody knows about the words: positive where the fact is likely.
+    `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add up. `tells`
+    are such lists about the side of a turn that the item asks for as well. `axes` are, for each set of places, the
+    combination that is positive where the fact is true. A `sided` fact is about a side. `manner` tells for each rule of
+    names (their numbers, lengths, letters) whether it rises or falls where the fact is true. `hunch` is what everybody
+    knows about the words: positive where the fact is likely.
     """
 
     kind: str
@@ -84,9 +84,8 @@ class Reader:
         self.near = Lists(self.memory, MANNERS)
         self._manners = array("b")
         self.places: list[Places] = []
-        self._scenes: list[str] = []
         self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
-        self._kinds: list[str] = []
+        self._scenes, self._kinds = list[str](), list[str]()
         self._depth: dict[str, int] = {}
 
     def learn(
