@@ -1,10 +1,10 @@
 """How probable each combination of two facts is for the strongest reader without frames. Pure.
 
-A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at
-several levels of generality, alone and together with the other fact, what the names in the span and in the
-scene tell about sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked).
-A conditional logit weighs these experts. It is fitted out of fold by scene, and so are its lookups: if what
-it learns from had looked up the pair in question, its errors would reveal the answer (27 % in a fair world).
+A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at several
+levels of generality, alone and together with the other fact, what the names in the span and in the scene tell about
+sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked). A conditional logit weighs
+these experts. It is fitted out of fold by scene, and so are its lookups: if what it learns from had looked up the pair
+in question, its errors would reveal the answer (27 % in a fair world).
 """
 
 import hashlib
