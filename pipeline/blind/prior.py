@@ -1,10 +1,10 @@
 """How probable each combination of two facts is for the strongest reader without frames. Pure.
 
-A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at
-several levels of generality, alone and together with the other fact, what the names in the span and in the
-scene tell about sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked).
-A conditional logit weighs these experts. It is fitted out of fold by scene, and so are its lookups: if what
-it learns from had looked up the pair in question, its errors would reveal the answer (27 % in a fair world).
+A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at several
+levels of generality, alone and together with the other fact, what the names in the span and in the scene tell about
+sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked). A conditional logit weighs
+these experts. It is fitted out of fold by scene, and so are its lookups: if what it learns from had looked up the pair
+in question, its errors would reveal the answer (27 % in a fair world).
 """
 
 import hashlib
@@ -33,6 +33,7 @@ MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
 _MOST_FITTED = 3_000  # pairs per fold
 _LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
+LEAST_TOLD = 2.0  # nats by which a reader must be better than chance, on other scenes, to count
 _AT_ONCE = 50_000  # pairs whose experts are in memory together
 
 
@@ -40,11 +41,11 @@ _AT_ONCE = 50_000  # pairs whose experts are in memory together
 class Asked:
     """What a reader can look up about one fact.
 
-    `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add
-    up. `tells` are such lists about the side of a turn that the item asks for as well. `axes` are, for each
-    set of places, the combination that is positive where the fact is true. A `sided` fact is about a side.
-    `manner` tells for each rule of names (their numbers, lengths, letters) whether it rises or falls where the fact is
-    true. `hunch` is what everybody knows about the words: positive where the fact is likely.
+    `levels` are the fact's clues from special to general. Each of `sums` is a list of clues whose leans add up. `tells`
+    are such lists about the side of a turn that the item asks for as well. `axes` are, for each set of places, the
+    combination that is positive where the fact is true. A `sided` fact is about a side. `manner` tells for each rule of
+    names (their numbers, lengths, letters) whether it rises or falls where the fact is true. `hunch` is what everybody
+    knows about the words: positive where the fact is likely.
     """
 
     kind: str
@@ -83,9 +84,8 @@ class Reader:
         self.near = Lists(self.memory, MANNERS)
         self._manners = array("b")
         self.places: list[Places] = []
-        self._scenes: list[str] = []
         self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
-        self._kinds: list[str] = []
+        self._scenes, self._kinds = list[str](), list[str]()
         self._depth: dict[str, int] = {}
 
     def learn(
@@ -298,15 +298,17 @@ class Cell:
     def calibrated(self, believed: Floats, usable: Callable[[Floats], Bools]) -> Floats:
         """Return the probabilities, calibrated where they are usable."""
         at = np.flatnonzero(usable(believed))
-        found = believed.copy()
-        if len(at):
-            own = around(np.log(believed[at]))[:, None]
-            rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
-            folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
-            truth = self._pairs.truth[at]
-            found[at] = np.mean(
-                [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds], axis=0
-            )
+        if not len(at):
+            return believed
+        found, truth = believed.copy(), self._pairs.truth[at]
+        own = around(np.log(believed[at]))[:, None]
+        rows = np.concatenate([own, np.broadcast_to(_CONSTANTS, (len(at), 3, 4))], axis=1)
+        folds = [view.fold[self._pairs.first[at]] for view in self._reader.views]
+        fits = [weighed(rows, fitted(rows, truth, fold), fold) for fold in folds]
+        found[at] = np.mean(fits, axis=0)
+        # Pairs that are thinned by mere noise tell what others show, read backwards.
+        if np.log(4 * found[at, truth]).sum() <= LEAST_TOLD:
+            found[at] = 0.25
         return found
 
     def shipped(self, usable: Callable[[Floats], Bools]) -> Floats:

@@ -12,7 +12,6 @@ from pipeline.questions.candidates import Candidate, ClipSpan
 from pipeline.questions.draw import Draw
 
 _EVENINGS = 4  # rounds: dropping a pair changes how many its span has
-_LEAST_TOLD = 2.0  # nats by which a span's number of pairs must tell something, on other scenes
 _LEAST_SUMMED = 12  # pairs: sums of fewer are chance
 _SIGMAS = 3.0  # standard errors by which a sum may be off
 
@@ -42,7 +41,7 @@ def evened(
             rows = _crowded(posterior[kept[at]], size[reader.spans[some.first]])
             found = weighed(rows, fitted(rows, some.truth, fold), fold)
             true = found[np.arange(len(at)), some.truth]
-            if np.log(4 * true).sum() <= _LEAST_TOLD:
+            if np.log(4 * true).sum() <= prior.LEAST_TOLD:
                 continue
             drawn = [
                 draw(spans[one.span].text.span_id, f"even {turn}", *one.names) / 2**64
