@@ -184,10 +184,9 @@ class Reader:
     ) -> Floats:
         """Return the probability of each combination, (pairs, 4), from all other scenes.
 
-        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are
-        too small to fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it
-        are the ones about which the reader may be too modest, so their probabilities are calibrated once
-        more, on these pairs alone.
+        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are too small to
+        fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it are the ones about
+        which the reader may be too modest, so their probabilities are calibrated once more, on these pairs alone.
         """
         found = np.full((len(pairs.cell), 4), 0.25)
         for cell in np.unique(pairs.cell):
