@@ -115,7 +115,9 @@ def test_clips_pairs_and_keyframes_are_shown_and_filtered(
     expect(card.locator(".facts .true")).to_have_count(len(facts))
     names = [name.replace(" | ", "|") for name in rows.locator("b").all_inner_texts()]
     assert sorted(names) == sorted(fact["name"] for fact in facts)
-    assert card.locator(".steps .span").inner_text() == "span 1: 0:00.0 to 0:20.0"
+    (span,) = gallery.clips[number].spans
+    seconds = (span.end_us - span.start_us) // 1_000_000
+    assert card.locator(".steps .span").inner_text() == f"span 1: 0:00.0 to 0:{seconds}.0"
     expect(card.locator(".curve path.mark")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open] img")).to_have_count(1)

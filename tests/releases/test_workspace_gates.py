@@ -244,7 +244,8 @@ def test_an_option_that_repeats_the_answer_in_other_characters_is_caught(
 
 def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
     """People correct the route after the items were composed from it."""
-    route = next(row for row in space.store.rows(Route) if row.clip_id == "c_0000")
+    clip_id = next(item.clip_id for item in space.store.rows(Item) if item.category == "direction")
+    route = next(row for row in space.store.rows(Route) if row.clip_id == clip_id)
     turned = [
         step.model_copy(
             update={"move": {"left": "right", "right": "left"}.get(step.move, step.move)}
@@ -252,7 +253,7 @@ def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
         for step in route.steps
     ]
     rows = [
-        row.model_copy(update={"steps": turned}) if row.clip_id == "c_0000" else row
+        row.model_copy(update={"steps": turned}) if row.clip_id == clip_id else row
         for row in space.store.rows(Route)
         if row.origin == "verified"
     ]
@@ -260,7 +261,7 @@ def test_a_distractor_that_became_true_is_caught(space: Workspace) -> None:
     asked = {
         item.item_id
         for item in space.store.rows(Item)
-        if item.clip_id == "c_0000" and item.category == "direction"
+        if item.clip_id == clip_id and item.category == "direction"
     }
     assert asked <= set(failed(space)["no_true_distractor"].rows)
 
@@ -330,9 +331,10 @@ def test_items_left_out_are_named_with_the_fix(
     ]
     assert egost(words + limits) == 0
     told = capsys.readouterr().out
+    some = f"{', '.join(out[:3])}, …" if len(out) > 3 else ", ".join(out)
     assert f"consent: met: 0 items without consent to release ({len(out)} are left out)" in told
     assert (
-        f"left out: {len(out)} items without consent to release ({', '.join(out[:3])}, …)\n"
+        f"left out: {len(out)} items without consent to release ({some})\n"
         "  fix: write `release` in the consent column of manifest.csv"
     ) in told
     assert egost([*words, *limits, "--json"]) == 0
