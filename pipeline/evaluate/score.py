@@ -115,7 +115,9 @@ def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], 
     ]
     if unknown:
         number, id_ = unknown[0]
-        what = f"{len(unknown)} rows have an id that the release doesn't have, the first {plain(str(id_))[:80]}"
+        what = (
+            f"its id isn't one of the release: {plain(str(id_))[:80]}; rows like it: {len(unknown)}"
+        )
         raise UserError(f"{path}, row {number}", what, fix)
     for number, row in enumerate(rows, 1):
         if not {"reply", "letter"} & row.keys():
