@@ -1,7 +1,7 @@
 """The commands that score models on a release: evaluate, score, compare."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,18 @@ import click
 from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
+    from pipeline.evaluate.evaluation import Options as Asking
+    from pipeline.evaluate.item_files import ItemFile
     from pipeline.models.settings import EvaluatedModel
+    from pipeline.releases.reading import Released
 
 _RELEASE = click.Path(path_type=Path)
+_parser = click.option(
+    "--parser",
+    default="strict",
+    help="How replies are read: strict, or by the reference's rule (reference): the first capital A to D. "
+    "Figures are labelled, with those of the strict parser beside them (default: strict).",
+)
 
 
 def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
@@ -85,6 +94,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     is_flag=True,
     help="Ask through the server's Batch API: at half the price, within a day.",
 )
+@_parser
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
@@ -104,26 +114,28 @@ def evaluate(
     videos: tuple[Path, ...],
     fps: float | None,
     batch: bool,
+    parser: str,
     dry_run: bool,
 ) -> None:
     """Score models on a release's multiple-choice items.
 
+    RELEASE may also be another benchmark's file (JSON, JSONL, CSV, Parquet) whose items name whole videos: of
+    each, eight evenly spaced frames are cut from --videos.
+
     A killed run goes on where it was, and no reply is paid for twice. Metrics are printed, and written with
     all predictions to a folder in results/. Exit code 3: under 99 % of the requests have a reply.
     """
-    from pipeline.errors import GateError, UserError
+    from pipeline.errors import GateError
     from pipeline.evaluate import evaluation
-    from pipeline.releases.reading import open_release
 
-    if (fps is None) != (not videos):
-        raise UserError(
-            context.command_path, "--videos and --fps go together", "give both, or leave both out"
-        )
     options = evaluation.Options(
-        arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
+        arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps, parser
     )
     with progress_bar("frames") as progress:
-        whole = evaluation.Evaluation(open_release(folder), options, out, progress)
+        source = _asked(context, folder, options, out, progress)
+        whole = evaluation.Evaluation(source, options, out, progress)
+    for line in whole.notes:
+        click.echo(line)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -142,6 +154,35 @@ def evaluate(
             f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed",
             "see the column error of predictions.parquet, then run this again: replies are kept",
         )
+
+
+def _asked(
+    context: click.Context,
+    path: Path,
+    options: "Asking",
+    out: Path,
+    progress: Callable[[int, int], None],
+) -> "Released | ItemFile":
+    """Open a release, or a file of items with their frames cut from the videos."""
+    from pipeline.errors import UserError
+    from pipeline.evaluate import item_files
+    from pipeline.releases.reading import open_release
+
+    if not path.is_file():
+        if (options.fps is None) != (not options.videos):
+            what = "--videos and --fps go together"
+            raise UserError(context.command_path, what, "give both, or leave both out")
+        return open_release(path)
+    if options.fps is not None:
+        what = f"--fps is for a release: of a file's videos, {item_files.FRAMES} frames are shown"
+        raise UserError(context.command_path, what, "leave --fps out")
+    found = item_files.open_items(path)
+    if options.videos:
+        return item_files.with_frames(found, options.videos, out, progress)
+    if {*options.arms} != {"blind"}:
+        what = "a file has no frames: they are cut from the videos that its items name"
+        raise UserError(context.command_path, what, "add --videos DIR, or --arms blind")
+    return found
 
 
 def _settings(
@@ -176,17 +217,29 @@ def _settings(
     type=click.Path(path_type=Path),
     help="The folder with the withheld answers.",
 )
+@_parser
 @no_workspace
-def score(folder: Path, predictions: Path, sealed: Path | None) -> None:
+@click.pass_context
+def score(
+    context: click.Context, folder: Path, predictions: Path, sealed: Path | None, parser: str
+) -> None:
     """Score a file of predictions.
 
-    PREDICTIONS is a predictions.parquet, or JSONL or CSV with the columns id, and reply or letter. For
-    withheld answers, only rounded figures are printed, none of fewer than 30 items.
+    PREDICTIONS is a predictions.parquet, or JSONL or CSV with the columns id, and reply or letter; where both
+    are given, the reply is read. A column release with the root digest of the release is checked. For withheld
+    answers, only rounded figures are printed, none of fewer than 30 items. RELEASE may also be another
+    benchmark's file of items.
     """
+    from pipeline.errors import UserError
+    from pipeline.evaluate.item_files import open_items
     from pipeline.evaluate.score import score_file
     from pipeline.releases.reading import open_release
 
-    for line in score_file(open_release(folder), predictions, sealed):
+    if folder.is_file() and sealed:
+        what = "--answers is for a release: in a file, no answer is withheld"
+        raise UserError(context.command_path, what, "leave --answers out")
+    source = open_items(folder) if folder.is_file() else open_release(folder)
+    for line in score_file(source, predictions, sealed, parser):
         click.echo(line)
 
 

@@ -1,6 +1,7 @@
 """Arms: in which form an item is shown to a model. All arms ask the same question, so they are compared item by item. Pure."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,8 @@ ARMS = {
     **{f"frames-{count}": f"{count} evenly spaced frames" for count in COUNTS},
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
+
+_ROTATED = re.compile(r"rotate-(\d{1,3})")
 
 Pictures = Literal["frames", "grey", "none"]
 
@@ -56,13 +59,11 @@ def shown(
     There is nothing where the arm would show the same as `frames` does: fewer frames than its number, or a single
     frame to put in another order.
     """
-    every, plain = tuple(range(len(seconds))), tuple(range(options))
+    every, plain = tuple(range(len(seconds))), order_of(arm, options)
     times = tuple(seconds)
     if arm == "rotate":
-        return [
-            (f"rotate-{by}", Shown("frames", every, times, plain[by:] + plain[:by]))
-            for by in range(1, options)
-        ]
+        names = [f"rotate-{by}" for by in range(1, options)]
+        return [(one, Shown("frames", every, times, order_of(one, options))) for one in names]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
     if arm == "blank":
@@ -74,6 +75,13 @@ def shown(
         return []
     # Told in ascending order: times that run backwards would give the arm away.
     return [(arm, Shown("frames", chosen, tuple(times[at] for at in sorted(chosen)), plain))]
+
+
+def order_of(arm: str, options: int) -> tuple[int, ...]:
+    """Return the order in which an arm shows the options, as `Shown.order`."""
+    plain, turned = tuple(range(options)), _ROTATED.fullmatch(arm)
+    by = int(turned[1]) % max(1, options) if turned else 0
+    return plain[by:] + plain[:by]
 
 
 def _chosen(arm: str, item_id: str, every: tuple[int, ...]) -> tuple[int, ...]:

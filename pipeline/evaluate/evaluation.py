@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
 from pipeline.evaluate.denser import denser
 from pipeline.evaluate.export_files import write_exports
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import load
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
 from pipeline.evaluate.run import Plan, Requests, asked, predicted
 from pipeline.evaluate.scoring import Question, Scored, scored
 from pipeline.evaluate.table import table
@@ -40,7 +42,8 @@ class Options:
     """How a release is asked: in which arms, how often, in which words, which splits, and images how large.
 
     `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API. With `fps`, so many
-    frames a second are cut from `videos` instead of the released ones.
+    frames a second are cut from `videos` instead of the released ones. `parser` reads the replies; it is one of
+    `rules.RULES`, and no part of what is asked.
     """
 
     arms: Sequence[str] = (FRAMES,)
@@ -52,6 +55,7 @@ class Options:
     batch: bool = False
     videos: Sequence[Path] = ()
     fps: float | None = None
+    parser: str = STRICT
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Evaluation:
 
     def __init__(
         self,
-        released: Released,
+        released: Released | ItemFile,
         options: Options,
         out: Path,
         progress: Callable[[int, int], None] = lambda done, total: None,
@@ -90,6 +94,7 @@ class Evaluation:
         Raise UserError if it has none of the splits, no multiple-choice item in them, or none of the videos.
         """
         arms_of(options.arms)
+        check_parser(options.parser)
         self._released, self._options, self._out = released, options, out
         self._questions, self._evidence = questions_of(released)
         if unknown := [split for split in options.splits if split not in released.splits]:
@@ -107,7 +112,7 @@ class Evaluation:
             )
         self._prompt = load(options.prompt)
         self.left_out, frames = 0, released.folder
-        if options.fps is not None:
+        if options.fps is not None and isinstance(released, Released):
             frames = out / f"frames-{results.release_digest(released)[:12]}-{options.fps:g}"
             found = denser(
                 released, self.asked, self._evidence, options.videos, options.fps, frames, progress
@@ -115,6 +120,11 @@ class Evaluation:
             self.asked, self.left_out = list(found.questions), found.left_out
         self._plan = Plan(self.asked, options.arms, options.repeats, self._prompt)
         self._pictures = Pictures(frames, options.image_pixels)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is told once of all models: how the items of a file were read."""
+        return self._released.notes if isinstance(self._released, ItemFile) else ()
 
     @cached_property
     def _known(self) -> list[Question]:
@@ -151,7 +161,22 @@ class Evaluation:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", "egost evaluate"):
             made = asyncio.run(self._predictions(settings, folder, progress, wire))
-            return self._written(identity, folder, made)
+            strict = self._written(identity, folder, made)
+            return (
+                strict
+                if self._options.parser == STRICT
+                else self._read_again(identity, folder, made)
+            )
+
+    def _read_again(
+        self, identity: results.Identity, folder: Path, made: Sequence[Prediction]
+    ) -> Evaluated:
+        """Write what another parser reads in the same replies, beside the strict reading of them."""
+        parser, known = self._options.parser, {one.id: one for one in self.asked}
+        other = [read(one, known[one.id], parser) for one in made]
+        return self._written(
+            replace(identity, parser=parser), folder / f"read-by-{parser}", other, strictly=made
+        )
 
     def _identity(self, settings: EvaluatedModel) -> results.Identity:
         of = self._options
@@ -197,13 +222,22 @@ class Evaluation:
             log.warning(able.warning)
 
     def _written(
-        self, identity: results.Identity, folder: Path, made: Sequence[Prediction]
+        self,
+        identity: results.Identity,
+        folder: Path,
+        made: Sequence[Prediction],
+        strictly: Sequence[Prediction] = (),
     ) -> Evaluated:
         known = {one.id for one in self.asked if one.answer_index is not None}
         measured = None
         if known:
-            scored_ones = [one for one in made if one.id in known]
-            measured = Measured.of(self._known, scored_ones, self._free)
+            measured = Measured.of(
+                self._known,
+                [one for one in made if one.id in known],
+                self._free,
+                parser=identity.parser,
+                strictly=[one for one in strictly if one.id in known],
+            )
         coverage = sum(one.outcome != "failed" for one in made) / max(1, len(made))
         results.write_results(
             folder,
@@ -219,6 +253,7 @@ class Evaluation:
                 "coverage": coverage,
                 "baselines": plain(measured.baselines) if measured else None,
                 "people": plain(measured.human) if measured else None,
+                "strictly": plain(measured.strictly) if measured and strictly else None,
             },
         )
         if measured:
@@ -241,6 +276,10 @@ class Measured:
     baselines: Mapping[str, ArmMetrics]
     human: Human | None
     notes: Sequence[str]
+    parser: str
+    strictly: Mapping[
+        str, ArmMetrics
+    ]  # the arms as the strict parser reads them, beside another one
 
     @classmethod
     def of(
@@ -249,8 +288,13 @@ class Measured:
         predictions: Sequence[Prediction],
         free: Baselines,
         least: int = 0,
+        parser: str = STRICT,
+        strictly: Sequence[Prediction] = (),
     ) -> "Measured":
-        """Score predictions for questions with known answers."""
+        """Score predictions for questions with known answers, as `parser` read them.
+
+        For another one than the strict parser, `strictly` has the same predictions as that reads them.
+        """
         judged = partial(summarise, questions, least=least)
         found = scored(questions, predictions)
         return cls(
@@ -259,13 +303,17 @@ class Measured:
             judged(scored(questions, free.predictions)).arms,
             free.human,
             free.notes,
+            parser,
+            judged(scored(questions, strictly)).arms if strictly else {},
         )
 
     def lines(self) -> list[str]:
         """Return everything as a table for the terminal."""
         people = self.human.accuracy[ALL][ALL] if self.human else None
-        found = table(self.metrics, self.baselines, people)
-        return [*found, *(f"note: {note}" for note in self.notes)]
+        strictly = {f"{arm}, read strictly": one for arm, one in self.strictly.items()}
+        found = table(self.metrics, {**strictly, **self.baselines}, people)
+        label = [] if self.parser == STRICT else [f"read by {RULES[self.parser]}"]
+        return [*label, *found, *(f"note: {note}" for note in self.notes)]
 
 
 def _some(questions: Sequence[Question], most: int) -> list[Question]:

@@ -10,7 +10,6 @@ from typing import Any
 from pipeline.evaluate.cells import ALL
 from pipeline.evaluate.exports import (
     METHOD,
-    PARSER,
     PARTS,
     About,
     asked,
@@ -185,7 +184,7 @@ def _line(about: About, one: Scored, run: str, model: str) -> dict[str, Any] | N
                 "turn_idx": 0,
                 "source": "output.raw",
                 "extracted_value": one.letter or "",
-                "extraction_method": PARSER,
+                "extraction_method": about.reading,
                 "is_terminal": True,
             }
         ],

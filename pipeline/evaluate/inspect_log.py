@@ -6,7 +6,6 @@ from typing import Any
 from pipeline.evaluate.cells import ALL
 from pipeline.evaluate.exports import (
     METHOD,
-    PARSER,
     PARTS,
     About,
     asked,
@@ -38,7 +37,7 @@ def inspect_log(
         {
             "name": name,
             "scorer": "egost",
-            "params": {"parser": PARSER},
+            "params": {"parser": about.reading},
             "metrics": _inspect_metrics(parts),
         }
         for name in PARTS
@@ -118,7 +117,7 @@ def _sample(about: About, one: Scored) -> dict[str, Any]:
     score: dict[str, Any] = {
         "value": "C" if one.outcome == "right" else "I",
         "answer": one.letter,
-        "explanation": f"{one.outcome}: {PARSER}",
+        "explanation": f"{one.outcome}: {about.reading}",
     }
     if reason := _REASONS.get(one.outcome):
         score["reason"] = reason

@@ -6,6 +6,7 @@
       items.parquet         the items whose answers are known: with both files, the metrics can be computed again
       results.json          metrics, settings, digests of release and prompts, the version of the code, the date
       exports/              the same for Inspect and for Every Eval Ever (export_files.py)
+      read-by-reference/    if that was asked for: the same replies as the reference's rule reads them
 
 The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
 """
@@ -29,8 +30,10 @@ from pipeline.engine.folder import write_atomic
 from pipeline.engine.rows import Record, digest
 from pipeline.errors import UserError
 from pipeline.evaluate.exports import About
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import Metrics
 from pipeline.evaluate.rows import AskedItem, Prediction
+from pipeline.evaluate.rules import STRICT
 from pipeline.evaluate.scoring import Question
 from pipeline.models.settings import ModelSettings
 from pipeline.releases.layout import file_digest
@@ -56,11 +59,12 @@ class Identity:
     image_pixels: int | None
     fps: float | None  # of frames cut from the videos; None: the released ones
     settings: Mapping[str, Any]
+    parser: str = STRICT  # how replies were read
 
     @classmethod
     def of(
         cls,
-        released: Released,
+        released: Released | ItemFile,
         settings: ModelSettings,
         prompt: str,
         prompt_sha256: str,
@@ -83,9 +87,10 @@ class Identity:
 
     @property
     def folder(self) -> str:
-        """The name of the results folder."""
+        """The name of the results folder, whose replies every parser reads."""
         named = re.sub(r"[^\w.-]+", "-", self.model).strip("-.").lower()[:60] or "model"
-        return f"{named}-{digest(json.dumps(self.to_json(), sort_keys=True))[:12]}"
+        asked = {name: value for name, value in self.to_json().items() if name != "parser"}
+        return f"{named}-{digest(json.dumps(asked, sort_keys=True))[:12]}"
 
     @property
     def compared(self) -> dict[str, object]:
@@ -95,6 +100,7 @@ class Identity:
             "prompt": self.prompt_sha256,
             "image_pixels": self.image_pixels,
             "fps": self.fps,
+            "parser": self.parser,
         }
 
     def about(self) -> About:
@@ -110,6 +116,7 @@ class Identity:
             self.settings,
             __version__,
             datetime.now(UTC),
+            self.parser,
         )
 
     def to_json(self) -> dict[str, object]:
@@ -128,8 +135,10 @@ class Results:
     body: Mapping[str, Any]
 
 
-def release_digest(released: Released) -> str:
-    """Return a release's root digest, that of its SHA256SUMS, as export printed it."""
+def release_digest(released: Released | ItemFile) -> str:
+    """Return a release's root digest, that of its SHA256SUMS, as export printed it; of a file, its own."""
+    if isinstance(released, ItemFile):
+        return released.sha256
     path = released.folder / SUMS
     try:
         return file_digest(path)
@@ -188,7 +197,8 @@ def read_results(folder: Path) -> Results:
                 f"has format {body['format']}",
                 "use the version of egost that wrote it",
             )
-        identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
+        names = Identity.__dataclass_fields__.keys() - ({"parser"} - body.keys())
+        identity = Identity(**{name: body[name] for name in names})
         predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
         questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
     except FileNotFoundError as error:

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.errors import EgostError, RowError, UserError
-from pipeline.evaluate.answers import read_answer
 from pipeline.evaluate.arms import Shown, shown
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import read
 from pipeline.evaluate.scoring import REVERSED, Question
 from pipeline.models.chat import Message, PlainRequest, PromptImage
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
-
-_LETTERS = "ABCDEFGHIJ"
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: an item in an arm, with the order in which its options are shown."""
+    """One request: an item in an arm."""
 
     question: Question
     arm: str
     repeat: int
-    order: tuple[int, ...]
     messages: tuple[Message, ...]
 
 
@@ -72,7 +69,7 @@ def asked(plan: Plan, pictures: Pictures) -> Iterator[Asked]:
             question.question, options, one.seconds, _seen(question, one, pictures)
         )
         for repeat in range(plan.repeats):
-            yield Asked(question, arm, repeat, one.order, parts)
+            yield Asked(question, arm, repeat, parts)
 
 
 def _undefined(question: Question) -> bool:
@@ -132,14 +129,9 @@ async def predicted(
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:
-    """Return what a reply says, in the letters of the released item."""
+    """Return what a reply says by the strict parser, in the letters of the released item."""
     reply = made.reply
-    options = [one.question.options[at] for at in one.order]
-    answer = read_answer(
-        reply.text, options, finish=reply.finish, refusal=reply.refusal, reasoning=reply.reasoning
-    )
-    letter = answer.letter and _LETTERS[one.order[_LETTERS.index(answer.letter)]]
-    return Prediction(
+    row = Prediction(
         id=one.question.id,
         arm=one.arm,
         repeat=one.repeat,
@@ -148,9 +140,8 @@ def prediction(one: Asked, made: Completion) -> Prediction:
         reasoning=reply.reasoning,
         finish=reply.finish,
         refusal=reply.refusal,
-        letter=letter,
-        outcome=answer.outcome,
-        flags=list(answer.flags),
+        letter=None,
+        outcome="unreadable",
         served_model=reply.model,
         fingerprint=reply.fingerprint,
         input_tokens=reply.input_tokens,
@@ -158,6 +149,7 @@ def prediction(one: Asked, made: Completion) -> Prediction:
         cost_usd=made.cost_usd,
         seconds=reply.seconds,
     )
+    return read(row, one.question)
 
 
 def _failed(one: Asked, error: EgostError) -> Prediction:

@@ -13,17 +13,18 @@ from pydantic import ValidationError
 
 from pipeline.errors import UserError, plain
 from pipeline.evaluate import results
-from pipeline.evaluate.answers import read_answer
 from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
 from pipeline.evaluate.evaluation import Measured
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
 from pipeline.evaluate.scoring import Question, place_of, scored
 from pipeline.evaluate.table import points
 from pipeline.releases.layout import file_digest
-from pipeline.releases.reading import Released
+from pipeline.releases.reading import SUMS, Released
 
 LOG = "scored.jsonl"
 """In the folder of withheld answers: every scoring, with the digest of what was scored."""
@@ -32,16 +33,22 @@ _SHOWN = 10
 _FAILURES = ("[LMMS_EVAL_", "BUDGET_EXCEEDED", "Failed to obtain answer via API")
 
 
-def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]:
+def score_file(
+    released: Released | ItemFile, path: Path, sealed: Path | None, parser: str = STRICT
+) -> list[str]:
     """Return the metrics of a file of predictions as lines; raise UserError if one isn't for this release.
 
-    Withheld items are scored without others: there is no figure over fewer than 30 of them, and the call is
-    logged beside their answers.
+    Withheld items are scored without others: there is no figure over fewer than 30 of them, all are rounded,
+    and the call is logged beside their answers. `parser` is one of `rules.RULES`.
     """
+    check_parser(parser)
+    if sealed and isinstance(released, Released):
+        _check_sealed(released, sealed)
     questions, evidence = questions_of(released, sealed)
     known = {one.id: one for one in questions}
     rows = read_rows(path)
-    _check(rows, known, path)
+    _check(rows, known, path, parser)
+    _check_release(rows, released, path)
     made = [_prediction(row, known[str(row["id"])]) for row in rows]
     withheld = set(released.manifest["withheld"])
     asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
@@ -65,8 +72,12 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
     free = baselines(
         questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
     )
-    measured = Measured.of(asked, made, free, least)
-    if least and sealed:
+    strictly, others = (
+        [read(one, known[one.id], name) for one in made] for name in (STRICT, parser)
+    )
+    beside = strictly if parser != STRICT else ()
+    measured = Measured.of(asked, others, free, least, parser, beside)
+    if sealed:
         _log(sealed, path, len(made))
     return [
         *measured.lines(),
@@ -105,7 +116,35 @@ def _line(path: Path, number: int, line: str) -> dict[str, object]:
     return row
 
 
-def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path) -> None:
+def _check_sealed(released: Released, sealed: Path) -> None:
+    """Raise UserError for a folder of withheld answers that isn't this release's."""
+    digest = released.manifest.get("sealed_digest")
+    sums = sealed / SUMS
+    if not sums.is_file() or (digest and file_digest(sums) != digest):
+        raise UserError(
+            str(sealed),
+            "doesn't have the withheld answers of this release",
+            f"give the folder that was made with it, such as sealed/v{released.version}",
+        )
+
+
+def _check_release(
+    rows: Sequence[Mapping[str, object]], released: Released | ItemFile, path: Path
+) -> None:
+    """Raise UserError for a row that names another release: the column `release` may have the root digest."""
+    digest = results.release_digest(released)
+    for number, row in enumerate(rows, 1):
+        if (named := row.get("release")) and str(named).strip().lower() != digest:
+            raise UserError(
+                f"{path}, row {number}",
+                f"is for the release with the digest {plain(str(named))[:64]}, not {digest}",
+                "score predictions for the release that they were made on",
+            )
+
+
+def _check(
+    rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path, parser: str
+) -> None:
     """Raise UserError for a row whose id is not one of the release, before anything is scored."""
     fix = "each row needs the id of a multiple-choice item of this release, and a reply or a letter"
     unknown = [
@@ -122,10 +161,13 @@ def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], 
     for number, row in enumerate(rows, 1):
         if not {"reply", "letter"} & row.keys():
             raise UserError(f"{path}, row {number}", "has neither reply nor letter", fix)
+        if parser != STRICT and row.get("letter") and not row.get("reply"):
+            what = f"has a letter without a reply, which --parser {parser} can't read"
+            raise UserError(f"{path}, row {number}", what, "leave --parser out")
 
 
 def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
-    """Return a row as a prediction: as egost wrote it, or read from its reply or letter."""
+    """Return a row as a prediction, whose reply is still to be read: as egost wrote it, or with a reply or a letter."""
     if {*Prediction.model_fields} <= row.keys():
         try:
             return Prediction.model_validate(row)
@@ -138,26 +180,16 @@ def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
         "arm": str(row.get("arm") or "frames"),
         "repeat": _repeat(row),
     }
-    if row.get("letter"):
+    reply = _reply(row.get("reply"))
+    if row.get("letter") and not reply:
         letter = str(row["letter"]).strip().upper()
         if place_of(letter, question.options) is None:
             return Prediction(**given, letter=None, outcome="unreadable")
         return Prediction(**given, letter=letter, outcome="answered")
-    reply = _reply(row.get("reply"))
     if reply is None or reply.startswith(_FAILURES):
         return Prediction(**given, letter=None, outcome="failed", error=reply)
-    answer = read_answer(
-        reply,
-        question.options,
-        **{name: _text(row, name) for name in ("finish", "refusal", "reasoning")},
-    )
-    return Prediction(
-        **given,
-        reply=reply,
-        letter=answer.letter,
-        outcome=answer.outcome,
-        flags=list(answer.flags),
-    )
+    given |= {name: _text(row, name) for name in ("finish", "refusal", "reasoning")}
+    return Prediction(**given, reply=reply, letter=None, outcome="unreadable")
 
 
 def _repeat(row: Mapping[str, object]) -> int:
@@ -207,6 +239,9 @@ def _compared(
 ) -> Iterator[str]:
     differing = check_comparable(one.identity.compared, other.identity.compared, anyway=anyway)
     yield from (f"note: they differ in {what}" for what in differing)
+    for parser in dict.fromkeys((one.identity.parser, other.identity.parser)):
+        if parser != STRICT:
+            yield f"read by {RULES[parser]}"
     shared = {question.id for question in one.questions} & {
         question.id for question in other.questions
     }
