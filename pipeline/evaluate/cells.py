@@ -92,7 +92,7 @@ class Units:
         hide: bool = False,
     ) -> Figure:
         if hide or not self.enough(int(cell.sum())):
-            return Figure(None, None, None, 0, 0, f"withheld: shown from {self.least} on")
+            return Figure(None, None, None, 0, 0, f"withheld: shown from {self.least} items on")
         found = of(values[cell], self.groups[cell])
         value, low, high = map(self.rounded, (found.value, found.low, found.high))
         return replace(found, value=value, low=low, high=high)

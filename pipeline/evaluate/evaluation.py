@@ -75,8 +75,11 @@ class Evaluated:
         return self.coverage >= LEAST_COVERAGE
 
     def __str__(self) -> str:
-        held = f", {self.withheld} of withheld items" if self.withheld else ""
-        return f"evaluate: {self.identity.model}: {self.predictions} predictions{held} in {self.folder}"
+        held = f", {self.withheld} of the items withheld" if self.withheld else ""
+        lost = f", {self.coverage:.1%} of them with a reply" if self.coverage < 1 else ""
+        parser = self.identity.parser
+        rule = f", read by {RULES[parser]}" if parser != STRICT else ""
+        return f"evaluate: {self.identity.model}: {self.predictions} predictions{lost}{held}{rule}: {self.folder}"
 
 
 class Evaluation:
@@ -311,9 +314,8 @@ class Measured:
         """Return everything as a table for the terminal."""
         people = self.human.accuracy[ALL][ALL] if self.human else None
         strictly = {f"{arm}, read strictly": one for arm, one in self.strictly.items()}
-        found = table(self.metrics, {**strictly, **self.baselines}, people)
         label = [] if self.parser == STRICT else [f"read by {RULES[self.parser]}"]
-        return [*label, *found, *(f"note: {note}" for note in self.notes)]
+        return [*label, *table(self.metrics, {**strictly, **self.baselines}, people, self.notes)]
 
 
 def _some(questions: Sequence[Question], most: int) -> list[Question]:

@@ -20,6 +20,7 @@ from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import read_results
+from pipeline.evaluate.rules import read
 from pipeline.evaluate.score import LOG, compare_folders, score_file
 from pipeline.models import batches
 from pipeline.models.abilities import COLOURS
@@ -304,7 +305,8 @@ def test_replies_of_other_tools_are_read_and_their_failures_are_missing(
     rows = [{"id": id_, "reply": reply} for id_, reply in zip(ids, replies, strict=False)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     known = {one.id: one for one in questions_of(released)[0]}
-    outcomes = [score._prediction(row, known[str(row["id"])]).outcome for row in rows]
+    made = [score._prediction(row, known[str(row["id"])]) for row in rows]
+    outcomes = [read(one, known[one.id]).outcome for one in made]
     assert outcomes == ["answered", "failed", "failed", "failed", "unreadable"]
     assert any(
         "40.0% of requests have a reply" in line for line in score_file(released, path, None)
