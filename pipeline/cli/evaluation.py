@@ -37,7 +37,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     default="frames",
     callback=_names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
-    "frames-4, frames-8, frames-16, frames-32 (default: frames).",
+    "frames-4, frames-8, frames-16, frames-32, video (default: frames).",
 )
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, help="How often each item is asked."
@@ -73,12 +73,12 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     "--videos",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="The release's source videos, or folders with them, to cut --fps frames a second from.",
+    help="The release's source videos, or folders with them: for the arm video, and for --fps.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(0, 60, min_open=True),
-    help="Frames a second, cut from --videos instead of the released ones.",
+    help="Frames a second, cut from --videos instead of the released ones; also of the clips of the arm video.",
 )
 @click.option(
     "--batch",
@@ -115,14 +115,16 @@ def evaluate(
     from pipeline.evaluate import evaluation
     from pipeline.releases.reading import open_release
 
-    if (fps is None) != (not videos):
+    if videos and fps is None and "video" not in arms:
         raise UserError(
-            context.command_path, "--videos and --fps go together", "give both, or leave both out"
+            context.command_path,
+            "--videos is not used",
+            "add --fps, or the arm video, or leave it out",
         )
     options = evaluation.Options(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
     )
-    with progress_bar("frames") as progress:
+    with progress_bar("cutting") as progress:
         whole = evaluation.Evaluation(open_release(folder), options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):

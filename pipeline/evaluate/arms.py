@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.errors import UserError
 
-FRAMES = "frames"
+FRAMES, VIDEO = "frames", "video"
 COUNTS = (4, 8, 16, 32)
 """The numbers of frames that arms such as `frames-8` show."""
 
@@ -20,10 +20,11 @@ ARMS = {
     "reversed": "the frames in reverse order, with times in ascending order",
     "rotate": "the options in each of their other rotations",
     **{f"frames-{count}": f"{count} evenly spaced frames" for count in COUNTS},
+    VIDEO: "a clip of the source video",
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
-Pictures = Literal["frames", "grey", "none"]
+Pictures = Literal["frames", "grey", "video", "none"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def shown(
         ]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
+    if arm == VIDEO:
+        return [(arm, Shown("video", (), (), plain))]
     if arm == "blank":
         return [(arm, Shown("grey", every, times, plain))]
     if arm == FRAMES:

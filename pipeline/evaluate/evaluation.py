@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.lock import locked
 from pipeline.errors import EgostError, UserError
 from pipeline.evaluate import results
-from pipeline.evaluate.arms import FRAMES, arms_of
+from pipeline.evaluate.arms import FRAMES, VIDEO, arms_of
 from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
+from pipeline.evaluate.clips import Clips, clips_form, cut_clips
 from pipeline.evaluate.denser import denser
 from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
@@ -23,13 +24,15 @@ from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.run import Plan, Requests, asked, predicted
 from pipeline.evaluate.scoring import Question, Scored, scored
+from pipeline.evaluate.spans import source_spans
 from pipeline.evaluate.table import table
-from pipeline.models.abilities import probe
+from pipeline.models.abilities import colours, probe, probe_video
 from pipeline.models.batches import Batches
 from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import ModelClient, connect
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import Wire
+from pipeline.releases.hydrate import stills_settings
 from pipeline.releases.reading import Released
 
 log = logging.getLogger(__name__)
@@ -39,8 +42,8 @@ log = logging.getLogger(__name__)
 class Options:
     """How a release is asked: in which arms, how often, in which words, which splits, and images how large.
 
-    `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API. With `fps`, so many
-    frames a second are cut from `videos` instead of the released ones.
+    `items` is the most that are asked, for a trial; `batch` asks through the server's Batch API. From `videos`, clips
+    are cut for the arm `video` and, with `fps`, so many frames a second instead of the released ones.
     """
 
     arms: Sequence[str] = (FRAMES,)
@@ -89,7 +92,7 @@ class Evaluation:
 
         Raise UserError if it has none of the splits, no multiple-choice item in them, or none of the videos.
         """
-        arms_of(options.arms)
+        self._arms = arms_of(options.arms)
         self._released, self._options, self._out = released, options, out
         self._questions, self._evidence = questions_of(released)
         if unknown := [split for split in options.splits if split not in released.splits]:
@@ -106,15 +109,46 @@ class Evaluation:
                 str(released.folder), "has no multiple-choice item in these splits", "choose others"
             )
         self._prompt = load(options.prompt)
-        self.left_out, frames = 0, released.folder
-        if options.fps is not None:
-            frames = out / f"frames-{results.release_digest(released)[:12]}-{options.fps:g}"
-            found = denser(
-                released, self.asked, self._evidence, options.videos, options.fps, frames, progress
-            )
-            self.asked, self.left_out = list(found.questions), found.left_out
-        self._plan = Plan(self.asked, options.arms, options.repeats, self._prompt)
+        self._notes: list[str] = []
+        frames, clips = released.folder, None
+        if options.fps is not None or VIDEO in self._arms:
+            frames, clips = self._cut(progress)
+        self._plan = Plan(self.asked, self._arms, options.repeats, self._prompt, clips)
         self._pictures = Pictures(frames, options.image_pixels)
+        if not self._plan.requests:
+            raise UserError(
+                "--arms",
+                f"nothing can be shown of these items in {', '.join(self._arms)}",
+                f"use other arms, such as {FRAMES}",
+            )
+
+    def _cut(self, progress: Callable[[int, int], None]) -> tuple[Path, Clips | None]:
+        """Cut what is asked for from the videos; return the folder of the frames, and the clips."""
+        of, folder, clips = self._options, self._released.folder, None
+        if not of.videos:
+            raise UserError(
+                "--fps" if VIDEO not in self._arms else f"--arms {VIDEO}",
+                "a release has frames alone, and no source videos were given",
+                "add --videos with the videos that the release was made from",
+            )
+        spans = source_spans(self._released, self.asked, self._evidence, of.videos)
+        named = results.release_digest(self._released)[:12]
+        if of.fps is not None:
+            folder = self._out / f"frames-{named}-{of.fps:g}"
+            found = denser(self._released, self.asked, spans, of.fps, folder, progress)
+            self._note_left_out(found.left_out, "")
+            self.asked = list(found.questions)
+        if VIDEO in self._arms:
+            form = clips_form(of.image_pixels or stills_settings(self._released).width, of.fps)
+            clips = cut_clips(spans, form, self._out / f"clips-{named}", progress)
+            missing = sum(one.video not in clips.paths for one in self.asked)
+            self._note_left_out(missing, f" of the arm {VIDEO}")
+        return folder, clips
+
+    def _note_left_out(self, items: int, where: str) -> None:
+        if items:
+            why = "their videos aren't known or not there"
+            self._notes.append(f"note: {items} items are left out{where}: {why}")
 
     @cached_property
     def _known(self) -> list[Question]:
@@ -150,8 +184,8 @@ class Evaluation:
         identity, folder = self._identity(settings), self.folder(settings)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", "egost evaluate"):
-            made = asyncio.run(self._predictions(settings, folder, progress, wire))
-            return self._written(identity, folder, made)
+            made, notes = asyncio.run(self._predictions(settings, folder, progress, wire))
+            return self._written(identity, folder, made, [*self._notes, *notes])
 
     def _identity(self, settings: EvaluatedModel) -> results.Identity:
         of = self._options
@@ -170,34 +204,61 @@ class Evaluation:
         folder: Path,
         progress: Callable[[int, int], None],
         wire: Wire | None,
-    ) -> list[Prediction]:
-        total = self._plan.requests
+    ) -> tuple[list[Prediction], list[str]]:
+        """Return the predictions, and notes on what the server can't do."""
         async with connect(settings, WorkspaceFolder(folder), wire) as client:
-            await self._check_images(client)
+            plan, notes = await self._able(client)
+            total = plan.requests
             given_up: Mapping[int, EgostError] = {}
             if self._options.batch:
                 batches = Batches(client, progress)
-                given_up = await batches.fetch(Requests(self._plan, self._pictures))
-            return await predicted(
-                asked(self._plan, self._pictures),
+                given_up = await batches.fetch(Requests(plan, self._pictures))
+            made = await predicted(
+                asked(plan, self._pictures),
                 client,
                 settings.in_flight,
                 lambda done: progress(done, total),
                 given_up,
             )
+        return made, notes
 
-    async def _check_images(self, client: ModelClient) -> None:
-        """Ask once whether so many images reach the model; raise UserError if they don't."""
-        images, names = self._plan.most_images
-        if not images:
-            return
-        (first,) = self._pictures.frames(names[:1])
-        able = await probe(client, images, first.width, first.height)
-        if able.warning:
-            log.warning(able.warning)
+    async def _able(self, client: ModelClient) -> tuple[Plan, list[str]]:
+        """Return the plan without what the server can't do, and notes on that.
+
+        Ask once whether so many images reach the model, and whether videos do. Raise UserError if images don't,
+        or if nothing is left to ask.
+        """
+        plan = self._plan
+        images, names = plan.most_images
+        if images:
+            (first,) = self._pictures.frames(names[:1])
+            able = await probe(client, images, first.width, first.height)
+            if able.warning:
+                log.warning(able.warning)
+        if not (plan.clips and plan.clips.paths):
+            return plan, []
+        shown = colours(3, 0)
+        video = await probe_video(client, plan.clips.colours(shown), shown)
+        if video.warning:
+            log.warning(video.warning)
+        if video.refusal is None:
+            return plan, []
+        others = [arm for arm in plan.arms if arm != VIDEO]
+        if not others:
+            raise UserError(
+                client.settings.base_url,
+                f"takes no videos: {video.refusal}",
+                "use a server and a model that take video_url, or other arms",
+            )
+        note = f"note: the arm {VIDEO} is left out: the server takes no videos: {video.refusal}"
+        return replace(plan, arms=others), [note]
 
     def _written(
-        self, identity: results.Identity, folder: Path, made: Sequence[Prediction]
+        self,
+        identity: results.Identity,
+        folder: Path,
+        made: Sequence[Prediction],
+        notes: Sequence[str],
     ) -> Evaluated:
         known = {one.id for one in self.asked if one.answer_index is not None}
         measured = None
@@ -217,6 +278,7 @@ class Evaluation:
                 "splits": list(self._options.splits),
                 "asked": len(self.asked),
                 "coverage": coverage,
+                "notes": [note.removeprefix("note: ") for note in notes],
                 "baselines": plain(measured.baselines) if measured else None,
                 "people": plain(measured.human) if measured else None,
             },
@@ -225,10 +287,7 @@ class Evaluation:
             write_exports(folder, identity.about(), measured.results, measured.metrics)
         withheld = len(self.asked) - len(known)
         lines = measured.lines() if measured else ["no metrics: all answers are withheld"]
-        if self.left_out:
-            lines.append(
-                f"note: {self.left_out} items are left out: their videos aren't known or not there"
-            )
+        lines += notes
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
 
 
