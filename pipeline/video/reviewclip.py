@@ -125,7 +125,7 @@ def colours_shown(
     """Return an MP4 that shows plain colours (RGB) one after the other, each for a second, as a clip shows frames."""
     size = (height // 2 * 2, width // 2 * 2, 3)
     into = BytesIO()
-    with av.open(into, "w", format="mp4", container_options=_MP4) as file:
+    with av.open(into, "w", format="mp4") as file:
         images = [np.full(size, colour[::-1], np.uint8) for colour in colours]
         film = _film(file, images[0], form)
         each = max(1, round(form.fps))
