@@ -46,7 +46,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     default="frames",
     callback=_names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
-    "frames-4, frames-8, frames-16, frames-32 (default: frames).",
+    "frames-4, frames-8, frames-16, frames-32, video; or all (of them but video) (default: frames).",
 )
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, help="How often each item is asked."
@@ -82,12 +82,12 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     "--videos",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="The release's source videos, or folders with them, to cut --fps frames a second from.",
+    help="The release's source videos, or folders with them: for the arm video, and for --fps.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(0, 60, min_open=True),
-    help="Frames a second, cut from --videos instead of the released ones.",
+    help="Frames a second, cut from --videos instead of the released ones; also of the clips of the arm video.",
 )
 @click.option(
     "--batch",
@@ -131,11 +131,9 @@ def evaluate(
     options = evaluation.Options(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps, parser
     )
-    with progress_bar("frames") as progress:
+    with progress_bar("cutting") as progress:
         source = _asked(context, folder, options, out, progress)
         whole = evaluation.Evaluation(source, options, out, progress)
-    for line in whole.notes:
-        click.echo(line)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -169,13 +167,10 @@ def _asked(
     from pipeline.releases.reading import open_release
 
     if not path.is_file():
-        if (options.fps is None) != (not options.videos):
-            what = "--videos and --fps go together"
-            raise UserError(context.command_path, what, "give both, or leave both out")
+        if options.videos and options.fps is None and "video" not in options.arms:
+            fix = "add --fps, or the arm video, or leave it out"
+            raise UserError(context.command_path, "--videos is not used", fix)
         return open_release(path)
-    if options.fps is not None:
-        what = f"--fps is for a release: of a file's videos, {item_files.FRAMES} frames are shown"
-        raise UserError(context.command_path, what, "leave --fps out")
     found = item_files.open_items(path)
     if options.videos:
         return item_files.with_frames(found, options.videos, out, progress)

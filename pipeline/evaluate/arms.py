@@ -8,7 +8,8 @@ from typing import Literal
 
 from pipeline.errors import UserError
 
-FRAMES = "frames"
+FRAMES, VIDEO = "frames", "video"
+EVERY = "all"
 COUNTS = (4, 8, 16, 32)
 """The numbers of frames that arms such as `frames-8` show."""
 
@@ -21,12 +22,13 @@ ARMS = {
     "reversed": "the frames in reverse order, with times in ascending order",
     "rotate": "the options in each of their other rotations",
     **{f"frames-{count}": f"{count} evenly spaced frames" for count in COUNTS},
+    VIDEO: "a clip of the source video",
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
 _ROTATED = re.compile(r"rotate-(\d{1,3})")
 
-Pictures = Literal["frames", "grey", "none"]
+Pictures = Literal["frames", "grey", "video", "none"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,17 @@ class Shown:
 
 
 def arms_of(names: Sequence[str]) -> list[str]:
-    """Return the arms that were asked for, each once; raise UserError for one that doesn't exist."""
+    """Return the arms that were asked for, each once; raise UserError for one that doesn't exist.
+
+    `all` stands for every arm that a release is enough for.
+    """
+    if EVERY in names:
+        return [arm for arm in ARMS if arm != VIDEO]
     for name in names:
         if name not in ARMS:
-            raise UserError("--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}")
+            raise UserError(
+                "--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}, {EVERY}"
+            )
     return list(dict.fromkeys(names))
 
 
@@ -66,6 +75,8 @@ def shown(
         return [(one, Shown("frames", every, times, order_of(one, options))) for one in names]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
+    if arm == VIDEO:
+        return [(arm, Shown("video", (), (), plain))]
     if arm == "blank":
         return [(arm, Shown("grey", every, times, plain))]
     if arm == FRAMES:

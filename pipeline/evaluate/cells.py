@@ -94,15 +94,18 @@ class Units:
         if hide or not self.enough(int(cell.sum())):
             return Figure(None, None, None, 0, 0, f"withheld: shown from {self.least} items on")
         found = of(values[cell], self.groups[cell])
-        value, low, high = map(self.rounded, (found.value, found.low, found.high))
+        value, low, high = (
+            one if one is None else self.rounded(one)
+            for one in (found.value, found.low, found.high)
+        )
         return replace(found, value=value, low=low, high=high)
 
-    def rounded(self, value: float | None) -> float | None:
+    def rounded(self, value: float) -> float:
         """Return a value as it may be shown: of withheld items, to a hundredth.
 
         More digits would tell from two scorings whether a single changed letter is right.
         """
-        return round(value, 2) if self.least and value is not None else value
+        return round(value, 2) if self.least else value
 
     def _hidden(self, counts: Mapping[str, int]) -> set[str]:
         """Return the cells that are too small to show, or whose figure would give away one that is."""

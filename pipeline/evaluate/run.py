@@ -6,25 +6,30 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.errors import EgostError, RowError, UserError
-from pipeline.evaluate.arms import Shown, shown
+from pipeline.evaluate.arms import VIDEO, Shown, shown
+from pipeline.evaluate.clips import Clips
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import read
 from pipeline.evaluate.scoring import REVERSED, Question
-from pipeline.models.chat import Message, PlainRequest, PromptImage
+from pipeline.models.chat import Message, PlainRequest, PromptImage, PromptVideo
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a model is asked: questions in arms, each `repeats` times, in the words of a prompt."""
+    """What a model is asked: questions in arms, each `repeats` times, in the words of a prompt.
+
+    `clips` are those of the arm `video`, in which items without one are left out.
+    """
 
     questions: Sequence[Question]
     arms: Sequence[str]
     repeats: int
     prompt: Prompt
+    clips: Clips | None = None
 
     @cached_property
     def requests(self) -> int:
@@ -46,6 +51,8 @@ class Plan:
             for arm in self.arms:
                 if arm == REVERSED and _undefined(question):
                     continue
+                if arm == VIDEO and not (self.clips and question.video in self.clips.paths):
+                    continue
                 seconds, options = question.frame_seconds, len(question.options)
                 for name, one in shown(arm, question.id, seconds, options):
                     yield question, name, one
@@ -66,7 +73,7 @@ def asked(plan: Plan, pictures: Pictures) -> Iterator[Asked]:
     for question, arm, one in plan.shown():
         options = [question.options[at] for at in one.order]
         parts = plan.prompt.parts(
-            question.question, options, one.seconds, _seen(question, one, pictures)
+            question.question, options, one.seconds, _seen(question, one, plan, pictures)
         )
         for repeat in range(plan.repeats):
             yield Asked(question, arm, repeat, parts)
@@ -77,7 +84,12 @@ def _undefined(question: Question) -> bool:
     return question.answer is not None and question.option_true_of("rewound") is None
 
 
-def _seen(question: Question, one: Shown, pictures: Pictures) -> Sequence[PromptImage]:
+def _seen(
+    question: Question, one: Shown, plan: Plan, pictures: Pictures
+) -> Sequence[PromptImage | PromptVideo]:
+    if one.pictures == "video":
+        assert plan.clips
+        return [plan.clips.of(question.video)]
     names = [question.frames[at] for at in one.frames]
     return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
 

@@ -16,8 +16,8 @@ from pipeline.evaluate import results
 from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
-from pipeline.evaluate.evaluation import Measured
 from pipeline.evaluate.item_files import ItemFile
+from pipeline.evaluate.measured import Measured
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
