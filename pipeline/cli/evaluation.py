@@ -1,7 +1,7 @@
 """The commands that score models on a release: evaluate, score, compare."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ import click
 from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
-    from pipeline.evaluate.evaluation import Options as Asking
     from pipeline.evaluate.item_files import ItemFile
     from pipeline.models.settings import EvaluatedModel
     from pipeline.releases.reading import Released
@@ -125,15 +124,17 @@ def evaluate(
     A killed run goes on where it was, and no reply is paid for twice. Metrics are printed, and written with
     all predictions to a folder in results/. Exit code 3: under 99 % of the requests have a reply.
     """
-    from pipeline.errors import GateError
+    from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
 
+    if videos and fps is None and "video" not in arms and not folder.is_file():
+        fix = "add --fps, or the arm video, or leave it out"
+        raise UserError(context.command_path, "--videos is not used", fix)
     options = evaluation.Options(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps, parser
     )
     with progress_bar("cutting") as progress:
-        source = _asked(context, folder, options, out, progress)
-        whole = evaluation.Evaluation(source, options, out, progress)
+        whole = evaluation.Evaluation(_opened(folder), options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -154,30 +155,12 @@ def evaluate(
         )
 
 
-def _asked(
-    context: click.Context,
-    path: Path,
-    options: "Asking",
-    out: Path,
-    progress: Callable[[int, int], None],
-) -> "Released | ItemFile":
-    """Open a release, or a file of items with their frames cut from the videos."""
-    from pipeline.errors import UserError
-    from pipeline.evaluate import item_files
+def _opened(path: Path) -> "Released | ItemFile":
+    """Open a release, or a file of items."""
+    from pipeline.evaluate.item_files import open_items
     from pipeline.releases.reading import open_release
 
-    if not path.is_file():
-        if options.videos and options.fps is None and "video" not in options.arms:
-            fix = "add --fps, or the arm video, or leave it out"
-            raise UserError(context.command_path, "--videos is not used", fix)
-        return open_release(path)
-    found = item_files.open_items(path)
-    if options.videos:
-        return item_files.with_frames(found, options.videos, out, progress)
-    if {*options.arms} != {"blind"}:
-        what = "a file has no frames: they are cut from the videos that its items name"
-        raise UserError(context.command_path, what, "add --videos DIR, or --arms blind")
-    return found
+    return open_items(path) if path.is_file() else open_release(path)
 
 
 def _settings(
@@ -226,15 +209,12 @@ def score(
     benchmark's file of items.
     """
     from pipeline.errors import UserError
-    from pipeline.evaluate.item_files import open_items
     from pipeline.evaluate.score import score_file
-    from pipeline.releases.reading import open_release
 
     if folder.is_file() and sealed:
         what = "--answers is for a release: in a file, no answer is withheld"
         raise UserError(context.command_path, what, "leave --answers out")
-    source = open_items(folder) if folder.is_file() else open_release(folder)
-    for line in score_file(source, predictions, sealed, parser):
+    for line in score_file(_opened(folder), predictions, sealed, parser):
         click.echo(line)
 
 

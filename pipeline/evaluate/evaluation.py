@@ -10,13 +10,12 @@ from pathlib import Path
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.engine.lock import locked
 from pipeline.errors import EgostError, UserError
-from pipeline.evaluate import results
+from pipeline.evaluate import item_files, results
 from pipeline.evaluate.arms import FRAMES, VIDEO, arms_of
 from pipeline.evaluate.baselines import Baselines, baselines
 from pipeline.evaluate.clips import Clips, clips_form, cut_clips
 from pipeline.evaluate.denser import denser
 from pipeline.evaluate.export_files import write_exports
-from pipeline.evaluate.item_files import FRAMES as FRAMES_OF_FILES
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.measured import Measured
 from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
@@ -101,6 +100,8 @@ class Evaluation:
         """
         self._arms = arms_of(options.arms)
         check_parser(options.parser)
+        if isinstance(released, ItemFile):
+            released = _with_frames(released, options, self._arms, out, progress)
         self._released, self._options, self._out = released, options, out
         self._questions, self._evidence = questions_of(released)
         if unknown := [split for split in options.splits if split not in released.splits]:
@@ -133,13 +134,8 @@ class Evaluation:
     def _cut(self, progress: Callable[[int, int], None]) -> tuple[Path, Clips | None]:
         """Cut what is asked for from the videos; return the folder of the frames, and the clips."""
         of, released, clips = self._options, self._released, None
+        assert isinstance(released, Released)  # a file has its frames already
         folder = released.folder
-        if isinstance(released, ItemFile):
-            raise UserError(
-                "--fps" if VIDEO not in self._arms else f"--arms {VIDEO}",
-                f"is for releases: of a file's videos, {FRAMES_OF_FILES} frames are shown",
-                "leave it out",
-            )
         if not of.videos:
             raise UserError(
                 "--fps" if VIDEO not in self._arms else f"--arms {VIDEO}",
@@ -319,6 +315,25 @@ class Evaluation:
         lines = measured.lines() if measured else ["no metrics: all answers are withheld"]
         lines += notes
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
+
+
+def _with_frames(
+    items: ItemFile,
+    options: Options,
+    arms: Sequence[str],
+    out: Path,
+    progress: Callable[[int, int], None],
+) -> ItemFile:
+    """Return a file's items with the frames of their videos; raise UserError for what is for releases alone."""
+    if options.fps is not None or VIDEO in arms:
+        what = f"is for releases: of a file's videos, {item_files.FRAMES} frames are shown"
+        raise UserError("--fps" if VIDEO not in arms else f"--arms {VIDEO}", what, "leave it out")
+    if options.videos:
+        return item_files.with_frames(items, options.videos, out, progress)
+    if {*arms} != {"blind"} and not any(one.frames for one in items.questions):
+        what = "a file has no frames: they are cut from the videos that its items name"
+        raise UserError(str(items.path), what, "add --videos DIR, or --arms blind")
+    return items
 
 
 def _some(questions: Sequence[Question], most: int) -> list[Question]:

@@ -29,9 +29,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     """A release with all answers, one with those of its only split withheld, and the folder that has these."""
     root = tmp_path_factory.mktemp("release") / "w"
     with small_space(root, 12, walk=varied, split="test") as space:
-        held = release(space, "0.2.0", withhold=["test"])
+        known, held = release(space), release(space, "0.2.0", withhold=["test"])
         assert held.sealed
-        return release(space).folder, held.folder, held.sealed
+        return known.folder, held.folder, held.sealed
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_withheld_items_get_predictions_and_whoever_has_the_answers_rounded_figu
     row = next(line for line in shown if line.startswith("frames "))
     figures = re.findall(r"\d+\.\d", " ".join(shown))
     assert float(row.split()[1]) > 40
-    assert len(figures) > 10
+    assert len(figures) > 6
     assert all(one.endswith(".0") for one in figures), figures
     ids = {one.id for one in read_results(folder).predictions}
     assert not any(one in line for one in ids for line in shown)
@@ -340,4 +340,4 @@ def test_a_file_of_items_is_scored_and_asked_without_images(
     capsys.readouterr()
     for more in (("--fps", "2"), ("--arms", "video")):
         assert evaluate(file, server, "--videos", ".", *more) == 2
-        refused(capsys, "8 frames are shown" if more[0] == "--arms" else "--videos")
+        refused(capsys, "8 frames are shown")
