@@ -89,7 +89,7 @@ def _reply(body: Mapping[str, Any], known: Mapping[tuple[str, frozenset[str]], Q
         None,
     )
     if question is None:
-        return f"kestrel: {', '.join(map(_colour, images))}"
+        return f"kestrel: {', '.join(map(colour_of, images))}"
     drawn = random.Random(hashlib.sha256(f"{body['model']} {question.id}".encode()).hexdigest())
     sees = body["model"] == SEER and any(map(_shows_something, images))
     place = _known_option(question, drawn) if sees else drawn.randrange(len(question.options))
@@ -133,7 +133,8 @@ def _shows_something(url: str) -> bool:
     return float(_pixels(url).std(axis=(0, 1)).max()) > _PLAIN
 
 
-def _colour(url: str) -> str:
+def colour_of(url: str) -> str:
+    """Return the name of the colour of a plain image, given as a data URL."""
     seen = _pixels(url).mean(axis=(0, 1))[::-1]
     return min(COLOURS, key=lambda name: float(np.abs(seen - np.array(COLOURS[name])).sum()))
 

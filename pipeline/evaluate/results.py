@@ -14,7 +14,7 @@ The folder is named by release, model, prompt and settings; arms and repeats can
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from pipeline import __version__
 from pipeline.engine.arrow import arrow_schema
@@ -32,7 +32,7 @@ from pipeline.errors import UserError
 from pipeline.evaluate.exports import About
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import Metrics
-from pipeline.evaluate.rows import AskedItem, Prediction
+from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import STRICT
 from pipeline.evaluate.scoring import Question
 from pipeline.models.settings import ModelSettings
@@ -42,7 +42,12 @@ from pipeline.releases.reading import SUMS, Released
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 FORMAT = 1  # of results.json
 ITEMS, PREDICTIONS, RESULTS = "items.parquet", "predictions.parquet", "results.json"
-_KEPT = tuple(AskedItem.model_fields)
+_LEFT = {"frames", "frame_seconds", "words"}  # of a question: these stay in the release
+_KEPT: dict[str, Any] = {
+    one.name: (one.type, ...) for one in fields(Question) if one.name not in _LEFT
+}
+AskedItem = create_model("AskedItem", __base__=Record, **_KEPT)
+"""A question with a known answer as results keep it."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,8 @@ def read_results(folder: Path) -> Results:
         names = Identity.__dataclass_fields__.keys() - ({"parser"} - body.keys())
         identity = Identity(**{name: body[name] for name in names})
         predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
-        questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
+        items = _unpacked(folder / ITEMS, AskedItem)
+        questions = tuple(Question(**dict(item), frames=(), frame_seconds=()) for item in items)
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
@@ -212,10 +218,3 @@ def read_results(folder: Path) -> Results:
 def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
     rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
     return map(kind.model_validate, rows)
-
-
-def _question(item: AskedItem) -> Question:
-    """Return an item as it is scored; its frames, and the words of its facts, stay in the release."""
-    known = {name: getattr(item, name) for name in _KEPT}
-    known |= {"options": tuple(item.options), "facts": tuple(item.facts)}
-    return Question(**known, frames=(), frame_seconds=())

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ def run(items: ItemFile, out: Path, model: ScriptedModel, **options: Any) -> Eva
     return Evaluation(items, Options(**options), out).run(settings(), wire=model)
 
 
+def accuracy(lines: Sequence[str], name: str) -> float:
+    """Return the accuracy in the table's row of this name."""
+    row = next(line for line in lines if line.startswith(f"{name}  "))
+    return float(row.removeprefix(name).split()[0])
+
+
 def says(body: Mapping[str, Any]) -> str:
     """Reply with the true option, in words that the reference's rule takes for A."""
     shown, number = text_of(body), int(re.findall(r"opened (\d+) times", text_of(body))[0])
@@ -109,9 +115,8 @@ def test_the_references_rule_reads_the_same_replies_without_another_request(
     assert other.body["strictly"]["frames"]["accuracy"]["all"]["all"]["value"] == 1
     # The label is in the table's head, next to what the strict parser reads, and in the exports.
     assert found.lines[0] == "read by the reference's rule: the first capital A to D"
-    assert any(
-        line.startswith("frames, read strictly") and "100.0%" in line for line in found.lines
-    )
+    assert accuracy(found.lines, "frames, read strictly") == 100
+    assert accuracy(found.lines, "frames") == round(100 * of_a, 1)
     log = json.loads((found.folder / "exports" / "inspect-frames.json").read_text())
     assert "the reference's rule" in log["results"]["scores"][0]["params"]["parser"]
     (aggregate,) = (found.folder / "exports" / "data").rglob("*[0-9a-f].json")
@@ -140,11 +145,11 @@ def test_a_file_of_predictions_is_scored_on_a_file_of_items(
     rows = [{"id": one.id, "reply": f"Answer: {one.answer}"} for one in items.questions]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     strict = score_file(items, path, None)
-    assert any(line.startswith("frames ") and "100.0%" in line for line in strict)
+    assert accuracy(strict, "frames") == 100
     other = score_file(items, path, None, "reference")
     assert other[0] == "read by the reference's rule: the first capital A to D"
-    assert not any(line.startswith("frames  ") and "100.0%" in line for line in other)
-    assert any(line.startswith("frames, read strictly") and "100.0%" in line for line in other)
+    assert accuracy(other, "frames") < 100
+    assert accuracy(other, "frames, read strictly") == 100
     path.write_text(json.dumps({"id": items.questions[0].id, "letter": "A"}) + "\n")
     with pytest.raises(UserError, match="letter without a reply"):
         score_file(items, path, None, "reference")
@@ -157,7 +162,7 @@ def test_results_are_scored_again_as_they_are_read(items: ItemFile, tmp_path: Pa
     found = run(items, tmp_path, Model(answer=says), parser="reference", arms=("frames", "rotate"))
     lines = score_file(items, found.folder / "predictions.parquet", None)
     for arm in ("frames", "rotate-1", "rotate-2"):
-        assert any(line.startswith(f"{arm} ") and "100.0%" in line for line in lines), arm
+        assert accuracy(lines, arm) == 100, arm
 
 
 def test_videos_that_are_not_there_are_noted_and_two_of_one_name_refused(
