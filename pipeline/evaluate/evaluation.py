@@ -312,7 +312,9 @@ class Evaluation:
         if measured:
             write_exports(folder, identity.about(), measured.results, measured.metrics)
         withheld = len(self.asked) - len(known)
-        lines = measured.lines() if measured else ["no metrics: all answers are withheld"]
+        of = f"{identity.model} on {identity.dataset} {identity.version}, prompt {identity.prompt}"
+        figures = measured.lines() if measured else ["no metrics: all answers are withheld"]
+        lines = [of, *figures]
         lines += notes
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
 

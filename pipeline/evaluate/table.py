@@ -179,4 +179,5 @@ def _row(name: str, figures: Iterable[str], items: str) -> str:
 
 
 def _cells(name: str, width: int, items: str, values: Iterable[str]) -> str:
-    return f"{name:<{width}}{items:>{_ITEMS}}" + "".join(f"{one:>{_CELL}}" for one in values)
+    columns = "".join(f"{one:>{_CELL}}" for one in values)
+    return f"{name:<{width}}{items:>{_ITEMS}}{columns}".rstrip()

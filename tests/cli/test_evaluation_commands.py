@@ -94,6 +94,8 @@ def test_two_models_are_scored_in_one_command_and_compared(
     assert [line.split(": ")[1] for line in ends] == [SEER, "other"]
     assert {line.rpartition(": ")[2] for line in ends} == {*map(str, found)}
     assert shown[-1] == ends[-1]
+    heads = [f"{model} on egost 0.1.0, prompt ours" for model in (SEER, "other")]
+    assert [line for line in shown if line in heads] == heads
     assert all((folder / "predictions.parquet").is_file() for folder in found)
     assert max(map(len, shown[: shown.index(ends[0])])) <= 100
     assert not Path("results").exists()
@@ -249,6 +251,7 @@ def test_withheld_items_get_predictions_and_whoever_has_the_answers_rounded_figu
     (folder,) = results()
     count = len(read_results(folder).predictions)
     assert shown == [
+        f"{SEER} on egost 0.2.0, prompt ours",
         "no metrics: all answers are withheld",
         f"evaluate: {SEER}: {count} predictions, {count} of the items withheld: {folder}",
     ]

@@ -86,3 +86,25 @@ def test_values_that_are_not_given_are_left_out(checkout: Path) -> None:
     assert passed(checkout, "label-studio", PORT="9000")[-1] == "9000"
     assert passed(checkout, "demo") == ["-w", "demo", "demo"]
     assert passed(checkout, "evaluate") == ["demo", "--evaluate"]
+
+
+def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
+    checkout: Path,
+) -> None:
+    def made() -> "subprocess.CompletedProcess[str]":
+        command = ["make", "-s", "consumers", "RELEASE=a release"]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+    done = made()
+    assert done.returncode != 0
+    assert "inspect: not checked: no .consumers/inspect" in done.stdout
+    assert done.stdout.splitlines()[-1] == "consumers: 0 of 4 have read the release"
+    python = checkout / ".consumers" / "trl" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    for line, code in ("echo read $2", 0), ("exit 1", 2):
+        python.write_text(f"#!/bin/sh\n{line}\n")
+        python.chmod(0o755)
+        done = made()
+        assert done.returncode == code
+        assert ("read a release" in done.stdout) is (code == 0)
+        assert ("consumers: 1 of 4 have read the release" in done.stdout) is (code == 0)

@@ -107,6 +107,7 @@ def test_the_references_rule_reads_the_same_replies_without_another_request(
     assert {one.letter for one in other.predictions} == {"A"}  # of "Answer: C"
     assert all(BY_REFERENCE in one.flags for one in other.predictions)
     assert (kept.identity.parser, other.identity.parser) == ("strict", "reference")
+    assert kept.identity.folder == other.identity.folder == strict.folder.name
     measured = [
         one.body["metrics"]["arms"]["frames"]["accuracy"]["all"]["all"] for one in (kept, other)
     ]
@@ -114,7 +115,7 @@ def test_the_references_rule_reads_the_same_replies_without_another_request(
     assert [one["value"] for one in measured] == [1, round(of_a, 4)]
     assert other.body["strictly"]["frames"]["accuracy"]["all"]["all"]["value"] == 1
     # The label is in the table's head, next to what the strict parser reads, and in the exports.
-    assert found.lines[0] == "read by the reference's rule: the first capital A to D"
+    assert found.lines[1] == "read by the reference's rule: the first capital A to D"
     assert accuracy(found.lines, "frames, read strictly") == 100
     assert accuracy(found.lines, "frames") == round(100 * of_a, 1)
     log = json.loads((found.folder / "exports" / "inspect-frames.json").read_text())
