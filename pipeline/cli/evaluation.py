@@ -127,6 +127,7 @@ def evaluate(
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
 
+    source = _opened(folder)
     if videos and fps is None and "video" not in arms and not folder.is_file():
         fix = "add --fps, or the arm video, or leave it out"
         raise UserError(context.command_path, "--videos is not used", fix)
@@ -134,7 +135,7 @@ def evaluate(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps, parser
     )
     with progress_bar("cutting") as progress:
-        whole = evaluation.Evaluation(_opened(folder), options, out, progress)
+        whole = evaluation.Evaluation(source, options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:

@@ -26,7 +26,7 @@ ARMS = {
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
-_ROTATED = re.compile(r"rotate-(\d{1,3})")
+_ROTATED = re.compile(r"rotate-(\d)")
 
 Pictures = Literal["frames", "grey", "video", "none"]
 
@@ -91,7 +91,7 @@ def shown(
 def order_of(arm: str, options: int) -> tuple[int, ...]:
     """Return the order in which an arm shows the options, as `Shown.order`."""
     plain, turned = tuple(range(options)), _ROTATED.fullmatch(arm)
-    by = int(turned[1]) % max(1, options) if turned else 0
+    by = int(turned[1]) if turned else 0
     return plain[by:] + plain[:by]
 
 

@@ -70,12 +70,14 @@ def baselines(
     if 0 < (probed := sum(one.id in ids for one in guessed)) < len(wanted):
         notes.append(f"{BLIND_PROBE}: measured on {probed} of {len(wanted)} items, whole scenes")
     moved = measured_motion(wanted, evidence, release)
+    with_facts = any(question.facts for question in wanted)
     notes += [
         f"{name}: answers {sum(one.arm == name for one in moved)} of {len(wanted)} items, those that {which}"
         for name, which in (
             (MOTION_FRAMES, f"ask for sides, of {_MOST_SPANS} spans at most"),
             (MOTION_VIDEO, "ask for sides"),
         )
+        if with_facts
     ]
     predictions = (
         *most_frequent_letter(known, wanted),

@@ -27,6 +27,7 @@ from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
 from pipeline.evaluate.run import Plan, Requests, asked, predicted
 from pipeline.evaluate.scoring import Question
 from pipeline.evaluate.spans import source_spans
+from pipeline.evaluate.table import wrapped
 from pipeline.models.abilities import colours, probe, probe_video
 from pipeline.models.batches import Batches
 from pipeline.models.estimate import Estimate, estimate
@@ -314,8 +315,7 @@ class Evaluation:
         withheld = len(self.asked) - len(known)
         of = f"{identity.model} on {identity.dataset} {identity.version}, prompt {identity.prompt}"
         figures = measured.lines() if measured else ["no metrics: all answers are withheld"]
-        lines = [of, *figures]
-        lines += notes
+        lines = [of, *figures, *wrapped(notes)]
         return Evaluated(folder, identity, len(made), withheld, coverage, lines)
 
 

@@ -26,7 +26,9 @@ from pipeline.evaluate.scoring import Question, Scored
 
 MAIN = "frames"
 """The arm whose predictions are wanted of every item."""
-NO_FACTS = "figures of pairs, facts, errors and reversed frames are omitted: the release was made without facts"
+NO_FACTS = (
+    "figures of pairs, facts, errors and reversed frames are omitted: the items come without facts"
+)
 LEAST_COVERAGE = 0.99
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import UserError, plain
 from pipeline.evaluate import results
+from pipeline.evaluate.arms import FRAMES
 from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
@@ -22,13 +25,14 @@ from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
 from pipeline.evaluate.scoring import Question, place_of, scored
-from pipeline.evaluate.table import points
+from pipeline.evaluate.table import points, wrapped
 from pipeline.releases.layout import file_digest
 from pipeline.releases.reading import SUMS, Released
 
 LOG = "scored.jsonl"
 """In the folder of withheld answers: every scoring, with the digest of what was scored."""
 _SHOWN = 10
+_NAME, _NUMBER = re.compile(r"\w[\w .-]{0,29}", re.ASCII), re.compile(r"\d{1,6}", re.ASCII)
 # What other tools write as the reply to a request that failed: not an answer, although it parses as one.
 _FAILURES = ("[LMMS_EVAL_", "BUDGET_EXCEEDED", "Failed to obtain answer via API")
 
@@ -60,7 +64,7 @@ def score_file(
         )
     if not made:
         raise UserError(str(path), "has no predictions", "check the file")
-    least, notes = 0, []
+    least, notes = 0, [*released.notes] if isinstance(released, ItemFile) else []
     if held := [one for one in asked if one.split in withheld]:
         # Next to items whose answers are known, a figure would tell the outcome of a few withheld ones.
         least = LEAST_WITHHELD
@@ -81,7 +85,7 @@ def score_file(
         _log(sealed, path, len(made))
     return [
         *measured.lines(),
-        *notes,
+        *wrapped(notes),
         f"score: {path}: {len(made)} predictions for {len(asked)} items",
     ]
 
@@ -97,7 +101,7 @@ def read_rows(path: Path) -> list[dict[str, object]]:
             str(path), f"can't be read: {error}", "give a file of predictions"
         ) from error
     if path.suffix == ".csv":
-        return [dict(row) for row in csv.DictReader(text.splitlines())]
+        return [dict(row) for row in csv.DictReader(StringIO(text, newline=""))]
     return [
         _line(path, number, line)
         for number, line in enumerate(text.splitlines(), 1)
@@ -170,14 +174,14 @@ def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
     """Return a row as a prediction, whose reply is still to be read: as egost wrote it, or with a reply or a letter."""
     if {*Prediction.model_fields} <= row.keys():
         try:
-            return Prediction.model_validate(row)
+            return Prediction.model_validate({**row, "arm": _arm(row), "repeat": _repeat(row)})
         except ValidationError as error:
             raise UserError(
                 question.id, f"has a damaged prediction: {error}", "check the file"
             ) from error
     given: dict[str, Any] = {
         "id": question.id,
-        "arm": str(row.get("arm") or "frames"),
+        "arm": _arm(row),
         "repeat": _repeat(row),
     }
     reply = _reply(row.get("reply"))
@@ -192,13 +196,20 @@ def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
     return Prediction(**given, reply=reply, letter=None, outcome="unreadable")
 
 
+def _arm(row: Mapping[str, object]) -> str:
+    arm = str(row.get("arm") or FRAMES)
+    if not _NAME.fullmatch(arm):
+        what = f"has the arm {plain(arm)[:80]}"
+        raise UserError(str(row["id"]), what, "write a name such as frames or blind")
+    return arm
+
+
 def _repeat(row: Mapping[str, object]) -> int:
-    try:
-        return int(str(row.get("repeat") or 0))
-    except ValueError as error:
-        raise UserError(
-            str(row["id"]), f"has the repeat {row['repeat']}", "write 0, 1, ..."
-        ) from error
+    repeat = str(row.get("repeat") or 0)
+    if not _NUMBER.fullmatch(repeat):
+        what = f"has the repeat {plain(repeat)[:80]}"
+        raise UserError(str(row["id"]), what, "write 0, 1, ...")
+    return int(repeat)
 
 
 def _reply(given: object) -> str | None:

@@ -1,6 +1,7 @@
 """Metrics as a table for the terminal. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from textwrap import wrap
 
@@ -26,16 +27,15 @@ def table(
         *_lines(metrics, baselines, human),
         *(f"note: {note}" for note in (*metrics.notes, *notes)),
     ]
-    return [short for line in lines for short in _wrapped(line)]
+    return wrapped(lines)
 
 
-def _wrapped(line: str) -> list[str]:
-    """Return a line of words as several; lines of columns are short enough."""
-    if len(line) <= _WIDTH:
-        return [line]
-    return wrap(
-        line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Return lines of words as several of 100 columns at most; lines of columns are short enough."""
+    fill = partial(
+        wrap, width=_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
+    return [short for line in lines for short in (fill(line) if len(line) > _WIDTH else [line])]
 
 
 def _lines(
@@ -49,7 +49,10 @@ def _lines(
         yield _row(name, wholes, str(arm.items))
     if human:
         yield _row("people", [_in_percent(human), "", ""], str(human.items))
-    yield _row("chance", [f"{100 * metrics.chance:.1f}", "", "50.0"], "")
+    of_facts = (
+        "50.0" if any(arm.facts and arm.facts[ALL][ALL].items for arm in rows.values()) else "-"
+    )
+    yield _row("chance", [f"{100 * metrics.chance:.1f}", "", of_facts], "")
     for dimension in _DIMENSIONS:
         yield from _by(dimension, rows)
     for name, arm in metrics.arms.items():

@@ -300,9 +300,22 @@ def test_replies_of_other_tools_are_read_and_their_failures_are_missing(
     assert any(
         "40.0% of requests have a reply" in line for line in score_file(released, path, None)
     )
-    path.write_text(json.dumps({"id": ids[0], "reply": "A", "repeat": "x"}) + "\n")
-    with pytest.raises(UserError, match="repeat x"):
-        score_file(released, path, None)
+    for column, odd in (
+        *(("repeat", one) for one in ("x", -1, 10**30, "1.0")),
+        *(("arm", one) for one in ("\x1b[31mred", "a\nb", "x" * 31, "../frames")),
+    ):
+        path.write_text(json.dumps({"id": ids[0], "reply": "A", column: odd}) + "\n")
+        with pytest.raises(UserError, match=f"has the {column} ") as caught:
+            score_file(released, path, None)
+        assert len(str(caught.value).splitlines()) == 2
+        assert "\x1b" not in str(caught.value)
+    table = tmp_path / "p.csv"
+    table.write_text(f'id,reply,repeat\n{ids[0]},"I see a door.\n\nAnswer: B",0.0\n')
+    with pytest.raises(UserError, match=r"has the repeat 0\.0"):
+        score_file(released, table, None)
+    table.write_text(f'id,reply\n{ids[0]},"I see A door.\n\nAnswer: B"\n')
+    (row,) = score.read_rows(table)
+    assert str(row["reply"]).count("\n") == 2  # a reply of several lines
 
 
 def test_two_models_are_compared_on_the_same_items(released: Released, tmp_path: Path) -> None:
