@@ -111,9 +111,11 @@ class Evaluation:
                 f"the release has no split '{unknown[0]}'",
                 f"choose from {', '.join(released.splits)}",
             )
-        self.asked = [one for one in self._questions if one.split in options.splits]
+        asked = [one for one in self._questions if one.split in options.splits]
         if options.items is not None:
-            self.asked = _some(self.asked, options.items)
+            asked = _some(asked, options.items)
+        # One span after the other, so that its frames are read once.
+        self.asked = sorted(asked, key=lambda one: one.video)
         if not self.asked:
             raise UserError(
                 str(released.folder), "has no multiple-choice item in these splits", "choose others"
