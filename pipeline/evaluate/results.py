@@ -90,6 +90,12 @@ class Identity:
             json.loads(settings.for_keys()),
         )
 
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "Identity":
+        """Return what a results.json is of; the first ones name no parser."""
+        known = {"parser": STRICT} | body
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__})
+
     @property
     def folder(self) -> str:
         """The name of the results folder, whose replies every parser reads."""
@@ -202,8 +208,7 @@ def read_results(folder: Path) -> Results:
                 f"has format {body['format']}",
                 "use the version of egost that wrote it",
             )
-        names = Identity.__dataclass_fields__.keys() - ({"parser"} - body.keys())
-        identity = Identity(**{name: body[name] for name in names})
+        identity = Identity.read(body)
         predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
         items = _unpacked(folder / ITEMS, AskedItem)
         questions = tuple(Question(**dict(item), frames=(), frame_seconds=()) for item in items)

@@ -135,6 +135,13 @@ def test_results_read_by_different_rules_are_not_compared_silently(
         compare_folders(both, "frames", anyway=False)
     lines = compare_folders(both, "frames", anyway=True)
     assert "note: they differ in parser: strict and reference" in lines
+    # Results from before there was another parser are read strictly.
+    path = found.folder.parent / "results.json"
+    body = json.loads(path.read_text())
+    del body["parser"]
+    path.write_text(json.dumps(body))
+    with pytest.raises(UserError, match="parser: strict and reference"):
+        compare_folders(both, "frames", anyway=False)
     same = compare_folders([found.folder, found.folder], "frames", anyway=False)
     assert "read by the reference's rule: the first capital A to D" in same
 
