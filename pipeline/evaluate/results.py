@@ -93,7 +93,7 @@ class Identity:
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Identity":
         """Return what a results.json is of; the first ones name no parser."""
-        known = {"parser": STRICT} | body
+        known = {"parser": STRICT, **body}
         return cls(**{name: known[name] for name in cls.__dataclass_fields__})
 
     @property
