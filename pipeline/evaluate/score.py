@@ -136,12 +136,13 @@ def _check_release(
     rows: Sequence[Mapping[str, object]], released: Released | ItemFile, path: Path
 ) -> None:
     """Raise UserError for a row that names another release: the column `release` may have the root digest."""
-    digest = results.release_digest(released)
-    for number, row in enumerate(rows, 1):
-        if (named := row.get("release")) and str(named).strip().lower() != digest:
+    named = [(number, one) for number, row in enumerate(rows, 1) if (one := row.get("release"))]
+    digest = results.release_digest(released) if named else ""
+    for number, one in named:
+        if str(one).strip().lower() != digest:
             raise UserError(
                 f"{path}, row {number}",
-                f"is for the release with the digest {plain(str(named))[:64]}, not {digest}",
+                f"is for the release with the digest {plain(str(one))[:64]}, not {digest}",
                 "score predictions for the release that they were made on",
             )
 
