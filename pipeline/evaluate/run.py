@@ -18,6 +18,7 @@ from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
 _LETTERS = "ABCDEFGHIJ"
+_LEAST_IN_A_ROW = 20
 
 
 @dataclass(frozen=True)
@@ -117,24 +118,34 @@ async def predicted(
 ) -> list[Prediction]:
     """Return the prediction for every request, in their order.
 
-    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked. Raise UserError if there is no reply at all, because
+    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked, and none
+    is after two rounds without any reply: the server is gone. Raise UserError if there is no reply at all, because
     the server can't be asked (no such model, a wrong key, the cap).
     """
     waiting, lost = enumerate(requests), given_up or {}
     found: dict[int, Prediction] = {}
     stopped: list[UserError] = []
+    in_a_row = 0
+    gone: RowError | None = None
 
     async def work() -> None:
+        nonlocal in_a_row, gone
         for at, one in waiting:  # shared: each worker takes the next request when it is free
-            if at in lost:
-                found[at] = _failed(one, lost[at])
+            if not_asked := lost.get(at) or gone:
+                found[at] = _failed(one, not_asked)
                 continue
             try:
                 found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
-            except (RowError, UserError) as error:
+                in_a_row = 0
+            except UserError as error:
                 found[at] = _failed(one, error)
-                if isinstance(error, UserError):
-                    stopped.append(error)
+                stopped.append(error)
+            except RowError as error:
+                found[at] = _failed(one, error)
+                in_a_row += 1
+                if in_a_row >= max(2 * workers, _LEAST_IN_A_ROW):
+                    what = f"not asked: {in_a_row} requests in a row got no reply: {error.what}"
+                    gone = RowError(what, error.fix, again=True)
             progress(len(found))
 
     await asyncio.gather(*(work() for _ in range(workers)))
