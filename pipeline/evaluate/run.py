@@ -126,13 +126,12 @@ async def predicted(
     found: dict[int, Prediction] = {}
     stopped: list[UserError] = []
     in_a_row = 0
-    gone: RowError | None = None
 
     async def work() -> None:
-        nonlocal in_a_row, gone
+        nonlocal in_a_row
         for at, one in waiting:  # shared: each worker takes the next request when it is free
-            if not_asked := lost.get(at) or gone:
-                found[at] = _failed(one, not_asked)
+            if at in lost:
+                found[at] = _failed(one, lost[at])
                 continue
             try:
                 found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
@@ -144,14 +143,21 @@ async def predicted(
                 found[at] = _failed(one, error)
                 in_a_row += 1
                 if in_a_row >= max(2 * workers, _LEAST_IN_A_ROW):
-                    what = f"not asked: {in_a_row} requests in a row got no reply: {error.what}"
-                    gone = RowError(what, error.fix, again=True)
+                    client.replies.stop(_gone(client, in_a_row, error))
             progress(len(found))
 
     await asyncio.gather(*(work() for _ in range(workers)))
     if stopped and all(one.outcome == "failed" for one in found.values()):
         raise stopped[0]
     return [found[at] for at in sorted(found)]
+
+
+def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
+    return UserError(
+        client.settings.base_url,
+        f"gave no reply to {requests} requests in a row, the last time: {last.what}",
+        "run this again when the server answers: replies are kept",
+    )
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:
