@@ -151,7 +151,8 @@ def evaluate(
         first = incomplete[0]
         raise GateError(
             first.identity.model,
-            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed",
+            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed; most often, "
+            f"there is none because {first.error}",
             "see the column error of predictions.parquet, then run this again: replies are kept",
         )
 

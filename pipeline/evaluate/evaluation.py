@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,7 +64,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Where the results of one model are, and what they amount to; no metrics where no answer is known."""
+    """Where the results of one model are, and what they amount to; no metrics where no answer is known.
+
+    `error` is the most frequent reason why a request got no reply.
+    """
 
     folder: Path
     identity: results.Identity
@@ -71,6 +75,7 @@ class Evaluated:
     withheld: int
     coverage: float
     lines: Sequence[str]
+    error: str | None
 
     @property
     def complete(self) -> bool:
@@ -145,16 +150,17 @@ class Evaluation:
                 "a release has frames alone, and no source videos were given",
                 "add --videos with the videos that the release was made from",
             )
+        out = results.made(self._out)
         spans = source_spans(released, self.asked, self._evidence, of.videos)
         named = results.release_digest(released)[:12]
         if of.fps is not None:
-            folder = self._out / f"frames-{named}-{of.fps:g}"
+            folder = out / f"frames-{named}-{of.fps:g}"
             found = denser(released, self.asked, spans, of.fps, folder, progress)
             self._note_left_out(found.left_out, "")
             self.asked = list(found.questions)
         if VIDEO in self._arms:
             form = clips_form(of.image_pixels or stills_settings(released).width, of.fps)
-            clips = cut_clips(spans, form, self._out / f"clips-{named}", progress)
+            clips = cut_clips(spans, form, out / f"clips-{named}", progress)
             missing = sum(one.video not in clips.paths for one in self.asked)
             self._note_left_out(missing, f" of the arm {VIDEO}")
         return folder, clips
@@ -195,8 +201,7 @@ class Evaluation:
         wire: Wire | None = None,
     ) -> Evaluated:
         """Ask one model, write its results and return them; raise UserError if it can't be asked at all."""
-        identity, folder = self._identity(settings), self.folder(settings)
-        folder.mkdir(parents=True, exist_ok=True)
+        identity, folder = self._identity(settings), results.made(self.folder(settings))
         with locked(folder / ".lock", "egost evaluate"):
             made, notes = asyncio.run(self._predictions(settings, folder, progress, wire))
             notes = [*self._notes, *notes]
@@ -318,7 +323,9 @@ class Evaluation:
         of = f"{identity.model} on {identity.dataset} {identity.version}, prompt {identity.prompt}"
         figures = measured.lines() if measured else ["no metrics: all answers are withheld"]
         lines = [of, *figures, *wrapped(notes)]
-        return Evaluated(folder, identity, len(made), withheld, coverage, lines)
+        errors = Counter(one.error for one in made if one.error).most_common(1)
+        error = errors[0][0] if errors else None
+        return Evaluated(folder, identity, len(made), withheld, coverage, lines, error)
 
 
 def _with_frames(
@@ -333,7 +340,7 @@ def _with_frames(
         what = f"is for releases: of a file's videos, {item_files.FRAMES} frames are shown"
         raise UserError("--fps" if VIDEO not in arms else f"--arms {VIDEO}", what, "leave it out")
     if options.videos:
-        return item_files.with_frames(items, options.videos, out, progress)
+        return item_files.with_frames(items, options.videos, results.made(out), progress)
     if {*arms} != {"blind"} and not any(one.frames for one in items.questions):
         what = "a file has no frames: they are cut from the videos that its items name"
         raise UserError(str(items.path), what, "add --videos DIR, or --arms blind")

@@ -28,7 +28,7 @@ from pipeline import __version__
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.folder import write_atomic
 from pipeline.engine.rows import Record, digest
-from pipeline.errors import UserError
+from pipeline.errors import DISK_FULL, UserError
 from pipeline.evaluate.exports import About
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import Metrics
@@ -144,6 +144,19 @@ class Results:
     questions: tuple[Question, ...]
     predictions: tuple[Prediction, ...]
     body: Mapping[str, Any]
+
+
+def made(folder: Path) -> Path:
+    """Make a folder of results unless it is there; raise UserError if it can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise UserError(
+            str(folder), f"can't be made: {error.strerror}", "name another folder with --out"
+        ) from error
+    return folder
 
 
 def release_digest(released: Released | ItemFile) -> str:

@@ -17,6 +17,8 @@ from pipeline.models.chat import Message, PlainRequest, PromptImage, PromptVideo
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
+_LEAST_IN_A_ROW = 20
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -114,30 +116,46 @@ async def predicted(
 ) -> list[Prediction]:
     """Return the prediction for every request, in their order.
 
-    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked. Raise UserError if there is no reply at all, because
+    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked, and none
+    is after two rounds without any reply: the server is gone. Raise UserError if there is no reply at all, because
     the server can't be asked (no such model, a wrong key, the cap).
     """
     waiting, lost = enumerate(requests), given_up or {}
     found: dict[int, Prediction] = {}
     stopped: list[UserError] = []
+    in_a_row = 0
 
     async def work() -> None:
+        nonlocal in_a_row
         for at, one in waiting:  # shared: each worker takes the next request when it is free
             if at in lost:
                 found[at] = _failed(one, lost[at])
                 continue
             try:
                 found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
-            except (RowError, UserError) as error:
+                in_a_row = 0
+            except UserError as error:
                 found[at] = _failed(one, error)
-                if isinstance(error, UserError):
-                    stopped.append(error)
+                stopped.append(error)
+            except RowError as error:
+                found[at] = _failed(one, error)
+                in_a_row += 1
+                if in_a_row >= max(2 * workers, _LEAST_IN_A_ROW):
+                    client.replies.stop(_gone(client, in_a_row, error))
             progress(len(found))
 
     await asyncio.gather(*(work() for _ in range(workers)))
     if stopped and all(one.outcome == "failed" for one in found.values()):
         raise stopped[0]
     return [found[at] for at in sorted(found)]
+
+
+def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
+    return UserError(
+        client.settings.base_url,
+        f"gave no reply to {requests} requests in a row, the last time: {last.what}",
+        "run this again when the server answers: replies are kept",
+    )
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:

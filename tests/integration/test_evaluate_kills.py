@@ -1,6 +1,6 @@
 """`egost evaluate` as a whole, against a hostile server, killed at random: the results of an undisturbed run.
 
-EGOST_KILLED_ITEMS sets the number of items (default 200; the acceptance run has 1000), each in three arms.
+EGOST_KILLED_ITEMS sets the number of items (default 150; the acceptance run has 1000), each in three arms.
 """
 
 import os
@@ -21,9 +21,14 @@ from tests.integration.hostile import assert_booked, choose, journal, killed, le
 
 pytestmark = pytest.mark.integration
 
-ITEMS, ARMS, KILLS = int(os.environ.get("EGOST_KILLED_ITEMS", "200")), "frames-4,blind,blank", 10
+ITEMS, ARMS, KILLS = int(os.environ.get("EGOST_KILLED_ITEMS", "150")), "frames-4,blind,blank", 10
 COUNTED = (100, 100)  # tokens of a reply, at 0.001 USD each
 PRICES = [f"evaluate.{name}_usd_per_million=1000" for name in ("input", "output")]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +39,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return release(space).folder
 
 
-def command(folder: Path, server: FaultServer, out: Path, items: int, cap: float) -> list[str]:
-    told = ["timeout_seconds=1", "attempts=8", "max_completion_tokens=100", f"max_cost_usd={cap}"]
+def command(
+    folder: Path, server: FaultServer, out: Path, items: int, arms: str, *more: str
+) -> list[str]:
+    told = ["timeout_seconds=1", "attempts=8", "max_completion_tokens=100", *more]
     sets = [word for one in told for word in ("--set", f"evaluate.{one}")]
     sets += [word for one in PRICES for word in ("--set", one)]
     return [
         sys.executable, "-m", "pipeline", *sets, "evaluate", str(folder), "--model", "m",
-        "--base-url", server.url, "--out", str(out), "--arms", ARMS, "--items", str(items),
+        "--base-url", server.url, "--out", str(out), "--arms", arms, "--items", str(items),
     ]  # fmt: skip
 
 
@@ -61,9 +68,9 @@ def predictions(out: Path) -> list[dict[str, Any]]:
 
 
 def test_the_predictions_are_those_of_an_undisturbed_run(folder: Path, tmp_path: Path) -> None:
-    chance, cap = random.Random(7), 10_000.0
+    chance, cap = random.Random(7), "max_cost_usd=100000"
     with FaultServer(choose=choose, answer=letter, tokens=COUNTED, keep_bodies=False) as server:
-        again = command(folder, server, tmp_path / "killed", ITEMS, cap)
+        again = command(folder, server, tmp_path / "killed", ITEMS, ARMS, cap)
         most = 3 * ITEMS // KILLS
         after = [chance.randint(most // 10, most) for _ in range(KILLS)]
         assert killed(again, server, after) == KILLS
@@ -73,28 +80,29 @@ def test_the_predictions_are_those_of_an_undisturbed_run(folder: Path, tmp_path:
         states = Counter(state for _, _, state in journal(place))
         found = predictions(tmp_path / "killed")
         assert len(found) == 3 * ITEMS
-        # What was in flight at a kill counts in full, and nothing else that was asked twice was bought.
-        assert states["sent"] >= KILLS
-        assert states["kept"] == len(found) + 1  # the probe
+        assert states["sent"] >= KILLS  # in flight when it was killed: each counts in full
+        asked = {row["sent_sha256"] for row in found}  # some items read alike without their frames
+        assert states["kept"] == len(asked) + 1  # the probe
+        assert len(asked) > 0.95 * len(found)
         came = sum(server.came.values())
         finished(again)
         assert sum(server.came.values()) == came
         assert predictions(tmp_path / "killed") == found
         server.came.clear()  # the same questions meet the same faults again
-        finished(command(folder, server, tmp_path / "calm", ITEMS, cap))
+        finished(command(folder, server, tmp_path / "calm", ITEMS, ARMS, cap))
     assert predictions(tmp_path / "calm") == found
-    assert len({row["sent_sha256"] for row in found}) == len(found)
     assert {row["outcome"] for row in found} == {"answered", "refused", "truncated", "unreadable"}
 
 
 def test_the_cap_is_never_passed_even_when_killed(folder: Path, tmp_path: Path) -> None:
-    chance, items, cap = random.Random(8), 60, 25.0  # of 180 requests that cost 0.2
+    chance, items, cap = random.Random(8), 120, 15.0  # of 120 requests that cost 0.2
     with FaultServer(choose=choose, answer=letter, tokens=COUNTED, keep_bodies=False) as server:
-        again = command(folder, server, tmp_path, items, cap)
-        assert killed(again, server, [chance.randint(5, 20) for _ in range(3)]) == 3
+        told = (f"max_cost_usd={cap}", "in_flight=4")
+        again = command(folder, server, tmp_path, items, "blind", *told)
+        assert killed(again, server, [chance.randint(5, 15) for _ in range(3)]) == 3
         finished(again, code=3)
         billed = sum(server.billed.values()) * sum(COUNTED) * 0.001
-        assert 0.2 * cap < billed <= cap
+        assert 0.3 * cap < billed <= cap
         assert_booked(WorkspaceFolder(results_in(tmp_path)), server)
     outcomes = Counter(row["outcome"] for row in predictions(tmp_path))
     assert outcomes["failed"] > 0 < outcomes["answered"]
