@@ -137,13 +137,10 @@ class BatchServer:
             return self._list(query)
         if named == "POST /chat/completions":
             return self._single(json.loads(data))
-        if found := re.fullmatch(r"(GET|POST) /batches/([^/]+)(/cancel)?", named):
-            batch = self.batches.get(found[2])
+        if found := re.fullmatch(r"GET /batches/([^/]+)", named):
+            batch = self.batches.get(found[1])
             if batch is None:
                 return 404, _error(f"No batch found with id '{found[2]}'.")
-            if found[3] and batch.status in ("validating", "in_progress"):
-                batch.ends, batch.ended = "cancelled", time.monotonic()
-                self._work(batch)
             return 200, self._shown(batch)
         if found := re.fullmatch(r"GET /files/([^/]+)/content", named):
             known = self.files.get(found[1])

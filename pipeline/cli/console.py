@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_INTERRUPTED = "interrupted: finished work is kept; run the same command to continue"
+
 
 # The readings of pipeline/blind/answers.py, whose import would slow down every command.
 answers_option = click.option(
@@ -64,7 +66,9 @@ def exit_code(
     except UserError as error:
         click.echo(str(error), err=True)
         return error.exit_code
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as stop:
+        if isinstance(stop.__cause__, KeyboardInterrupt):
+            click.echo(_INTERRUPTED, err=True)
         return 130
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -74,7 +78,7 @@ def exit_code(
         click.echo(str(UserError(path, error.format_message(), f"{path} --help")), err=True)
         return 2
     except KeyboardInterrupt:
-        click.echo("interrupted: finished work is kept; run the same command to continue", err=True)
+        click.echo(_INTERRUPTED, err=True)
         return 130
     except SystemExit:
         # click raises this when our output's reader has closed the pipe: `egost show X | head`

@@ -10,9 +10,17 @@ import click
 from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
+    from pipeline.evaluate.item_files import ItemFile
     from pipeline.models.settings import EvaluatedModel
+    from pipeline.releases.reading import Released
 
 _RELEASE = click.Path(path_type=Path)
+_parser = click.option(
+    "--parser",
+    default="strict",
+    help="How replies are read: strict, or by the reference's rule (reference): the first capital A to D. "
+    "Figures are labelled, with those of the strict parser beside them (default: strict).",
+)
 
 
 def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
@@ -37,7 +45,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     default="frames",
     callback=_names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
-    "frames-4, frames-8, frames-16, frames-32 (default: frames).",
+    "frames-4, frames-8, frames-16, frames-32, video; or all (of them but video) (default: frames).",
 )
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, help="How often each item is asked."
@@ -73,18 +81,19 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     "--videos",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="The release's source videos, or folders with them, to cut --fps frames a second from.",
+    help="The release's source videos, or folders with them: for the arm video, and for --fps.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(0, 60, min_open=True),
-    help="Frames a second, cut from --videos instead of the released ones.",
+    help="Frames a second, cut from --videos instead of the released ones; also of the clips of the arm video.",
 )
 @click.option(
     "--batch",
     is_flag=True,
     help="Ask through the server's Batch API: at half the price, within a day.",
 )
+@_parser
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
@@ -104,26 +113,29 @@ def evaluate(
     videos: tuple[Path, ...],
     fps: float | None,
     batch: bool,
+    parser: str,
     dry_run: bool,
 ) -> None:
     """Score models on a release's multiple-choice items.
+
+    RELEASE may also be another benchmark's file (JSON, JSONL, CSV, Parquet) whose items name whole videos: of
+    each, eight evenly spaced frames are cut from --videos.
 
     A killed run goes on where it was, and no reply is paid for twice. Metrics are printed, and written with
     all predictions to a folder in results/. Exit code 3: under 99 % of the requests have a reply.
     """
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
-    from pipeline.releases.reading import open_release
 
-    if (fps is None) != (not videos):
-        raise UserError(
-            context.command_path, "--videos and --fps go together", "give both, or leave both out"
-        )
+    source = _opened(folder)
+    if videos and fps is None and "video" not in arms and not folder.is_file():
+        fix = "add --fps, or the arm video, or leave it out"
+        raise UserError(context.command_path, "--videos is not used", fix)
     options = evaluation.Options(
-        arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
+        arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps, parser
     )
-    with progress_bar("frames") as progress:
-        whole = evaluation.Evaluation(open_release(folder), options, out, progress)
+    with progress_bar("cutting") as progress:
+        whole = evaluation.Evaluation(source, options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -139,9 +151,18 @@ def evaluate(
         first = incomplete[0]
         raise GateError(
             first.identity.model,
-            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed",
+            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed; most often, "
+            f"there is none because {first.error}",
             "see the column error of predictions.parquet, then run this again: replies are kept",
         )
+
+
+def _opened(path: Path) -> "Released | ItemFile":
+    """Open a release, or a file of items."""
+    from pipeline.evaluate.item_files import open_items
+    from pipeline.releases.reading import open_release
+
+    return open_items(path) if path.is_file() else open_release(path)
 
 
 def _settings(
@@ -176,17 +197,26 @@ def _settings(
     type=click.Path(path_type=Path),
     help="The folder with the withheld answers.",
 )
+@_parser
 @no_workspace
-def score(folder: Path, predictions: Path, sealed: Path | None) -> None:
+@click.pass_context
+def score(
+    context: click.Context, folder: Path, predictions: Path, sealed: Path | None, parser: str
+) -> None:
     """Score a file of predictions.
 
-    PREDICTIONS is a predictions.parquet, or JSONL or CSV with the columns id, and reply or letter. For
-    withheld answers, only rounded figures are printed, none of fewer than 30 items.
+    PREDICTIONS is a predictions.parquet, or JSONL or CSV with the columns id, and reply or letter; where both
+    are given, the reply is read. A column release with the root digest of the release is checked. For withheld
+    answers, only rounded figures are printed, none of fewer than 30 items. RELEASE may also be another
+    benchmark's file of items.
     """
+    from pipeline.errors import UserError
     from pipeline.evaluate.score import score_file
-    from pipeline.releases.reading import open_release
 
-    for line in score_file(open_release(folder), predictions, sealed):
+    if folder.is_file() and sealed:
+        what = "--answers is for a release: in a file, no answer is withheld"
+        raise UserError(context.command_path, what, "leave --answers out")
+    for line in score_file(_opened(folder), predictions, sealed, parser):
         click.echo(line)
 
 

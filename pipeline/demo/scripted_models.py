@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -30,14 +30,14 @@ _OPTION = re.compile(r"^([A-J])\. (.+)$", re.MULTILINE)
 @contextmanager
 def serving(questions: Sequence[Question]) -> Iterator[str]:
     """Serve both scripts on a free port of this machine; yield the base URL."""
-    known = {(one.question, frozenset(one.options)): one for one in questions}
+    reply = reply_of(questions)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-            sent = json.dumps(_completion(body, _reply(body, known))).encode()
+            sent = json.dumps(_completion(body, reply(body))).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(sent)))
@@ -57,6 +57,12 @@ def serving(questions: Sequence[Question]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def reply_of(questions: Sequence[Question]) -> Callable[[Mapping[str, Any]], str]:
+    """Return what both scripts reply to the body of a request about one of these questions, or about colours."""
+    known = {(one.question, frozenset(one.options)): one for one in questions}
+    return lambda body: _reply(body, known)
 
 
 def _completion(body: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def _reply(body: Mapping[str, Any], known: Mapping[tuple[str, frozenset[str]], Q
         None,
     )
     if question is None:
-        return f"kestrel: {', '.join(map(_colour, images))}"
+        return f"kestrel: {', '.join(map(colour_of, images))}"
     drawn = random.Random(hashlib.sha256(f"{body['model']} {question.id}".encode()).hexdigest())
     sees = body["model"] == SEER and any(map(_shows_something, images))
     place = _known_option(question, drawn) if sees else drawn.randrange(len(question.options))
@@ -127,7 +133,8 @@ def _shows_something(url: str) -> bool:
     return float(_pixels(url).std(axis=(0, 1)).max()) > _PLAIN
 
 
-def _colour(url: str) -> str:
+def colour_of(url: str) -> str:
+    """Return the name of the colour of a plain image, given as a data URL."""
     seen = _pixels(url).mean(axis=(0, 1))[::-1]
     return min(COLOURS, key=lambda name: float(np.abs(seen - np.array(COLOURS[name])).sum()))
 

@@ -29,7 +29,7 @@ def _arrow_field(name: str, annotation: object) -> pa.Field:
 
 def _arrow_type(annotation: object) -> pa.DataType:
     origin = typing.get_origin(annotation)
-    if origin is list:
+    if origin in (list, tuple):
         return pa.list_(
             pa.field("item", _arrow_type(typing.get_args(annotation)[0]), nullable=False)
         )

@@ -42,7 +42,7 @@ def locked(path: Path, command: str) -> Iterator[None]:
     except Timeout as error:
         raise UserError(
             str(path.parent),
-            f"another egost command is running in this workspace{_which(path)}",
+            f"another egost command is running here{_which(path)}",
             "wait until it has ended, then run this again",
         ) from error
     with held:

@@ -1,13 +1,15 @@
 """Arms: in which form an item is shown to a model. All arms ask the same question, so they are compared item by item. Pure."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import UserError
 
-FRAMES = "frames"
+FRAMES, VIDEO = "frames", "video"
+EVERY = "all"
 COUNTS = (4, 8, 16, 32)
 """The numbers of frames that arms such as `frames-8` show."""
 
@@ -20,10 +22,13 @@ ARMS = {
     "reversed": "the frames in reverse order, with times in ascending order",
     "rotate": "the options in each of their other rotations",
     **{f"frames-{count}": f"{count} evenly spaced frames" for count in COUNTS},
+    VIDEO: "a clip of the source video",
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
-Pictures = Literal["frames", "grey", "none"]
+_ROTATED = re.compile(r"rotate-(\d)")
+
+Pictures = Literal["frames", "grey", "video", "none"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,17 @@ class Shown:
 
 
 def arms_of(names: Sequence[str]) -> list[str]:
-    """Return the arms that were asked for, each once; raise UserError for one that doesn't exist."""
+    """Return the arms that were asked for, each once; raise UserError for one that doesn't exist.
+
+    `all` stands for every arm that a release is enough for.
+    """
+    if EVERY in names:
+        return [arm for arm in ARMS if arm != VIDEO]
     for name in names:
         if name not in ARMS:
-            raise UserError("--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}")
+            raise UserError(
+                "--arms", f"there is no arm '{name}'", f"choose from {', '.join(ARMS)}, {EVERY}"
+            )
     return list(dict.fromkeys(names))
 
 
@@ -56,15 +68,15 @@ def shown(
     There is nothing where the arm would show the same as `frames` does: fewer frames than its number, or a single
     frame to put in another order.
     """
-    every, plain = tuple(range(len(seconds))), tuple(range(options))
+    every, plain = tuple(range(len(seconds))), order_of(arm, options)
     times = tuple(seconds)
     if arm == "rotate":
-        return [
-            (f"rotate-{by}", Shown("frames", every, times, plain[by:] + plain[:by]))
-            for by in range(1, options)
-        ]
+        names = [f"rotate-{by}" for by in range(1, options)]
+        return [(one, Shown("frames", every, times, order_of(one, options))) for one in names]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
+    if arm == VIDEO:
+        return [(arm, Shown("video", (), (), plain))]
     if arm == "blank":
         return [(arm, Shown("grey", every, times, plain))]
     if arm == FRAMES:
@@ -74,6 +86,13 @@ def shown(
         return []
     # Told in ascending order: times that run backwards would give the arm away.
     return [(arm, Shown("frames", chosen, tuple(times[at] for at in sorted(chosen)), plain))]
+
+
+def order_of(arm: str, options: int) -> tuple[int, ...]:
+    """Return the order in which an arm shows the options, as `Shown.order`."""
+    plain, turned = tuple(range(options)), _ROTATED.fullmatch(arm)
+    by = int(turned[1]) if turned else 0
+    return plain[by:] + plain[:by]
 
 
 def _chosen(arm: str, item_id: str, every: tuple[int, ...]) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ MOST_FREQUENT = "most frequent letter"
 BLIND_PROBE = "blind probe"
 MOTION_FRAMES = "measured motion (released frames)"
 MOTION_VIDEO = "measured motion (video)"
-_MOST_SPANS = 100  # whose frames are measured: half a second each
+_MOST_SPANS = 100  # whose frames are measured: half a second each, once for a release
 _OTHER_SIDE = {"left": "right", "right": "left"}
 
 
@@ -70,12 +70,14 @@ def baselines(
     if 0 < (probed := sum(one.id in ids for one in guessed)) < len(wanted):
         notes.append(f"{BLIND_PROBE}: measured on {probed} of {len(wanted)} items, whole scenes")
     moved = measured_motion(wanted, evidence, release)
+    with_facts = any(question.facts for question in wanted)
     notes += [
         f"{name}: answers {sum(one.arm == name for one in moved)} of {len(wanted)} items, those that {which}"
         for name, which in (
             (MOTION_FRAMES, f"ask for sides, of {_MOST_SPANS} spans at most"),
             (MOTION_VIDEO, "ask for sides"),
         )
+        if with_facts
     ]
     predictions = (
         *most_frequent_letter(known, wanted),
@@ -189,16 +191,14 @@ def measured_motion(
 
 def _by_video(questions: Iterable[Question], release: Path) -> dict[str, Sequence[str] | None]:
     """Return the turns that the frames of each video show; None for those that aren't in the sample."""
-    from pipeline.evaluate.odometry import turns_shown
+    from pipeline.evaluate.turn_cache import kept_turns
 
     asked = {question.video: question for question in questions}
     sample = sorted(asked, key=lambda video: digest("baseline", video))[:_MOST_SPANS]
-    return dict.fromkeys(asked) | {
-        video: turns_shown(
-            tuple(release / name for name in asked[video].frames), asked[video].frame_seconds
-        )
-        for video in sample
+    spans = {
+        video: (tuple(asked[video].frames), tuple(asked[video].frame_seconds)) for video in sample
     }
+    return dict.fromkeys(asked) | kept_turns(release, spans)
 
 
 def _measured(evidence: Evidence | None) -> list[str] | None:

@@ -1,12 +1,12 @@
 """What figures are of: units such as items, pairs or facts, with their groups and their cells. Pure.
 
 A cell is a part of the items with something in common, such as those of one task. For withheld splits no
-figure is of fewer than `least` items, and none can be computed from the others of its dimension.
+figure is of fewer than `least` items, none can be computed from the others of its dimension, and all are rounded.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,8 +92,20 @@ class Units:
         hide: bool = False,
     ) -> Figure:
         if hide or not self.enough(int(cell.sum())):
-            return Figure(None, None, None, 0, 0, f"withheld: shown from {self.least} on")
-        return of(values[cell], self.groups[cell])
+            return Figure(None, None, None, 0, 0, f"withheld: shown from {self.least} items on")
+        found = of(values[cell], self.groups[cell])
+        value, low, high = (
+            one if one is None else self.rounded(one)
+            for one in (found.value, found.low, found.high)
+        )
+        return replace(found, value=value, low=low, high=high)
+
+    def rounded(self, value: float) -> float:
+        """Return a value as it may be shown: of withheld items, to a hundredth.
+
+        More digits would tell from two scorings whether a single changed letter is right.
+        """
+        return round(value, 2) if self.least else value
 
     def _hidden(self, counts: Mapping[str, int]) -> set[str]:
         """Return the cells that are too small to show, or whose figure would give away one that is."""

@@ -7,20 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.evaluate import exports
 from pipeline.evaluate.cells import ALL
-from pipeline.evaluate.exports import (
-    METHOD,
-    PARSER,
-    PARTS,
-    About,
-    asked,
-    cells_of,
-    details,
-    generation,
-    letter_of,
-    slug,
-    stable_uuid,
-)
+from pipeline.evaluate.exports import About
 from pipeline.evaluate.intervals import Figure
 from pipeline.evaluate.metrics import ArmMetrics, Metrics
 from pipeline.evaluate.scoring import Scored
@@ -48,11 +37,11 @@ def every_eval(
     parts = [_portable(part) for part in about.model.split("/")]
     developer, *rest = parts if len(parts) > 1 else ("unknown", *parts)
     model = "/".join((developer, *rest))
-    stem = stable_uuid(about, "every eval")
+    stem = exports.stable_uuid(about, "every eval")
     # The tool looks models up by path, so a path is spelled as the model is.
-    folder = "/".join(("data", slug(about.dataset), developer, "_".join(rest)))
+    folder = "/".join(("data", exports.slug(about.dataset), developer, "_".join(rest)))
     stamp = str(about.made.timestamp())
-    run = f"{slug(about.dataset)}/{model}/{stamp}"
+    run = f"{exports.slug(about.dataset)}/{model}/{stamp}"
     lines = "".join(
         json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
         for one in results
@@ -102,7 +91,7 @@ def _portable(name: str) -> str:
 def _results(about: About, metrics: Metrics) -> Iterator[dict[str, Any]]:
     """Yield each arm's figures of all items and of each task; what is withheld is left out."""
     for arm, figures in metrics.arms.items():
-        for metric in PARTS:
+        for metric in exports.PARTS:
             parts = getattr(figures, metric)
             cells = {ALL: parts.get(ALL, {}).get(ALL), **parts.get("task", {})}
             for label, figure in cells.items():
@@ -119,7 +108,7 @@ def _result(
             "lower": round(figure.low, 4),
             "upper": round(figure.high, 4),
             "confidence_level": 0.95,
-            "method": METHOD,
+            "method": exports.METHOD,
         }
     more = {"groups": str(figure.groups), "coverage": f"{figures.coverage:.4f}"}
     if label == ALL:
@@ -137,7 +126,7 @@ def _result(
         },
         "evaluation_timestamp": about.made.isoformat(timespec="seconds"),
         "metric_config": {
-            "evaluation_description": PARTS[metric],
+            "evaluation_description": exports.PARTS[metric],
             "metric_id": metric if metric == "accuracy" else f"{metric}_accuracy",
             "metric_kind": "accuracy",
             "metric_unit": "proportion",
@@ -153,10 +142,10 @@ def _result(
         },
         "generation_config": {
             "generation_args": {
-                **generation(about.settings),
+                **exports.generation(about.settings),
                 "prompt_template": about.prompt,
             },
-            "additional_details": details(about, arm),
+            "additional_details": exports.details(about, arm),
         },
     }
 
@@ -165,7 +154,7 @@ def _line(about: About, one: Scored, run: str, model: str) -> dict[str, Any] | N
     row, question = one.prediction, one.question
     if one.outcome == "failed":
         return None
-    text, right = asked(question), letter_of(one.true)
+    text, right = exports.asked(question), exports.letter_of(one.true)
     line: dict[str, Any] = {
         "schema_version": _SCHEMA,
         "evaluation_id": run,
@@ -185,7 +174,7 @@ def _line(about: About, one: Scored, run: str, model: str) -> dict[str, Any] | N
                 "turn_idx": 0,
                 "source": "output.raw",
                 "extracted_value": one.letter or "",
-                "extraction_method": PARSER,
+                "extraction_method": about.reading,
                 "is_terminal": True,
             }
         ],
@@ -193,7 +182,7 @@ def _line(about: About, one: Scored, run: str, model: str) -> dict[str, Any] | N
             "score": float(one.outcome == "right"),
             "is_correct": one.outcome == "right",
         },
-        "metadata": {name: str(value) for name, value in cells_of(one).items()},
+        "metadata": {name: str(value) for name, value in exports.cells_of(one).items()},
     }
     if row.input_tokens is not None and row.output_tokens is not None:
         line["token_usage"] = {
@@ -207,4 +196,4 @@ def _line(about: About, one: Scored, run: str, model: str) -> dict[str, Any] | N
 
 
 def _result_id(arm: str, metric: str, label: str) -> str:
-    return f"{slug(arm)}/{metric}/{slug(label)}"
+    return f"{exports.slug(arm)}/{metric}/{exports.slug(label)}"

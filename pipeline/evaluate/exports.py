@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pipeline.evaluate.rules import REFERENCE, RULES, STRICT
 from pipeline.evaluate.scoring import Question, Scored
 
-PARSER = "pipeline.releases.letter: the last explicit statement of one letter"
 METHOD = "cluster-robust over split groups (CR2, Satterthwaite), Wilson"
+_MODULES = {STRICT: "pipeline.releases.letter", REFERENCE: "pipeline.evaluate.rules"}
 PARTS = {
     "accuracy": "accuracy",
     "pairs": "accuracy over pairs of a forward and a reverse item, both right",
@@ -39,6 +40,12 @@ class About:
     settings: Mapping[str, Any]
     code: str
     made: datetime
+    parser: str = STRICT
+
+    @property
+    def reading(self) -> str:
+        """How letters were read from replies."""
+        return f"{_MODULES[self.parser]}: {RULES[self.parser]}"
 
 
 def asked(question: Question) -> str:
@@ -69,6 +76,7 @@ def details(about: About, arm: str) -> dict[str, str]:
         "arm": arm,
         "prompt": about.prompt,
         "prompt_sha256": about.prompt_sha256,
+        "parser": about.parser,
         "release_version": about.version,
         "release_sha256": about.release_sha256,
         "settings": json.dumps(about.settings, sort_keys=True),
@@ -97,7 +105,7 @@ def slug(text: str) -> str:
 
 
 def stable_uuid(about: About, what: str) -> str:
-    """Return an id that results of the same release, model, prompt and settings always have."""
+    """Return an id that results of the same release, model, prompt, settings and parser always have."""
     named = [
         about.release_sha256,
         about.model,
@@ -105,6 +113,8 @@ def stable_uuid(about: About, what: str) -> str:
         about.prompt_sha256,
         dict(about.settings),
         what,
+        # Ids of results that are read strictly stay what they were before there was another parser.
+        *([about.parser] if about.parser != STRICT else []),
     ]
     text = json.dumps(named, sort_keys=True)
     return str(UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))

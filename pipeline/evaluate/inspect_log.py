@@ -3,20 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.evaluate import exports
 from pipeline.evaluate.cells import ALL
-from pipeline.evaluate.exports import (
-    METHOD,
-    PARSER,
-    PARTS,
-    About,
-    asked,
-    cells_of,
-    details,
-    generation,
-    letter_of,
-    slug,
-    stable_uuid,
-)
+from pipeline.evaluate.exports import About
 from pipeline.evaluate.intervals import Figure
 from pipeline.evaluate.metrics import Metrics
 from pipeline.evaluate.scoring import Scored
@@ -33,15 +22,18 @@ def inspect_log(
     made = about.made.isoformat(timespec="seconds")
     mine = [one for one in results if one.arm == arm]
     figures = metrics.arms[arm]
-    task, run = f"{slug(about.dataset)}-{slug(arm)}", stable_uuid(about, arm)
+    task, run = (
+        f"{exports.slug(about.dataset)}-{exports.slug(arm)}",
+        exports.stable_uuid(about, arm),
+    )
     scores = [
         {
             "name": name,
             "scorer": "egost",
-            "params": {"parser": PARSER},
+            "params": {"parser": about.reading},
             "metrics": _inspect_metrics(parts),
         }
-        for name in PARTS
+        for name in exports.PARTS
         if (parts := getattr(figures, name)) and parts[ALL][ALL].value is not None
     ]
     usage = {
@@ -67,10 +59,10 @@ def inspect_log(
             },
             "model": about.model,
             "model_base_url": about.base_url,
-            "model_generate_config": generation(about.settings),
+            "model_generate_config": exports.generation(about.settings),
             "config": {"epochs": 1 + max((one.repeat for one in mine), default=0)},
             "packages": {"egost": about.code},
-            "metadata": details(about, arm),
+            "metadata": exports.details(about, arm),
         },
         "plan": {"name": "egost evaluate", "steps": []},
         "results": {
@@ -89,7 +81,7 @@ def _inspect_metrics(parts: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any
     values = {"accuracy": whole.value, "ci_low": whole.low, "ci_high": whole.high}
     values |= {task: figure.value for task, figure in parts.get("task", {}).items()}
     return {
-        name: {"name": name, "value": value, "params": {"method": METHOD}}
+        name: {"name": name, "value": value, "params": {"method": exports.METHOD}}
         for name, value in values.items()
         if value is not None
     }
@@ -100,10 +92,10 @@ def _sample(about: About, one: Scored) -> dict[str, Any]:
     made: dict[str, Any] = {
         "id": question.id,
         "epoch": one.repeat + 1,
-        "input": asked(question),
+        "input": exports.asked(question),
         "choices": list(question.options),
-        "target": letter_of(one.true),
-        "metadata": cells_of(one),
+        "target": exports.letter_of(one.true),
+        "metadata": exports.cells_of(one),
     }
     if one.outcome == "failed":
         error = {"message": row.error or "no reply", "traceback": "", "traceback_ansi": ""}
@@ -118,7 +110,7 @@ def _sample(about: About, one: Scored) -> dict[str, Any]:
     score: dict[str, Any] = {
         "value": "C" if one.outcome == "right" else "I",
         "answer": one.letter,
-        "explanation": f"{one.outcome}: {PARSER}",
+        "explanation": f"{one.outcome}: {about.reading}",
     }
     if reason := _REASONS.get(one.outcome):
         score["reason"] = reason

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluate.arrays import Answers, ItemTable
-from pipeline.evaluate.cells import Parts
+from pipeline.evaluate.cells import Parts, Units
 from pipeline.evaluate.intervals import LEAST_GROUPS, Figure, Floats, difference, goodness
 from pipeline.evaluate.paired import Agreement, Gain, Reversed, agreements, gains, reversal, rotated
 from pipeline.evaluate.reasons import stated
@@ -26,7 +26,9 @@ from pipeline.evaluate.scoring import Question, Scored
 
 MAIN = "frames"
 """The arm whose predictions are wanted of every item."""
-NO_FACTS = "figures of pairs, facts, errors and reversed frames are omitted: the release was made without facts"
+NO_FACTS = (
+    "figures of pairs, facts, errors and reversed frames are omitted: the items come without facts"
+)
 LEAST_COVERAGE = 0.99
 
 
@@ -174,13 +176,14 @@ def _arm(table: ItemTable, given: Answers, main: bool) -> ArmMetrics:
     missing = int((given.asked == 0).sum()) if main else 0
     total, failed = len(given.scored) + missing, given.failed + missing
     shown = units.enough(known)
+    runs = tuple(map(units.rounded, given.runs())) if shown else ()
     facts = table.fact_units
     return ArmMetrics(
         items=known,
         outcomes=Counter(one.outcome for one in given.scored) if shown else {},
         missing=missing,
         coverage=(total - failed) / total if total else 0.0,
-        bounds=_bounds(value, given, missing) if shown else None,
+        bounds=_bounds(value, given, missing, units) if shown else None,
         accuracy=units.figures(value),
         readable=units.figures(given.readable),
         pairs=table.pair_units.figures(given.pairs()),
@@ -191,12 +194,14 @@ def _arm(table: ItemTable, given: Answers, main: bool) -> ArmMetrics:
         letters=_letters(table, given) if shown else None,
         reasons=_reasons(table, given),
         usage=_usage(given.scored),
-        runs=tuple(given.runs()) if shown else (),
-        between_runs=stdev(runs) if shown and len(runs := given.runs()) > 1 else None,
+        runs=runs,
+        between_runs=stdev(runs) if len(runs) > 1 else None,
     )
 
 
-def _bounds(value: Floats, given: Answers, missing: int) -> tuple[float, float] | None:
+def _bounds(
+    value: Floats, given: Answers, missing: int, units: Units
+) -> tuple[float, float] | None:
     """Return the accuracy if all failed requests were wrong, and if all were right."""
     items = int((given.asked > 0).sum()) + missing
     if not items:
@@ -204,7 +209,7 @@ def _bounds(value: Floats, given: Answers, missing: int) -> tuple[float, float] 
     asked = np.maximum(given.asked, 1)
     right = np.nansum(np.where(np.isnan(value), 0, value) * given.kept / asked)
     lost = ((given.asked - given.kept) / asked).sum() + missing
-    return float(right / items), float((right + lost) / items)
+    return units.rounded(float(right / items)), units.rounded(float((right + lost) / items))
 
 
 def _errors(table: ItemTable, given: Answers) -> Errors:

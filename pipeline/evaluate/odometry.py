@@ -6,7 +6,6 @@ their looks instead, and the rest is what measures turns in videos.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,10 @@ from pipeline.motion.tracking import Lens, RotationStep
 from pipeline.motion.turns import course, swings, travelling
 
 Array = NDArray[Any]
+
+VERSION = f"1 {cv2.__version__}"
+"""Raise the number when the turns that are found may change."""
+KINDS = frozenset(("left", "right", "around"))
 
 # Releases don't say how wide the camera sees: between a telephone's 70 degrees and an action camera's 120.
 # On 13 spans of rendered walks, 8 have their exact turns with 90 degrees, and 5 with 70.
@@ -42,7 +45,6 @@ class _View:
     looks: Array
 
 
-@lru_cache(maxsize=10_000)  # a command may score many models on one release
 def turns_shown(paths: tuple[Path, ...], seconds: tuple[float, ...]) -> tuple[str, ...] | None:
     """Return the turns measured between frames at these times: left, right or around, in order, without glances.
 

@@ -19,6 +19,7 @@ _GAINS = (
     ("blank", "blind", "what grey frames change, which show nothing"),
     ("frames", "one", "what the frames add to a single one"),
     ("frames", "shuffled", "what the order of the frames adds"),
+    ("video", "frames", "what a clip adds to the frames"),
 )
 _FEWER = re.compile(r"frames-(\d+)")
 

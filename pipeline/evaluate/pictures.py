@@ -10,7 +10,7 @@ from pipeline.models.chat import PromptImage
 
 _GREY = 127
 _QUALITY = 85
-_KEPT = 64  # frames: those of one span, which all its items and arms share
+_KEPT = 256  # frames: those of one span, which all its items and arms share
 
 
 class Pictures:

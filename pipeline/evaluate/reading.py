@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.scoring import Question
 from pipeline.questions.rows import AskedFact
 from pipeline.questions.truth import wordings
@@ -13,13 +14,15 @@ _SIDES = ("left", "right")
 
 
 def questions_of(
-    released: Released, sealed: Path | None = None
+    released: Released | ItemFile, sealed: Path | None = None
 ) -> tuple[list[Question], dict[str, Evidence]]:
     """Return the multiple-choice items, and the evidence of those whose answers are known, by id.
 
     `sealed` is the folder of the withheld answers; without it, items of withheld splits have no answer and
-    nothing that comes from evidence. Items that are answered in words are left out.
+    nothing that comes from evidence. Items that are answered in words are left out. A file has no evidence.
     """
+    if isinstance(released, ItemFile):
+        return list(released.questions), {}
     said = {language: one.facts for language, one in released.said.items()}
     questions: dict[str, Question] = {}
     for split, row in released.questions():

@@ -6,6 +6,7 @@
       items.parquet         the items whose answers are known: with both files, the metrics can be computed again
       results.json          metrics, settings, digests of release and prompts, the version of the code, the date
       exports/              the same for Inspect and for Every Eval Ever (export_files.py)
+      read-by-reference/    if that was asked for: the same replies as the reference's rule reads them
 
 The folder is named by release, model, prompt and settings; arms and repeats can be added to it later.
 """
@@ -13,7 +14,7 @@ The folder is named by release, model, prompt and settings; arms and repeats can
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -21,16 +22,18 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from pipeline import __version__
 from pipeline.engine.arrow import arrow_schema
 from pipeline.engine.folder import write_atomic
 from pipeline.engine.rows import Record, digest
-from pipeline.errors import UserError
+from pipeline.errors import DISK_FULL, UserError
 from pipeline.evaluate.exports import About
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import Metrics
-from pipeline.evaluate.rows import AskedItem, Prediction
+from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import STRICT
 from pipeline.evaluate.scoring import Question
 from pipeline.models.settings import ModelSettings
 from pipeline.releases.layout import file_digest
@@ -39,7 +42,12 @@ from pipeline.releases.reading import SUMS, Released
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 FORMAT = 1  # of results.json
 ITEMS, PREDICTIONS, RESULTS = "items.parquet", "predictions.parquet", "results.json"
-_KEPT = tuple(AskedItem.model_fields)
+_LEFT = {"frames", "frame_seconds", "words"}  # of a question: these stay in the release
+_KEPT: dict[str, Any] = {
+    one.name: (one.type, ...) for one in fields(Question) if one.name not in _LEFT
+}
+AskedItem = create_model("AskedItem", __base__=Record, **_KEPT)
+"""A question with a known answer as results keep it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,12 @@ class Identity:
     image_pixels: int | None
     fps: float | None  # of frames cut from the videos; None: the released ones
     settings: Mapping[str, Any]
+    parser: str = STRICT  # how replies were read
 
     @classmethod
     def of(
         cls,
-        released: Released,
+        released: Released | ItemFile,
         settings: ModelSettings,
         prompt: str,
         prompt_sha256: str,
@@ -81,11 +90,18 @@ class Identity:
             json.loads(settings.for_keys()),
         )
 
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "Identity":
+        """Return what a results.json is of; the first ones name no parser."""
+        known = {"parser": STRICT, **body}
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__})
+
     @property
     def folder(self) -> str:
-        """The name of the results folder."""
+        """The name of the results folder, whose replies every parser reads."""
         named = re.sub(r"[^\w.-]+", "-", self.model).strip("-.").lower()[:60] or "model"
-        return f"{named}-{digest(json.dumps(self.to_json(), sort_keys=True))[:12]}"
+        asked = {name: value for name, value in self.to_json().items() if name != "parser"}
+        return f"{named}-{digest(json.dumps(asked, sort_keys=True))[:12]}"
 
     @property
     def compared(self) -> dict[str, object]:
@@ -95,6 +111,7 @@ class Identity:
             "prompt": self.prompt_sha256,
             "image_pixels": self.image_pixels,
             "fps": self.fps,
+            "parser": self.parser,
         }
 
     def about(self) -> About:
@@ -110,6 +127,7 @@ class Identity:
             self.settings,
             __version__,
             datetime.now(UTC),
+            self.parser,
         )
 
     def to_json(self) -> dict[str, object]:
@@ -128,8 +146,23 @@ class Results:
     body: Mapping[str, Any]
 
 
-def release_digest(released: Released) -> str:
-    """Return a release's root digest, that of its SHA256SUMS, as export printed it."""
+def made(folder: Path) -> Path:
+    """Make a folder of results unless it is there; raise UserError if it can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise UserError(
+            str(folder), f"can't be made: {error.strerror}", "name another folder with --out"
+        ) from error
+    return folder
+
+
+def release_digest(released: Released | ItemFile) -> str:
+    """Return a release's root digest, that of its SHA256SUMS, as export printed it; of a file, its own."""
+    if isinstance(released, ItemFile):
+        return released.sha256
     path = released.folder / SUMS
     try:
         return file_digest(path)
@@ -188,9 +221,10 @@ def read_results(folder: Path) -> Results:
                 f"has format {body['format']}",
                 "use the version of egost that wrote it",
             )
-        identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
+        identity = Identity.read(body)
         predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
-        questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
+        items = _unpacked(folder / ITEMS, AskedItem)
+        questions = tuple(Question(**dict(item), frames=(), frame_seconds=()) for item in items)
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
@@ -202,10 +236,3 @@ def read_results(folder: Path) -> Results:
 def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
     rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
     return map(kind.model_validate, rows)
-
-
-def _question(item: AskedItem) -> Question:
-    """Return an item as it is scored; its frames, and the words of its facts, stay in the release."""
-    known = {name: getattr(item, name) for name in _KEPT}
-    known |= {"options": tuple(item.options), "facts": tuple(item.facts)}
-    return Question(**known, frames=(), frame_seconds=())

@@ -1,11 +1,10 @@
-"""The rows of an evaluation: the items that were asked, and what a model answered to them."""
+"""The rows of an evaluation: what a model answered to the items that it was asked."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from pipeline.engine.rows import Record
-from pipeline.questions.rows import AskedFact
 
 Outcome = Literal["answered", "unreadable", "refused", "truncated", "failed"]
 """What became of a request. All but `failed`, which is missing data, are the model's own."""
@@ -36,24 +35,3 @@ class Prediction(Record):
     cost_usd: float | None = None
     seconds: float | None = None
     error: str | None = None
-
-
-class AskedItem(Record):
-    """An item of a release with a known answer, as results keep it: with them alone, metrics can be computed again."""
-
-    id: str
-    split: str
-    task: str
-    category: str
-    orientation: str
-    contrast: str | None
-    split_group: str
-    video: str
-    question: str
-    options: list[str]
-    answer: str
-    seconds: float
-    twin: str | None
-    facts: list[AskedFact]
-    mirrored: bool | None
-    turns: int | None

@@ -6,27 +6,32 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.errors import EgostError, RowError, UserError
-from pipeline.evaluate.answers import read_answer
-from pipeline.evaluate.arms import Shown, shown
+from pipeline.evaluate.arms import VIDEO, Shown, shown
+from pipeline.evaluate.clips import Clips
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import read
 from pipeline.evaluate.scoring import REVERSED, Question
-from pipeline.models.chat import Message, PlainRequest, PromptImage
+from pipeline.models.chat import Message, PlainRequest, PromptImage, PromptVideo
 from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
-_LETTERS = "ABCDEFGHIJ"
+_LEAST_IN_A_ROW = 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a model is asked: questions in arms, each `repeats` times, in the words of a prompt."""
+    """What a model is asked: questions in arms, each `repeats` times, in the words of a prompt.
+
+    `clips` are those of the arm `video`, in which items without one are left out.
+    """
 
     questions: Sequence[Question]
     arms: Sequence[str]
     repeats: int
     prompt: Prompt
+    clips: Clips | None = None
 
     @cached_property
     def requests(self) -> int:
@@ -48,6 +53,8 @@ class Plan:
             for arm in self.arms:
                 if arm == REVERSED and _undefined(question):
                     continue
+                if arm == VIDEO and not (self.clips and question.video in self.clips.paths):
+                    continue
                 seconds, options = question.frame_seconds, len(question.options)
                 for name, one in shown(arm, question.id, seconds, options):
                     yield question, name, one
@@ -55,12 +62,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: an item in an arm, with the order in which its options are shown."""
+    """One request: an item in an arm."""
 
     question: Question
     arm: str
     repeat: int
-    order: tuple[int, ...]
     messages: tuple[Message, ...]
 
 
@@ -69,10 +75,10 @@ def asked(plan: Plan, pictures: Pictures) -> Iterator[Asked]:
     for question, arm, one in plan.shown():
         options = [question.options[at] for at in one.order]
         parts = plan.prompt.parts(
-            question.question, options, one.seconds, _seen(question, one, pictures)
+            question.question, options, one.seconds, _seen(question, one, plan, pictures)
         )
         for repeat in range(plan.repeats):
-            yield Asked(question, arm, repeat, one.order, parts)
+            yield Asked(question, arm, repeat, parts)
 
 
 def _undefined(question: Question) -> bool:
@@ -80,7 +86,12 @@ def _undefined(question: Question) -> bool:
     return question.answer is not None and question.option_true_of("rewound") is None
 
 
-def _seen(question: Question, one: Shown, pictures: Pictures) -> Sequence[PromptImage]:
+def _seen(
+    question: Question, one: Shown, plan: Plan, pictures: Pictures
+) -> Sequence[PromptImage | PromptVideo]:
+    if one.pictures == "video":
+        assert plan.clips
+        return [plan.clips.of(question.video)]
     names = [question.frames[at] for at in one.frames]
     return pictures.grey(names) if one.pictures == "grey" else pictures.frames(names)
 
@@ -105,24 +116,32 @@ async def predicted(
 ) -> list[Prediction]:
     """Return the prediction for every request, in their order.
 
-    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked. Raise UserError if there is no reply at all, because
+    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked, and none
+    is after two rounds without any reply: the server is gone. Raise UserError if there is no reply at all, because
     the server can't be asked (no such model, a wrong key, the cap).
     """
     waiting, lost = enumerate(requests), given_up or {}
     found: dict[int, Prediction] = {}
     stopped: list[UserError] = []
+    in_a_row = 0
 
     async def work() -> None:
+        nonlocal in_a_row
         for at, one in waiting:  # shared: each worker takes the next request when it is free
             if at in lost:
                 found[at] = _failed(one, lost[at])
                 continue
             try:
                 found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
-            except (RowError, UserError) as error:
+                in_a_row = 0
+            except UserError as error:
                 found[at] = _failed(one, error)
-                if isinstance(error, UserError):
-                    stopped.append(error)
+                stopped.append(error)
+            except RowError as error:
+                found[at] = _failed(one, error)
+                in_a_row += 1
+                if in_a_row >= max(2 * workers, _LEAST_IN_A_ROW):
+                    client.replies.stop(_gone(client, in_a_row, error))
             progress(len(found))
 
     await asyncio.gather(*(work() for _ in range(workers)))
@@ -131,15 +150,18 @@ async def predicted(
     return [found[at] for at in sorted(found)]
 
 
-def prediction(one: Asked, made: Completion) -> Prediction:
-    """Return what a reply says, in the letters of the released item."""
-    reply = made.reply
-    options = [one.question.options[at] for at in one.order]
-    answer = read_answer(
-        reply.text, options, finish=reply.finish, refusal=reply.refusal, reasoning=reply.reasoning
+def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
+    return UserError(
+        client.settings.base_url,
+        f"gave no reply to {requests} requests in a row, the last time: {last.what}",
+        "run this again when the server answers: replies are kept",
     )
-    letter = answer.letter and _LETTERS[one.order[_LETTERS.index(answer.letter)]]
-    return Prediction(
+
+
+def prediction(one: Asked, made: Completion) -> Prediction:
+    """Return what a reply says by the strict parser, in the letters of the released item."""
+    reply = made.reply
+    row = Prediction(
         id=one.question.id,
         arm=one.arm,
         repeat=one.repeat,
@@ -148,9 +170,8 @@ def prediction(one: Asked, made: Completion) -> Prediction:
         reasoning=reply.reasoning,
         finish=reply.finish,
         refusal=reply.refusal,
-        letter=letter,
-        outcome=answer.outcome,
-        flags=list(answer.flags),
+        letter=None,
+        outcome="unreadable",
         served_model=reply.model,
         fingerprint=reply.fingerprint,
         input_tokens=reply.input_tokens,
@@ -158,6 +179,7 @@ def prediction(one: Asked, made: Completion) -> Prediction:
         cost_usd=made.cost_usd,
         seconds=reply.seconds,
     )
+    return read(row, one.question)
 
 
 def _failed(one: Asked, error: EgostError) -> Prediction:

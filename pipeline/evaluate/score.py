@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +15,44 @@ from pydantic import ValidationError
 
 from pipeline.errors import UserError, plain
 from pipeline.evaluate import results
-from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.arms import FRAMES
 from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
-from pipeline.evaluate.evaluation import Measured
+from pipeline.evaluate.item_files import ItemFile
+from pipeline.evaluate.measured import Measured
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
 from pipeline.evaluate.scoring import Question, place_of, scored
-from pipeline.evaluate.table import points
+from pipeline.evaluate.table import points, wrapped
 from pipeline.releases.layout import file_digest
-from pipeline.releases.reading import Released
+from pipeline.releases.reading import SUMS, Released
 
 LOG = "scored.jsonl"
 """In the folder of withheld answers: every scoring, with the digest of what was scored."""
 _SHOWN = 10
+_NAME, _NUMBER = re.compile(r"\w[\w .-]{0,29}", re.ASCII), re.compile(r"\d{1,6}", re.ASCII)
 # What other tools write as the reply to a request that failed: not an answer, although it parses as one.
 _FAILURES = ("[LMMS_EVAL_", "BUDGET_EXCEEDED", "Failed to obtain answer via API")
 
 
-def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]:
+def score_file(
+    released: Released | ItemFile, path: Path, sealed: Path | None, parser: str = STRICT
+) -> list[str]:
     """Return the metrics of a file of predictions as lines; raise UserError if one isn't for this release.
 
-    Withheld items are scored without others: there is no figure over fewer than 30 of them, and the call is
-    logged beside their answers.
+    Withheld items are scored without others: there is no figure over fewer than 30 of them, all are rounded,
+    and the call is logged beside their answers. `parser` is one of `rules.RULES`.
     """
+    check_parser(parser)
+    if sealed and isinstance(released, Released):
+        _check_sealed(released, sealed)
     questions, evidence = questions_of(released, sealed)
     known = {one.id: one for one in questions}
     rows = read_rows(path)
-    _check(rows, known, path)
+    _check(rows, known, path, parser)
+    _check_release(rows, released, path)
     made = [_prediction(row, known[str(row["id"])]) for row in rows]
     withheld = set(released.manifest["withheld"])
     asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
@@ -53,7 +64,7 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
         )
     if not made:
         raise UserError(str(path), "has no predictions", "check the file")
-    least, notes = 0, []
+    least, notes = 0, [*released.notes] if isinstance(released, ItemFile) else []
     if held := [one for one in asked if one.split in withheld]:
         # Next to items whose answers are known, a figure would tell the outcome of a few withheld ones.
         least = LEAST_WITHHELD
@@ -65,12 +76,16 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
     free = baselines(
         questions, evidence, released.folder, scored=lambda one: one.id in ids, least=least
     )
-    measured = Measured.of(asked, made, free, least)
-    if least and sealed:
+    strictly, others = (
+        [read(one, known[one.id], name) for one in made] for name in (STRICT, parser)
+    )
+    beside = strictly if parser != STRICT else ()
+    measured = Measured.of(asked, others, free, least, parser, beside)
+    if sealed:
         _log(sealed, path, len(made))
     return [
         *measured.lines(),
-        *notes,
+        *wrapped(notes),
         f"score: {path}: {len(made)} predictions for {len(asked)} items",
     ]
 
@@ -86,7 +101,7 @@ def read_rows(path: Path) -> list[dict[str, object]]:
             str(path), f"can't be read: {error}", "give a file of predictions"
         ) from error
     if path.suffix == ".csv":
-        return [dict(row) for row in csv.DictReader(text.splitlines())]
+        return [dict(row) for row in csv.DictReader(StringIO(text, newline=""))]
     return [
         _line(path, number, line)
         for number, line in enumerate(text.splitlines(), 1)
@@ -105,7 +120,36 @@ def _line(path: Path, number: int, line: str) -> dict[str, object]:
     return row
 
 
-def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path) -> None:
+def _check_sealed(released: Released, sealed: Path) -> None:
+    """Raise UserError for a folder of withheld answers that isn't this release's."""
+    digest = released.manifest.get("sealed_digest")
+    sums = sealed / SUMS
+    if not sums.is_file() or (digest and file_digest(sums) != digest):
+        raise UserError(
+            str(sealed),
+            "doesn't have the withheld answers of this release",
+            f"give the folder that was made with it, such as sealed/v{released.version}",
+        )
+
+
+def _check_release(
+    rows: Sequence[Mapping[str, object]], released: Released | ItemFile, path: Path
+) -> None:
+    """Raise UserError for a row that names another release: the column `release` may have the root digest."""
+    named = [(number, one) for number, row in enumerate(rows, 1) if (one := row.get("release"))]
+    digest = results.release_digest(released) if named else ""
+    for number, one in named:
+        if str(one).strip().lower() != digest:
+            raise UserError(
+                f"{path}, row {number}",
+                f"is for the release with the digest {plain(str(one))[:64]}, not {digest}",
+                "score predictions for the release that they were made on",
+            )
+
+
+def _check(
+    rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path, parser: str
+) -> None:
     """Raise UserError for a row whose id is not one of the release, before anything is scored."""
     fix = "each row needs the id of a multiple-choice item of this release, and a reply or a letter"
     unknown = [
@@ -122,51 +166,51 @@ def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], 
     for number, row in enumerate(rows, 1):
         if not {"reply", "letter"} & row.keys():
             raise UserError(f"{path}, row {number}", "has neither reply nor letter", fix)
+        if parser != STRICT and row.get("letter") and not row.get("reply"):
+            what = f"has a letter without a reply, which --parser {parser} can't read"
+            raise UserError(f"{path}, row {number}", what, "leave --parser out")
 
 
 def _prediction(row: Mapping[str, object], question: Question) -> Prediction:
-    """Return a row as a prediction: as egost wrote it, or read from its reply or letter."""
+    """Return a row as a prediction, whose reply is still to be read: as egost wrote it, or with a reply or a letter."""
     if {*Prediction.model_fields} <= row.keys():
         try:
-            return Prediction.model_validate(row)
+            return Prediction.model_validate({**row, "arm": _arm(row), "repeat": _repeat(row)})
         except ValidationError as error:
             raise UserError(
                 question.id, f"has a damaged prediction: {error}", "check the file"
             ) from error
     given: dict[str, Any] = {
         "id": question.id,
-        "arm": str(row.get("arm") or "frames"),
+        "arm": _arm(row),
         "repeat": _repeat(row),
     }
-    if row.get("letter"):
+    reply = _reply(row.get("reply"))
+    if row.get("letter") and not reply:
         letter = str(row["letter"]).strip().upper()
         if place_of(letter, question.options) is None:
             return Prediction(**given, letter=None, outcome="unreadable")
         return Prediction(**given, letter=letter, outcome="answered")
-    reply = _reply(row.get("reply"))
     if reply is None or reply.startswith(_FAILURES):
         return Prediction(**given, letter=None, outcome="failed", error=reply)
-    answer = read_answer(
-        reply,
-        question.options,
-        **{name: _text(row, name) for name in ("finish", "refusal", "reasoning")},
-    )
-    return Prediction(
-        **given,
-        reply=reply,
-        letter=answer.letter,
-        outcome=answer.outcome,
-        flags=list(answer.flags),
-    )
+    given |= {name: _text(row, name) for name in ("finish", "refusal", "reasoning")}
+    return Prediction(**given, reply=reply, letter=None, outcome="unreadable")
+
+
+def _arm(row: Mapping[str, object]) -> str:
+    arm = str(row.get("arm") or FRAMES)
+    if not _NAME.fullmatch(arm):
+        what = f"has the arm {plain(arm)[:80]}"
+        raise UserError(str(row["id"]), what, "write a name such as frames or blind")
+    return arm
 
 
 def _repeat(row: Mapping[str, object]) -> int:
-    try:
-        return int(str(row.get("repeat") or 0))
-    except ValueError as error:
-        raise UserError(
-            str(row["id"]), f"has the repeat {row['repeat']}", "write 0, 1, ..."
-        ) from error
+    repeat = str(row.get("repeat") or 0)
+    if not _NUMBER.fullmatch(repeat):
+        what = f"has the repeat {plain(repeat)[:80]}"
+        raise UserError(str(row["id"]), what, "write 0, 1, ...")
+    return int(repeat)
 
 
 def _reply(given: object) -> str | None:
@@ -207,6 +251,9 @@ def _compared(
 ) -> Iterator[str]:
     differing = check_comparable(one.identity.compared, other.identity.compared, anyway=anyway)
     yield from (f"note: they differ in {what}" for what in differing)
+    for parser in dict.fromkeys((one.identity.parser, other.identity.parser)):
+        if parser != STRICT:
+            yield f"read by {RULES[parser]}"
     shared = {question.id for question in one.questions} & {
         question.id for question in other.questions
     }

@@ -1,7 +1,9 @@
 """Metrics as a table for the terminal. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from textwrap import wrap
 
 from pipeline.evaluate.cells import ALL, Parts
 from pipeline.evaluate.intervals import Figure
@@ -9,72 +11,116 @@ from pipeline.evaluate.metrics import MAIN, ArmMetrics, Metrics
 from pipeline.evaluate.paired import Reversed
 
 _OWN = ("unreadable", "refused", "truncated")
-_ACROSS = 6  # tasks next to one another
+_WIDTH = 100  # columns of a terminal
+_NAME, _FIGURE, _CELL, _ITEMS = 34, 20, 10, 6  # a name, "100.0 [86.2, 100.0]", "100.0", a count
+_DIMENSIONS = {"task": "task", "contrast": "kinds of facts", "split": "split"}
 
 
-def table(metrics: Metrics, baselines: Mapping[str, ArmMetrics], human: Figure | None) -> list[str]:
-    """Return what a model got, arm by arm and by task, next to what is free."""
-    return list(_lines(metrics, baselines, human))
+def table(
+    metrics: Metrics,
+    baselines: Mapping[str, ArmMetrics],
+    human: Figure | None,
+    notes: Sequence[str] = (),
+) -> list[str]:
+    """Return what a model got, arm by arm and by task, next to what is free, in lines of 100 columns at most."""
+    lines = [
+        *_lines(metrics, baselines, human),
+        *(f"note: {note}" for note in (*metrics.notes, *notes)),
+    ]
+    return wrapped(lines)
+
+
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Return lines of words as several of 100 columns at most; lines of columns are short enough."""
+    fill = partial(
+        wrap, width=_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [short for line in lines for short in (fill(line) if len(line) > _WIDTH else [line])]
 
 
 def _lines(
     metrics: Metrics, baselines: Mapping[str, ArmMetrics], human: Figure | None
 ) -> Iterator[str]:
-    yield f"{metrics.items} items of {metrics.groups} groups; accuracy with 95 % interval"
-    yield _row("", ["accuracy", "both twins", "each fact", "not readable", "items"])
+    yield f"{metrics.items} items of {metrics.groups} groups; in %, with 95 % intervals"
+    yield _row("", ["accuracy", "both twins", "each fact"], "items")
     rows = {**metrics.arms, **baselines}
     for name, arm in rows.items():
-        yield _row(name, _arm(arm))
+        wholes = (_whole(parts) for parts in (arm.accuracy, arm.pairs, arm.facts))
+        yield _row(name, wholes, str(arm.items))
     if human:
-        yield _row("people", [str(human), "", "", "", str(human.items)])
-    yield _row("chance", [f"{metrics.chance:.1%}", "", "50.0%"])
-    yield from _by_task(rows)
-    main = metrics.arms.get(MAIN)
-    for dimension in ("contrast", "split"):
-        cells = main.accuracy.get(dimension, {}) if main else {}
-        if len(cells) > 1:
-            yield f"by {dimension} ({MAIN}):"
-            for label, figure in cells.items():
-                yield _row(f"  {label}", [str(figure), f"{figure.items} items"])
+        yield _row("people", [_in_percent(human), "", ""], str(human.items))
+    of_facts = (
+        "50.0" if any(arm.facts and arm.facts[ALL][ALL].items for arm in rows.values()) else "-"
+    )
+    yield _row("chance", [f"{100 * metrics.chance:.1f}", "", of_facts], "")
+    for dimension in _DIMENSIONS:
+        yield from _by(dimension, rows)
+    for name, arm in metrics.arms.items():
+        yield from _replies(name, arm)
     for gain in metrics.gains:
         yield f"{gain.arm} over {gain.over}: {points(gain.parts[ALL][ALL])} ({gain.measures})"
     if metrics.reversed:
         yield from _reversed(metrics.reversed)
     if metrics.all_rotations:
-        yield f"right in all four rotations of the options: {_whole(metrics.all_rotations)}"
-    if main:
+        yield f"right in all four rotations of the options: {metrics.all_rotations[ALL][ALL]}"
+    if main := metrics.arms.get(MAIN):
         yield from _habits(main)
-    for name, arm in metrics.arms.items():
-        if arm.coverage < 1 and arm.bounds:
-            low, high = arm.bounds
-            yield (
-                f"{name}: {arm.coverage:.1%} of requests have a reply; if all others were wrong, or "
-                f"right: {low:.1%}, {high:.1%}"
-            )
-    yield from (f"note: {note}" for note in metrics.notes)
+    if withheld := next(_withheld(rows.values()), None):
+        yield f"note: - is {withheld}"
 
 
-def _by_task(rows: Mapping[str, ArmMetrics]) -> Iterator[str]:
-    """Yield the accuracy of every row in each task: a mean over tasks hides what it is a mean of."""
-    tasks = list(
-        dict.fromkeys(task for arm in rows.values() for task in arm.accuracy.get("task", {}))
-    )
-    if len(tasks) < 2:
+def _by(dimension: str, rows: Mapping[str, ArmMetrics]) -> Iterator[str]:
+    """Yield the accuracy of every row in each cell of a dimension: a mean hides what it is a mean of."""
+    cells = {name: arm.accuracy.get(dimension, {}) for name, arm in rows.items()}
+    items = {
+        label: figure.items for one in reversed(cells.values()) for label, figure in one.items()
+    }
+    labels = list(dict.fromkeys(label for one in cells.values() for label in one))
+    if len(labels) < 2:
         return
-    left = iter(tasks)
-    while some := list(islice(left, _ACROSS)):
-        yield _row("by task:", some)
-        for name, arm in rows.items():
-            known = arm.accuracy.get("task", {})
-            values = (known[task].value if task in known else None for task in some)
-            yield _row(f"  {name}", ["-" if value is None else f"{value:.1%}" for value in values])
+    title = f"accuracy by {_DIMENSIONS[dimension]}"
+    width = max(len(title), *(len(label) + 2 for label in labels)) + 1
+    left = iter(cells)
+    while some := list(islice(left, max(1, (_WIDTH - width - _ITEMS) // _CELL))):
+        heads = [wrap(name, _CELL - 1, break_on_hyphens=False) for name in some]
+        for number in range(max(map(len, heads))):
+            words = [head[number] if number < len(head) else "" for head in heads]
+            yield _cells("" if number else title, width, "" if number else "items", words)
+        for label in labels:
+            figures = [_value(cells[name].get(label)) for name in some]
+            yield _cells(f"  {label}", width, str(items[label]), figures)
+
+
+def _withheld(arms: Iterable[ArmMetrics]) -> Iterator[str]:
+    for arm in arms:
+        for parts in (arm.accuracy, arm.pairs, arm.facts):
+            for cells in parts.values():
+                yield from (
+                    figure.note for figure in cells.values() if figure.note.startswith("withheld")
+                )
+
+
+def _replies(name: str, arm: ArmMetrics) -> Iterator[str]:
+    """Yield what became of an arm's requests where they were not all answered."""
+    replies = sum(arm.outcomes.values()) - arm.outcomes.get("failed", 0)
+    own = {kind: count for kind in _OWN if (count := arm.outcomes.get(kind, 0))}
+    if own and replies:
+        told = ", ".join(f"{count} {kind}" for kind, count in own.items())
+        readable = arm.readable[ALL][ALL]
+        yield f"{name}: of {replies} replies {told}, counted as not right; accuracy over the others: {readable}"
+    if arm.coverage < 1 and arm.bounds:
+        low, high = arm.bounds
+        yield (
+            f"{name}: {arm.coverage:.1%} of requests have a reply; if all others were wrong, or "
+            f"right: {low:.1%}, {high:.1%}"
+        )
 
 
 def _reversed(found: Reversed) -> Iterator[str]:
     figure = found.follows[ALL][ALL]
     if figure.items:
         yield (
-            f"reversed frames: {figure} follow them and {_whole(found.keeps)} keep the answer for frames in "
+            f"reversed frames: {figure} follow them and {found.keeps[ALL][ALL]} keep the answer for frames in "
             f"order, of {figure.items} items that they change ({found.unchanged} stay the same, "
             f"{found.left_out} are left out)"
         )
@@ -104,18 +150,20 @@ def _habits(main: ArmMetrics) -> Iterator[str]:
         )
 
 
-def _arm(arm: ArmMetrics) -> list[str]:
-    replies = sum(arm.outcomes.values()) - arm.outcomes.get("failed", 0)
-    own = sum(arm.outcomes.get(name, 0) for name in _OWN)
-    return [
-        *map(_whole, (arm.accuracy, arm.pairs, arm.facts)),
-        f"{own / replies:.1%}" if replies else "-",
-        str(arm.items),
-    ]
-
-
 def _whole(parts: Parts) -> str:
-    return str(parts[ALL][ALL]) if parts else "-"
+    return _in_percent(parts[ALL][ALL]) if parts else "-"
+
+
+def _in_percent(figure: Figure) -> str:
+    """Return a figure as narrow as it can be: 78.1 [70.2, 84.4]."""
+    within = ""
+    if figure.low is not None and figure.high is not None:
+        within = f" [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+    return _value(figure) + within
+
+
+def _value(figure: Figure | None) -> str:
+    return "-" if figure is None or figure.value is None else f"{100 * figure.value:.1f}"
 
 
 def points(figure: Figure) -> str:
@@ -128,5 +176,11 @@ def points(figure: Figure) -> str:
     return f"{100 * figure.value:+.1f} points{within}"
 
 
-def _row(name: str, values: Sequence[str]) -> str:
-    return f"{name:<36}" + "".join(f"{value:<24}" for value in values).rstrip()
+def _row(name: str, figures: Iterable[str], items: str) -> str:
+    columns = "".join(f"{one:<{_FIGURE}}" for one in figures)
+    return f"{name:<{_NAME}}{columns}{items:>{_ITEMS}}".rstrip()
+
+
+def _cells(name: str, width: int, items: str, values: Iterable[str]) -> str:
+    columns = "".join(f"{one:>{_CELL}}" for one in values)
+    return f"{name:<{width}}{items:>{_ITEMS}}{columns}".rstrip()

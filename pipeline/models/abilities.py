@@ -17,10 +17,10 @@ import numpy as np
 
 from pipeline.errors import EgostError, RowError, UserError
 from pipeline.models.answer import without_reasoning
+from pipeline.models.budget import CapError
 from pipeline.models.chat import Message, Part, PromptImage, PromptVideo, request_keys
 from pipeline.models.journal import Reply
 from pipeline.models.llm import ModelClient
-from pipeline.models.replies import Completion
 
 COLOURS = {
     "black": (0, 0, 0),
@@ -41,19 +41,19 @@ _MOST_IMAGES = re.compile(
 
 @dataclass(frozen=True)
 class Abilities:
-    """What the probe has shown.
+    """What the probe has shown: whether all images reach the model in order, what was seen, what is doubtful."""
 
-    `confirmed`: all images reach the model in order. `note` says what was seen, `warning` what is
-    doubtful. `keys` are those of the probe's replies in the journal.
-    """
-
-    images: int
     confirmed: bool
     note: str
     warning: str | None = None
-    keys: tuple[str, ...] = ()
-    served_model: str | None = None
-    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """Why a server takes no videos (None: it does), and what is doubtful."""
+
+    refusal: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,40 +73,44 @@ async def probe(client: ModelClient, images: int, width: int, height: int) -> Ab
     fixed since.
     """
     if images == 0:
-        return Abilities(0, True, "no images are sent")
+        return Abilities(True, "no images are sent")
     first = await _asked(client, images, width, height, 0)
-    finding = read(first.reply, colours(images, 0))
-    made = [first]
+    finding = read(first, colours(images, 0))
     if finding.fault:
         second = await _asked(client, images, width, height, 1)
-        made.append(second)
-        again = read(second.reply, colours(images, 1))
+        again = read(second, colours(images, 1))
         if again.fault and _end(again.fault) == _end(finding.fault):
             raise _worthless(client, images, again.fault)
         finding = again
-    reply = made[-1].reply
     doubt = f"could not confirm that all {images} images reach the model: {finding.note}"
-    return Abilities(
-        images,
-        finding.confirmed,
-        finding.note,
-        None if finding.confirmed else doubt,
-        tuple(one.key for one in made),
-        reply.model,
-        reply.fingerprint,
+    return Abilities(finding.confirmed, finding.note, None if finding.confirmed else doubt)
+
+
+async def probe_video(client: ModelClient, video: PromptVideo, shown: Sequence[str]) -> Video:
+    """Find out whether a video reaches the model: one of plain colours, those of `shown` in order.
+
+    Raises UserError if the server can't be asked at all: that isn't a matter of videos.
+    """
+    names = ", ".join(COLOURS)
+    text = (
+        f"This video shows {len(shown)} plain colours out of {names}, one after the other. Write all of them"
+        " in order, separated by commas. Write nothing else."
     )
-
-
-async def refusal_of_video(client: ModelClient, video: PromptVideo) -> str | None:
-    """Return why the server doesn't accept a video; None if it answers a request with one."""
     try:
-        made = await client.complete(
-            (Message("user", (video, "Is this a video? Answer yes or no.")),)
-        )
+        made = await client.complete((Message("user", (video, text)),))
+    except CapError:
+        raise
     except EgostError as error:
         client.replies.go_on()
-        return str(error)
-    return made.reply.refusal
+        try:
+            await client.complete((Message("user", ("Answer with the word yes.",)),))
+        except RowError as other:
+            raise UserError(client.settings.base_url, other.what, other.fix) from other
+        what = error.what if isinstance(error, RowError | UserError) else str(error)
+        return Video(refusal=" ".join(what.split()))
+    finding = read(made.reply, shown)
+    doubt = f"could not confirm that videos reach the model: {finding.note}"
+    return Video(warning=None if finding.confirmed else doubt)
 
 
 def colours(images: int, series: int) -> list[str]:
@@ -153,9 +157,7 @@ def _end(fault: str) -> str:
     return "first" if fault == "first" else "last"
 
 
-async def _asked(
-    client: ModelClient, images: int, width: int, height: int, series: int
-) -> Completion:
+async def _asked(client: ModelClient, images: int, width: int, height: int, series: int) -> Reply:
     """Return the reply to a series; a stored one only if it shows no fault."""
     shown = colours(images, series)
     messages = (Message("user", _parts(shown, width, height)),)
@@ -166,7 +168,7 @@ async def _asked(
         except RowError as error:
             raise _refused(client, images, error) from error
         if not (stored and read(made.reply, shown).fault):
-            return made
+            return made.reply
     raise AssertionError("unreachable")
 
 

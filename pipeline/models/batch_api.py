@@ -73,10 +73,6 @@ class BatchApi:
         """Return a batch as it is now."""
         return _batch(await self._json(self._client.batches.with_raw_response.retrieve(batch_id)))
 
-    async def cancel(self, batch_id: str) -> ServerBatch:
-        """Ask the server to stop a batch; what it has done by then is kept and billed."""
-        return _batch(await self._json(self._client.batches.with_raw_response.cancel(batch_id)))
-
     async def marked(self) -> list[ServerBatch]:
         """Return the batches that this program has made for this account, the latest first."""
         found: list[ServerBatch] = []

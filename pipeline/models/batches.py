@@ -87,19 +87,6 @@ class Batches:
             fix = "see the server's message, or run this without a batch; nothing is paid for twice"
             raise UserError(server, f"the batch failed: {why}", fix)
 
-    async def cancel(self) -> int:
-        """Stop every batch that isn't settled, and keep what was answered; return their number."""
-        stopped = await self._adopt()
-        for batch in stopped:
-            try:
-                await self._patiently(partial(self._api.cancel, str(batch.batch_id)))
-            except _GoneError:
-                why = "the server no longer has its batch"
-                lines = self._journal.lines(batch.mark)
-                await self._settle(batch.mark, [_without(line, "unknown", why) for line in lines])
-        await self._collect_all(BatchRequests(self._replies, self._price, self._limits.most_bytes))
-        return len(stopped)
-
     # ---- sending -----------------------------------------------------------------------------------
 
     async def _send(

@@ -9,6 +9,10 @@ from pipeline.models.journal import Journal
 from pipeline.models.settings import ModelSettings
 
 
+class CapError(UserError):
+    """The cap has no room for what is sent next."""
+
+
 class Reservation:
     """Money reserved for one request; `cost` is its actual cost (the whole reservation, if never set)."""
 
@@ -30,7 +34,7 @@ class Budget:
 
     @asynccontextmanager
     async def reserved(self, usd: float) -> AsyncIterator[Reservation]:
-        """Reserve the most that a request can cost, once there is room; raise UserError at the cap."""
+        """Reserve the most that a request can cost, once there is room; raise CapError at the cap."""
         async with self._changed:
             reservation = await self._reserve(usd)
         try:
@@ -61,7 +65,7 @@ class Budget:
         await self._changed.wait_for(lambda: self._fits(usd) or not self._in_flight)
         most = usd * self._factor
         if not self._fits(usd):
-            raise UserError(
+            raise CapError(
                 f"{self._settings.section}.max_cost_usd",
                 f"what is sent next may cost {most:.4f} USD, and {self._spent:.4f} of {cap:.2f} USD"
                 " are spent or may have been",

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -15,12 +16,22 @@ from pipeline.models.settings import ModelSettings
 
 @dataclass(frozen=True)
 class PromptImage:
-    """A JPEG with its size in pixels."""
+    """A JPEG with its size in pixels; its digest and its data URL are made once, however often it is sent."""
 
     jpeg: bytes
     width: int
     height: int
     frames: ClassVar[int] = 1
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest that stands for the image in a request's key."""
+        return _digest(self.jpeg)
+
+    @cached_property
+    def url(self) -> str:
+        """The image as a data URL."""
+        return _data_url("image/jpeg", self.jpeg)
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,24 @@ class PromptVideo:
     width: int
     height: int
     frames: int
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest that stands for the video in a request's key."""
+        return _digest(self.mp4)
+
+    @cached_property
+    def url(self) -> str:
+        """The video as a data URL."""
+        return _data_url("video/mp4", self.mp4)
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _data_url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 Part = str | PromptImage | PromptVideo
@@ -104,9 +133,7 @@ def request_keys(
 
     Without a schema, text is asked for. Repeat 0 is not part of the digest.
     """
-    digests = _messages(
-        messages, settings.detail, lambda _, data: "sha256:" + hashlib.sha256(data).hexdigest()
-    )
+    digests = _messages(messages, settings.detail, lambda media: media.digest)
     again = {"repeat": repeat} if repeat else {}
     keys = {}
     for form in forms(settings, plain=schema is None):
@@ -123,23 +150,19 @@ def request_body(
     form: Form,
 ) -> dict[str, Any]:
     """Return the body of a chat completion request, with images as data URLs."""
-    whole = _messages(
-        messages,
-        settings.detail,
-        lambda kind, data: f"data:{kind};base64,{base64.b64encode(data).decode()}",
-    )
+    whole = _messages(messages, settings.detail, lambda media: media.url)
     return _body(settings, whole, schema, form)
 
 
 def _messages(
-    messages: tuple[Message, ...], detail: str, url: Callable[[str, bytes], str]
+    messages: tuple[Message, ...], detail: str, url: Callable[[PromptImage | PromptVideo], str]
 ) -> list[dict[str, Any]]:
     def part(item: Part) -> dict[str, Any]:
         if isinstance(item, str):
             return {"type": "text", "text": item}
         if isinstance(item, PromptVideo):
-            return {"type": "video_url", "video_url": {"url": url("video/mp4", item.mp4)}}
-        image = {"url": url("image/jpeg", item.jpeg)}
+            return {"type": "video_url", "video_url": {"url": url(item)}}
+        image = {"url": url(item)}
         return {
             "type": "image_url",
             "image_url": image | ({} if detail == "auto" else {"detail": detail}),

@@ -215,6 +215,10 @@ class Replies:
             self._answered = True
             return Completion(known.key, reply, cost)
 
+    def stop(self, error: UserError) -> None:
+        """Send nothing more, but raise this error; stored replies are found as before."""
+        self._final = self._final or error
+
     def go_on(self) -> None:
         """Let further requests be sent after an error that stopped them: it concerned one kind of request."""
         self._final = None
@@ -251,7 +255,7 @@ class Replies:
                 what = f"refused the first {self._refused} requests, the last time: {error.what}"
                 final = UserError(self.settings.base_url, what, error.fix)
         if isinstance(final, UserError):
-            self._final = self._final or final
+            self.stop(final)
         return final
 
     def _cut_early(self, reply: Reply) -> bool:

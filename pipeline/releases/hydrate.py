@@ -151,7 +151,7 @@ def stills_settings(released: Released) -> StillsSettings:
 def files_by_digest(paths: Iterable[Path], wanted: Set[str]) -> dict[str, Path]:
     """Return the files with these digests, searched for in folders at any depth; raise UserError for a missing path."""
     files: dict[str, Path] = {}
-    for path in _files(paths):
+    for path in files_under(paths):
         if len(files) == len(wanted):
             break
         digest = file_digest(path)
@@ -160,7 +160,8 @@ def files_by_digest(paths: Iterable[Path], wanted: Set[str]) -> dict[str, Path]:
     return files
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files_under(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and those in folders at any depth; raise UserError for a missing path."""
     for path in paths:
         if path.is_dir():
             yield from (file for file in sorted(path.rglob("*")) if file.is_file())

@@ -1,4 +1,4 @@
-"""Cutting review clips that browsers can play, without metadata, GPS tracks and, by default, sound.
+"""Cutting clips that browsers can play, without metadata, GPS tracks and, by default, sound: for reviewers and models.
 
 They show what keyframes, motion and stills show at the same time. The same input gives the same bytes.
 """
@@ -6,10 +6,11 @@ They show what keyframes, motion and stills show at the same time. The same inpu
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from av.audio.frame import AudioFrame
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import DISK_FULL, RowError
@@ -35,7 +37,6 @@ _X264 = {
     "preset": "veryfast",
     "crf": "26",
     "sc_threshold": "0",
-    "keyint_min": str(FPS),
     # With it, PyAV's x264 reads memory that it didn't write: in 9 of 25 runs the bytes differed.
     "x264-params": "mbtree=0",
 }
@@ -45,10 +46,11 @@ _BT709 = 1  # of the primaries and the transfer characteristics
 
 @dataclass(frozen=True)
 class Form:
-    """The format of review clips: the longest side in pixels, and whether they have sound."""
+    """The format of clips: the longest side in pixels, whether they have sound, and frames a second."""
 
     pixels: int
     sound: bool = False
+    fps: Fraction = Fraction(FPS)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def clip_name(span: Excerpt, form: Form) -> str:
     """Return the media name of a review clip, before it is cut."""
     key = f"{_RECIPE}:{span.video_id}:{span.start_us}:{span.end_us}:{form.pixels}"
     key += f"{':sound' * form.sound}{f':{span.rotation}' * bool(span.rotation)}"
-    key += ":mirrored" * span.mirrored
+    key += ":mirrored" * span.mirrored + f":{form.fps} fps" * (form.fps != FPS)
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{digest[:2]}/{digest[:32]}.mp4"
 
@@ -111,23 +113,49 @@ def cut(source: Path, span: Excerpt, form: Form, target: Path, via: Path | None 
         number = error.errno if isinstance(error, OSError) else None
         if number in DISK_FULL:  # other clips would fail, too
             raise OSError(number, os.strerror(number), str(target)) from error
-        what = f"its review clip can't be cut: {error.strerror}"
+        what = f"its clip can't be cut: {error.strerror}"
         raise RowError(what, "check that the video plays", again=True) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write(file: OutputContainer, source: Path, span: Excerpt, form: Form) -> None:
-    images = _images(source, span, form)
-    first = next(images)
-    film = file.add_stream("libx264", rate=FPS, options=_X264)
+def colours_shown(
+    colours: Sequence[tuple[int, int, int]], width: int, height: int, form: Form
+) -> bytes:
+    """Return an MP4 that shows plain colours (RGB) one after the other, each for a second, as a clip shows frames."""
+    size = (height // 2 * 2, width // 2 * 2, 3)
+    into = BytesIO()
+    with av.open(into, "w", format="mp4") as file:
+        images = [np.full(size, colour[::-1], np.uint8) for colour in colours]
+        film = _film(file, images[0], form)
+        each = max(1, round(form.fps))
+        for number in range(each * len(images)):
+            frame = _encodable(images[number // each])
+            frame.pts, frame.time_base = number, 1 / form.fps
+            file.mux(film.encode(frame))
+        file.mux(film.encode(None))
+    return into.getvalue()
+
+
+def _film(file: OutputContainer, first: Image, form: Form) -> VideoStream:
+    """Add a stream of video for images like the first."""
+    group = max(1, round(form.fps))
+    options = {**_X264, "keyint_min": str(group)}
+    film: VideoStream = file.add_stream("libx264", rate=form.fps, options=options)
     encoder = film.codec_context
     encoder.thread_count = 1  # clips are cut by one process per core
     encoder.height, encoder.width = first.shape[:2]
-    encoder.pix_fmt, encoder.gop_size = "yuv420p", FPS
+    encoder.pix_fmt, encoder.gop_size = "yuv420p", group
     # BT.601, because readers that ignore the tag (OpenCV) assume it.
     encoder.color_range, encoder.colorspace = ColorRange.MPEG, Colorspace.ITU601
     encoder.color_primaries = encoder.color_trc = _BT709
+    return film
+
+
+def _write(file: OutputContainer, source: Path, span: Excerpt, form: Form) -> None:
+    images = _images(source, span, form)
+    first = next(images)
+    film = _film(file, first, form)
     track = None
     if form.sound and has_sound(source):
         track = file.add_stream("aac", rate=RATE, layout="stereo")
@@ -139,9 +167,9 @@ def _write(file: OutputContainer, source: Path, span: Excerpt, form: Form) -> No
         if shown is None or shown[0] is not image:
             shown = image, _encodable(image)
         frame = shown[1]
-        frame.pts, frame.time_base = number, Fraction(1, FPS)
+        frame.pts, frame.time_base = number, 1 / form.fps
         file.mux(film.encode(frame))
-        while track and heard * FPS < (number + 1) * RATE:
+        while track and heard * form.fps < (number + 1) * RATE:
             block = next(blocks, None)
             if block is None:
                 break
@@ -156,7 +184,7 @@ def _write(file: OutputContainer, source: Path, span: Excerpt, form: Form) -> No
 
 def _images(source: Path, span: Excerpt, form: Form) -> Iterator[Image]:
     """Yield one image for each frame of the clip; where one is repeated, it is the same object."""
-    count = max(1, round((span.end_us - span.start_us) * FPS / 1_000_000))
+    count = max(1, round((span.end_us - span.start_us) * form.fps / 1_000_000))
     start_us, end_us = span.start_us + _SLACK_US, span.end_us + _SLACK_US
     done = 0
     with closing(frames_between(source, start_us, end_us, rotation=span.rotation)) as found:
@@ -164,7 +192,7 @@ def _images(source: Path, span: Excerpt, form: Form) -> Iterator[Image]:
             assert frame is not None
             until = count
             if following:  # the number of clip frames that begin before it
-                until = min(count, -(-(following.t_us - start_us) * FPS // 1_000_000))
+                until = min(count, -(-(following.t_us - start_us) * form.fps // 1_000_000))
             if until > done:
                 share = min(1.0, form.pixels / max(frame.width, frame.height))
                 image = frame.bgr(max(2, round(frame.width * share)))

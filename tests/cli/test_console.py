@@ -170,7 +170,7 @@ def test_a_second_command_at_the_same_time_is_refused(
     with opened(WorkspaceFolder(workspace), "egost frames"):
         assert egost("-w", workspace, "generate-qa") == 2
     error = capsys.readouterr().err
-    assert "another egost command is running in this workspace: egost frames (process" in error
+    assert "another egost command is running here: egost frames (process" in error
 
 
 def test_an_unmet_gate_exits_3(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,10 +63,14 @@ def test_values_are_passed_on_as_they_are(checkout: Path, value: str) -> None:
     assert passed(checkout, "frames", W=value, VIDEOS=value) == ["-w", value, "frames", value]
     assert passed(checkout, "export", W=value, VERSION=value) == ["-w", value, "export", value]
     assert passed(checkout, "report", RELEASE=value) == ["report", value]
+    scored = passed(checkout, "evaluate", RELEASE=value, MODEL=value)
+    assert scored == ["evaluate", value, "--model", value]
 
 
 def test_flags_are_words_of_the_shell(checkout: Path) -> None:
     flags = """--redraft --set 'draft.language=it'"'"'s' --set "export.dataset=my set" """
+    arms = passed(checkout, "evaluate", RELEASE="r", MODEL="m", FLAGS="--arms 'frames, blind'")
+    assert arms[-2:] == ["--arms", "frames, blind"]
     words = ["--redraft", "--set", "draft.language=it's", "--set", "export.dataset=my set"]
     assert passed(checkout, "generate-qa", FLAGS=flags)[2:] == ["generate-qa", *words]
     assert passed(checkout, "export", FLAGS=flags, VERSION="1.0.0")[2:] == [
@@ -81,3 +85,26 @@ def test_values_that_are_not_given_are_left_out(checkout: Path) -> None:
     assert passed(checkout, "export") == ["-w", "workspace", "export"]
     assert passed(checkout, "label-studio", PORT="9000")[-1] == "9000"
     assert passed(checkout, "demo") == ["-w", "demo", "demo"]
+    assert passed(checkout, "evaluate") == ["demo", "--evaluate"]
+
+
+def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
+    checkout: Path,
+) -> None:
+    def made() -> "subprocess.CompletedProcess[str]":
+        command = ["make", "-s", "consumers", "RELEASE=a release"]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+    done = made()
+    assert done.returncode != 0
+    assert "inspect: not checked: no .consumers/inspect" in done.stdout
+    assert done.stdout.splitlines()[-1] == "consumers: 0 of 4 have read the release"
+    python = checkout / ".consumers" / "trl" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    for line, code in ("echo read $2", 0), ("exit 1", 2):
+        python.write_text(f"#!/bin/sh\n{line}\n")
+        python.chmod(0o755)
+        done = made()
+        assert done.returncode == code
+        assert ("read a release" in done.stdout) is (code == 0)
+        assert ("consumers: 1 of 4 have read the release" in done.stdout) is (code == 0)

@@ -10,6 +10,7 @@ from scripted_answers import question
 
 from pipeline.errors import UserError
 from pipeline.evaluate.denser import Denser, denser
+from pipeline.evaluate.spans import source_spans
 from pipeline.releases.layout import Evidence, file_digest
 from pipeline.releases.reading import Released
 
@@ -42,7 +43,8 @@ def cut(video: Path, folder: Path, *, mirrored: bool, fps: float = 2, digest: st
             video_sha256=known, span_start=1.0, span_end=5.0, mirrored=mirrored
         )
     }
-    return denser(released, asked, evidence, [video.parent], fps, folder / "frames")
+    spans = source_spans(released, asked, evidence, [video.parent])
+    return denser(released, asked, spans, fps, folder / "frames")
 
 
 def halves(path: Path) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """A model is asked about a release, its replies are read, and results are written that others can check."""
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -8,21 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from batch_server import BatchServer
 from small_release import release, small_space, varied
 
+from pipeline.demo.scripted_models import colour_of
 from pipeline.errors import UserError
 from pipeline.evaluate import evaluation, score
 from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import read_results
+from pipeline.evaluate.rules import read
 from pipeline.evaluate.score import LOG, compare_folders, score_file
 from pipeline.models import batches
-from pipeline.models.abilities import COLOURS
 from pipeline.models.batch_files import BatchLimits
 from pipeline.models.failures import RequestError
 from pipeline.models.journal import Reply
@@ -75,20 +73,12 @@ class Model(ScriptedModel):
     async def send(self, body: Mapping[str, Any]) -> Reply:
         if "code word" in text_of(body):
             return Reply(
-                f"kestrel: {', '.join(map(colour, images_of(body)))}", None, "stop", "m", 9, 9
+                f"kestrel: {', '.join(map(colour_of, images_of(body)))}", None, "stop", "m", 9, 9
             )
         return await self.ask_item(body)
 
     async def ask_item(self, body: Mapping[str, Any]) -> Reply:
         return await super().send(body)
-
-
-def colour(url: str) -> str:
-    data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert pixels is not None
-    seen = pixels.mean(axis=(0, 1))[::-1]
-    return min(COLOURS, key=lambda name: float(np.abs(seen - np.array(COLOURS[name])).sum()))
 
 
 def options_of(body: Mapping[str, Any]) -> dict[str, str]:
@@ -234,7 +224,7 @@ def test_withheld_answers_are_scored_only_by_those_who_have_them(
     with pytest.raises(UserError, match="withheld"):
         score_file(held, predictions, None)
     lines = score_file(held, predictions, sealed)
-    assert any(line.startswith("frames") and "100.0%" in line for line in lines)
+    assert any(line.startswith("frames ") and line.split()[1] == "100.0" for line in lines)
     (logged,) = (sealed / LOG).read_text().splitlines()
     assert json.loads(logged)["predictions"] == found.predictions
     (sealed / LOG).unlink()
@@ -304,14 +294,28 @@ def test_replies_of_other_tools_are_read_and_their_failures_are_missing(
     rows = [{"id": id_, "reply": reply} for id_, reply in zip(ids, replies, strict=False)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     known = {one.id: one for one in questions_of(released)[0]}
-    outcomes = [score._prediction(row, known[str(row["id"])]).outcome for row in rows]
+    made = [score._prediction(row, known[str(row["id"])]) for row in rows]
+    outcomes = [read(one, known[one.id]).outcome for one in made]
     assert outcomes == ["answered", "failed", "failed", "failed", "unreadable"]
     assert any(
         "40.0% of requests have a reply" in line for line in score_file(released, path, None)
     )
-    path.write_text(json.dumps({"id": ids[0], "reply": "A", "repeat": "x"}) + "\n")
-    with pytest.raises(UserError, match="repeat x"):
-        score_file(released, path, None)
+    for column, odd in (
+        *(("repeat", one) for one in ("x", -1, 10**30, "1.0")),
+        *(("arm", one) for one in ("\x1b[31mred", "a\nb", "x" * 31, "../frames")),
+    ):
+        path.write_text(json.dumps({"id": ids[0], "reply": "A", column: odd}) + "\n")
+        with pytest.raises(UserError, match=f"has the {column} ") as caught:
+            score_file(released, path, None)
+        assert len(str(caught.value).splitlines()) == 2
+        assert "\x1b" not in str(caught.value)
+    table = tmp_path / "p.csv"
+    table.write_text(f'id,reply,repeat\n{ids[0]},"I see a door.\n\nAnswer: B",0.0\n')
+    with pytest.raises(UserError, match=r"has the repeat 0\.0"):
+        score_file(released, table, None)
+    table.write_text(f'id,reply\n{ids[0]},"I see A door.\n\nAnswer: B"\n')
+    (row,) = score.read_rows(table)
+    assert str(row["reply"]).count("\n") == 2  # a reply of several lines
 
 
 def test_two_models_are_compared_on_the_same_items(released: Released, tmp_path: Path) -> None:
@@ -332,7 +336,7 @@ def test_a_server_that_shows_the_model_only_the_last_image_ends_the_run(
     class Last(ScriptedModel):
         async def send(self, body: Mapping[str, Any]) -> Reply:
             self.asked.append(body)
-            return Reply(f"kestrel: {colour(images_of(body)[-1])}", None, "stop", "m", 9, 9)
+            return Reply(f"kestrel: {colour_of(images_of(body)[-1])}", None, "stop", "m", 9, 9)
 
     model = Last()
     with pytest.raises(UserError, match="last"):

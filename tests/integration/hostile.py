@@ -1,12 +1,14 @@
 """A server that fails one request in five, kills at random, and what the journal has to say afterwards."""
 
 import hashlib
+import json
 import signal
 import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder
 from tests.integration.fault_server import FaultServer
@@ -15,11 +17,29 @@ OFTEN = ("busy", "broken", "gateway", "reset_before", "reset_mid_body", "truncat
 SELDOM = ("stall", "drip", "not_a_completion", "prose", "invalid", "refusal", "filtered", "cut_off")
 FAULTS = OFTEN * 4 + SELDOM
 
+PASSING = {*OFTEN, "stall", "drip", "not_a_completion"}  # there is no reply
+OUTCOMES = ("refusal", "filtered", "filtered_input", "cut_off", "prose")
+
 
 def hostile(key: str, times: int) -> str:
     """Fail one request in five, the same ones for the same questions."""
     draw = int(hashlib.sha256(f"{key} {times}".encode()).hexdigest()[:8], 16)
     return FAULTS[draw // 100 % len(FAULTS)] if draw % 100 < 20 else "good"
+
+
+def choose(key: str, times: int) -> str:
+    """Fail one request in five, and refuse or cut off one question in ten however often it is asked."""
+    fault = hostile(key, times)
+    if fault in PASSING:
+        return fault
+    draw = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16)
+    return OUTCOMES[draw // 10 % len(OUTCOMES)] if draw % 10 == 0 else "good"
+
+
+def letter(body: Mapping[str, Any]) -> str:
+    return "ABCD"[
+        int(hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:2], 16) % 4
+    ]
 
 
 def journal(folder: WorkspaceFolder) -> list[tuple[int, str, str]]:

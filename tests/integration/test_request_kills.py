@@ -1,12 +1,10 @@
 """Plain requests, a hostile server, kills at random: the same replies as without, none bought twice, no cap passed."""
 
-import hashlib
 import json
 import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +12,12 @@ import pytest
 
 from pipeline.engine.folder import WorkspaceFolder
 from tests.integration.fault_server import FaultServer
-from tests.integration.hostile import OFTEN, assert_booked, hostile, journal, killed
+from tests.integration.hostile import assert_booked, choose, journal, killed, letter
 
 pytestmark = pytest.mark.integration
 
 SCRIPT = Path(__file__).with_name("many_requests.py")
 COUNT, KILLS = 300, 5
-PASSING = {*OFTEN, "stall", "drip", "not_a_completion"}  # there is no reply
-OUTCOMES = ("refusal", "filtered", "filtered_input", "cut_off", "prose")
-
-
-def choose(key: str, times: int) -> str:
-    """Fail one request in five, and refuse or cut off one question in ten however often it is asked."""
-    fault = hostile(key, times)
-    if fault in PASSING:
-        return fault
-    draw = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16)
-    return OUTCOMES[draw // 10 % len(OUTCOMES)] if draw % 10 == 0 else "good"
-
-
-def letter(body: Mapping[str, Any]) -> str:
-    return "ABCD"[
-        int(hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:2], 16) % 4
-    ]
 
 
 def command(folder: Path, server: FaultServer, *more: str) -> list[str]:

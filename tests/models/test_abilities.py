@@ -13,9 +13,8 @@ import pytest
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
-from pipeline.models.abilities import COLOURS, Abilities, colours, probe, refusal_of_video
-from pipeline.models.chat import Message, PromptVideo
-from pipeline.models.llm import ModelClient, connect
+from pipeline.models.abilities import COLOURS, Abilities, colours, probe
+from pipeline.models.llm import connect
 from pipeline.models.settings import EvaluatedModel
 from tests.integration.fault_server import FaultServer
 
@@ -170,25 +169,3 @@ def test_the_colours_tell_every_part_from_the_whole(images: int) -> None:
         assert images == 1 or found[0] != found[-1]
     assert colours(images, 0)[0] != colours(images, 1)[0]
     assert colours(images, 0)[-1] != colours(images, 1)[-1]
-
-
-def test_a_refused_video_does_not_stop_other_requests(tmp_path: Path) -> None:
-    faults = ["no_vision"]
-    with FaultServer(choose=lambda key, times: faults[0], answer=lambda body: "yes") as server:
-        chosen = EvaluatedModel(model="m", base_url=server.url)
-
-        async def work(client: ModelClient) -> tuple[str | None, str | None]:
-            video = PromptVideo(b"mp4", 64, 48, 8)
-            refused = await refusal_of_video(client, video)
-            faults[0] = "good"
-            assert (await client.complete((Message("user", ("A or B?",)),))).reply.text == "yes"
-            return refused, await refusal_of_video(client, video)
-
-        async def once() -> tuple[str | None, str | None]:
-            async with connect(chosen, WorkspaceFolder(tmp_path)) as client:
-                return await work(client)
-
-        refused, accepted = asyncio.run(once())
-    assert refused is not None
-    assert "takes no images" in refused
-    assert accepted is None

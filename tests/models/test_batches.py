@@ -307,15 +307,6 @@ def test_a_server_without_batches_is_named_and_nothing_counts(run: Run) -> None:
     assert run.complete(asked(1)[0]).reply.text == "<answer>B</answer>"
 
 
-def test_cancelling_keeps_what_was_answered(run: Run) -> None:
-    run.server.seconds = 60
-    run.sends("500", "GET /batches/", "came", times=4)
-    with pytest.raises(UserError):
-        run.fetch(asked(9))
-    assert run.do(lambda client: Batches(client, limits=QUICK).cancel()) == 1
-    assert run.states() == {"kept": 4, "failed": 5}
-
-
 # ---- money -------------------------------------------------------------------------------------------
 
 

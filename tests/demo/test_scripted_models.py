@@ -1,0 +1,191 @@
+"""The demonstration's scripts know what they claim to know, and its scores show it."""
+
+import base64
+import json
+import re
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from scripted_answers import question
+from small_release import release, small_space, varied
+
+from pipeline.cli.console import run
+from pipeline.cli.main import cli
+from pipeline.demo import scored, story
+from pipeline.demo.scripted_models import BLIND, SEER, serving
+from pipeline.evaluate.results import read_results
+from pipeline.evaluate.scoring import Question
+from pipeline.models.abilities import COLOURS
+
+ITEMS = 400
+FOUR_DEVIATIONS = 4 * (0.25 * 0.75 / ITEMS) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Question]:
+    """Items about two facts each, their answer in every place."""
+    plain = question("i")
+    turned = [plain.options[by:] + plain.options[:by] for by in range(4)]
+    facts = [
+        tuple(
+            fact.model_copy(update={"values": fact.values[by:] + fact.values[:by]})
+            for fact in plain.facts
+        )
+        for by in range(4)
+    ]
+    return [
+        question(
+            f"i_{n}",
+            question=f"Which turns has walk {n:03}?",
+            options=turned[n % 4],
+            facts=facts[n % 4],
+            answer="ADCB"[n % 4],
+        )
+        for n in range(ITEMS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def url(questions: Sequence[Question]) -> Iterator[str]:
+    with serving(questions) as found:
+        yield found
+
+
+def image(pixels: Any) -> dict[str, Any]:
+    data = cv2.imencode(".jpg", np.asarray(pixels, np.uint8))[1].tobytes()
+    encoded = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return {"type": "image_url", "image_url": {"url": encoded}}
+
+
+FRAME = image(np.random.default_rng(0).integers(0, 255, (48, 64, 3)))
+GREY = image(np.full((48, 64, 3), 127))
+
+
+def ask(url: str, model: str, text: str, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": [*images, {"type": "text", "text": text}]}],
+    }
+    request = urllib.request.Request(
+        f"{url}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        found: dict[str, Any] = json.loads(reply.read())
+    return found
+
+
+def answers(
+    url: str,
+    questions: Sequence[Question],
+    model: str,
+    images: Sequence[dict[str, Any]],
+    order: Sequence[int] = (0, 1, 2, 3),
+) -> list[int]:
+    """Return the place of the option that a script answers to each item, whose options stand in this order."""
+    found = []
+    for one in questions:
+        options = [f"{letter}. {one.options[at]}" for letter, at in zip("ABCD", order, strict=True)]
+        text = "\n".join([one.question, *options])
+        said = ask(url, model, text, images)["choices"][0]["message"]["content"]
+        letter = re.fullmatch("<answer>([A-D])</answer>", said)
+        assert letter
+        found.append(order["ABCD".index(letter[1])])
+    return found
+
+
+def right(questions: Sequence[Question], chosen: Sequence[int]) -> float:
+    return sum(one.answer_index == at for one, at in zip(questions, chosen, strict=True)) / len(
+        questions
+    )
+
+
+def test_one_script_knows_each_fact_with_the_probability_that_its_name_says(
+    url: str, questions: Sequence[Question]
+) -> None:
+    chosen = answers(url, questions, SEER, [FRAME])
+    known = [
+        [fact.values[at] == fact.values[one.answer_index or 0] for fact in one.facts]
+        for one, at in zip(questions, chosen, strict=True)
+    ]
+    for share in np.mean(known, axis=0):
+        assert abs(share - 0.8) < 4 * (0.8 * 0.2 / ITEMS) ** 0.5
+    assert abs(right(questions, chosen) - 0.64) < 4 * (0.64 * 0.36 / ITEMS) ** 0.5
+    # Each fact is known or not by itself: what is known depends on neither the options' order nor the time.
+    assert answers(url, questions[:40], SEER, [FRAME], (2, 0, 3, 1)) == chosen[:40]
+
+
+@pytest.mark.parametrize(
+    ("model", "images"),
+    [(SEER, []), (SEER, [GREY, GREY]), (BLIND, [FRAME]), (BLIND, [])],
+    ids=["no images", "grey images", "never looks", "never looks, no images"],
+)
+def test_who_sees_nothing_guesses(
+    url: str, questions: Sequence[Question], model: str, images: Sequence[dict[str, Any]]
+) -> None:
+    chosen = answers(url, questions, model, images)
+    assert abs(right(questions, chosen) - 0.25) < FOUR_DEVIATIONS
+    assert {*chosen} == {0, 1, 2, 3}
+
+
+def test_both_name_the_colours_of_plain_images_in_order(url: str) -> None:
+    names = ["red", "blue", "white", "green", "black", "yellow"]
+    images = [image(np.full((48, 64, 3), COLOURS[name][::-1])) for name in names]
+    for model in (SEER, BLIND):
+        found = ask(url, model, "Begin with the code word, then name the colours.", images)
+        assert found["choices"][0]["message"]["content"] == f"kestrel: {', '.join(names)}"
+        assert found["model"] == model
+        alone = ask(url, model, "Begin with the code word, then name the colours.", images[:1])
+        assert found["usage"]["prompt_tokens"] > alone["usage"]["prompt_tokens"]
+
+
+def test_the_demonstration_tells_the_two_scripts_apart(tmp_path: Path) -> None:
+    with small_space(tmp_path / "w", 16, walk=varied, split="test") as space:
+        release(space, story.VERSION)
+        shown = list(scored.score(space.folder))
+        folders = sorted((space.folder.root / "results").glob("script-*"))
+    assert all(len(line) <= 100 for line in shown if str(tmp_path) not in line)
+    measured = {}
+    for found in map(read_results, folders):
+        arms = found.body["metrics"]["arms"]
+        assert {*arms} == {"frames", "blind", "blank"}
+        (gain,) = [
+            one["parts"]["all"]["all"]
+            for one in found.body["metrics"]["gains"]
+            if (one["arm"], one["over"]) == ("frames", "blind")
+        ]
+        measured[found.identity.model] = (arms["frames"]["facts"]["all"]["all"]["value"], gain)
+    facts, gain = measured[SEER]
+    assert 0.7 < facts < 0.9
+    assert gain["low"] > 0
+    facts, gain = measured[BLIND]
+    assert 0.35 < facts < 0.65
+    assert gain["low"] < 0 < gain["high"]
+    compared = shown[shown.index("--- compared ---") + 1]
+    assert re.match(rf"{SEER} minus {BLIND}, frames: \+\d+\.\d points \[\+", compared)
+    assert any(line.startswith("blind probe ") for line in shown)
+    assert str(space.folder.releases / f"v{story.VERSION}") in shown[-1]
+
+
+def test_the_command_makes_twelve_walks_and_scores_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[Path, int, int]] = []
+
+    def tell(workspace: Any, walks: int, train: int = 0) -> list[str]:
+        told.append((workspace.folder.root, walks, train))
+        return ["told"]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(story, "tell", tell)
+    monkeypatch.setattr(scored, "score", lambda folder: [f"scored {folder.root}"])
+    for words in (["demo", "--evaluate"], ["demo"]):
+        with pytest.raises(SystemExit) as ended:
+            run(cli, words)
+        assert ended.value.code == 0
+    assert told == [(Path("demo-evaluate"), 12, 4), (Path("demo"), 4, 0)]
+    assert capsys.readouterr().out.splitlines()[-3:-1].count("scored demo-evaluate") == 1
