@@ -191,14 +191,14 @@ def _plain(rgb: tuple[int, int, int], width: int, height: int) -> PromptImage:
 
 
 def _refused(client: ModelClient, images: int, error: RowError) -> UserError:
-    server, section = client.settings.base_url, client.settings.section
+    server, fewer = client.settings.base_url, client.settings.fewer_images
     found = _MOST_IMAGES.search(error.what)
     most = found and (found[1] or found[2])
     if most:
         return UserError(
             server,
             f"accepts at most {most} images in a request, and this run sends {images}: {error.what}",
-            f"lower {section}.frames, or raise the server's limit"
+            f"use {fewer}, or raise the server's limit"
             f" (vLLM: --limit-mm-per-prompt '{{\"image\": {images}}}')",
         )
     return UserError(
@@ -207,21 +207,19 @@ def _refused(client: ModelClient, images: int, error: RowError) -> UserError:
 
 
 def _worthless(client: ModelClient, images: int, fault: str) -> UserError:
-    section = client.settings.section
+    fewer = client.settings.fewer_images
     words = {
         "last": (
             f"shows the model only the last of {images} images",
-            "use a server that accepts several images (an update may help), raise its context length, or"
-            f" set {section}.frames = 1",
+            "use a server that accepts several images (an update may help), or raise its context length",
         ),
         "first": (
             f"shows the model only the first of {images} images",
-            f"raise the server's limit on images or its context length, or lower {section}.frames",
+            f"raise the server's limit on images or its context length, or use {fewer}",
         ),
         "cut": (
             f"cuts off the beginning of a request with {images} images",
-            "raise the server's context length (Ollama: OLLAMA_CONTEXT_LENGTH), or lower"
-            f" {section}.frames",
+            f"raise the server's context length (Ollama: OLLAMA_CONTEXT_LENGTH), or use {fewer}",
         ),
     }
     return UserError(client.settings.base_url, *words[fault])

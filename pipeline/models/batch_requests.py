@@ -95,7 +95,7 @@ class BatchRequests:
             if len(data) > self._longest:
                 state.error = RowError(
                     f"the request is too large for a batch: {len(data) / 1e6:.0f} MB",
-                    f"lower {self._settings.section}.frames, or run this without a batch",
+                    f"use {self._settings.fewer_images}, or run this without a batch",
                     again=True,
                 )
                 continue

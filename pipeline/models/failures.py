@@ -13,7 +13,7 @@ from typing import Literal
 
 from pipeline.errors import EgostError, RowError, UserError
 from pipeline.models.error_body import ErrorBody
-from pipeline.models.settings import DRAFTING_KEY
+from pipeline.models.settings import DRAFTING_KEY, ModelSettings
 
 About = Literal["clip", "request", "server", "moment"]
 Kind = Literal[
@@ -25,11 +25,12 @@ LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
 
 @dataclass(frozen=True)
 class Names:
-    """What errors call a model, the section of its settings, and the variable that holds its key."""
+    """What errors call a model, the section of its settings, the variable of its key, and fewer images."""
 
     model: str
     section: str = "draft"
     key: str = DRAFTING_KEY
+    fewer_images: str = ModelSettings.fewer_images
 
 
 class RequestError(Exception):
@@ -93,7 +94,7 @@ _WRONG_KEY = (
 )
 _TOO_LARGE = (
     "the request is too large for the server: {reason}",
-    "lower {section}.frames or {section}.max_completion_tokens, or raise the server's limit",
+    "use {fewer_images} or a lower {section}.max_completion_tokens, or raise the server's limit",
 )
 _NO_MODEL = (
     "has no model '{model}' ({reason})",
@@ -190,8 +191,8 @@ TABLE: tuple[Meaning, ...] = (
         None,
         "request",
         "the server refused the request ({status}): {reason}",
-        "see the server's message; {section}.structured = false, another {section}.model or a lower"
-        " {section}.frames may help",
+        "see the server's message; {section}.structured = false, another {section}.model or"
+        " {fewer_images} may help",
         form=True,
     ),
 )

@@ -30,7 +30,7 @@ class OpenAIWire:
 
     def __init__(self, settings: ModelSettings) -> None:
         key = key_for(settings)
-        self.names = Names(settings.model, settings.section, key.name)
+        self.names = Names(settings.model, settings.section, key.name, settings.fewer_images)
         self._base_url, self._seconds = settings.base_url, settings.timeout_seconds
         self._secret = Secret(key.value)
         self._reached = False

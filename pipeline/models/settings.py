@@ -24,12 +24,13 @@ class ModelSettings(Settings):
     """Which model is used, how, and what it may cost.
 
     Errors name the settings as those of `section`; `own_key` is the environment variable of the key
-    (see keys.py).
+    (see keys.py), `fewer_images` what makes requests smaller.
     """
 
     retired: ClassVar[Mapping[str, object]] = {"max_requests": None}
     section: ClassVar[str] = "draft"
     own_key: ClassVar[str] = DRAFTING_KEY
+    fewer_images: ClassVar[str] = "a lower draft.frames"
     model: str = Field("", description="model that drafts, by the server's name for it")
     base_url: str = Field(DRAFTING_SERVER, description="OpenAI-compatible server, up to /v1")
     structured: bool = Field(
@@ -134,6 +135,7 @@ class EvaluatedModel(ModelSettings):
 
     section: ClassVar[str] = "evaluate"
     own_key: ClassVar[str] = "EGOST_MODEL_API_KEY"
+    fewer_images: ClassVar[str] = "fewer or smaller frames (--arms frames-4, --image-pixels 448)"
     model: str = Field("", description="model that is scored, by the server's name for it")
     max_cost_usd: float = Field(
         10.0,
