@@ -9,7 +9,7 @@ from itertools import combinations
 
 from pipeline.routes.route import TURNS
 from pipeline.routes.rows import Move, Orientation
-from pipeline.routes.told import Told
+from pipeline.routes.told import Told, apart, name_key
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,17 @@ def likeness(text: Told, reference: Reference) -> Likeness:
     turns = turn_likeness(text.turns, wanted)
     if reference.orientation == "reverse" and text.turns[:1] == ("around",):
         turns = max(turns, turn_likeness(text.turns[1:], wanted))
+    landmarks, actions = _keys(text.landmarks), _keys(text.actions)
     return Likeness(
         turns,
-        common_f1(text.landmarks, reference.landmarks) if reference.landmarks else None,
-        common_f1(text.actions, reference.actions) if reference.actions else None,
-        order_kept(text.actions, reference.actions),
+        common_f1(landmarks, known) if (known := _keys(reference.landmarks)) else None,
+        common_f1(actions, done) if (done := _keys(reference.actions)) else None,
+        order_kept(actions, done),
     )
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    return [name_key(name) for name in apart(names)]
 
 
 def turn_likeness(told: Sequence[Move], wanted: Sequence[Move]) -> float:

@@ -58,6 +58,15 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
+_COMMON_ENGLISH = (
+    "the a and then to of at on in is are turn turns turning past go goes straight through walk walks left right around"
+    " camera wearer person they he she you"
+)
+_COMMON_GERMAN = (
+    "der die das und dann dem den am an im in nach zu zum zur vorbei geht gehen biegt abbiegen geradeaus links rechts"
+    " umdrehen ist von mit er sie man wegmarke"
+)
+
 # ---- English -------------------------------------------------------------------------------------
 
 _ENGLISH = {
@@ -93,62 +102,128 @@ _ENGLISH = {
 _ENGLISH_RULES = _rules(
     _ENGLISH,
     # Places, looks, things: no moves.
-    ("nothing", r"\b(?:on|from|along|off|at)\s(?:both\s)?(?:<whose>\s)?<a_side>\s(?:and|or)\s(?:<whose>\s)?<a_side>\b"),
+    (
+        "nothing",
+        r"\b(?:on|from|along|off|at)\s(?:both\s)?(?:<whose>\s)?<a_side>\s(?:and|or)\s(?:<whose>\s)?<a_side>\b",
+    ),
     ("nothing", r"\bneither\s(?:<whose>\s)?<a_side>\snor\s(?:<whose>\s)?<a_side>\b"),
-    ("side", r"\b(?:take|takes|taking|took)\s(?:the|a|your)\s(?:<kind>\s)?<way>\s(?:on|to)\s<whose>\s<side>\b"),
-    ("nothing", r"\b(?:on|from|along|off|at|in|with|against)\s(?:(?:<whose>|both|either)\s)?(?:(?:far|upper|lower|top|bottom|"
-     r"immediate|very|extreme|other)\s)?<a_side>(?:-hand)?\b"),
+    (
+        "side",
+        r"\b(?:take|takes|taking|took)\s(?:the|a|your)\s(?:<kind>\s)?<way>\s(?:on|to)\s<whose>\s<side>\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:on|from|along|off|at|in|with|against)\s(?:(?:<whose>|both|either)\s)?(?:(?:far|upper|lower|top|bottom|"
+        r"immediate|very|extreme|other)\s)?<a_side>(?:-hand)?\b",
+    ),
     ("nothing", r"\b<toward>?<a_side>(?:-hand)?\s(?:side|of(?!\sfloor))\b"),
-    ("nothing", r"\b(?:look|glanc|gaz|peek|peer|star|point|reach|wav|lean|nod|tilt|scan)(?:s|ed|ing|e|es)?\s"
-     r"(?:(?!turn|go|head)\S+\s){0,3}?<a_side>\b"),
-    ("nothing", r"\b(?:turn|rotat|mov|swing|tilt)\w*\s(?:<whose>|a)\s(?:head|gaze|face|eyes|hand|wrist|page|key|handle|knob|tap|"
-     r"wheel|light|dial|lid)\s(?:\w+\s){0,2}?<toward>?<a_side>\b"),
+    (
+        "nothing",
+        r"\b(?:look|glanc|gaz|peek|peer|star|point|reach|wav|lean|nod|tilt|scan)(?:s|ed|ing|e|es)?\s"
+        r"(?:(?!turn|go|head)\S+\s){0,3}?<a_side>\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:turn|rotat|mov|swing|tilt)\w*\s(?:<whose>|a)\s(?:head|gaze|face|eyes|hand|wrist|page|key|handle|knob|tap|"
+        r"wheel|light|dial|lid)\s(?:\w+\s){0,2}?<toward>?<a_side>\b",
+    ),
     ("unread", r"\b<a_side>\s(?:or|/)\s(?:<toward>)?<a_side>\b"),
-    ("unread", r"\b(?:<turn>)(?:\s<fill>){0,4}\s(?:<toward>)?<a_side>\sor\s(?:<toward>)?<a_side>\b"),
+    (
+        "unread",
+        r"\b(?:<turn>)(?:\s<fill>){0,4}\s(?:<toward>)?<a_side>\sor\s(?:<toward>)?<a_side>\b",
+    ),
     # Turning around.
-    ("around", r"\b180(?:[- ]?degrees?|°)?(?:\s<fill>){0,2}(?:\s?turn)?(?:\s<toward>?<a_side>)?\b"),
+    (
+        "around",
+        r"\b(?:(?:<turn>)(?:\s(?:by|about|around|round|a|the|full|through|completely)){0,3}\s)?180(?:[- ]?degrees?|°)?(?:\s<fill>){0,2}(?:\s?turn)?(?:\s<toward>?<a_side>)?\b",
+    ),
     ("around", r"\b(?:u[- ]?turn|about[- ]?(?:face|turn)|half[- ]turn)\b"),
-    ("around", r"\b(?:turn|spin|swing|rotat|pivot|swivel|wheel|spun|swung)\w*\s(?:(?:all|right|back|completely|fully|the|way|myself|"
-     r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:around|round)\b(?!\s(?:the|a|an|another|this|that|"
-     r"<whose>|<a_side>|to\s<whose>\s<a_side>)\b)"),
-    ("around", r"\b(?:doubl\w+\sback|turn\w*\s(?:to\sface\s)?(?:the\s)?(?:other|opposite)\s(?:way|direction)|"
-     r"fac\w+\s(?:the\s)?(?:other|opposite)\s(?:way|direction)|revers\w+\s(?:<whose>\s)?direction)\b"),
+    (
+        "around",
+        r"\b(?:turn|spin|swing|rotat|pivot|swivel|wheel|spun|swung)\w*\s(?:(?:all|right|back|completely|fully|the|way|myself|"
+        r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:around|round)\b(?!\s(?:the|a|an|another|this|that|"
+        r"<whose>|<a_side>|to\s<whose>\s<a_side>)\b)",
+    ),
+    (
+        "around",
+        r"\b(?:doubl\w+\sback|turn\w*\s(?:to\sface\s)?(?:the\s)?(?:other|opposite)\s(?:way|direction)|"
+        r"fac\w+\s(?:the\s)?(?:other|opposite)\s(?:way|direction)|revers\w+\s(?:<whose>\s)?direction)\b",
+    ),
     ("around", r"\bturn(?:s|ed|ing)?\sback(?=\s*$)"),
     # Turns as nouns.
-    ("side", r"\b<count>\s(?:(?:<kind>|consecutive|more)\s)*<side>(?:-hand(?:ed)?)?\s(?:turns|bends|curves)\b"),
+    (
+        "side",
+        r"\b<count>\s(?:(?:<kind>|consecutive|more)\s)*<side>(?:-hand(?:ed)?)?\s(?:turns|bends|curves)\b",
+    ),
     ("side", r"\b<count>\s(?:(?:<kind>|consecutive|more)\s)*(?P<side>left|right)s\b"),
     ("nothing", r"\b<a_side>[- ]turn\s(?:lane|sign|signal|arrow)"),
-    ("side", r"(?:\b(?:a|an|another|one|the|<whose>)\s)?(?:\b<kind>\s)*\b<side>(?:-hand(?:ed)?)?[- ](?:turn|bend|curve|hook|rotation|swerve)\b"),
+    (
+        "side",
+        r"(?:\b(?:a|an|another|one|the|<whose>)\s)?(?:\b<kind>\s)*\b<side>(?:-hand(?:ed)?)?[- ](?:turn|bend|curve|hook|rotation|swerve)\b",
+    ),
     ("side", r"\b(?:turn|bend|curve)\s<toward><side>\b<after>"),
-    ("side", r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand)?(?:\s<way>\b|\b<after>)"),
+    (
+        "side",
+        r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand)?(?:\s<way>\b|\b<after>)",
+    ),
     ("side", r"\b(?:a|an|another)\s(?:<kind>\s)*<side>\b<after>"),
     # Verbs.
     ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<toward><side>\b<after><times>"),
     ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<side>\b(?!-hand|\s(?:side|hand|of)\b)<times>"),
-    ("side", r"\b(?:round|turn|around)\w*\s(?:the|a|another)\scorner(?:\s\w+){0,2}?\s(?:<toward>|on\sthe\s)?<side>\b"),
+    (
+        "side",
+        r"\b(?:round|turn|around)\w*\s(?:the|a|another)\scorner(?:\s\w+){0,2}?\s(?:<toward>|on\sthe\s)?<side>\b",
+    ),
     ("nothing", r"\b(?:<go>)(?:\s<fill>){0,4}\sright\s<no_noun>\b"),
-    ("unread", r"\b(?:<go>)(?:\s<fill>){0,4}\sright\s(?:through|along|by|over|down|off|across|out|on|into|in|onto|after|before|to)\b"),
+    (
+        "unread",
+        r"\b(?:<go>)(?:\s<fill>){0,4}\sright\s(?:through|along|by|over|down|off|across|out|on|into|in|onto|after|before|to)\b",
+    ),
     ("side", r"\b(?:<go>)(?:\s<fill>){0,6}\s<toward>?<side>\b<after><times>"),
-    ("stay", r"\b(?:stand|stay|remain|stood|keep|kept)(?:s|ed|ing)?\s(?:\w+ly\s)?(?:still|in\splace|put|there|standing|stationary|"
-     r"where\s(?:he|she|they|it|you)\s\w+)\b"),
-    ("stay", r"\b(?:paus(?:e|es|ed|ing)(?!\sbutton)|wait(?:s|ed|ing)?(?!\s(?:room|area|list|hall|line))|linger(?:s|ed|ing)?|"
-     r"(?:stop|halt)(?:s|ped|ping|ed|ing)?\s(?:briefly|for\sa\s|for\s(?:some|several|\w+\sseconds)|a\smoment|momentarily))"),
+    (
+        "stay",
+        r"\b(?:stand|stay|remain|stood|keep|kept)(?:s|ed|ing)?\s(?:\w+ly\s)?(?:still|in\splace|put|there|standing|stationary|"
+        r"where\s(?:he|she|they|it|you)\s\w+)\b",
+    ),
+    (
+        "stay",
+        r"\b(?:paus(?:e|es|ed|ing)(?!\sbutton)|wait(?:s|ed|ing)?(?!\s(?:room|area|list|hall|line))|linger(?:s|ed|ing)?|"
+        r"(?:stop|halt)(?:s|ped|ping|ed|ing)?\s(?:briefly|for\sa\s|for\s(?:some|several|\w+\sseconds)|a\smoment|momentarily))",
+    ),
     # "left" as a verb or what remains, "right" as an adverb or a judgement.
-    ("nothing", r"\b(?:he|she|it|they|we|i|who|wearer|person|man|woman|has|have|had|having|was|were|is|are|be|been|being|just|"
-     r"already|get|gets)\sleft\b"),
-    ("nothing", r"\bleft\s(?:the|a|an|his|her|their|its|my|our|your|it|him|them|behind|over|off|alone|open|unlocked)\b"),
+    (
+        "nothing",
+        r"\b(?:he|she|it|they|we|i|who|wearer|person|man|woman|has|have|had|having|was|were|is|are|be|been|being|just|"
+        r"already|get|gets)\sleft\b",
+    ),
+    (
+        "nothing",
+        r"\bleft\s(?:the|a|an|his|her|their|its|my|our|your|it|him|them|behind|over|off|alone|open|unlocked)\b",
+    ),
     ("nothing", r"(?:\b(?:is|are|was|all|quite|yes|not)\s|'s\s)right(?:$|[^\w\s]|\s(?!turn|at\b))"),
     ("nothing", r"\bright\s<no_noun>\b"),
     # A clause that is nothing but a side.
     ("side", r"^(?:<lead>[:.)]?\s)*(?P<side>left)\b<after>"),
-    ("side", r"^(?:<lead>[:.)]?\s)*(?P<side>right)\b(?=\s*$|\s*[^\w\s-]|\s(?:at|near|toward|towards|around|again|once)\b)"),
+    (
+        "side",
+        r"^(?:<lead>[:.)]?\s)*(?P<side>right)\b(?=\s*$|\s*[^\w\s-]|\s(?:at|near|toward|towards|around|again|once)\b)",
+    ),
     ("listed", r"^(?:<lead>[:.)]?\s)*(?:to|toward|towards)\s(?:the\s)?<side>\s*$"),
     ("listed", r"^the\s(?:<kind>\s)+<side>\b<after>"),
-    ("side", r"^(?:<lead>[:.)]?\s)*(?:at|after|past|near|by|from)\s(?:<whose>|a|an)\s(?:(?!on|to|from|in)\w+\s){1,3}<side>\s*$"),
+    (
+        "side",
+        r"^(?:<lead>[:.)]?\s)*(?:at|after|past|near|by|from)\s(?:<whose>|a|an)\s(?:(?!on|to|from|in)\w+\s){1,3}<side>\s*$",
+    ),
     ("same", r"\b(?:and|&)\s(?:<toward>)?<side>\b<after>"),
     ("nothing", r"\bto\s(?:my|your|his|her|their|its|our)\s<a_side>\b"),
-    ("nothing", r"\b(?:is|are|was|were|lies|stands|sits|hangs|seen|visible|located)\s(?:\S+\s){0,2}?to\sthe\s<a_side>\b"),
-    ("nothing", r"\b(?:<whose>|a|an|this|that|each|every|one|upper|lower|far|with|both)\s<a_side>(?:-hand)?\s\w+"),
+    (
+        "nothing",
+        r"\b(?:is|are|was|were|lies|stands|sits|hangs|seen|visible|located)\s(?:\S+\s){0,2}?to\sthe\s<a_side>\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:<whose>|a|an|this|that|each|every|one|upper|lower|far|with|both)\s<a_side>(?:-hand)?\s\w+",
+    ),
     ("unread", r"\b<a_side>(?:s|ward|wards)?\b"),
 )
 
@@ -176,37 +251,83 @@ _GERMAN = {
 
 _GERMAN_RULES = _rules(
     _GERMAN,
-    ("side", r"\b(?:nimm|nehm|nahm|mach)\w*\s(?:\S+\s){0,4}?(?P<side>linke|rechte)[nrsm]?\s(?:<way>|schwenkung|drehung)\b"),
-    ("nothing", r"\b(?:linke[nrsm]?|rechte[nrsm]?|linkerhand|rechterhand|linksseitig|rechtsseitig)\b"),
+    (
+        "side",
+        r"\b(?:nimm|nehm|nahm|mach)\w*\s(?:\S+\s){0,4}?(?P<side>linke|rechte)[nrsm]?\s(?:<way>|schwenkung|drehung)\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:linke[nrsm]?|rechte[nrsm]?|linkerhand|rechterhand|linksseitig|rechtsseitig)\b",
+    ),
     ("nothing", r"\b(?:weder)\s(?:\S+\s)?<a_side>\snoch\s(?:\S+\s)?<a_side>\b"),
+    ("unread", r"\b<turn>\s(?:<word>\s){0,6}?(?:nach\s)?<a_side>\soder\s(?:nach\s)?<a_side>\b"),
     ("unread", r"\b<a_side>\soder\s(?:nach\s)?<a_side>\b"),
-    ("nothing", r"\b(?:nach\s)?<a_side>\s(?:von|vom|davon|daneben|oben|unten|vorne|hinten|liegen|neben)\b"),
-    ("nothing", r"\b(?:nach\s)?<a_side>\s(?:lieg|steh|stand|ist|sind|war|häng|befind|sieht|sehen|gibt|erschein|taucht|kommt?\sein)\w*"),
-    ("nothing", r"\b(?:lieg|steht|stehen|stand|ist|sind|war|häng|befind|sieht|gibt|erschein)\w*\s(?:<word>\s){0,4}?<a_side>\b"),
+    (
+        "nothing",
+        r"\b(?:nach\s)?<a_side>\s(?:von|vom|davon|daneben|oben|unten|vorne|hinten|liegen|neben)\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:nach\s)?<a_side>\s(?:lieg|steh|stand|ist|sind|war|häng|befind|sieht|sehen|gibt|erschein|taucht|kommt?\sein)\w*",
+    ),
+    (
+        "nothing",
+        r"\b(?:lieg|steht|stehen|stand|ist|sind|war|häng|befind|sieht|gibt|erschein)\w*\s(?:<word>\s){0,4}?<a_side>\b",
+    ),
     ("nothing", r"\bvon\s<a_side>\b"),
     ("nothing", r"\b<a_side>\s(?:am|an|beim|bei|vom)\s(?:\S+\s){1,4}?vorbei\w*"),
     ("nothing", r"\b(?:vorbei\w*)\s(?:<word>\s){0,3}?<a_side>\sliegt"),
-    ("nothing", r"\b(?:schau|blick|guck|seh|sieh|zeig|greif|neig)\w*\s(?:<word>\s){0,3}?(?:nach\s)?<a_side>\b"),
-    ("nothing", r"\b(?:dreh|wend|schwenk)\w*\s<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)"),
+    (
+        "nothing",
+        r"\b(?:schau|blick|guck|seh|sieh|zeig|greif|neig)\w*\s(?:<word>\s){0,3}?(?:nach\s)?<a_side>\b",
+    ),
+    (
+        "nothing",
+        r"\b(?:dreh|wend|schwenk)\w*\s<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)",
+    ),
     # Turning around.
-    ("around", r"\b(?:(?:dreh|wend)\w*\s(?:\S+\s){0,5}?)?(?:um\s)?180[- ]?(?:grad|°)?(?:[- ](?:drehung|wende))?"),
-    ("around", r"\b(?:umdreh\w*|umzudrehen|umgedreht|umkehr(?:en|t|te)?|umzukehren|kehrtmach\w*|kehrtzumachen|kehrtwend\w*|kehrtgemacht)\b"),
+    (
+        "around",
+        r"\b(?:(?:dreh|wend)\w*\s(?:\S+\s){0,5}?)?(?:um\s)?180[- ]?(?:grad|°)?(?:[- ](?:drehung|wende))?",
+    ),
+    (
+        "around",
+        r"\b(?:umdreh\w*|umzudrehen|umgedreht|umkehr(?:en|t|te)?|umzukehren|kehrtmach\w*|kehrtzumachen|kehrtwend\w*|kehrtgemacht)\b",
+    ),
     ("around", r"\bmach\w*\s(?:\S+\s){0,4}?kehrt\b"),
     ("around", r"\b(?:kehr|dreh|wend)\w*\s(?:<word>\s){0,5}?um(?=\s*$|\s*[^\w\s])"),
-    ("stay", r"\b(?:bleib|blieb)\w*\s(?:\S+\s){0,6}?stehen\b|\bstehen\s?(?:zu\s)?(?:ge)?(?:bleib|blieb)\w*"),
-    ("stay", r"\b(?:wart(?:et|en|e|ete)|verweil\w*|verharr\w*|pausier\w*|(?:hält|halte|halten|hielt)\s(?:\S+\s){0,4}?inne)\b"),
-    ("stay", r"\b(?:hält|halten|halte|hielt)\s(?:\S+\s){0,5}?(?:kurz|moment|weile|sekunden)\s(?:\S+\s)?an\b"),
+    (
+        "stay",
+        r"\b(?:bleib|blieb)\w*\s(?:\S+\s){0,6}?stehen\b|\bstehen\s?(?:zu\s)?(?:ge)?(?:bleib|blieb)\w*",
+    ),
+    (
+        "stay",
+        r"\b(?:wart(?:et|en|e|ete)|verweil\w*|verharr\w*|pausier\w*|(?:hält|halte|halten|hielt)\s(?:\S+\s){0,4}?inne)\b",
+    ),
+    (
+        "stay",
+        r"\b(?:hält|halten|halte|hielt)\s(?:\S+\s){0,5}?(?:kurz|moment|weile|sekunden)\s(?:\S+\s)?an\b",
+    ),
     # Turns.
-    ("side", r"\b(?:(?P<count>zwei|drei|vier)\s(?:\S+\s)?)?<side>(?:abbieg\w*|kurven?|drehung(?:en)?|schwenks?|bogen|knick|biegung(?:en)?)\b"),
+    (
+        "side",
+        r"\b(?:(?P<count>zwei|drei|vier)\s(?:\S+\s)?)?<side>(?:abbieg\w*|kurven?|drehung(?:en)?|schwenks?|bogen|knick|biegung(?:en)?)\b",
+    ),
     ("side", r"\b<side>(?:herum|rum)\b|\b(?P<other>links|rechts)\s(?:herum|rum)\b"),
-    ("side", r"\b(?:hält|halten|halte|hielt)\s(?:<word>\s){0,3}?sich\s(?:<word>\s){0,3}?<side>\b|\b(?P<other>links|rechts)\s(?:zu\s)?halten\b"),
+    (
+        "side",
+        r"\b(?:hält|halten|halte|hielt)\s(?:<word>\s){0,3}?sich\s(?:<word>\s){0,3}?<side>\b|\b(?P<other>links|rechts)\s(?:zu\s)?halten\b",
+    ),
     ("side", r"\b<turn>\s(?:<word>\s){0,6}?(?:<count>\s)?(?:nach\s)?<side>\b(?!\s(?:von|vom)\b)"),
     ("side", r"\b(?:<count>\s)?(?:nach\s)?<side>\s(?:<word>\s){0,4}?<turn>\b"),
     ("side", r"\b(?:nimm|nehm|nahm)\w*\s(?=.*\b<way>\b)(?:<word>\s){0,5}?<side>\b"),
     ("side", r"\b<side>\s(?=.*\b<way>\b)(?:<word>\s){0,4}?(?:zu\s)?nehmen\b"),
     ("side", r"\b<go>\s(?:<word>\s){0,6}?nach\s<side>\b"),
     ("side", r"\bnach\s<side>\s(?:<word>\s){0,4}?<go>\b"),
-    ("side", r"\b<go>\s(?:<word>\s){0,5}?<side>(?=\s*$|\s*[^\w\s]|\s(?:weiter|durch|um|in|ins|hinaus|hinein|zur|zum|ab)\b)(?!.*\bvorbei)"),
+    (
+        "side",
+        r"\b<go>\s(?:<word>\s){0,5}?<side>(?=\s*$|\s*[^\w\s]|\s(?:weiter|durch|um|in|ins|hinaus|hinein|zur|zum|ab)\b)(?!.*\bvorbei)",
+    ),
     ("side", r"^(?:<lead>\s|<place>)*(?:nach\s)?<side>\b<then>(?!.*\bvorbei)"),
     ("same", r"\bund\s(?:nach\s)?<side>\b"),
     ("unread", r"\b<a_side>\b"),
@@ -225,13 +346,10 @@ GRAMMARS: Mapping[str, Grammar] = {
         r"|\b(?:and|&)\b(?!\s(?:(?:to|toward|towards)\s)?(?:the\s)?(?:left|right)\b(?!\s(?:at|turn)))",
         re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere)\b|n't\b"),
         re.compile(r"(?!)"),
-        re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:\w+\s){0,2}$"),
+        re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:(?!left|right)\w+\s){0,2}$"),
         re.compile(r"\b(?:if|whether|might|could|would|perhaps|maybe|possibly|either|unless)\b"),
         re.compile(r"\b(?:is|are|was|were|there|there's|it's|see|sees|seen|visible|has|have|hangs|stands|lies|on)\b"),
-        frozenset(
-            "the a and then to of at on in is are turn turns turning past go goes straight through walk walks left right around"
-            " camera wearer person they he she you".split()
-        ),
+        frozenset(_COMMON_ENGLISH.split()),
     ),
     "de": Grammar(
         _GERMAN_RULES,
@@ -240,12 +358,9 @@ GRAMMARS: Mapping[str, Grammar] = {
         r"\b(?:und|dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
         re.compile(r"\bohne\b"),
         re.compile(r"\b(?:nicht|keine?\w?|niemals|nie|nirgends|weder)\b"),
-        re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:\w+\s){0,2}$"),
+        re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:(?!links|rechts)\w+\s){0,2}$"),
         re.compile(r"\b(?:ob|falls|wenn|vielleicht|möglicherweise|könnte\w*|würde\w*|entweder)\b"),
         re.compile(r"\b(?:ist|sind|war|gibt|sieht|sehen|liegt|steht|hängt|befindet|auf)\b"),
-        frozenset(
-            "der die das und dann dem den am an im in nach zu zum zur vorbei geht gehen biegt abbiegen geradeaus links rechts"
-            " umdrehen ist von mit er sie man wegmarke".split()
-        ),
+        frozenset(_COMMON_GERMAN.split()),
     ),
 }  # fmt: skip

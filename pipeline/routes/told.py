@@ -14,10 +14,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from pipeline.routes.rows import Move
-from pipeline.routes.sentences import GRAMMARS, Grammar, Rule
+from pipeline.routes.sentences import GRAMMARS, Grammar, Meaning, Rule
 
 _MARKUP = re.compile(r"[*_`#>~]+|</?\w+>")
 _ARROW = re.compile(r"\s*(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
@@ -29,16 +29,19 @@ _SAME = str.maketrans(
 _STOP = r"[;!?\n()\[\]\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
 _SENTENCE_END = re.compile(r"[;!?\n]|[.:](?=\s|$)")
 _NUMBER = re.compile(r"(?<!\S)\(?\d{1,2}[.)](?=\s)")  # of a list
+_LONGEST = 300  # characters of a clause: the time that patterns take grows with its square
 _SNIPPET = 24  # characters on each side of what isn't read
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
-_ARTICLES = frozenset(
+_ARTICLE_WORDS = (
     "the a an his her their its my your our der die das dem den des ein eine einen einem einer eines seine seinen seiner"
-    " ihre ihren ihrer".split()
+    " ihre ihren ihrer"
 )
-_LEADING = frozenset(
+_PREPOSITIONS = (
     "past at by through into to along near towards toward over under around from in on an am bei beim durch im ins zu zum"
-    " zur entlang über unter um neben vorbei hinter vor".split()
+    " zur entlang über unter um neben vorbei hinter vor"
 )
+_ARTICLES = frozenset(_ARTICLE_WORDS.split())
+_LEADING = frozenset(_PREPOSITIONS.split())
 _ENDINGS = ("ing", "ed", "en", "em", "er", "es", "et", "st", "e", "n", "s", "t")
 _LEAST_STEM = 3
 _GAP = 3  # words that may stand between those of an action
@@ -96,11 +99,16 @@ def told(text: str, vocabulary: Vocabulary | None = None) -> Told:
         moves = list(_phrases(read, known.phrases))
     return Told(
         _course(move for _, move in sorted(moves, key=lambda one: one[0])),
-        tuple(_apart(one.name for one in named if one.kind == "landmark")),
-        tuple(_apart(one.name for one in named if one.kind == "action")),
+        apart(one.name for one in named if one.kind == "landmark"),
+        apart(one.name for one in named if one.kind == "action"),
         tuple(unread),
         language,
     )
+
+
+def name_key(name: str) -> str:
+    """Return what is the same for two wordings of a landmark or an action that differ in articles or inflection."""
+    return " ".join(stem for stem, _, _ in _stems(_plain(name), leading=True))
 
 
 def language_of(text: str) -> str | None:
@@ -120,12 +128,15 @@ def _plain(text: str) -> str:
 
 def _masked(text: str, names: "Iterable[_Named]") -> str:
     """Return a text in which names that have a side or a turn in them can't be read as a move."""
+    letters = list(text)
     for one in names:
-        text = text[: one.at] + re.sub(r"\w", "x", text[one.at : one.end]) + text[one.end :]
-    return text
+        letters[one.at : one.end] = re.sub(r"\w", "x", text[one.at : one.end])
+    return "".join(letters)
 
 
-_SIDED = re.compile(r"\b(?:left|right|links|rechts|linke\w?|rechte\w?|turn\w*|no|not|nicht|kein\w*)\b")
+_SIDED = re.compile(
+    r"\b(?:left|right|links|rechts|linke\w?|rechte\w?|turn\w*|no|not|nicht|kein\w*)\b"
+)
 
 
 # ---- moves ---------------------------------------------------------------------------------------
@@ -134,15 +145,13 @@ _SIDED = re.compile(r"\b(?:left|right|links|rechts|linke\w?|rechte\w?|turn\w*|no
 def _statements(text: str, grammar: Grammar) -> Iterator[tuple[int, int, Move | None]]:
     """Yield where each statement begins and ends, and its move; None where it can't be told."""
     for begin, clause in _clauses(text, grammar):
-        at, before = 0, ""
-        while found := _first(clause, at, grammar.rules):
-            rule, match = found
-            at = max(match.end(), at + 1)
-            meaning = rule.meaning
+        before: Meaning = "nothing"
+        for rule, match in _matches(clause, grammar.rules):
+            meaning: Meaning = rule.meaning
             if meaning == "same":
                 meaning = "side" if before == "side" else "unread"
             elif meaning == "listed":
-                sentence = _SENTENCE_END.split(text[:begin])[-1].strip()
+                sentence = _SENTENCE_END.split(text[max(0, begin - _LONGEST) : begin])[-1].strip()
                 meaning = "side" if sentence and not grammar.places.search(sentence) else "unread"
             meaning = before = _weighed(meaning, clause, match, grammar)
             where = (begin + match.start(), begin + match.end())
@@ -155,10 +164,11 @@ def _statements(text: str, grammar: Grammar) -> Iterator[tuple[int, int, Move | 
 
 def _clauses(text: str, grammar: Grammar) -> Iterator[tuple[int, str]]:
     begin = 0
-    for stop in _stops(grammar.clauses).finditer(text):
-        yield _stripped(text, begin, stop.start())
-        begin = stop.end()
-    yield _stripped(text, begin, len(text))
+    for stop in (*_stops(grammar.clauses).finditer(text), None):
+        end = stop.start() if stop else len(text)
+        for part in range(begin, end, _LONGEST):
+            yield _stripped(text, part, min(end, part + _LONGEST))
+        begin = stop.end() if stop else end
 
 
 @lru_cache
@@ -171,12 +181,19 @@ def _stripped(text: str, begin: int, end: int) -> tuple[int, str]:
     return begin + len(clause) - len(clause.lstrip(" -")), clause.strip(" -")
 
 
-def _first(clause: str, at: int, rules: Iterable[Rule]) -> tuple[Rule, re.Match[str]] | None:
-    found = [(rule, match) for rule in rules if (match := rule.pattern.search(clause, at))]
-    return min(found, key=lambda one: one[1].start(), default=None)
+def _matches(clause: str, rules: Sequence[Rule]) -> Iterator[tuple[Rule, re.Match[str]]]:
+    """Yield what the rules match, from left to right without overlaps."""
+    coming = {rule: rule.pattern.search(clause) for rule in rules}
+    while left := [(rule, match) for rule, match in coming.items() if match]:
+        rule, match = min(left, key=lambda one: one[1].start())
+        yield rule, match
+        at = max(match.end(), match.start() + 1)
+        for other, found in left:
+            if found.start() < at:
+                coming[other] = other.pattern.search(clause, at)
 
 
-def _weighed(meaning: str, clause: str, match: re.Match[str], grammar: Grammar) -> str:
+def _weighed(meaning: Meaning, clause: str, match: re.Match[str], grammar: Grammar) -> Meaning:
     """Return the meaning of a match in its clause: nothing if it is denied, unread if it is doubted."""
     before = clause[: match.start()] + match[0][: _side_at(match)]
     denied = grammar.denied.search(before) or grammar.denied_anywhere.search(clause)
@@ -186,7 +203,13 @@ def _weighed(meaning: str, clause: str, match: re.Match[str], grammar: Grammar) 
 
 
 def _side_at(match: re.Match[str]) -> int:
-    return max((match.start(name) for name in ("side", "other") if _has(match, name)), default=match.start()) - match.start()
+    return (
+        max(
+            (match.start(name) for name in ("side", "other") if _has(match, name)),
+            default=match.start(),
+        )
+        - match.start()
+    )
 
 
 def _has(match: re.Match[str], name: str) -> bool:
@@ -248,7 +271,9 @@ class _Names:
         self._by_first: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
         for kind, names in (("landmark", landmarks), ("action", actions)):
             for name in dict.fromkeys(names):
-                stems = tuple(stem for stem, _, _ in _stems(_plain(name), leading=kind == "landmark"))
+                stems = tuple(
+                    stem for stem, _, _ in _stems(_plain(name), leading=kind == "landmark")
+                )
                 for first in {*stems[:1]} if kind == "landmark" else {*stems}:
                     self._by_first.setdefault(first, []).append((stems, name, kind))
 
@@ -286,9 +311,12 @@ def _last(stems: Sequence[str], words: Sequence[tuple[str, int, int]], text: str
 def _longest(found: Iterable[_Named]) -> list[_Named]:
     """Return names in order; of those of a kind that overlap, the one with most text."""
     kept: list[_Named] = []
+    taken: set[tuple[str, int]] = set()
     for one in sorted(found, key=lambda one: (one.at - one.end, one.at)):
-        if all(one.end <= other.at or other.end <= one.at or one.kind != other.kind for other in kept):
+        places = {(one.kind, at) for at in range(one.at, one.end)}
+        if not places & taken:
             kept.append(one)
+            taken |= places
     return sorted(kept, key=lambda one: one.at)
 
 
@@ -309,10 +337,6 @@ def _stem(word: str) -> str:
     return word
 
 
-def _apart(names: Iterable[str]) -> Iterator[str]:
-    """Yield names without one that only says again what the last one said."""
-    last = None
-    for name in names:
-        if name != last:
-            yield name
-        last = name
+def apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names without those that only say again what the name before says."""
+    return tuple(next(some) for _, some in groupby(names, key=name_key))

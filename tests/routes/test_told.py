@@ -2,7 +2,6 @@
 
 import random
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pipeline.routes.likeness import common_f1
 from pipeline.routes.motion_draft import describe_steps
 from pipeline.routes.route import canonical, course, reverse
 from pipeline.routes.rows import Move, Step
-from pipeline.routes.told import Told, Vocabulary, told
+from pipeline.routes.told import Vocabulary, told
 
 VARIED = tomllib.loads(
     (Path(__file__).parent.parent / "data" / "told" / "varied.toml").read_text(encoding="utf-8")
@@ -48,7 +47,7 @@ def walk(draw: random.Random, language: str) -> tuple[Step, ...]:
     )
 
 
-def described(count: int) -> Iterator[tuple[str, tuple[Step, ...], str]]:
+def described(count: int) -> Iterator[tuple[str, tuple[Step, ...], str, str]]:
     """Yield descriptions of walks by the toolkit's own template, with the steps that they describe."""
     draw, describe = random.Random(20), templates.load("describe.j2")
     for number in range(count):
@@ -56,7 +55,7 @@ def described(count: int) -> Iterator[tuple[str, tuple[Step, ...], str]]:
         way = ("forward", "reverse")[number // 2 % 2]
         steps = walk(draw, language)
         text = describe_steps(describe, steps, way, wording.load(language))  # type: ignore[arg-type]
-        yield text, reverse(steps) if way == "reverse" else steps, way
+        yield text, reverse(steps) if way == "reverse" else steps, way, language
 
 
 def f1(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> float:
@@ -68,17 +67,14 @@ def f1(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> float:
     return common / total
 
 
-def every_name() -> Vocabulary:
-    return Vocabulary(
-        [name for names in LANDMARKS.values() for name in names],
-        [name for names in ACTIONS.values() for name in names],
-    )
+def every_name(language: str) -> Vocabulary:
+    return Vocabulary(LANDMARKS[language], ACTIONS[language])
 
 
 def test_descriptions_by_the_template_are_read() -> None:
-    names, moves, landmarks, actions = every_name(), [], [], []
-    for text, steps, way in described(300):
-        found = told(text, names)
+    moves, landmarks, actions = [], [], []
+    for text, steps, way, language in described(300):
+        found = told(text, every_name(language))
         back = ("around",) if way == "reverse" else ()
         moves.append((found.moves, (*back, *course(steps))))
         landmarks.append((found.landmarks, [step.landmark for step in steps if step.landmark]))
@@ -102,3 +98,96 @@ def test_nothing_is_invented_in_texts_without_turns() -> None:
         one["text"]: told(one["text"]).moves for one in VARIED["still"] if told(one["text"]).moves
     }
     assert invented == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "moves"),
+    [
+        # Denied, doubted, or one of two.
+        ("Don't turn left, turn right.", "r"),
+        ("Instead of turning left go right.", "r"),
+        ("Instead of a left, he makes a right.", "r"),
+        ("He turns neither left nor right.", ""),
+        ("He doesn't go left but right.", "r"),
+        ("Left, not right.", "l"),
+        ("No turns are made.", ""),
+        ("If you turn left you reach the kitchen.", ""),
+        ("Turn left or right.", ""),
+        ("Sie biegt nicht links ab, sondern rechts.", "r"),
+        ("Statt links abzubiegen, geht sie nach rechts.", "r"),
+        ("Er biegt links oder rechts ab.", ""),
+        # Places, looks, things.
+        ("To the right is a door. To the left, a lamp.", ""),
+        ("On the wall, to the right, a clock.", ""),
+        ("The door to the left of the desk is open; turn right.", "r"),
+        ("They turn right at the end of the left corridor.", "r"),
+        ("He turns his head to the left and walks on.", ""),
+        ("Sie geht an der Tür vorbei, die rechts liegt, und biegt links ab.", "l"),
+        ("Das Regal rechts, die Lampe links.", ""),
+        ("Er dreht den Schlüssel nach links und dann um.", ""),
+        # Several.
+        ("Turn left twice and then right.", "llr"),
+        ("Two left turns, then make two rights.", "llrr"),
+        ("He takes the first left and the second right.", "lr"),
+        ("1) left 2) right 3) left", "lrl"),
+        ("left -> right -> left", "lrl"),
+        ("Turn left and right.", "lr"),
+        ("The person turned left into the kitchen, turned around and left.", "la"),
+        ("Sie biegt zweimal rechts ab, dreht sich um und geht links weiter.", "rral"),
+        # Corners and turning around.
+        ("He walks around the corner to the left.", "l"),
+        ("She turns around the corner.", ""),
+        ("It rotates 180 degrees to the left, then goes left.", "al"),
+        ("Kehren Sie um, gehen Sie nach rechts und biegen Sie links ab.", "arl"),
+    ],
+)  # fmt: skip
+def test_what_is_stated_is_told_from_what_only_names_a_side(text: str, moves: str) -> None:
+    assert "".join(move[0] for move in told(text).moves) == moves
+
+
+def test_what_is_not_understood_is_reported() -> None:
+    found = told("He turns left. The exit, kind of right, he says.")
+    assert found.moves == ("left",)
+    (snippet,) = found.unread
+    assert "kind of right" in snippet
+
+
+def test_names_are_found_by_the_vocabulary_alone_in_any_inflection() -> None:
+    names = Vocabulary(
+        ["the red door", "door", "roter Stuhl"], ["opens the door", "öffnet die Tür"]
+    )
+    text = "Opening the door, she walks past red doors and a green door. Am roten Stuhl die Tür öffnen."
+    found = told(text, names)
+    assert found.landmarks == ("door", "the red door", "door", "roter Stuhl")
+    assert found.actions == ("opens the door", "öffnet die Tür")
+    assert told(text).landmarks == ()
+
+
+def test_a_name_with_a_side_in_it_is_no_turn() -> None:
+    names = Vocabulary(["the turn left sign"])
+    assert told("Walk past the turn left sign, then turn right.", names).moves == ("right",)
+
+
+def test_of_other_languages_the_phrases_for_moves_are_read() -> None:
+    phrases: dict[str, Move] = {"tourner à gauche": "left", "tourner à droite": "right"}
+    found = told("Tourner à gauche ; puis tourner à droite.", Vocabulary(phrases=phrases))
+    assert (found.moves, found.language) == (("left", "right"), None)
+
+
+@given(st.text())
+def test_any_text_is_read(text: str) -> None:
+    told(text, every_name("en"))
+
+
+def test_a_long_text_takes_no_long_time() -> None:
+    for part in (
+        "left ",
+        "turn the ",
+        "a b ",
+        "nach ",
+        "dann am der ",
+        "links oder ",
+        "((( ",
+        "1) ",
+    ):
+        told(part * 2000)
