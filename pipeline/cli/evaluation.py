@@ -106,13 +106,14 @@ def evaluate(
     batch: bool,
     dry_run: bool,
 ) -> None:
-    """Score models on a release's multiple-choice items.
+    """Score models on a release.
 
     A killed run goes on where it was, and no reply is paid for twice. Metrics are printed, and written with
     all predictions to a folder in results/. Exit code 3: under 99 % of the requests have a reply.
     """
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
+    from pipeline.evaluate.describing import OpenEvaluation
     from pipeline.releases.reading import open_release
 
     if (fps is None) != (not videos):
@@ -123,23 +124,30 @@ def evaluate(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
     )
     with progress_bar("frames") as progress:
-        whole = evaluation.Evaluation(open_release(folder), options, out, progress)
-    incomplete = []
+        released = open_release(folder)
+        whole = evaluation.Evaluation(released, options, out, progress)
+        spoken = OpenEvaluation(released, options, whole)
+    incomplete: list[tuple[str, float]] = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
-            click.echo(str(whole.estimate(settings)))
+            asked = whole.estimate(settings) + spoken.estimate(settings, whole.folder(settings))
+            click.echo(str(asked))
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
         for line in (*found.lines, str(found)):
             click.echo(line)
-        if not found.complete:
-            incomplete.append(found)
-    if incomplete:
-        first = incomplete[0]
+        if spoken.requests:
+            with progress_bar(f"{settings.model}, in words") as progress:
+                told = spoken.run(settings, found.folder, progress)
+            for line in told.lines:
+                click.echo(line)
+            incomplete += [] if told.complete else [(settings.model, told.coverage)]
+        incomplete += [] if found.complete else [(settings.model, found.coverage)]
+    for model, coverage in incomplete:
         raise GateError(
-            first.identity.model,
-            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed",
+            model,
+            f"{coverage:.1%} of the requests have a reply, at least 99 % are needed",
             "see the column error of predictions.parquet, then run this again: replies are kept",
         )
 

@@ -1,4 +1,4 @@
-"""What a reply to a multiple-choice item is: answered with a letter, unreadable, refused or truncated. Pure."""
+"""What a reply is: answered, with a letter or in words, or unreadable, refused or truncated. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -54,6 +54,41 @@ def read_answer(
     if thinking and reason != "stop":
         return Answer(None, "truncated")
     return Answer(None, "refused" if _is_refusal(shown) else "unreadable")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a reply to an open item says; `text` is empty unless `outcome` is "answered"."""
+
+    text: str
+    outcome: Literal["answered", "unreadable", "refused", "truncated"]
+
+
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
+_OPENED = re.compile(r"<answer>(?!.*<answer>)(.*)\Z", re.IGNORECASE | re.DOTALL)
+
+
+def read_description(
+    text: str | None, finish: str | None = None, refusal: str | None = None
+) -> Description:
+    """Return what a reply to an open item says: its last `<answer>...</answer>`, or all of it without thinking.
+
+    Of a reply that was cut off, only an answer that was closed before counts.
+    """
+    reason = (finish or "").strip().lower()
+    if (refusal or "").strip() or reason in _FILTERED:
+        return Description("", "refused")
+    shown, thinking = without_thinking(text or "")
+    tagged = [found.strip() for found in _TAGGED.findall(shown)]
+    if tagged and tagged[-1]:
+        return Description(tagged[-1], "answered")
+    if reason in _CUT or (thinking and reason != "stop"):
+        return Description("", "truncated")
+    opened = _OPENED.search(shown)
+    said = (opened[1] if opened else shown).strip()
+    if not said or tagged:
+        return Description("", "unreadable")
+    return Description("", "refused") if _is_refusal(said) else Description(said, "answered")
 
 
 _SORRY = re.compile(

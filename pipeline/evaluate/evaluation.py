@@ -131,6 +131,11 @@ class Evaluation:
             scored=lambda one: one.id in ids,
         )
 
+    @property
+    def pictures(self) -> Pictures:
+        """The frames that are shown."""
+        return self._pictures
+
     def folder(self, settings: EvaluatedModel) -> Path:
         """Return the folder of a model's results."""
         return self._out / self._identity(settings).folder

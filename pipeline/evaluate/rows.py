@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipeline.engine.rows import Record
 from pipeline.questions.rows import AskedFact
+from pipeline.routes.rows import Move, Orientation, Step
 
 Outcome = Literal["answered", "unreadable", "refused", "truncated", "failed"]
 """What became of a request. All but `failed`, which is missing data, are the model's own."""
@@ -57,3 +58,30 @@ class AskedItem(Record):
     facts: list[AskedFact]
     mirrored: bool | None
     turns: int | None
+
+
+class OpenItem(Record):
+    """An item that is answered in words, with a known answer: what a description of it should state.
+
+    `moves`, `landmarks` and `actions` are in the order of the item's orientation. Their `source` is the evidence, or
+    the reference answer as the grammar reads it, where the evidence lists nothing. `steps` are those of the span
+    in time order, and empty in the second case.
+    """
+
+    id: str
+    split: str
+    task: str
+    category: str
+    orientation: Orientation
+    split_group: str
+    video: str
+    question: str
+    reference: str
+    language: str | None
+    seconds: float
+    twin: str | None
+    moves: list[Move]
+    landmarks: list[str]
+    actions: list[str]
+    source: Literal["evidence", "text"]
+    steps: list[Step]
