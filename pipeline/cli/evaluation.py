@@ -1,17 +1,18 @@
 """The commands that score models on a release: evaluate, score, compare."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
-    from pipeline.models.settings import EvaluatedModel
+    from pipeline.models.settings import EvaluatedModel, JudgeModel, ModelSettings
 
+AnyModel = TypeVar("AnyModel", bound="ModelSettings")
 _RELEASE = click.Path(path_type=Path)
 
 
@@ -85,6 +86,37 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     is_flag=True,
     help="Ask through the server's Batch API: at half the price, within a day.",
 )
+@click.option(
+    "--judge-model",
+    "judges",
+    multiple=True,
+    help="A model that scores descriptions, by its server's name for it; a second one may be given.",
+)
+@click.option(
+    "--judge-base-url",
+    "judge_urls",
+    multiple=True,
+    help="The judge's server, up to /v1; with two judges, one for each (default: https://api.openai.com/v1).",
+)
+@click.option(
+    "--judge-api-key-env",
+    "judge_keys",
+    multiple=True,
+    help="The environment variable that holds the judge's key; with two judges, one for each.",
+)
+@click.option(
+    "--rubric",
+    "rubrics",
+    default="ours",
+    callback=_names,
+    help="The rules by which a judge scores: ours, reference, or both with a comma (default: ours).",
+)
+@click.option(
+    "--judge-repeats",
+    type=click.IntRange(1, 20),
+    default=3,
+    help="How often a judge scores each description (default: 3).",
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
@@ -104,6 +136,11 @@ def evaluate(
     videos: tuple[Path, ...],
     fps: float | None,
     batch: bool,
+    judges: tuple[str, ...],
+    judge_urls: tuple[str, ...],
+    judge_keys: tuple[str, ...],
+    rubrics: tuple[str, ...],
+    judge_repeats: int,
     dry_run: bool,
 ) -> None:
     """Score models on a release.
@@ -114,8 +151,11 @@ def evaluate(
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
     from pipeline.evaluate.describing import OpenEvaluation
+    from pipeline.evaluate.judging import Judges
+    from pipeline.evaluate.results import release_digest
     from pipeline.releases.reading import open_release
 
+    asked_judges = _judges(context, judges, judge_urls, judge_keys)
     if (fps is None) != (not videos):
         raise UserError(
             context.command_path, "--videos and --fps go together", "give both, or leave both out"
@@ -127,11 +167,15 @@ def evaluate(
         released = open_release(folder)
         whole = evaluation.Evaluation(released, options, out, progress)
         spoken = OpenEvaluation(released, options, whole)
+    known = spoken.items.known.values()
+    judging = Judges(asked_judges, rubrics, judge_repeats, known, release_digest(released), out)
     incomplete: list[tuple[str, float]] = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
             asked = whole.estimate(settings) + spoken.estimate(settings, whole.folder(settings))
             click.echo(str(asked))
+            for estimate in judging.estimate(spoken.known, spoken.descriptions):
+                click.echo(str(estimate))
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
@@ -143,12 +187,18 @@ def evaluate(
             for line in told.lines:
                 click.echo(line)
             incomplete += [] if told.complete else [(settings.model, told.coverage)]
+            if asked_judges and told.items:
+                with progress_bar("judge") as progress:
+                    judged = judging.run(found.folder, told, progress)
+                for line in judged.lines:
+                    click.echo(line)
+                incomplete += [] if judged.complete else [("judge", judged.coverage)]
         incomplete += [] if found.complete else [(settings.model, found.coverage)]
     for model, coverage in incomplete:
         raise GateError(
             model,
             f"{coverage:.1%} of the requests have a reply, at least 99 % are needed",
-            "see the column error of predictions.parquet, then run this again: replies are kept",
+            "see the column error of the Parquet files in the results, then run this again: replies are kept",
         )
 
 
@@ -159,20 +209,55 @@ def _settings(
     api_key_env: str | None,
 ) -> "Iterator[EvaluatedModel]":
     """Yield the settings of each model: those of --set evaluate.NAME=VALUE, under the options."""
-    from pipeline.engine.config import Config
     from pipeline.models.settings import EvaluatedModel
 
-    section = EvaluatedModel.section
     for model in models:
         given = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
-        named = [
-            f"{section}.{name}={json.dumps(value)}"
-            for name, value in given.items()
-            if value is not None
-        ]
-        overrides = [*context.ensure_object(Options).overrides, *named]
-        config = Config.load(Path("no file"), {section: EvaluatedModel}, overrides)
-        yield config.settings(section, EvaluatedModel)
+        yield _settings_of(context, EvaluatedModel, given)
+
+
+def _judges(
+    context: click.Context, models: tuple[str, ...], urls: tuple[str, ...], keys: tuple[str, ...]
+) -> "list[JudgeModel]":
+    """Return the settings of each judge: those of --set judge.NAME=VALUE or second_judge.NAME=VALUE, under the options."""
+    from pipeline.errors import UserError
+    from pipeline.models.settings import JudgeModel, SecondJudgeModel
+
+    kinds = (JudgeModel, SecondJudgeModel)
+    if len(models) > len(kinds):
+        raise UserError("--judge-model", "is given more than twice", "give one judge, or two")
+    for name, given in (("--judge-base-url", urls), ("--judge-api-key-env", keys)):
+        if given and len(given) != len(models):
+            what = f"is given {len(given)} times for {len(models)} judges"
+            raise UserError(name, what, "give it once for each --judge-model, in the same order")
+    return [
+        _settings_of(
+            context,
+            kinds[at],
+            {
+                "model": model,
+                "base_url": urls[at] if urls else None,
+                "api_key_env": keys[at] if keys else None,
+            },
+        )
+        for at, model in enumerate(models)
+    ]
+
+
+def _settings_of(
+    context: click.Context, kind: "type[AnyModel]", given: "Mapping[str, str | None]"
+) -> "AnyModel":
+    from pipeline.engine.config import Config
+    from pipeline.models.settings import EvaluatedModel, JudgeModel, SecondJudgeModel
+
+    known = {one.section: one for one in (EvaluatedModel, JudgeModel, SecondJudgeModel)}
+    named = [
+        f"{kind.section}.{name}={json.dumps(value)}"
+        for name, value in given.items()
+        if value is not None
+    ]
+    overrides = [*context.ensure_object(Options).overrides, *named]
+    return Config.load(Path("no file"), known, overrides).settings(kind.section, kind)
 
 
 @click.command()

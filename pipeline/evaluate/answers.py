@@ -37,10 +37,10 @@ def read_answer(
     truncated. The reasoning field is read in one case only: the text is empty, the model stopped by itself,
     and the field ends with a complete `<answer>C</answer>`.
     """
-    text, reason = text or "", (finish or "").strip().lower()
-    if (refusal or "").strip() or reason in _FILTERED:
+    text, reason = text or "", _reason(finish)
+    if _is_flagged(finish, refusal):
         return Answer(None, "refused")
-    if reason in _CUT:
+    if is_cut(finish):
         letter = closed_letter(text, options)
         return Answer(letter, "answered" if letter else "truncated")
     if letter := parse_letter(text, options):
@@ -75,14 +75,13 @@ def read_description(
 
     Of a reply that was cut off, only an answer that was closed before counts.
     """
-    reason = (finish or "").strip().lower()
-    if (refusal or "").strip() or reason in _FILTERED:
+    if _is_flagged(finish, refusal):
         return Description("", "refused")
     shown, thinking = without_thinking(text or "")
     tagged = [found.strip() for found in _TAGGED.findall(shown)]
     if tagged and tagged[-1]:
         return Description(tagged[-1], "answered")
-    if reason in _CUT or (thinking and reason != "stop"):
+    if is_cut(finish) or (thinking and _reason(finish) != "stop"):
         return Description("", "truncated")
     opened = _OPENED.search(shown)
     said = (opened[1] if opened else shown).strip()
@@ -110,6 +109,24 @@ _OFFERS = re.compile(
     r"|bitte|wenn\s+(?:du|sie)|falls|gerne|kann\s+ich)\b",
     re.IGNORECASE,
 )
+
+
+def is_cut(finish: str | None) -> bool:
+    """Return whether a finish reason says that the reply was cut off at a limit."""
+    return _reason(finish) in _CUT
+
+
+def is_refused(text: str, finish: str | None, refusal: str | None) -> bool:
+    """Return whether the server flagged a refusal, or the whole text is one."""
+    return _is_flagged(finish, refusal) or _is_refusal(text)
+
+
+def _is_flagged(finish: str | None, refusal: str | None) -> bool:
+    return bool((refusal or "").strip()) or _reason(finish) in _FILTERED
+
+
+def _reason(finish: str | None) -> str:
+    return (finish or "").strip().lower()
 
 
 def _is_refusal(text: str) -> bool:

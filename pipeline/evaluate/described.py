@@ -100,7 +100,7 @@ def summarise(
     least: int = 0,
 ) -> OpenMetrics:
     """Return the figures of predictions for these items; `least` as in `metrics.summarise`."""
-    units = units_of([_as_question(one) for one in items], least)
+    units = units_of([as_question(one) for one in items], least)
     by_id = {one.id: one for one in items}
     arms: dict[str, list[Prediction]] = {}
     for one in predictions:
@@ -113,7 +113,7 @@ def summarise(
     )
 
 
-def _as_question(item: OpenItem) -> Question:
+def as_question(item: OpenItem) -> Question:
     """Return an item as the cells of figures need it."""
     return Question(
         **{

@@ -93,6 +93,11 @@ class OpenEvaluation:
         """The number of requests to each model."""
         return self._plan.requests
 
+    @property
+    def descriptions(self) -> int:
+        """How often each item is described: in each arm, in each repeat."""
+        return len(self._plan.arms) * self._plan.repeats
+
     def estimate(self, settings: EvaluatedModel, folder: Path) -> Estimate:
         """Return how many requests are still to be sent, and what they may cost; nothing is sent."""
         requests = Requests(self._plan, self._pictures)

@@ -85,3 +85,38 @@ class OpenItem(Record):
     actions: list[str]
     source: Literal["evidence", "text"]
     steps: list[Step]
+
+
+Judging = Literal["scored", "empty", "unreadable", "refused", "truncated", "failed"]
+"""What became of a judgement: all but `scored` and `empty` (nothing was said, so 0) have no scores."""
+
+
+class Judgement(Record):
+    """The scores that a judge gave a description, by one rubric, in one of its repeats.
+
+    `id`, `arm` and `repeat` are those of the description; that of a planted answer has the name of its kind in
+    `planted`, and no arm. Scores are whole numbers from 0 to 5. `calibrated` is None until the judge's calibration
+    is known. `served_model` is the model's name as the server returned it.
+    """
+
+    id: str
+    arm: str | None
+    repeat: int
+    planted: str | None
+    judge: str
+    rubric: str
+    judge_repeat: int
+    outcome: Judging
+    direction: int | None = None
+    landmark: int | None = None
+    semantics: int | None = None
+    calibrated: bool | None = None
+    sent_sha256: str | None = None
+    reply: str | None = None
+    served_model: str | None = None
+    fingerprint: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+    error: str | None = None

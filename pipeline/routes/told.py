@@ -111,6 +111,12 @@ def name_key(name: str) -> str:
     return " ".join(stem for stem, _, _ in _stems(_plain(name), leading=True))
 
 
+def has_preposition(name: str) -> bool:
+    """Return whether a landmark brings its own preposition, as in "past the red door"."""
+    words = _WORD.findall(_plain(name))
+    return len(words) > 1 and words[0] in _LEADING
+
+
 def language_of(text: str) -> str | None:
     """Return the language, of those with a grammar, that most of a text's common words are of."""
     words = _WORD.findall(text.lower())
