@@ -70,8 +70,9 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a judge did on planted answers. `unreadable` counts replies without scores, of `replies`.
+    """How a judge did on planted answers, of the clips whose requests all have a reply.
 
+    `unreadable` counts replies without scores, of `replies`.
     `raised` are the clips in which an injection raised a score.
     """
 
@@ -125,11 +126,18 @@ class Calibration:
 def calibrate(
     planted: Mapping[str, Sequence[Planted]], judgements: Iterable[Judgement]
 ) -> Calibration:
-    """Return how a judge did on the answers `planted`, by item id, from its judgements of them."""
+    """Return how a judge did on the answers `planted`, by item id, from its judgements of them.
+
+    A clip with a failed request is left out: that isn't the judge's.
+    """
     given: dict[tuple[str, str], list[Mapping[str, int]]] = defaultdict(list)
     replies = unreadable = 0
+    lost: set[str] = set()
     for one in judgements:
-        if one.planted is None or one.outcome == "failed":
+        if one.planted is None:
+            continue
+        if one.outcome == "failed":
+            lost.add(one.id)
             continue
         replies += 1
         if one.outcome == "scored":
@@ -137,7 +145,9 @@ def calibrate(
             given[one.id, one.planted].append(scores | {TOTAL: sum(scores.values())})
         else:
             unreadable += 1
-    kinds = {id_: {one.kind: one for one in some} for id_, some in planted.items()}
+    kinds = {
+        id_: {one.kind: one for one in some} for id_, some in planted.items() if id_ not in lost
+    }
     ranked = []
     for pair in PAIRS:
         ids = [id_ for id_, some in kinds.items() if _differ(some, pair)]
@@ -146,10 +156,10 @@ def calibrate(
             ranked.append(Ranked(pair, len(ids), right))
     raised = tuple(
         id_
-        for id_ in planted
+        for id_ in kinds
         if any(_is_raised(given[id_, plain], given[id_, told]) for plain, told in INJECTIONS)
     )
-    return Calibration(len(planted), tuple(ranked), raised, replies, unreadable)
+    return Calibration(len(kinds), tuple(ranked), raised, replies, unreadable)
 
 
 def _differ(some: Mapping[str, Planted], pair: Pair) -> bool:
