@@ -18,8 +18,10 @@ from pipeline.evaluate.baselines import baselines
 from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
 from pipeline.evaluate.evaluation import Measured
+from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.score_open import score_open
 from pipeline.evaluate.scoring import Question, place_of, scored
 from pipeline.evaluate.table import points
 from pipeline.releases.layout import file_digest
@@ -41,9 +43,19 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
     questions, evidence = questions_of(released, sealed)
     known = {one.id: one for one in questions}
     rows = read_rows(path)
-    _check(rows, known, path)
-    made = [_prediction(row, known[str(row["id"])]) for row in rows]
+    spoken = open_items(released, sealed)
+    in_words = {one.id: one for one in spoken.questions}
+    _check(rows, known | in_words, path)
     withheld = set(released.manifest["withheld"])
+    described = [
+        _prediction(row, in_words[id_]) for row in rows if (id_ := str(row["id"])) in in_words
+    ]
+    lines = score_open(described, spoken, withheld, str(path))
+    made = [_prediction(row, known[id_]) for row in rows if (id_ := str(row["id"])) in known]
+    if described and not made:
+        if sealed:
+            _log(sealed, path, len(described))
+        return [*lines, f"score: {path}: {len(described)} descriptions"]
     asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
     if unknown := [one for one in asked if one.answer_index is None]:
         raise UserError(
@@ -67,10 +79,11 @@ def score_file(released: Released, path: Path, sealed: Path | None) -> list[str]
     )
     measured = Measured.of(asked, made, free, least)
     if least and sealed:
-        _log(sealed, path, len(made))
+        _log(sealed, path, len(rows))
     return [
         *measured.lines(),
         *notes,
+        *lines,
         f"score: {path}: {len(made)} predictions for {len(asked)} items",
     ]
 
@@ -107,7 +120,7 @@ def _line(path: Path, number: int, line: str) -> dict[str, object]:
 
 def _check(rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path) -> None:
     """Raise UserError for a row whose id is not one of the release, before anything is scored."""
-    fix = "each row needs the id of a multiple-choice item of this release, and a reply or a letter"
+    fix = "each row needs the id of an item of this release, and a reply or a letter"
     unknown = [
         (number, row.get("id"))
         for number, row in enumerate(rows, 1)

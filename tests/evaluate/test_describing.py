@@ -8,7 +8,8 @@ import pytest
 from small_release import release, small_space, varied
 from speaking import Say, Speaker, settings
 
-from pipeline.evaluate import evaluation
+from pipeline.errors import UserError
+from pipeline.evaluate import evaluation, score
 from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.describing import (
@@ -22,6 +23,7 @@ from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.results import PREDICTIONS, RESULTS, read_results
 from pipeline.evaluate.rows import OpenItem
+from pipeline.evaluate.score import LOG, score_file
 from pipeline.releases.reading import Released, open_release
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE
 
@@ -37,7 +39,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(autouse=True)
 def no_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Baselines have tests of their own, and take seconds."""
-    monkeypatch.setattr(evaluation, "baselines", lambda *_, **__: Baselines((), None, ()))
+    for module in (evaluation, score):
+        monkeypatch.setattr(module, "baselines", lambda *_, **__: Baselines((), None, ()))
 
 
 @pytest.fixture
@@ -129,6 +132,43 @@ def test_withheld_items_get_predictions_and_no_figure(
     body = json.loads((folder / RESULTS).read_text())["open"]
     assert body["withheld"] == len(found.predictions)
     assert body["arms"] == {}
+
+
+def test_a_file_of_descriptions_is_scored(released: Released, tmp_path: Path) -> None:
+    folder, found, _ = run(released, tmp_path, mirrored)
+    both = [*score_file(released, folder / PREDICTIONS, None)]
+    alone = score_file(released, folder / DESCRIPTIONS, None)
+    assert any("answered in words" in line for line in alone)
+    assert not any("answered in words" in line for line in both)
+    path = tmp_path / "made.jsonl"
+    (first, second, *_) = found.items
+    choice = read_results(folder).questions[0]
+    lines = [
+        {"id": first.id, "reply": perfect(first)},
+        {"id": second.id, "reply": perfect(second)},
+        {"id": choice.id, "letter": choice.answer},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    told = score_file(released, path, None)
+    assert any(line.startswith("frames") and line.count("100.0%") == 3 for line in told)
+    assert "1 predictions for 1 items" in told[-1]
+
+
+def test_withheld_descriptions_are_scored_with_the_answers_alone(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    held = open_release(folders[1])
+    sealed = folders[1].parent.parent / "sealed" / "v0.2.0"
+    known = open_items(held, sealed).known
+    assert len(known) < 30
+    path = tmp_path / "made.jsonl"
+    lines = [{"id": one.id, "reply": perfect(one)} for one in known.values()]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with pytest.raises(UserError, match="withheld"):
+        score_file(held, path, None)
+    told = score_file(held, path, sealed)
+    assert not any("%" in line for line in told)
+    assert (sealed / LOG).read_text().count("\n") == 1
 
 
 @pytest.mark.parametrize(
