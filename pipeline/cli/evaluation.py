@@ -226,6 +226,8 @@ def _judges(
     kinds = (JudgeModel, SecondJudgeModel)
     if len(models) > len(kinds):
         raise UserError("--judge-model", "is given more than twice", "give one judge, or two")
+    if len({*models}) < len(models):
+        raise UserError("--judge-model", "names one model twice", "give two models of two families")
     for name, given in (("--judge-base-url", urls), ("--judge-api-key-env", keys)):
         if given and len(given) != len(models):
             what = f"is given {len(given)} times for {len(models)} judges"

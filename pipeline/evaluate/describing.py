@@ -7,13 +7,11 @@ results/qwen2.5-vl-7b-3f0c…/
 """
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.lock import locked
@@ -21,6 +19,7 @@ from pipeline.errors import EgostError
 from pipeline.evaluate import described, results
 from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.arms import arms_of
+from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS, write_section
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.metrics import LEAST_COVERAGE
 from pipeline.evaluate.open_items import OpenItems, open_items
@@ -34,7 +33,6 @@ from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import Wire
 from pipeline.releases.reading import Released
 
-DESCRIPTIONS, OPEN_ITEMS, OPEN = "descriptions.parquet", "open_items.parquet", "open.json"
 _LEFT_OUT = {"reversed", "rotate", "video"}
 """Arms without open items: what is true of reversed frames isn't known of a whole route, there are no options to
 rotate, and clips are cut for the arm of multiple-choice items alone."""
@@ -169,10 +167,3 @@ def as_description(one: Prediction) -> Prediction:
         return one
     outcome = read_description(one.reply, one.finish, one.refusal).outcome
     return one.model_copy(update={"letter": None, "outcome": outcome, "flags": []})
-
-
-def write_section(folder: Path, name: str, body: Mapping[str, Any]) -> None:
-    """Write a part of the results in its own file, then results.json with it."""
-    text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    write_atomic(folder / name, text.encode())
-    results.amend(folder)

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.evaluate.cells import ALL, Parts, Units
 from pipeline.evaluate.intervals import Figure, Floats
 from pipeline.evaluate.judge_scores import HIGHEST, SCORES
-from pipeline.evaluate.rows import Judgement, OpenItem
+from pipeline.evaluate.rows import Judgement, OpenItem, PeopleScores
 
 MEAN = "mean"
 UNCALIBRATED = "uncalibrated"
@@ -111,10 +111,20 @@ def typical(judgements: Iterable[Judgement]) -> dict[Key, dict[str, int]]:
     for one in judgements:
         if one.arm is not None and one.outcome in ("scored", "empty"):
             given[one.id, one.arm, one.repeat].append(one)
-    return {
-        key: {name: int(fmean(getattr(one, name) for one in some) + 0.5) for name in SCORES}
-        for key, some in given.items()
-    }
+    return {key: _rounded(some) for key, some in given.items()}
+
+
+def by_people(rows: Iterable[PeopleScores]) -> dict[Key, dict[str, int]]:
+    """Return for each description its scores by people as whole numbers: the means over people, rounded."""
+    given: dict[Key, list[PeopleScores]] = defaultdict(list)
+    for one in rows:
+        if one.by == "person":
+            given[one.id, one.arm, one.repeat].append(one)
+    return {key: _rounded(some) for key, some in given.items()}
+
+
+def _rounded(some: Sequence[Judgement] | Sequence[PeopleScores]) -> dict[str, int]:
+    return {name: int(fmean(getattr(one, name) for one in some) + 0.5) for name in SCORES}
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,13 @@ class ScoreAgreement:
 
     descriptions: int
     kappa: Mapping[str, float | None]
+
+    def __str__(self) -> str:
+        parts = (
+            f"{name} {'-' if kappa is None else f'{kappa:.2f}'}"
+            for name, kappa in self.kappa.items()
+        )
+        return f"weighted kappa: {', '.join(parts)} ({self.descriptions} descriptions)"
 
 
 def score_agreement(

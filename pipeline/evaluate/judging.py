@@ -28,10 +28,24 @@ from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.calibration import CLIPS, Calibration, calibrate
 from pipeline.evaluate.cells import units_of
 from pipeline.evaluate.described import as_question
-from pipeline.evaluate.describing import OPEN, Descriptions, write_section
-from pipeline.evaluate.judge_people import given_by_people
+from pipeline.evaluate.described_files import (
+    JUDGE,
+    JUDGED,
+    OPEN,
+    read_people,
+    read_section,
+    write_section,
+)
+from pipeline.evaluate.describing import Descriptions
 from pipeline.evaluate.judge_scores import read_scores
-from pipeline.evaluate.judged import JudgedArm, arm_lines, judged_arms, score_agreement, typical
+from pipeline.evaluate.judged import (
+    JudgedArm,
+    arm_lines,
+    by_people,
+    judged_arms,
+    score_agreement,
+    typical,
+)
 from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
 from pipeline.evaluate.planted import can_be_planted, planted
 from pipeline.evaluate.rows import Judgement, OpenItem, Prediction
@@ -43,7 +57,6 @@ from pipeline.models.wire import Wire
 from pipeline.routes import templates
 from pipeline.routes.route import MOVE_WORDS, TURNS
 
-JUDGED, JUDGE = "judged.parquet", "judge.json"
 RUBRICS = {
     "ours": "missing and invented turns both count",
     "reference": "the rules of the reference: turns that an answer leaves out cost nothing",
@@ -234,26 +247,25 @@ class Judges:
         return _Found(settings, marked, calibrations, arms, calibrated)
 
     def _written(self, folder: Path, found: "Sequence[_Found]") -> Judged:
-        people = given_by_people(folder)
+        people = by_people(read_people(folder))
         rows = [row for one in found for row in one.rows]
-        described = json.loads((folder / OPEN).read_text(encoding="utf-8"))
+        agreement = {
+            rubric.name: score_agreement(*(typical(one.of(rubric.name)) for one in pair))
+            for pair in combinations(found, 2)
+            for rubric in self._rubrics
+        }
         body: dict[str, Any] = {
-            "descriptions_sha256": described["descriptions_sha256"],
+            "descriptions_sha256": read_section(folder, OPEN)["descriptions_sha256"],
             "repeats": self._repeats,
             "rubrics": {one.name: {"prompt_sha256": one.sha256} for one in self._rubrics},
             "judges": [one.to_json(people) for one in found],
-            "between_judges": {
-                rubric.name: plain(score_agreement(*(typical(one.of(rubric.name)) for one in pair)))
-                for pair in combinations(found, 2)
-                for rubric in self._rubrics
-            },
+            "between_judges": {name: plain(one) for name, one in agreement.items()},
         }
         write_atomic(folder / JUDGED, results.packed(Judgement, rows))
         write_section(folder, JUDGE, body)
         lines = [line for one in found for line in one.lines()]
         lines += [
-            f"agreement of both judges, {name}: {_kappas(one)}"
-            for name, one in body["between_judges"].items()
+            f"agreement of both judges, rubric {name}: {one}" for name, one in agreement.items()
         ]
         return Judged(min((one.coverage for one in found), default=1.0), lines)
 
@@ -394,11 +406,3 @@ def _clips(items: Iterable[OpenItem]) -> list[OpenItem]:
                     found.append(one)
                     break
     return found[:CLIPS]
-
-
-def _kappas(agreement: Mapping[str, Any]) -> str:
-    parts = (
-        f"{name} {'-' if kappa is None else f'{kappa:.2f}'}"
-        for name, kappa in agreement["kappa"].items()
-    )
-    return f"weighted kappa {', '.join(parts)} ({agreement['descriptions']} descriptions)"

@@ -217,8 +217,8 @@ def read_results(folder: Path) -> Results:
                 "use the version of egost that wrote it",
             )
         identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
-        predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
-        questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
+        predictions = tuple(unpacked(folder / PREDICTIONS, Prediction))
+        questions = tuple(map(_question, unpacked(folder / ITEMS, AskedItem)))
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
@@ -227,7 +227,8 @@ def read_results(folder: Path) -> Results:
     return Results(folder, identity, questions, predictions, body)
 
 
-def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+def unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+    """Yield the rows of a Parquet file that `packed` made."""
     rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
     return map(kind.model_validate, rows)
 

@@ -120,3 +120,22 @@ class Judgement(Record):
     cost_usd: float | None = None
     seconds: float | None = None
     error: str | None = None
+
+
+class PeopleScores(Record):
+    """The scores that a person gave a description, each from 0 to 5; `annotator` is a pseudonym.
+
+    Those by a script don't count.
+    """
+
+    id: str
+    arm: str
+    repeat: int
+    annotator: str
+    by: Literal["person", "script"]
+    direction: int = Field(ge=0, le=5)
+    landmark: int = Field(ge=0, le=5)
+    semantics: int = Field(ge=0, le=5)
+    seconds: float
+    created_us: int
+    annotation_id: str

@@ -12,13 +12,8 @@ from pipeline.errors import UserError
 from pipeline.evaluate import evaluation, score
 from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.baselines import Baselines
-from pipeline.evaluate.describing import (
-    DESCRIPTIONS,
-    OPEN,
-    OPEN_ITEMS,
-    Descriptions,
-    OpenEvaluation,
-)
+from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS
+from pipeline.evaluate.describing import Descriptions, OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.results import PREDICTIONS, RESULTS, read_results

@@ -13,8 +13,7 @@ import pytest
 from judge_server import JudgeServer, judge_server
 from small_release import release, small_space, varied
 
-from pipeline.evaluate.describing import DESCRIPTIONS, OPEN
-from pipeline.evaluate.judging import JUDGE, JUDGED
+from pipeline.evaluate.described_files import DESCRIPTIONS, JUDGE, JUDGED, OPEN
 from pipeline.evaluate.results import PREDICTIONS, RESULTS
 
 ROOT = Path(__file__).parent.parent.parent

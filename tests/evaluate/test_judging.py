@@ -16,10 +16,11 @@ from pipeline.errors import UserError
 from pipeline.evaluate import evaluation
 from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.calibration import PAIRS
+from pipeline.evaluate.described_files import JUDGED
 from pipeline.evaluate.describing import Descriptions, OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.judge_scores import Scores, read_scores
-from pipeline.evaluate.judging import JUDGED, Judged, Judges
+from pipeline.evaluate.judging import Judged, Judges
 from pipeline.evaluate.planted import INJECTION, planted
 from pipeline.evaluate.results import RESULTS, release_digest
 from pipeline.evaluate.rows import OpenItem
