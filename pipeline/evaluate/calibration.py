@@ -15,8 +15,6 @@ from pipeline.evaluate.planted import TRUE, Planted
 from pipeline.evaluate.rows import Judgement
 from pipeline.routes.likeness import edits
 
-CLIPS = 20
-"""Clips that answers are planted for."""
 LEAST_CLIPS = 10
 """With fewer, a judge can't be calibrated."""
 LEAST_RIGHT = 0.9

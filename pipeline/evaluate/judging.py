@@ -25,7 +25,7 @@ from pipeline.engine.rows import digest
 from pipeline.errors import RowError, UserError
 from pipeline.evaluate import results
 from pipeline.evaluate.answers import read_description
-from pipeline.evaluate.calibration import CLIPS, Calibration, calibrate
+from pipeline.evaluate.calibration import Calibration, calibrate
 from pipeline.evaluate.cells import units_of
 from pipeline.evaluate.described import as_question
 from pipeline.evaluate.described_files import (
@@ -47,56 +47,16 @@ from pipeline.evaluate.judged import (
     typical,
 )
 from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
-from pipeline.evaluate.planted import can_be_planted, planted
+from pipeline.evaluate.planted import calibration_clips, planted
 from pipeline.evaluate.rows import Judgement, OpenItem, Prediction
+from pipeline.evaluate.rubrics import GATED, Rubric
 from pipeline.models.chat import Message, PlainRequest
 from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import ModelClient, connect
 from pipeline.models.settings import JudgeModel
 from pipeline.models.wire import Wire
-from pipeline.routes import templates
-from pipeline.routes.route import MOVE_WORDS, TURNS
 
-RUBRICS = {
-    "ours": "missing and invented turns both count",
-    "reference": "the rules of the reference: turns that an answer leaves out cost nothing",
-}
-GATED = "ours"
-"""The rubric by which a judge has to pass its calibration; by the other, some planted answers can't be ranked."""
 _GUESSED_OUTPUT = 40  # tokens of three scores
-
-
-@dataclass(frozen=True)
-class Rubric:
-    """A rubric with the digest of its template."""
-
-    name: str
-    sha256: str
-    _template: templates.Prompt
-
-    @classmethod
-    def load(cls, name: str) -> "Rubric":
-        """Return a rubric by its name; raise UserError for an unknown one or a mistake in its template."""
-        if name not in RUBRICS:
-            raise UserError(
-                "--rubric", f"there is no rubric {name!r}", f"choose from {', '.join(RUBRICS)}"
-            )
-        template = templates.load(f"evaluate/judge/{name}.j2")
-        return cls(name, template.sha256, template)
-
-    def messages(self, item: OpenItem, answer: str) -> tuple[Message, ...]:
-        """Return the request to score an answer, which is one line and can't close its tag."""
-        question = self._template.render(
-            "question",
-            question=templates.clean(item.question),
-            reference=templates.clean(item.reference),
-            moves=[MOVE_WORDS[move] for move in item.moves if move in TURNS],
-            landmarks=[templates.clean(name) for name in item.landmarks],
-            actions=[templates.clean(name) for name in item.actions],
-            answer=templates.clean(answer),
-        )
-        system = self._template.render("system")
-        return (Message("system", (system,)), Message("user", (question,)))
 
 
 @dataclass(frozen=True)
@@ -135,7 +95,7 @@ class Judges:
         """Plant answers for some of `items`; `release` is its digest, `out` the folder for results."""
         self._judges, self._repeats, self._release, self._out = judges, repeats, release, out
         self._rubrics = [Rubric.load(name) for name in dict.fromkeys(rubrics)]
-        self._clips = _clips(items)
+        self._clips = calibration_clips(items)
         self._planted = {one.id: planted(one) for one in self._clips}
 
     def folder(self, settings: JudgeModel) -> Path:
@@ -389,20 +349,3 @@ def _text(one: Prediction) -> str:
     if one.outcome != "answered":
         return ""
     return read_description(one.reply, one.finish, one.refusal).text
-
-
-def _clips(items: Iterable[OpenItem]) -> list[OpenItem]:
-    """Return items to plant answers for: half of them about the way back, drawn by their ids, one of a pair of twins."""
-    fit = sorted((one for one in items if can_be_planted(one)), key=lambda one: digest(one.id))
-    found: list[OpenItem] = []
-    seen: set[str] = set()
-    ways = {way: [one for one in fit if one.orientation == way] for way in ("reverse", "forward")}
-    while len(found) < CLIPS and any(ways.values()):
-        for some in ways.values():
-            while some:
-                one = some.pop(0)
-                if one.video not in seen:
-                    seen.add(one.video)
-                    found.append(one)
-                    break
-    return found[:CLIPS]

@@ -1,15 +1,18 @@
 """Planted answers: descriptions of a verified route that are right, or wrong in a known way, to test a judge with. Pure."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.engine.rows import digest
 from pipeline.evaluate.rows import OpenItem
 from pipeline.routes.route import OPPOSITE, TURNS, reverse
 from pipeline.routes.rows import Move, Step
 from pipeline.routes.told import has_preposition
 
 TRUE = "paraphrase"
+CLIPS = 20
+"""Clips that answers are planted for."""
 FILLER = {
     "en": "The whole clip is filmed in the first person, and the picture shakes a little at every step. The light is even, "
     "the colours are muted, and nobody else is to be seen for long. It is quiet, the floor is clean, and the pace is calm. "
@@ -80,6 +83,23 @@ class Planted:
 def can_be_planted(item: OpenItem) -> bool:
     """Return whether an item is fit for calibration: verified steps with two turns to the sides, in a known language."""
     return item.language in _PHRASES and sum(_sided(step) for step in item.steps) >= 2
+
+
+def calibration_clips(items: Iterable[OpenItem]) -> list[OpenItem]:
+    """Return items to plant answers for: half of them about the way back, drawn by their ids, one of a pair of twins."""
+    fit = sorted((one for one in items if can_be_planted(one)), key=lambda one: digest(one.id))
+    found: list[OpenItem] = []
+    seen: set[str] = set()
+    ways = {way: [one for one in fit if one.orientation == way] for way in ("reverse", "forward")}
+    while len(found) < CLIPS and any(ways.values()):
+        for some in ways.values():
+            while some:
+                one = some.pop(0)
+                if one.video not in seen:
+                    seen.add(one.video)
+                    found.append(one)
+                    break
+    return found[:CLIPS]
 
 
 def planted(item: OpenItem) -> list[Planted]:
