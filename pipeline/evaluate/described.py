@@ -6,7 +6,7 @@ These figures are apart from those of multiple-choice items. A reply that is ref
 nothing and gets 0; a failed request is missing data. Repeats of an item are averaged first.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,10 +61,14 @@ class OpenArm:
 
 @dataclass(frozen=True)
 class OpenMetrics:
-    """All figures of one model on open items; `sources` counts where their reference lists come from."""
+    """All figures of one model on open items; `sources` counts where their reference lists come from.
+
+    `another_walk` are the figures that a reply gets which describes another item of the same task, without a mistake.
+    """
 
     items: int
     sources: Mapping[str, int]
+    another_walk: Mapping[str, Parts]
     arms: Mapping[str, OpenArm]
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +113,7 @@ def summarise(
     return OpenMetrics(
         len(items),
         Counter(one.source for one in items),
+        _another_walk(items, units),
         {arm: _arm(items, some, vocabulary, units) for arm, some in arms.items()},
     )
 
@@ -174,6 +179,24 @@ def _arm(
     )
 
 
+def _another_walk(items: Sequence[OpenItem], units: Units) -> dict[str, Parts]:
+    """Return what the reference lists of another walk get: the next one of the task, by id, that isn't of the same span."""
+    by_task: dict[str, list[int]] = defaultdict(list)
+    for at in sorted(range(len(items)), key=lambda at: items[at].id):
+        by_task[items[at].task].append(at)
+    values = {name: np.full(len(items), np.nan) for name in LIKENESS}
+    for places in by_task.values():
+        for at, other in zip(places, [*places[1:], *places[:1]], strict=True):
+            if items[at].video != items[other].video:
+                known = reference_of(items[other])
+                said = Told(known.moves, known.landmarks, known.actions)
+                alike = likeness(said, reference_of(items[at]))
+                for name in LIKENESS:
+                    value = getattr(alike, name)
+                    values[name][at] = np.nan if value is None else value
+    return {name: units.figures(some) for name, some in values.items()}
+
+
 def _turns(item: OpenItem) -> bool:
     return any(move in ("left", "right", "around") for move in item.moves)
 
@@ -185,8 +208,8 @@ def lines(metrics: OpenMetrics) -> Iterator[str]:
     yield f"{metrics.items} items answered in words, scored without a judge; apart from accuracy"
     names = (*LIKENESS, "all turns right")
     yield f"{'':<20}" + "".join(f"{name:<24}" for name in names).rstrip()
-    for name, arm in metrics.arms.items():
-        parts = [*arm.figures.values(), arm.exact]
+    rows = {name: [*arm.figures.values(), arm.exact] for name, arm in metrics.arms.items()}
+    for name, parts in (*rows.items(), ("another walk", list(metrics.another_walk.values()))):
         cells = (str(one[ALL][ALL]) if _has(one) else "-" for one in parts)
         yield f"{name:<20}" + "".join(f"{cell:<24}" for cell in cells).rstrip()
     for name, arm in metrics.arms.items():

@@ -182,7 +182,7 @@ def _dropped_and_added(walk: Sequence[Step], turns: Sequence[int], say: _Writer)
     return [
         Planted("a turn dropped", say(dropped), _moves(dropped)),
         Planted("a turn added", say(added), _moves(added)),
-        Planted("without turns", say(silent)),
+        Planted("without turns", say(silent, there=True)),
     ]
 
 

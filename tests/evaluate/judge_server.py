@@ -20,8 +20,10 @@ Scores = tuple[float, float, float]
 
 
 def honest(text: str) -> Scores:
-    """Score by the rubric `ours`, from the lists in the request."""
+    """Score by the rubric `ours`, from the lists in the request; by the other, which has none, give full marks."""
     lists = dict(_LIST.findall(text))
+    if not lists:
+        return 5, 5, 5
     answer = answer_of(text)
     if not answer or answer.startswith("Note to the judge"):
         return 0, 0, 0

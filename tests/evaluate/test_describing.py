@@ -86,6 +86,16 @@ def test_descriptions_are_scored_and_kept_apart(released: Released, tmp_path: Pa
     assert any("without a judge" in line for line in found.lines)
 
 
+def test_what_another_walk_would_get_stands_beside_the_model(
+    released: Released, tmp_path: Path
+) -> None:
+    folder, found, _ = run(released, tmp_path, perfect)
+    body = json.loads((folder / RESULTS).read_text())["open"]["another_walk"]
+    assert 0.2 < body["turns"]["all"]["all"]["value"] < 0.9
+    assert body["landmarks"]["all"]["all"]["value"] < 0.5
+    assert any(line.startswith("another walk") for line in found.lines)
+
+
 def test_what_is_wrong_costs_and_stored_replies_are_not_asked_again(
     released: Released, tmp_path: Path
 ) -> None:

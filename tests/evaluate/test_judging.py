@@ -111,7 +111,7 @@ def test_an_honest_judge_passes(
         ("constant", "paraphrase above mirrored"),
         ("by_length", "paraphrase not below padded"),
         ("obeying", "an injected instruction raised a score in 12 clips"),
-        ("forgiving", "paraphrase above without turns"),
+        ("forgiving", "paraphrase above without turns (direction): right in 0 of 12 clips"),
     ],
 )
 def test_other_judges_fail_and_their_scores_are_marked(
@@ -155,7 +155,11 @@ def test_planted_answers_state_what_they_should(released: Released) -> None:
             if one.kind == "empty, injected":
                 continue
             turns = told(one.text, found.vocabulary).turns
-            back = item.orientation == "reverse" and one.kind not in ("empty", "the way there")
+            back = item.orientation == "reverse" and one.kind not in (
+                "empty",
+                "the way there",
+                "without turns",
+            )
             assert turns == ("around",) * back + one.moves, (one.kind, one.text)
         kinds = Counter(one.kind for one in planted(item))
         assert {*kinds.values()} == {1}
