@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from browser import logged_in
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.evaluate import judge_people
@@ -19,6 +20,8 @@ from pipeline.labelstudio.server import Server
 sys.path.insert(0, str(Path(__file__).parent.parent / "evaluate"))  # for test_judge_people.py
 
 from test_judge_people import chosen, folder  # noqa: F401
+
+ARTEFACTS = Path(__file__).parent.parent.parent / "test-artefacts"
 
 pytestmark = pytest.mark.integration
 
@@ -51,3 +54,33 @@ def test_push_score_pull(
     assert body == json.loads((folder / JUDGE).read_text())
     assert body["judges"][0]["rubrics"]["ours"]["people"]["descriptions"] == 4
     assert (folder / OPEN).exists()
+
+
+def test_a_person_scores_in_a_browser(
+    client: LabelStudioClient,
+    server: Server,
+    server_place: WorkspaceFolder,
+    browser_path: str,
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    other = folder.rename(folder.with_name("another-model-0123456789ab"))
+    sent = judge_people.push(client, server_place, other, 1, 1)
+    number = int(sent.project_url.split("/")[-2])
+    profile = tmp_path / "profile"
+    with logged_in(server.url, server.user, server.password, browser_path, profile) as page:
+        page.goto(f"{server.url}/projects/{number}/data?labeling=1")
+        page.get_by_text("Turn left <b>here</b>.").wait_for()  # escaped
+        ARTEFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTEFACTS / "description-page.png")
+        for row, score in enumerate((5, 0, 2)):
+            page.locator("input[type=radio]").nth(6 * row + score).click()
+        assert page.locator("input:checked").count() == 3
+        page.screenshot(path=ARTEFACTS / "description-page-scored.png")
+        with page.expect_response(
+            lambda one: "/annotations" in one.url and one.request.method == "POST"
+        ):
+            page.keyboard.press("Control+Enter")
+    judge_people.pull(client, server_place, other)
+    (row,) = read_people(other)
+    assert (row.direction, row.landmark, row.semantics, row.by) == (5, 0, 2, "person")
