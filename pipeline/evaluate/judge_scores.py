@@ -4,6 +4,7 @@ Nothing else is a score, least of all 0. A reply that holds two different object
 repeats what the answer says about its own score, is unreadable.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.evaluate.answers import is_cut, is_refused
@@ -38,15 +39,14 @@ def read_scores(
         return "refused", None
     if is_cut(finish) or thinking:
         return "truncated", None
-    found = {
-        Scores(*(one[name] for name in SCORES))
-        for one in answers(shown, cut_off=False)
-        if {*one} == {*SCORES} and all(map(_is_score, one.values()))
-    }
-    claimed = [one for one in answers(shown, cut_off=False) if {*SCORES} & {*one}]
-    if len(found) != 1 or len({repr(one) for one in claimed}) != 1:
+    found = [one for one in answers(shown) if {*SCORES} & {*one}]
+    if not found or any(one != found[0] for one in found) or not _are_scores(found[0]):
         return "unreadable", None
-    return "scored", found.pop()
+    return "scored", Scores(**found[0])
+
+
+def _are_scores(found: Mapping[str, object]) -> bool:
+    return {*found} == {*SCORES} and all(map(_is_score, found.values()))
 
 
 def _is_score(value: object) -> bool:

@@ -71,7 +71,9 @@ def figures(folder: Path, arm: str = "frames") -> dict[str, Any]:
 
 
 def test_descriptions_are_scored_and_kept_apart(released: Released, tmp_path: Path) -> None:
-    folder, found, model = run(released, tmp_path, perfect, arms=("frames", "blind", "rotate"))
+    folder, found, model = run(
+        released, tmp_path, perfect, arms=("frames", "blind", "rotate", "reversed")
+    )
     assert sorted(model.spoken) == sorted(one.id for one in found.items)
     assert found.complete
     assert figures(folder) == {"turns": 1, "landmarks": 1, "actions": None, "order": None}

@@ -277,6 +277,8 @@ def test_an_answer_can_not_close_its_tag(released: Released) -> None:
         ('{"direction": "1", "landmark": 2, "semantics": 3}', "unreadable"),
         ('{"direction": 1, "landmark": 2, "semantics": 3} or {"direction": 5, "landmark": 5, "semantics": 5}', "unreadable"),
         ('{"direction": 1, "landmark": 2, "semantics": 3} or {"direction": 9, "landmark": 5, "semantics": 5}', "unreadable"),
+        ('{"direction": 1, "landmark": 2, "semantics": 3} {"direction": true, "landmark": 2, "semantics": 3}', "unreadable"),
+        ('{"direction": 1, "landmark": 2, "semantics": 3, "mean": 2}', "unreadable"),
         ("5, 5, 5", "unreadable"),
         ("", "unreadable"),
         ("I'm sorry, but I can't help with that.", "refused"),
