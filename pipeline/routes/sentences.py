@@ -32,13 +32,14 @@ class Rule:
 class Grammar:
     """One language: its rules, words that separate clauses, and what denies or doubts a statement.
 
-    `places` are words of sentences that describe where something is. `denied_anywhere` are negations that may also follow what they deny; `instead` denies only what comes next.
+    `signs` are in every clause that a rule can match, so other clauses needn't be tried. `places` are words of sentences that describe where something is. `denied_anywhere` are negations that may also follow what they deny; `instead` denies only what comes next.
     """
 
     rules: tuple[Rule, ...]
     sides: Mapping[str, Move]
     counts: Mapping[str, int]
     clauses: str
+    signs: re.Pattern[str]
     denied: re.Pattern[str]
     denied_anywhere: re.Pattern[str]
     instead: re.Pattern[str]
@@ -344,6 +345,9 @@ GRAMMARS: Mapping[str, Grammar] = {
         },
         r"\b(?:and\sthen|then|but|before(?=\s\w+ing\b)|while|followed\sby|whereupon|so\sthat)\b"
         r"|\b(?:and|&)\b(?!\s(?:(?:to|toward|towards)\s)?(?:the\s)?(?:left|right)\b(?!\s(?:at|turn)))",
+        re.compile(
+            r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt"
+        ),
         re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere)\b|n't\b"),
         re.compile(r"(?!)"),
         re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:(?!left|right)\w+\s){0,2}$"),
@@ -356,6 +360,7 @@ GRAMMARS: Mapping[str, Grammar] = {
         {"links": "left", "rechts": "right", "linke": "left", "rechte": "right"},
         {"zwei": 2, "drei": 3, "vier": 4, "zweimal": 2, "dreimal": 3, "viermal": 4, "zwei mal": 2, "drei mal": 3},
         r"\b(?:und|dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
+        re.compile(r"link|recht|180|dreh|kehr|wend|stehen|wart|verweil|verharr|pausier|inne|h[aäi]e?lt"),
         re.compile(r"\bohne\b"),
         re.compile(r"\b(?:nicht|keine?\w?|niemals|nie|nirgends|weder)\b"),
         re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:(?!links|rechts)\w+\s){0,2}$"),

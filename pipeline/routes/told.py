@@ -151,6 +151,8 @@ _SIDED = re.compile(
 def _statements(text: str, grammar: Grammar) -> Iterator[tuple[int, int, Move | None]]:
     """Yield where each statement begins and ends, and its move; None where it can't be told."""
     for begin, clause in _clauses(text, grammar):
+        if not grammar.signs.search(clause):
+            continue
         before: Meaning = "nothing"
         for rule, match in _matches(clause, grammar.rules):
             meaning: Meaning = rule.meaning

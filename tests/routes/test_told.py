@@ -1,6 +1,7 @@
 """What descriptions of walks state, in English and German: of the toolkit's own templates, and in forty other styles."""
 
 import random
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.routes.likeness import common_f1
 from pipeline.routes.motion_draft import describe_steps
 from pipeline.routes.route import canonical, course, reverse
 from pipeline.routes.rows import Move, Step
+from pipeline.routes.sentences import GRAMMARS
 from pipeline.routes.told import Vocabulary, told
 
 VARIED = tomllib.loads(
@@ -172,6 +174,19 @@ def test_of_other_languages_the_phrases_for_moves_are_read() -> None:
     phrases: dict[str, Move] = {"tourner à gauche": "left", "tourner à droite": "right"}
     found = told("Tourner à gauche ; puis tourner à droite.", Vocabulary(phrases=phrases))
     assert (found.moves, found.language) == (("left", "right"), None)
+
+
+def test_clauses_without_a_sign_hold_nothing_that_a_rule_reads() -> None:
+    texts = [one["text"] for kind in ("text", "still") for one in VARIED[kind]]
+    texts += [text for text, *_ in described(40)]
+    seen = 0
+    for grammar in GRAMMARS.values():
+        clauses = [part for text in texts for part in re.split(r"[.,;:()]", text.lower())]
+        silent = [one for one in clauses if not grammar.signs.search(one)]
+        seen += len(silent)
+        matched = [one for one in silent if any(rule.pattern.search(one) for rule in grammar.rules)]
+        assert matched == []
+    assert seen > 100
 
 
 @given(st.text())
