@@ -92,7 +92,8 @@ _ENGLISH = {
     r"|swung|spun|bent|bear|bears|bore|bearing",
     "go": r"(?:go|goes|went|going|gone|(?:head|proceed|walk|mov|continu|exit|step|branch|return|travel|advanc|"
     r"emerg|navigat|carr)(?:s|ed|ing|e|es|y|ies|ied|ping|ped)?|come|comes|came|coming|run|runs|ran|running|"
-    r"keep|keeps|kept|keeping|stay|stays|stayed|staying|leave|leaves|leaving|take|takes|taking|took|make|makes|making|made)",
+    r"keep|keeps|kept|keeping|stay|stays|stayed|staying|leave|leaves|leaving|take|takes|taking|took|make|makes|making|made|"
+    r"mak(?:e|es|ing)\s<whose>\sway|made\s<whose>\sway)",
     "lead": r"(?:first|second|third|fourth|fifth|next|finally|again|then|now|lastly|last|another|immediately|\d+|this|time|after|"
     r"that|once|more|step|sharp|slight|hard|just|so|quickly|directly|afterwards|afterward|later|subsequently|soon|"
     r"eventually|and|turns?|turn:|also|straight)",
@@ -107,6 +108,7 @@ _ENGLISH_RULES = _rules(
         "nothing",
         r"\b(?:on|from|along|off|at)\s(?:both\s)?(?:<whose>\s)?<a_side>\s(?:and|or)\s(?:<whose>\s)?<a_side>\b",
     ),
+    ("nothing", r"(?:\b\w+\s)?\b<a_side>\sto\s<a_side>\b"),
     ("nothing", r"\bneither\s(?:<whose>\s)?<a_side>\snor\s(?:<whose>\s)?<a_side>\b"),
     (
         "side",
@@ -157,7 +159,7 @@ _ENGLISH_RULES = _rules(
         r"\b<count>\s(?:(?:<kind>|consecutive|more)\s)*<side>(?:-hand(?:ed)?)?\s(?:turns|bends|curves)\b",
     ),
     ("side", r"\b<count>\s(?:(?:<kind>|consecutive|more)\s)*(?P<side>left|right)s\b"),
-    ("nothing", r"\b<a_side>[- ]turn\s(?:lane|sign|signal|arrow)"),
+    ("nothing", r"(?:\b(?:the|a)\s)?\b<a_side>[- ]turn\s(?:lane|sign|signal|arrow)"),
     (
         "side",
         r"(?:\b(?:a|an|another|one|the|<whose>)\s)?(?:\b<kind>\s)*\b<side>(?:-hand(?:ed)?)?[- ](?:turn|bend|curve|hook|rotation|swerve)\b",
@@ -167,6 +169,7 @@ _ENGLISH_RULES = _rules(
         "side",
         r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand)?(?:\s<way>\b|\b<after>)",
     ),
+    ("side", r"\b(?:choos|chose|follow)\w*\s(?:(?:the|a|<kind>)\s)+<side>(?:-hand)?\s<way>\b"),
     ("side", r"\b(?:a|an|another)\s(?:<kind>\s)*<side>\b<after>"),
     # Verbs.
     ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<toward><side>\b<after><times>"),
@@ -191,6 +194,7 @@ _ENGLISH_RULES = _rules(
         r"\b(?:paus(?:e|es|ed|ing)(?!\sbutton)|wait(?:s|ed|ing)?(?!\s(?:room|area|list|hall|line))|linger(?:s|ed|ing)?|"
         r"(?:stop|halt)(?:s|ped|ping|ed|ing)?\s(?:briefly|for\sa\s|for\s(?:some|several|\w+\sseconds)|a\smoment|momentarily))",
     ),
+    ("unread", r"\b(?:is|are|was|were)\sleft\s*$"),
     # "left" as a verb or what remains, "right" as an adverb or a judgement.
     (
         "nothing",
@@ -286,6 +290,11 @@ _GERMAN_RULES = _rules(
         "nothing",
         r"\b(?:dreh|wend|schwenk)\w*\s<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)",
     ),
+    (
+        "unread",
+        r"\b(?:er|sie|ich|man|wir|person|trägerin|träger)\s(?:dreh|wend|schwenk)\w*\sdie\skamera\s"
+        r"(?:\S+\s){0,3}?<a_side>\b",
+    ),
     # Turning around.
     (
         "around",
@@ -348,7 +357,7 @@ GRAMMARS: Mapping[str, Grammar] = {
         re.compile(
             r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt"
         ),
-        re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere)\b|n't\b"),
+        re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere|previously|originally)\b|\bhad\s(?:earlier|before)\b|n't\b"),
         re.compile(r"(?!)"),
         re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:(?!left|right)\w+\s){0,2}$"),
         re.compile(r"\b(?:if|whether|might|could|would|perhaps|maybe|possibly|either|unless)\b"),
@@ -361,7 +370,7 @@ GRAMMARS: Mapping[str, Grammar] = {
         {"zwei": 2, "drei": 3, "vier": 4, "zweimal": 2, "dreimal": 3, "viermal": 4, "zwei mal": 2, "drei mal": 3},
         r"\b(?:und|dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
         re.compile(r"link|recht|180|dreh|kehr|wend|stehen|wart|verweil|verharr|pausier|inne|h[aäi]e?lt"),
-        re.compile(r"\bohne\b"),
+        re.compile(r"\b(?:ohne|zuvor|ursprünglich)\b"),
         re.compile(r"\b(?:nicht|keine?\w?|niemals|nie|nirgends|weder)\b"),
         re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:(?!links|rechts)\w+\s){0,2}$"),
         re.compile(r"\b(?:ob|falls|wenn|vielleicht|möglicherweise|könnte\w*|würde\w*|entweder)\b"),

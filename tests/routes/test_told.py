@@ -127,7 +127,14 @@ def test_nothing_is_invented_in_texts_without_turns() -> None:
         ("Sie geht an der Tür vorbei, die rechts liegt, und biegt links ab.", "l"),
         ("Das Regal rechts, die Lampe links.", ""),
         ("Er dreht den Schlüssel nach links und dann um.", ""),
+        ("Moving left to right, the picture shows a lamp.", ""),
+        ("The left turn signal is on.", ""),
+        ("Er schwenkt die Kamera nach links.", ""),
+        # What was on another way.
+        ("She turns left where she had previously turned right.", "l"),
+        ("Er biegt links ab, wo er zuvor rechts abgebogen war.", "l"),
         # Several.
+        ("She makes her way to the right and chooses the left path.", "rl"),
         ("Turn left twice and then right.", "llr"),
         ("Two left turns, then make two rights.", "llrr"),
         ("He takes the first left and the second right.", "lr"),
