@@ -11,8 +11,8 @@ from statistics import mean, median
 from typing import Any, Literal
 
 from pipeline.evaluate.judge_scores import SCORES
+from pipeline.evaluate.open_rows import Judgement
 from pipeline.evaluate.planted import TRUE, Planted
-from pipeline.evaluate.rows import Judgement
 from pipeline.routes.likeness import edits
 
 LEAST_CLIPS = 10

@@ -17,7 +17,8 @@ from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.cells import ALL, Parts, Units, units_of
 from pipeline.evaluate.intervals import Figure, Floats
 from pipeline.evaluate.metrics import plain
-from pipeline.evaluate.rows import OpenItem, Prediction
+from pipeline.evaluate.open_rows import OpenItem
+from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question
 from pipeline.routes.likeness import Likeness, Reference, likeness
 from pipeline.routes.told import Told, Vocabulary, told

@@ -16,7 +16,7 @@ from pipeline.engine.folder import write_atomic
 from pipeline.engine.rows import Record
 from pipeline.errors import UserError
 from pipeline.evaluate import results
-from pipeline.evaluate.rows import PeopleScores
+from pipeline.evaluate.open_rows import PeopleScores
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 DESCRIPTIONS, OPEN_ITEMS, OPEN = "descriptions.parquet", "open_items.parquet", "open.json"

@@ -23,8 +23,9 @@ from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS, wr
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.metrics import LEAST_COVERAGE
 from pipeline.evaluate.open_items import OpenItems, open_items
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.prompting import load_open
-from pipeline.evaluate.rows import OpenItem, Prediction
+from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.run import Plan, Requests, asked, predicted
 from pipeline.models.batches import Batches
 from pipeline.models.estimate import Estimate, estimate

@@ -28,7 +28,8 @@ from pipeline.evaluate.described_files import (
 from pipeline.evaluate.judge_scores import HIGHEST, SCORES
 from pipeline.evaluate.judged import Key, ScoreAgreement, by_people, score_agreement, typical
 from pipeline.evaluate.metrics import MAIN, plain
-from pipeline.evaluate.rows import Judgement, OpenItem, PeopleScores, Prediction
+from pipeline.evaluate.open_rows import Judgement, OpenItem, PeopleScores
+from pipeline.evaluate.rows import Prediction
 from pipeline.labelstudio.protocol import Annotation, AnnotationServer
 from pipeline.review import routepage
 from pipeline.review.projects import Project, Projects

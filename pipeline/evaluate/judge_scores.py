@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.evaluate.answers import is_cut, is_refused
-from pipeline.evaluate.rows import Judging
+from pipeline.evaluate.open_rows import Judging
 from pipeline.models.answer import answers
 from pipeline.releases.replytext import without_thinking
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.evaluate.cells import ALL, Parts, Units
 from pipeline.evaluate.intervals import Figure, Floats
 from pipeline.evaluate.judge_scores import HIGHEST, SCORES
-from pipeline.evaluate.rows import Judgement, OpenItem, PeopleScores
+from pipeline.evaluate.open_rows import Judgement, OpenItem, PeopleScores
 
 MEAN = "mean"
 UNCALIBRATED = "uncalibrated"

@@ -47,8 +47,9 @@ from pipeline.evaluate.judged import (
     typical,
 )
 from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
+from pipeline.evaluate.open_rows import Judgement, OpenItem
 from pipeline.evaluate.planted import calibration_clips, planted
-from pipeline.evaluate.rows import Judgement, OpenItem, Prediction
+from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rubrics import GATED, Rubric
 from pipeline.models.chat import Message, PlainRequest
 from pipeline.models.estimate import Estimate, estimate

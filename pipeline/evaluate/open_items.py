@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluate.rows import OpenItem
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.scoring import Question
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.releases.reading import Released

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.engine.rows import digest
-from pipeline.evaluate.rows import OpenItem
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.routes.route import OPPOSITE, TURNS, reverse
 from pipeline.routes.rows import Move, Step
 from pipeline.routes.told import has_preposition

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
-from pipeline.evaluate.rows import OpenItem
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.models.chat import Message
 from pipeline.routes import templates
 from pipeline.routes.route import MOVE_WORDS, TURNS

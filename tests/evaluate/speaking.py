@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.evaluate.open_items import open_items
-from pipeline.evaluate.rows import OpenItem
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.models.journal import Reply
 from pipeline.models.settings import EvaluatedModel
 from pipeline.models.wire import ScriptedModel

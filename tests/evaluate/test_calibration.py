@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from pipeline.evaluate.calibration import Calibration, calibrate
+from pipeline.evaluate.open_rows import Judgement, OpenItem
 from pipeline.evaluate.planted import CLIPS, Planted, calibration_clips, planted
-from pipeline.evaluate.rows import Judgement, OpenItem
 from pipeline.routes.likeness import edits
 from pipeline.routes.rows import Move, Step
 

@@ -16,8 +16,8 @@ from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS
 from pipeline.evaluate.describing import Descriptions, OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.open_items import open_items
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.results import PREDICTIONS, RESULTS, read_results
-from pipeline.evaluate.rows import OpenItem
 from pipeline.evaluate.score import LOG, score_file
 from pipeline.releases.reading import Released, open_release
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE

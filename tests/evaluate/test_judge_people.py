@@ -21,8 +21,9 @@ from pipeline.evaluate.described_files import (
 )
 from pipeline.evaluate.judge_scores import SCORES
 from pipeline.evaluate.judged import score_agreement
+from pipeline.evaluate.open_rows import Judgement, OpenItem
 from pipeline.evaluate.results import RESULTS, packed
-from pipeline.evaluate.rows import Judgement, OpenItem, Prediction
+from pipeline.evaluate.rows import Prediction
 from pipeline.labelstudio.scripted import ScriptedClient
 
 

@@ -22,9 +22,9 @@ from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.judge_scores import Scores, read_scores
 from pipeline.evaluate.judging import Judged, Judges
 from pipeline.evaluate.open_items import open_items
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.planted import INJECTION, planted
 from pipeline.evaluate.results import RESULTS, release_digest
-from pipeline.evaluate.rows import OpenItem
 from pipeline.evaluate.rubrics import Rubric
 from pipeline.models.settings import JudgeModel, SecondJudgeModel
 from pipeline.releases.reading import Released, open_release
