@@ -1,23 +1,18 @@
 """The commands that score models on a release: evaluate, score, compare."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
+from pipeline.cli.console import names, no_workspace, progress_bar, settings_only
+from pipeline.cli.judge import judge_options, judges_of, settings_of
 
 if TYPE_CHECKING:
-    from pipeline.models.settings import EvaluatedModel, JudgeModel, ModelSettings
+    from pipeline.models.settings import EvaluatedModel
 
-AnyModel = TypeVar("AnyModel", bound="ModelSettings")
 _RELEASE = click.Path(path_type=Path)
-
-
-def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command()
@@ -36,7 +31,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option(
     "--arms",
     default="frames",
-    callback=_names,
+    callback=names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
     "frames-4, frames-8, frames-16, frames-32 (default: frames).",
 )
@@ -52,7 +47,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     "--split",
     "splits",
     default="test",
-    callback=_names,
+    callback=names,
     help="The splits, separated by commas (default: test).",
 )
 @click.option("--items", type=click.IntRange(1), help="At most so many items, for a trial.")
@@ -86,42 +81,13 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     is_flag=True,
     help="Ask through the server's Batch API: at half the price, within a day.",
 )
-@click.option(
-    "--judge-model",
-    "judges",
-    multiple=True,
-    help="A model that scores descriptions, by its server's name for it; a second one may be given.",
-)
-@click.option(
-    "--judge-base-url",
-    "judge_urls",
-    multiple=True,
-    help="The judge's server, up to /v1; with two judges, one for each (default: https://api.openai.com/v1).",
-)
-@click.option(
-    "--judge-api-key-env",
-    "judge_keys",
-    multiple=True,
-    help="The environment variable that holds the judge's key; with two judges, one for each.",
-)
-@click.option(
-    "--rubric",
-    "rubrics",
-    default="ours",
-    callback=_names,
-    help="The rules by which a judge scores: ours, reference, or both with a comma (default: ours).",
-)
-@click.option(
-    "--judge-repeats",
-    type=click.IntRange(1, 20),
-    default=3,
-    help="How often a judge scores each description (default: 3).",
-)
+@judge_options
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
 def evaluate(
     context: click.Context,
+    /,
     folder: Path,
     models: tuple[str, ...],
     base_url: str | None,
@@ -136,12 +102,8 @@ def evaluate(
     videos: tuple[Path, ...],
     fps: float | None,
     batch: bool,
-    judges: tuple[str, ...],
-    judge_urls: tuple[str, ...],
-    judge_keys: tuple[str, ...],
-    rubrics: tuple[str, ...],
-    judge_repeats: int,
     dry_run: bool,
+    **judging: Any,
 ) -> None:
     """Score models on a release.
 
@@ -150,12 +112,10 @@ def evaluate(
     """
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
-    from pipeline.evaluate.describing import OpenEvaluation
-    from pipeline.evaluate.judging import Judges
-    from pipeline.evaluate.results import release_digest
+    from pipeline.evaluate.in_words import InWords
     from pipeline.releases.reading import open_release
 
-    asked_judges = _judges(context, judges, judge_urls, judge_keys)
+    judges = judges_of(context, **judging)
     if (fps is None) != (not videos):
         raise UserError(
             context.command_path, "--videos and --fps go together", "give both, or leave both out"
@@ -166,34 +126,23 @@ def evaluate(
     with progress_bar("frames") as progress:
         released = open_release(folder)
         whole = evaluation.Evaluation(released, options, out, progress)
-        spoken = OpenEvaluation(released, options, whole)
-    known = spoken.items.known.values()
-    judging = Judges(asked_judges, rubrics, judge_repeats, known, release_digest(released), out)
+        in_words = InWords(released, options, whole, judges, out)
     incomplete: list[tuple[str, float]] = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
-            asked = whole.estimate(settings) + spoken.estimate(settings, whole.folder(settings))
-            click.echo(str(asked))
-            for estimate in judging.estimate(spoken.known, spoken.descriptions):
+            described, *judged = in_words.estimates(settings, whole.folder(settings))
+            for estimate in (whole.estimate(settings) + described, *judged):
                 click.echo(str(estimate))
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
         for line in (*found.lines, str(found)):
             click.echo(line)
-        if spoken.requests:
-            with progress_bar(f"{settings.model}, in words") as progress:
-                told = spoken.run(settings, found.folder, progress)
-            for line in told.lines:
-                click.echo(line)
-            incomplete += [] if told.complete else [(settings.model, told.coverage)]
-            if asked_judges and told.items:
-                with progress_bar("judge") as progress:
-                    judged = judging.run(found.folder, told, progress)
-                for line in judged.lines:
-                    click.echo(line)
-                incomplete += [] if judged.complete else [("judge", judged.coverage)]
-        incomplete += [] if found.complete else [(settings.model, found.coverage)]
+        spoken = in_words.run(settings, found.folder, progress_bar)
+        for line in spoken.lines:
+            click.echo(line)
+        if not (found.complete and spoken.complete):
+            incomplete.append((settings.model, min(found.coverage, spoken.coverage)))
     for model, coverage in incomplete:
         raise GateError(
             model,
@@ -213,53 +162,7 @@ def _settings(
 
     for model in models:
         given = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
-        yield _settings_of(context, EvaluatedModel, given)
-
-
-def _judges(
-    context: click.Context, models: tuple[str, ...], urls: tuple[str, ...], keys: tuple[str, ...]
-) -> "list[JudgeModel]":
-    """Return the settings of each judge: those of --set judge.NAME=VALUE or second_judge.NAME=VALUE, under the options."""
-    from pipeline.errors import UserError
-    from pipeline.models.settings import JudgeModel, SecondJudgeModel
-
-    kinds = (JudgeModel, SecondJudgeModel)
-    if len(models) > len(kinds):
-        raise UserError("--judge-model", "is given more than twice", "give one judge, or two")
-    if len({*models}) < len(models):
-        raise UserError("--judge-model", "names one model twice", "give two models of two families")
-    for name, given in (("--judge-base-url", urls), ("--judge-api-key-env", keys)):
-        if given and len(given) != len(models):
-            what = f"is given {len(given)} times for {len(models)} judges"
-            raise UserError(name, what, "give it once for each --judge-model, in the same order")
-    return [
-        _settings_of(
-            context,
-            kinds[at],
-            {
-                "model": model,
-                "base_url": urls[at] if urls else None,
-                "api_key_env": keys[at] if keys else None,
-            },
-        )
-        for at, model in enumerate(models)
-    ]
-
-
-def _settings_of(
-    context: click.Context, kind: "type[AnyModel]", given: "Mapping[str, str | None]"
-) -> "AnyModel":
-    from pipeline.engine.config import Config
-    from pipeline.models.settings import EvaluatedModel, JudgeModel, SecondJudgeModel
-
-    known = {one.section: one for one in (EvaluatedModel, JudgeModel, SecondJudgeModel)}
-    named = [
-        f"{kind.section}.{name}={json.dumps(value)}"
-        for name, value in given.items()
-        if value is not None
-    ]
-    overrides = [*context.ensure_object(Options).overrides, *named]
-    return Config.load(Path("no file"), known, overrides).settings(kind.section, kind)
+        yield settings_of(context, EvaluatedModel, given)
 
 
 @click.command()

@@ -3,7 +3,8 @@
 import click
 import pytest
 
-from pipeline.cli.evaluation import _judges, evaluate
+from pipeline.cli.evaluation import evaluate
+from pipeline.cli.judge import judges_of
 from pipeline.errors import UserError
 from pipeline.evaluate.rubrics import Rubric
 from pipeline.models.keys import key_for
@@ -34,7 +35,8 @@ def test_judges_that_do_not_fit_together_are_refused(given: tuple[str, ...], wha
 def test_each_judge_has_its_own_settings_server_and_key() -> None:
     context = click.Context(evaluate)
     servers = ("http://127.0.0.1:2/v1", "https://judge.example/v1")
-    first, second = _judges(context, ("j", "k"), servers, ("KEY_J", "KEY_K"))
+    found = judges_of(context, ("j", "k"), servers, ("KEY_J", "KEY_K"), ("ours",), 3)
+    first, second = found.judges
     assert (type(first), first.model, first.base_url) == (JudgeModel, "j", servers[0])
     assert (type(second), second.model, second.base_url) == (SecondJudgeModel, "k", servers[1])
     keys = {"KEY_J": "of j", "KEY_K": "of k", "OPENAI_API_KEY": "of drafting"}
