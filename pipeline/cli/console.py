@@ -133,6 +133,11 @@ def _keep_workspace(context: click.Context, _: click.Parameter, value: Path | No
         options.given.add("-w")
 
 
+def names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the names in an option's value, which commas separate."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
 def _keep_overrides(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
     if value:
         options = context.ensure_object(Options)

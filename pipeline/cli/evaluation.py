@@ -1,13 +1,13 @@
 """The commands that score models on a release: evaluate, score, compare."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
+from pipeline.cli.console import names, no_workspace, progress_bar, settings_only
+from pipeline.cli.judge import judge_options, judges_of, settings_of
 
 if TYPE_CHECKING:
     from pipeline.evaluate.item_files import ItemFile
@@ -21,10 +21,6 @@ _parser = click.option(
     help="How replies are read: strict, or by the reference's rule (reference): the first capital A to D. "
     "Figures are labelled, with those of the strict parser beside them (default: strict).",
 )
-
-
-def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command()
@@ -43,7 +39,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option(
     "--arms",
     default="frames",
-    callback=_names,
+    callback=names,
     help="What models are shown, separated by commas: frames, blind, blank, one, shuffled, reversed, rotate, "
     "frames-4, frames-8, frames-16, frames-32, video; or all (of them but video) (default: frames).",
 )
@@ -59,7 +55,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     "--split",
     "splits",
     default="test",
-    callback=_names,
+    callback=names,
     help="The splits, separated by commas (default: test).",
 )
 @click.option("--items", type=click.IntRange(1), help="At most so many items, for a trial.")
@@ -94,11 +90,13 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     help="Ask through the server's Batch API: at half the price, within a day.",
 )
 @_parser
+@judge_options
 @click.option("--dry-run", is_flag=True, help="Send nothing; print requests, tokens and cost.")
 @settings_only
 @click.pass_context
 def evaluate(
     context: click.Context,
+    /,
     folder: Path,
     models: tuple[str, ...],
     base_url: str | None,
@@ -115,8 +113,9 @@ def evaluate(
     batch: bool,
     parser: str,
     dry_run: bool,
+    **judging: Any,
 ) -> None:
-    """Score models on a release's multiple-choice items.
+    """Score models on a release.
 
     RELEASE may also be another benchmark's file (JSON, JSONL, CSV, Parquet) whose items name whole videos: of
     each, eight evenly spaced frames are cut from --videos.
@@ -126,7 +125,9 @@ def evaluate(
     """
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
+    from pipeline.evaluate.in_words import InWords
 
+    judges = judges_of(context, **judging)
     source = _opened(folder)
     if videos and fps is None and "video" not in arms and not folder.is_file():
         fix = "add --fps, or the arm video, or leave it out"
@@ -136,33 +137,39 @@ def evaluate(
     )
     with progress_bar("cutting") as progress:
         whole = evaluation.Evaluation(source, options, out, progress)
-    incomplete = []
+        in_words = InWords(source, options, whole, judges, out)
+    incomplete: list[tuple[str, float, str | None]] = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
-            click.echo(str(whole.estimate(settings)))
+            described, *judged = in_words.estimates(settings, whole.folder(settings))
+            for estimate in (whole.estimate(settings) + described, *judged):
+                click.echo(str(estimate))
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
         for line in (*found.lines, str(found)):
             click.echo(line)
-        if not found.complete:
-            incomplete.append(found)
-    if incomplete:
-        first = incomplete[0]
+        spoken = in_words.run(settings, found.folder, progress_bar)
+        for line in spoken.lines:
+            click.echo(line)
+        if not (found.complete and spoken.complete):
+            coverage = min(found.coverage, spoken.coverage)
+            incomplete.append((settings.model, coverage, found.error or spoken.error))
+    for model, coverage, error in incomplete:
         raise GateError(
-            first.identity.model,
-            f"{first.coverage:.1%} of the requests have a reply, at least 99 % are needed; most often, "
-            f"there is none because {first.error}",
-            "see the column error of predictions.parquet, then run this again: replies are kept",
+            model,
+            f"{coverage:.1%} of the requests have a reply, at least 99 % are needed"
+            + (f"; most often, there is none because {error}" if error else ""),
+            "see the column error of the Parquet files in the results, then run this again: replies are kept",
         )
 
 
 def _opened(path: Path) -> "Released | ItemFile":
     """Open a release, or a file of items."""
-    from pipeline.evaluate.item_files import open_items
+    from pipeline.evaluate.item_files import open_file
     from pipeline.releases.reading import open_release
 
-    return open_items(path) if path.is_file() else open_release(path)
+    return open_file(path) if path.is_file() else open_release(path)
 
 
 def _settings(
@@ -172,20 +179,11 @@ def _settings(
     api_key_env: str | None,
 ) -> "Iterator[EvaluatedModel]":
     """Yield the settings of each model: those of --set evaluate.NAME=VALUE, under the options."""
-    from pipeline.engine.config import Config
     from pipeline.models.settings import EvaluatedModel
 
-    section = EvaluatedModel.section
     for model in models:
         given = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
-        named = [
-            f"{section}.{name}={json.dumps(value)}"
-            for name, value in given.items()
-            if value is not None
-        ]
-        overrides = [*context.ensure_object(Options).overrides, *named]
-        config = Config.load(Path("no file"), {section: EvaluatedModel}, overrides)
-        yield config.settings(section, EvaluatedModel)
+        yield settings_of(context, EvaluatedModel, given)
 
 
 @click.command()

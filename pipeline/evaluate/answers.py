@@ -1,4 +1,4 @@
-"""What a reply to a multiple-choice item is: answered with a letter, unreadable, refused or truncated. Pure."""
+"""What a reply is: answered, with a letter or in words, or unreadable, refused or truncated. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ def read_answer(
     truncated. The reasoning field is read in one case only: the text is empty, the model stopped by itself,
     and the field ends with a complete `<answer>C</answer>`.
     """
-    text, reason = text or "", (finish or "").strip().lower()
-    if (refusal or "").strip() or reason in _FILTERED:
+    text, reason = text or "", _reason(finish)
+    if _is_flagged(finish, refusal):
         return Answer(None, "refused")
-    if reason in _CUT:
+    if is_cut(finish):
         letter = closed_letter(text, options)
         return Answer(letter, "answered" if letter else "truncated")
     if letter := parse_letter(text, options):
@@ -54,6 +54,40 @@ def read_answer(
     if thinking and reason != "stop":
         return Answer(None, "truncated")
     return Answer(None, "refused" if _is_refusal(shown) else "unreadable")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a reply to an open item says; `text` is empty unless `outcome` is "answered"."""
+
+    text: str
+    outcome: Literal["answered", "unreadable", "refused", "truncated"]
+
+
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
+_OPENED = re.compile(r"<answer>(?!.*<answer>)(.*)\Z", re.IGNORECASE | re.DOTALL)
+
+
+def read_description(
+    text: str | None, finish: str | None = None, refusal: str | None = None
+) -> Description:
+    """Return what a reply to an open item says: its last `<answer>...</answer>`, or all of it without thinking.
+
+    Of a reply that was cut off, only an answer that was closed before counts.
+    """
+    if _is_flagged(finish, refusal):
+        return Description("", "refused")
+    shown, thinking = without_thinking(text or "")
+    tagged = [found.strip() for found in _TAGGED.findall(shown)]
+    if tagged and tagged[-1]:
+        return Description(tagged[-1], "answered")
+    if is_cut(finish) or (thinking and _reason(finish) != "stop"):
+        return Description("", "truncated")
+    opened = _OPENED.search(shown)
+    said = (opened[1] if opened else shown).strip()
+    if not said or tagged:
+        return Description("", "unreadable")
+    return Description("", "refused") if _is_refusal(said) else Description(said, "answered")
 
 
 _SORRY = re.compile(
@@ -75,6 +109,24 @@ _OFFERS = re.compile(
     r"|bitte|wenn\s+(?:du|sie)|falls|gerne|kann\s+ich)\b",
     re.IGNORECASE,
 )
+
+
+def is_cut(finish: str | None) -> bool:
+    """Return whether a finish reason says that the reply was cut off at a limit."""
+    return _reason(finish) in _CUT
+
+
+def is_refused(text: str, finish: str | None, refusal: str | None) -> bool:
+    """Return whether the server flagged a refusal, or the whole text is one."""
+    return _is_flagged(finish, refusal) or _is_refusal(text)
+
+
+def _is_flagged(finish: str | None, refusal: str | None) -> bool:
+    return bool((refusal or "").strip()) or _reason(finish) in _FILTERED
+
+
+def _reason(finish: str | None) -> str:
+    return (finish or "").strip().lower()
 
 
 def _is_refusal(text: str) -> bool:

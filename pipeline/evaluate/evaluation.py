@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -185,6 +184,11 @@ class Evaluation:
             scored=lambda one: one.id in ids,
         )
 
+    @property
+    def pictures(self) -> Pictures:
+        """The frames that are shown."""
+        return self._pictures
+
     def folder(self, settings: EvaluatedModel) -> Path:
         """Return the folder of a model's results."""
         return self._out / self._identity(settings).folder
@@ -323,9 +327,7 @@ class Evaluation:
         of = f"{identity.model} on {identity.dataset} {identity.version}, prompt {identity.prompt}"
         figures = measured.lines() if measured else ["no metrics: all answers are withheld"]
         lines = [of, *figures, *wrapped(notes)]
-        errors = Counter(one.error for one in made if one.error).most_common(1)
-        error = errors[0][0] if errors else None
-        return Evaluated(folder, identity, len(made), withheld, coverage, lines, error)
+        return Evaluated(folder, identity, len(made), withheld, coverage, lines, usual_error(made))
 
 
 def _with_frames(

@@ -48,7 +48,7 @@ class ItemFile:
         return {"dataset": self.path.stem, "withheld": (), "items": {SPLIT: len(self.questions)}}
 
 
-def open_items(path: Path) -> ItemFile:
+def open_file(path: Path) -> ItemFile:
     """Read a file of multiple-choice items; raise UserError if it has none, or ids that are not unique."""
     found = read_benchmark(path)
     found.check_most()

@@ -60,3 +60,10 @@ def load(name: str) -> Prompt:
         )
     template = templates.load(f"evaluate/{name}.j2")
     return Prompt(name, template.sha256, template)
+
+
+def load_open(name: str) -> Prompt:
+    """Return the prompt for items that are answered in words, by its name; raise UserError as `load` does."""
+    load(name)
+    template = templates.load(f"evaluate/open/{name}.j2")
+    return Prompt(name, template.sha256, template)

@@ -5,6 +5,7 @@
       predictions.parquet   what was replied to each item in each arm, and the letter that was read
       items.parquet         the items whose answers are known: with both files, the metrics can be computed again
       results.json          metrics, settings, digests of release and prompts, the version of the code, the date
+      open.json             the figures of items that are answered in words (describing.py), and judge.json (judging.py)
       exports/              the same for Inspect and for Every Eval Ever (export_files.py)
       read-by-reference/    if that was asked for: the same replies as the reference's rule reads them
 
@@ -42,6 +43,8 @@ from pipeline.releases.reading import SUMS, Released
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 FORMAT = 1  # of results.json
 ITEMS, PREDICTIONS, RESULTS = "items.parquet", "predictions.parquet", "results.json"
+SECTIONS = {"open": "open.json", "judge": "judge.json"}
+"""Parts of `results.json` that are computed later than the rest, with the files that they are kept in."""
 _LEFT = {"frames", "frame_seconds", "words"}  # of a question: these stay in the release
 _KEPT: dict[str, Any] = {
     one.name: (one.type, ...) for one in fields(Question) if one.name not in _LEFT
@@ -198,8 +201,33 @@ def write_results(
         "metrics": metrics.to_json() if metrics else None,
         **more,
     }
-    text = json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+    _write_body(folder, body)
+
+
+def amend(folder: Path) -> None:
+    """Write `results.json` anew with the sections that are in files of their own now."""
+    path = folder / RESULTS
+    if path.exists():
+        _write_body(folder, json.loads(path.read_text(encoding="utf-8")))
+
+
+def _write_body(folder: Path, body: Mapping[str, Any]) -> None:
+    text = json.dumps({**body, **_sections(folder)}, ensure_ascii=False, indent=1) + "\n"
     write_atomic(folder / RESULTS, text.encode())
+
+
+def _sections(folder: Path) -> dict[str, Any]:
+    """Return the figures of open items and of the judge; those of other descriptions than the present ones are None."""
+    found = {}
+    for name, path in SECTIONS.items():
+        try:
+            found[name] = json.loads((folder / path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found[name] = None
+    described, judged = (found[name] or {} for name in SECTIONS)
+    if judged.get("descriptions_sha256") != described.get("descriptions_sha256"):
+        found["judge"] = None
+    return found
 
 
 def packed(kind: type[Record], rows: Iterable[Record]) -> bytes:
@@ -222,8 +250,8 @@ def read_results(folder: Path) -> Results:
                 "use the version of egost that wrote it",
             )
         identity = Identity.read(body)
-        predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
-        items = _unpacked(folder / ITEMS, AskedItem)
+        predictions = tuple(unpacked(folder / PREDICTIONS, Prediction))
+        items = unpacked(folder / ITEMS, AskedItem)
         questions = tuple(Question(**dict(item), frames=(), frame_seconds=()) for item in items)
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
@@ -233,6 +261,7 @@ def read_results(folder: Path) -> Results:
     return Results(folder, identity, questions, predictions, body)
 
 
-def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+def unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
+    """Yield the rows of a Parquet file that `packed` made."""
     rows = pq.read_table(path, schema=arrow_schema(kind)).to_pylist()
     return map(kind.model_validate, rows)

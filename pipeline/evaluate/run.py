@@ -1,6 +1,7 @@
 """Ask a model the items of a release: one request for each item, arm and repeat; a stored reply is not asked for again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,6 +157,12 @@ def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
         f"gave no reply to {requests} requests in a row, the last time: {last.what}",
         "run this again when the server answers: replies are kept",
     )
+
+
+def usual_error(made: Iterable[Prediction]) -> str | None:
+    """Return the most frequent reason why requests got no reply, if any got none."""
+    errors = Counter(one.error for one in made if one.error).most_common(1)
+    return errors[0][0] if errors else None
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:

@@ -21,9 +21,11 @@ from pipeline.evaluate.cells import ALL, LEAST_WITHHELD
 from pipeline.evaluate.compare import check_comparable, compare
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.measured import Measured
+from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
+from pipeline.evaluate.score_open import score_open
 from pipeline.evaluate.scoring import Question, place_of, scored
 from pipeline.evaluate.table import points, wrapped
 from pipeline.releases.layout import file_digest
@@ -51,10 +53,20 @@ def score_file(
     questions, evidence = questions_of(released, sealed)
     known = {one.id: one for one in questions}
     rows = read_rows(path)
-    _check(rows, known, path, parser)
+    spoken = open_items(released, sealed)
+    in_words = {one.id: one for one in spoken.questions}
+    _check(rows, known | in_words, path, parser)
     _check_release(rows, released, path)
-    made = [_prediction(row, known[str(row["id"])]) for row in rows]
     withheld = set(released.manifest["withheld"])
+    described = [
+        _prediction(row, in_words[id_]) for row in rows if (id_ := str(row["id"])) in in_words
+    ]
+    lines = score_open(described, spoken, withheld, str(path))
+    made = [_prediction(row, known[id_]) for row in rows if (id_ := str(row["id"])) in known]
+    if described and not made:
+        if sealed:
+            _log(sealed, path, len(described))
+        return [*lines, f"score: {path}: {len(described)} descriptions"]
     asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
     if unknown := [one for one in asked if one.answer_index is None]:
         raise UserError(
@@ -82,10 +94,11 @@ def score_file(
     beside = strictly if parser != STRICT else ()
     measured = Measured.of(asked, others, free, least, parser, beside)
     if sealed:
-        _log(sealed, path, len(made))
+        _log(sealed, path, len(rows))
     return [
         *measured.lines(),
         *wrapped(notes),
+        *lines,
         f"score: {path}: {len(made)} predictions for {len(asked)} items",
     ]
 
@@ -151,7 +164,7 @@ def _check(
     rows: Sequence[Mapping[str, object]], known: Mapping[str, Question], path: Path, parser: str
 ) -> None:
     """Raise UserError for a row whose id is not one of the release, before anything is scored."""
-    fix = "each row needs the id of a multiple-choice item of this release, and a reply or a letter"
+    fix = "each row needs the id of an item of this release, and a reply or a letter"
     unknown = [
         (number, row.get("id"))
         for number, row in enumerate(rows, 1)

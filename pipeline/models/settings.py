@@ -189,3 +189,10 @@ class JudgeModel(EvaluatedModel):
     section: ClassVar[str] = "judge"
     own_key: ClassVar[str] = "EGOST_JUDGE_API_KEY"
     model: str = Field("", description="model that judges, by the server's name for it")
+
+
+class SecondJudgeModel(JudgeModel):
+    """A second judge, of another family; its key is its own."""
+
+    section: ClassVar[str] = "second_judge"
+    own_key: ClassVar[str] = "EGOST_SECOND_JUDGE_API_KEY"

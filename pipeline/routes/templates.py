@@ -38,7 +38,7 @@ class FrontMatter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     version: int
-    output: Literal["route", "text", "items", "places", "picks", "letter"]
+    output: Literal["route", "text", "items", "places", "picks", "letter", "scores"]
     category: Literal["direction", "landmark", "action"] | None = None
     orientation: Literal["forward", "reverse"] | None = None
     format: Literal["mcq", "open"] | None = None
@@ -278,6 +278,11 @@ SAMPLE: Mapping[str, Any] = {
         }
     ],
     "medium": "frames",
+    "reference": "Turn left past the sink, then turn right.",
+    "answer": "They turn left, then right.",
+    "moves": ["turn left", "turn right"],
+    "landmarks": ["sink"],
+    "actions": ["opens the door"],
     "question": "Which comes first?",
     "options": [{"letter": "A", "text": "the sink"}, {"letter": "B", "text": "the door"}],
     "schema": '{"type": "object"}',
@@ -308,7 +313,12 @@ _BLOCKS = {
     "blind.j2": ("system", "question"),
     "repair.j2": ("question",),
     "describe.j2": ("text",),
-    **{f"evaluate/{name}.j2": ("frame", "question") for name in ("ours", "reference", "direct")},
+    **{
+        f"evaluate/{folder}{name}.j2": ("frame", "question")
+        for folder in ("", "open/")
+        for name in ("ours", "reference", "direct")
+    },
+    **{f"evaluate/judge/{name}.j2": ("system", "question") for name in ("ours", "reference")},
 }
 
 

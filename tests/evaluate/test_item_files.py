@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.evaluate import evaluation
 from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
-from pipeline.evaluate.item_files import FRAMES, ItemFile, open_items, with_frames
+from pipeline.evaluate.item_files import FRAMES, ItemFile, open_file, with_frames
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.rules import BY_REFERENCE
 from pipeline.evaluate.score import compare_folders, score_file
@@ -52,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def items(made: tuple[Path, Path], tmp_path: Path) -> ItemFile:
-    return with_frames(open_items(made[0]), [made[1]], tmp_path / "frames")
+    return with_frames(open_file(made[0]), [made[1]], tmp_path / "frames")
 
 
 def run(items: ItemFile, out: Path, model: ScriptedModel, **options: Any) -> Evaluated:
@@ -149,7 +149,7 @@ def test_results_read_by_different_rules_are_not_compared_silently(
 def test_a_file_of_predictions_is_scored_on_a_file_of_items(
     made: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    items, path = open_items(made[0]), tmp_path / "p.jsonl"
+    items, path = open_file(made[0]), tmp_path / "p.jsonl"
     rows = [{"id": one.id, "reply": f"Answer: {one.answer}"} for one in items.questions]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     strict = score_file(items, path, None)
@@ -176,7 +176,7 @@ def test_results_are_scored_again_as_they_are_read(items: ItemFile, tmp_path: Pa
 def test_videos_that_are_not_there_are_noted_and_two_of_one_name_refused(
     made: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    items, (_, videos) = open_items(made[0]), made
+    items, (_, videos) = open_file(made[0]), made
     some = with_frames(items, [videos / "deep" / "v1.mp4"], tmp_path / "out")
     assert {one.video for one in some.questions} == {"/videos/v1.mp4"}
     left_out = ROWS - len(some.questions)
@@ -196,4 +196,4 @@ def test_ids_that_are_not_unique_are_refused(made: tuple[Path, Path], tmp_path: 
     of_one_video = rows[::VIDEOS]
     path.write_text("".join(json.dumps(row) + "\n" for row in of_one_video))
     with pytest.raises(UserError, match="used more than once, such as same"):
-        open_items(path)
+        open_file(path)
