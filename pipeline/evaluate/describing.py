@@ -21,6 +21,7 @@ from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.arms import arms_of
 from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS, write_section
 from pipeline.evaluate.evaluation import Evaluation, Options
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import LEAST_COVERAGE
 from pipeline.evaluate.open_items import OpenItems, open_items
 from pipeline.evaluate.open_rows import OpenItem
@@ -58,7 +59,7 @@ class Descriptions:
 class OpenEvaluation:
     """The open items of a release, and how models are asked about them; read once for all models."""
 
-    def __init__(self, released: Released, options: Options, whole: Evaluation) -> None:
+    def __init__(self, released: Released | ItemFile, options: Options, whole: Evaluation) -> None:
         """Read the open items of the splits that `whole` asks; their frames are those of `whole`."""
         self.items: OpenItems = open_items(released)
         self._options, self._pictures = options, whole.pictures

@@ -24,7 +24,7 @@ from pipeline.evaluate.prompting import load
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import RULES, STRICT, check_parser, read
-from pipeline.evaluate.run import Plan, Requests, asked, predicted
+from pipeline.evaluate.run import Plan, Requests, asked, predicted, usual_error
 from pipeline.evaluate.scoring import Question
 from pipeline.evaluate.spans import source_spans
 from pipeline.evaluate.table import wrapped

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.evaluate.describing import OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
+from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.judging import Judges
 from pipeline.evaluate.metrics import LEAST_COVERAGE
 from pipeline.evaluate.results import release_digest
@@ -49,7 +50,7 @@ class InWords:
 
     def __init__(
         self,
-        released: Released,
+        released: Released | ItemFile,
         options: Options,
         whole: Evaluation,
         judging: JudgeOptions,
