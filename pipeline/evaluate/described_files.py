@@ -44,7 +44,7 @@ def read_table(folder: Path, name: str, kind: type[AnyRecord]) -> list[AnyRecord
     """Return the rows of a table; raise UserError if it isn't there."""
     try:
         return list(results.unpacked(folder / name, kind))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _unreadable(folder / name, error) from error
 
 
