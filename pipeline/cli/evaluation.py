@@ -114,6 +114,7 @@ def evaluate(
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
     from pipeline.releases.reading import open_release
+    from pipeline.report.results_page import write_results_page
 
     if (fps is None) != (not videos):
         raise UserError(
@@ -123,7 +124,8 @@ def evaluate(
         arms, repeats, prompt, splits, image_pixels, items, batch, videos, fps
     )
     with progress_bar("frames") as progress:
-        whole = evaluation.Evaluation(open_release(folder), options, out, progress)
+        released = open_release(folder)
+        whole = evaluation.Evaluation(released, options, out, progress)
     incomplete = []
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -131,7 +133,8 @@ def evaluate(
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
-        for line in (*found.lines, str(found)):
+        page = write_results_page([found.folder], released)
+        for line in (*found.lines, str(found), f"evaluate: every item with its replies: {page}"):
             click.echo(line)
         if not found.complete:
             incomplete.append(found)

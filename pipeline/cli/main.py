@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import evaluation, inspection, people, release
+from pipeline.cli import evaluation, inspection, people, release, results
 from pipeline.cli.console import (
     Options,
     common,
@@ -220,6 +220,8 @@ for _command in (
     evaluation.evaluate,
     evaluation.score,
     evaluation.compare,
+    results.results,
+    results.leaderboard,
     inspection.report,
     release.import_,
     inspection.blind,

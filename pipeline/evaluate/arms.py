@@ -24,6 +24,7 @@ ARMS = {
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
 Pictures = Literal["frames", "grey", "none"]
+_ROTATED = "rotate-"  # begins the names of the arms that `rotate` stands for
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,8 @@ def shown(
     every, plain = tuple(range(len(seconds))), tuple(range(options))
     times = tuple(seconds)
     if arm == "rotate":
-        return [
-            (f"rotate-{by}", Shown("frames", every, times, plain[by:] + plain[:by]))
-            for by in range(1, options)
-        ]
+        names = [f"{_ROTATED}{by}" for by in range(1, options)]
+        return [(name, Shown("frames", every, times, order_of(name, options))) for name in names]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
     if arm == "blank":
@@ -74,6 +73,14 @@ def shown(
         return []
     # Told in ascending order: times that run backwards would give the arm away.
     return [(arm, Shown("frames", chosen, tuple(times[at] for at in sorted(chosen)), plain))]
+
+
+def order_of(arm: str, options: int) -> tuple[int, ...]:
+    """Return which option of the released item each option is that an arm's predictions were shown."""
+    plain = tuple(range(options))
+    by = arm.removeprefix(_ROTATED)
+    turned = int(by) % options if arm != by and by.isdecimal() and options else 0
+    return plain[turned:] + plain[:turned]
 
 
 def _chosen(arm: str, item_id: str, every: tuple[int, ...]) -> tuple[int, ...]:

@@ -87,6 +87,23 @@ def denser(
     return Denser(found, folder, len(questions) - len(found))
 
 
+def folder_of(out: Path, release: str, fps: float) -> Path:
+    """Return the folder for so many frames a second of the release with this digest, beside its results in `out`."""
+    return out / f"frames-{release[:12]}-{fps:g}"
+
+
+def cut_before(
+    questions: Iterable[Question], evidence: Mapping[str, Evidence], fps: float, folder: Path
+) -> list[Question]:
+    """Return the questions whose frames were cut into `folder` by an earlier run, with these frames."""
+    return [
+        _with_frames(question, span, fps, folder)
+        for question in questions
+        if (span := _span(evidence.get(question.id))) is not None
+        and _file(folder, question.video, 0).exists()
+    ]
+
+
 def _span(evidence: Evidence | None) -> _Span | None:
     if evidence is None or evidence.video_sha256 is None:
         return None

@@ -13,6 +13,7 @@ The folder is named by release, model, prompt and settings; arms and repeats can
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -177,10 +178,17 @@ def packed(kind: type[Record], rows: Iterable[Record]) -> bytes:
     return into.getvalue()
 
 
-def read_results(folder: Path) -> Results:
-    """Read a results folder; raise UserError if it is none."""
-    fix = "give a folder that egost evaluate wrote"
-    try:
+@dataclass(frozen=True)
+class Claims:
+    """What a results.json says, whether or not the predictions are there that it is of."""
+
+    identity: Identity
+    body: Mapping[str, Any]
+
+
+def read_claims(folder: Path) -> Claims:
+    """Read the `results.json` of a folder; raise UserError if there is none."""
+    with _readable(folder):
         body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         if body["format"] != FORMAT:
             raise UserError(
@@ -188,15 +196,31 @@ def read_results(folder: Path) -> Results:
                 f"has format {body['format']}",
                 "use the version of egost that wrote it",
             )
-        identity = Identity(**{name: body[name] for name in Identity.__dataclass_fields__})
+        return Claims(
+            Identity(**{name: body[name] for name in Identity.__dataclass_fields__}), body
+        )
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder; raise UserError if it is none."""
+    claims = read_claims(folder)
+    with _readable(folder):
         predictions = tuple(_unpacked(folder / PREDICTIONS, Prediction))
         questions = tuple(map(_question, _unpacked(folder / ITEMS, AskedItem)))
+    return Results(folder, claims.identity, questions, predictions, claims.body)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Raise UserError for what goes wrong while files of a results folder are read."""
+    fix = "give a folder that egost evaluate wrote"
+    try:
+        yield
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
         raise UserError(str(folder), f"can't be read: {error}", fix) from error
-    return Results(folder, identity, questions, predictions, body)
 
 
 def _unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:

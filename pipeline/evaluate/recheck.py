@@ -1,0 +1,93 @@
+"""Results computed again from their replies: read anew by the parser, scored with a release's own answers. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose
+from typing import Any
+
+from pipeline.evaluate.answers import read_answer
+from pipeline.evaluate.arms import order_of
+from pipeline.evaluate.metrics import Metrics, summarise
+from pipeline.evaluate.rows import Prediction
+from pipeline.evaluate.scoring import Question, place_of, scored
+
+_LETTERS = "ABCDEFGHIJ"
+_ROUNDED = 2e-4  # figures are stored with four places
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """What replies amount to here, and what stored results say otherwise: nothing, if they are right.
+
+    `letters` counts predictions whose stored letter or outcome isn't that of their reply.
+    """
+
+    metrics: Metrics
+    letters: int
+    differing: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the stored results are what the replies amount to."""
+        return not self.letters and not self.differing
+
+
+def recheck(
+    questions: Sequence[Question], predictions: Sequence[Prediction], stored: Mapping[str, Any]
+) -> Rechecked:
+    """Read and score replies anew, and compare with the `stored` metrics of a results.json.
+
+    All questions have an answer, and every prediction is for one of them.
+    """
+    known = {question.id: question for question in questions}
+    read = [reread(one, known[one.id].options) for one in predictions]
+    metrics = summarise(questions, scored(questions, read))
+    changed = sum(
+        (one.letter, one.outcome) != (again.letter, again.outcome)
+        for one, again in zip(predictions, read, strict=True)
+    )
+    return Rechecked(metrics, changed, tuple(differences(stored, metrics.to_json())))
+
+
+def reread(one: Prediction, options: Sequence[str]) -> Prediction:
+    """Return a prediction with what its reply says now; a letter without any reply is unreadable.
+
+    A failed request that has no reply stays one.
+    """
+    if one.outcome == "failed" and one.reply is None:
+        return one
+    order = order_of(one.arm, len(options))
+    answer = read_answer(
+        one.reply,
+        [options[at] for at in order],
+        finish=one.finish,
+        refusal=one.refusal,
+        reasoning=one.reasoning,
+    )
+    place = place_of(answer.letter, options)
+    letter = None if place is None else _LETTERS[order[place]]
+    return one.model_copy(
+        update={"letter": letter, "outcome": answer.outcome, "flags": list(answer.flags)}
+    )
+
+
+def differences(stored: object, computed: object, path: str = "") -> Iterator[str]:
+    """Yield the names of stored figures that aren't what was computed, such as `arms.frames.accuracy.all.all.value`.
+
+    Figures that were not stored, since an earlier version didn't compute them, don't differ.
+    """
+    if isinstance(stored, Mapping) and isinstance(computed, Mapping):
+        for name, value in stored.items():
+            yield from differences(value, computed.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
+        for number, (one, other) in enumerate(zip(stored, computed, strict=True)):
+            yield from differences(one, other, f"{path}.{number}")
+    elif not _same(stored, computed):
+        yield path
+
+
+def _same(one: object, other: object) -> bool:
+    numbers = (int, float)
+    if isinstance(one, numbers) and isinstance(other, numbers):
+        return isclose(one, other, rel_tol=1e-6, abs_tol=_ROUNDED)
+    return one == other
