@@ -45,7 +45,7 @@ def make_results(
     out: Path,
     released: Released,
     model: str = "model-a",
-    reply: Reply = knows(0.8),
+    reply: Reply | None = None,
     arms: Sequence[str] = ("frames", "blind"),
     more: Sequence[Prediction] = (),
     prompt: str = "ours",
@@ -53,15 +53,14 @@ def make_results(
     **body: Any,
 ) -> Path:
     """Write a results folder as egost evaluate does, with these replies, and return it."""
+    reply = reply or knows(0.8)
     settings = EvaluatedModel.model_validate({"model": model, "base_url": "http://127.0.0.1:1/v1"})
     words = prompting.load(prompt)
     identity = results.Identity.of(released, settings, words.name, words.sha256, None)
     questions = [one for one in questions_of(released)[0] if one.split in splits]
     made = [
         reread(
-            Prediction(
-                id=one.id, arm=arm, letter=None, outcome="unreadable", **reply(one, arm)
-            ),
+            Prediction(id=one.id, arm=arm, letter=None, outcome="unreadable", **reply(one, arm)),
             one.options,
         )
         for one in questions

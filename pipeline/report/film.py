@@ -49,11 +49,12 @@ def films(strips: Iterable[Sequence[Path]], width: int) -> Iterator[Film | None]
 
 
 def film(paths: Sequence[Path], width: int) -> Film | None:
-    """Return one strip; a missing image leaves its cell grey."""
+    """Return one strip; a missing image leaves its cell grey. Images are never enlarged."""
     images = [_read(path, width) for path in paths]
     shape = next((image.shape for image in images if image is not None), None)
     if shape is None:
         return None
+    width = min(width, max(image.shape[1] for image in images if image is not None))
     height = max(round(width * shape[0] / shape[1]), 1)
     cells = [
         np.full((height, width, 3), 128, np.uint8)

@@ -4,8 +4,9 @@ Items without a known answer, and those of withheld splits, are left out with ev
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from pipeline.evaluate.metrics import MAIN, errs_only_in
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.results import Results
 from pipeline.evaluate.scoring import Question, Scored, scored
-from pipeline.models.chat import PromptImage
 from pipeline.report.film import films, width_for
 
 INLINED = 200  # items up to which frames are in the page itself
@@ -218,6 +218,12 @@ class _Way:
     frames: Frames | None
     arms: tuple[str, ...]
 
+    @cached_property
+    def label(self) -> Callable[[int, float], str]:
+        """The text before a frame, by its number and time; those of a span are the same for all its items."""
+        assert self.prompt
+        return cache(self.prompt.label)
+
     def of(self, item: Question) -> dict[str, Any]:
         """Return what was sent of an item in each arm."""
         question = self.frames.questions.get(item.id) if self.frames else None
@@ -237,11 +243,9 @@ class _Way:
         labels = [f"{at:.1f} s" for at in one.seconds]
         found: dict[str, Any] = {"pictures": one.pictures, "frames": list(one.frames)}
         if self.prompt:
-            image = PromptImage(b"", 0, 0)
+            labels = [self.label(number, at) for number, at in enumerate(one.seconds, start=1)]
             options = [question.options[at] for at in one.order]
-            seen = [image for _ in one.frames]
-            (message,) = self.prompt.parts(question.question, options, one.seconds, seen)
-            *labels, text = [part for part in message.parts if isinstance(part, str)]
+            text = self.prompt.text(question.question, options, "frames" if labels else "none")
             if text not in texts:  # the same in most arms
                 texts.append(text)
             found["text"] = texts.index(text)
