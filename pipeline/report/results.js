@@ -159,7 +159,7 @@
     return box;
   }
   function textBox(one) {
-    const box = el("div", { class: "text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Reply" });
+    const box = el("div", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Reply" });
     // Offsets count characters as Python does, not UTF-16 units.
     const characters = one.mark ? [...(one.text || "")] : [];
     if (one.mark) box.append(characters.slice(0, one.mark[0]).join(""), el("mark", {}, characters.slice(...one.mark).join("")), characters.slice(one.mark[1]).join(""));
@@ -177,7 +177,7 @@
     if (one.failed) box.append(el("p", { class: "why" }, one.failed));
     if (one.refusal) box.append(el("p", { class: "why" }, `Refusal: ${one.refusal}`));
     if (one.text) box.append(textBox(one));
-    if (one.reasoning) box.append(el("details", {}, el("summary", {}, "Reasoning field"), el("div", { class: "text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Reasoning" }, one.reasoning)));
+    if (one.reasoning) box.append(el("details", {}, el("summary", {}, "Reasoning field"), el("div", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Reasoning" }, one.reasoning)));
     const facts = [one.finish && `finish: ${one.finish}`, one.tokens && `${one.tokens[0]} + ${one.tokens[1] ?? "?"} tokens`, one.cost && `${one.cost.toPrecision(2)} USD`, one.seconds && `${one.seconds.toFixed(1)} s`].filter(Boolean);
     if (facts.length) box.append(el("small", {}, facts.join(" · ")));
     return box;

@@ -91,7 +91,8 @@ def write_results_page(
         raise UserError(str(path.parent), "no such folder", "create it, or name another file")
     found = [read_results(folder) for folder in folders]
     _check_release(found, released)
-    write_atomic(path, render(found, released, path.absolute().parent, progress).encode())
+    sources, notices = sources_of(found, released, progress)
+    write_atomic(path, render(sources, notices, path.absolute().parent).encode())
     return path
 
 
@@ -106,31 +107,35 @@ def _check_release(found: Sequence[Results], released: Released | None) -> None:
         raise UserError(str(released.folder), what, f"give the release {first.release[:12]}...")
 
 
-def render(
+def sources_of(
     found: Sequence[Results],
     released: Released | None,
-    beside: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> str:
-    """Return the page; links to frames are relative to the folder `beside`."""
-    labels = _labels(found)
+) -> tuple[list[Source], list[str]]:
+    """Return results as the page shows them, and what a reader has to know before believing their figures."""
     known = questions_of(released) if released else None
     withheld = released.manifest["withheld"] if released else ()
     sources: list[Source] = []
     notices: list[str] = []
-    for done, (label, one) in enumerate(zip(labels, found, strict=True), start=1):
+    for done, (label, one) in enumerate(zip(_labels(found), found, strict=True), start=1):
         frames = _frames(one, released, known) if released and known else None
         source = Source.of(label, one, frames, withheld)
         sources.append(source)
         notices += _notices(source, {each.id: each for each in known[0]} if known else {})
         progress(done, len(found))
+    return sources, notices
+
+
+def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> str:
+    """Return the page; links to frames are relative to the folder `beside`."""
     shown = [
         Shown(
             source,
             summarise(list(source.questions.values()), source.scored),
             stored_baselines(Claims(one.identity, one.body), one.folder),
         )
-        for source, one in zip(sources, found, strict=True)
+        for source in sources
+        for one in [source.results]
     ]
     items = result_items.ordered(sources)
     inlined = len(items) <= result_items.INLINED
@@ -146,7 +151,7 @@ def render(
         "shows": result_items.arms_shown(sources),
         "models": [_model(source) for source in sources],
     }
-    first = found[0].identity
+    first = sources[0].results.identity
     return template("results.html.j2").render(
         title=f"{first.dataset} {first.version}",
         release=first.release,
@@ -154,6 +159,7 @@ def render(
         items=items,
         notices=notices,
         arms=result_items.arms_shown(sources),
+        having=lambda arm: [one for one in shown if arm in one.metrics.arms],
         own=_OWN,
         dimensions=_dimensions(shown),
         tasks=_tasks(shown),
@@ -207,7 +213,6 @@ def _frames(
 
 
 def _notices(source: Source, known: Mapping[str, Question]) -> Iterator[str]:
-    """Yield what a reader has to know of results before believing their figures."""
     found, label = source.results, source.label
     if held := len({one.id for one in found.predictions} - source.questions.keys()):
         yield f"{label}: {held} items have no page, since their answers are withheld."
