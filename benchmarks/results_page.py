@@ -15,9 +15,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-_TESTS = Path(__file__).parent.parent / "tests"
-sys.path.insert(0, str(_TESTS))
-sys.path.insert(0, str(_TESTS / "integration"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "integration"))
 
 from browser import FLAGS
 from many_results import many_results
