@@ -39,6 +39,7 @@ from pydantic_core import PydanticCustomError
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import UserError
+from pipeline.questions.compose import garbage_collection_paused
 from pipeline.questions.composition import Composition, RouteToAsk, SpanToAsk, ask, spans_of
 from pipeline.questions.draw import Draw
 from pipeline.questions.settings import ComposeSettings
@@ -92,9 +93,10 @@ def compose(lines: Iterable[Mapping[str, Any]], seed: int, *, mirror: bool = Fal
     """Cut the routes into spans and ask about them, under a secret that follows from the seed."""
     settings = ComposeSettings.model_validate({"mirror": "coin" if mirror else "off"})
     draw = Draw(f"worlds:{seed}".encode())
-    routes = read_routes(lines)
-    spans = [span for route in routes for span in spans_of(route, settings, draw)]
-    return Composed(routes, spans, ask(spans, {}, settings, draw))
+    with garbage_collection_paused():  # as in a workspace
+        routes = read_routes(lines)
+        spans = [span for route in routes for span in spans_of(route, settings, draw)]
+        return Composed(routes, spans, ask(spans, {}, settings, draw))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

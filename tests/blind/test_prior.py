@@ -117,6 +117,19 @@ def test_probabilities_are_calibrated_in_a_fair_world() -> None:
     assert found.max() < 0.5
 
 
+@pytest.mark.parametrize(("odds", "kept"), [([1, 1, 1, 1], True), ([5, 3, 2, 2], False)])
+def test_pairs_are_left_alone_by_a_reader_who_is_no_better_than_chance(
+    odds: list[int], kept: bool
+) -> None:
+    rng = random.Random(0)
+    truths = [(f"scene{number // 4}", rng.choices(range(4), odds)[0]) for number in range(900)]
+    reader, pairs = reader_of(truths)
+    cell = Cell(reader, pairs)
+    everywhere = np.ones(900, dtype=bool)
+    found = cell.calibrated(cell.believed(), lambda some: everywhere)
+    assert bool((found == 0.25).all()) is kept
+
+
 def test_what_a_model_believes_is_weighed() -> None:
     truths = fair(600, 4)
     reader, pairs = reader_of(truths)
