@@ -1,5 +1,9 @@
-"""Load a release's task in lmms-eval and score replies with it: python check_lmms_eval.py RELEASE."""
+"""Load a release's task in lmms-eval and score replies with it: python check_lmms_eval.py RELEASE FOLDER.
 
+FOLDER has the replies that same_replies.py wrote.
+"""
+
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,7 +11,7 @@ from pathlib import Path
 from lmms_eval.evaluator_utils import TaskOutput
 from lmms_eval.tasks import TaskManager, get_task_dict
 
-release = Path(sys.argv[1]).resolve()
+release, folder = (Path(name).resolve() for name in sys.argv[1:3])
 os.chdir(release)
 (path,) = (release / "adapters" / "lmms_eval").glob("*.yaml")
 manager = TaskManager(include_path=str(path.parent))
@@ -29,12 +33,23 @@ for reply, expected in (
 ):
     scores = task.process_results(docs[0], [reply])
     assert {name: one["score"] for name, one in scores.items()} == expected
-# Standard errors are clustered by the group that the scores carry.
+# The same replies as egost scored: the same accuracy. lmms-eval's clustered error has no correction for few scenes,
+# and it doesn't tell adapters why a reply ended.
+same = json.loads((folder / "replies.json").read_text(encoding="utf-8"))
+ours = same["without_finish"]
 output = TaskOutput.from_taskdict(path.stem, task)
 for doc in docs:
-    for name, score in task.process_results(doc, ["A"]).items():
+    reply = same["replies"][doc["id"]]["reply"]
+    for name, score in task.process_results(doc, [reply]).items():
         output.sample_metrics[name, "none"].append(score)
+output.calculate_aggregate_metric(bootstrap_iters=0)
 output.calculate_clt_aggregate_metric()
-if len({doc["split_group"] for doc in docs}) > 1:
-    assert output.agg_metrics["accuracy_stderr_clustered,none"] != "N/A"
+for name in ("accuracy", "readable"):
+    value = output.agg_metrics[f"{name},none"]
+    assert abs(value - ours[name]) < 1e-9, (name, value, ours[name])
+error = output.agg_metrics["accuracy_stderr_clustered,none"]
+if ours["miller"] is not None and len({doc["split_group"] for doc in docs}) > 1:
+    assert abs(error - ours["miller"]) < 1e-9, (error, ours["miller"])
+told = f"accuracy {ours['accuracy']:.4f} as in egost, clustered error {error}, egost's {ours['cr2'] or 0:.4f} (CR2)"
 print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} frames each")  # noqa: T201
+print(f"lmms-eval: the same replies: {told}")  # noqa: T201
