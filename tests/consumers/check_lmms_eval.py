@@ -1,6 +1,6 @@
 """Load a release's task in lmms-eval and score replies with it: python check_lmms_eval.py RELEASE FOLDER.
 
-FOLDER has the replies that same_replies.py wrote.
+FOLDER has the replies that same_replies.py wrote. Without torch, empty stand-ins take its place.
 """
 
 import json
@@ -8,8 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from lmms_eval.evaluator_utils import TaskOutput
-from lmms_eval.tasks import TaskManager, get_task_dict
+from without_torch import stand_in
+
+WITHOUT_TORCH = stand_in()
+
+from lmms_eval.evaluator_utils import TaskOutput  # noqa: E402
+from lmms_eval.tasks import TaskManager, get_task_dict  # noqa: E402
 
 release, folder = (Path(name).resolve() for name in sys.argv[1:3])
 os.chdir(release)
@@ -50,6 +54,7 @@ for name in ("accuracy", "readable"):
 error = output.agg_metrics["accuracy_stderr_clustered,none"]
 if ours["miller"] is not None and len({doc["split_group"] for doc in docs}) > 1:
     assert abs(error - ours["miller"]) < 1e-9, (error, ours["miller"])
-told = f"accuracy {ours['accuracy']:.4f} as in egost, clustered error {error}, egost's {ours['cr2'] or 0:.4f} (CR2)"
+shown = error if isinstance(error, str) else f"{error:.4f}"
+told = f"accuracy {ours['accuracy']:.4f} as in egost, clustered error {shown} (Miller), egost's {ours['cr2'] or 0:.4f} (CR2)"
 print(f"lmms-eval: task {path.stem}, {len(docs)} documents, {len(pictures)} frames each")  # noqa: T201
-print(f"lmms-eval: the same replies: {told}")  # noqa: T201
+print(f"lmms-eval{' (without torch)' if WITHOUT_TORCH else ''}: the same replies: {told}")  # noqa: T201
