@@ -87,23 +87,6 @@ def denser(
     return Denser(found, folder, len(questions) - len(found))
 
 
-def folder_of(out: Path, release: str, fps: float) -> Path:
-    """Return the folder for so many frames a second of the release with this digest, beside its results in `out`."""
-    return out / f"frames-{release[:12]}-{fps:g}"
-
-
-def cut_before(
-    questions: Iterable[Question], evidence: Mapping[str, Evidence], fps: float, folder: Path
-) -> list[Question]:
-    """Return the questions whose frames were cut into `folder` by an earlier run, with these frames."""
-    return [
-        _with_frames(question, span, fps, folder)
-        for question in questions
-        if (span := _span(evidence.get(question.id))) is not None
-        and _file(folder, question.video, 0).exists()
-    ]
-
-
 def _span(evidence: Evidence | None) -> _Span | None:
     if evidence is None or evidence.video_sha256 is None:
         return None
@@ -126,3 +109,21 @@ def _with_frames(question: Question, span: _Span, fps: float, folder: Path) -> Q
         frames=tuple(path.relative_to(folder).as_posix() for path in names),
         frame_seconds=tuple((at_us - span.start_us) / 1e6 for at_us in times),
     )
+
+
+def folder_of(out: Path, release: str, fps: float) -> Path:
+    """Return the folder for so many frames a second of the release with this digest, beside its results in `out`."""
+    return out / f"frames-{release[:12]}-{fps:g}"
+
+
+def cut_before(questions: Iterable[Question], fps: float, folder: Path) -> list[Question]:
+    """Return the questions whose frames an earlier run cut into `folder`, with these frames; no video is needed."""
+    found = []
+    for question in questions:
+        count = max(1, round(question.seconds * fps))
+        paths = [_file(folder, question.video, number) for number in range(count)]
+        if paths[0].exists():
+            names = tuple(path.relative_to(folder).as_posix() for path in paths)
+            times = tuple((2 * at + 1) * question.seconds / (2 * count) for at in range(count))
+            found.append(replace(question, frames=names, frame_seconds=times))
+    return found

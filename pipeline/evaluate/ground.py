@@ -23,7 +23,9 @@ class Ground:
     end: int = 0
 
 
-def ground(one: Prediction, letter: str | None, options: Sequence[str]) -> Ground:
+def ground(
+    one: Prediction, letter: str | None, options: Sequence[str], parser: str = "strict"
+) -> Ground:
     """Return why a prediction has its outcome; `letter` and `options` are as the model was shown them.
 
     What is marked gives the same letter on its own. Where nothing does, the reply as a whole decided.
@@ -42,6 +44,8 @@ def ground(one: Prediction, letter: str | None, options: Sequence[str]) -> Groun
         return Ground("the reply is empty" if empty else "no statement of exactly one option")
     if FROM_REASONING in one.flags:
         return Ground("the reply is empty, and the reasoning field ends with a complete answer")
+    if parser != "strict":
+        return Ground(f"by the rule of the parser '{parser}'")
     text = one.reply or ""
     if not text:
         return Ground("the letter was given without a reply")

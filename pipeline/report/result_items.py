@@ -15,9 +15,10 @@ from pipeline.evaluate import arms, prompting
 from pipeline.evaluate.arms import Shown
 from pipeline.evaluate.ground import ground
 from pipeline.evaluate.metrics import MAIN, errs_only_in
-from pipeline.evaluate.prompting import Prompt
+from pipeline.evaluate.prompting import Medium, Prompt
 from pipeline.evaluate.results import Results
 from pipeline.evaluate.scoring import Question, Scored, scored
+from pipeline.evaluate.standings import parser_of
 from pipeline.report.film import films, width_for
 
 INLINED = 200  # items up to which frames are in the page itself
@@ -34,6 +35,7 @@ _OUTCOMES = {
     "failed": "-",
 }
 _NOT_ASKED = " "
+_MEDIA: dict[str, Medium] = {"none": "none", "video": "video"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def blocks(items: Sequence[Question], sources: Sequence[Source]) -> list[list[di
     """Return the details of all items, `BATCH` in each block."""
     count = sum(len(source.scored) for source in sources)
     longest = max(_LEAST_TEXT, _TEXTS // max(1, count))
-    replies = [_by_item(source) for source in sources]
+    replies = [(_by_item(source), parser_of(source.results.body)) for source in sources]
     ways = _ways(sources)
     details = [
         {
@@ -148,7 +150,10 @@ def blocks(items: Sequence[Question], sources: Sequence[Source]) -> list[list[di
             "facts": [[fact.name, list(fact.values)] for fact in one.facts],
             "mirrored": one.mirrored,
             "asked": [way.of(one) for way in ways],
-            "replies": [[_reply(made, longest) for made in own.get(one.id, ())] for own in replies],
+            "replies": [
+                [_reply(made, longest, parser) for made in own.get(one.id, ())]
+                for own, parser in replies
+            ],
         }
         for one in items
     ]
@@ -162,12 +167,12 @@ def _by_item(source: Source) -> Mapping[str, list[Scored]]:
     return found
 
 
-def _reply(one: Scored, longest: int) -> dict[str, Any]:
+def _reply(one: Scored, longest: int, parser: str) -> dict[str, Any]:
     """Return a prediction with why it was read so; texts that are too long lose their middle."""
     made, options = one.prediction, one.question.options
     order = arms.order_of(one.arm, len(options))
     shown = None if one.chosen is None else chr(ord("A") + order.index(one.chosen))
-    why = ground(made, shown, [options[at] for at in order])
+    why = ground(made, shown, [options[at] for at in order], parser)
     text, mark = shortened(made.reply or "", longest, (why.start, why.end))
     found = {
         "arm": one.arm,
@@ -245,7 +250,8 @@ class _Way:
         if self.prompt:
             labels = [self.label(number, at) for number, at in enumerate(one.seconds, start=1)]
             options = [question.options[at] for at in one.order]
-            text = self.prompt.text(question.question, options, "frames" if labels else "none")
+            medium = _MEDIA.get(one.pictures, "frames" if labels else "none")
+            text = self.prompt.text(question.question, options, medium)
             if text not in texts:  # the same in most arms
                 texts.append(text)
             found["text"] = texts.index(text)

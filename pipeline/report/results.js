@@ -134,6 +134,7 @@
   }
   function frameList(shown, model) {
     if (!shown) return el("p", { class: "note" }, "The frames that were sent are not known here.");
+    if (shown.pictures === "video") return el("p", { class: "note" }, "A clip of the source video was sent.");
     if (shown.pictures === "none") return el("p", { class: "note" }, "No frames were sent.");
     const box = el("ol", { class: "frames" });
     shown.frames.forEach((at, number) => {

@@ -21,12 +21,12 @@ from pipeline.evaluate.cells import ALL, Parts
 from pipeline.evaluate.compare import Comparison, check_comparable, compare
 from pipeline.evaluate.denser import cut_before, folder_of
 from pipeline.evaluate.intervals import Figure
-from pipeline.evaluate.leaderboard import Row, stored_baselines
 from pipeline.evaluate.metrics import MAIN, ArmMetrics, Metrics, summarise
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.recheck import recheck
 from pipeline.evaluate.results import Claims, Results, read_results, release_digest
 from pipeline.evaluate.scoring import Question, scored
+from pipeline.evaluate.standings import PARSER, Row, parser_of, stored_baselines
 from pipeline.evaluate.table import points
 from pipeline.releases.reading import Released
 from pipeline.report import result_items
@@ -37,6 +37,7 @@ from pipeline.report.result_items import Frames, Source
 
 PAGE = "page.html"
 _OWN = ("unreadable", "refused", "truncated", "failed")
+_NO_FIGURES = {"settings", "base_url", "descriptions_sha256", "served_models"}
 _DIMENSIONS = {
     "category": "category",
     "contrast": "kinds of facts",
@@ -191,10 +192,12 @@ def _labels(found: Sequence[Results]) -> list[str]:
     """Return a name for each result, all different."""
     labels: list[str] = []
     for one in found:
-        name, number = one.identity.model, 1
+        parser = parser_of(one.body)
+        named = str(one.identity.model) + ("" if parser == PARSER else f", parser {parser}")
+        name, number = named, 1
         while name in labels:
             number += 1
-            name = f"{one.identity.model} ({number})"
+            name = f"{named} ({number})"
         labels.append(name)
     return labels
 
@@ -203,12 +206,12 @@ def _frames(
     one: Results, released: Released, known: tuple[Sequence[Question], Mapping[str, Any]]
 ) -> Frames:
     """Return the frames that were sent: those of the release, or those cut from videos beside the results."""
-    questions, evidence = known
+    questions, _ = known
     fps = one.identity.fps
     if fps is None:
         return Frames(released.folder, {each.id: each for each in questions})
     folder = folder_of(one.folder.resolve().parent, one.identity.release, fps)
-    found = cut_before(questions, evidence, fps, folder)
+    found = cut_before(questions, fps, folder)
     return Frames(folder, {each.id: each for each in found})
 
 
@@ -221,7 +224,7 @@ def _notices(source: Source, known: Mapping[str, Question]) -> Iterator[str]:
     elif source.prompt is None:
         prompt = found.identity.prompt
         yield f"{label}: the prompt {prompt} has changed since, so the text that was sent isn't shown."
-    if known and source.questions.keys() <= known.keys():
+    if parser_of(found.body) == PARSER and source.questions.keys() <= known.keys():
         questions = [known[id_] for id_ in source.questions]
         made = [one for one in found.predictions if one.id in source.questions]
         again = recheck(questions, made, found.body.get("metrics") or {})
@@ -318,13 +321,21 @@ def _more(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _lines(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield every figure in a section; of a figure's parts, the one of all items."""
     if isinstance(value, Mapping):
+        if ALL in value:
+            yield from _lines(name, value[ALL])
+            return
         if "value" in value and "items" in value:
             low, high = value.get("low"), value.get("high")
             within = f" [{low}, {high}]" if low is not None else ""
-            yield name, f"{value['value']}{within}, {value['items']} items"
+            if value["value"] is not None:
+                yield name, f"{value['value']}{within}, {value['items']} items"
             return
         for key, one in value.items():
-            yield from _lines(f"{name}: {key}", one)
+            if key not in _NO_FIGURES:
+                yield from _lines(f"{name}: {key}", one)
+    elif isinstance(value, bool):
+        yield name, "yes" if value else "no"
     elif isinstance(value, int | float | str):
         yield name, f"{value}"

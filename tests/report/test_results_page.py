@@ -10,9 +10,11 @@ import pytest
 from made_results import knows, make_results
 from small_release import release, small_space, varied
 
+from pipeline.engine.rows import digest
 from pipeline.errors import UserError
 from pipeline.evaluate import prompting
 from pipeline.evaluate.arms import ARMS
+from pipeline.evaluate.denser import folder_of
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import ITEMS, RESULTS, packed, read_results
@@ -289,3 +291,43 @@ def test_results_without_known_answers_have_a_page_without_items(
     text = write_results_page([folder], held).read_text(encoding="utf-8")
     assert 'id="data"' not in text
     assert "have no page" in text
+
+
+def test_results_that_another_parser_read_are_told_apart(
+    released: Released, tmp_path: Path
+) -> None:
+    folders = [
+        make_results(tmp_path / "1", released, "m"),
+        make_results(tmp_path / "2", released, "m", parser="reference"),
+    ]
+    text = write_results_page(folders, released).read_text(encoding="utf-8")
+    assert [one["name"] for one in data_of(text)["sources"]] == ["m", "m, parser reference"]
+    whys = [
+        {
+            reply["why"]
+            for one in details_of(text).values()
+            for reply in one["replies"][number]
+            if "letter" in reply
+        }
+        for number in range(2)
+    ]
+    assert whys == [{"the last answer in tags"}, {"by the rule of the parser 'reference'"}]
+
+
+def test_frames_that_were_cut_from_videos_are_found_again(
+    released: Released, tmp_path: Path
+) -> None:
+    folder = make_results(tmp_path / "results", released)
+    body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    (folder / RESULTS).write_text(json.dumps(body | {"fps": 2.0}), encoding="utf-8")
+    cut = folder_of(folder.parent, body["release"], 2.0)
+    question = read_results(folder).questions[0]
+    first = cut / digest(question.video) / "0000.jpg"
+    first.parent.mkdir(parents=True)
+    first.write_bytes(next((released.folder / "frames").rglob("*.jpg")).read_bytes())
+    details = details_of(write_results_page([folder], released).read_text(encoding="utf-8"))
+    (way,) = details[question.id]["asked"]
+    assert len(way["frames"]) == round(question.seconds * 2)
+    assert (cut / way["frames"][0]) == first
+    assert way["arms"]["frames"]["labels"][:2] == ["Frame 1, at 0.2 s:", "Frame 2, at 0.8 s:"]
+    assert [one["asked"] for id_, one in details.items() if one["asked"] == [{}]]
