@@ -111,7 +111,7 @@ def leaderboard(
     """
     known = {one.digest: one for one in map(Answers, releases)}
     placed: list[_Placed] = []
-    for done, folder in enumerate(folders, start=1):
+    for done, folder in enumerate(dict.fromkeys(one.resolve() for one in folders), start=1):
         placed.append(_placed(folder, known))
         progress(done, len(folders))
     tables = []

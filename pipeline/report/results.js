@@ -64,7 +64,12 @@
     return questions;
   }
   // The characters of an item in an arm: one for each repeat.
-  const got = (source, arm, at, row) => (source.arms[arm] || []).map((repeat) => repeat[row][at]);
+  const has = (source, arm) => Object.hasOwn(source.arms, arm);
+  const got = (source, arm, at, row) => (has(source, arm) ? source.arms[arm].map((repeat) => repeat[row][at]) : []);
+  const differ = (arm, at) => {
+    const asked = data.sources.map((source) => got(source, arm, at, 0).join("")).filter((one) => one.trim());
+    return new Set(asked).size > 1;
+  };
   let matching = [];
   function filter() {
     const value = Object.fromEntries(fields.map((name) => [name, form.elements[name].value]));
@@ -79,7 +84,7 @@
       for (const name of Object.keys(places)) if (value[name] && item[column[name]] !== places[name]) return;
       const own = sources.map((source) => got(source, value.arm, at, 0));
       if (!own.some((one) => one.some((character) => character !== " "))) return;
-      if (value.outcome === "differ" ? new Set(data.sources.map((source) => got(source, value.arm, at, 0).join(""))).size < 2 : outcome && !own.some((one) => one.includes(outcome))) return;
+      if (value.outcome === "differ" ? !differ(value.arm, at) : outcome && !own.some((one) => one.includes(outcome))) return;
       if (error && !sources.some((source) => got(source, value.arm, at, 1).includes(error))) return;
       if (words.length && !words.every((word) => texts()[at].includes(word))) return;
       matching.push(at);
@@ -129,8 +134,8 @@
   let frames = []; // of the item: address, smaller copy, label
   function sent(item, source) {
     const way = data.ways[source], found = item.asked[way], arm = form.elements.arm.value;
-    const one = found.arms?.[arm];
-    return one ? { way, names: found.frames, text: found.texts?.[one.text], ...one, text: found.texts[one.text] } : null;
+    const one = found.arms && Object.hasOwn(found.arms, arm) ? found.arms[arm] : null;
+    return one ? { ...one, way, names: found.frames, text: found.texts[one.text] } : null;
   }
   function frameList(shown, model) {
     if (!shown) return el("p", { class: "note" }, "The frames that were sent are not known here.");
@@ -186,7 +191,7 @@
   function promptBox(item) {
     const arm = form.elements.arm.value, told = new Map();
     data.sources.forEach((source, number) => {
-      const shown = source.arms[arm] && sent(item, number);
+      const shown = has(source, arm) && sent(item, number);
       if (shown?.text) told.set(shown.text, [...(told.get(shown.text) || []), source.name]);
     });
     if (!told.size) return el("p", { class: "asked", dir: "auto" }, item.question);
@@ -205,7 +210,7 @@
     head.append(el("a", { class: "end", href: `#${fragment()}` }, "link to this view"));
     const shownTo = new Map(); // frames, told apart where models saw other ones
     data.sources.forEach((source, number) => {
-      if (!source.arms[arm]) return;
+      if (!has(source, arm)) return;
       const key = `${data.ways[number]} ${data.models[number].pixels}`;
       shownTo.set(key, [...(shownTo.get(key) || []), number]);
     });

@@ -208,6 +208,23 @@ def test_other_releases_items_and_parsers_have_tables_of_their_own(
     assert [row.rank for table in tables for row in models(table.rows) if row.name == "c"] == [1]
 
 
+def test_the_same_folder_twice_is_one_row(released: Released, tmp_path: Path) -> None:
+    folder = make_results(tmp_path, released)
+    (table,) = leaderboard([folder, tmp_path / "." / folder.name], [released.folder])
+    assert len(models(table.rows)) == 1
+
+
+def test_repeats_that_were_chosen_are_not_verified(released: Released, tmp_path: Path) -> None:
+    folder = make_results(tmp_path, released)
+    first, *_ = [one for one in read_results(folder).predictions if one.arm == "frames"]
+    again = [*read_results(folder).predictions, first.model_copy(update={"repeat": 1})]
+    (folder / PREDICTIONS).write_bytes(packed(Prediction, again))
+    edit(folder, lambda body: body["metrics"].clear())  # no figure that could differ
+    row = the_row(folder, released)
+    assert (row.status, row.rank) == ("contradicted", None)
+    assert "unequally often" in row.why
+
+
 def test_prompts_are_told_apart_within_a_table(released: Released, tmp_path: Path) -> None:
     folders = [
         make_results(tmp_path, released, prompt=prompt, reply=knows(share))
