@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,8 @@ def test_a_kill_leaves_the_earlier_page(
     def killed(*_: object, **__: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(results_page, "json_for_script", killed)
+    monkeypatch.setattr(results_page, "__version__", "other")
+    monkeypatch.setattr(os, "fsync", killed)  # when all is written, but not yet in its place
     with pytest.raises(KeyboardInterrupt):
         write_results_page([folder], released)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
