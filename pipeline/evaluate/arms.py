@@ -1,6 +1,7 @@
 """Arms: in which form an item is shown to a model. All arms ask the same question, so they are compared item by item. Pure."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,8 +24,9 @@ ARMS = {
 }
 """What each arm shows; `rotate` stands for the arms `rotate-1`, `rotate-2` and so on."""
 
+_ROTATED = re.compile(r"rotate-(\d{1,3})")
+
 Pictures = Literal["frames", "grey", "none"]
-_ROTATED = "rotate-"  # begins the names of the arms that `rotate` stands for
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,11 @@ def shown(
     There is nothing where the arm would show the same as `frames` does: fewer frames than its number, or a single
     frame to put in another order.
     """
-    every, plain = tuple(range(len(seconds))), tuple(range(options))
+    every, plain = tuple(range(len(seconds))), order_of(arm, options)
     times = tuple(seconds)
     if arm == "rotate":
-        names = [f"{_ROTATED}{by}" for by in range(1, options)]
-        return [(name, Shown("frames", every, times, order_of(name, options))) for name in names]
+        names = [f"rotate-{by}" for by in range(1, options)]
+        return [(one, Shown("frames", every, times, order_of(one, options))) for one in names]
     if arm == "blind":
         return [(arm, Shown("none", (), (), plain))]
     if arm == "blank":
@@ -76,11 +78,10 @@ def shown(
 
 
 def order_of(arm: str, options: int) -> tuple[int, ...]:
-    """Return which option of the released item each option is that an arm's predictions were shown."""
-    plain = tuple(range(options))
-    by = arm.removeprefix(_ROTATED)
-    turned = int(by) % options if arm != by and by.isdecimal() and options else 0
-    return plain[turned:] + plain[:turned]
+    """Return the order in which an arm shows the options, as `Shown.order`."""
+    plain, turned = tuple(range(options)), _ROTATED.fullmatch(arm)
+    by = int(turned[1]) % max(1, options) if turned else 0
+    return plain[by:] + plain[:by]
 
 
 def _chosen(arm: str, item_id: str, every: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pipeline.evaluate import results
 from pipeline.evaluate.arms import FRAMES, arms_of
 from pipeline.evaluate.baselines import Baselines, Human, baselines
 from pipeline.evaluate.cells import ALL
-from pipeline.evaluate.denser import denser, folder_of
+from pipeline.evaluate.denser import denser
 from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.metrics import LEAST_COVERAGE, ArmMetrics, Metrics, plain, summarise
 from pipeline.evaluate.pictures import Pictures
@@ -108,7 +108,7 @@ class Evaluation:
         self._prompt = load(options.prompt)
         self.left_out, frames = 0, released.folder
         if options.fps is not None:
-            frames = folder_of(out, results.release_digest(released), options.fps)
+            frames = out / f"frames-{results.release_digest(released)[:12]}-{options.fps:g}"
             found = denser(
                 released, self.asked, self._evidence, options.videos, options.fps, frames, progress
             )
