@@ -217,7 +217,8 @@ def _readable(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        missing = Path(str(error.filename)).name
+        names = (RESULTS, PREDICTIONS, ITEMS)  # Arrow's error doesn't name the file
+        missing = next((name for name in names if not (folder / name).exists()), names[0])
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
         raise UserError(str(folder), f"can't be read: {error}", fix) from error

@@ -59,7 +59,10 @@ def test_what_cannot_be_shown_is_refused_with_the_fix(
     released: Released, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_results(tmp_path, released)
+    alone = make_results(tmp_path / "alone", released)
+    (alone / "predictions.parquet").unlink()
     for words, told in (
+        (("results", alone), "no predictions.parquet"),
         (("results", tmp_path), "no results.json"),
         (("results", folder, "--release", tmp_path), str(tmp_path)),
         (("results", folder, "--out", tmp_path), "is a folder"),
