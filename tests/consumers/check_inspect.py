@@ -6,6 +6,7 @@ FOLDER has the replies that same_replies.py wrote, and gets Inspect's logs.
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import tiktoken
@@ -24,7 +25,10 @@ tiktoken.get_encoding = lambda name: type(
 
 (spec,) = yaml.safe_load(Path("eval.yaml").read_text(encoding="utf-8"))["tasks"]
 task = HFTask.model_validate(spec)
-rows = load_dataset(str(release), task.config, split=task.split)
+# A cache of its own: another release in a folder of the same name would be found in the usual one.
+rows = load_dataset(
+    str(release), task.config, split=task.split, cache_dir=tempfile.mkdtemp(dir=folder)
+)
 sample = _record_to_sample_hf(rows[0], task.field_spec)
 assert sample.choices == rows[0]["options"]
 assert sample.target == rows[0]["answer"]

@@ -6,11 +6,13 @@ FOLDER has the replies that same_replies.py wrote. Without torch, empty stand-in
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from without_torch import stand_in
 
 WITHOUT_TORCH = stand_in()
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp()  # no rows of another release
 
 from lmms_eval.evaluator_utils import TaskOutput  # noqa: E402
 from lmms_eval.tasks import TaskManager, get_task_dict  # noqa: E402
