@@ -103,7 +103,8 @@ bench: .venv/ready-dev .peers/ready
 torture: .venv/ready-dev
 	@$(BIN)/python benchmarks/torture.py --kills 50
 
-consumers:
+consumers: .venv/ready
+	@$(BIN)/python tests/consumers/same_replies.py "$$_RELEASE" .consumers/replies.json
 	@checked=0; for name in inspect lmms_eval trl vlmevalkit; do \
 	  if [ -x .consumers/$$name/bin/python ]; then \
 	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$$_RELEASE" .consumers || exit 1; \

@@ -126,6 +126,8 @@ def evaluate(
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
     from pipeline.evaluate.in_words import InWords
+    from pipeline.releases.reading import Released
+    from pipeline.report.results_page import write_results_page
 
     judges = judges_of(context, **judging)
     source = _opened(folder)
@@ -147,10 +149,11 @@ def evaluate(
             continue
         with progress_bar(settings.model) as progress:
             found = whole.run(settings, progress)
-        for line in (*found.lines, str(found)):
+        for line in found.lines:
             click.echo(line)
         spoken = in_words.run(settings, found.folder, progress_bar)
-        for line in spoken.lines:
+        page = write_results_page([found.folder], source if isinstance(source, Released) else None)
+        for line in (*spoken.lines, f"evaluate: every item with its replies: {page}", str(found)):
             click.echo(line)
         if not (found.complete and spoken.complete):
             coverage = min(found.coverage, spoken.coverage)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import evaluation, inspection, judge, people, release
+from pipeline.cli import evaluation, inspection, judge, people, release, results
 from pipeline.cli.console import (
     Options,
     common,
@@ -221,6 +221,8 @@ for _command in (
     evaluation.score,
     evaluation.compare,
     judge.judge,
+    results.results,
+    results.leaderboard,
     inspection.report,
     release.import_,
     inspection.blind,

@@ -11,6 +11,7 @@ from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.score import compare_folders
 from pipeline.models.settings import EvaluatedModel
 from pipeline.releases.reading import open_release
+from pipeline.report.results_page import write_results_page
 
 WALKS, TRAIN = 12, 4
 _ARMS = ("frames", "blind", "blank")
@@ -34,5 +35,7 @@ def score(folder: WorkspaceFolder) -> Iterator[str]:
             found.append(done.folder)
     yield "--- compared ---"
     yield from compare_folders(found, "frames", anyway=False)
+    page = write_results_page(found, released)
+    yield f"results: every item with both scripts' replies: {page}"
     yield "score a model of your own with:"
     yield f"  egost evaluate {release} --model NAME --base-url http://127.0.0.1:8000/v1"

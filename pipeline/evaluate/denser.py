@@ -1,6 +1,6 @@
 """More frames of a release's spans than it contains, cut from the source videos as the released ones were."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,3 +90,21 @@ def _with_frames(question: Question, span: SourceSpan, fps: float, folder: Path)
         frames=tuple(path.relative_to(folder).as_posix() for path in names),
         frame_seconds=tuple((at_us - span.start_us) / 1e6 for at_us in times),
     )
+
+
+def folder_of(out: Path, release: str, fps: float) -> Path:
+    """Return the folder for so many frames a second of the release with this digest, beside its results in `out`."""
+    return out / f"frames-{release[:12]}-{fps:g}"
+
+
+def cut_before(questions: Iterable[Question], fps: float, folder: Path) -> list[Question]:
+    """Return the questions whose frames an earlier run cut into `folder`, with these frames; no video is needed."""
+    found = []
+    for question in questions:
+        count = max(1, round(question.seconds * fps))
+        paths = [_file(folder, question.video, number) for number in range(count)]
+        if paths[0].exists():
+            names = tuple(path.relative_to(folder).as_posix() for path in paths)
+            times = tuple((2 * at + 1) * question.seconds / (2 * count) for at in range(count))
+            found.append(replace(question, frames=names, frame_seconds=times))
+    return found

@@ -14,7 +14,7 @@ from pipeline.evaluate import item_files, results
 from pipeline.evaluate.arms import FRAMES, VIDEO, arms_of
 from pipeline.evaluate.baselines import Baselines, baselines
 from pipeline.evaluate.clips import Clips, clips_form, cut_clips
-from pipeline.evaluate.denser import denser
+from pipeline.evaluate.denser import denser, folder_of
 from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.measured import Measured
@@ -153,7 +153,7 @@ class Evaluation:
         spans = source_spans(released, self.asked, self._evidence, of.videos)
         named = results.release_digest(released)[:12]
         if of.fps is not None:
-            folder = out / f"frames-{named}-{of.fps:g}"
+            folder = folder_of(out, named, of.fps)
             found = denser(released, self.asked, spans, of.fps, folder, progress)
             self._note_left_out(found.left_out, "")
             self.asked = list(found.questions)

@@ -216,7 +216,7 @@ def _errors(table: ItemTable, given: Answers) -> Errors:
     wrong = given.share(lambda one: one.outcome == "wrong")
     found = []
     for sides, asked in ((True, table.asks_sides), (False, table.asks_orders)):
-        shares = np.where(asked, given.share(partial(_only, sides=sides)), np.nan)
+        shares = np.where(asked, given.share(partial(errs_only_in, sides=sides)), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             of_wrong = np.where(wrong > 0, shares / wrong, np.nan)
         found.append((table.units.figures(shares), table.units.figure(of_wrong)))
@@ -224,7 +224,7 @@ def _errors(table: ItemTable, given: Answers) -> Errors:
     return Errors(mirror, order, of_mirror, of_order)
 
 
-def _only(one: Scored, *, sides: bool) -> bool:
+def errs_only_in(one: Scored, *, sides: bool) -> bool:
     """Return whether a wrong answer has the sides (or the orders) of all its facts wrong, and no others."""
     if one.outcome != "wrong" or one.facts_right is None:
         return False

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.errors import UserError
 from pipeline.models.chat import Message, Part, PromptImage, PromptVideo
 from pipeline.releases.layout import LETTERS
 from pipeline.routes import templates
 
+Medium = Literal["frames", "video", "none"]
+"""What the text of a prompt speaks of."""
 PROMPTS = {
     "ours": "the model thinks freely and ends with <answer>X</answer>",
     "reference": "the wording of the reference: the option's letter alone, frames without times",
@@ -35,21 +38,26 @@ class Prompt:
         `seconds` are the times of the frames in `seen`. Without times, `seen` is a video, or empty: then nothing
         in the text speaks of images. Raise ValueError if times and frames differ in number.
         """
-        medium = "frames" if seconds else "video" if seen else "none"
+        medium: Medium = "frames" if seconds else "video" if seen else "none"
         parts: list[Part] = []
         if seconds:
             for number, (at, image) in enumerate(zip(seconds, seen, strict=True), start=1):
-                frame = {"number": number, "seconds": at}
-                parts += [self._template.render("frame", frame=frame), image]
+                parts += [self.label(number, at), image]
         else:
             parts += seen
+        parts.append(self.text(question, options, medium))
+        return (Message("user", tuple(parts)),)
+
+    def label(self, number: int, seconds: float) -> str:
+        """Return the text before a frame."""
+        return self._template.render("frame", frame={"number": number, "seconds": seconds})
+
+    def text(self, question: str, options: Sequence[str], medium: Medium) -> str:
+        """Return the text after all frames: the question with lettered options."""
         lettered = [
             {"letter": letter, "text": text} for letter, text in zip(LETTERS, options, strict=False)
         ]
-        parts.append(
-            self._template.render("question", question=question, options=lettered, medium=medium)
-        )
-        return (Message("user", tuple(parts)),)
+        return self._template.render("question", question=question, options=lettered, medium=medium)
 
 
 def load(name: str) -> Prompt:

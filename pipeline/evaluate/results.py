@@ -15,6 +15,7 @@ The folder is named by release, model, prompt and settings; arms and repeats can
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from io import BytesIO
@@ -238,10 +239,17 @@ def packed(kind: type[Record], rows: Iterable[Record]) -> bytes:
     return into.getvalue()
 
 
-def read_results(folder: Path) -> Results:
-    """Read a results folder; raise UserError if it is none."""
-    fix = "give a folder that egost evaluate wrote"
-    try:
+@dataclass(frozen=True)
+class Claims:
+    """What a results.json says, whether or not the predictions are there that it is of."""
+
+    identity: Identity
+    body: Mapping[str, Any]
+
+
+def read_claims(folder: Path) -> Claims:
+    """Read the `results.json` of a folder; raise UserError if there is none."""
+    with _readable(folder):
         body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         if body["format"] != FORMAT:
             raise UserError(
@@ -249,16 +257,31 @@ def read_results(folder: Path) -> Results:
                 f"has format {body['format']}",
                 "use the version of egost that wrote it",
             )
-        identity = Identity.read(body)
+        return Claims(Identity.read(body), body)
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder; raise UserError if it is none."""
+    claims = read_claims(folder)
+    with _readable(folder):
         predictions = tuple(unpacked(folder / PREDICTIONS, Prediction))
         items = unpacked(folder / ITEMS, AskedItem)
         questions = tuple(Question(**dict(item), frames=(), frame_seconds=()) for item in items)
+    return Results(folder, claims.identity, questions, predictions, claims.body)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Raise UserError for what goes wrong while files of a results folder are read."""
+    fix = "give a folder that egost evaluate wrote"
+    try:
+        yield
     except FileNotFoundError as error:
-        missing = Path(str(error.filename)).name
+        names = (RESULTS, PREDICTIONS, ITEMS)  # Arrow's error doesn't name the file
+        missing = next((name for name in names if not (folder / name).exists()), names[0])
         raise UserError(str(folder), f"is no results folder: it has no {missing}", fix) from error
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError) as error:
         raise UserError(str(folder), f"can't be read: {error}", fix) from error
-    return Results(folder, identity, questions, predictions, body)
 
 
 def unpacked(path: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:

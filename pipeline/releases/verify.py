@@ -74,7 +74,7 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
     if the folder is not a release or the digest is malformed, and GateError with every file that was
     changed, lost or added, or with the figure that does not follow from the rows.
     """
-    root_digest, files = _check_bytes(folder, digest)
+    root_digest, files = check_bytes(folder, digest)
     released = open_release(folder)
     for config, kind in CONFIGS.items():
         for path in released.files(config):
@@ -99,7 +99,11 @@ def verify(folder: Path, digest: str | None = None) -> Verified:
     )
 
 
-def _check_bytes(folder: Path, digest: str | None) -> tuple[str, int]:
+def check_bytes(folder: Path, digest: str | None = None) -> tuple[str, int]:
+    """Check every file of a release against SHA256SUMS; return the root digest and the number of files.
+
+    Raises what `verify` raises of these.
+    """
     path = folder / SUMS
     if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise UserError(

@@ -13,6 +13,7 @@ from pipeline.blind.sheet import Figure
 from pipeline.blind.shown import shown
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
+from pipeline.report.intervalbar import interval_bar
 from pipeline.report.page import asset, csp_digest, template
 
 _OPEN = 5  # items that are shown unfolded
@@ -75,19 +76,8 @@ def render(audit: Audit, title: str, notes: Sequence[str] = ()) -> str:
 
 
 def _interval(figure: Figure) -> Markup:
-    """Return a bar from 0 to 100 % with the interval, the accuracy and a line at chance."""
-    low, at, chance = (
-        f"{100 * value:.2f}" for value in (figure.low, figure.accuracy, figure.chance)
-    )
-    wide = f"{max(0.4, 100 * (figure.high - figure.low)):.2f}"
-    label = f"{figure.accuracy:.1%}, interval {figure.low:.1%} to {figure.high:.1%}, chance {figure.chance:.1%}"
-    return Markup(
-        f'<svg class="interval" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        f'<rect class="track" width="100" height="10"/>'
-        f'<rect class="fill" width="{at}" height="10"/>'
-        f'<rect class="between" x="{low}" y="3" width="{wide}" height="4"/>'
-        f'<line class="chance" x1="{chance}" x2="{chance}" y1="0" y2="10" vector-effect="non-scaling-stroke"/></svg>'
-    )
+    """Return a bar of an accuracy."""
+    return interval_bar(figure.accuracy, figure.low, figure.high, figure.chance)
 
 
 def _belief(share: float) -> Markup:

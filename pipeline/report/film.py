@@ -35,11 +35,11 @@ def chosen(count: int) -> list[int]:
     return [round(position * (count - 1) / (MOST - 1)) for position in range(MOST)]
 
 
-def width_for(count: int) -> int:
-    """Return the width of a keyframe with which all strips stay within the budget."""
+def width_for(count: int, widest: int = _WIDEST) -> int:
+    """Return the width of a keyframe with which all strips stay within the budget, at most `widest`."""
     # Assumes 3:2, between the usual 4:3 and 16:9.
     fitting = (_BUDGET / max(count, 1) / _PER_PIXEL * 1.5) ** 0.5
-    return int(min(max(fitting, _NARROWEST), _WIDEST)) // 4 * 4
+    return int(min(max(fitting, _NARROWEST), widest)) // 4 * 4
 
 
 def films(strips: Iterable[Sequence[Path]], width: int) -> Iterator[Film | None]:
@@ -49,11 +49,12 @@ def films(strips: Iterable[Sequence[Path]], width: int) -> Iterator[Film | None]
 
 
 def film(paths: Sequence[Path], width: int) -> Film | None:
-    """Return one strip; a missing image leaves its cell grey."""
+    """Return one strip; a missing image leaves its cell grey. Images are never enlarged."""
     images = [_read(path, width) for path in paths]
     shape = next((image.shape for image in images if image is not None), None)
     if shape is None:
         return None
+    width = min(width, max(image.shape[1] for image in images if image is not None))
     height = max(round(width * shape[0] / shape[1]), 1)
     cells = [
         np.full((height, width, 3), 128, np.uint8)

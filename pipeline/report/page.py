@@ -56,9 +56,9 @@ def render(
         script=Markup(script),
         script_digest=csp_digest(script),
         style_digest=csp_digest(style),
-        clips=Markup(_json(clips)),
+        clips=Markup(json_for_script(clips)),
         batch=_BATCH,
-        images=[Markup(_json(block)) for block in _blocks(gallery.clips, strips)],
+        images=[Markup(json_for_script(block)) for block in _blocks(gallery.clips, strips)],
     )
 
 
@@ -94,7 +94,7 @@ def _blocks(
         yield list(zip(strips[start : start + _BATCH], curves, strict=True))
 
 
-def _json(value: Any) -> str:
+def json_for_script(value: Any) -> str:
     """Return JSON for a script element, which it can neither close nor turn into a comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":

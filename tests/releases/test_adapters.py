@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_release import release, small_space
 
+from pipeline.evaluate.reading import questions_of
 from pipeline.releases import letter
 from pipeline.releases.letter import parse_letter
 from pipeline.releases.prompt import ASK, INSTRUCTION, frame_label, question_prompt
@@ -278,9 +280,38 @@ def test_inspect_asks_and_scores_as_the_other_adapters(
     assert scored(f"Answer: {row.answer}") == ("C", row.answer)
     assert scored("A person turns left") == ("I", None)
     assert scored(f"Answer: {row.answer}", "max_tokens") == ("I", None)
+    assert scored(f"Answer: {row.answer}", "model_length") == ("I", None)
     assert scored(f"<answer>{row.answer}</answer> I", "max_tokens") == ("C", row.answer)
+    assert scored(f"Answer: {row.answer}", "content_filter") == ("I", None)
     found = [Recorded(score=Recorded(answer=one)) for one in ("A", None, "B", None)]
     assert adapter.readable()(found) == 0.5
+
+
+def test_the_same_replies_have_the_same_results_in_every_tool(
+    made: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "consumers"))
+    from same_replies import figures, replies
+
+    questions = [one for one in questions_of(made)[0] if one.split == "test"]
+    given = list(replies(questions * 12))  # so that every form of a reply occurs
+    rows = {row.id: row.model_dump() for _, row in made.questions()}
+    lmms = load(made, "lmms_eval/utils.py", monkeypatch)
+    inspect_score = load(made, "inspect_task.py", monkeypatch).stated_letter()
+    for one in given:
+        row = rows[one["id"]]
+        scores = lmms.process_results(row, [one["reply"]])
+        (question,) = (each for each in questions if each.id == one["id"])
+        expected = figures([question], [one], finish=False)
+        assert scores["accuracy"]["score"] == expected["accuracy"], one
+        assert scores["readable"]["score"] == expected["readable"], one
+        assert scores["accuracy"]["split_group"] == question.split_group
+        output = Recorded(completion=one["reply"], stop_reason=one["finish"])
+        state = Recorded(output=output, metadata={"options": row["options"]})
+        score = asyncio.run(inspect_score(state, Recorded(text=row["answer"])))
+        expected = figures([question], [one], finish=True)
+        assert (score.named["value"] == "C") == expected["accuracy"], one
+        assert (score.named["answer"] is not None) == expected["readable"], one
 
 
 def test_trl_rewards_the_right_letter_alone(

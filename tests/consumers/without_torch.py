@@ -1,0 +1,50 @@
+"""Stand-ins for torch and what needs it, so that lmms-eval's tasks and metrics load without 2 GB of them."""
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+_NAMES = ("torch", "torchvision", "accelerate", "transformers")
+
+
+class _Empty:
+    """A class of a package that isn't there: it can be made and asked for anything."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return MagicMock(name=name)
+
+
+class _Module(ModuleType):
+    __version__ = "0"
+    __path__: Sequence[str] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (_Empty,), {}) if name[0].isupper() else MagicMock(name=name)
+
+
+class _Finder:
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in _NAMES else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Module(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+def stand_in() -> bool:
+    """Put stand-ins in place if torch isn't installed; return whether that was so."""
+    missing = find_spec("torch") is None
+    if missing:
+        sys.meta_path.insert(0, _Finder())
+    return missing
