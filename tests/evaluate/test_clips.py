@@ -330,10 +330,10 @@ def test_what_is_no_matter_of_videos_is_not_blamed_on_them(
     assert "video" not in caught.value.what
 
 
-def test_a_cap_without_room_is_not_blamed_on_videos(
+def test_a_cap_without_room_for_a_video_is_not_blamed_on_videos(
     tmp_path: Path, plain: tuple[PromptVideo, list[str]]
 ) -> None:
     prices = dict.fromkeys(("input_usd_per_million", "output_usd_per_million"), 1000.0)
     with FaultServer() as server, pytest.raises(CapError):
-        probed(server, tmp_path, plain, max_cost_usd=0.001, max_completion_tokens=100, **prices)
+        probed(server, tmp_path, plain, max_cost_usd=1.0, max_completion_tokens=100, **prices)
     assert not server.bodies
