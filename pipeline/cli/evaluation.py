@@ -125,7 +125,7 @@ def evaluate(
     """
     from pipeline.errors import GateError, UserError
     from pipeline.evaluate import evaluation
-    from pipeline.evaluate.in_words import InWords
+    from pipeline.evaluate.in_words import InWords, Spoken
     from pipeline.releases.reading import Released
     from pipeline.report.results_page import write_results_page
 
@@ -151,9 +151,11 @@ def evaluate(
             found = whole.run(settings, progress)
         for line in found.lines:
             click.echo(line)
-        spoken = in_words.run(settings, found.folder, progress_bar)
+        spoken = Spoken()
+        if found.complete:  # else the server is gone, or the cap is reached
+            spoken = in_words.run(settings, found.folder, progress_bar)
         page = write_results_page([found.folder], source if isinstance(source, Released) else None)
-        for line in (*spoken.lines, f"evaluate: every item with its replies: {page}", str(found)):
+        for line in (*spoken.lines, f"page: {page}", str(found)):
             click.echo(line)
         if not (found.complete and spoken.complete):
             coverage = min(found.coverage, spoken.coverage)

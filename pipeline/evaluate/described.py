@@ -7,7 +7,7 @@ nothing and gets 0; a failed request is missing data. Repeats of an item are ave
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.evaluate.metrics import plain
 from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question
+from pipeline.evaluate.table import whole, wrapped
 from pipeline.routes.likeness import Likeness, Reference, likeness
 from pipeline.routes.told import Told, Vocabulary, told
 
@@ -30,6 +31,7 @@ LIKENESS = {
     "order": "pairs of told actions in the right order",
 }
 """The figures of a description; each is of the items whose reference has something of its kind."""
+_NAME, _CELL = 18, 20  # columns of a terminal
 
 
 @dataclass(frozen=True)
@@ -202,27 +204,35 @@ def _turns(item: OpenItem) -> bool:
     return any(move in ("left", "right", "around") for move in item.moves)
 
 
-def lines(metrics: OpenMetrics) -> Iterator[str]:
-    """Yield the figures as lines for the terminal."""
+def lines(metrics: OpenMetrics) -> list[str]:
+    """Return the figures as lines for the terminal."""
+    return wrapped(_lines(metrics))
+
+
+def _lines(metrics: OpenMetrics) -> Iterator[str]:
     if not metrics.arms:
         return
-    yield f"{metrics.items} items answered in words, scored without a judge; apart from accuracy"
-    names = (*LIKENESS, "all turns right")
-    yield f"{'':<20}" + "".join(f"{name:<24}" for name in names).rstrip()
-    rows = {name: [*arm.figures.values(), arm.exact] for name, arm in metrics.arms.items()}
-    for name, parts in (*rows.items(), ("another walk", list(metrics.another_walk.values()))):
-        cells = (str(one[ALL][ALL]) if _has(one) else "-" for one in parts)
-        yield f"{name:<20}" + "".join(f"{cell:<24}" for cell in cells).rstrip()
+    yield f"{metrics.items} items answered in words, scored without a judge; apart from accuracy, in %"
+    yield _row("", LIKENESS)
+    rows = {name: arm.figures for name, arm in metrics.arms.items()}
+    for name, figures in (*rows.items(), ("another walk", metrics.another_walk)):
+        yield _row(name, map(_cell, figures.values()))
     for name, arm in metrics.arms.items():
+        if arm.exact and arm.exact[ALL][ALL].items:
+            yield f"{name}: all turns right in {arm.exact[ALL][ALL]}"
         own = {kind: count for kind, count in arm.outcomes.items() if kind != "answered"}
         if own:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(own.items()))
-            yield f"  {name}: {counts}"
+            yield f"{name}: {counts}"
         if arm.unread.value or arm.silent.value:
-            yield f"  {name}: {arm.unread} of descriptions have a side that can't be told, {arm.silent} no turn"
+            yield f"{name}: {arm.unread} of descriptions have a side that can't be told, {arm.silent} no turn"
     if count := metrics.sources.get("text"):
         yield f"note: of {count} items, what a description should state is read from the reference answer"
 
 
-def _has(parts: Parts) -> bool:
-    return bool(parts) and parts[ALL][ALL].items > 0
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"{name:<{_NAME}}" + "".join(f"{cell:<{_CELL}}" for cell in cells).rstrip()
+
+
+def _cell(parts: Parts) -> str:
+    return whole(parts) if parts and parts[ALL][ALL].items else "-"

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import UserError
 from pipeline.evaluate.describing import OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.item_files import ItemFile
@@ -35,8 +36,8 @@ class Spoken:
     `error` is the most frequent reason why the model's requests got no reply.
     """
 
-    coverage: float
-    lines: Sequence[str]
+    coverage: float = 1.0
+    lines: Sequence[str] = ()
     error: str | None = None
 
     @property
@@ -76,9 +77,14 @@ class InWords:
     def run(self, settings: EvaluatedModel, folder: Path, bar: Bar) -> Spoken:
         """Ask one model, have its descriptions judged, and write both to its results folder."""
         if not self._open.requests:
-            return Spoken(1.0, ())
-        with bar(f"{settings.model}, in words") as progress:
-            said = self._open.run(settings, folder, progress)
+            return Spoken()
+        try:
+            with bar(f"{settings.model}, in words") as progress:
+                said = self._open.run(settings, folder, progress)
+        except (
+            UserError
+        ) as error:  # the server can't be asked any more: what was asked before stands
+            return Spoken(0.0, (), str(error))
         if not (self._judged and said.items):
             return Spoken(said.coverage, said.lines, said.error)
         with bar("judges") as progress:

@@ -45,7 +45,7 @@ def _lines(
     yield _row("", ["accuracy", "both twins", "each fact"], "items")
     rows = {**metrics.arms, **baselines}
     for name, arm in rows.items():
-        wholes = (_whole(parts) for parts in (arm.accuracy, arm.pairs, arm.facts))
+        wholes = (whole(parts) for parts in (arm.accuracy, arm.pairs, arm.facts))
         yield _row(name, wholes, str(arm.items))
     if human:
         yield _row("people", [_in_percent(human), "", ""], str(human.items))
@@ -150,7 +150,8 @@ def _habits(main: ArmMetrics) -> Iterator[str]:
         )
 
 
-def _whole(parts: Parts) -> str:
+def whole(parts: Parts) -> str:
+    """Return the figure of all items in percent, with its interval."""
     return _in_percent(parts[ALL][ALL]) if parts else "-"
 
 

@@ -30,6 +30,7 @@ from pipeline.evaluate.standings import PARSER, Row, parser_of, stored_baselines
 from pipeline.evaluate.table import points
 from pipeline.releases.reading import Released
 from pipeline.report import result_items
+from pipeline.report.in_words import words_tables
 from pipeline.report.intervalbar import interval_bar
 from pipeline.report.page import asset, csp_digest, json_for_script, template
 from pipeline.report.radar import radar
@@ -37,7 +38,6 @@ from pipeline.report.result_items import Frames, Source
 
 PAGE = "page.html"
 _OWN = ("unreadable", "refused", "truncated", "failed")
-_NO_FIGURES = {"settings", "base_url", "descriptions_sha256", "served_models"}
 _DIMENSIONS = {
     "category": "category",
     "contrast": "kinds of facts",
@@ -169,7 +169,9 @@ def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> s
         gains=_gains(shown),
         compared=list(_compared(shown)),
         free=_free(shown),
-        more=[(one.label, _more(one.source.results.body)) for one in shown],
+        in_words=[
+            (one.label, table) for one in shown for table in words_tables(one.source.results.body)
+        ],
         interval=interval_bar,
         points=points,
         whole=lambda parts: parts[ALL][ALL] if parts else None,
@@ -313,29 +315,3 @@ def _free(shown: Sequence[Shown]) -> list[Row]:
     """Return what is reached without a model, as the first results with such rows have it."""
     rows = next((one.free for one in shown if one.free), ())
     return [row for row in rows if row.kind != "chance"]
-
-
-def _more(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the figures of open answers and of judges, where results have them, as lines."""
-    return [line for name in ("open", "judge") for line in _lines(name, body.get(name))]
-
-
-def _lines(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Yield every figure in a section; of a figure's parts, the one of all items."""
-    if isinstance(value, Mapping):
-        if ALL in value:
-            yield from _lines(name, value[ALL])
-            return
-        if "value" in value and "items" in value:
-            low, high = value.get("low"), value.get("high")
-            within = f" [{low}, {high}]" if low is not None else ""
-            if value["value"] is not None:
-                yield name, f"{value['value']}{within}, {value['items']} items"
-            return
-        for key, one in value.items():
-            if key not in _NO_FIGURES:
-                yield from _lines(f"{name}: {key}", one)
-    elif isinstance(value, bool):
-        yield name, "yes" if value else "no"
-    elif isinstance(value, int | float | str):
-        yield name, f"{value}"

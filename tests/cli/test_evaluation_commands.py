@@ -70,8 +70,9 @@ def results(out: str = "results") -> list[Path]:
 
 
 def about_items(server: FaultServer) -> int:
-    """Return how many requests were about items rather than about what the server can do."""
-    return sum("code word" not in json.dumps(body) for body in server.bodies)
+    """Return how many requests were about items with options, and not about what the server can do."""
+    texts = [json.dumps(body) for body in server.bodies]
+    return sum(re.search(r"\\nA[.] .*\\nB[.] ", text) is not None for text in texts)
 
 
 def refused(capsys: Captured, *what: str) -> None:
@@ -112,7 +113,7 @@ def test_two_models_are_scored_in_one_command_and_compared(
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(
     folders: tuple[Path, ...], server: FaultServer, capsys: Captured
 ) -> None:
-    items = len(questions_of(open_release(folders[0]))[0])
+    items = sum(1 for _ in open_release(folders[0]).questions())
     assert (
         evaluate(folders[0], server, "--dry-run", "--arms", "frames,blind", "--repeats", "3") == 0
     )
@@ -250,9 +251,12 @@ def test_withheld_items_get_predictions_and_whoever_has_the_answers_rounded_figu
     shown = capsys.readouterr().out.splitlines()
     (folder,) = results()
     count = len(read_results(folder).predictions)
+    described = sum(row.format == "open" for _, row in open_release(held).questions())
     assert shown == [
         f"{SEER} on egost 0.2.0, prompt ours",
         "no metrics: all answers are withheld",
+        f"note: the answers of {described} items answered in words are withheld",
+        f"page: {folder / 'page.html'}",
         f"evaluate: {SEER}: {count} predictions, {count} of the items withheld: {folder}",
     ]
     assert json.loads((folder / "results.json").read_text())["metrics"] is None

@@ -95,6 +95,10 @@ def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
         command = ["make", "-s", "consumers", "RELEASE=a release"]
         return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
     done = made()
     assert done.returncode != 0
     assert "inspect: not checked: no .consumers/inspect" in done.stdout

@@ -1,6 +1,7 @@
 """Open items are asked like the others, scored without a judge, and kept apart from accuracy."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_a_file_of_descriptions_is_scored(released: Released, tmp_path: Path) ->
     ]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     told = score_file(released, path, None)
-    assert any(line.startswith("frames") and line.count("100.0%") == 3 for line in told)
+    assert any(line.startswith("frames") and line.count("100.0") == 2 for line in told)
     assert "1 predictions for 1 items" in told[-1]
 
 
@@ -174,7 +175,7 @@ def test_withheld_descriptions_are_scored_with_the_answers_alone(
     with pytest.raises(UserError, match="withheld"):
         score_file(held, path, None)
     told = score_file(held, path, sealed)
-    assert not any("%" in line for line in told)
+    assert not any(re.search(r"\d\.\d", line) for line in told)
     assert (sealed / LOG).read_text().count("\n") == 1
 
 

@@ -138,7 +138,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(
     assert paid < ITEMS
     assert run(words).returncode == 0
     assert outcomes(tmp_path) == ["answered"] * ITEMS
-    assert server.billed.total() <= ITEMS + 2  # what was in flight as the disk filled up
+    assert server.billed.total() <= len(server.billed) + 2  # what was in flight then
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "/proc/results"])
@@ -176,7 +176,7 @@ def test_an_interrupted_run_ends_at_once_and_goes_on(
     assert "interrupted: finished work is kept" in error
     gate.after = 10**9
     assert run(words).returncode == 0
-    assert server.billed.total() <= ITEMS + 2  # what was in flight
+    assert server.billed.total() <= len(server.billed) + 2  # what was in flight
 
 
 def test_two_runs_at_once_do_not_buy_twice(

@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.errors import UserError
 from pipeline.evaluate import prompting
 from pipeline.evaluate.arms import ARMS
 from pipeline.evaluate.denser import folder_of
+from pipeline.evaluate.described_files import JUDGE, OPEN, write_section
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import ITEMS, RESULTS, packed, read_results
@@ -272,13 +274,22 @@ def test_a_long_text_loses_its_middle_and_keeps_what_is_marked(
 def test_judged_answers_are_shown_where_results_have_them(
     released: Released, tmp_path: Path
 ) -> None:
-    figure = {"value": 3.25, "low": 3.0, "high": 3.5, "items": 40, "groups": 12}
-    folder = make_results(
-        tmp_path, released, judge={"model": "judge-1", "scores": {"direction": figure}}
-    )
+    folder = make_results(tmp_path, released)
+
+    def parts(value: float) -> Mapping[str, Any]:
+        figure = {"value": value, "low": 0.5 * value, "high": None, "items": 40}
+        return {"all": {"all": figure | {"high": 1.1 * value}}, "task": {"t": figure}}
+
+    arms = {"frames": {"figures": {"turns": parts(0.625)}}}
+    write_section(folder, OPEN, {"arms": arms, "another_walk": {"turns": parts(0.2)}})
+    scores = {"arms": {"frames": {"scores": {"direction": parts(3.25)}}}}
+    judge = {"model": "judge-<1>", "calibrated": False, "rubrics": {"ours": scores}}
+    write_section(folder, JUDGE, {"judges": [judge, "no judge"]})
     text = write_results_page([folder], released).read_text(encoding="utf-8")
-    assert "judge: scores: direction" in text
-    assert "3.25 [3.0, 3.5], 40 items" in text
+    assert "<td>62.5 [31.2, 68.8]</td>" in text
+    assert "<td>20.0 [10.0, 22.0]</td>" in text
+    assert "judged by judge-&lt;1&gt;, rubric ours, from 0 to 5 (uncalibrated" in text
+    assert "<td>3.25 [1.62, 3.58]</td>" in text
 
 
 def test_results_without_known_answers_have_a_page_without_items(
