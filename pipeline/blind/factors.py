@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from scipy import sparse
 
-from pipeline.blind.memory import SHRINK
+from pipeline.blind.memory import SHRINK, Along
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 
 FACTORS, DIRECTIONS = 4, 2
@@ -46,13 +46,15 @@ class Places:
         self._asked += 1
 
     def follow(
-        self, fold: Ints, own: Ints, walk: Ints, signs: "Signs"
+        self, fold: Ints, walk: Ints, signs: "Signs", along: Along
     ) -> tuple[dict[int | None, Floats], dict[int | None, Floats]]:
         """Return how each fact follows each factor, and how it would lie in its walk by what the walk shows.
 
-        That is (facts, factors) and (facts, directions) for each fold left out, and for none. Every fact leaves
-        out its own fold as well. `fold` is that of each walk, `own` that of each fact, `walk` is each fact's.
+        That is (facts, factors) and (facts, 2 * directions) for each fold left out, and for none. The latter goes by
+        where the names usually are, then by what was true of the very fact in walks that went the same way.
+        Every fact leaves out its own fold as well. `fold` is that of each walk, `walk` is each fact's.
         """
+        own = fold[walk]
         axes = sparse.csr_matrix(
             (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
             shape=(self._asked, max(1, len(self._column))),
@@ -61,25 +63,28 @@ class Places:
         table = self._table(len(fold))
 
         @cache
-        def learned(one: int, other: int) -> tuple[Floats, Floats, Floats]:
-            used = np.flatnonzero((fold != one) & (fold != other))
+        def learned(one: int, other: int) -> tuple[Floats, Floats, Floats, Floats]:
+            kept = (fold != one) & (fold != other)
+            used = np.flatnonzero(kept)
             loads, mean = _loads(table[used])
             seen = table.copy()
             seen.data = seen.data - mean[seen.indices]
-            return loads, *signs.directions(seen, used[np.diff(table.indptr)[used] > 0])
+            axis, direction = signs.directions(seen, used[np.diff(table.indptr)[used] > 0])
+            return loads, axis, direction, along.told(np.clip(direction, -1, 1), kept)
 
         follows, expected = dict[int | None, Floats](), dict[int | None, Floats]()
         for without in (None, *range(FOLDS)):
             follows[without] = np.zeros((self._asked, FACTORS))
-            expected[without] = np.zeros((self._asked, DIRECTIONS))
+            expected[without] = np.zeros((self._asked, 2 * DIRECTIONS))
             for one in range(FOLDS):
                 out = (one, one if without is None else without)
-                loads, axis, direction = learned(min(out), max(out))
+                loads, axis, direction, told = learned(min(out), max(out))
                 here = own == one
                 follows[without][here] = parts[one] @ loads
                 # Neighbours on a shelf are nearly as surely in its order as its two ends are.
                 apart = np.cbrt(parts[one] @ axis)
-                expected[without][here] = apart * direction[walk[here]]
+                expected[without][here, :DIRECTIONS] = apart * direction[walk[here]]
+                expected[without][here, DIRECTIONS:] = told[here]
         return follows, expected
 
     def _table(self, walks: int) -> sparse.csr_matrix:

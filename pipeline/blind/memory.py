@@ -65,6 +65,23 @@ class Memory:
         every = np.bincount(at, minlength=size).reshape(-1, FOLDS)
         return true.astype(float), (every - true).astype(float)
 
+    def along(self, way: Floats, used: Bools) -> Floats:
+        """Return half the log odds that each clue is true in spans that go one way rather than the other, (clues, ways).
+
+        `way` is how far each span goes each way, (spans, ways) from -1 to 1; only the `used` spans count.
+        """
+        clue, span = np.divmod(self._where, self._spans)
+        kept = used[span]
+        clue, shown, ways = clue[kept], np.where(self._shown[kept], 1.0, -1.0), way[span[kept]]
+        found = []
+        for weight in (ways * shown[:, None]).T:
+            true, false = (
+                np.bincount(clue, np.maximum(side, 0), minlength=len(self)) + SHRINK / 2
+                for side in (weight, -weight)
+            )
+            found.append(0.5 * np.log(true / false))
+        return np.stack(found, axis=1)
+
     def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> Sequence[Floats]:
         """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
 
@@ -179,3 +196,18 @@ class Leans:
         if mean:
             total = total / np.maximum(np.bincount(to, minlength=size), 1)
         return np.asarray(total.reshape(lists.rows, lists.slots), dtype=float)
+
+
+class Along:
+    """What was true of facts in spans that go the same way as their own."""
+
+    def __init__(self, memory: Memory, levels: Lists, span: Ints) -> None:
+        """Take the clues of facts, of which the first is the fact itself, and the span of each fact."""
+        clue, sign = (one[:, 0] for one in levels.clues())
+        self._memory, self._clue, self._span = memory, clue, span
+        self._sign = np.where(clue >= 0, sign, 0)[:, None]
+
+    def told(self, way: Floats, used: Bools) -> Floats:
+        """Return it as half log odds, (facts, ways), by the `used` spans; `way` as in `Memory.along`."""
+        leans = self._memory.along(way, used)[self._clue]
+        return np.asarray(leans * self._sign * way[self._span], dtype=np.float32)

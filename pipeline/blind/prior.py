@@ -2,9 +2,9 @@
 
 A reader sees an item's text and knows the true routes of all other scenes. It looks up each fact there at several
 levels of generality, alone and together with the other fact, what the names in the span and in the scene tell about
-sides, and how both facts follow a hidden factor of a walk (which way a corridor is walked). A conditional logit weighs
-these experts. It is fitted out of fold by scene, and so are its lookups: if what it learns from had looked up the pair
-in question, its errors would reveal the answer (27 % in a fair world).
+sides, how both facts follow a hidden factor of a walk (which way a corridor is walked), and what was true in walks that
+by their names went the same way. A conditional logit weighs these experts. It is fitted out of fold by scene, and so
+are its lookups: else its errors would reveal the answer (27 % in a fair world).
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.blind import shipped
 from pipeline.blind.factors import Places, Signs
-from pipeline.blind.memory import SHRINK, Clue, Leans, Level, Lists, Memory
+from pipeline.blind.memory import SHRINK, Along, Clue, Leans, Level, Lists, Memory
 from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 from pipeline.blind.weighing import around, fit, fitted, tempered, weighed
 
@@ -184,9 +184,8 @@ class Reader:
     ) -> Floats:
         """Return the probability of each combination, (pairs, 4), from all other scenes.
 
-        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are too small to
-        fit a reader, so the shipped one judges them, too. The pairs that `usable` selects by it are the ones about
-        which the reader may be too modest, so their probabilities are calibrated once more, on these pairs alone.
+        `told` are the probabilities that somebody else gives, as one more expert. The cells in `few` are too small
+        to fit a reader: the shipped one judges them, too. About the pairs that `usable` selects, it may be too modest.
         """
         found = np.full((len(pairs.cell), 4), 0.25)
         for cell in np.unique(pairs.cell):
@@ -205,7 +204,8 @@ class _View:
         self._reader, self.by_span, self.fold = reader, fold, fold[reader.spans]
         self._leans = Leans(reader.memory, fold)
         ways: tuple[int | None, ...] = (None, *range(FOLDS))
-        found = [one.follow(fold, self.fold, reader.spans, reader.signs) for one in reader.places]
+        along = Along(reader.memory, reader.levels, reader.spans)
+        found = [one.follow(fold, reader.spans, reader.signs, along) for one in reader.places]
         # Single precision: at 100,000 clips, double would take 2 GB more.
         self.follows, self.expected = (
             {

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pipeline.blind.memory import Leans, Lists, Memory
+from pipeline.blind.memory import Along, Leans, Lists, Memory
 from pipeline.blind.prior import COMBINATIONS, Asked, Cell, Pairs, Reader
 from pipeline.blind.sheet import FOLDS
 from pipeline.blind.weighing import tempered
@@ -115,6 +115,33 @@ def test_probabilities_are_calibrated_in_a_fair_world() -> None:
     assert found.sum(axis=1) == pytest.approx(1)
     assert np.abs(found - 0.25).mean() < 0.05
     assert found.max() < 0.5
+
+
+@pytest.mark.parametrize("along", [True, False])
+def test_what_was_true_in_walks_of_the_same_way_is_expected(
+    along: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shops of two kinds have two neighbours in opposite orders; another name tells the kind."""
+    if not along:
+        monkeypatch.setattr(Along, "told", lambda self, way, used: np.zeros((800, way.shape[1])))
+    rng, reader, truths, numbers = random.Random(4), Reader(), [], []
+    for number in range(400):
+        back, coin = rng.random() < 0.5, rng.random() < 0.5
+        clues = [(("order",), not back), (("coin",), coin)]
+        places = {"ends": -1.0 if back else 1.0, "one": 0.1, "two": 0.1}
+        reader.learn(f"scene{number // 4}", clues, [[("shows", back)]], (places, places))
+        truths.append(2 * back + (not coin))
+    for number in range(400):
+        order = Asked(
+            "order", False, ((("order",), False),), (), (), ((("one", 1.0), ("two", -1.0)),) * 2
+        )
+        coin_ = Asked("coin", False, ((("coin",), False),), (), (), ((),) * 2)
+        numbers.append([reader.ask(number, one) for one in (order, coin_)])
+    first, second = np.array(numbers).T
+    truth = np.array(truths)
+    found = Cell(reader, Pairs(np.zeros(400, int), first, second, truth)).believed()
+    of_order = found.reshape(400, 2, 2).sum(axis=2)[np.arange(400), truth // 2]
+    assert bool(of_order.mean() > 0.9) is along
 
 
 @pytest.mark.parametrize(("odds", "kept"), [([1, 1, 1, 1], True), ([5, 3, 2, 2], False)])
