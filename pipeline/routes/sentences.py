@@ -32,7 +32,7 @@ class Rule:
 class Grammar:
     """One language: its rules, words that separate clauses, and what denies or doubts a statement.
 
-    `signs` are in every clause that a rule can match, so other clauses needn't be tried. `places` are words of sentences that describe where something is. `denied_anywhere` are negations that may also follow what they deny; `instead` denies only what comes next.
+    `signs` are in every clause that a rule can match, so other clauses needn't be tried. `places` are words of sentences that describe where something is, `others` of those about somebody else. `denied_anywhere` are negations that may also follow what they deny; `instead` denies only what comes next.
     """
 
     rules: tuple[Rule, ...]
@@ -45,6 +45,7 @@ class Grammar:
     instead: re.Pattern[str]
     doubted: re.Pattern[str]
     places: re.Pattern[str]
+    others: re.Pattern[str]
     common: frozenset[str]
 
 
@@ -135,6 +136,7 @@ _ENGLISH_RULES = _rules(
         "unread",
         r"\b(?:<turn>)(?:\s<fill>){0,4}\s(?:<toward>)?<a_side>\sor\s(?:<toward>)?<a_side>\b",
     ),
+    ("unread", r"\b(?:<turn>)(?:\s\w+){0,3}\s\d+\so'clock\b"),
     # Turning around.
     (
         "around",
@@ -144,15 +146,15 @@ _ENGLISH_RULES = _rules(
     (
         "around",
         r"\b(?:turn|spin|swing|rotat|pivot|swivel|wheel|spun|swung)\w*\s(?:(?:all|right|back|completely|fully|the|way|myself|"
-        r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:around|round)\b(?!\s(?:the|a|an|another|this|that|"
-        r"<whose>|<a_side>|to\s<whose>\s<a_side>)\b)",
+        r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:(?:around|round)\b(?!\s(?:the|a|an|another|this|that|"
+        r"<whose>|<a_side>|to\s<whose>\s<a_side>)\b)|about(?=\s*$))(?:\sto\sface\sthe\s(?:other|opposite)\s(?:way|direction))?",
     ),
     (
         "around",
         r"\b(?:doubl\w+\sback|turn\w*\s(?:to\sface\s)?(?:the\s)?(?:other|opposite)\s(?:way|direction)|"
         r"fac\w+\s(?:the\s)?(?:other|opposite)\s(?:way|direction)|revers\w+\s(?:<whose>\s)?direction)\b",
     ),
-    ("around", r"\bturn(?:s|ed|ing)?\sback(?=\s*$)"),
+    ("around", r"\bturn(?:s|ed|ing)?\sback(?=\s*$|\s(?:along\s)?the\s(?:same\s)?way\b)"),
     # Turns as nouns.
     (
         "side",
@@ -165,6 +167,7 @@ _ENGLISH_RULES = _rules(
         r"(?:\b(?:a|an|another|one|the|<whose>)\s)?(?:\b<kind>\s)*\b<side>(?:-hand(?:ed)?)?[- ](?:turn|bend|curve|hook|rotation|swerve)\b",
     ),
     ("side", r"\b(?:turn|bend|curve)\s<toward><side>\b<after>"),
+    ("side", r"\b(?:path|way|route)\s(?:leads|led|goes)\s(?:<fill>\s)?<toward><side>\b<after>"),
     (
         "side",
         r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand)?(?:\s<way>\b|\b<after>)",
@@ -213,7 +216,8 @@ _ENGLISH_RULES = _rules(
         "side",
         r"^(?:<lead>[:.)]?\s)*(?P<side>right)\b(?=\s*$|\s*[^\w\s-]|\s(?:at|near|toward|towards|around|again|once)\b)",
     ),
-    ("listed", r"^(?:<lead>[:.)]?\s)*(?:to|toward|towards)\s(?:the\s)?<side>\s*$"),
+    ("listed", r"^(?:<lead>[:.)]?\s)*(?:to|toward|towards)\s(?:the\s)?<side>(?:\sagain|\sonce\smore)?\s*$"),
+    ("listed", r"^<side>(?=\sand\s<a_side>\s*$)"),
     ("listed", r"^the\s(?:<kind>\s)+<side>\b<after>"),
     (
         "side",
@@ -246,12 +250,14 @@ _GERMAN = {
     "lead": r"(?:dann|danach|gleich|wieder|erst|zuerst|anschließend|zunächst|sofort|nochmals?|noch|einmal|schließlich|zuletzt|er|sie|"
     r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
     r"als|nächstes|gegen|ende|jeweils|und|geradeaus|weiter)",
-    "place": r"(?:an|am|bei|beim|hinter|nach|vor|im|in|auf|zu|zum|zur|ab|neben)\s(?:(?:der|dem|den|das|die|einer|einem|einen)\s)?"
-    r"(?:(?!vorbei)<word>\s){1,3}?",
+    "at": r"(?:an|am|bei|beim|hinter|nach|vor|im|in|auf|zu|zum|zur|ab|neben|aus|durch|unter)",
+    # Read in one way only, or the time that a clause of prepositions takes would double with each.
+    "place": r"<at>\s(?>(?:der|dem|den|das|die|einer|einem|einen)\s)?(?:(?!vorbei|(?:<at>|<lead>)\s)<word>\s){1,3}",
     "count": r"(?P<count>zweimal|dreimal|viermal|zwei\smal|drei\smal)",
+    "who": r"(?:er|sie|ich|man|wir|(?:die|der)\s(?:person|träger\w*|frau|mann))",
     "thing": r"(?:den|die|das|einen|eine|ein|seinen|ihren|seine|ihre|sein|ihr)\s(?!person|träger|kamera|frau|mann)",
     "then": r"(?=\s*$|\s*[^\w\s]|\s(?:am|an|beim|bei|in|im|ins|um|durch|ab|hinter|vor|nach|zur|zum|zu|herum|rum|weiter|wieder|auf|ein|"
-    r"aus|hinaus|hinein|hinaus|hinunter|hinauf|entlang|vorbei|bis|und|über)\b)",
+    r"aus|raus|rein|hoch|runter|gehen|laufen|fahren|halten|zwischen|hinaus|hinein|hinunter|hinauf|entlang|vorbei|bis|und|über)\b)",
 }
 
 _GERMAN_RULES = _rules(
@@ -273,7 +279,15 @@ _GERMAN_RULES = _rules(
     ),
     (
         "nothing",
-        r"\b(?:nach\s)?<a_side>\s(?:lieg|steh|stand|ist|sind|war|häng|befind|sieht|sehen|gibt|erschein|taucht|kommt?\sein)\w*",
+        r"\b(?:nach\s)?<a_side>\s(?:und\s<a_side>\s)?(?:lieg|steh|stand|ist|sind|war|häng|befind|sieht|sehen|gibt|erschein|taucht|kommt?\sein)\w*",
+    ),
+    (
+        "nothing",
+        r"^(?:der|die|das)\s(?:nach\s)?<a_side>\s(?:abzweig|abgeh|führ)\w*",
+    ),
+    (
+        "side",
+        r"\b(?:bin|ist|sind|war\w*)\s(?:(?!<a_side>\b)\S+\s){0,6}?<side>\s(?:(?!<a_side>\b)\S+\s){0,4}?\w*(?:gegangen|gelaufen|gebogen|gefahren)\b",
     ),
     (
         "nothing",
@@ -288,7 +302,7 @@ _GERMAN_RULES = _rules(
     ),
     (
         "nothing",
-        r"\b(?:dreh|wend|schwenk)\w*\s<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)",
+        r"\b(?:dreh|wend|schwenk)\w*\s(?:(?:<who>)\s)?<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)",
     ),
     (
         "unread",
@@ -308,14 +322,8 @@ _GERMAN_RULES = _rules(
     ("around", r"\b(?:kehr|dreh|wend)\w*\s(?:<word>\s){0,5}?um(?=\s*$|\s*[^\w\s])"),
     (
         "stay",
-        r"\b(?:bleib|blieb)\w*\s(?:\S+\s){0,6}?stehen\b|\bstehen\s?(?:zu\s)?(?:ge)?(?:bleib|blieb)\w*",
-    ),
-    (
-        "stay",
-        r"\b(?:wart(?:et|en|e|ete)|verweil\w*|verharr\w*|pausier\w*|(?:hält|halte|halten|hielt)\s(?:\S+\s){0,4}?inne)\b",
-    ),
-    (
-        "stay",
+        r"\b(?:bleib|blieb)\w*\s(?:\S+\s){0,6}?stehen\b|\bstehen\s?(?:zu\s)?(?:ge)?(?:bleib|blieb)\w*|"
+        r"\b(?:wart(?:et|en|e|ete)|verweil\w*|verharr\w*|pausier\w*|(?:hält|halte|halten|hielt)\s(?:\S+\s){0,4}?inne)\b|"
         r"\b(?:hält|halten|halte|hielt)\s(?:\S+\s){0,5}?(?:kurz|moment|weile|sekunden)\s(?:\S+\s)?an\b",
     ),
     # Turns.
@@ -331,6 +339,13 @@ _GERMAN_RULES = _rules(
     ("side", r"\b<turn>\s(?:<word>\s){0,6}?(?:<count>\s)?(?:nach\s)?<side>\b(?!\s(?:von|vom)\b)"),
     ("side", r"\b(?:<count>\s)?(?:nach\s)?<side>\s(?:<word>\s){0,4}?<turn>\b"),
     ("side", r"\b(?:nimm|nehm|nahm)\w*\s(?=.*\b<way>\b)(?:<word>\s){0,5}?<side>\b"),
+    (
+        "side",
+        r"\b<turn>\s(?:<word>\s){0,4}?(?:um|in)\s(?:die|den|das)\s(?P<side>linke|rechte)[ns]?\s(?:ecke|<way>)\b",
+    ),
+    ("side", r"\b(?:kurve|drehung|wende|bogen|schwenk|biegung|abbiegung)\snach\s<side>\b"),
+    ("side", r"\bweg(?P<leads>\sführt(?:\s<word>)?)?\snach\s<side>\b(?(leads)|\sein)"),
+    ("listed", r"^(?:den|die|das)\s(?:erste|zweite|dritte|nächste|letzte)[ns]?\s<way>\s<side>\s*$"),
     ("side", r"\b<side>\s(?=.*\b<way>\b)(?:<word>\s){0,4}?(?:zu\s)?nehmen\b"),
     ("side", r"\b<go>\s(?:<word>\s){0,6}?nach\s<side>\b"),
     ("side", r"\bnach\s<side>\s(?:<word>\s){0,4}?<go>\b"),
@@ -338,7 +353,7 @@ _GERMAN_RULES = _rules(
         "side",
         r"\b<go>\s(?:<word>\s){0,5}?<side>(?=\s*$|\s*[^\w\s]|\s(?:weiter|durch|um|in|ins|hinaus|hinein|zur|zum|ab)\b)(?!.*\bvorbei)",
     ),
-    ("side", r"^(?:<lead>\s|<place>)*(?:nach\s)?<side>\b<then>(?!.*\bvorbei)"),
+    ("side", r"^(?>(?:<lead>\s|<place>)*)(?:nach\s)?<side>\b<then>(?!.*\bvorbei)"),
     ("same", r"\bund\s(?:nach\s)?<side>\b"),
     ("unread", r"\b<a_side>\b"),
 )
@@ -355,26 +370,34 @@ GRAMMARS: Mapping[str, Grammar] = {
         r"\b(?:and\sthen|then|but|before(?=\s\w+ing\b)|while|followed\sby|whereupon|so\sthat)\b"
         r"|\b(?:and|&)\b(?!\s(?:(?:to|toward|towards)\s)?(?:the\s)?(?:left|right)\b(?!\s(?:at|turn)))",
         re.compile(
-            r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt"
+            r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt|clock"
         ),
         re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere|previously|originally)\b|\bhad\s(?:earlier|before)\b|n't\b"),
         re.compile(r"(?!)"),
         re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:(?!left|right)\w+\s){0,2}$"),
         re.compile(r"\b(?:if|whether|might|could|would|perhaps|maybe|possibly|either|unless)\b"),
         re.compile(r"\b(?:is|are|was|were|there|there's|it's|see|sees|seen|visible|has|have|hangs|stands|lies|on)\b"),
+        re.compile(
+            r"(?:^|[,:]\s*|\b(?:and|while|as|where|when)\s)(?:(?:a|an|the)\s)?(?:(?:another|other|second|third|different)\s"
+            r"(?:\w+\s)?(?:person|people|man|men|woman|women|child|pedestrian|customer|car|vehicle|cyclist)|(?<=a\s)(?:car|bus|dog|cat))\b"
+        ),
         frozenset(_COMMON_ENGLISH.split()),
     ),
     "de": Grammar(
         _GERMAN_RULES,
         {"links": "left", "rechts": "right", "linke": "left", "rechte": "right"},
         {"zwei": 2, "drei": 3, "vier": 4, "zweimal": 2, "dreimal": 3, "viermal": 4, "zwei mal": 2, "drei mal": 3},
-        r"\b(?:und|dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
+        r"\bund\b(?!\s(?:nach\s)?(?:links|rechts)(?:\sab)?\s*(?:$|[^\w\s]|(?:und|sind|lieg\w+|steh\w+|häng\w+|befind\w+|sieht)\b))|\b(?:dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
         re.compile(r"link|recht|180|dreh|kehr|wend|stehen|wart|verweil|verharr|pausier|inne|h[aäi]e?lt"),
         re.compile(r"\b(?:ohne|zuvor|ursprünglich)\b"),
         re.compile(r"\b(?:nicht|keine?\w?|niemals|nie|nirgends|weder)\b"),
         re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:(?!links|rechts)\w+\s){0,2}$"),
         re.compile(r"\b(?:ob|falls|wenn|vielleicht|möglicherweise|könnte\w*|würde\w*|entweder)\b"),
         re.compile(r"\b(?:ist|sind|war|gibt|sieht|sehen|liegt|steht|hängt|befindet|auf)\b"),
+        re.compile(
+            r"\b(?:(?:eine|die)\s(?:andere|zweite|weitere)\s(?:person|frau)|(?:ein|der)\s(?:andere|zweite|weitere)r?\s"
+            r"(?:mann|mensch|passant|kunde)|ein\s(?:anderes\s)?(?:auto|hund|bus|fahrzeug))\b"
+        ),
         frozenset(_COMMON_GERMAN.split()),
     ),
 }  # fmt: skip

@@ -26,9 +26,16 @@ _SAME = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": ";", "\u2010": "-", "\u2011": "-"}
 )
 # A colon or a full stop inside a number or a time ends no clause.
-_STOP = r"[;!?\n()\[\]\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
-_SENTENCE_END = re.compile(r"[;!?\n]|[.:](?=\s|$)")
+_STOP = r"[;!?\n()\[\]|\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
+_SENTENCE_END = re.compile(r"[;!?\n|]|[.:](?=\s|$)")
 _NUMBER = re.compile(r"(?<!\S)\(?\d{1,2}[.)](?=\s)")  # of a list
+_HEADING = re.compile(r"\bturn (?:number |no\. ?|#)?\d{1,2} ?[:.)-]\s+")  # "turn 2: right after the lamp"
+_LETTERS = re.compile(r"(?:[^\w\n]*\b[lr]\b)+\W*")
+_LETTER_SIDES = {"l": "left", "r": "right"}
+_CORRECTED = re.compile(
+    r"\b(?:left|right|links|rechts)(?: ab)?\W+(?:(?:no|nope|wait|sorry|actually|nein|halt|moment)(?: wait)?[,;.! -]*[,;.!-]|"
+    r"i mean|or rather|ich meine|besser gesagt|vielmehr)\s*(?=(?:(?:to the|nach) )?(?:left|right|links|rechts)\b)"
+)
 _LONGEST = 300  # characters of a clause: the time that patterns take grows with its square
 _SNIPPET = 24  # characters on each side of what isn't read
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
@@ -129,6 +136,9 @@ def _plain(text: str) -> str:
     """Return a text in lower case with one kind of quotes, dashes and spaces, and without markup."""
     text = unicodedata.normalize("NFKC", text).translate(_SAME).lower()
     text = _SPACES.sub(" ", _MARKUP.sub(" ", _NUMBER.sub("; ", _ARROW.sub(" ; ", text))))
+    if _LETTERS.fullmatch(text):
+        text = re.sub(r"[lr]", lambda letter: _LETTER_SIDES[letter[0]], text)
+    text = _CORRECTED.sub("", _HEADING.sub("; turn ", text))
     return re.sub(r"\bright hand\b(?=\sturn)|\bright-?hand(?:ed)?\b", "right-hand", text)
 
 
@@ -153,15 +163,17 @@ def _statements(text: str, grammar: Grammar) -> Iterator[tuple[int, int, Move | 
     for begin, clause in _clauses(text, grammar):
         if not grammar.signs.search(clause):
             continue
+        sentence = _SENTENCE_END.split(text[max(0, begin - _LONGEST) : begin])[-1].lstrip()
         before: Meaning = "nothing"
         for rule, match in _matches(clause, grammar.rules):
             meaning: Meaning = rule.meaning
             if meaning == "same":
                 meaning = "side" if before == "side" else "unread"
             elif meaning == "listed":
-                sentence = _SENTENCE_END.split(text[max(0, begin - _LONGEST) : begin])[-1].strip()
                 meaning = "side" if sentence and not grammar.places.search(sentence) else "unread"
             meaning = before = _weighed(meaning, clause, match, grammar)
+            if meaning != "nothing" and grammar.others.search(sentence + clause[: match.end()]):
+                meaning = "unread"
             where = (begin + match.start(), begin + match.end())
             if meaning == "unread":
                 yield *where, None
