@@ -5,7 +5,7 @@
 
 Nothing is guessed. A side that is no turn (`the door on the left`, `she left the room`) or is denied (`don't turn
 left`) is passed over; one that the grammar doesn't understand is listed in `unread`. Landmarks and actions are
-found by the names in a vocabulary alone. English and German are read (`sentences.py`); of other languages, the
+found by the names in a vocabulary alone. English and German are read (`english.py`, `german.py`); of other languages, the
 phrases for moves that the vocabulary has.
 """
 
@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 
+from pipeline.routes.english import ENGLISH
+from pipeline.routes.german import GERMAN
 from pipeline.routes.rows import Move
-from pipeline.routes.sentences import GRAMMARS, Grammar, Meaning, Rule
+from pipeline.routes.sentences import Grammar, Meaning, Rule
+
+GRAMMARS: Mapping[str, Grammar] = {"en": ENGLISH, "de": GERMAN}
 
 _MARKUP = re.compile(r"[*_`#>~]+|</?\w+>")
 _ARROW = re.compile(r"\s*(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
@@ -29,7 +33,9 @@ _SAME = str.maketrans(
 _STOP = r"[;!?\n()\[\]|\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
 _SENTENCE_END = re.compile(r"[;!?\n|]|[.:](?=\s|$)")
 _NUMBER = re.compile(r"(?<!\S)\(?\d{1,2}[.)](?=\s)")  # of a list
-_HEADING = re.compile(r"\bturn (?:number |no\. ?|#)?\d{1,2} ?[:.)-]\s+")  # "turn 2: right after the lamp"
+_HEADING = re.compile(
+    r"\bturn (?:number |no\. ?|#)?\d{1,2} ?[:.)-]\s+"
+)  # "turn 2: right after the lamp"
 _LETTERS = re.compile(r"(?:[^\w\n]*\b[lr]\b)+\W*")
 _LETTER_SIDES = {"l": "left", "r": "right"}
 _CORRECTED = re.compile(

@@ -15,8 +15,7 @@ from pipeline.routes.likeness import common_f1
 from pipeline.routes.motion_draft import describe_steps
 from pipeline.routes.route import canonical, course, reverse
 from pipeline.routes.rows import Move, Step
-from pipeline.routes.sentences import GRAMMARS
-from pipeline.routes.told import Vocabulary, told
+from pipeline.routes.told import GRAMMARS, Vocabulary, told
 
 VARIED = tomllib.loads(
     (Path(__file__).parent.parent / "data" / "told" / "varied.toml").read_text(encoding="utf-8")
