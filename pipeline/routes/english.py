@@ -14,7 +14,8 @@ _WORDS = {
     "a_side": r"(?:left|right)",
     "whose": r"(?:the|my|your|his|her|their|its|our|one's)",
     "count": r"(?P<count>two|three|four|five|[2-5])",
-    "times": r"(?:\s(?P<count>twice|thrice|(?:two|three|four|five|[2-5])\stimes))?",
+    "times": r"(?:,?\s(?P<count>twice|thrice|(?:two|three|four|five|[2-5])\stimes))?",
+    "count_word": r"(?:twice|thrice|(?:two|three|four|five|[2-5])\stimes)",
     "kind": r"(?:sharp|slight|quick|hard|immediate|gentle|wide|soft|tight|full|final|last|first|second|third|fourth|next|"
     r"single|simple|small|further|more|other|90|90-degree|ninety-degree|45-degree)",
     "fill": r"(?:(?:sharp|slight|immediate|direct|gentle|quick|slow|abrupt|final|subsequent|eventual|gradual)(?:ly)?|again|once|"
@@ -78,13 +79,15 @@ _RULES = rules(
     # Turning around.
     (
         "around",
-        r"\b(?:(?:<turn>)(?:\s(?:by|about|around|round|a|the|full|through|completely)){0,3}\s)?180(?:[- ]?degrees?|°)?(?:\s<fill>){0,2}(?:\s?turn)?(?:\s<toward>?<a_side>)?\b",
+        r"(?:\b(?:<turn>|do|does|did|pull\w*|make|makes|made)(?:\s(?:by|about|around|round|a|the|full|through|completely)){0,3}\s"
+        r"180(?!\s?c?m\b)|\b180(?=[- ]?degrees?|\s?°))(?:[- ]?degrees?|\s?°)?(?!\s(?:view|panorama|camera|lens|angle|field))"
+        r"(?:\s<fill>){0,2}(?:\s?turn)?(?:\s<toward>?<a_side>)?",
     ),
     ("around", r"\b(?:u[- ]?turn|about[- ]?(?:face|turn)|half[- ]turn)\b"),
     (
         "around",
         r"\b(?:turn|spin|swing|rotat|pivot|swivel|wheel|spun|swung)\w*\s(?:(?:all|right|back|completely|fully|the|way|myself|"
-        r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:(?:around|round)\b(?!\s(?:the|a|an|another|this|that|"
+        r"himself|herself|themselves|themself|itself|yourself)\s){0,3}(?:(?:around|round)\b(?!\s(?:the|a|an|another|this|that|him|her|them|me|us|it|"
         r"<whose>|<a_side>|to\s<whose>\s<a_side>)\b)|about(?=\s*$))(?:\sto\sface\sthe\s(?:other|opposite)\s(?:way|direction))?",
     ),
     (
@@ -105,6 +108,11 @@ _RULES = rules(
         r"(?:\b(?:a|an|another|one|the|<whose>)\s)?(?:\b<kind>\s)*\b<side>(?:-hand(?:ed)?)?[- ](?:turn|bend|curve|hook|rotation|swerve)\b",
     ),
     ("side", r"\b(?:turn|bend|curve)\s<toward><side>\b<after>"),
+    ("side", r"\bturn\s(?:is|was)\s(?:then\s)?(?:a\s|<toward>)?<side>\b<after>"),
+    (
+        "side",
+        r"\b(?:<turn>)\s(?:onto|into|down)\s(?:the|a|an)\s(?:\w+\s){1,3}(?:on|to)\s<whose>\s<side>\b",
+    ),
     ("side", r"\b(?:path|way|route)\s(?:leads|led|goes)\s(?:<fill>\s)?<toward><side>\b<after>"),
     (
         "side",
@@ -113,8 +121,8 @@ _RULES = rules(
     ("side", r"\b(?:choos|chose|follow)\w*\s(?:(?:the|a|<kind>)\s)+<side>(?:-hand)?\s<way>\b"),
     ("side", r"\b(?:a|an|another)\s(?:<kind>\s)*<side>\b<after>"),
     # Verbs.
-    ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<toward><side>\b<after><times>"),
-    ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<side>\b(?!-hand|\s(?:side|hand|of)\b)<times>"),
+    ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<toward><side>(?:(?:-hand)?\sside)?\b<after><times>"),
+    ("side", r"\b(?:<turn>)(?:\s<fill>){0,6}\s<side>\b(?!-hand|\s(?:side|hand|of|away)\b)<times>"),
     (
         "side",
         r"\b(?:round|turn|around)\w*\s(?:the|a|another)\scorner(?:\s\w+){0,2}?\s(?:<toward>|on\sthe\s)?<side>\b",
@@ -131,8 +139,12 @@ _RULES = rules(
         r"where\s(?:he|she|they|it|you)\s\w+)\b",
     ),
     (
+        "nothing",
+        r"\b(?:people|customers|passengers|others|line|queue)\s(?:waiting|lingering|standing)\b",
+    ),
+    (
         "stay",
-        r"\b(?:paus(?:e|es|ed|ing)(?!\sbutton)|wait(?:s|ed|ing)?(?!\s(?:room|area|list|hall|line))|linger(?:s|ed|ing)?|"
+        r"\b(?:paus(?:e|es|ed|ing)(?!\sbutton)|wait(?:s|ed|ing)?\b(?!\s(?:room|area|list|hall|line))|linger(?:s|ed|ing)?|"
         r"(?:stop|halt)(?:s|ped|ping|ed|ing)?\s(?:briefly|for\sa\s|for\s(?:some|several|\w+\sseconds)|a\smoment|momentarily))",
     ),
     ("unread", r"\b(?:is|are|was|were)\sleft\s*$"),
@@ -149,6 +161,7 @@ _RULES = rules(
     ("nothing", r"(?:\b(?:is|are|was|all|quite|yes|not)\s|'s\s)right(?:$|[^\w\s]|\s(?!turn|at\b))"),
     ("nothing", r"\bright\s<no_noun>\b"),
     # A clause that is nothing but a side.
+    ("side", r"^(?:<lead>[:.)]?\s)*<side>(?=\s<count_word>)<times>"),
     ("side", r"^(?:<lead>[:.)]?\s)*(?P<side>left)\b<after>"),
     (
         "side",
@@ -191,9 +204,10 @@ ENGLISH = Grammar(
         r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt|clock"
     ),
     re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere|previously|originally)\b|\bhad\s(?:earlier|before)\b|n't\b"),
-    re.compile(r"(?!)"),
-    re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto)\s(?:(?!left|right)\w+\s){0,2}$"),
-    re.compile(r"\b(?:if|whether|might|could|would|perhaps|maybe|possibly|either|unless)\b"),
+    re.compile(r"\b(?:avoided|skipped|ignored|(?:not|never|n't)\s(?:taken|made|used|followed))\b"),
+    re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto|avoid\w*|skip\w*|ignor\w*)\s(?:(?!left|right)\w+\s){0,2}$"),
+    re.compile(r"\b(?:if|whether|might|could|would(?! say)|perhaps|maybe|possibly|either|unless|about to|wants to|wanted to|tries to|tried to|possible to|option to|says|reads|saying|reading|"
+        r"label+ed|pointing|marked)\b|'d\b"),
     re.compile(r"\b(?:is|are|was|were|there|there's|it's|see|sees|seen|visible|has|have|hangs|stands|lies|on)\b"),
     re.compile(
         r"(?:^|[,:]\s*|\b(?:and|while|as|where|when)\s)(?:(?:a|an|the)\s)?(?:(?:another|other|second|third|different)\s"

@@ -13,21 +13,23 @@ _WORDS = {
     "side": r"(?P<side>links|rechts)",
     "a_side": r"(?:links|rechts)",
     "word": r"(?!(?:links|rechts|nach)\b)\S+",
-    "way": r"(?:abzweig\w*|abbieg\w*|biegung|kurve|treppe|tür|gang|weg|straße|strasse|ausgang|eingang|flur|korridor|tor|gasse|"
+    "way": r"(?:abzweig\w*|abbieg\w*|biegung|kurve|\w*treppe|tür|gang|weg|straße|strasse|ausgang|eingang|flur|korridor|tor|gasse|"
     r"durchgang|pfad|abgang)",
-    "turn": r"(?:(?:ab|ein)?(?:zu)?(?:bieg|gebog|bog)\w*|(?:zu)?(?:wend|wandt)\w*|(?:ab|ein|ge)?schwenk\w*|(?:ge|zu)?dreh\w*|abzweig\w*)",
+    "ended": r"(?:e|en|t|st|te|ten|et|ete|eten|end|ung|ungen)?\b",  # no Drehtür, no Wendeltreppe
+    "turn": r"(?:(?:ab|ein)?(?:zu)?(?:bieg|gebog|bog)\w*|(?:zu)?(?:wend|wandt)<ended>|(?:ab|ein|ge)?schwenk\w*|(?:ge|zu)?dreh<ended>|abzweig\w*)",
     "go": r"(?:geh|ging|gegang|lauf|läuf|lief|gelauf|komm|kam|beweg|schreit|spazier|verlass|verläss|tret|tritt|fähr|fahr|weiter|"
-    r"zieh|setz|begib|begeb|eil)\w*",
+    r"zieh|setz|begib|begeb|eil)\w*(?:'s)?",
     "lead": r"(?:dann|danach|gleich|wieder|erst|zuerst|anschließend|zunächst|sofort|nochmals?|noch|einmal|schließlich|zuletzt|er|sie|"
     r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
     r"als|nächstes|gegen|ende|jeweils|und|geradeaus|weiter)",
     "at": r"(?:an|am|bei|beim|hinter|nach|vor|im|in|auf|zu|zum|zur|ab|neben|aus|durch|unter)",
     # Read in one way only, or the time that a clause of prepositions takes would double with each.
-    "place": r"<at>\s(?>(?:der|dem|den|das|die|einer|einem|einen)\s)?(?:(?!vorbei|(?:<at>|<lead>)\s)<word>\s){1,3}",
+    "stands": r"(?:lieg\w*|steh\w*|stand\w*|ist|sind|war\w*|häng\w*|hing\w*|befind\w*|sieht|gibt)",
+    "place": r"<at>\s(?>(?:der|dem|den|das|die|einer|einem|einen)\s)?(?:(?!vorbei|<stands>\b|(?:<at>|<lead>)\s)<word>\s){1,3}",
     "count": r"(?P<count>zweimal|dreimal|viermal|zwei\smal|drei\smal)",
     "who": r"(?:er|sie|ich|man|wir|(?:die|der)\s(?:person|träger\w*|frau|mann))",
     "thing": r"(?:den|die|das|einen|eine|ein|seinen|ihren|seine|ihre|sein|ihr)\s(?!person|träger|kamera|frau|mann)",
-    "then": r"(?=\s*$|\s*[^\w\s]|\s(?:am|an|beim|bei|in|im|ins|um|durch|ab|hinter|vor|nach|zur|zum|zu|herum|rum|weiter|wieder|auf|ein|"
+    "then": r"(?=\s*$|\s*[^\w\s]|\s(?:am|an|beim|bei|in|im|ins|um|durch|ab|hinter|vor|nach|zur|zum|zu|herum|rum|weiter|wieder|auf|ein(?!\s\w)|(?:die|den|das)\s<way>\s(?:hoch|runter|hin\w+|rauf|entlang)|"
     r"aus|raus|rein|hoch|runter|gehen|laufen|fahren|halten|zwischen|hinaus|hinein|hinunter|hinauf|entlang|vorbei|bis|und|über)\b)",
 }
 
@@ -71,6 +73,11 @@ _RULES = rules(
         "nothing",
         r"\b(?:schau|blick|guck|seh|sieh|zeig|greif|neig)\w*\s(?:<word>\s){0,3}?(?:nach\s)?<a_side>\b",
     ),
+    ("nothing", r"\bnach\s<a_side>\s\w+\s(?:der|ihr|sein|mein)\sblick"),
+    (
+        "nothing",
+        r"\bdreh\w*\s(?:<who>\s)?(?:am|an\sde[rmn])\s(?:\w*knopf|griff|hahn|rad|regler|schalter|schlüssel|lenkrad|kurbel)(?:\s(?:nach\s)?<a_side>)?\b",
+    ),
     (
         "nothing",
         r"\b(?:dreh|wend|schwenk)\w*\s(?:(?:<who>)\s)?<thing>(?:(?!sich)\S+\s){1,4}?(?:um|auf|zu|ab|an|(?:nach\s)?<a_side>)\b(?!\s(?:die|eine)\secke)",
@@ -83,12 +90,13 @@ _RULES = rules(
     # Turning around.
     (
         "around",
-        r"\b(?:(?:dreh|wend)\w*\s(?:\S+\s){0,5}?)?(?:um\s)?180[- ]?(?:grad|°)?(?:[- ](?:drehung|wende))?",
+        r"\b(?:(?:dreh|wend)\w*\s(?:\S+\s){0,5}?)?(?:um\s)?180(?:[- ]?grad|\s?°)(?:[- ](?:drehung|wende))?|\bum\s180\b(?!\s?c?m\b)",
     ),
     (
         "around",
         r"\b(?:umdreh\w*|umzudrehen|umgedreht|umkehr(?:en|t|te)?|umzukehren|kehrtmach\w*|kehrtzumachen|kehrtwend\w*|kehrtgemacht)\b",
     ),
+    ("around", r"^(?:(?:<lead>|<who>)\s)*wend(?:et|ete|e|en)(?:\s<who>)?\s*$"),
     ("around", r"\bmach\w*\s(?:\S+\s){0,4}?kehrt\b"),
     ("around", r"\b(?:kehr|dreh|wend)\w*\s(?:<word>\s){0,5}?um(?=\s*$|\s*[^\w\s])"),
     (
@@ -105,11 +113,18 @@ _RULES = rules(
     ("side", r"\b<side>(?:herum|rum)\b|\b(?P<other>links|rechts)\s(?:herum|rum)\b"),
     (
         "side",
-        r"\b(?:hält|halten|halte|hielt)\s(?:<word>\s){0,3}?sich\s(?:<word>\s){0,3}?<side>\b|\b(?P<other>links|rechts)\s(?:zu\s)?halten\b",
+        r"\b(?:hält|halten|haltet|halte|halt|hielt)\s(?:<word>\s){0,3}?(?:sich|dich|euch|uns|mich)\s(?:<word>\s){0,3}?<side>\b|\b(?P<other>links|rechts)\s(?:zu\s)?halten\b",
     ),
-    ("side", r"\b<turn>\s(?:<word>\s){0,6}?(?:<count>\s)?(?:nach\s)?<side>\b(?!\s(?:von|vom)\b)"),
+    (
+        "side",
+        r"\b<turn>\s(?:(?!<a_side>\b)\S+\s){0,7}?(?:<count>\s)?(?:nach\s)?<side>\b(?!\s(?:von|vom)\b)",
+    ),
     ("side", r"\b(?:<count>\s)?(?:nach\s)?<side>\s(?:<word>\s){0,4}?<turn>\b"),
     ("side", r"\b(?:nimm|nehm|nahm)\w*\s(?=.*\b<way>\b)(?:<word>\s){0,5}?<side>\b"),
+    (
+        "side",
+        r"\b<turn>\s(?:<word>\s){0,2}?in\s(?:die|den|das)\s\S+\s(?:zu|auf|an)\s\w+\s(?P<side>linke|rechte)n\b",
+    ),
     (
         "side",
         r"\b<turn>\s(?:<word>\s){0,4}?(?:um|in)\s(?:die|den|das)\s(?P<side>linke|rechte)[ns]?\s(?:ecke|<way>)\b",
@@ -124,7 +139,7 @@ _RULES = rules(
         "side",
         r"\b<go>\s(?:<word>\s){0,5}?<side>(?=\s*$|\s*[^\w\s]|\s(?:weiter|durch|um|in|ins|hinaus|hinein|zur|zum|ab)\b)(?!.*\bvorbei)",
     ),
-    ("side", r"^(?>(?:<lead>\s|<place>)*)(?:nach\s)?<side>\b<then>(?!.*\bvorbei)"),
+    ("side", r"^(?>(?:<lead>\s|<place>)*)(?:<count>\s)?(?:nach\s)?<side>\b<then>(?!.*\bvorbei)"),
     ("same", r"\bund\s(?:nach\s)?<side>\b"),
     ("unread", r"\b<a_side>\b"),
 )

@@ -36,6 +36,17 @@ _NUMBER = re.compile(r"(?<!\S)\(?\d{1,2}[.)](?=\s)")  # of a list
 _HEADING = re.compile(
     r"\bturn (?:number |no\. ?|#)?\d{1,2} ?[:.)-]\s+"
 )  # "turn 2: right after the lamp"
+_OFTEN = re.compile(r" ?\(?(?<!\w)(?:[x\u00d7] ?([2-5])|([2-5]) ?[x\u00d7])(?!\w)\)?")  # "left x2"
+# What only names a side: `right, so ...` said first, `left: a desk`, and the text of a sign.
+_ASIDE = re.compile(
+    r"\A\W*(?:(?:ok|okay|alright|well)\W+right\b|right(?=[,.!] (?:so|well|let|now|this|i|we)\b))"
+    r"|(?<!\w )\b(?:left|right|links|rechts)(?=(?: side)?: (?:an?|some|several|one|two|ein|eine|einige|zwei)\b)"
+    r"|\b(?:says?|reads?|reading|saying|signs?|label+ed|aufschrift|schild|steht)[^\w\n]{0,3}[\"\u201c\u201e](?:(?:turn|go|keep|bieg\w*|nach) )?(?:left|right|links|rechts)(?: abbiegen)?\W?[\"\u201c\u201d]"
+)
+_AGAIN = re.compile(
+    r"\b(?:in summary|in short|to summari[sz]e|summary|overall|altogether|zusammenfassend|zusammenfassung|zusammengefasst"
+    r"|kurz gesagt|insgesamt)\b"
+)
 _LETTERS = re.compile(r"(?:[^\w\n]*\b[lr]\b)+\W*")
 _LETTER_SIDES = {"l": "left", "r": "right"}
 _CORRECTED = re.compile(
@@ -99,6 +110,7 @@ def told(text: str, vocabulary: Vocabulary | None = None) -> Told:
     plain = _plain(text)
     named = known.names.found(plain)
     read = _masked(plain, (one for one in named if _SIDED.search(one.words)))
+    read = _ASIDE.sub(lambda aside: re.sub(r"\w", "x", aside[0]), read)
     language = language_of(read)
     moves: list[tuple[int, Move]] = []
     unread: list[str] = []
@@ -111,7 +123,7 @@ def told(text: str, vocabulary: Vocabulary | None = None) -> Told:
     else:
         moves = list(_phrases(read, known.phrases))
     return Told(
-        _course(move for _, move in sorted(moves, key=lambda one: one[0])),
+        _course(move for _, move in _once(sorted(moves, key=lambda one: one[0]), read)),
         apart(one.name for one in named if one.kind == "landmark"),
         apart(one.name for one in named if one.kind == "action"),
         tuple(unread),
@@ -144,6 +156,7 @@ def _plain(text: str) -> str:
     text = _SPACES.sub(" ", _MARKUP.sub(" ", _NUMBER.sub("; ", _ARROW.sub(" ; ", text))))
     if _LETTERS.fullmatch(text):
         text = re.sub(r"[lr]", lambda letter: _LETTER_SIDES[letter[0]], text)
+    text = _OFTEN.sub(r" \1\2 times", text)
     text = _CORRECTED.sub("", _HEADING.sub("; turn ", text))
     return re.sub(r"\bright hand\b(?=\sturn)|\bright-?hand(?:ed)?\b", "right-hand", text)
 
@@ -263,6 +276,15 @@ def _phrases(text: str, phrases: Mapping[str, Move]) -> Iterator[tuple[int, Move
         ordered = sorted(wanted, key=len, reverse=True)
         either = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered))})(?!\w)")
         yield from ((found.start(), wanted[found[0]]) for found in either.finditer(text))
+
+
+def _once(moves: list[tuple[int, Move]], text: str) -> list[tuple[int, Move]]:
+    """Return moves with their places, without those of a summary that says the same as all before it."""
+    half = len(moves) // 2
+    first, again = moves[:half], moves[half:]
+    if first and [move for _, move in first] == [move for _, move in again]:
+        return first if _AGAIN.search(text, first[-1][0], again[0][0]) else moves
+    return moves
 
 
 def _course(moves: Iterable[Move]) -> tuple[Move, ...]:
