@@ -28,7 +28,7 @@ _WORDS = {
     r"out|there|here|for|this|because|so|right|immediately|just|inside|outside|off|of(?=\sfloor)|who|which|that|while)\b)",
     "way": r"(?:turn|turning|exit|street|road|corridor|hallway|hall|aisle|path|passage|passageway|fork|branch|way|route|door|"
     r"doorway|opening|junction|stairs|staircase|stairway|stairwell)",
-    "turn": r"(?:turn|veer|swing|rotat|pivot|steer|curv|swerv|swivel|spin|wheel|angl|hook|cut|jog|bend)(?:s|ed|ing|e|es|ting)?"
+    "turn": r"(?:turn|yaw|veer|swing|rotat|pivot|steer|curv|swerv|swivel|spin|wheel|angl|hook|cut|jog|bend)(?:s|ed|ing|e|es|ting)?"
     r"|swung|spun|bent|bear|bears|bore|bearing",
     "go": r"(?:go|goes|went|going|gone|(?:head|proceed|walk|mov|continu|exit|step|branch|return|travel|advanc|"
     r"emerg|navigat|carr)(?:s|ed|ing|e|es|y|ies|ied|ping|ped)?|come|comes|came|coming|run|runs|ran|running|"
@@ -83,7 +83,7 @@ _RULES = rules(
         r"180(?!\s?c?m\b)|\b180(?=[- ]?degrees?|\s?°))(?:[- ]?degrees?|\s?°)?(?!\s(?:view|panorama|camera|lens|angle|field))"
         r"(?:\s<fill>){0,2}(?:\s?turn)?(?:\s<toward>?<a_side>)?",
     ),
-    ("around", r"\b(?:u[- ]?turn|about[- ]?(?:face|turn)|half[- ]turn)\b"),
+    ("around", r"\b(?:u[- ]?turn|about[- ]?(?:face|turn)(?:s|d|ed)?|half[- ]turn)\b"),
     (
         "around",
         r"\b(?:turn|spin|swing|rotat|pivot|swivel|wheel|spun|swung)\w*\s(?:(?:all|right|back|completely|fully|the|way|myself|"
@@ -116,7 +116,7 @@ _RULES = rules(
     ("side", r"\b(?:path|way|route)\s(?:leads|led|goes)\s(?:<fill>\s)?<toward><side>\b<after>"),
     (
         "side",
-        r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand)?(?:\s<way>\b|\b<after>)",
+        r"\b(?:tak|took|mak|made|hang|hung|pull|do)\w*\s(?:(?:a|an|another|one|<whose>|<kind>)\s)+<side>(?:-hand(?:er)?)?(?:\s<way>\b|\b<after>)",
     ),
     ("side", r"\b(?:choos|chose|follow)\w*\s(?:(?:the|a|<kind>)\s)+<side>(?:-hand)?\s<way>\b"),
     ("side", r"\b(?:a|an|another)\s(?:<kind>\s)*<side>\b<after>"),
@@ -211,7 +211,7 @@ ENGLISH = Grammar(
     re.compile(r"\b(?:is|are|was|were|there|there's|it's|see|sees|seen|visible|has|have|hangs|stands|lies|on)\b"),
     re.compile(
         r"(?:^|[,:]\s*|\b(?:and|while|as|where|when)\s)(?:(?:a|an|the)\s)?(?:(?:another|other|second|third|different)\s"
-        r"(?:\w+\s)?(?:person|people|man|men|woman|women|child|pedestrian|customer|car|vehicle|cyclist)|(?<=a\s)(?:car|bus|dog|cat))\b"
+        r"(?:\w+\s)?(?:person|people|man|men|woman|women|child|pedestrian|customer|car|vehicle|cyclist)|(?<=a\s)(?:car|bus|truck|cyclist|child|dog|cat))\b"
     ),
     frozenset(_COMMON.split()),
 )  # fmt: skip

@@ -20,12 +20,12 @@ _WORDS = {
     "go": r"(?:geh|ging|gegang|lauf|läuf|lief|gelauf|komm|kam|beweg|schreit|spazier|verlass|verläss|tret|tritt|fähr|fahr|weiter|"
     r"zieh|setz|begib|begeb|eil)\w*(?:'s)?",
     "lead": r"(?:dann|danach|gleich|wieder|erst|zuerst|anschließend|zunächst|sofort|nochmals?|noch|einmal|schließlich|zuletzt|er|sie|"
-    r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
+    r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+°?|etwa|ungefähr|ca|um|grad|°|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
     r"als|nächstes|gegen|ende|jeweils|und|geradeaus|weiter)",
     "at": r"(?:an|am|bei|beim|hinter|nach|vor|im|in|auf|zu|zum|zur|ab|neben|aus|durch|unter)",
     # Read in one way only, or the time that a clause of prepositions takes would double with each.
     "stands": r"(?:lieg\w*|steh\w*|stand\w*|ist|sind|war\w*|häng\w*|hing\w*|befind\w*|sieht|gibt)",
-    "place": r"<at>\s(?>(?:der|dem|den|das|die|einer|einem|einen)\s)?(?:(?!vorbei|<stands>\b|(?:<at>|<lead>)\s)<word>\s){1,3}",
+    "place": r"<at>\s(?>(?:der|dem|den|das|die|einer|einem|einen|etwa|ungefähr|ca)\s)?(?!vorbei|<stands>\b)<word>\s(?:(?!vorbei|<stands>\b|(?:<at>|<lead>)\s)<word>\s){0,4}",
     "count": r"(?P<count>zweimal|dreimal|viermal|zwei\smal|drei\smal)",
     "who": r"(?:er|sie|ich|man|wir|(?:die|der)\s(?:person|träger\w*|frau|mann))",
     "thing": r"(?:den|die|das|einen|eine|ein|seinen|ihren|seine|ihre|sein|ihr)\s(?!person|träger|kamera|frau|mann)",
@@ -157,7 +157,7 @@ GERMAN = Grammar(
     re.compile(r"\b(?:ist|sind|war|gibt|sieht|sehen|liegt|steht|hängt|befindet|auf)\b"),
     re.compile(
         r"\b(?:(?:eine|die)\s(?:andere|zweite|weitere)\s(?:person|frau)|(?:ein|der)\s(?:andere|zweite|weitere)r?\s"
-        r"(?:mann|mensch|passant|kunde)|ein\s(?:anderes\s)?(?:auto|hund|bus|fahrzeug))\b"
+        r"(?:mann|mensch|passant|kunde)|ein\s(?:anderes\s)?(?:auto|hund|bus|fahrzeug|radfahrer|kind))\b"
     ),
     frozenset(_COMMON.split()),
 )  # fmt: skip

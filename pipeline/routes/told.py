@@ -23,7 +23,8 @@ from pipeline.routes.sentences import Grammar, Meaning, Rule
 
 GRAMMARS: Mapping[str, Grammar] = {"en": ENGLISH, "de": GERMAN}
 
-_MARKUP = re.compile(r"[*_`#>~]+|</?\w+>")
+_MARKUP = re.compile(r"[*_`#>~\u2022\u25cf\u25aa\u25e6\u2023\u00b7]+|</?\w+>")
+_DASH = re.compile(r"(?<=\w)\W? - ")  # "**right** - at the lamp"
 _ARROW = re.compile(r"\s*(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
 _SPACES = re.compile(r"[^\S\n]+")
 _SAME = str.maketrans(
@@ -156,7 +157,7 @@ def _plain(text: str) -> str:
     text = _SPACES.sub(" ", _MARKUP.sub(" ", _NUMBER.sub("; ", _ARROW.sub(" ; ", text))))
     if _LETTERS.fullmatch(text):
         text = re.sub(r"[lr]", lambda letter: _LETTER_SIDES[letter[0]], text)
-    text = _OFTEN.sub(r" \1\2 times", text)
+    text = _DASH.sub(", ", _OFTEN.sub(r" \1\2 times", text))
     text = _CORRECTED.sub("", _HEADING.sub("; turn ", text))
     return re.sub(r"\bright hand\b(?=\sturn)|\bright-?hand(?:ed)?\b", "right-hand", text)
 
