@@ -20,12 +20,12 @@ _WORDS = {
     r"single|simple|small|further|more|other|90|90-degree|ninety-degree|45-degree)",
     "fill": r"(?:(?:sharp|slight|immediate|direct|gentle|quick|slow|abrupt|final|subsequent|eventual|gradual)(?:ly)?|again|once|"
     r"more|back|then|further|hard|straight|around|round|over|off|out|on|about|approximately|roughly|by|\d+|ninety|"
-    r"forty-five|degrees?|°|90°|45°|in(?=\splace\b)|place|another|time|a|an|first|myself|himself|herself|themselves|itself)",
+    r"forty-five|degrees?|°|90°|45°|(?:counter-?|anti-?)?clockwise|in(?=\splace\b)|place|another|time|a|an|first|myself|himself|herself|themselves|itself)",
     "toward": r"(?:(?:to|toward|towards)\s(?:<whose>\s)?)",
     # What may follow a side that is a direction; a noun may not.
     "after": r"(?=\s*$|\s*[^\w\s-]|\s(?:at|by|near|in|into|through|onto|on|around|round|along|past|toward|towards|to|from|"
     r"down|up|after|before|beside|behind|under|over|across|again|once|when|where|as|until|till|next|without|with|"
-    r"out|there|here|for|this|because|so|right|immediately|just|inside|outside|off|of(?=\sfloor)|who|which|that|while)\b)",
+    r"out|there|here|for|this|because|so|right|immediately|just|inside|outside|off|of(?=\sfloor)|who|which|that|while|(?:is|was)(?=\s(?:taken|made)))\b)",
     "way": r"(?:turn|turning|exit|street|road|corridor|hallway|hall|aisle|path|passage|passageway|fork|branch|way|route|door|"
     r"doorway|opening|junction|stairs|staircase|stairway|stairwell)",
     "turn": r"(?:turn|yaw|veer|swing|rotat|pivot|steer|curv|swerv|swivel|spin|wheel|angl|hook|cut|jog|bend)(?:s|ed|ing|e|es|ting)?"
@@ -49,6 +49,7 @@ _RULES = rules(
         r"\b(?:on|from|along|off|at)\s(?:both\s)?(?:<whose>\s)?<a_side>\s(?:and|or)\s(?:<whose>\s)?<a_side>\b",
     ),
     ("nothing", r"(?:\b\w+\s)?\b<a_side>\sto\s<a_side>\b"),
+    ("nothing", r"\b(?:have|has|had|having)\s(?:a|the|every)\sright\sto\b"),
     ("nothing", r"\bneither\s(?:<whose>\s)?<a_side>\snor\s(?:<whose>\s)?<a_side>\b"),
     (
         "side",
@@ -203,7 +204,7 @@ ENGLISH = Grammar(
     re.compile(
         r"left|right|round|180|turn|doubl|fac|revers|stand|sta?y|remain|stood|keep|kept|paus|wait|linger|stop|halt|clock"
     ),
-    re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nowhere|previously|originally)\b|\bhad\s(?:earlier|before)\b|n't\b"),
+    re.compile(r"\b(?:not(?!\sonly)|never|no(?!\.)|without|neither|nor|cannot|nothing|nobody|nowhere|previously|originally)\b|\bhad\s(?:earlier|before)\b|n't\b"),
     re.compile(r"\b(?:avoided|skipped|ignored|(?:not|never|n't)\s(?:taken|made|used|followed))\b"),
     re.compile(r"\b(?:instead\sof|rather\sthan|as\sopposed\sto|avoid\w*|skip\w*|ignor\w*)\s(?:(?!left|right)\w+\s){0,2}$"),
     re.compile(r"\b(?:if|whether|might|could|would(?! say)|perhaps|maybe|possibly|either|unless|about to|wants to|wanted to|tries to|tried to|possible to|option to|says|reads|saying|reading|"

@@ -20,7 +20,7 @@ _WORDS = {
     "go": r"(?:geh|ging|gegang|lauf|läuf|lief|gelauf|komm|kam|beweg|schreit|spazier|verlass|verläss|tret|tritt|fähr|fahr|weiter|"
     r"zieh|setz|begib|begeb|eil)\w*(?:'s)?",
     "lead": r"(?:dann|danach|gleich|wieder|erst|zuerst|anschließend|zunächst|sofort|nochmals?|noch|einmal|schließlich|zuletzt|er|sie|"
-    r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+°?|etwa|ungefähr|ca|um|grad|°|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
+    r"man|ich|wir|wobei|direkt|kurz|darauf|darauffolgend|\d+°?|etwa|ungefähr|ca|um|grad|°|mal|(?:oben|unten)(?=\snach)|nun|jetzt|erneut|wiederum|später|hier|dort|dabei|scharf|leicht|also|"
     r"als|nächstes|gegen|ende|jeweils|und|geradeaus|weiter)",
     "at": r"(?:an|am|bei|beim|hinter|nach|vor|im|in|auf|zu|zum|zur|ab|neben|aus|durch|unter)",
     # Read in one way only, or the time that a clause of prepositions takes would double with each.
@@ -131,7 +131,10 @@ _RULES = rules(
     ),
     ("side", r"\b(?:kurve|drehung|wende|bogen|schwenk|biegung|abbiegung)\snach\s<side>\b"),
     ("side", r"\bweg(?P<leads>\sführt(?:\s<word>)?)?\snach\s<side>\b(?(leads)|\sein)"),
-    ("listed", r"^(?:den|die|das)\s(?:erste|zweite|dritte|nächste|letzte)[ns]?\s<way>\s<side>\s*$"),
+    (
+        "listed",
+        r"^(?:den|die|das)\s(?:erste|zweite|dritte|nächste|letzte)[ns]?\s(?:<way>\s)?<side>\s*$",
+    ),
     ("side", r"\b<side>\s(?=.*\b<way>\b)(?:<word>\s){0,4}?(?:zu\s)?nehmen\b"),
     ("side", r"\b<go>\s(?:<word>\s){0,6}?nach\s<side>\b"),
     ("side", r"\bnach\s<side>\s(?:<word>\s){0,4}?<go>\b"),
@@ -148,10 +151,10 @@ GERMAN = Grammar(
     _RULES,
     {"links": "left", "rechts": "right", "linke": "left", "rechte": "right"},
     {"zwei": 2, "drei": 3, "vier": 4, "zweimal": 2, "dreimal": 3, "viermal": 4, "zwei mal": 2, "drei mal": 3},
-    r"\bund\b(?!\s(?:nach\s)?(?:links|rechts)(?:\sab)?\s*(?:$|[^\w\s]|(?:und|sind|lieg\w+|steh\w+|häng\w+|befind\w+|sieht)\b))|\b(?:dann|danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
+    r"\bund\b(?!\s(?:nach\s)?(?:links|rechts)(?:\sab)?\s*(?:$|[^\w\s]|(?:und|sind|lieg\w+|steh\w+|häng\w+|befind\w+|sieht)\b))|\bdann\b(?!\sum\s*(?:$|[^\w\s]|und\b))|\b(?:danach|aber|sondern|bevor|während|wobei|bis(?!\szu|\szum|\szur|\san|\sans))\b",
     re.compile(r"link|recht|180|dreh|kehr|wend|stehen|wart|verweil|verharr|pausier|inne|h[aäi]e?lt"),
     re.compile(r"\b(?:ohne|zuvor|ursprünglich)\b"),
-    re.compile(r"\b(?:nicht|keine?\w?|niemals|nie|nirgends|weder)\b"),
+    re.compile(r"\b(?:nicht|keine?\w?|niemals|niemand|nie|nirgends|weder)\b"),
     re.compile(r"\b(?:an)?(?:statt|stelle)\s(?:(?!links|rechts)\w+\s){0,2}$"),
     re.compile(r"\b(?:ob|falls|wenn|vielleicht|möglicherweise|könnte\w*|würde\w*|entweder)\b"),
     re.compile(r"\b(?:ist|sind|war|gibt|sieht|sehen|liegt|steht|hängt|befindet|auf)\b"),
