@@ -3,6 +3,7 @@
 Scores of open answers and rewards in training are both computed here, from what `told.py` reads.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -95,7 +96,8 @@ def order_kept(told: Sequence[str], wanted: Sequence[str]) -> float | None:
 
     Things that occur twice in either list have no one place, so they are left out.
     """
-    place = {name: at for at, name in enumerate(wanted) if wanted.count(name) == 1}
-    known = [place[name] for name in told if name in place and told.count(name) == 1]
+    often, asked = Counter(told), Counter(wanted)
+    place = {name: at for at, name in enumerate(wanted) if asked[name] == 1}
+    known = [place[name] for name in told if name in place and often[name] == 1]
     pairs = list(combinations(known, 2))
     return sum(first < second for first, second in pairs) / len(pairs) if pairs else None

@@ -5,7 +5,7 @@
 
 Nothing is guessed. A side that is no turn (`the door on the left`, `she left the room`) or is denied (`don't turn
 left`) is passed over; one that the grammar doesn't understand is listed in `unread`. Landmarks and actions are
-found by the names in a vocabulary alone. English and German are read (`sentences.py`); of other languages, the
+found by the names in a vocabulary alone. English and German are read (`english.py`, `german.py`); of other languages, the
 phrases for moves that the vocabulary has.
 """
 
@@ -16,19 +16,44 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 
+from pipeline.routes.english import ENGLISH
+from pipeline.routes.german import GERMAN
 from pipeline.routes.rows import Move
-from pipeline.routes.sentences import GRAMMARS, Grammar, Meaning, Rule
+from pipeline.routes.sentences import Grammar, Meaning, Rule
 
-_MARKUP = re.compile(r"[*_`#>~]+|</?\w+>")
+GRAMMARS: Mapping[str, Grammar] = {"en": ENGLISH, "de": GERMAN}
+
+_MARKUP = re.compile(r"[*_`#>~\u2022\u25cf\u25aa\u25e6\u2023\u00b7]+|</?\w+>")
+_DASH = re.compile(r"(?<=\w)\W? - ")  # "**right** - at the lamp"
 _ARROW = re.compile(r"\s*(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
 _SPACES = re.compile(r"[^\S\n]+")
 _SAME = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": ";", "\u2010": "-", "\u2011": "-"}
 )
 # A colon or a full stop inside a number or a time ends no clause.
-_STOP = r"[;!?\n()\[\]\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
-_SENTENCE_END = re.compile(r"[;!?\n]|[.:](?=\s|$)")
+_STOP = r"[;!?\n()\[\]|\"\u201c\u201d\u201e,]|[.:](?=\s|$)"
+_SENTENCE_END = re.compile(r"[;!?\n|]|[.:](?=\s|$)")
 _NUMBER = re.compile(r"(?<!\S)\(?\d{1,2}[.)](?=\s)")  # of a list
+_HEADING = re.compile(
+    r"\bturn (?:number |no\. ?|#)?\d{1,2} ?[:.)-]\s+"
+)  # "turn 2: right after the lamp"
+_OFTEN = re.compile(r" ?\(?(?<!\w)(?:[x\u00d7] ?([2-5])|([2-5]) ?[x\u00d7])(?!\w)\)?")  # "left x2"
+# What only names a side: `right, so ...` said first, `left: a desk`, and the text of a sign.
+_ASIDE = re.compile(
+    r"\A\W*(?:(?:ok|okay|alright|well)\W+right\b|right(?=[,.!] (?:so|well|let|now|this|i|we)\b))"
+    r"|(?<!\w )\b(?:left|right|links|rechts)(?=(?: side)?: (?:an?|some|several|one|two|ein|eine|einige|zwei)\b)"
+    r"|\b(?:says?|reads?|reading|saying|signs?|label+ed|aufschrift|schild|steht)[^\w\n]{0,3}[\"\u201c\u201e](?:(?:turn|go|keep|bieg\w*|nach) )?(?:left|right|links|rechts)(?: abbiegen)?\W?[\"\u201c\u201d]"
+)
+_AGAIN = re.compile(
+    r"\b(?:in summary|in short|to summari[sz]e|summary|overall|altogether|zusammenfassend|zusammenfassung|zusammengefasst"
+    r"|kurz gesagt|insgesamt)\b"
+)
+_LETTERS = re.compile(r"(?:[^\w\n]*\b[lr]\b)+\W*")
+_LETTER_SIDES = {"l": "left", "r": "right"}
+_CORRECTED = re.compile(
+    r"\b(?:left|right|links|rechts)(?: ab)?\W+(?:(?:no|nope|wait|sorry|actually|nein|halt|moment)(?: wait)?[,;.! -]*[,;.!-]|"
+    r"i mean|or rather|ich meine|besser gesagt|vielmehr)\s*(?=(?:(?:to the|nach) )?(?:left|right|links|rechts)\b)"
+)
 _LONGEST = 300  # characters of a clause: the time that patterns take grows with its square
 _SNIPPET = 24  # characters on each side of what isn't read
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
@@ -86,6 +111,7 @@ def told(text: str, vocabulary: Vocabulary | None = None) -> Told:
     plain = _plain(text)
     named = known.names.found(plain)
     read = _masked(plain, (one for one in named if _SIDED.search(one.words)))
+    read = _ASIDE.sub(lambda aside: re.sub(r"\w", "x", aside[0]), read)
     language = language_of(read)
     moves: list[tuple[int, Move]] = []
     unread: list[str] = []
@@ -98,7 +124,7 @@ def told(text: str, vocabulary: Vocabulary | None = None) -> Told:
     else:
         moves = list(_phrases(read, known.phrases))
     return Told(
-        _course(move for _, move in sorted(moves, key=lambda one: one[0])),
+        _course(move for _, move in _once(sorted(moves, key=lambda one: one[0]), read)),
         apart(one.name for one in named if one.kind == "landmark"),
         apart(one.name for one in named if one.kind == "action"),
         tuple(unread),
@@ -129,6 +155,10 @@ def _plain(text: str) -> str:
     """Return a text in lower case with one kind of quotes, dashes and spaces, and without markup."""
     text = unicodedata.normalize("NFKC", text).translate(_SAME).lower()
     text = _SPACES.sub(" ", _MARKUP.sub(" ", _NUMBER.sub("; ", _ARROW.sub(" ; ", text))))
+    if _LETTERS.fullmatch(text):
+        text = re.sub(r"[lr]", lambda letter: _LETTER_SIDES[letter[0]], text)
+    text = _DASH.sub(", ", _OFTEN.sub(r" \1\2 times", text))
+    text = _CORRECTED.sub("", _HEADING.sub("; turn ", text))
     return re.sub(r"\bright hand\b(?=\sturn)|\bright-?hand(?:ed)?\b", "right-hand", text)
 
 
@@ -153,15 +183,17 @@ def _statements(text: str, grammar: Grammar) -> Iterator[tuple[int, int, Move | 
     for begin, clause in _clauses(text, grammar):
         if not grammar.signs.search(clause):
             continue
+        sentence = _SENTENCE_END.split(text[max(0, begin - _LONGEST) : begin])[-1].lstrip()
         before: Meaning = "nothing"
         for rule, match in _matches(clause, grammar.rules):
             meaning: Meaning = rule.meaning
             if meaning == "same":
                 meaning = "side" if before == "side" else "unread"
             elif meaning == "listed":
-                sentence = _SENTENCE_END.split(text[max(0, begin - _LONGEST) : begin])[-1].strip()
                 meaning = "side" if sentence and not grammar.places.search(sentence) else "unread"
             meaning = before = _weighed(meaning, clause, match, grammar)
+            if meaning != "nothing" and grammar.others.search(sentence + clause[: match.end()]):
+                meaning = "unread"
             where = (begin + match.start(), begin + match.end())
             if meaning == "unread":
                 yield *where, None
@@ -245,6 +277,15 @@ def _phrases(text: str, phrases: Mapping[str, Move]) -> Iterator[tuple[int, Move
         ordered = sorted(wanted, key=len, reverse=True)
         either = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered))})(?!\w)")
         yield from ((found.start(), wanted[found[0]]) for found in either.finditer(text))
+
+
+def _once(moves: list[tuple[int, Move]], text: str) -> list[tuple[int, Move]]:
+    """Return moves with their places, without those of a summary that says the same as all before it."""
+    half = len(moves) // 2
+    first, again = moves[:half], moves[half:]
+    if first and [move for _, move in first] == [move for _, move in again]:
+        return first if _AGAIN.search(text, first[-1][0], again[0][0]) else moves
+    return moves
 
 
 def _course(moves: Iterable[Move]) -> tuple[Move, ...]:

@@ -12,7 +12,7 @@ from pipeline.routes.likeness import (
     turn_likeness,
 )
 from pipeline.routes.rows import Move
-from pipeline.routes.told import Told
+from pipeline.routes.told import Told, Vocabulary, told
 
 MOVES = st.lists(st.sampled_from(("left", "right", "around")), max_size=6)
 
@@ -58,3 +58,27 @@ def test_the_way_back_may_begin_with_turning_around() -> None:
     assert likeness(Told(("around", "left", "right")), Reference(("left", "right"))).turns < 1
     own = Reference(("around", "left"), orientation="reverse")
     assert likeness(Told(("around", "around", "left")), own).turns == 1
+
+
+def test_saying_everything_or_both_sides_earns_less_than_the_walk() -> None:
+    names = Vocabulary(["sofa", "lamp", "red door", "printer"], ["opens the door", "sits down"])
+    wanted = Reference(("left", "right", "right"), ("sofa", "lamp"), ("opens the door",))
+    true = "Turn left at the sofa, turn right at the lamp, turn right. He opens the door."
+    assert likeness(told(true, names), wanted).turns == 1
+    for text in (
+        "left, right, " * 10,
+        "Turn left or right. " * 3,
+        "Turn left/right, then left/right, then left/right.",
+        f"{true} {true}",
+        f"Turn right. {true}",
+        "Turn left. Turn left. Turn left. Turn right. Turn right. Turn right.",
+    ):
+        assert likeness(told(text, names), wanted).turns <= 0.75
+    for text in ("sofa, lamp, red door, printer. " * 3, "sofa, lamp. " * 2, "lamp, sofa", ""):
+        assert (likeness(told(text, names), wanted).landmarks or 0) <= 0.67
+    twice = likeness(told("Opens the door, sits down, opens the door.", names), wanted)
+    assert twice.actions == 0.5
+
+
+def test_the_order_of_many_actions_is_told_at_once() -> None:
+    order_kept(["a", "b"] * 50_000, ["a", "b", "c"])

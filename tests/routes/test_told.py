@@ -15,8 +15,7 @@ from pipeline.routes.likeness import common_f1
 from pipeline.routes.motion_draft import describe_steps
 from pipeline.routes.route import canonical, course, reverse
 from pipeline.routes.rows import Move, Step
-from pipeline.routes.sentences import GRAMMARS
-from pipeline.routes.told import Vocabulary, told
+from pipeline.routes.told import GRAMMARS, Vocabulary, told
 
 VARIED = tomllib.loads(
     (Path(__file__).parent.parent / "data" / "told" / "varied.toml").read_text(encoding="utf-8")
@@ -87,12 +86,15 @@ def test_descriptions_by_the_template_are_read() -> None:
     assert f1(actions) >= 0.98
 
 
-@pytest.mark.parametrize("half", ["first", "later"])
+@pytest.mark.parametrize(
+    ("half", "count", "least"),
+    [("first", 10, 0.9), ("later", 10, 0.9), ("third", 38, 0.95), ("fourth", 31, 0.95)],
+)
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_other_wordings_are_read(half: str, language: str) -> None:
+def test_other_wordings_are_read(half: str, count: int, least: float, language: str) -> None:
     texts = [one for one in VARIED["text"] if (one["half"], one["language"]) == (half, language)]
-    assert len(texts) == 10
-    assert f1((told(one["text"]).moves, one["moves"]) for one in texts) >= 0.9
+    assert len(texts) >= count
+    assert f1((told(one["text"]).moves, one["moves"]) for one in texts) >= least
 
 
 def test_nothing_is_invented_in_texts_without_turns() -> None:
@@ -143,6 +145,42 @@ def test_nothing_is_invented_in_texts_without_turns() -> None:
         ("Turn left and right.", "lr"),
         ("The person turned left into the kitchen, turned around and left.", "la"),
         ("Sie biegt zweimal rechts ab, dreht sich um und geht links weiter.", "rral"),
+        ("L, R, L", "lrl"),
+        ("turn left (2x), then right", "llr"),
+        ("Dann zweimal rechts.", "rr"),
+        ("• Left at the plants\n• Right at the pillar", "lr"),
+        ("Turn 1: Left at the desk. Turn 2: Right after the copier.", "lr"),
+        ("**Turn 1** \u2013 Left\n**Turn 2** \u2013 Right", "lr"),
+        ("| Time | Direction |\n|---|---|\n| 0:02 | left |\n| 0:09 | right |", "lr"),
+        ('["left", "right", "left"]', "lrl"),
+        ("The first turn is to the left, the second turn is to the right.", "lr"),
+        ("Am Ende der langen Treppe gleich wieder links.", "l"),
+        ("Wir sind nach dem Eingang rechts gegangen.", "r"),
+        # Corrected, or said again in a summary.
+        ("The wearer turns left, no, right, at the pillar.", "r"),
+        ("Er biegt links ab, nein, rechts.", "r"),
+        ("Turn left. No right turns follow.", "l"),
+        ("Turn left. Turn right. In summary, the person turns left and then right.", "lr"),
+        ("Links abbiegen, rechts abbiegen. Zusammenfassung: links, rechts.", "lr"),
+        ("Turn left. Turn right. In summary: left.", "lrl"),
+        ("Turn left. Turn right. Turn left. Turn right.", "lrlr"),
+        # Somebody else, a sign, speech, names.
+        ("A second person comes from the left and walks to the right.", ""),
+        ("Ein Radfahrer biegt links ab, die Person geht geradeaus weiter.", ""),
+        ("He passes another man and turns right.", "r"),
+        ('A sign reads "Turn left", but she walks straight.', ""),
+        ("He is about to turn left.", ""),
+        ("The left turn was avoided.", ""),
+        ("Right, so the person walks down the hall.", ""),
+        ("He turns right away.", ""),
+        ("Room 180 is at the end. The shelf is 180 cm wide.", ""),
+        ("He does a 180 and then turns 180° again.", "aa"),
+        ("Zimmer 180 ist am Ende.", ""),
+        ("The waiter smiles at people waiting in line.", ""),
+        ("Die Drehtür rechts ist offen.", ""),
+        ("Left: a desk. Right: a shelf.", ""),
+        ("Links: ein Tisch. Rechts: ein Regal.", ""),
+        ("Er schaut nach links und nach rechts und geht dann geradeaus.", ""),
         # Corners and turning around.
         ("He walks around the corner to the left.", "l"),
         ("She turns around the corner.", ""),
@@ -210,6 +248,11 @@ def test_a_long_text_takes_no_long_time() -> None:
         "dann am der ",
         "links oder ",
         "((( ",
+        "beim verharr beim beim ",
+        "an er er dann ",
+        "overall left ",
+        "turn left, no, right, ",
+        "| left |",
         "1) ",
     ):
         told(part * 2000)
