@@ -17,8 +17,8 @@ from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.lock import locked
 from pipeline.errors import EgostError
 from pipeline.evaluate import described, results
-from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.arms import arms_of
+from pipeline.evaluate.described import as_description
 from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS, write_section
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.item_files import ItemFile
@@ -162,11 +162,3 @@ class OpenEvaluation:
                 f"note: {self.left_out} items answered in words have no frames and are left out"
             )
         return Descriptions(self.known, made, coverage, lines, usual_error(made))
-
-
-def as_description(one: Prediction) -> Prediction:
-    """Return a prediction for an item without options, read as a description."""
-    if one.outcome == "failed":
-        return one
-    outcome = read_description(one.reply, one.finish, one.refusal).outcome
-    return one.model_copy(update={"letter": None, "outcome": outcome, "flags": []})

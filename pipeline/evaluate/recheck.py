@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from pipeline.evaluate import described
+from pipeline.evaluate.described import as_description
 from pipeline.evaluate.metrics import Metrics, summarise
+from pipeline.evaluate.open_items import OpenItems
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import read
 from pipeline.evaluate.scoring import Question, scored
@@ -45,6 +48,21 @@ def recheck(
         for one, now in zip(predictions, again, strict=True)
     )
     return Rechecked(metrics, changed, tuple(differences(stored, metrics.to_json())))
+
+
+def recheck_open(
+    items: OpenItems, predictions: Sequence[Prediction], stored: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the names of `stored` figures of descriptions that aren't what the replies amount to here.
+
+    Descriptions of items without a known answer are left out.
+    """
+    asked = dict.fromkeys(one.id for one in predictions if one.id in items.known)
+    again = [as_description(one) for one in predictions if one.id in asked]
+    found = described.summarise([items.known[id_] for id_ in asked], again, items.vocabulary)
+    computed = found.to_json()
+    kept = {name: value for name, value in stored.items() if name in computed}
+    return tuple(differences(kept, computed))
 
 
 def reread(one: Prediction, question: Question) -> Prediction:
