@@ -253,7 +253,7 @@ def _notices_in_words(source: Source, items: OpenItems) -> Iterator[str]:
     except UserError as error:
         yield f"{source.label}: the figures of items answered in words can't be checked: {error.where} {error.what}"
         return
-    if differing := recheck_open(items, made, stored):
+    if differing := recheck_open(items.known, items.vocabulary, made, stored):
         yield f"{source.label}: results.json has other figures of items answered in words than the replies give, such as {differing[0]}."
 
 
