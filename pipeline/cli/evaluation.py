@@ -140,7 +140,7 @@ def evaluate(
     with progress_bar("cutting") as progress:
         whole = evaluation.Evaluation(source, options, out, progress)
         in_words = InWords(source, options, whole, judges, out)
-    incomplete: list[tuple[str, float, str | None]] = []
+    incomplete: list[tuple[str, str, str | None]] = []
     unjudged: UserError | None = None
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -165,14 +165,16 @@ def evaluate(
             click.echo(line)
         if not (found.complete and spoken.complete):
             coverage = min(found.coverage, spoken.coverage)
-            incomplete.append((settings.model, coverage, found.error or spoken.error))
+            kind = " about descriptions" if found.complete else ""
+            told = f"{coverage:.1%} of the requests{kind} have a reply"
+            incomplete.append((settings.model, told, found.error or spoken.error))
         unjudged = unjudged or spoken.unjudged
     if unjudged:
         raise unjudged
-    for model, coverage, error in incomplete:
+    for model, told, error in incomplete:
         raise GateError(
             model,
-            f"{coverage:.1%} of the requests have a reply, at least 99 % are needed"
+            f"{told}, at least 99 % are needed"
             + (f"; most often, there is none because {error}" if error else ""),
             "see the column error of the Parquet files in the results, then run this again: replies are kept",
         )

@@ -86,7 +86,7 @@ class InWords:
         except (
             UserError
         ) as error:  # the server can't be asked any more: what was asked before stands
-            return Spoken(0.0, (), str(error))
+            return Spoken(0.0, (), f"{error.where}: {error.what}")
         if not self._judged:
             return Spoken(said.coverage, said.lines, said.error)
         if not said.items:

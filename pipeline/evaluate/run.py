@@ -182,9 +182,9 @@ def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
 
 
 def usual_error(made: Iterable[Prediction | Judgement]) -> str | None:
-    """Return the most frequent reason why requests got no reply, if any got none."""
+    """Return the most frequent reason why requests got no reply, if any got none: without what to do about it."""
     errors = Counter(one.error for one in made if one.error).most_common(1)
-    return errors[0][0] if errors else None
+    return errors[0][0].partition("\n")[0].removeprefix("error: ") if errors else None
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge_server import JudgeServer, judge_server
+from judge_server import JudgeServer, judge_server, text_of
 from small_release import release, small_space, varied
 
 from pipeline.cli.console import exit_code
@@ -101,6 +101,20 @@ def test_a_judge_that_only_fails_is_given_up_and_the_reason_told(
     assert evaluate(folders[0], server, tmp_path, *judge, *once) == 3
     assert len(server.asked("constant")) < 30 + 40
     assert "requests in a row" in capsys.readouterr().err
+
+
+def test_a_server_that_dies_before_descriptions_is_told_in_one_line(
+    folders: tuple[Path, Path], server: JudgeServer, tmp_path: Path, capsys: Captured
+) -> None:
+    server.fails = lambda path: "A. " not in text_of(server.bodies[-1])
+    one_by_one = ("--set", "evaluate.attempts=1", "--set", "evaluate.in_flight=1")
+    assert evaluate(folders[0], server, tmp_path, "--items", 30, *one_by_one) == 3
+    error, fix = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: tested: 0.0% of the requests about descriptions have a reply")
+    assert error.count("error: ") == 1
+    assert "requests in a row" in error
+    assert "fix: " not in error
+    assert fix.startswith("  fix: ")
 
 
 def test_lines_about_two_judges_fit_a_terminal(
