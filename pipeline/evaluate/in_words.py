@@ -74,7 +74,8 @@ class InWords:
     def estimates(self, settings: EvaluatedModel, folder: Path) -> Iterator[Estimate]:
         """Yield what the model's requests may cost, then those of each judge; nothing is sent."""
         yield self._open.estimate(settings, folder)
-        yield from self._judges.estimate(self._open.known, self._open.descriptions)
+        if expected := self._open.expected(folder):
+            yield from self._judges.estimate(self._open.known, expected)
 
     def run(self, settings: EvaluatedModel, folder: Path, bar: Bar) -> Spoken:
         """Ask one model, have its descriptions judged, and write both to its results folder."""

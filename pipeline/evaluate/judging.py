@@ -111,18 +111,10 @@ class Judges:
         identity = digest(self._release, settings.base_url, settings.for_keys())
         return self._out / f"judge-{named}-{identity[:12]}"
 
-    def estimate(self, items: Sequence[OpenItem], arms: int) -> Iterator[Estimate]:
-        """Yield for each judge what it may cost to score one description of each item in so many arms.
-
-        Descriptions that aren't made yet are taken to be as long as the reference.
-        """
-        expected = [
-            Prediction(
-                id=one.id, arm=str(arm), reply=one.reference, letter=None, outcome="answered"
-            )
-            for one in items
-            for arm in range(arms)
-        ]
+    def estimate(
+        self, items: Sequence[OpenItem], expected: Sequence[Prediction]
+    ) -> Iterator[Estimate]:
+        """Yield for each judge what it may cost to score the descriptions of the items that are `expected`."""
         for settings in self._judges:
             requests = [
                 PlainRequest(one.messages, one.row.judge_repeat)

@@ -139,6 +139,21 @@ def test_a_judge_without_anything_to_judge_is_told(
     assert evaluate(folders[0], server, tmp_path / "2", *judge, "--arms", "rotate") == 0
     assert "note: no judge is asked: " in capsys.readouterr().out
     assert server.asked("honest") == []
+    capsys.readouterr()
+    assert evaluate(folders[1], server, tmp_path, *judge, "--dry-run") == 0
+    assert "requests to honest" not in capsys.readouterr().out
+
+
+def test_nothing_is_left_to_ask_once_all_is_judged(
+    folders: tuple[Path, Path], server: JudgeServer, tmp_path: Path, capsys: Captured
+) -> None:
+    judge = ("--judge-model", "honest", "--judge-base-url", server.url, "--judge-repeats", 1)
+    assert evaluate(folders[0], server, tmp_path, *judge) == 0
+    capsys.readouterr()
+    assert evaluate(folders[0], server, tmp_path, *judge, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "0 requests to tested" in shown
+    assert "model: 0 requests to honest" in shown
 
 
 def test_edited_figures_of_descriptions_are_told_on_the_page(
