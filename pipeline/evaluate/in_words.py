@@ -74,7 +74,7 @@ class InWords:
     def estimates(self, settings: EvaluatedModel, folder: Path) -> Iterator[Estimate]:
         """Yield what the model's requests may cost, then those of each judge; nothing is sent."""
         yield self._open.estimate(settings, folder)
-        if expected := self._open.expected(folder):
+        if self._judged and (expected := self._open.expected(folder)):
             yield from self._judges.estimate(self._open.known, expected)
 
     def run(self, settings: EvaluatedModel, folder: Path, bar: Bar) -> Spoken:
