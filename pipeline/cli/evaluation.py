@@ -127,7 +127,7 @@ def evaluate(
     from pipeline.evaluate import evaluation
     from pipeline.evaluate.in_words import InWords, Spoken
     from pipeline.releases.reading import Released
-    from pipeline.report.results_page import write_results_page
+    from pipeline.report.results_page import PAGE, write_results_page
 
     judges = judges_of(context, **judging)
     source = _opened(folder)
@@ -140,7 +140,8 @@ def evaluate(
     with progress_bar("cutting") as progress:
         whole = evaluation.Evaluation(source, options, out, progress)
         in_words = InWords(source, options, whole, judges, out)
-    incomplete: list[tuple[str, float, str | None]] = []
+    incomplete: list[tuple[str, str, str | None]] = []
+    unjudged: UserError | None = None
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
             described, *judged = in_words.estimates(settings, whole.folder(settings))
@@ -151,19 +152,29 @@ def evaluate(
             found = whole.run(settings, progress)
         for line in found.lines:
             click.echo(line)
-        spoken = Spoken()
+        spoken, home = Spoken(), whole.folder(settings)
         if found.complete:  # else the server is gone, or the cap is reached
-            spoken = in_words.run(settings, found.folder, progress_bar)
-        page = write_results_page([found.folder], source if isinstance(source, Released) else None)
+            spoken = in_words.run(settings, home, progress_bar)
+        both = [
+            *dict.fromkeys((found.folder, home))
+        ]  # as another parser reads the replies, and strictly
+        page = write_results_page(
+            both, source if isinstance(source, Released) else None, home / PAGE
+        )
         for line in (*spoken.lines, f"page: {page}", str(found)):
             click.echo(line)
         if not (found.complete and spoken.complete):
             coverage = min(found.coverage, spoken.coverage)
-            incomplete.append((settings.model, coverage, found.error or spoken.error))
-    for model, coverage, error in incomplete:
+            kind = " about descriptions" if found.complete else ""
+            told = f"{coverage:.1%} of the requests{kind} have a reply"
+            incomplete.append((settings.model, told, found.error or spoken.error))
+        unjudged = unjudged or spoken.unjudged
+    if unjudged:
+        raise unjudged
+    for model, told, error in incomplete:
         raise GateError(
             model,
-            f"{coverage:.1%} of the requests have a reply, at least 99 % are needed"
+            f"{told}, at least 99 % are needed"
             + (f"; most often, there is none because {error}" if error else ""),
             "see the column error of the Parquet files in the results, then run this again: replies are kept",
         )

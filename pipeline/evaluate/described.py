@@ -80,6 +80,14 @@ class OpenMetrics:
         return found
 
 
+def as_description(one: Prediction) -> Prediction:
+    """Return a prediction for an item without options, read as a description."""
+    if one.outcome == "failed":
+        return one
+    outcome = read_description(one.reply, one.finish, one.refusal).outcome
+    return one.model_copy(update={"letter": None, "outcome": outcome, "flags": []})
+
+
 def described(item: OpenItem, prediction: Prediction, vocabulary: Vocabulary) -> Described:
     """Return what a reply states, next to the reference."""
     found = read_description(prediction.reply, prediction.finish, prediction.refusal)

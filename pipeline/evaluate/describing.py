@@ -17,9 +17,15 @@ from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.lock import locked
 from pipeline.errors import EgostError
 from pipeline.evaluate import described, results
-from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.arms import arms_of
-from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS, write_section
+from pipeline.evaluate.described import as_description
+from pipeline.evaluate.described_files import (
+    DESCRIPTIONS,
+    OPEN,
+    OPEN_ITEMS,
+    read_table,
+    write_section,
+)
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.metrics import LEAST_COVERAGE
@@ -94,10 +100,30 @@ class OpenEvaluation:
         """The number of requests to each model."""
         return self._plan.requests
 
-    @property
-    def descriptions(self) -> int:
-        """How often each item is described: in each arm, in each repeat."""
-        return len(self._plan.arms) * self._plan.repeats
+    def expected(self, folder: Path) -> list[Prediction]:
+        """Return the descriptions to be judged: those in a results folder; others are taken to be the references."""
+        stored = (
+            read_table(folder, DESCRIPTIONS, Prediction) if (folder / DESCRIPTIONS).exists() else []
+        )
+        made = {(one.id, one.arm, one.repeat): one for one in stored if one.outcome != "failed"}
+        wanted = [
+            (item, arm, repeat)
+            for item in self.known
+            for arm in self._plan.arms
+            for repeat in range(self._plan.repeats)
+        ]
+        return [
+            made.get((item.id, arm, repeat))
+            or Prediction(
+                id=item.id,
+                arm=arm,
+                repeat=repeat,
+                reply=item.reference,
+                letter=None,
+                outcome="answered",
+            )
+            for item, arm, repeat in wanted
+        ]
 
     def estimate(self, settings: EvaluatedModel, folder: Path) -> Estimate:
         """Return how many requests are still to be sent, and what they may cost; nothing is sent."""
@@ -162,11 +188,3 @@ class OpenEvaluation:
                 f"note: {self.left_out} items answered in words have no frames and are left out"
             )
         return Descriptions(self.known, made, coverage, lines, usual_error(made))
-
-
-def as_description(one: Prediction) -> Prediction:
-    """Return a prediction for an item without options, read as a description."""
-    if one.outcome == "failed":
-        return one
-    outcome = read_description(one.reply, one.finish, one.refusal).outcome
-    return one.model_copy(update={"letter": None, "outcome": outcome, "flags": []})

@@ -18,6 +18,7 @@ from pipeline.releases.reading import Released
 
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """Opens a progress bar with a label."""
+_NOBODY = "note: no judge is asked: no item answered in words is asked here whose answer is known"
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,13 @@ class JudgeOptions:
 class Spoken:
     """What came of one model's descriptions; `coverage` is the lowest of the model and its judges.
 
-    `error` is the most frequent reason why the model's requests got no reply.
+    `error` is the most frequent reason why requests got no reply; `unjudged` is why a judge can't be asked at all.
     """
 
     coverage: float = 1.0
     lines: Sequence[str] = ()
     error: str | None = None
+    unjudged: UserError | None = None
 
     @property
     def complete(self) -> bool:
@@ -72,21 +74,28 @@ class InWords:
     def estimates(self, settings: EvaluatedModel, folder: Path) -> Iterator[Estimate]:
         """Yield what the model's requests may cost, then those of each judge; nothing is sent."""
         yield self._open.estimate(settings, folder)
-        yield from self._judges.estimate(self._open.known, self._open.descriptions)
+        if self._judged and (expected := self._open.expected(folder)):
+            yield from self._judges.estimate(self._open.known, expected)
 
     def run(self, settings: EvaluatedModel, folder: Path, bar: Bar) -> Spoken:
         """Ask one model, have its descriptions judged, and write both to its results folder."""
         if not self._open.requests:
-            return Spoken()
+            return Spoken(lines=[_NOBODY] if self._judged else [])
         try:
             with bar(f"{settings.model}, in words") as progress:
                 said = self._open.run(settings, folder, progress)
         except (
             UserError
         ) as error:  # the server can't be asked any more: what was asked before stands
-            return Spoken(0.0, (), str(error))
-        if not (self._judged and said.items):
+            return Spoken(0.0, (), f"{error.where}: {error.what}")
+        if not self._judged:
             return Spoken(said.coverage, said.lines, said.error)
-        with bar("judges") as progress:
-            judged = self._judges.run(folder, said, progress)
-        return Spoken(min(said.coverage, judged.coverage), [*said.lines, *judged.lines], said.error)
+        if not said.items:
+            return Spoken(said.coverage, [*said.lines, _NOBODY], said.error)
+        try:
+            with bar("judges") as progress:
+                judged = self._judges.run(folder, said, progress)
+        except UserError as error:  # the descriptions stand, and other models can still be asked
+            return Spoken(said.coverage, said.lines, said.error, error)
+        coverage = min(said.coverage, judged.coverage)
+        return Spoken(coverage, [*said.lines, *judged.lines], said.error or judged.error)

@@ -18,6 +18,7 @@ from pipeline.evaluate.open_rows import Judgement, OpenItem, PeopleScores
 
 MEAN = "mean"
 UNCALIBRATED = "uncalibrated"
+_CELL = 20  # columns of a terminal
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,10 @@ def arm_lines(name: str, arms: Mapping[str, JudgedArm], *, calibrated: bool) -> 
     """Yield the scores of one judge by one rubric as lines; `name` tells which."""
     mark = "" if calibrated else f" ({UNCALIBRATED})"
     yield f"{name}: scores from 0 to {HIGHEST}{mark}"
-    yield f"  {'':<18}" + "".join(f"{score:<22}" for score in (*SCORES, MEAN)).rstrip()
+    yield f"  {'':<18}" + "".join(f"{score:<{_CELL}}" for score in (*SCORES, MEAN)).rstrip()
     for arm, found in arms.items():
         cells = (_cell(parts[ALL][ALL]) for parts in found.scores.values())
-        yield f"  {arm:<18}" + "".join(f"{cell:<22}" for cell in cells).rstrip()
+        yield f"  {arm:<18}" + "".join(f"{cell:<{_CELL}}" for cell in cells).rstrip()
         without = {
             kind: count
             for kind, count in sorted(found.outcomes.items())

@@ -22,7 +22,7 @@ from typing import Any
 from pipeline.engine.folder import WorkspaceFolder, write_atomic
 from pipeline.engine.lock import locked
 from pipeline.engine.rows import digest
-from pipeline.errors import RowError, UserError
+from pipeline.errors import EgostError
 from pipeline.evaluate import results
 from pipeline.evaluate.answers import read_description
 from pipeline.evaluate.calibration import Calibration, calibrate
@@ -51,6 +51,8 @@ from pipeline.evaluate.open_rows import Judgement, OpenItem
 from pipeline.evaluate.planted import calibration_clips, planted
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rubrics import GATED, Rubric
+from pipeline.evaluate.run import each, usual_error
+from pipeline.evaluate.table import wrapped
 from pipeline.models.chat import Message, PlainRequest
 from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import ModelClient, connect
@@ -70,10 +72,14 @@ class _Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judges made of one model's descriptions; `coverage` is the lowest share of replies of a judge."""
+    """What the judges made of one model's descriptions; `coverage` is the lowest share of replies of a judge.
+
+    `error` is the most frequent reason why a request got no reply.
+    """
 
     coverage: float
     lines: Sequence[str]
+    error: str | None
 
     @property
     def complete(self) -> bool:
@@ -105,18 +111,10 @@ class Judges:
         identity = digest(self._release, settings.base_url, settings.for_keys())
         return self._out / f"judge-{named}-{identity[:12]}"
 
-    def estimate(self, items: Sequence[OpenItem], arms: int) -> Iterator[Estimate]:
-        """Yield for each judge what it may cost to score one description of each item in so many arms.
-
-        Descriptions that aren't made yet are taken to be as long as the reference.
-        """
-        expected = [
-            Prediction(
-                id=one.id, arm=str(arm), reply=one.reference, letter=None, outcome="answered"
-            )
-            for one in items
-            for arm in range(arms)
-        ]
+    def estimate(
+        self, items: Sequence[OpenItem], expected: Sequence[Prediction]
+    ) -> Iterator[Estimate]:
+        """Yield for each judge what it may cost to score the descriptions of the items that are `expected`."""
         for settings in self._judges:
             requests = [
                 PlainRequest(one.messages, one.row.judge_repeat)
@@ -157,7 +155,14 @@ class Judges:
     ) -> list[Judgement]:
         asked = list(self._asked(settings, made.items, made.predictions))
         async with connect(settings, WorkspaceFolder(self.folder(settings)), wire) as client:
-            rows = await _replies(asked, client, lambda done: progress(done, len(asked)))
+            rows = await each(
+                asked,
+                lambda one: _judgement(one, client),
+                _failed,
+                client,
+                settings.in_flight,
+                lambda done: progress(done, len(asked)),
+            )
         return [*rows, *self._empty(settings, made)]
 
     def _asked(
@@ -228,7 +233,8 @@ class Judges:
         lines += [
             f"agreement of both judges, rubric {name}: {one}" for name, one in agreement.items()
         ]
-        return Judged(min((one.coverage for one in found), default=1.0), lines)
+        coverage = min((one.coverage for one in found), default=1.0)
+        return Judged(coverage, wrapped(lines), usual_error(rows))
 
 
 @dataclass(frozen=True)
@@ -281,27 +287,8 @@ class _Found:
             yield from (f"    {problem}" for problem in calibration.problems)
 
 
-async def _replies(
-    asked: Sequence[_Asked], client: ModelClient, progress: Callable[[int], None]
-) -> list[Judgement]:
-    """Return the judgement for each request; raise UserError if there is no reply because the server can't be asked."""
-    waiting, found = enumerate(asked), dict[int, Judgement]()
-    stopped: list[UserError] = []
-
-    async def work() -> None:
-        for at, one in waiting:  # shared: each worker takes the next request when it is free
-            try:
-                found[at] = await _judgement(one, client)
-            except (RowError, UserError) as error:
-                found[at] = one.row.model_copy(update={"outcome": "failed", "error": str(error)})
-                if isinstance(error, UserError):
-                    stopped.append(error)
-            progress(len(found))
-
-    await asyncio.gather(*(work() for _ in range(client.settings.in_flight)))
-    if stopped and all(one.outcome == "failed" for one in found.values()):
-        raise stopped[0]
-    return [found[at] for at in sorted(found)]
+def _failed(one: _Asked, error: EgostError) -> Judgement:
+    return one.row.model_copy(update={"outcome": "failed", "error": str(error)})
 
 
 async def _judgement(one: _Asked, client: ModelClient) -> Judgement:

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from pipeline.evaluate.described import as_description
+from pipeline.evaluate.described import summarise as summarise_open
 from pipeline.evaluate.metrics import Metrics, summarise
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.rules import read
 from pipeline.evaluate.scoring import Question, scored
+from pipeline.routes.told import Vocabulary
 
 _ROUNDED = 2e-4  # figures are stored with four places
 
@@ -45,6 +49,23 @@ def recheck(
         for one, now in zip(predictions, again, strict=True)
     )
     return Rechecked(metrics, changed, tuple(differences(stored, metrics.to_json())))
+
+
+def recheck_open(
+    known: Mapping[str, OpenItem],
+    vocabulary: Vocabulary,
+    predictions: Sequence[Prediction],
+    stored: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Return the names of `stored` figures of descriptions that aren't what the replies amount to here.
+
+    Descriptions of items that aren't `known` are left out.
+    """
+    made = [as_description(one) for one in predictions if one.id in known]
+    asked = [known[id_] for id_ in dict.fromkeys(one.id for one in made)]
+    computed = summarise_open(asked, made, vocabulary).to_json()
+    kept = {name: value for name, value in stored.items() if name in computed}
+    return tuple(differences(kept, computed))
 
 
 def reread(one: Prediction, question: Question) -> Prediction:

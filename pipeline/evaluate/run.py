@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from pipeline.errors import EgostError, RowError, UserError
 from pipeline.evaluate.arms import VIDEO, Shown, shown
 from pipeline.evaluate.clips import Clips
+from pipeline.evaluate.open_rows import Judgement
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import Prompt
 from pipeline.evaluate.rows import Prediction
@@ -19,6 +21,8 @@ from pipeline.models.llm import ModelClient
 from pipeline.models.replies import Completion
 
 _LEAST_IN_A_ROW = 20
+Request = TypeVar("Request")
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -115,38 +119,56 @@ async def predicted(
     progress: Callable[[int], None] = lambda done: None,
     given_up: Mapping[int, EgostError] | None = None,
 ) -> list[Prediction]:
-    """Return the prediction for every request, in their order.
+    """Return the prediction for every request, in their order; what `each` says of failures holds."""
 
-    A request without a reply is a failed prediction; those in `given_up`, by their position, are not asked, and none
-    is after two rounds without any reply: the server is gone. Raise UserError if there is no reply at all, because
-    the server can't be asked (no such model, a wrong key, the cap).
+    async def ask(one: Asked) -> Prediction:
+        return prediction(one, await client.complete(one.messages, repeat=one.repeat))
+
+    return await each(requests, ask, _failed, client, workers, progress, given_up)
+
+
+async def each(
+    requests: Iterable[Request],
+    ask: Callable[[Request], Awaitable[Row]],
+    failed: Callable[[Request, EgostError], Row],
+    client: ModelClient,
+    workers: int,
+    progress: Callable[[int], None],
+    given_up: Mapping[int, EgostError] | None = None,
+) -> list[Row]:
+    """Return a row for every request, in their order: what `ask` makes of its reply, or `failed` if there is none.
+
+    Requests in `given_up`, by their position, are not asked, and none is after two rounds without any reply: the
+    server is gone. Raise UserError if there is no reply at all, because the server can't be asked (no such model, a
+    wrong key, the cap).
     """
     waiting, lost = enumerate(requests), given_up or {}
-    found: dict[int, Prediction] = {}
+    found: dict[int, Row] = {}
     stopped: list[UserError] = []
-    in_a_row = 0
+    in_a_row = replied = 0
 
     async def work() -> None:
-        nonlocal in_a_row
+        nonlocal in_a_row, replied
         for at, one in waiting:  # shared: each worker takes the next request when it is free
             if at in lost:
-                found[at] = _failed(one, lost[at])
+                found[at] = failed(one, lost[at])
                 continue
             try:
-                found[at] = prediction(one, await client.complete(one.messages, repeat=one.repeat))
+                found[at] = await ask(one)
+                replied += 1
                 in_a_row = 0
             except UserError as error:
-                found[at] = _failed(one, error)
+                found[at] = failed(one, error)
                 stopped.append(error)
             except RowError as error:
-                found[at] = _failed(one, error)
+                found[at] = failed(one, error)
                 in_a_row += 1
                 if in_a_row >= max(2 * workers, _LEAST_IN_A_ROW):
                     client.replies.stop(_gone(client, in_a_row, error))
             progress(len(found))
 
     await asyncio.gather(*(work() for _ in range(workers)))
-    if stopped and all(one.outcome == "failed" for one in found.values()):
+    if stopped and not replied:
         raise stopped[0]
     return [found[at] for at in sorted(found)]
 
@@ -159,10 +181,10 @@ def _gone(client: ModelClient, requests: int, last: RowError) -> UserError:
     )
 
 
-def usual_error(made: Iterable[Prediction]) -> str | None:
-    """Return the most frequent reason why requests got no reply, if any got none."""
+def usual_error(made: Iterable[Prediction | Judgement]) -> str | None:
+    """Return the most frequent reason why requests got no reply, if any got none: without what to do about it."""
     errors = Counter(one.error for one in made if one.error).most_common(1)
-    return errors[0][0] if errors else None
+    return errors[0][0].partition("\n")[0].removeprefix("error: ") if errors else None
 
 
 def prediction(one: Asked, made: Completion) -> Prediction:

@@ -99,7 +99,8 @@ def score_file(
         *measured.lines(),
         *wrapped(notes),
         *lines,
-        f"score: {path}: {len(made)} predictions for {len(asked)} items",
+        f"score: {path}: {len(made)} predictions for {len(asked)} items"
+        + (f", {len(described)} descriptions" if described else ""),
     ]
 
 

@@ -1,11 +1,12 @@
 """Score descriptions that somebody made elsewhere: the rows of a prediction file whose items are answered in words."""
 
+from collections import Counter
 from collections.abc import Container, Sequence
 
 from pipeline.errors import UserError
 from pipeline.evaluate import described
 from pipeline.evaluate.cells import LEAST_WITHHELD
-from pipeline.evaluate.describing import as_description
+from pipeline.evaluate.described import as_description
 from pipeline.evaluate.open_items import OpenItems
 from pipeline.evaluate.rows import Prediction
 
@@ -19,6 +20,10 @@ def score_open(
     """
     if not made:
         return []
+    for (id_, arm, repeat), count in Counter((one.id, one.arm, one.repeat) for one in made).items():
+        if count > 1:
+            what = f"has two descriptions in arm {arm}, repeat {repeat}"
+            raise UserError(id_, what, "keep one of them")
     ids = list(dict.fromkeys(one.id for one in made))
     if unknown := [id_ for id_ in ids if id_ not in items.known]:
         raise UserError(

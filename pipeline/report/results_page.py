@@ -20,11 +20,14 @@ from pipeline.errors import UserError
 from pipeline.evaluate.cells import ALL, Parts
 from pipeline.evaluate.compare import Comparison, check_comparable, compare
 from pipeline.evaluate.denser import cut_before, folder_of
+from pipeline.evaluate.described_files import DESCRIPTIONS, read_table
 from pipeline.evaluate.intervals import Figure
 from pipeline.evaluate.metrics import MAIN, ArmMetrics, Metrics, summarise
+from pipeline.evaluate.open_items import OpenItems, open_items
 from pipeline.evaluate.reading import questions_of
-from pipeline.evaluate.recheck import recheck
+from pipeline.evaluate.recheck import recheck, recheck_open
 from pipeline.evaluate.results import Claims, Results, read_results, release_digest
+from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question, scored
 from pipeline.evaluate.standings import PARSER, Row, parser_of, stored_baselines
 from pipeline.evaluate.table import points
@@ -115,6 +118,7 @@ def sources_of(
 ) -> tuple[list[Source], list[str]]:
     """Return results as the page shows them, and what a reader has to know before believing their figures."""
     known = questions_of(released) if released else None
+    spoken = open_items(released) if released else None
     withheld = released.manifest["withheld"] if released else ()
     sources: list[Source] = []
     notices: list[str] = []
@@ -123,6 +127,8 @@ def sources_of(
         source = Source.of(label, one, frames, withheld)
         sources.append(source)
         notices += _notices(source, {each.id: each for each in known[0]} if known else {})
+        if spoken:
+            notices += _notices_in_words(source, spoken)
         progress(done, len(found))
     return sources, notices
 
@@ -234,6 +240,21 @@ def _notices(source: Source, known: Mapping[str, Question]) -> Iterator[str]:
             yield f"{label}: {again.letters} letters or outcomes aren't what the parser reads in their replies now."
         if again.differing:
             yield f"{label}: results.json has other figures than its predictions give, such as {again.differing[0]}; this page shows the latter."
+
+
+def _notices_in_words(source: Source, items: OpenItems) -> Iterator[str]:
+    """Yield what is wrong with the stored figures of descriptions; what judges scored isn't checked."""
+    found = source.results
+    stored = found.body.get("open")
+    if not isinstance(stored, Mapping):
+        return
+    try:
+        made = read_table(found.folder, DESCRIPTIONS, Prediction)
+    except UserError as error:
+        yield f"{source.label}: the figures of items answered in words can't be checked: {error.where} {error.what}"
+        return
+    if differing := recheck_open(items.known, items.vocabulary, made, stored):
+        yield f"{source.label}: results.json has other figures of items answered in words than the replies give, such as {differing[0]}."
 
 
 def _model(source: Source) -> dict[str, Any]:

@@ -69,12 +69,13 @@ JUDGES: Mapping[str, Callable[[str], Scores]] = {
 
 @dataclass
 class JudgeServer:
-    """What a server was asked and by whom; `reply` replaces what a judge says."""
+    """What a server was asked and by whom; `reply` replaces what a judge says, and `fails` tells paths with errors."""
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     reply: Callable[[Mapping[str, Any]], str | None] = lambda body: None
+    fails: Callable[[str], bool] = lambda path: False
 
     def asked(self, model: str) -> list[dict[str, Any]]:
         return [body for body in self.bodies if body["model"] == model]
@@ -124,7 +125,7 @@ def judge_server() -> Iterator[JudgeServer]:
                     "usage": {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70},
                 }
             ).encode()
-            self.send_response(200)
+            self.send_response(500 if state.fails(self.path) else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
