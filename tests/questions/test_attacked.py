@@ -1,5 +1,7 @@
 """What an attacker who didn't write the construction found: each was answered more often than by guessing."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,8 @@ def test_what_a_walk_shows_tells_where_its_names_are(told: bool) -> None:
         places.ask([(names[1], -1.0), (names[6], 1.0)])
     fold = np.arange(walks) % 5
     every = np.arange(walks)
-    _, expected = places.follow(fold, fold, every, Signs(every, clue, every))
+    nowhere = SimpleNamespace(told=lambda way, used: np.zeros((walks, way.shape[1])))
+    _, expected = places.follow(fold, every, Signs(every, clue, every), nowhere)
     assert expected[None] is not None
     right = (expected[None].sum(axis=1) > 0) == ~back
     assert right.mean() > 0.95 if told else abs(right.mean() - 0.5) < 0.1

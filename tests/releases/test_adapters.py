@@ -100,7 +100,7 @@ def test_the_prompt_holds_question_and_lettered_options_in_order(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
-    with small_space(tmp_path_factory.mktemp("adapters") / "workspace") as space:
+    with small_space(tmp_path_factory.mktemp("adapters") / "workspace", 8) as space:
         yield open_release(release(space, "1.0.0").folder)
 
 
