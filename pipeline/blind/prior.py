@@ -206,7 +206,6 @@ class _View:
         ways: tuple[int | None, ...] = (None, *range(FOLDS))
         along = Along(reader.memory, reader.levels, reader.spans)
         found = [one.follow(fold, reader.spans, reader.signs, along) for one in reader.places]
-        # Single precision: at 100,000 clips, double would take 2 GB more.
         self.follows, self.expected = (
             {
                 way: np.concatenate([one[way] for one in some], axis=1, dtype=np.float32)
@@ -218,6 +217,7 @@ class _View:
         self.tells = {
             way: self._leans.of(reader.tells, self.fold, way).astype(np.float32) for way in ways
         }
+        del self._reader  # it keeps its views: such cycles stay while collection is paused
 
     def _alone(self, without: int | None) -> Floats:
         """Return what the lookups say about each fact alone, (facts, lookups)."""
