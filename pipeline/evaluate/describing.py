@@ -28,7 +28,7 @@ from pipeline.evaluate.described_files import (
 )
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.item_files import ItemFile
-from pipeline.evaluate.metrics import LEAST_COVERAGE
+from pipeline.evaluate.metrics import Covered
 from pipeline.evaluate.open_items import OpenItems, open_items
 from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.prompting import load_open
@@ -47,7 +47,7 @@ rotate, and clips are cut for the arm of multiple-choice items alone."""
 
 
 @dataclass(frozen=True)
-class Descriptions:
+class Descriptions(Covered):
     """What one model replied to the open items, and its figures as lines."""
 
     items: Sequence[OpenItem]
@@ -55,11 +55,6 @@ class Descriptions:
     coverage: float
     lines: Sequence[str]
     error: str | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether so many requests have a reply that the figures can stand."""
-        return self.coverage >= LEAST_COVERAGE
 
 
 class OpenEvaluation:

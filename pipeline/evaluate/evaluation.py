@@ -18,7 +18,7 @@ from pipeline.evaluate.denser import denser, folder_of
 from pipeline.evaluate.export_files import write_exports
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.measured import Measured
-from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
+from pipeline.evaluate.metrics import Covered, plain
 from pipeline.evaluate.pictures import Pictures
 from pipeline.evaluate.prompting import load
 from pipeline.evaluate.reading import questions_of
@@ -62,7 +62,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluated(Covered):
     """Where the results of one model are, and what they amount to; no metrics where no answer is known.
 
     `error` is the most frequent reason why a request got no reply.
@@ -75,11 +75,6 @@ class Evaluated:
     coverage: float
     lines: Sequence[str]
     error: str | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether so many requests have a reply that the figures can stand."""
-        return self.coverage >= LEAST_COVERAGE
 
     def __str__(self) -> str:
         held = f", {self.withheld} of the items withheld" if self.withheld else ""

@@ -10,7 +10,7 @@ from pipeline.evaluate.describing import OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.judging import Judges
-from pipeline.evaluate.metrics import LEAST_COVERAGE
+from pipeline.evaluate.metrics import Covered
 from pipeline.evaluate.results import release_digest
 from pipeline.models.estimate import Estimate
 from pipeline.models.settings import EvaluatedModel, JudgeModel
@@ -31,7 +31,7 @@ class JudgeOptions:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Spoken(Covered):
     """What came of one model's descriptions; `coverage` is the lowest of the model and its judges.
 
     `error` is the most frequent reason why requests got no reply; `unjudged` is why a judge can't be asked at all.
@@ -41,11 +41,6 @@ class Spoken:
     lines: Sequence[str] = ()
     error: str | None = None
     unjudged: UserError | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether so many requests have a reply that the figures can stand."""
-        return self.coverage >= LEAST_COVERAGE
 
 
 class InWords:

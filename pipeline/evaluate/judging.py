@@ -46,7 +46,7 @@ from pipeline.evaluate.judged import (
     score_agreement,
     typical,
 )
-from pipeline.evaluate.metrics import LEAST_COVERAGE, plain
+from pipeline.evaluate.metrics import Covered, plain
 from pipeline.evaluate.open_rows import Judgement, OpenItem
 from pipeline.evaluate.planted import calibration_clips, planted
 from pipeline.evaluate.rows import Prediction
@@ -71,7 +71,7 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judged(Covered):
     """What the judges made of one model's descriptions; `coverage` is the lowest share of replies of a judge.
 
     `error` is the most frequent reason why a request got no reply.
@@ -80,11 +80,6 @@ class Judged:
     coverage: float
     lines: Sequence[str]
     error: str | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether so many requests have a reply that the figures can stand."""
-        return self.coverage >= LEAST_COVERAGE
 
 
 class Judges:

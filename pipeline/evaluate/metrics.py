@@ -32,6 +32,17 @@ NO_FACTS = (
 LEAST_COVERAGE = 0.99
 
 
+class Covered:
+    """Something of which a share of the requests, its `coverage`, has a reply."""
+
+    coverage: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether so many requests have a reply that the figures can stand."""
+        return self.coverage >= LEAST_COVERAGE
+
+
 @dataclass(frozen=True)
 class Letters:
     """How often each letter was answered and is the answer, on the same items.

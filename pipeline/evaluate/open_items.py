@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.open_rows import OpenItem
+from pipeline.evaluate.reading import question_of
 from pipeline.evaluate.scoring import Question
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.releases.reading import Released
@@ -34,7 +35,9 @@ def open_items(released: Released | ItemFile, sealed: Path | None = None) -> Ope
     if isinstance(released, ItemFile):
         return OpenItems((), {}, Vocabulary())
     questions = {
-        row.id: _question(split, row) for split, row in released.questions() if row.format == "open"
+        row.id: question_of(split, row)
+        for split, row in released.questions()
+        if row.format == "open"
     }
     if not questions:
         return OpenItems((), {}, Vocabulary())
@@ -47,25 +50,6 @@ def open_items(released: Released | ItemFile, sealed: Path | None = None) -> Ope
         if one.question.format == "open" and one.question.answer_text
     }
     return OpenItems(tuple(questions.values()), known, vocabulary)
-
-
-def _question(split: str, row: QuestionRow) -> Question:
-    return Question(
-        id=row.id,
-        split=split,
-        task=row.question_type,
-        category=row.category,
-        orientation=row.orientation,
-        contrast=row.contrast,
-        split_group=row.split_group,
-        video=row.video,
-        question=row.question,
-        options=(),
-        answer=None,
-        frames=tuple(row.frames),
-        frame_seconds=tuple(row.frame_seconds),
-        seconds=row.end - row.start,
-    )
 
 
 def _vocabulary(evidence: Iterable[Evidence], phrases: dict[str, Move]) -> Vocabulary:

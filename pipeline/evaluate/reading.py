@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.evaluate.item_files import ItemFile
 from pipeline.evaluate.scoring import Question
@@ -27,19 +28,25 @@ def questions_of(
     questions: dict[str, Question] = {}
     for split, row in released.questions():
         if row.format == "mcq":
-            questions[row.id] = _question(split, row, None, {})
+            questions[row.id] = question_of(split, row)
     evidence = {}
     for item in released.entries(sealed):
         if item.question.format == "mcq":
             words = said.get(item.question.language or "") or next(iter(said.values()), {})
-            questions[item.question.id] = _question(item.split, item.question, item.evidence, words)
+            questions[item.question.id] = question_of(
+                item.split, item.question, item.evidence, words
+            )
             evidence[item.question.id] = item.evidence
     return list(questions.values()), evidence
 
 
-def _question(
-    split: str, row: QuestionRow, evidence: Evidence | None, said: Mapping[str, str]
+def question_of(
+    split: str,
+    row: QuestionRow,
+    evidence: Evidence | None = None,
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> Question:
+    """Return a released row as it is asked; with its `evidence` and the words `said` of facts, as it is scored."""
     sides = (
         sum(step.move in _SIDES for step in evidence.steps) if evidence and evidence.steps else None
     )
