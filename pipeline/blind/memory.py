@@ -65,22 +65,12 @@ class Memory:
         every = np.bincount(at, minlength=size).reshape(-1, FOLDS)
         return true.astype(float), (every - true).astype(float)
 
-    def along(self, way: Floats, used: Bools) -> Floats:
-        """Return half the log odds that each clue is true in spans that go one way rather than the other, (clues, ways).
-
-        `way` is how far each span goes each way, (spans, ways) from -1 to 1; only the `used` spans count.
-        """
-        clue, span = np.divmod(self._where, self._spans)
-        kept = used[span]
-        clue, shown, ways = clue[kept], np.where(self._shown[kept], 1.0, -1.0), way[span[kept]]
-        found = []
-        for weight in (ways * shown[:, None]).T:
-            true, false = (
-                np.bincount(clue, np.maximum(side, 0), minlength=len(self)) + SHRINK / 2
-                for side in (weight, -weight)
-            )
-            found.append(0.5 * np.log(true / false))
-        return np.stack(found, axis=1)
+    def shown(self, clues: Ints) -> tuple[Ints, Ints, Bools]:
+        """Return every sight of these clues, in the order of clues: which clue, in which span, with which value."""
+        sizes = np.diff(self._start)[clues]
+        which = np.repeat(np.arange(len(clues)), sizes)
+        at = np.arange(len(which)) + np.repeat(self._start[clues] - np.cumsum(sizes) + sizes, sizes)
+        return which, self._where[at] % self._spans, self._shown[at]
 
     def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> Sequence[Floats]:
         """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
@@ -204,10 +194,25 @@ class Along:
     def __init__(self, memory: Memory, levels: Lists, span: Ints) -> None:
         """Take the clues of facts, of which the first is the fact itself, and the span of each fact."""
         clue, sign = (one[:, 0] for one in levels.clues())
-        self._memory, self._clue, self._span = memory, clue, span
-        self._sign = np.where(clue >= 0, sign, 0)[:, None]
+        self._span, self._sign = span, np.where(clue >= 0, sign, 0)[:, None]
+        known, self._own = np.unique(np.maximum(clue, 0), return_inverse=True)
+        self._size = len(known)
+        self._which, self._where, shown = memory.shown(known)
+        self._value = np.where(shown, 1.0, -1.0)
 
     def told(self, way: Floats, used: Bools) -> Floats:
-        """Return it as half log odds, (facts, ways), by the `used` spans; `way` as in `Memory.along`."""
-        leans = self._memory.along(way, used)[self._clue]
-        return np.asarray(leans * self._sign * way[self._span], dtype=np.float32)
+        """Return it as half log odds, (facts, ways), by the `used` spans.
+
+        `way` is how far each span goes each way, (spans, ways) from -1 to 1.
+        """
+        kept = used[self._where]
+        which, where, value = self._which[kept], self._where[kept], self._value[kept]
+        leans = np.zeros((self._size, way.shape[1]))
+        for number, one in enumerate(way.T):
+            weight = value * one[where]
+            true, false = (
+                np.bincount(which, np.maximum(side, 0), minlength=self._size) + SHRINK / 2
+                for side in (weight, -weight)
+            )
+            leans[:, number] = 0.5 * np.log(true / false)
+        return np.asarray(leans[self._own] * self._sign * way[self._span], dtype=np.float32)

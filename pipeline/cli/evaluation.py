@@ -58,7 +58,11 @@ _parser = click.option(
     callback=names,
     help="The splits, separated by commas (default: test).",
 )
-@click.option("--items", type=click.IntRange(1), help="At most so many items, for a trial.")
+@click.option(
+    "--items",
+    type=click.IntRange(1),
+    help="At most so many items with options, and as many that are answered in words, for a trial.",
+)
 @click.option(
     "--image-pixels",
     type=click.IntRange(32, 4096),
@@ -140,7 +144,7 @@ def evaluate(
     with progress_bar("cutting") as progress:
         whole = evaluation.Evaluation(source, options, out, progress)
         in_words = InWords(source, options, whole, judges, out)
-    incomplete: list[tuple[str, str, str | None]] = []
+    incomplete: list[str] = []
     unjudged: UserError | None = None
     for settings in _settings(context, models, base_url, api_key_env):
         if dry_run:
@@ -155,27 +159,27 @@ def evaluate(
         spoken, home = Spoken(), whole.folder(settings)
         if found.complete:  # else the server is gone, or the cap is reached
             spoken = in_words.run(settings, home, progress_bar)
-        both = [
-            *dict.fromkeys((found.folder, home))
-        ]  # as another parser reads the replies, and strictly
-        page = write_results_page(
-            both, source if isinstance(source, Released) else None, home / PAGE
-        )
+        # As another parser reads the replies, and strictly.
+        both = list(dict.fromkeys((found.folder, home)))
+        released = source if isinstance(source, Released) else None
+        page = write_results_page(both, released, home / PAGE)
         for line in (*spoken.lines, f"page: {page}", str(found)):
             click.echo(line)
         if not (found.complete and spoken.complete):
             coverage = min(found.coverage, spoken.coverage)
             kind = " about descriptions" if found.complete else ""
-            told = f"{coverage:.1%} of the requests{kind} have a reply"
-            incomplete.append((settings.model, told, found.error or spoken.error))
+            error = found.error or spoken.error
+            why = f" (most often, there is none because {error})" if error else ""
+            incomplete.append(
+                f"{settings.model}: {coverage:.1%} of the requests{kind} have a reply{why}"
+            )
         unjudged = unjudged or spoken.unjudged
     if unjudged:
         raise unjudged
-    for model, told, error in incomplete:
+    if incomplete:
         raise GateError(
-            model,
-            f"{told}, at least 99 % are needed"
-            + (f"; most often, there is none because {error}" if error else ""),
+            context.command_path,
+            f"at least 99 % of the requests need a reply; {'; '.join(incomplete)}",
             "see the column error of the Parquet files in the results, then run this again: replies are kept",
         )
 

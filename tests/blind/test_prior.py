@@ -1,6 +1,8 @@
 """The reader finds what is predictable, and an item's own answer never reaches its posterior."""
 
+import gc
 import random
+import weakref
 from itertools import product
 
 import numpy as np
@@ -115,6 +117,19 @@ def test_probabilities_are_calibrated_in_a_fair_world() -> None:
     assert found.sum(axis=1) == pytest.approx(1)
     assert np.abs(found - 0.25).mean() < 0.05
     assert found.max() < 0.5
+
+
+def test_a_reader_is_freed_while_collection_is_paused() -> None:
+    """Else those of all parts stay: 6 GB at 100,000 clips."""
+    reader, pairs = reader_of(fair(60, 6))
+    Cell(reader, pairs).believed()
+    left = weakref.ref(reader)
+    gc.disable()
+    try:
+        del reader
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("along", [True, False])
