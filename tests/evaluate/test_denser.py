@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import av
 import cv2
-import numpy as np
 import pytest
+from brightening import brightening
 from scripted_answers import question
 
 from pipeline.errors import UserError
@@ -19,17 +18,7 @@ SECONDS, FPS = 6, 10
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film whose left half gets brighter from second to second, and whose right half is black."""
-    path = tmp_path_factory.mktemp("videos") / "walk.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(SECONDS * FPS):
-            picture = np.zeros((48, 64, 3), np.uint8)
-            picture[:, :32] = 40 * (number // FPS) + 20
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        container.mux(stream.encode())
-    return path
+    return brightening(tmp_path_factory.mktemp("videos") / "walk.mp4", SECONDS, FPS, 40, 20)
 
 
 def cut(video: Path, folder: Path, *, mirrored: bool, fps: float = 2, digest: str = "") -> Denser:

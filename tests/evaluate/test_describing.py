@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_release import release, small_space, varied
 from speaking import Say, Speaker, settings
 
 from pipeline.errors import UserError
-from pipeline.evaluate import evaluation, score
 from pipeline.evaluate.answers import read_description
-from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.described_files import DESCRIPTIONS, OPEN, OPEN_ITEMS
 from pipeline.evaluate.describing import Descriptions, OpenEvaluation
 from pipeline.evaluate.evaluation import Evaluation, Options
@@ -23,25 +20,7 @@ from pipeline.evaluate.score import LOG, score_file
 from pipeline.releases.reading import Released, open_release
 from pipeline.routes.route import MOVE_WORDS, OPPOSITE
 
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A release of twelve walks with all answers, and one of the same walks with those of the split test withheld."""
-    root = tmp_path_factory.mktemp("release") / "w"
-    with small_space(root, 12, walk=varied, split="test") as space:
-        return release(space).folder, release(space, "0.2.0", withhold=["test"]).folder
-
-
-@pytest.fixture(autouse=True)
-def no_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Baselines have tests of their own, and take seconds."""
-    for module in (evaluation, score):
-        monkeypatch.setattr(module, "baselines", lambda *_, **__: Baselines((), None, ()))
-
-
-@pytest.fixture
-def released(folders: tuple[Path, Path]) -> Released:
-    return open_release(folders[0])
+pytestmark = pytest.mark.usefixtures("no_baselines")
 
 
 def perfect(item: OpenItem) -> str:

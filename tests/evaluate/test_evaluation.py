@@ -13,8 +13,7 @@ from small_release import release, small_space, varied
 
 from pipeline.demo.scripted_models import colour_of
 from pipeline.errors import UserError
-from pipeline.evaluate import evaluation, score
-from pipeline.evaluate.baselines import Baselines
+from pipeline.evaluate import score
 from pipeline.evaluate.evaluation import Evaluated, Evaluation, Options
 from pipeline.evaluate.reading import questions_of
 from pipeline.evaluate.results import read_results
@@ -30,25 +29,7 @@ from pipeline.releases.reading import Released, open_release
 
 Answer = Callable[[Mapping[str, Any]], str]
 
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A release of twelve walks with all answers, and one of the same walks with those of the split test withheld."""
-    root = tmp_path_factory.mktemp("release") / "w"
-    with small_space(root, 12, walk=varied, split="test") as space:
-        return release(space).folder, release(space, "0.2.0", withhold=["test"]).folder
-
-
-@pytest.fixture(autouse=True)
-def no_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Baselines have tests of their own, and take seconds."""
-    for module in (evaluation, score):
-        monkeypatch.setattr(module, "baselines", lambda *_, **__: Baselines((), None, ()))
-
-
-@pytest.fixture
-def released(folders: tuple[Path, Path]) -> Released:
-    return open_release(folders[0])
+pytestmark = pytest.mark.usefixtures("no_baselines")
 
 
 def text_of(body: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from brightening import brightening
 from small_release import fill, release, small_space, varied
 
 from pipeline.engine.config import commented
@@ -40,17 +41,7 @@ SECONDS, FPS = 40, 10
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film whose left half gets brighter from second to second, and whose right half is black."""
-    path = tmp_path_factory.mktemp("videos") / "walk.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(SECONDS * FPS):
-            picture = np.zeros((48, 64, 3), np.uint8)
-            picture[:, :32] = 5 * (number // FPS) + 40
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        container.mux(stream.encode())
-    return path
+    return brightening(tmp_path_factory.mktemp("videos") / "walk.mp4", SECONDS, FPS, 5, 40)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 from judge_server import JudgeServer, judge_server, text_of
-from small_release import release, small_space, varied
 
 from pipeline.cli.console import exit_code
 from pipeline.cli.main import cli
-from pipeline.evaluate import evaluation, score
-from pipeline.evaluate.baselines import Baselines
 from pipeline.evaluate.described_files import OPEN, write_section
 from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.results import RESULTS
@@ -22,19 +19,7 @@ from pipeline.releases.reading import open_release
 
 Captured = pytest.CaptureFixture[str]
 
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A release with all answers, and one with those of its only split withheld."""
-    root = tmp_path_factory.mktemp("release") / "w"
-    with small_space(root, 12, walk=varied, split="test") as space:
-        return release(space).folder, release(space, "0.2.0", withhold=["test"]).folder
-
-
-@pytest.fixture(autouse=True)
-def no_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (evaluation, score):
-        monkeypatch.setattr(module, "baselines", lambda *_, **__: Baselines((), None, ()))
+pytestmark = pytest.mark.usefixtures("no_baselines")
 
 
 @pytest.fixture
