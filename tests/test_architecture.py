@@ -29,6 +29,7 @@ LEVELS = (
     "review",
     "releases",
     "evaluate",
+    "training",
     "report",
     "flow",
     "demo",
