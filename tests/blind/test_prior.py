@@ -30,7 +30,7 @@ def test_clues_are_counted_together_by_fold() -> None:
         if one == other:
             continue
         numbers = (np.array([memory.number((name,))]) for name in (one, other))
-        (found,) = memory.joint(*numbers, [fold])
+        (found,) = memory.joint(*numbers, np.array([0]), [fold])
         wanted = np.zeros((FOLDS, 4))
         for span, of in zip(seen, fold.tolist(), strict=True):
             if one in span and other in span:
