@@ -11,7 +11,7 @@ from pipeline.evaluate import prompting
 from pipeline.evaluate.results import Identity, Results
 from pipeline.evaluate.scoring import Question
 from pipeline.report import results_page
-from pipeline.report.result_items import Frames, Source
+from pipeline.report.result_sources import Frames, Source
 
 _FRAMES, _SPAN, _SCENE = 16, 4, 25  # frames of a span, items of a span, items of a scene
 _REPLY = "I see a corridor with a door on the left, then a staircase. " * 12

@@ -28,7 +28,7 @@ from pipeline.evaluate.run import Plan, asked
 from pipeline.models.chat import PromptImage
 from pipeline.releases.reading import Released, open_release
 from pipeline.report import result_items, results_page
-from pipeline.report.result_items import shortened
+from pipeline.report.replies import shortened
 from pipeline.report.results_page import write_results_page
 
 HOSTILE = (
