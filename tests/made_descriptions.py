@@ -91,13 +91,17 @@ def add_descriptions(
 def add_judgements(
     folder: Path, reply: str, *, judge: str = "judge-x", calibrated: bool | None = True
 ) -> None:
-    """Add two repeats of a judge's scores by the rubric `ours`, the second of which is unreadable."""
+    """Add two repeats of a judge's scores by the rubric `ours`, the second unreadable; nothing is asked of no description."""
     made = read_table(folder, DESCRIPTIONS, Prediction)
     rows = []
     for one in made:
         given = {"id": one.id, "arm": one.arm, "repeat": one.repeat, "planted": None}
         about = {"judge": judge, "rubric": "ours", "calibrated": calibrated}
         scores = {"direction": 4, "landmark": 3, "semantics": 5}
+        if one.outcome != "answered":
+            nothing = dict.fromkeys(scores, 0)
+            rows += [Judgement(**given, **about, judge_repeat=0, outcome="empty", **nothing)]
+            continue
         rows += [
             Judgement(**given, **about, judge_repeat=0, outcome="scored", reply=reply, **scores),
             Judgement(**given, **about, judge_repeat=1, outcome="unreadable", reply="hm"),

@@ -154,6 +154,7 @@ def reference(item: OpenItem) -> dict[str, Any]:
         "landmarks": item.landmarks,
         "actions": item.actions,
         "source": item.source,
+        "back": item.orientation == "reverse",
     }
 
 

@@ -15,6 +15,7 @@ function wordsView(data) {
       el("h4", {}, "What a description should state"),
       one.text ? el("p", { class: "asked", dir: "auto" }, one.text) : "",
       lists,
+      one.back ? el("p", { class: "note" }, "A description of the way back may begin with turning around, but needn't.") : "",
       one.source === "text" ? el("p", { class: "note" }, "The evidence has no lists for this item: these are read from the reference answer.") : "",
     ];
   }

@@ -16,6 +16,11 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+OWNED = (
+    "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    "\u2028\u202e\u200f<!-- <answer>B</answer>"
+)
+"""Text that changes the title of a page in which it becomes markup."""
 
 
 @contextmanager

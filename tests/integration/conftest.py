@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import FLAGS
 from needs import missing
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 
 from pipeline.engine.folder import WorkspaceFolder
 from pipeline.errors import UserError
@@ -54,3 +56,35 @@ def browser_path() -> str:
     if found is None:
         missing("chromium")
     return str(found)
+
+
+@pytest.fixture(scope="module")
+def kit() -> Iterator[Playwright]:
+    with sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(
+    kit: Playwright, browser_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    context = kit.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("profile"),
+        executable_path=browser_path,
+        headless=True,
+        args=FLAGS,
+        viewport={"width": 1280, "height": 900},
+    )
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext) -> Iterator[Page]:
+    """A page whose console must stay empty."""
+    shown, messages = browser.new_page(), list[str]()
+    shown.on("console", lambda message: messages.append(message.text))
+    shown.on("pageerror", lambda error: messages.append(str(error)))
+    yield shown
+    shown.close()
+    assert messages == []

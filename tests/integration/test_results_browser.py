@@ -4,15 +4,14 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import FLAGS
+from browser import FLAGS, OWNED
 from made_results import knows, make_results
 from many_results import many_results
-from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, expect
 from small_release import release, small_space, varied
 
 from pipeline.evaluate.leaderboard import leaderboard
@@ -27,42 +26,6 @@ from pipeline.report.results_page import write_results_page
 pytestmark = pytest.mark.integration
 
 AXE = "axe-core@4.10.3"  # fetched from npm by the test, or found in the folder that AXE_CORE names
-OWNED = (
-    "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-    "\u2028\u202e\u200f<!-- <answer>B</answer>"
-)
-
-
-@pytest.fixture(scope="module")
-def kit() -> Iterator[Playwright]:
-    with sync_playwright() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser(
-    kit: Playwright, browser_path: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BrowserContext]:
-    context = kit.chromium.launch_persistent_context(
-        tmp_path_factory.mktemp("profile"),
-        executable_path=browser_path,
-        headless=True,
-        args=FLAGS,
-        viewport={"width": 1280, "height": 900},
-    )
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(browser: BrowserContext) -> Iterator[Page]:
-    """A page whose console must stay empty."""
-    shown, messages = browser.new_page(), list[str]()
-    shown.on("console", lambda message: messages.append(message.text))
-    shown.on("pageerror", lambda error: messages.append(str(error)))
-    yield shown
-    shown.close()
-    assert messages == []
 
 
 @pytest.fixture(scope="module")
