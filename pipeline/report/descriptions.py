@@ -31,9 +31,9 @@ from pipeline.evaluate.rows import Prediction
 from pipeline.evaluate.scoring import Question
 from pipeline.releases.layout import file_digest
 from pipeline.report.replies import shortened, shown_reply, without_gaps
-from pipeline.routes.likeness import likeness
+from pipeline.routes.likeness import Reference, likeness
 from pipeline.routes.route import OPPOSITE
-from pipeline.routes.told import Vocabulary, name_key
+from pipeline.routes.told import Told, Vocabulary, name_key
 
 DESCRIBED = "described"
 """The outcome of a reply that describes something; others are those of any reply."""
@@ -117,8 +117,9 @@ class Descriptions:
         if one.likeness.turns == 1:
             return _RIGHT
         known = reference_of(one.item)
-        swapped = replace(known, moves=tuple(OPPOSITE[move] for move in known.moves))
-        return _MIRROR if likeness(one.told, swapped).turns == 1 else _TURNS
+        moves = tuple(OPPOSITE[move] for move in known.moves)
+        swapped = Reference(moves, orientation=known.orientation)
+        return _MIRROR if likeness(Told(one.told.moves), swapped).turns == 1 else _TURNS
 
     def reply(self, one: Described, longest: int) -> dict[str, Any]:
         """Return a description as the page shows it; texts longer than `longest` lose their middle."""

@@ -272,12 +272,16 @@ def test_five_thousand_items_of_two_models_open_and_page_quickly(
         page.goto(path.as_uri(), wait_until="commit")
         page.wait_for_selector(".reply")
         shown = min(shown, page.evaluate("performance.now()"))
-        paged = min(paged, slowest_page(page))
+        choices = slowest_page(page)
+        page.select_option("select[name=task]", "route_reverse")
+        page.evaluate("document.activeElement.blur()")
+        paged = min(paged, max(choices, slowest_page(page)))
         if shown < 2000 and paged < 200:
             break
     assert shown < 2000, f"the first item was shown after {shown:.0f} ms"
     assert paged < 200, f"a page took {paged:.0f} ms"
-    expect(page.locator(".filters output")).to_have_text("5000 of 5000 items")
+    expect(page.locator(".filters output")).to_have_text("625 of 5000 items")
+    expect(page.locator(".reply .read")).to_have_count(2)
     assert page.locator(".list li").count() <= 100
 
 
