@@ -35,7 +35,6 @@ function itemView(data) {
     const inlined = json(`pictures-${way}`)?.[name];
     return inlined ? `data:image/webp;base64,${inlined}` : null;
   };
-  const has = (source, arm) => Object.hasOwn(data.sources[source].arms, arm);
   const names = (numbers) => numbers.map((number) => data.sources[number].name).join(", ");
 
   // ---- what was sent ----
@@ -44,10 +43,11 @@ function itemView(data) {
     const one = found.arms && Object.hasOwn(found.arms, arm) ? found.arms[arm] : null;
     return one ? { ...one, way, names: found.frames, text: found.texts[one.text] } : null;
   }
-  function alike(item, arm, key) { // models by what they were sent
+  function alike(item, arm, key) { // the models that were asked, by what they were sent
     const found = new Map();
     data.sources.forEach((_, number) => {
-      const value = has(number, arm) ? key(sent(item, number, arm), number) : null;
+      const asked = item.replies[number].some((one) => one.arm === arm);
+      const value = asked ? key(sent(item, number, arm), number) : null;
       if (value) found.set(value, [...(found.get(value) || []), number]);
     });
     return found;

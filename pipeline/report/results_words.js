@@ -47,7 +47,7 @@ function wordsView(data) {
     const { judge: name, rubric, uncalibrated } = some[0];
     const replies = some.filter((one) => one.reply);
     return [
-      el("h6", {}, `Judge ${name}, rubric ${rubric}, from 0 to 5 `, uncalibrated ? el("span", { class: "chip warn" }, "uncalibrated") : ""),
+      el("h6", {}, "Judge ", el("bdi", {}, name), `, rubric ${rubric}, from 0 to 5 `, uncalibrated ? el("span", { class: "chip warn" }, "uncalibrated") : ""),
       scores("repeat", some.map(judgedRow)),
       replies.length ? el("details", {}, el("summary", {}, "What the judge replied"), ...replies.map((one) => textBox(`Judge's reply, repeat ${one.repeat + 1}`, one.reply))) : "",
     ];

@@ -9,6 +9,7 @@ from made_descriptions import add_descriptions, add_judgements, add_people, righ
 from made_results import knows, make_results
 from playwright.sync_api import Page, Playwright, expect
 
+from pipeline.evaluate.described_files import OPEN, read_section, write_section
 from pipeline.evaluate.open_items import open_items
 from pipeline.evaluate.open_rows import OpenItem
 from pipeline.releases.reading import Released
@@ -168,3 +169,19 @@ def test_descriptions_fit_a_narrow_screen_and_axe_finds_no_serious_violation(
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert violations(kit, browser_path, axe, urls, scheme) == []
+
+
+def test_a_model_that_was_not_asked_for_descriptions_is_not_shown_as_asked(
+    page: Page, released: Released, tmp_path: Path
+) -> None:
+    folders = [make_results(tmp_path, released, name) for name in ("model-a", "model-b")]
+    (item, *_) = add_descriptions(folders[0], released)
+    body = read_section(folders[0], OPEN)
+    write_section(folders[0], OPEN, body | {"prompt_sha256": "0" * 64})
+    path = write_results_page(folders, released, tmp_path / "page.html")
+    page.goto(f"{path.as_uri()}#item={item.id}")
+    expect(page.locator(".reply")).to_have_count(1)
+    heads = page.locator("#item h4").all_inner_texts()
+    assert [head for head in heads if head.lower().startswith("frames")] == [heads[0]]
+    assert page.locator(".frames img").count() >= 4
+    expect(page.locator("#item .asked").first).to_have_text(item.question)
