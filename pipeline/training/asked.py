@@ -1,6 +1,6 @@
 """What happens in a row's span as the lines of a list, and what its question makes of actions on the way back. Pure."""
 
-from pipeline.questions.truth import splits
+from pipeline.questions.truth import split_names
 from pipeline.routes.tasks import plain
 from pipeline.training.lists import Event
 from pipeline.training.rows import TrainingRow
@@ -26,10 +26,9 @@ def undone(row: TrainingRow) -> dict[str, str]:
         names = {plain(one.what) for one in acts}
         asked = [fact.name for fact in row.facts if fact.name.startswith("action:")]
         themselves = any(
-            names.issuperset(both) for name in asked for both in splits(name.partition(":")[2])
+            names.issuperset(both) for name in asked for both in split_names(name.partition(":")[2])
         )
         if row.orientation == "forward" or not asked or themselves:
             return {}
-    # Of an action that is done twice, what undoes it first counts.
-    ways = {plain(one.what): plain(one.undo) for one in reversed(acts) if one.undo}
+    ways = {plain(one.what): plain(one.undo) for one in acts if one.undo}
     return {name: undo for name, undo in ways.items() if undo}

@@ -19,7 +19,7 @@ from string import ascii_uppercase
 from typing import Literal
 
 from pipeline.engine.rows import digest
-from pipeline.questions.truth import splits
+from pipeline.questions.truth import split_names
 from pipeline.routes import templates, wording
 from pipeline.training import lists
 from pipeline.training.asked import forward, undone
@@ -257,7 +257,7 @@ class _Walk:
                 )
 
     def _order(self, kind: str, subject: str, value: str, said: str) -> Iterator[_Stated]:
-        for names in splits(subject):
+        for names in split_names(subject):
             places = [self._places(kind, name) for name in names]
             if any(len(some) != 1 for some in places):
                 continue
