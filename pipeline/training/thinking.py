@@ -86,6 +86,11 @@ def statements(row: TrainingRow) -> tuple[str, str]:
     return one.stated.text, other.stated.text
 
 
+def prompts() -> dict[str, str]:
+    """Return the digests of the templates of think texts, by language."""
+    return {language: _template(language).sha256 for language in LANGUAGES}
+
+
 class _LackError(ValueError):
     """A row gets no think text."""
 
