@@ -218,13 +218,13 @@ def _sides_wrong(true: Truth, text: str) -> Iterator[Disagreement]:
             at.setdefault(seconds(time_us), set()).add(step.move)
     for sentence in _SENTENCE.split(text):
         times = {f"{float(time.replace(',', '.')):.1f}" for time in _TIME.findall(sentence)}
-        sides = [move for move in told(sentence).turns if move in _OTHER]
         known = set().union(*(at.get(time, set()) for time in times))
-        if len(times) != 1 or len(sides) != 1 or len(known) != 1:
-            continue
         back, there = _BACK.search(sentence), _THERE.search(sentence)
+        if len(times) != 1 or len(known) != 1 or (back and there):
+            continue
         (side,) = known
-        if not (back and there) and sides[0] != (_OTHER[side] if back else side):
+        sides = [move for move in told(sentence).turns if move in _OTHER]
+        if len(sides) == 1 and sides[0] != (_OTHER[side] if back else side):
             yield Disagreement("sides", f"not the side of that turn: {sentence.strip()}")
 
 
