@@ -153,7 +153,7 @@ def events_of(steps: Iterable[Step], *, timed: bool) -> list[Event]:
 
 def seconds(time_us: int) -> str:
     """Return a time as texts give it, without the unit."""
-    return f"{time_us / _US:.1f}"
+    return f"{time_us / _US:z.1f}"
 
 
 def as_steps(events: Iterable[Event]) -> tuple[Step, ...]:

@@ -166,7 +166,7 @@ def _said(row: TrainingRow, checks: Sequence["_Check"], say: _Words) -> Iterator
             statement=one.stated.text,
             other=one.stated.other,
             things=one.stated.names,
-            times=[f"{seconds:.1f} s" for seconds in one.stated.times],
+            times=[f"{seconds:z.1f} s" for seconds in one.stated.times],
             letters=_listed(one.letters, row.language),
             back=say("walk" if walked else "time", at),
         )
