@@ -42,14 +42,9 @@ class Lists(NamedTuple):
 
 def inverted(events: Sequence[Event], undo: Mapping[str, str] | None = None) -> tuple[Event, ...]:
     """Return a list as it is on the way back, without times: last first, sides swapped, actions undone where `undo` tells how."""
-    known = undo or {}
+    changed: Mapping[str, Mapping[str, str]] = {"turn": _OPPOSITE, "action": undo or {}}
     return tuple(
-        Event(
-            one.kind,
-            _OPPOSITE.get(one.what, one.what)
-            if one.kind == "turn"
-            else known.get(one.what, one.what),
-        )
+        Event(one.kind, changed.get(one.kind, {}).get(one.what, one.what))
         for one in reversed(events)
     )
 
@@ -65,11 +60,11 @@ def write(events: Sequence[Event], language: str) -> str:
 
 
 def _time(one: Event, until: str) -> str:
-    return (
-        ""
-        if one.start is None or one.end is None
-        else f"{one.start:.1f} s {until} {one.end:.1f} s: "
-    )
+    if one.start is None or one.end is None:
+        return ""
+    # + 0.0: a difference of two times may be -4e-15, and lists have no minus sign.
+    start, end = round(one.start, 1) + 0.0, round(one.end, 1) + 0.0
+    return f"{start:.1f} s {until} {end:.1f} s: "
 
 
 def read(text: str) -> Lists | None:
