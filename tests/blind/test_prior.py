@@ -11,7 +11,7 @@ import pytest
 from pipeline.blind.memory import Along, Leans, Lists, Memory
 from pipeline.blind.prior import COMBINATIONS, Asked, Cell, Pairs, Reader
 from pipeline.blind.sheet import FOLDS
-from pipeline.blind.weighing import tempered
+from pipeline.blind.weighing import tempered, weighed
 
 
 def random_memory(seed: int) -> tuple[Memory, list[dict[str, bool]], np.ndarray]:
