@@ -51,7 +51,9 @@ def copied_code(modules: Sequence[ModuleType]) -> str:
 
 def _after_imports(module: ModuleType) -> str:
     source = inspect.getsource(module)
-    last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, _IMPORTS))
+    last = max(
+        node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, _IMPORTS)
+    )
     return "\n".join(source.splitlines()[last:]).strip()
 
 

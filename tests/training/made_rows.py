@@ -150,3 +150,39 @@ def perfect(one: TrainingRow, letter: str | None = None, language: str = "en") -
 
 def said(thought: str, answer: str) -> str:
     return f"<think>\n{thought}\n</think>\n<answer>{answer}</answer>"
+
+
+def with_frames(some: Sequence[TrainingRow], folder: Path, count: int = 4) -> list[TrainingRow]:
+    """Return rows with think texts and `count` frames each, which are written to a folder: small JPEGs, no two alike."""
+    from PIL import Image
+
+    (folder / "media").mkdir(parents=True, exist_ok=True)
+    found = []
+    for number, one in enumerate(some):
+        names = [f"media/{number:04}-{frame}.jpg" for frame in range(count)]
+        for frame, name in enumerate(names):
+            shade = (number * 37 % 256, frame * 50 % 256, 128)
+            Image.new("RGB", (56, 28), shade).save(folder / name)
+        thought = perfect(one).partition("<think>\n")[2].partition("\n</think>")[0]
+        update = {
+            "frames": names,
+            "frame_seconds": [round(one.seconds * (frame + 0.5) / count, 1) for frame in range(count)],
+            "think": thought,
+            "think_source": "template",
+        }
+        found.append(one.model_copy(update=update))
+    return found
+
+
+def mixed() -> list[TrainingRow]:
+    """Return a dozen rows, the last two answered in words."""
+    steps = [
+        Step(start_us=0, end_us=2_000_000, move="left", landmark="the red door"),
+        Step(start_us=2_000_000, end_us=4_000_000, move="right", action="open the fridge", undo="close the fridge"),
+    ]
+    words = [
+        open_row(steps, "Turn left at the red door, then open the fridge and turn right."),
+        open_row(steps, "Turn left, close the fridge, and turn right at the red door.", "reverse"),
+    ]
+    words[1] = words[1].model_copy(update={"id": "i_open_back"})
+    return [*rows("fair", 60)[:10], *words]
