@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.engine.folder import write_atomic
 from pipeline.releases import letter, replytext
 from pipeline.releases.copies import copied_code, copied_imports
 from pipeline.routes import english, german, likeness, sentences, told
@@ -60,5 +61,5 @@ def rewards_file() -> str:
 def write_rewards(folder: Path) -> Path:
     """Write the file into a folder of rows; return its path."""
     path = folder / REWARDS_FILE
-    path.write_text(rewards_file(), encoding="utf-8")
+    write_atomic(path, rewards_file().encode())
     return path

@@ -167,6 +167,7 @@ def test_trl(module: Any) -> None:
         assert module.ours_square(**given) == [1.0, 0.25]
         assert module.ours(**given) == [2.0, 0.25]
     assert module.paper([RIGHT], [WORDS]) == [None]  # TRL skips it
+    assert module.paper([RIGHT], [json.loads(KNOWN)]) == [1.0]  # a loader may have parsed it
     assert module.paper([None], [KNOWN]) == [0.0]
     assert module.paper([[{"role": "assistant", "content": None}]], [KNOWN]) == [0.0]
     with pytest.raises(ValueError, match="shorter"):
