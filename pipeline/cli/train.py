@@ -1,0 +1,129 @@
+"""The commands that prepare training on a release."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.console import names, no_workspace, progress_bar
+
+
+@click.group()
+def train() -> None:
+    """Train a model on a release: on its split train alone."""
+
+
+@train.command()
+@click.argument("folder", metavar="RELEASE", type=click.Path(path_type=Path))
+@click.option(
+    "--videos",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The release's source videos, or folders with them. Without one, the release's own frames are used if they "
+    "are close enough.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("rows"),
+    help="Where the folder of rows goes (default: rows).",
+)
+@click.option(
+    "--split",
+    default="train",
+    help="The split; only train is allowed, because models are scored on the others.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(2, 3),
+    default=2.5,
+    help="Frames a second, at most 96 in all (default: 2.5).",
+)
+@click.option(
+    "--image-pixels",
+    type=click.IntRange(64, 4096),
+    default=320,
+    help="Pixels on the longer side of the frames; 320 are about 64 tokens of Qwen2.5-VL (default: 320).",
+)
+@click.option(
+    "--contrast",
+    default="rewound,mirrored",
+    callback=names,
+    help="Further rows, with frames in reverse order (rewound) or flipped left to right (mirrored), or none "
+    "(default: rewound,mirrored).",
+)
+@click.option(
+    "--mirror-text",
+    is_flag=True,
+    help="Also flip spans that pass something with text, such as a sign, by their names.",
+)
+@click.option("--unverified", is_flag=True, help="Also use items that nobody verified.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Results of egost evaluate --split train --repeats N: leave out what the model gets right every time or never.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Seed of the wordings of think texts (default: 0).",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=0,
+    help="Number of processes; 0 = one per core (default: 0).",
+)
+@click.option("--dry-run", is_flag=True, help="Cut nothing; print how many rows there would be.")
+@no_workspace
+@click.pass_context
+def rows(
+    context: click.Context,
+    folder: Path,
+    videos: tuple[Path, ...],
+    out: Path,
+    split: str,
+    fps: float,
+    image_pixels: int,
+    contrast: tuple[str, ...],
+    mirror_text: bool,
+    unverified: bool,
+    results: Path | None,
+    seed: int,
+    workers: int,
+    dry_run: bool,
+) -> None:
+    """Make training rows from a release's split train.
+
+    Frames are cut from the source videos, which are found by their digests. Items whose facts can't be seen in
+    these frames are left out and counted. A killed run goes on where it was.
+    """
+    from pipeline.errors import UserError
+    from pipeline.releases.reading import open_release
+    from pipeline.training.contrast import ways
+    from pipeline.training.make import Options, RowMaker
+    from pipeline.training.source import SPLIT
+
+    if split != SPLIT:
+        what = f"rows are made of the split {SPLIT} alone, not of {split}: models are scored on the others"
+        raise UserError("--split", what, "leave it out")
+    options = Options(
+        videos,
+        fps,
+        image_pixels,
+        ways(contrast),
+        mirror_text,
+        unverified,
+        results,
+        seed,
+        workers,
+    )
+    maker = RowMaker(open_release(folder), options, out)
+    if dry_run:
+        for line in maker.dry_run():
+            click.echo(line)
+        return
+    with progress_bar("cutting") as progress:
+        made = maker.run(progress)
+    for line in made.lines():
+        click.echo(line)
