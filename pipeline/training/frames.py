@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil, floor
 from pathlib import Path
 
 import cv2
@@ -54,10 +55,10 @@ class SpanFrames:
 
 @dataclass(frozen=True)
 class Cut:
-    """The frames of each span, and why there are none of others, by the names of the spans."""
+    """The frames of each span, by its name; and why there are none, by the video or the frame that is at fault."""
 
     frames: Mapping[str, SpanFrames]
-    failed: Mapping[str, RowError] = field(default_factory=dict)
+    failed: Mapping[Path, RowError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,16 @@ class _Wanted:
     times_us: tuple[int, ...]
     both: bool
 
+    @property
+    def path(self) -> Path:
+        """The video, or the first frame."""
+        return self.source.paths[0] if isinstance(self.source, OwnFrames) else self.source.path
+
 
 def times_us(seconds: float, fps: float) -> tuple[int, ...]:
     """Return the times of a span's frames from its start: the midpoints of equal parts, at most `MOST`."""
-    count = min(MOST, max(1, round(seconds * fps)))
+    nearest = min(round(seconds * fps), floor(seconds * FASTEST))
+    count = min(MOST, max(nearest, ceil(seconds * SLOWEST)))
     return tuple(evenly(0, round(seconds * 1e6), count))
 
 
@@ -90,8 +97,9 @@ def own_frames(release: Path, question: Question, fps: float) -> OwnFrames | Non
     Of more than `FASTEST` a second, evenly spaced ones are chosen.
     """
     paths, times = list(question.frames), list(question.frame_seconds)
-    wanted = min(MOST, max(1, round(question.seconds * SLOWEST)))
-    if len(paths) < wanted or not all((release / name).is_file() for name in paths):
+    if len(paths) < min(MOST, ceil(question.seconds * SLOWEST)) or not all(
+        (release / name).is_file() for name in paths
+    ):
         return None
     if len(paths) > min(MOST, question.seconds * FASTEST):
         count = len(times_us(question.seconds, fps))
@@ -137,13 +145,13 @@ def cut_frames(
     place = WorkspaceFolder(folder)
     left = [[one for one in job if _known(folder, one) is None] for job in jobs]
     todo = [job for job in left if job]
-    failed: dict[str, RowError] = {}
+    failed: dict[Path, RowError] = {}
     done = in_pool(partial(_cut, place, form), todo, min(workers, len(todo)) or 1, folder)
     for number, (at, result) in enumerate(done, start=1):
         if isinstance(result, RowError):
-            failed |= {one.name: result for one in todo[at]}
+            failed[todo[at][0].path] = result
         progress(number, len(todo))
-    found = {name: _known(folder, one) for name, one in wanted.items() if name not in failed}
+    found = {name: _known(folder, one) for name, one in wanted.items()}
     return Cut({name: one for name, one in found.items() if one}, failed)
 
 
@@ -223,14 +231,15 @@ def _known(folder: Path, span: _Wanted) -> SpanFrames | None:
     """Return the frames of a span that is cut already, if all of them are there."""
     try:
         told = json.loads(_note(folder, span).read_bytes())
-    except OSError:
+        shown = tuple(told["shown_us"])
+        names, mirrored = (
+            tuple(f"{MEDIA}/{name}" for name in told[key]) for key in ("names", "mirrored")
+        )
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    names, mirrored = (
-        tuple(f"{MEDIA}/{name}" for name in told[key]) for key in ("names", "mirrored")
-    )
     if not all((folder / name).is_file() for name in (*names, *mirrored)):
         return None
-    return SpanFrames(span.times_us, tuple(told["shown_us"]), names, mirrored)
+    return SpanFrames(span.times_us, shown, names, mirrored)
 
 
 def _note(folder: Path, span: _Wanted) -> Path:

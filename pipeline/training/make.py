@@ -10,6 +10,7 @@ rows/egost-1.0.0-3f0c…/
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections import Counter
@@ -52,6 +53,8 @@ from pipeline.training.rows import TrainingRow
 from pipeline.training.source import LEAST_VIDEOS, SourceItem, TrainSplit, train_split
 from pipeline.training.thinking import LACKS, lack, template_text
 from pipeline.training.weights import weights
+
+log = logging.getLogger(__name__)
 
 ROWS, BODY, CARD = "rows.parquet", "rows.json", "README.md"
 
@@ -177,9 +180,10 @@ class RowMaker:
         }
 
     def dry_run(self) -> Iterator[str]:
-        """Yield what would be made, as far as that is known before frames are cut."""
+        """Yield what would be made, as far as that is known before frames are cut; raise UserError as `run` does."""
         plan = planned(self._spans, self._own, self._options.fps)
         rows, left_out = self._rows(Cut(plan))
+        self._check(rows, left_out)
         yield from left_out.lines()
         cut = sum(len(plan[name].times_us) for name in self._spans)
         shown = Counter(row.made for row in rows)
@@ -206,6 +210,7 @@ class RowMaker:
             cut = cut_frames(
                 self._spans, self._own, self._mirrored, form, folder, workers, progress
             )
+            _raise_for_unfinished(cut)
             rows, left_out = self._rows(cut)
             self._check(rows, left_out)
             return self._written(folder, self._finished(rows), left_out)
@@ -229,14 +234,14 @@ class RowMaker:
         for item in self._split.items:
             frames = cut.frames.get(item.asked.video)
             why = (
-                (UNREADABLE if item.asked.video in cut.failed else NO_VIDEO)
+                (UNREADABLE if item.asked.video in self._spans | self._own else NO_VIDEO)
                 if frames is None
                 else item.why_not(frames.shown_us)
             )
             if frames is None or why:
                 out[str(why)] += 1
                 continue
-            row = _released(item, frames)
+            row = released_row(item, frames)
             if settled := self._settled.get((item.row.id, "released")):
                 out[settled] += 1
             else:
@@ -335,7 +340,18 @@ class RowMaker:
         }
 
 
-def _released(item: SourceItem, frames: SpanFrames) -> TrainingRow:
+def _raise_for_unfinished(cut: Cut) -> None:
+    """Raise UserError if the frames of a video might be cut by another run; warn of videos that can't be read."""
+    for path, error in cut.failed.items():
+        if error.again:
+            fix = "run this again; if that fails too, leave this file out of --videos"
+            raise UserError(
+                str(path), f"couldn't be cut: {error.what}", fix, error.trace.splitlines()
+            )
+        log.warning("%s can't be read: %s", path, error)
+
+
+def released_row(item: SourceItem, frames: SpanFrames) -> TrainingRow:
     """Return an item as a row with its own frames, without think text and weight."""
     row = item.row
     return TrainingRow.model_validate(

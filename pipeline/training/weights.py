@@ -26,14 +26,21 @@ def weights(rows: Sequence[TrainingRow]) -> list[float]:
         _codes([_stated(row) for row in rows]),
         _codes([row.split_group for row in rows]),
     ]
-    found = np.ones(len(rows))
+    found: NDArray[np.float64] = np.ones(len(rows))
     for _ in range(_SWEEPS):
         for codes in groupings:
             totals = np.bincount(codes, found)
             found = found * (totals.mean() / totals)[codes]
-        found = np.clip(found / found.mean(), LEAST, MOST)
-    found = found / found.mean()
+        found = _bounded(found)
     return [round(float(one), 6) for one in found]
+
+
+def _bounded(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights within the limits, 1 on average; each of both steps disturbs the other a little less."""
+    for _ in range(_SWEEPS):
+        found = np.clip(found / found.mean(), LEAST, MOST)
+    scaled: NDArray[np.float64] = found / found.mean()
+    return scaled
 
 
 def _codes(groups: Sequence[Hashable]) -> NDArray[np.int64]:
