@@ -47,14 +47,14 @@ def _truth(fact: AskedFact, orientation: Orientation, steps: Sequence[Step]) -> 
 
 
 def _first(subject: str, names: Sequence[str]) -> str | None:
-    for one, other in _split(subject):
+    for one, other in split_names(subject):
         if names.count(one) == names.count(other) == 1:
             return "first" if names.index(one) < names.index(other) else "second"
     return None
 
 
-def _split(subject: str) -> Iterator[tuple[str, str]]:
-    """Yield the two names of an order; a name may contain the bar that divides them."""
+def split_names(subject: str) -> Iterator[tuple[str, str]]:
+    """Yield the two names of an order in every way it can be divided; a name may contain the bar."""
     parts = subject.split("|")
     for at in range(1, len(parts)):
         yield "|".join(parts[:at]), "|".join(parts[at:])
@@ -86,6 +86,6 @@ def wordings(name: str, value: str, sides: int, said: Mapping[str, str]) -> Iter
             if 0 < number <= _ORDINALS and value in said:
                 yield said["turn"].format(nth=said[f"{key}_{number}"], side=said[value])
         return
-    for one, other in _split(subject):
+    for one, other in split_names(subject):
         first, second = (one, other) if value == "first" else (other, one)
         yield said[f"{kind}_order"].format(first=first, second=second)

@@ -1,0 +1,188 @@
+"""Rows as `egost train rows` makes them, of composed worlds, without videos; and completions to judge."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import worlds
+
+from pipeline.questions.rows import AskedFact
+from pipeline.routes.route import TURNS, reverse
+from pipeline.routes.rows import Orientation, Step
+from pipeline.routes.tasks import plain
+from pipeline.training.lists import Event, inverted, write
+from pipeline.training.rows import Happening, TrainingRow
+from pipeline.training.solution import solution
+
+LETTERS = "ABCD"
+
+
+@cache
+def bench() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
+    spec = importlib.util.spec_from_file_location("bench_worlds", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def rows(world: str = "fair", clips: int = 120, seed: int = 0) -> tuple[TrainingRow, ...]:
+    """Return the multiple-choice rows of a world, forward and reverse, some of mirrored spans."""
+    composed = bench().compose(worlds.routes(world, clips, seed), seed, mirror=True)
+    return tuple(
+        choice(asked, span, orientation)
+        for span in composed.spans
+        for asked in composed.composition.questions(span)
+        for orientation in asked.questions
+    )
+
+
+@cache
+def many() -> tuple[TrainingRow, ...]:
+    """Return at least 2,000 rows of several worlds."""
+    found = (*rows("fair", 300), *rows("kitchens", 200), *rows("long_tail", 200), *rows("loops", 200))
+    assert len(found) >= 2000
+    return found
+
+
+def choice(asked: Any, span: Any, orientation: Orientation) -> TrainingRow:
+    question = asked.questions[orientation]
+    pair = asked.pair
+    return row(
+        asked.item_ids[orientation],
+        span.steps,
+        span.start_us,
+        question_type=question.task,
+        category=pair.category,
+        orientation=orientation,
+        contrast=pair.contrast,
+        split_group=span.route.scene,
+        video=span.span_id,
+        question=question.question,
+        options=list(question.options),
+        answer=LETTERS[question.answer_index],
+        answer_text=question.options[question.answer_index],
+        facts=asked.facts(orientation),
+        language=span.route.wording.language,
+        seconds=(span.end_us - span.start_us) / 1e6,
+    )
+
+
+def row(item: str, steps: Sequence[Step], start_us: int = 0, **fields: Any) -> TrainingRow:
+    """Return a row whose frames show these steps; by default a forward item about its first two turns."""
+    given: dict[str, Any] = {
+        "id": item, "item": item, "made": "released", "question_type": "direction_forward",
+        "category": "direction", "orientation": "forward", "contrast": "turn", "format": "mcq",
+        "language": "en", "split_group": "g_1", "video": "s_1", "question": "Which turns?",
+        "options": [], "answer": "A", "answer_text": "", "facts": [], "seconds": 10.0,
+        "happenings": list(happenings(steps, start_us)), "frames": [], "frame_seconds": [],
+        "think": None, "think_source": "none",
+    }  # fmt: skip
+    return TrainingRow.model_validate(given | fields)
+
+
+def happenings(steps: Sequence[Step], start_us: int) -> Iterator[Happening]:
+    for step in steps:
+        when = {name: (at - start_us) / 1e6 for name, at in (("start", step.start_us), ("end", step.end_us))}
+        if step.move in TURNS:
+            yield Happening(kind="turn", what=step.move, **when)
+        if step.landmark:
+            yield Happening(kind="landmark", what=plain(step.landmark), **when)
+        if step.action:
+            undo = plain(step.undo) if step.undo else None
+            yield Happening(kind="action", what=plain(step.action), undo=undo, **when)
+
+
+def turns_row(sides: Sequence[str], orientation: Orientation = "forward", right: str = "A") -> TrainingRow:
+    """Return a row about the first two turns of its way; the options are LL, LR, RL, RR in the order that makes `right` true."""
+    steps = [
+        Step(start_us=at * 4_000_000, end_us=at * 4_000_000 + 2_000_000, move=side)  # type: ignore[arg-type]
+        for at, side in enumerate(sides)
+    ]
+    way = [step.move for step in (reverse(steps) if orientation == "reverse" else steps)]
+    combos = [("left", "left"), ("left", "right"), ("right", "left"), ("right", "right")]
+    true = (way[0], way[1])
+    others = [one for one in combos if one != true]
+    others.insert(LETTERS.index(right), true)  # type: ignore[arg-type]
+    facts = [
+        AskedFact(name=f"turn:{at + 1}", values=[one[at] for one in others], back="", rewound="", mirrored="", seen_us=[])
+        for at in (0, 1)
+    ]
+    texts = [f"first turn {one}; second turn {other}" for one, other in others]
+    return row(
+        "i_turns", steps, orientation=orientation, options=texts, answer=right, facts=facts,
+        answer_text=texts[LETTERS.index(right)], seconds=4.0 * len(sides),
+    )  # fmt: skip
+
+
+def open_row(steps: Sequence[Step], text: str, orientation: Orientation = "forward", language: str = "en") -> TrainingRow:
+    """Return a row that is answered in words."""
+    return row(
+        "i_open", steps, format="open", question_type=f"route_{orientation}", category="route",
+        orientation=orientation, contrast=None, answer=None, answer_text=text, language=language,
+        question="Describe the way.",
+    )  # fmt: skip
+
+
+def listed(one: TrainingRow) -> list[Event]:
+    return [Event(event.kind, event.what, event.start, event.end) for event in one.happenings]
+
+
+def think(forward: Sequence[Event], backward: Sequence[Event], language: str = "en") -> str:
+    there, back = {"en": ("Forward:", "Backward:"), "de": ("Vorwärts:", "Rückwärts:")}[language]
+    return f"I look.\n{there}\n{write(forward, language)}\n{back}\n{write(backward, language)}\nSo it is clear."
+
+
+def perfect(one: TrainingRow, letter: str | None = None, language: str = "en") -> str:
+    """Return the completion that deserves everything."""
+    events = listed(one)
+    undo = {event.what: event.undo for event in one.happenings if event.undo}
+    back = inverted(events, undo if solution(one)["undone"] else None)
+    answer = letter or one.answer or one.answer_text
+    return said(think(events, back, language), answer)
+
+
+def said(thought: str, answer: str) -> str:
+    return f"<think>\n{thought}\n</think>\n<answer>{answer}</answer>"
+
+
+def with_frames(some: Sequence[TrainingRow], folder: Path, count: int = 4) -> list[TrainingRow]:
+    """Return rows with think texts and `count` frames each, which are written to a folder: small JPEGs, no two alike."""
+    from PIL import Image
+
+    (folder / "media").mkdir(parents=True, exist_ok=True)
+    found = []
+    for number, one in enumerate(some):
+        names = [f"media/{number:04}-{frame}.jpg" for frame in range(count)]
+        for frame, name in enumerate(names):
+            shade = (number * 37 % 256, frame * 50 % 256, 128)
+            Image.new("RGB", (56, 28), shade).save(folder / name)
+        thought = perfect(one).partition("<think>\n")[2].partition("\n</think>")[0]
+        update = {
+            "frames": names,
+            "frame_seconds": [round(one.seconds * (frame + 0.5) / count, 1) for frame in range(count)],
+            "think": thought,
+            "think_source": "template",
+        }
+        found.append(one.model_copy(update=update))
+    return found
+
+
+def mixed() -> list[TrainingRow]:
+    """Return a dozen rows, the last two answered in words."""
+    steps = [
+        Step(start_us=0, end_us=2_000_000, move="left", landmark="the red door"),
+        Step(start_us=2_000_000, end_us=4_000_000, move="right", action="open the fridge", undo="close the fridge"),
+    ]
+    words = [
+        open_row(steps, "Turn left at the red door, then open the fridge and turn right."),
+        open_row(steps, "Turn left, close the fridge, and turn right at the red door.", "reverse"),
+    ]
+    words[1] = words[1].model_copy(update={"id": "i_open_back"})
+    return [*rows("fair", 60)[:10], *words]
