@@ -127,3 +127,27 @@ def rows(
         made = maker.run(progress)
     for line in made.lines():
         click.echo(line)
+
+
+@train.command()
+@click.argument("folder", metavar="ROWS", type=click.Path(path_type=Path))
+@no_workspace
+@click.pass_context
+def formats(context: click.Context, folder: Path) -> None:
+    """Write training rows in every trainer's format again, and check them.
+
+    Needed after their folder was moved: some trainers read absolute paths alone. ROWS is a folder that egost train
+    rows made. Exit code 3: a row lacks an image or a placeholder for one.
+    """
+    from pipeline.errors import GateError
+    from pipeline.training.checking import check
+    from pipeline.training.formats import write_again
+
+    written = write_again(folder)
+    if problems := check(folder):
+        shown = "; ".join(map(str, problems[:3]))
+        what = f"{len(problems)} rows can't be read as they are meant: {shown}"
+        raise GateError(context.command_path, what, "egost train rows makes them again")
+    click.echo(
+        f"train formats: {len(written.files)} files, all of whose images are there: {folder}"
+    )

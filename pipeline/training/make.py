@@ -3,6 +3,7 @@
 rows/egost-1.0.0-3f0c…/
   rows.parquet   the rows; everything else is made from them
   media/         their frames, by digest
+  trl/ swift/ …  the same rows as each trainer reads them, and egost_rewards.py, which scores replies to them
   README.md      their card
   rows.json      the same for programs, written last: with it, the rows are complete
   .lock          held while a command makes them
@@ -62,6 +63,7 @@ NO_VIDEO = "their video isn't there, and the release has no frames that are clos
 UNREADABLE = "their video can't be read"
 IN_WORDS = "they are answered in words, and nothing tells what is true of such frames"
 UNDEFINED = "what is true of such frames is none of their options"
+MARKED = "their text contains a tag that loaders or rewards take for more than text"
 TEXT = "something with text is passed, which would be mirrored (--mirror-text allows it)"
 
 
@@ -211,9 +213,10 @@ class RowMaker:
                 self._spans, self._own, self._mirrored, form, folder, workers, progress
             )
             _raise_for_unfinished(cut)
-            rows, left_out = self._rows(cut)
+            shown, left_out = self._rows(cut)
+            rows = self._finished(shown, left_out)
             self._check(rows, left_out)
-            return self._written(folder, self._finished(rows), left_out)
+            return self._written(folder, rows, left_out)
 
     # ---- rows ----------------------------------------------------------------------------------------
 
@@ -281,18 +284,17 @@ class RowMaker:
         evidence = self._split.evidence
         return {str(evidence[row.item].video_sha256) for row in rows}
 
-    def _finished(self, rows: Sequence[TrainingRow]) -> list[TrainingRow]:
-        """Return the rows with think texts and weights."""
+    def _finished(self, rows: Sequence[TrainingRow], left_out: LeftOut) -> list[TrainingRow]:
+        """Return the rows with think texts and weights; count those that no trainer's format can have."""
         found = []
-        for row, weight in zip(rows, weights(rows), strict=True):
+        for row in rows:
             text = template_text(row, str(self._options.seed))
-            update = {
-                "think": text,
-                "think_source": "template" if text else "none",
-                "weight": weight,
-            }
+            update = {"think": text, "think_source": "template" if text else "none"}
             found.append(row.model_copy(update=update))
-        return found
+        kept = [row for row in found if formats.refusal(row) is None]
+        left_out.items.update({MARKED: len(found) - len(kept)} if len(kept) < len(found) else {})
+        weighed = zip(kept, weights(kept), strict=True)
+        return [row.model_copy(update={"weight": weight}) for row, weight in weighed]
 
     # ---- files ---------------------------------------------------------------------------------------
 
@@ -301,7 +303,7 @@ class RowMaker:
         via = WorkspaceFolder(folder).unfinished
         table = packed(TrainingRow, rows)
         write_atomic(folder / ROWS, table, via=via)
-        formats.write(rows, folder, formats.NAMES)
+        formats.write(rows, folder)
         body = self._body(rows, left_out, hashlib.sha256(table).hexdigest())
         write_atomic(folder / CARD, card(body, rows[0]).encode(), via=via)
         tidy(folder, {name for row in rows for name in row.frames})

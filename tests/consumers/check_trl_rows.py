@@ -50,11 +50,18 @@ assert batch["image_grid_thw"].shape == (images, 3)
 assert batch["pixel_values"].std() > 0
 for ids, labels, row in zip(batch["input_ids"], batch["labels"], some, strict=True):
     learned = processor.tokenizer.decode(ids[labels != -100])
-    assert learned.removesuffix("\n").removesuffix("<|im_end|>") == row["completion"][0]["content"][0]["text"]
+    assert (
+        learned.removesuffix("\n").removesuffix("<|im_end|>")
+        == row["completion"][0]["content"][0]["text"]
+    )
 for row in loaded["sft_nothink"]:
     reply = [{"role": "assistant", "content": row["completion"][0]["content"]}]
     words = egost_rewards.json.loads(row["solution"])["format"] == "open"
-    assert egost_rewards.paper([reply], solution=[row["solution"]], prompts=[""]) == [None if words else 1.0]
-assert GRPOConfig.__dataclass_fields__["remove_unused_columns"].default is False  # rewards see `solution`
+    assert egost_rewards.paper([reply], solution=[row["solution"]], prompts=[""]) == [
+        None if words else 1.0
+    ]
+assert (
+    GRPOConfig.__dataclass_fields__["remove_unused_columns"].default is False
+)  # rewards see `solution`
 counts = ", ".join(f"{len(dataset)} {name}" for name, dataset in loaded.items())
 print(f"trl: {counts}; a batch of {images} images, of which only the replies are learned")  # noqa: T201

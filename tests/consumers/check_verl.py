@@ -55,7 +55,9 @@ for name in ("grpo", "grpo_words"):
         assert score["score"] in (0.0, 1.0)
 for name in ("sft_think", "sft_nothink"):
     path = rows / "verl" / f"{name}.parquet"
-    options = OmegaConf.create({"max_length": 131072, "truncation": "error", "pad_mode": "no_padding"})
+    options = OmegaConf.create(
+        {"max_length": 131072, "truncation": "error", "pad_mode": "no_padding"}
+    )
     dataset = MultiTurnSFTDataset(str(path), processor.tokenizer, options, processor)
     replies = [row["messages"][-1]["content"] for row in pq.read_table(path).to_pylist()]
     assert len(dataset) == len(replies)

@@ -36,7 +36,9 @@ class _Finder:
         self._names = names
 
     def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
-        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in self._names else None
+        return (
+            ModuleSpec(name, self, is_package=True) if name.split(".")[0] in self._names else None
+        )
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Module(spec.name)

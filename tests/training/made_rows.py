@@ -46,7 +46,12 @@ def rows(world: str = "fair", clips: int = 120, seed: int = 0) -> tuple[Training
 @cache
 def many() -> tuple[TrainingRow, ...]:
     """Return at least 2,000 rows of several worlds."""
-    found = (*rows("fair", 300), *rows("kitchens", 200), *rows("long_tail", 200), *rows("loops", 200))
+    found = (
+        *rows("fair", 300),
+        *rows("kitchens", 200),
+        *rows("long_tail", 200),
+        *rows("loops", 200),
+    )
     assert len(found) >= 2000
     return found
 
@@ -89,7 +94,10 @@ def row(item: str, steps: Sequence[Step], start_us: int = 0, **fields: Any) -> T
 
 def happenings(steps: Sequence[Step], start_us: int) -> Iterator[Happening]:
     for step in steps:
-        when = {name: (at - start_us) / 1e6 for name, at in (("start", step.start_us), ("end", step.end_us))}
+        when = {
+            name: (at - start_us) / 1e6
+            for name, at in (("start", step.start_us), ("end", step.end_us))
+        }
         if step.move in TURNS:
             yield Happening(kind="turn", what=step.move, **when)
         if step.landmark:
@@ -99,7 +107,9 @@ def happenings(steps: Sequence[Step], start_us: int) -> Iterator[Happening]:
             yield Happening(kind="action", what=plain(step.action), undo=undo, **when)
 
 
-def turns_row(sides: Sequence[str], orientation: Orientation = "forward", right: str = "A") -> TrainingRow:
+def turns_row(
+    sides: Sequence[str], orientation: Orientation = "forward", right: str = "A"
+) -> TrainingRow:
     """Return a row about the first two turns of its way; the options are LL, LR, RL, RR in the order that makes `right` true."""
     steps = [
         Step(start_us=at * 4_000_000, end_us=at * 4_000_000 + 2_000_000, move=side)  # type: ignore[arg-type]
@@ -111,7 +121,14 @@ def turns_row(sides: Sequence[str], orientation: Orientation = "forward", right:
     others = [one for one in combos if one != true]
     others.insert(LETTERS.index(right), true)  # type: ignore[arg-type]
     facts = [
-        AskedFact(name=f"turn:{at + 1}", values=[one[at] for one in others], back="", rewound="", mirrored="", seen_us=[])
+        AskedFact(
+            name=f"turn:{at + 1}",
+            values=[one[at] for one in others],
+            back="",
+            rewound="",
+            mirrored="",
+            seen_us=[],
+        )
         for at in (0, 1)
     ]
     texts = [f"first turn {one}; second turn {other}" for one, other in others]
@@ -121,7 +138,9 @@ def turns_row(sides: Sequence[str], orientation: Orientation = "forward", right:
     )  # fmt: skip
 
 
-def open_row(steps: Sequence[Step], text: str, orientation: Orientation = "forward", language: str = "en") -> TrainingRow:
+def open_row(
+    steps: Sequence[Step], text: str, orientation: Orientation = "forward", language: str = "en"
+) -> TrainingRow:
     """Return a row that is answered in words."""
     return row(
         "i_open", steps, format="open", question_type=f"route_{orientation}", category="route",
@@ -166,7 +185,9 @@ def with_frames(some: Sequence[TrainingRow], folder: Path, count: int = 4) -> li
         thought = perfect(one).partition("<think>\n")[2].partition("\n</think>")[0]
         update = {
             "frames": names,
-            "frame_seconds": [round(one.seconds * (frame + 0.5) / count, 1) for frame in range(count)],
+            "frame_seconds": [
+                round(one.seconds * (frame + 0.5) / count, 1) for frame in range(count)
+            ],
             "think": thought,
             "think_source": "template",
         }
@@ -178,7 +199,13 @@ def mixed() -> list[TrainingRow]:
     """Return a dozen rows, the last two answered in words."""
     steps = [
         Step(start_us=0, end_us=2_000_000, move="left", landmark="the red door"),
-        Step(start_us=2_000_000, end_us=4_000_000, move="right", action="open the fridge", undo="close the fridge"),
+        Step(
+            start_us=2_000_000,
+            end_us=4_000_000,
+            move="right",
+            action="open the fridge",
+            undo="close the fridge",
+        ),
     ]
     words = [
         open_row(steps, "Turn left at the red door, then open the fridge and turn right."),
