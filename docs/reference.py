@@ -33,6 +33,7 @@ from pipeline.flow import SECTIONS, STAGES
 from pipeline.questions.rows import AskedFact
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.routes.rows import Step
+from pipeline.training.rows import Happening, TrainingRow
 
 ROOT = Path(__file__).parent.parent
 MEANINGS: dict[str, Any] = tomllib.loads(
@@ -603,7 +604,18 @@ def _levels() -> str:
     return "\n".join(_table(("level", "package", "owns"), rows))
 
 
-_FILLED: dict[str, Callable[[], str]] = {"stages": _flow, "levels": _levels}
+def _training() -> str:
+    """Return the columns of training rows."""
+    titled = ((TrainingRow, "### Columns of rows.parquet"), (Happening, "### Happenings"))
+    parts = ([title, "", _doc(kind), "", *_columns(kind), ""] for kind, title in titled)
+    return "\n".join(line for part in parts for line in part)
+
+
+_FILLED: dict[str, Callable[[], str]] = {
+    "stages": _flow,
+    "levels": _levels,
+    "training": _training,
+}
 
 
 # ---- text ------------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ about, there is no such row.
 
 import re
 from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
 from typing import Literal
 
 from pipeline.errors import UserError
 from pipeline.evaluate.scoring import Question
 from pipeline.questions.rows import AskedFact
-from pipeline.releases.layout import LETTERS
 from pipeline.routes.route import OPPOSITE
 from pipeline.training.rows import Happening, TrainingRow
 
@@ -78,7 +78,7 @@ def contrast(
         update={
             "id": f"{row.id}-{way}",
             "made": way,
-            "answer": LETTERS[true],
+            "answer": ascii_uppercase[true],
             "answer_text": row.options[true],
             "facts": facts,
             "happenings": happenings[::-1] if rewound else happenings,
