@@ -28,6 +28,9 @@ _TAG = re.compile(
     rf"{_ANSWER_TAG.pattern}|<\s{{0,9}}/?\s{{0,9}}think\w*[^<>]{{0,40}}>", re.IGNORECASE
 )
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Longer ones count as no answer: nobody writes them, and the time to read them grows faster than their length.
+_LONGEST_TEXT = 20_000  # characters outside of thinking
+_LONGEST_ANSWER = 4_000
 _LEAST = 1e-9  # by which a list must be better than a copy of the options
 
 
@@ -65,9 +68,10 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
     - exact: 1 for the right letter. The completion must end with a single, full `<answer>X</answer>`.
     - square: .25 (b1 + b2) + .5 b1 b2, where b is 1 for each of the two asked facts that the chosen option gets right.
     - route: the mean of the turns' likeness (1 - edits / length of the longer list) and the F1 of landmarks and of actions
-      in order, of the list of what happens; of an item answered in words, of the description. A kind earns
-      only what it is better than any copy of the options.
-    - times: the F1 of turns matched one to one by side, each match worth 1 - |difference of their middles| / TAU.
+      in order, of the list of what happens; of an item answered in words, of the description. A kind in which
+      it is no better than a copy of the options earns nothing.
+    - times: the F1 of turns matched one to one by side, each match worth 1 - |difference of their middles| / TAU; 0 if
+      the turns are no better than a copy.
     - consistency: route if the list inverted equals the list of the way back and both agree with the answer, else 0.
     - format: .1 for `<think>...</think><answer>...</answer>` with nothing before, between or after.
     """
@@ -91,6 +95,8 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
     if route is not None and agrees is not None:
         consistent = route if agrees and _inverts(stated, solution) else 0.0
     times = _times(stated.forward, happened)
+    if times and _of_one("turn", stated.forward, happened, solution) == 0:
+        times = 0.0
     return Rewards(exact, square, route, times, consistent, _format(completion, answer))
 
 
@@ -104,7 +110,9 @@ def _answer(completion: str) -> str | None:
         return None
     _, opened, content = text.removesuffix("</answer>").rpartition("<answer>")
     rest, _ = without_thinking(completion)
-    alone = opened and not _TAG.search(content) and len(_ANSWER_TAG.findall(rest)) == 2
+    if not opened or len(rest) > _LONGEST_TEXT or len(content) > _LONGEST_ANSWER:
+        return None
+    alone = len(_ANSWER_TAG.findall(rest)) == 2 and not _TAG.search(content)
     return content.strip() if alone else None
 
 
@@ -137,27 +145,35 @@ def _square(chosen: int | None, right: int, facts: Sequence[Mapping[str, Any]]) 
 def _listed(
     stated: Sequence[Event], happened: Sequence[Event], solution: Mapping[str, Any]
 ) -> float | None:
-    """Return how alike the stated list and what happened are, apart from what the options state.
+    """Return how alike the stated list and what happened are; None if nothing happened that the options don't state."""
+    parts = [_of_one(kind, stated, happened, solution) for kind in ("turn", "landmark", "action")]
+    known = [part for part in parts if part is not None]
+    return sum(known) / len(known) if known else None
 
-    None if nothing happened that the options don't state.
+
+def _of_one(
+    kind: str, stated: Sequence[Event], happened: Sequence[Event], solution: Mapping[str, Any]
+) -> float | None:
+    """Return how alike the lists of one kind are; None if a copy of what the options state would be perfect.
+
+    0 if a copy is as good, or if the list is one, repeated or not; a perfect list isn't taken for a copy.
     """
-    parts = []
-    for kind in ("turn", "landmark", "action"):
-        said, wanted = _of_kind(stated, kind), _of_kind(happened, kind)
-        if not said and not wanted:
-            continue
-        alike = turn_likeness if kind == "turn" else common_f1
-        copied = max((alike(copy, wanted) for copy in _copies(kind, wanted, solution)), default=0.0)
-        if copied < 1:
-            reached = alike(said, wanted)
-            parts.append(reached if reached > copied + _LEAST else 0.0)
-    return sum(parts) / len(parts) if parts else None
+    said, wanted = _of_kind(stated, kind), _of_kind(happened, kind)
+    alike = turn_likeness if kind == "turn" else common_f1
+    copies = list(_copies(kind, wanted, solution))
+    copied = max((alike(copy, wanted) for copy in copies), default=0.0)
+    if copied == 1 or not (said or wanted):
+        return None
+    reached = alike(said, wanted)
+    repeats = reached < 1 and any(_repeats(said, copy) for copy in copies)
+    return reached if reached > copied + _LEAST and not repeats else 0.0
 
 
 def _copies(kind: str, wanted: Sequence[str], solution: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield the lists of one kind that are no more than copies of what the options state.
+    """Yield lists of one kind that are no more than copies of what the options state.
 
-    Of names, the one copy that is best: those of the options, in the right order.
+    Of turns, those of each option and of all in a row, as they are and inverted. Of names, the best copy: those of the
+    options in the right order.
     """
     facts = [fact for fact in solution["facts"] if fact["kind"] == kind]
     if kind != "turn":
@@ -165,15 +181,17 @@ def _copies(kind: str, wanted: Sequence[str], solution: Mapping[str, Any]) -> It
         undo = _undo(solution)
         yield [name for name in wanted if known & {name, undo.get(name, name)}]
     elif facts:
-        in_order = sorted(facts, key=lambda fact: int(fact["subject"]))
         options = [
-            [str(fact["values"][option]) for fact in in_order]
-            for option in range(solution["options"])
+            [str(fact["values"][option]) for fact in facts] for option in range(solution["options"])
         ]
         for sides in (*options, [side for option in options for side in option]):
-            turns = [Event("turn", side) for side in sides]
             yield sides
-            yield [one.what for one in inverted(turns)]
+            yield [one.what for one in inverted([Event("turn", side) for side in sides])]
+
+
+def _repeats(said: Sequence[str], copy: Sequence[str]) -> bool:
+    """Return whether a list is a copy again and again."""
+    return bool(copy) and all(one == copy[at % len(copy)] for at, one in enumerate(said))
 
 
 def _described(said: Told, happened: Sequence[Event], solution: Mapping[str, Any]) -> float | None:

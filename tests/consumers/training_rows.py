@@ -6,13 +6,13 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in (".", "training")]
 
-import made_rows
+import made_rows  # noqa: E402
 
-from pipeline.engine.folder import write_atomic
-from pipeline.evaluate.results import packed
-from pipeline.training.checking import check
-from pipeline.training.formats import ROWS_FILE, write
-from pipeline.training.rows import TrainingRow
+from pipeline.engine.folder import write_atomic  # noqa: E402
+from pipeline.evaluate.results import packed  # noqa: E402
+from pipeline.training.checking import check  # noqa: E402
+from pipeline.training.formats import ROWS_FILE, write  # noqa: E402
+from pipeline.training.rows import TrainingRow  # noqa: E402
 
 folder = Path(sys.argv[1])
 shutil.rmtree(folder, ignore_errors=True)

@@ -46,12 +46,8 @@ def rows(world: str = "fair", clips: int = 120, seed: int = 0) -> tuple[Training
 @cache
 def many() -> tuple[TrainingRow, ...]:
     """Return at least 2,000 rows of several worlds."""
-    found = (
-        *rows("fair", 300),
-        *rows("kitchens", 200),
-        *rows("long_tail", 200),
-        *rows("loops", 200),
-    )
+    clips_of = {"fair": 120, "kitchens": 90, "long_tail": 90, "loops": 90}
+    found = tuple(one for name, clips in clips_of.items() for one in rows(name, clips))
     assert len(found) >= 2000
     return found
 
@@ -212,4 +208,4 @@ def mixed() -> list[TrainingRow]:
         open_row(steps, "Turn left, close the fridge, and turn right at the red door.", "reverse"),
     ]
     words[1] = words[1].model_copy(update={"id": "i_open_back"})
-    return [*rows("fair", 60)[:10], *words]
+    return [*rows("fair", 120)[:10], *words]
