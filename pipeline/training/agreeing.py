@@ -12,9 +12,10 @@ from itertools import product
 from string import ascii_uppercase
 from typing import Literal
 
-from pipeline.questions.facts import KINDS
+from pipeline.questions.facts import KINDS, Fact
+from pipeline.questions.rows import AskedFact
 from pipeline.questions.spantext import SpanText
-from pipeline.questions.truth import split_names, wordings
+from pipeline.questions.truth import split_names
 from pipeline.releases.letter import parse_letter
 from pipeline.releases.replytext import plain_text
 from pipeline.routes import wording
@@ -63,28 +64,17 @@ def disagreements_in_words(row: TrainingRow, think: str) -> list[Disagreement]:
 
 @dataclass(frozen=True)
 class _Fact:
-    """An asked fact: the texts that state it on the way that is asked about, those on the other, and the false ones.
+    """An asked fact: how the right option states it, how it reads on the other way, and what would be false.
 
-    `lines` are what decides it, in the order of the clip.
+    `times` and `names` are those of what decides it, names with their times; `letters` are the options that have it right.
     """
 
-    asked: frozenset[str]
-    other: frozenset[str]
+    asked: str
+    other: str
     false: frozenset[str]
-    lines: tuple[Step, ...]
+    times: frozenset[str]
+    names: Mapping[str, str]
     letters: frozenset[str]
-
-    @property
-    def times(self) -> frozenset[str]:
-        return frozenset(_seconds(one.start_us) for one in self.lines)
-
-    @property
-    def names(self) -> dict[str, str]:
-        return {
-            name: _seconds(one.start_us)
-            for one in self.lines
-            if (name := one.landmark or one.action)
-        }
 
 
 class _Truth:
@@ -99,70 +89,67 @@ class _Truth:
         self.right = ascii_uppercase.index(row.answer) if row.answer else 0
 
     @cached_property
-    def facts(self) -> list[_Fact] | None:
-        """The asked facts; None if what happens doesn't decide them as the row's answer does."""
+    def facts(self) -> list[_Fact]:
+        """The asked facts; none if what happens doesn't decide them as the right option states them."""
         said = wording.load(self.row.language).facts
-        found = [self._fact(number, said) for number in range(len(self.row.facts))]
-        facts = [one for one in found if one]
-        if not facts or len(facts) < len(found):
-            return None
-        # A turn may be named from both ends: what the right option says counts.
-        for texts in product(*(one.asked for one in facts)):
-            if said["and"].join(texts) == self.row.options[self.right]:
-                return [
-                    _Fact(frozenset([text]), one.other, one.false, one.lines, one.letters)
-                    for text, one in zip(texts, facts, strict=True)
-                ]
-        return None
+        for facts in product(*(list(self._possible(one, said)) for one in self.row.facts)):
+            if (
+                facts
+                and said["and"].join(one.asked for one in facts) == self.row.options[self.right]
+            ):
+                return list(facts)
+        return []
 
-    def _fact(self, number: int, said: Mapping[str, str]) -> _Fact | None:
-        fact = self.row.facts[number]
-        value = fact.values[self.right]
-        sides = sum(step.move in ("left", "right") for step in self.clip)
+    def _possible(self, fact: AskedFact, said: Mapping[str, str]) -> Iterator[_Fact]:
+        """Yield a fact in each of its wordings: a turn may be named from both ends."""
+        kind, value, last = fact.name.partition(":")[0], fact.values[self.right], len(self.clip) - 1
         for places in _places(fact.name, self.asked):
-            if value_of(fact.name, self.asked) != value:
+            there = [last - at for at in places]
+            clip = [self.clip[at] for at in (places if self.asked is self.clip else there)]
+            here = [_fact(kind, places, self.asked, from_end=end) for end in (False, True)]
+            known = [one for one in here if kind != "turn" or one.ordinal in said]
+            if here[0].values[not here[0].value] != value:
                 continue
-            mirrored = self._name_there(fact.name, places, sides)
-            there = value_of(mirrored, self.other)
-            false = {one for one in fact.values if one != value}
-            last = len(self.asked) - 1
-            clip = places if self.asked is self.clip else [last - at for at in places]
-            if there:
-                return _Fact(
-                    frozenset(wordings(fact.name, value, sides, said)),
-                    frozenset(wordings(mirrored, there, sides, said)),
-                    frozenset(t for one in false for t in wordings(fact.name, one, sides, said)),
-                    tuple(self.clip[at] for at in sorted(clip)),
+            for one in known:
+                back = _fact(kind, there, self.other, from_end=not one.from_end)
+                yield _Fact(
+                    KINDS[kind].words(one, one.value, said),
+                    KINDS[kind].words(back, back.value, said),
+                    frozenset(KINDS[kind].words(each, not each.value, said) for each in known),
+                    frozenset(_seconds(step.start_us) for step in clip),
+                    {
+                        name: _seconds(step.start_us)
+                        for step in clip
+                        if (name := step.landmark or step.action)
+                    },
                     frozenset(
                         letter
-                        for letter, one in zip(ascii_uppercase, fact.values, strict=False)
-                        if one == value
+                        for letter, stated in zip(ascii_uppercase, fact.values, strict=False)
+                        if stated == value
                     ),
                 )
-        return None
-
-    def _name_there(self, name: str, places: Sequence[int], sides: int) -> str:
-        """Return what the fact is called on the other way."""
-        kind, _, subject = name.partition(":")
-        if kind == "turn":
-            return f"turn:{sides + 1 - int(subject)}"
-        return f"{kind}:" + "|".join(str(getattr(self.other[-1 - at], kind)) for at in places)
 
 
 def value_of(name: str, steps: Sequence[Step]) -> str | None:
     """Return which value of a fact is true of steps, by the definition of its kind; None if they don't decide it."""
-    kind, _, subject = name.partition(":")
-    known = KINDS.get(kind)
-    for places in _places(name, steps) if known else ():
-        sides = sum(step.move in ("left", "right") for step in steps)
-        about: tuple[str | int, ...] = (
-            (int(subject) - 1, sides)
-            if kind == "turn"
-            else tuple(str(getattr(steps[at], kind)) for at in places)
-        )
-        assert known
-        return known.values[not known.holds(about, True, SpanText("", tuple(steps)))]
+    for places in _places(name, steps):
+        fact = _fact(name.partition(":")[0], places, steps)
+        return fact.values[not fact.value]
     return None
+
+
+def _fact(
+    kind: str, places: Sequence[int], steps: Sequence[Step], *, from_end: bool = False
+) -> Fact:
+    """Return the fact about what is at these places of steps."""
+    sided = [at for at, step in enumerate(steps) if step.move in ("left", "right")]
+    about: tuple[str | int, ...] = (
+        (sided.index(places[0]), len(sided))
+        if kind == "turn"
+        else tuple(str(getattr(steps[at], kind)) for at in places)
+    )
+    value = KINDS[kind].holds(about, True, SpanText("", tuple(steps)))
+    return Fact(kind, about, value, (), from_end)
 
 
 def _places(name: str, steps: Sequence[Step]) -> Iterator[list[int]]:
@@ -172,11 +159,11 @@ def _places(name: str, steps: Sequence[Step]) -> Iterator[list[int]]:
         sided = [at for at, step in enumerate(steps) if step.move in ("left", "right")]
         if subject.isdecimal() and 0 < int(subject) <= len(sided):
             yield [sided[int(subject) - 1]]
-        return
-    named = [getattr(step, kind, None) for step in steps]
-    for both in split_names(subject):
-        if all(named.count(one) == 1 for one in both):
-            yield [named.index(one) for one in both]
+    elif kind in KINDS:
+        named = [getattr(step, kind) for step in steps]
+        for both in split_names(subject):
+            if all(named.count(one) == 1 for one in both):
+                yield [named.index(one) for one in both]
 
 
 def _steps(happenings: Iterable[Happening], undo: Mapping[str, str]) -> Iterator[Step]:
@@ -263,9 +250,9 @@ def _apart(row: TrainingRow, think: str, both: Lists) -> tuple[list[str], list[s
 
 def _strictly(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
     """Yield what is wrong in the lines outside the lists, each of which is about one fact, both or none."""
-    row, facts = true.row, true.facts or []
+    row, facts = true.row, true.facts
     opening, rest = _apart(row, think, both)
-    known = {text for one in facts for text in (*one.asked, *one.other, *one.names)}
+    known = {text for one in facts for text in (one.asked, one.other, *one.names)}
     lines = [_Line.of(text, known, row) for text in (*opening, *rest)]
     missing = list(facts)
     for line in lines:
@@ -273,33 +260,40 @@ def _strictly(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
             what: What = "statements" if line.unknown else "sides"
             yield Disagreement(what, f"isn't so: {line.text}")
         elif line.times or len(line.letters) > 1:
-            tried = {one: list(line.against(one)) for one in facts}
-            if fits := next((one for one in facts if not tried[one]), None):
-                missing = [one for one in missing if one is not fits]
-            else:
-                yield min(tried.values(), key=len)[0] if tried else Disagreement("times", line.text)
-        elif not set(line.letters) <= {row.answer} or line.quoted.keys() & _names(facts):
+            tried = [list(line.against(one)) for one in facts]
+            right = [one for one, wrong in zip(facts, tried, strict=True) if not wrong]
+            missing = [one for one in missing if one not in right]
+            if not right:
+                yield min(tried, key=len, default=[Disagreement("times", line.text)])[0]
+        elif not set(line.letters) <= {row.answer}:
             yield Disagreement("letters", f"isn't so: {line.text}")
+        elif line.quoted and [one.text for one in line.quoted] != [one.other for one in facts]:
+            what = "statements"
+            yield Disagreement(what, f"isn't both statements the other way round: {line.text}")
     if missing:
         yield Disagreement("statements", "a statement of the right option is missing")
     if facts and lines[-1].letters != (row.answer,):
         yield Disagreement("letters", f"it doesn't end with {row.answer}")
 
 
-def _names(facts: Iterable[_Fact]) -> set[str]:
-    return {name for one in facts for name in one.names}
+@dataclass(frozen=True)
+class _Quoted:
+    """What a line quotes, and the time that comes next in the line; empty if none does."""
+
+    text: str
+    time: str
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line outside the lists: what it quotes, with the time that follows each, and the times and letters around.
+    """A line outside the lists: what it quotes, and the times and letters around.
 
     `unknown` is whether it quotes anything but true statements and names of what decides; `one_sided` is whether it
     names one side more often than the other.
     """
 
     text: str
-    quoted: Mapping[str, str]
+    quoted: Sequence[_Quoted]
     unknown: bool
     one_sided: bool
     times: frozenset[str]
@@ -308,7 +302,7 @@ class _Line:
     @classmethod
     def of(cls, line: str, known: Iterable[str], row: TrainingRow) -> "_Line":
         opening, closing = _QUOTES[row.language]
-        quoted, unknown, bare, at = dict[str, str](), False, "", 0
+        quoted, unknown, bare, at = list[_Quoted](), False, "", 0
         while (opened := line.find(opening, at)) >= 0:
             begin = opened + 1
             fits = [text for text in known if line.startswith(text + closing, begin)]
@@ -317,7 +311,7 @@ class _Line:
             bare += line[at:opened]
             at = begin + len(text) + len(closing)
             time = _TIME.search(line, at)
-            quoted[text] = time[1] if time else ""
+            quoted.append(_Quoted(text, time[1] if time else ""))
         bare += line[at:]
         letters = ascii_uppercase[: len(row.options)]
         return cls(
@@ -331,12 +325,11 @@ class _Line:
 
     def against(self, fact: _Fact) -> Iterator[Disagreement]:
         """Yield what is wrong in the line if it is about a fact."""
-        if not (fact.asked & self.quoted.keys()):
+        stated = [one.text for one in self.quoted if one.text not in fact.names]
+        if stated not in ([fact.asked], [fact.other, fact.asked]):
             yield Disagreement("statements", f"isn't so: {self.text}")
-        if self.quoted.keys() - fact.asked - fact.other - fact.names.keys():
-            yield Disagreement("statements", f"is about something else: {self.text}")
-        named = all(self.quoted.get(name, time) == time for name, time in fact.names.items())
-        if self.times != fact.times or not named:
+        timed = [one for one in self.quoted if one.text in fact.names]
+        if self.times != fact.times or any(one.time != fact.names[one.text] for one in timed):
             yield Disagreement("times", f"not when it happens: {self.text}")
         if set(self.letters) != fact.letters:
             yield Disagreement("letters", f"not the options that have this: {self.text}")
@@ -344,16 +337,23 @@ class _Line:
 
 def _freely(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
     """Yield what is wrong outside the lists of a text in somebody's own words."""
-    row, facts = true.row, true.facts or []
+    row, facts = true.row, true.facts
     opening, rest = _apart(row, think, both)
     yield from _told_wrong(true, "\n".join(opening))
-    text = plain_text("\n".join((*opening, *rest)))
-    for one in facts:
-        if not any(_states(text, stated) for stated in one.asked):
-            yield Disagreement("statements", "a statement of the right option is missing")
-        for false in one.false - one.other:
-            if _states(text, false):
-                yield Disagreement("statements", f"it states {false!r}, which isn't true")
+    text = plain_text("\n".join((*opening, *rest))).casefold()
+    missing = {one.asked for one in facts}
+    # The longest first: "second to last turn left" contains "last turn left".
+    for stated in sorted(
+        {s for one in facts for s in (one.asked, one.other)}, key=len, reverse=True
+    ):
+        if (words := plain_text(stated).casefold()) in text:
+            text = text.replace(words, "…")
+            missing.discard(stated)
+    if missing:
+        yield Disagreement("statements", "a statement of the right option is missing")
+    for false in {false for one in facts for false in one.false}:
+        if plain_text(false).casefold() in text:
+            yield Disagreement("statements", f"it states {false!r}, which isn't true")
     times = {_seconds(at) for step in true.clip for at in (step.start_us, step.end_us)}
     for time in _TIME.findall(text):
         if f"{float(time.replace(',', '.')):.1f}" not in times:
@@ -368,12 +368,9 @@ def _told_wrong(true: _Truth, opening: str) -> Iterator[Disagreement]:
     marks = [step.landmark for step in true.clip if step.landmark]
     acts = [step.action for step in true.clip if step.action]
     said = told(opening, Vocabulary(marks, acts))
-    if said.unread or said.turns not in ((), turns(true.clip)):
+    # "I'll turn the list around" is no turn of the clip.
+    sides = [move for move in said.turns if move != "around"]
+    if said.unread or (sides and sides != [move for move in turns(true.clip) if move != "around"]):
         yield Disagreement("opening", "its turns aren't those of the clip in order")
     if not (is_subsequence(said.landmarks, marks) and is_subsequence(said.actions, acts)):
         yield Disagreement("opening", "its landmarks or actions aren't in the order of the clip")
-
-
-def _states(text: str, statement: str) -> bool:
-    """Return whether a text has a statement, as words of their own."""
-    return bool(re.search(rf"(?<!\w){re.escape(plain_text(statement))}(?!\w)", text, re.IGNORECASE))

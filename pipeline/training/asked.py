@@ -30,6 +30,5 @@ def undone(row: TrainingRow) -> dict[str, str]:
         )
         if row.orientation == "forward" or not asked or themselves:
             return {}
-    # Of an action that is done twice, what undoes it first counts.
-    ways = {plain(one.what): plain(one.undo) for one in reversed(acts) if one.undo}
+    ways = {plain(one.what): plain(one.undo) for one in acts if one.undo}
     return {name: undo for name, undo in ways.items() if undo}
