@@ -1,10 +1,15 @@
 """The commands that prepare training on a release."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.console import names, no_workspace, progress_bar
+from pipeline.cli.console import names, no_workspace, progress_bar, refuse, settings_only
+from pipeline.cli.judge import settings_of
+
+if TYPE_CHECKING:
+    from pipeline.training.written import Writing
 
 
 @click.group()
@@ -69,13 +74,34 @@ def train() -> None:
     help="Seed of the wordings of think texts (default: 0).",
 )
 @click.option(
+    "--think-model",
+    help="A model that writes the think texts, by its server's name for it; those that don't agree with what was "
+    "verified are not kept (default: templates).",
+)
+@click.option(
+    "--think-base-url",
+    help="Its server, OpenAI-compatible, up to /v1 (default: https://api.openai.com/v1).",
+)
+@click.option("--think-api-key-env", help="The environment variable that holds its key.")
+@click.option(
+    "--think-tries",
+    type=click.IntRange(1, 20),
+    default=2,
+    help="How often it is asked about a row until a text can be kept (default: 2).",
+)
+@click.option(
+    "--no-fall-back",
+    is_flag=True,
+    help="Leave a row without thinking if no text of the model can be kept, instead of using the template's.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(0, 256),
     default=0,
     help="Number of processes; 0 = one per core (default: 0).",
 )
 @click.option("--dry-run", is_flag=True, help="Cut nothing; print how many rows there would be.")
-@no_workspace
+@settings_only
 @click.pass_context
 def rows(
     context: click.Context,
@@ -90,6 +116,11 @@ def rows(
     unverified: bool,
     results: Path | None,
     seed: int,
+    think_model: str | None,
+    think_base_url: str | None,
+    think_api_key_env: str | None,
+    think_tries: int,
+    no_fall_back: bool,
     workers: int,
     dry_run: bool,
 ) -> None:
@@ -116,6 +147,9 @@ def rows(
         unverified,
         results,
         seed,
+        _writing(
+            context, think_model, think_base_url, think_api_key_env, think_tries, not no_fall_back
+        ),
         workers,
     )
     maker = RowMaker(open_release(folder), options, out)
@@ -123,10 +157,31 @@ def rows(
         for line in maker.dry_run():
             click.echo(line)
         return
-    with progress_bar("cutting") as progress:
-        made = maker.run(progress)
-    for line in made.lines():
+    for line in maker.run(progress_bar).lines():
         click.echo(line)
+
+
+def _writing(
+    context: click.Context,
+    model: str | None,
+    base_url: str | None,
+    api_key_env: str | None,
+    tries: int,
+    fall_back: bool,
+) -> "Writing | None":
+    """Return how a model writes think texts, with the settings of --set think.NAME=VALUE; None if none does."""
+    from pipeline.errors import UserError
+    from pipeline.models.settings import ThinkModel
+    from pipeline.training.written import Writing
+
+    if model is None:
+        refuse(context, "without --think-model")
+        if base_url or api_key_env or not fall_back:
+            what = "an option of the model that writes think texts is given, but no model"
+            raise UserError(context.command_path, what, "add --think-model")
+        return None
+    given = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
+    return Writing(settings_of(context, ThinkModel, given), tries, fall_back)
 
 
 @train.command()

@@ -32,7 +32,7 @@ def counts(rows: Sequence[TrainingRow]) -> dict[str, Any]:
         **{name: _counted(map(kind, rows)) for name, kind in _BY.items()},
         "spans": len({row.video for row in rows}),
         "split_groups": len({row.split_group for row in rows}),
-        "files": len({name for row in rows for name in row.frames}),
+        "frames": len({name for row in rows for name in row.frames}),
         "frames_per_row": _spread([len(row.frames) for row in rows]),
         "frames_per_second": _spread(dense),
         "weights": _spread([row.weight for row in rows]),

@@ -14,9 +14,9 @@ from pipeline.questions.truth import true_options
 from pipeline.releases.reading import Released, open_release
 from pipeline.routes.route import OPPOSITE
 from pipeline.routes.rows import Move, Step
+from pipeline.training.assembly import released_row
 from pipeline.training.contrast import WAYS, Way, contrast, names_text, ways
 from pipeline.training.frames import SpanFrames
-from pipeline.training.make import released_row
 from pipeline.training.rows import TrainingRow
 from pipeline.training.source import SourceItem, train_split
 

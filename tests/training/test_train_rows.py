@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pipeline.cli.main import cli
 from pipeline.engine.lock import locked
 from pipeline.errors import UserError
 from pipeline.evaluate.scoring import Question
+from pipeline.models.settings import ThinkModel
 from pipeline.questions.visible import sees
 from pipeline.releases.reading import open_release
 from pipeline.training.agreeing import disagreements
@@ -32,6 +33,8 @@ from pipeline.training.checking import check
 from pipeline.training.make import Options, RowMaker
 from pipeline.training.rows import TrainingRow
 from pipeline.training.source import train_split
+from pipeline.training.written import Writing, rejections
+from tests.evaluate.judge_server import judge_server
 
 ROOT = Path(__file__).parent.parent.parent
 COIN = {"compose": {"mirror": "coin"}}
@@ -139,11 +142,8 @@ def test_what_frames_are_too_far_apart_for_is_left_out(tmp_path: Path) -> None:
     # A video with a frame each second shows turns of 30 degrees a second, but not of 90.
     slow = filmed(tmp_path, clips=4, fps=1)
     edit_evidence(slow, lambda row: row | {"turn_end": [start + 1 for start in row["turn_start"]]})
-    found = maker(slow, tmp_path / "rows", contrast=()).run()
-    assert any("the frames don't show a fact that they ask about" in one for one in found.left_out)
-    rows = rows_in(found.folder)
-    assert rows
-    assert not [row for row in rows for fact in row.facts if fact.name.startswith("turn:")]
+    with pytest.raises(UserError, match="the frames don't show a fact that they ask about"):
+        maker(slow, tmp_path / "rows").run()
 
 
 def test_every_row_has_a_think_text_that_agrees_with_it(made: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_card_and_rows_json_tell_what_is_there(walks: Filmed, made: Path) ->
     assert body["rows_sha256"] == sha256((made / "rows.parquet").read_bytes()).hexdigest()
     assert body["canary"] == manifest["canary"]
     assert body["licences"] == {"CC0-1.0": 6}
-    assert body["files"] == len(list((made / "media").rglob("*.jpg")))
+    assert body["frames"] == len(list((made / "media").rglob("*.jpg")))
     card = (made / "README.md").read_text()
     for text in (manifest["canary"], "CC0-1.0", body["release"], *body["prompts"].values()):
         assert text in card
@@ -254,6 +254,50 @@ def test_a_dry_run_cuts_nothing(walks: Filmed, made: Path, tmp_path: Path) -> No
     *_, last = maker(walks, tmp_path / "out").dry_run()
     assert last.startswith(f"would make {len(rows_in(made))} rows (")
     assert not (tmp_path / "out").exists()
+
+
+# ---- think texts that a model writes --------------------------------------------------------------------
+
+
+def test_a_model_writes_what_agrees_and_is_never_paid_twice(walks: Filmed, tmp_path: Path) -> None:
+    plain = rows_in(maker(walks, tmp_path, contrast=(), seed=7).run().folder)
+    texts = {(row.question, *row.options, row.answer_text): row for row in plain}
+    bad = plain[2].id
+
+    def reply(body: Mapping[str, Any]) -> str:
+        said = body["messages"][-1]["content"]
+        row = next(row for what, row in texts.items() if all(text in said for text in what))
+        if row.id == bad:
+            return "<answer>A</answer>"
+        return f"{row.think}\n<answer>{row.answer or row.answer_text}</answer>"
+
+    with judge_server() as server:
+        server.reply = reply
+        model = ThinkModel.model_validate({"model": "m", "base_url": server.url, "attempts": 1})
+        writing = Writing(model, tries=1)
+        found = maker(walks, tmp_path, contrast=(), writing=writing).run()
+        asked = len(server.bodies)
+        lost = sum(row.think_source == "template" for row in rows_in(found.folder))
+        assert rejections(found.folder).total() == lost >= 1
+        assert body_of(found.folder)["rejected"] == dict(rejections(found.folder))
+        assert (
+            sum(row.think_source == "model" for row in rows_in(found.folder)) == len(plain) - lost
+        )
+        (found.folder / "rows.json").unlink()  # as if it had been killed before its last write
+        assert maker(walks, tmp_path, contrast=(), writing=writing).run().new
+        assert len(server.bodies) == asked
+        strict = Writing(model, tries=1, fall_back=False)
+        alone = maker(walks, tmp_path, contrast=(), writing=strict).run()
+    assert {row.id for row in rows_in(alone.folder) if row.think is None} >= {bad}
+    assert body_of(alone.folder)["without_think"] == {"no text of the model could be kept": lost}
+
+
+def test_a_server_that_is_gone_ends_the_run_without_rows(walks: Filmed, tmp_path: Path) -> None:
+    fields = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "attempts": 1}
+    found = maker(walks, tmp_path, writing=Writing(ThinkModel.model_validate(fields)))
+    with pytest.raises(UserError):
+        found.run()
+    assert not (found.folder / "rows.json").exists()
 
 
 # ---- where frames come from ---------------------------------------------------------------------------
@@ -564,15 +608,20 @@ def test_a_full_disk_is_told_and_the_run_goes_on_later(
     assert digests(tmp_path / made.name) == digests(made)
 
 
-def lines_of(done: "subprocess.CompletedProcess[str]") -> Iterator[str]:
-    yield from done.stdout.splitlines()
+def test_the_command_ends_with_one_line_of_what_is_there(walks: Filmed, tmp_path: Path) -> None:
+    words = command(walks, Path("here"), "--contrast", "none")
 
+    def run() -> str:
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+        )
+        assert not done.stderr
+        return done.stdout.splitlines()[-1]
 
-def test_the_command_ends_with_one_line_of_what_is_there(walks: Filmed, made: Path) -> None:
-    done = subprocess.run(
-        command(walks, made.parent), env=environment(), capture_output=True, text=True, check=True
-    )
-    *_, last = lines_of(done)
-    body = body_of(made)
-    assert last.startswith(f"train rows: nothing to do: {body['rows']} rows (")
-    assert last.endswith(f"of 6 videos: {made}")
+    first, second = run(), run()
+    (folder,) = (tmp_path / "here").iterdir()
+    rows = body_of(folder)["rows"]
+    shown = f"{rows} rows ({rows} released) of 6 videos: here/{folder.name}"
+    assert first == f"train rows: {shown}"
+    assert second == f"train rows: nothing to do: {shown}"
+    assert not check(folder)
