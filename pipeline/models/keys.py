@@ -1,10 +1,11 @@
-"""Which key is sent to which server: one key for each role (drafting, tested model, judge).
+"""Which key is sent to which server: one key for each role (drafting, tested model, judge, think texts).
 
 The rule, in this order:
 
 1. If the user names a variable for a role (`api_key_env`), its key is sent to that role's server, and no other.
 2. Else the role's own variable counts: OPENAI_API_KEY for drafting, EGOST_MODEL_API_KEY for a tested model,
-   EGOST_JUDGE_API_KEY for a judge, EGOST_SECOND_JUDGE_API_KEY for a second one.
+   EGOST_JUDGE_API_KEY for a judge, EGOST_SECOND_JUDGE_API_KEY for a second one, EGOST_THINK_API_KEY for the
+   model that writes think texts.
 3. Else OPENAI_API_KEY is used for another role if that role's server is the drafting server: the same base URL.
 4. Else no key is sent. A server on this machine needs none; any other is refused before anything is sent to it.
 

@@ -196,3 +196,18 @@ class SecondJudgeModel(JudgeModel):
 
     section: ClassVar[str] = "second_judge"
     own_key: ClassVar[str] = "EGOST_SECOND_JUDGE_API_KEY"
+
+
+class ThinkModel(EvaluatedModel):
+    """The model that writes think texts for training; its key is its own."""
+
+    section: ClassVar[str] = "think"
+    own_key: ClassVar[str] = "EGOST_THINK_API_KEY"
+    fewer_images: ClassVar[str] = "fewer rows"
+    model: str = Field("", description="model that writes think texts, by the server's name for it")
+    max_cost_usd: float = Field(
+        10.0,
+        ge=0,
+        exclude=True,
+        description="maximum US dollars that this folder of rows may spend on the model, over all runs",
+    )

@@ -285,6 +285,16 @@ SAMPLE: Mapping[str, Any] = {
     "actions": ["opens the door"],
     "question": "Which comes first?",
     "options": [{"letter": "A", "text": "the sink"}, {"letter": "B", "text": "the door"}],
+    "statement": "first turn left",
+    "statements": ["first turn left", "last turn right"],
+    "ahead": "Forward:\n- 2.0 s to 3.5 s: turn: left",
+    "back": "on the way back",
+    "other": "last turn right",
+    "others": ["last turn right", "sink before door"],
+    "things": ["door", "sink"],
+    "times": ["2.0 s", "12.5 s"],
+    "letters": "A and C",
+    "deeds": "; actions keep their names",
     "schema": '{"type": "object"}',
     "problems": ["steps[1].start_seconds: 45 is after the clip ends (32.5)"],
     "steps": [
@@ -307,10 +317,18 @@ SAMPLE: Mapping[str, Any] = {
 }
 """A sample value of every template variable; `prompts/README.md` lists which template gets which."""
 
+_THINK = (
+    *("walk", "time", "undone", "kept", "left_out", "numbers", "confirm", "conclude"),
+    *(f"open_{what}" for what in ("forward", "reverse", "route")),
+    *(f"lead_{what}" for what in ("reverse", "check", "route")),
+    *(f"{what}_{way}" for what in ("turn", "order", "conclude") for way in ("forward", "reverse")),
+)
 _BLOCKS = {
     "route.j2": ("system", "frame", "question"),
     "guess.j2": ("system", "question"),
     "blind.j2": ("system", "question"),
+    "training/write.j2": ("system", "question"),
+    **{f"training/think.{language}.j2": _THINK for language in ("en", "de")},
     "repair.j2": ("question",),
     "describe.j2": ("text",),
     **{
