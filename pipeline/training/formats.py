@@ -30,6 +30,7 @@ from pipeline.evaluate.results import unpacked
 from pipeline.training.onefile import write_rewards
 from pipeline.training.rows import TrainingRow
 from pipeline.training.solution import solution_text
+from pipeline.training.thinking import completion
 
 ROWS_FILE = "rows.parquet"
 IMAGE = "<image>"
@@ -69,13 +70,12 @@ class Prepared:
     @property
     def plain(self) -> str:
         """The reply without thinking."""
-        row = self.row
-        return f"<answer>{row.answer_text if row.answer is None else row.answer}</answer>"
+        return completion(self.row.model_copy(update={"think": None}))
 
     @property
     def reply(self) -> str | None:
         """The reply with thinking; None if the row has none."""
-        return f"<think>\n{self.row.think}\n</think>\n{self.plain}" if self.row.think else None
+        return completion(self.row) if self.row.think else None
 
     def files(self, above: str) -> list[str]:
         """Return the paths of the images, as seen from a folder from which `above` is that of the rows."""
