@@ -54,7 +54,7 @@ def _above(folder: Path, of_format: Path) -> Path:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """Yield the rows of a file; one that can't be read is a text that says why."""
+    """Yield the rows of a file, and at last the error that keeps it from being read further, if there is one."""
     try:
         if path.suffix == ".parquet":
             yield from pq.read_table(path).to_pylist()
@@ -64,12 +64,12 @@ def _rows(path: Path) -> Iterator[Any]:
             with path.open("rb") as file:
                 yield from map(json.loads, file)
     except (ValueError, pa.ArrowException) as error:
-        yield f"can't be read: {error}"
+        yield error
 
 
 def _wrong(row: Any, above: Path) -> Iterator[str]:
-    if isinstance(row, str):
-        yield row
+    if isinstance(row, Exception):
+        yield f"can't be read: {row}"
         return
     try:
         asked, replied = _texts(row)

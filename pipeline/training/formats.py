@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +30,7 @@ from pipeline.evaluate.results import unpacked
 from pipeline.training.onefile import write_rewards
 from pipeline.training.rows import TrainingRow
 from pipeline.training.solution import solution_text
+from pipeline.training.thinking import completion
 
 ROWS_FILE = "rows.parquet"
 IMAGE = "<image>"
@@ -69,13 +70,12 @@ class Prepared:
     @property
     def plain(self) -> str:
         """The reply without thinking."""
-        row = self.row
-        return f"<answer>{row.answer_text if row.answer is None else row.answer}</answer>"
+        return completion(self.row.model_copy(update={"think": None}))
 
     @property
     def reply(self) -> str | None:
         """The reply with thinking; None if the row has none."""
-        return f"<think>\n{self.row.think}\n</think>\n{self.plain}" if self.row.think else None
+        return completion(self.row) if self.row.think else None
 
     def files(self, above: str) -> list[str]:
         """Return the paths of the images, as seen from a folder from which `above` is that of the rows."""
@@ -101,8 +101,10 @@ def write(rows: Iterable[TrainingRow], folder: Path, names: Sequence[str] = ()) 
             asked.append(_prepared(row, prompts[row.format == "open"]))
     files: list[Path] = []
     for name in names or NAMES:
-        rmtree(folder / name, ignore_errors=True)
-        files += _FORMATS[name](asked, folder.resolve())
+        now = list(_FORMATS[name](asked, folder.resolve()))
+        for stale in {*(folder.resolve() / name).glob("*")} - {*now}:
+            stale.unlink()
+        files += now
     return Written([*files, write_rewards(folder)], refused)
 
 
@@ -223,6 +225,7 @@ _VERL = pa.schema(
         "extra_info": pa.struct({"id": pa.string(), "index": pa.int64(), "weight": pa.float64()}),
     }
 )
+_ROWS_PER_GROUP = 500  # with 96 images each, 15 MB in memory
 _VERL_SFT = pa.schema({"id": pa.string(), "messages": _TURNS, "images": _VERL.field("images").type})
 
 
@@ -242,12 +245,14 @@ def _verl(rows: Sequence[Prepared], folder: Path) -> Iterator[Path]:
 
     for name, lines in _files(rows, line):
         path = folder / "verl" / f"{name}.parquet"
-        found = list(lines)
-        for number, row in enumerate(found):
-            row.get("extra_info", {})["index"] = number
-        with replacing(path) as file:
-            schema = _VERL_SFT if name in _SFT else _VERL
-            pq.write_table(pa.Table.from_pylist(found, schema), file, compression="zstd")
+        schema = _VERL_SFT if name in _SFT else _VERL
+        with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            numbered = enumerate(lines)
+            while some := list(islice(numbered, _ROWS_PER_GROUP)):
+                for number, row in some:
+                    row.get("extra_info", {})["index"] = number
+                found = [row for _, row in some]
+                writer.write_table(pa.Table.from_pylist(found, schema))
         yield path
 
 

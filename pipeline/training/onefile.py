@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.engine.folder import write_atomic
 from pipeline.releases import letter, replytext
 from pipeline.releases.copies import copied_code, copied_imports
 from pipeline.routes import english, german, likeness, sentences, told
@@ -26,7 +27,7 @@ _FILE = '''"""Rewards for rows of `egost train rows`, in the signatures of TRL, 
     TRL        GRPOTrainer(reward_funcs=[egost_rewards.paper], ...)
     ms-swift   --external_plugins egost_rewards.py --reward_funcs egost_paper
     EasyR1     worker.reward.reward_function=egost_rewards.py:compute_scores
-    verl       custom_reward_function.path=egost_rewards.py custom_reward_function.name=compute_score
+    verl       reward.custom_reward_function.path=egost_rewards.py reward.custom_reward_function.name=compute_score
 
 `paper` is the reference's reward (the right letter). All others are not: `ours_square`, `ours_route`, `ours_times`,
 `ours_consistency`, `ours_format`, and their sum `ours`. Written by egost: change egost instead of this file.
@@ -60,5 +61,5 @@ def rewards_file() -> str:
 def write_rewards(folder: Path) -> Path:
     """Write the file into a folder of rows; return its path."""
     path = folder / REWARDS_FILE
-    path.write_text(rewards_file(), encoding="utf-8")
+    write_atomic(path, rewards_file().encode())
     return path

@@ -105,10 +105,8 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
 
 def _answer(completion: str) -> str | None:
     """Return what is in the one answer tag outside of thinking, with which a completion must end."""
-    text = completion.rstrip()
-    if not text.endswith("</answer>"):
-        return None
-    _, opened, content = text.removesuffix("</answer>").rpartition("<answer>")
+    # What follows the last closing tag would be in the content, together with that tag.
+    _, opened, content = completion.rstrip().removesuffix("</answer>").rpartition("<answer>")
     rest, _ = without_thinking(completion)
     if not opened or len(rest) > _LONGEST_TEXT or len(content) > _LONGEST_ANSWER:
         return None

@@ -33,9 +33,10 @@ def _text(completion: Any) -> str:
     return "".join(map(_text, parts))
 
 
-def score(completion: Any, solution: str) -> Rewards:
+def score(completion: Any, solution: str | Mapping[str, Any]) -> Rewards:
     """Return the rewards of one completion."""
-    return rewards(_text(completion), _solution(solution))
+    known = _solution(solution) if isinstance(solution, str) else solution
+    return rewards(_text(completion), known)
 
 
 def _in_trl(scheme: str) -> Reward:

@@ -72,6 +72,7 @@ def judged(completion: str) -> Rewards:
         "<Answer>A</Answer>",
         "<answer >A</answer>",
         "<answer>not A</answer>",
+        "It is not <answer>A</answer>",  # the parser that models are scored with denies it
         "<answer>A</answer" + ">" * 2,
         PROMPT,
         PROMPT + "A",
@@ -154,7 +155,7 @@ def test_a_copied_option_earns_nothing_even_if_it_is_the_right_one() -> None:
                 assert (found.route, found.times, found.consistency) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("one", ["x", "<think>", "</think>", "<answer>", "<", "< ", " ", "\n", "- ", "left ", "A or B, ", "\\boxed{", "\0", "<answer>A</answer>",
+@pytest.mark.parametrize("one", ["x", "<think>", "</think>", "<answer>", "<", "< ", " ", "\n", "\t", "- ", "left ", "A or B, ", "\\boxed{", "\0", "<answer>A</answer>",
     "- 1.0 s to 2.0 s: turn: left\n", "Forward:\nBackward:\n", "turn left then right. "])  # fmt: skip
 def test_a_huge_completion_is_read_in_seconds(one: str) -> None:
     """Measured: 0.1 to 0.5 s. A time that grows with the square of the length would take minutes."""

@@ -187,7 +187,7 @@ def test_turns_are_matched_one_to_one_as_well_as_can_be(
         "nan s to nan s: ",
         "inf s to inf s: ",
         "-3 s to -1 s: ",
-        "5.0 s to 1.0 s: ",
+        "6.0 s to 4.0 s: ",
         f"{'9' * 400} s to {'9' * 400} s: ",
         "",
     ],
