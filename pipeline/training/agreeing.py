@@ -1,32 +1,23 @@
 """Whether a think text says what is true of its row: its lists, its statements, times and letters. Pure.
 
-What is true is recomputed here from what happens in the span, as steps by which each kind of fact judges. Nothing is
-taken from the code that writes the texts, so its mistakes are found, and so are a model's.
+What is true is recomputed from what happens in the span (`recomputed.py`), so mistakes of the code that writes the
+texts are found, and so are a model's.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
 from string import ascii_uppercase
 from typing import Literal
 
-from pipeline.questions.facts import KINDS, Fact
-from pipeline.questions.rows import AskedFact
-from pipeline.questions.spantext import SpanText
-from pipeline.questions.truth import split_names
 from pipeline.releases.letter import parse_letter
 from pipeline.releases.replytext import plain_text
-from pipeline.routes import wording
-from pipeline.routes.route import TURNS, reverse, turns
-from pipeline.routes.rows import Step
-from pipeline.routes.tasks import is_subsequence, plain
+from pipeline.routes.route import turns
+from pipeline.routes.tasks import is_subsequence
 from pipeline.routes.told import Vocabulary, told
 from pipeline.training import lists
-from pipeline.training.asked import undone
-from pipeline.training.lists import Event, Lists
-from pipeline.training.rows import Happening, TrainingRow
+from pipeline.training.recomputed import TrueFact, Truth, as_steps, events_of, seconds, value_of
+from pipeline.training.rows import TrainingRow
 
 What = Literal[
     "row", "lists", "forward", "backward", "facts", "statements", "times", "sides", "letters", "opening"
@@ -34,8 +25,16 @@ What = Literal[
 _QUOTES = {"en": ("“", "”"), "de": ("„", "“")}
 _TIME = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?) ?(?:s|sec|seconds?|Sek\w*)\b")
 _SIDES = (re.compile(r"\b(?:left|links)\b", re.IGNORECASE), re.compile(r"\b(?:right|rechts)\b", re.IGNORECASE))  # fmt: skip
+_SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n")
+_BACK = re.compile(
+    r"\b(?:back|backwards?|return\w*|revers\w*|invert\w*|flip\w*|swap\w*|other (?:way|direction)|from the end|becomes?"
+    r"|rück\w*|zurück\w*|umgekehrt\w*|umkehr\w*|andersherum|gegenrichtung|vom ende|wird)\b"
+)
+_THERE = re.compile(
+    r"\b(?:clip|video|originally|forwards?|on the way there|was|first list|ursprünglich|vorwärts|hinweg|war)\b"
+)
+_OTHER = {"left": "right", "right": "left"}
 _LETTER = re.compile(r"(?<!\w)[A-Z](?!\w)")
-_US = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,199 +58,41 @@ def disagreements_in_words(row: TrainingRow, think: str) -> list[Disagreement]:
     return list(_wrong(row, think, _freely))
 
 
-# ---- what is true ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Fact:
-    """An asked fact: how the right option states it, how it reads on the other way, and what would be false.
-
-    `times` and `names` are those of what decides it, names with their times; `letters` are the options that have it right.
-    """
-
-    asked: str
-    other: str
-    false: frozenset[str]
-    times: frozenset[str]
-    names: Mapping[str, str]
-    letters: frozenset[str]
-
-
-class _Truth:
-    """What is true of a row by what happens in its span; ways are tuples of steps."""
-
-    def __init__(self, row: TrainingRow) -> None:
-        self.row = row
-        self.clip = tuple(_steps(row.happenings, undone(row)))
-        self.back = reverse(self.clip)
-        ways = (self.clip, self.back)
-        self.asked, self.other = ways if row.orientation == "forward" else ways[::-1]
-        self.right = ascii_uppercase.index(row.answer) if row.answer else 0
-
-    @cached_property
-    def facts(self) -> list[_Fact]:
-        """The asked facts; none if what happens doesn't decide them as the right option states them."""
-        said = wording.load(self.row.language).facts
-        for facts in product(*(list(self._possible(one, said)) for one in self.row.facts)):
-            if (
-                facts
-                and said["and"].join(one.asked for one in facts) == self.row.options[self.right]
-            ):
-                return list(facts)
-        return []
-
-    def _possible(self, fact: AskedFact, said: Mapping[str, str]) -> Iterator[_Fact]:
-        """Yield a fact in each of its wordings: a turn may be named from both ends."""
-        kind, value, last = fact.name.partition(":")[0], fact.values[self.right], len(self.clip) - 1
-        for places in _places(fact.name, self.asked):
-            there = [last - at for at in places]
-            clip = [self.clip[at] for at in (places if self.asked is self.clip else there)]
-            here = [_fact(kind, places, self.asked, from_end=end) for end in (False, True)]
-            known = [one for one in here if kind != "turn" or one.ordinal in said]
-            if here[0].values[not here[0].value] != value:
-                continue
-            for one in known:
-                back = _fact(kind, there, self.other, from_end=not one.from_end)
-                yield _Fact(
-                    KINDS[kind].words(one, one.value, said),
-                    KINDS[kind].words(back, back.value, said),
-                    frozenset(KINDS[kind].words(each, not each.value, said) for each in known),
-                    frozenset(_seconds(step.start_us) for step in clip),
-                    {
-                        name: _seconds(step.start_us)
-                        for step in clip
-                        if (name := step.landmark or step.action)
-                    },
-                    frozenset(
-                        letter
-                        for letter, stated in zip(ascii_uppercase, fact.values, strict=False)
-                        if stated == value
-                    ),
-                )
-
-
-def value_of(name: str, steps: Sequence[Step]) -> str | None:
-    """Return which value of a fact is true of steps, by the definition of its kind; None if they don't decide it."""
-    for places in _places(name, steps):
-        fact = _fact(name.partition(":")[0], places, steps)
-        return fact.values[not fact.value]
-    return None
-
-
-def _fact(
-    kind: str, places: Sequence[int], steps: Sequence[Step], *, from_end: bool = False
-) -> Fact:
-    """Return the fact about what is at these places of steps."""
-    sided = [at for at, step in enumerate(steps) if step.move in ("left", "right")]
-    about: tuple[str | int, ...] = (
-        (sided.index(places[0]), len(sided))
-        if kind == "turn"
-        else tuple(str(getattr(steps[at], kind)) for at in places)
-    )
-    value = KINDS[kind].holds(about, True, SpanText("", tuple(steps)))
-    return Fact(kind, about, value, (), from_end)
-
-
-def _places(name: str, steps: Sequence[Step]) -> Iterator[list[int]]:
-    """Yield where the turn, or the two things, that a fact is about are among steps."""
-    kind, _, subject = name.partition(":")
-    if kind == "turn":
-        sided = [at for at, step in enumerate(steps) if step.move in ("left", "right")]
-        if subject.isdecimal() and 0 < int(subject) <= len(sided):
-            yield [sided[int(subject) - 1]]
-    elif kind in KINDS:
-        named = [getattr(step, kind) for step in steps]
-        for both in split_names(subject):
-            if all(named.count(one) == 1 for one in both):
-                yield [named.index(one) for one in both]
-
-
-def _steps(happenings: Iterable[Happening], undo: Mapping[str, str]) -> Iterator[Step]:
-    """Yield what happens as steps; an action that isn't undone is named as itself on the way back."""
-    for one in happenings:
-        start, end = round(one.start * _US), round(one.end * _US)
-        what = one.what if one.kind == "turn" else plain(one.what)
-        if one.kind == "turn" and what in TURNS:
-            yield Step.model_validate({"start_us": start, "end_us": end, "move": what})
-        elif what and one.kind == "landmark":
-            yield Step(start_us=start, end_us=end, move="straight", landmark=what)
-        elif what:
-            back = undo.get(what, what)
-            yield Step(start_us=start, end_us=end, move="straight", action=what, undo=back)
-
-
-def _events(steps: Iterable[Step], *, timed: bool) -> list[Event]:
-    found = []
-    for step in steps:
-        kind = "turn" if step.move in TURNS else "landmark" if step.landmark else "action"
-        what = step.move if kind == "turn" else str(getattr(step, kind))
-        times = (round(step.start_us / _US, 1), round(step.end_us / _US, 1)) if timed else ()
-        found.append(Event(kind, what, *times))
-    return found
-
-
-def _seconds(time_us: int) -> str:
-    return f"{time_us / _US:.1f}"
-
-
-_Prose = Callable[[_Truth, str, Lists], Iterator[Disagreement]]
-
-
-# ---- what a text says --------------------------------------------------------------------------------
+_Prose = Callable[[Truth, Sequence[str], Sequence[str]], Iterator[Disagreement]]
+"""What is wrong in the lines of a text before its lists, and in its other lines outside the lists."""
 
 
 def _wrong(row: TrainingRow, think: str, prose: _Prose) -> Iterator[Disagreement]:
-    true = _Truth(row)
+    true = Truth(row)
     if row.format == "mcq" and not true.facts:
         yield Disagreement("row", "its answer isn't what happens in its span")
         return
-    both = lists.read(think)
-    if both is None:
+    both, headings = lists.read(think), lists.HEADINGS.get(row.language, ())
+    lines = think.splitlines()
+    heads = [at for at, line in enumerate(lines) if line.strip() in headings]
+    if both is None or len(heads) != len(both):
         yield Disagreement("lists", "both lists, each after its heading, can't be read")
         return
-    if list(both.forward) != _events(true.clip, timed=True):
+    if list(both.forward) != events_of(true.clip, timed=True):
         yield Disagreement("forward", "the forward list isn't what happens")
-    if list(both.backward) != _events(true.back, timed=False):
+    if list(both.backward) != events_of(true.back, timed=False):
         yield Disagreement("backward", "the backward list isn't its inverse")
-    asked = _as_steps(both.forward if row.orientation == "forward" else both.backward)
+    asked = as_steps(both.forward if row.orientation == "forward" else both.backward)
     for fact in row.facts:
         if value_of(fact.name, asked) != fact.values[true.right]:
             yield Disagreement(
                 "facts", f"by its lists, {fact.name} isn't {fact.values[true.right]}"
             )
-    yield from prose(true, think, both)
-
-
-def _as_steps(events: Iterable[Event]) -> tuple[Step, ...]:
-    """Return the lines of a list as steps, one a second."""
-    return tuple(
-        Step.model_validate(
-            {
-                "start_us": at * _US,
-                "end_us": (at + 1) * _US,
-                "move": one.what if one.kind == "turn" and one.what in TURNS else "straight",
-                **({one.kind: one.what} if one.kind != "turn" else {}),
-            }
-        )
-        for at, one in enumerate(events)
-    )
-
-
-def _apart(row: TrainingRow, think: str, both: Lists) -> tuple[list[str], list[str]]:
-    """Return the lines before the first list, and the other lines that are in no list."""
-    lines = think.splitlines()
-    heads = [
-        next(at for at, line in enumerate(lines) if line.strip() == heading)
-        for heading in lists.HEADINGS[row.language]
-    ]
     ends = [head + 1 + len(some) for head, some in zip(heads, both, strict=True)]
-    return lines[: heads[0]], [*lines[ends[0] : heads[1]], *lines[ends[1] :]]
+    yield from prose(true, lines[: heads[0]], [*lines[ends[0] : heads[1]], *lines[ends[1] :]])
 
 
-def _strictly(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
-    """Yield what is wrong in the lines outside the lists, each of which is about one fact, both or none."""
+# ---- in the words of the templates -------------------------------------------------------------------
+
+
+def _strictly(true: Truth, opening: Sequence[str], rest: Sequence[str]) -> Iterator[Disagreement]:
+    """Yield what is wrong in lines of which each is about one fact, both or none."""
     row, facts = true.row, true.facts
-    opening, rest = _apart(row, think, both)
     known = {text for one in facts for text in (one.asked, one.other, *one.names)}
     lines = [_Line.of(text, known, row) for text in (*opening, *rest)]
     missing = list(facts)
@@ -272,7 +113,7 @@ def _strictly(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
             yield Disagreement(what, f"isn't both statements the other way round: {line.text}")
     if missing:
         yield Disagreement("statements", "a statement of the right option is missing")
-    if facts and lines[-1].letters != (row.answer,):
+    if facts and not (lines and lines[-1].letters == (row.answer,)):
         yield Disagreement("letters", f"it doesn't end with {row.answer}")
 
 
@@ -323,7 +164,7 @@ class _Line:
             tuple(one for one in _LETTER.findall(bare) if one in letters),
         )
 
-    def against(self, fact: _Fact) -> Iterator[Disagreement]:
+    def against(self, fact: TrueFact) -> Iterator[Disagreement]:
         """Yield what is wrong in the line if it is about a fact."""
         stated = [one.text for one in self.quoted if one.text not in fact.names]
         if stated not in ([fact.asked], [fact.other, fact.asked]):
@@ -335,10 +176,12 @@ class _Line:
             yield Disagreement("letters", f"not the options that have this: {self.text}")
 
 
-def _freely(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
-    """Yield what is wrong outside the lists of a text in somebody's own words."""
+# ---- in other words ----------------------------------------------------------------------------------
+
+
+def _freely(true: Truth, opening: Sequence[str], rest: Sequence[str]) -> Iterator[Disagreement]:
+    """Yield what is wrong in lines in somebody's own words."""
     row, facts = true.row, true.facts
-    opening, rest = _apart(row, think, both)
     yield from _told_wrong(true, "\n".join(opening))
     text = plain_text("\n".join((*opening, *rest))).casefold()
     missing = {one.asked for one in facts}
@@ -354,16 +197,38 @@ def _freely(true: _Truth, think: str, both: Lists) -> Iterator[Disagreement]:
     for false in {false for one in facts for false in one.false}:
         if plain_text(false).casefold() in text:
             yield Disagreement("statements", f"it states {false!r}, which isn't true")
-    times = {_seconds(at) for step in true.clip for at in (step.start_us, step.end_us)}
+    times = {seconds(at) for step in true.clip for at in (step.start_us, step.end_us)}
     for time in _TIME.findall(text):
         if f"{float(time.replace(',', '.')):.1f}" not in times:
             yield Disagreement("times", f"nothing begins or ends at {time} s")
+    yield from _sides_wrong(true, text)
     letter = parse_letter("\n".join(rest), row.options) if facts else None
     if letter not in (None, row.answer):
         yield Disagreement("letters", f"it concludes {letter}")
 
 
-def _told_wrong(true: _Truth, opening: str) -> Iterator[Disagreement]:
+def _sides_wrong(true: Truth, text: str) -> Iterator[Disagreement]:
+    """Yield the sentences that give one time and one side, and not the side of the turn at that time.
+
+    On the way back it is the other one; where a sentence is about both ways, it can't be told.
+    """
+    at: dict[str, set[str]] = {}
+    for step in true.clip:
+        for time_us in (step.start_us, step.end_us) if step.move in _OTHER else ():
+            at.setdefault(seconds(time_us), set()).add(step.move)
+    for sentence in _SENTENCE.split(text):
+        times = {f"{float(time.replace(',', '.')):.1f}" for time in _TIME.findall(sentence)}
+        known = set().union(*(at.get(time, set()) for time in times))
+        back, there = _BACK.search(sentence), _THERE.search(sentence)
+        if len(times) != 1 or len(known) != 1 or (back and there):
+            continue
+        (side,) = known
+        sides = [move for move in told(sentence).turns if move in _OTHER]
+        if len(sides) == 1 and sides[0] != (_OTHER[side] if back else side):
+            yield Disagreement("sides", f"not the side of that turn: {sentence.strip()}")
+
+
+def _told_wrong(true: Truth, opening: str) -> Iterator[Disagreement]:
     """Yield what a passage before the lists tells of the walk that isn't so: it may leave things out, but no turn."""
     marks = [step.landmark for step in true.clip if step.landmark]
     acts = [step.action for step in true.clip if step.action]

@@ -9,7 +9,12 @@ from pipeline.training.rows import TrainingRow
 def forward(row: TrainingRow) -> tuple[Event, ...]:
     """Return the forward list of a row, its names as options show them; what has no name is left out."""
     named = (
-        Event(one.kind, one.what if one.kind == "turn" else plain(one.what), one.start, one.end)
+        Event(
+            one.kind,
+            one.what if one.kind == "turn" else plain(one.what),
+            round(one.start, 6),  # the difference of two times isn't exact
+            round(one.end, 6),
+        )
         for one in row.happenings
     )
     return tuple(one for one in named if one.what)

@@ -65,11 +65,11 @@ def write(events: Sequence[Event], language: str) -> str:
 
 
 def _time(one: Event, until: str) -> str:
-    return (
-        ""
-        if one.start is None or one.end is None
-        else f"{one.start:.1f} s {until} {one.end:.1f} s: "
-    )
+    if one.start is None or one.end is None:
+        return ""
+    # + 0.0: a difference of two times may be -4e-15, and lists have no minus sign.
+    start, end = round(one.start, 1) + 0.0, round(one.end, 1) + 0.0
+    return f"{start:.1f} s {until} {end:.1f} s: "
 
 
 def read(text: str) -> Lists | None:

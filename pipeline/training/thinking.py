@@ -86,6 +86,11 @@ def statements(row: TrainingRow) -> tuple[str, str]:
     return one.stated.text, other.stated.text
 
 
+def prompts() -> dict[str, str]:
+    """Return the digests of the templates of think texts, by language."""
+    return {language: _template(language).sha256 for language in LANGUAGES}
+
+
 class _LackError(ValueError):
     """A row gets no think text."""
 
@@ -161,7 +166,7 @@ def _said(row: TrainingRow, checks: Sequence["_Check"], say: _Words) -> Iterator
             statement=one.stated.text,
             other=one.stated.other,
             things=one.stated.names,
-            times=[f"{seconds:.1f} s" for seconds in one.stated.times],
+            times=[f"{seconds:z.1f} s" for seconds in one.stated.times],
             letters=_listed(one.letters, row.language),
             back=say("walk" if walked else "time", at),
         )

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.models.chat import Message
 from pipeline.models.keys import Key, key_for, same_server
 from pipeline.models.llm import connect
-from pipeline.models.settings import EvaluatedModel, JudgeModel, ModelSettings
+from pipeline.models.settings import EvaluatedModel, JudgeModel, ModelSettings, ThinkModel
 
 DRAFT, MODEL, JUDGE = "sk-draft-0123456789", "sk-model-0123456789", "sk-judge-0123456789"
 ACCOUNT = {
@@ -124,6 +124,7 @@ def chosen(settings: ModelSettings, **environment: str) -> str:
         (EvaluatedModel(base_url=REMOTE, api_key_env="MY"), ALL | {"MY": "mine"}, "mine"),
         (EvaluatedModel(api_key_env="MY"), ALL | {"MY": "mine"}, "mine"),
         (JudgeModel(base_url=REMOTE), ALL, JUDGE),
+        (ThinkModel(base_url=REMOTE), ALL | {"EGOST_THINK_API_KEY": "sk-think"}, "sk-think"),
         (JudgeModel(), {"OPENAI_API_KEY": DRAFT, "EGOST_MODEL_API_KEY": MODEL}, DRAFT),
         (EvaluatedModel(base_url="http://127.0.0.1:8000/v1"), {"OPENAI_API_KEY": DRAFT}, ""),
         (EvaluatedModel(base_url="http://127.0.0.1:8000/v1"), ALL, MODEL),
@@ -143,6 +144,7 @@ def test_the_key_of_a_role(settings: ModelSettings, environment: dict[str, str],
         (EvaluatedModel(), {}, "EGOST_MODEL_API_KEY"),
         (EvaluatedModel(draft_base_url=REMOTE), {"OPENAI_API_KEY": DRAFT}, "EGOST_MODEL_API_KEY"),
         (JudgeModel(base_url=REMOTE), {"EGOST_MODEL_API_KEY": MODEL}, "EGOST_JUDGE_API_KEY"),
+        (ThinkModel(base_url=REMOTE), ALL, "EGOST_THINK_API_KEY"),
         (EvaluatedModel(api_key_env="MY"), ALL, "MY"),
         (EvaluatedModel(base_url="http://127.0.0.1:1/v1", api_key_env="MY"), ALL, "MY"),
     ],

@@ -71,3 +71,9 @@ def test_inverting_twice_gives_the_list_without_times(
 )
 def test_without_both_headings_once_in_order_nothing_is_read(text: str) -> None:
     assert read(text) is None
+
+
+def test_a_time_just_below_zero_is_zero() -> None:
+    """A difference of two times may be -4e-15, and lists have no minus sign."""
+    text = f"Forward:\n{write([Event('turn', 'left', 25.199999999999996 - 25.2, 0.04)], 'en')}\nBackward:\n"
+    assert read(text) == ((Event("turn", "left", 0.0, 0.0),), ())

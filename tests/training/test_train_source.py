@@ -162,3 +162,11 @@ def test_an_item_that_a_model_wrote_is_left_out(released: Released) -> None:
     left = train_split(gone)
     assert {one.row.id for one in left.items} == {one.row.id for one in whole.items} - {first}
     assert sum(left.left_out.values()) == 1
+
+
+def test_the_field_of_view_is_that_of_the_video_where_it_is_known(tmp_path: Path) -> None:
+    for degrees in (None, 110.0):
+        fields = {"hfov_degrees": degrees, "split": "train"}
+        with small_space(tmp_path / f"{degrees}", 4, walk=varied, **fields) as space:
+            found = train_split(open_release(release(space).folder))
+        assert {one.hfov_degrees for one in found.items} == {degrees}
