@@ -7,6 +7,7 @@ W = workspace
 VIDEOS =
 VERSION =
 RELEASE =
+ROWS =
 MODEL =
 PORT = 0
 BIN = .venv/bin
@@ -18,6 +19,7 @@ export _W := $(value W)
 export _VIDEOS := $(value VIDEOS)
 export _VERSION := $(value VERSION)
 export _RELEASE := $(value RELEASE)
+export _ROWS := $(value ROWS)
 export _MODEL := $(value MODEL)
 export _PORT := $(value PORT)
 
@@ -36,7 +38,8 @@ help:
 	@echo "make docs                    build the documentation site in site/"
 	@echo "make lint types bench        run linters, type checks, benchmarks"
 	@echo "make torture                 kill egost frames 50 times at random and compare its tables"
-	@echo "make consumers RELEASE=dir   load a release with the tools it has adapters for"
+	@echo "make consumers RELEASE=dir   load a release with the tools it has adapters for, and training rows with"
+	@echo "                             trainers (ROWS=dir for rows of your own; without RELEASE, rows alone)"
 	@echo "W=dir selects a workspace other than workspace/"
 
 setup: .venv/ready
@@ -104,13 +107,19 @@ torture: .venv/ready-dev
 	@$(BIN)/python benchmarks/torture.py --kills 50
 
 consumers: .venv/ready
-	@$(BIN)/python tests/consumers/same_replies.py "$$_RELEASE" .consumers/replies.json
-	@checked=0; for name in inspect lmms_eval trl vlmevalkit; do \
-	  if [ -x .consumers/$$name/bin/python ]; then \
-	    .consumers/$$name/bin/python tests/consumers/check_$$name.py "$$_RELEASE" .consumers || exit 1; \
+	@checked=0; total=0; \
+	check() { total=$$((total + 1)); \
+	  if [ -x .consumers/$$1/bin/python ]; then \
+	    .consumers/$$1/bin/python tests/consumers/check_$$2.py "$$3" .consumers || exit 1; \
 	    checked=$$((checked + 1)); \
-	  else echo "$$name: not checked: no .consumers/$$name (see tests/consumers/README.md)"; fi; done; \
-	echo "consumers: $$checked of 4 have read the release"; [ $$checked -gt 0 ]
+	  else echo "$$2: not checked: no .consumers/$$1 (see tests/consumers/README.md)"; fi; }; \
+	if [ -n "$$_RELEASE" ]; then \
+	  $(BIN)/python tests/consumers/same_replies.py "$$_RELEASE" .consumers/replies.json || exit 1; \
+	  for name in inspect lmms_eval trl vlmevalkit; do check $$name $$name "$$_RELEASE"; done; fi; \
+	rows="$${_ROWS:-.consumers/rows}"; \
+	if [ -z "$$_ROWS" ]; then $(BIN)/python tests/consumers/training_rows.py $$rows || exit 1; fi; \
+	check trl trl_rows "$$rows"; check swift swift "$$rows"; check verl verl "$$rows"; \
+	echo "consumers: $$checked of $$total checks have passed"; [ $$checked -gt 0 ]
 
 constraints:
 	@uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --no-header --no-annotate --upgrade > .constraints.new

@@ -33,6 +33,7 @@ from pipeline.flow import SECTIONS, STAGES
 from pipeline.questions.rows import AskedFact
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.routes.rows import Step
+from pipeline.training.rows import Happening, TrainingRow
 
 ROOT = Path(__file__).parent.parent
 MEANINGS: dict[str, Any] = tomllib.loads(
@@ -419,9 +420,17 @@ def meanings_of(kind: type[Record]) -> dict[str, str]:
     return found
 
 
+_ELEMENTS = {
+    Step: "[steps](tables.md#steps)",
+    AskedFact: "[facts](release.md#facts)",
+    Happening: "[happenings](#happenings)",
+}
+
+
 def _column_type(arrow: str, annotation: Any) -> str:
     if "struct" in arrow:
-        return "list of [steps](tables.md#steps)"
+        (kind,) = typing.get_args(annotation)
+        return f"list of {_ELEMENTS[kind]}"
     inner = re.fullmatch(r"list<\w+: (\w+)(?: not null)?>", arrow)
     return f"list of {inner[1]}" if inner else arrow
 
@@ -603,7 +612,19 @@ def _levels() -> str:
     return "\n".join(_table(("level", "package", "owns"), rows))
 
 
-_FILLED: dict[str, Callable[[], str]] = {"stages": _flow, "levels": _levels}
+def _training() -> str:
+    """Return the columns of training rows."""
+    titled = ((TrainingRow, "### Columns of rows.parquet"), (Happening, "### Happenings"))
+    parts = ([title, "", _doc(kind), "", *_columns(kind), ""] for kind, title in titled)
+    text = "\n".join(line for part in parts for line in part)
+    return text.replace("](release.md", "](reference/release.md")
+
+
+_FILLED: dict[str, Callable[[], str]] = {
+    "stages": _flow,
+    "levels": _levels,
+    "training": _training,
+}
 
 
 # ---- text ------------------------------------------------------------------------------------------

@@ -105,9 +105,15 @@ def settings_of(
 ) -> "AnyModel":
     """Return a model's settings: those of --set, under what is given here."""
     from pipeline.engine.config import Config
-    from pipeline.models.settings import EvaluatedModel, JudgeModel, SecondJudgeModel
+    from pipeline.models import settings
 
-    known = {one.section: one for one in (EvaluatedModel, JudgeModel, SecondJudgeModel)}
+    kinds = (
+        settings.EvaluatedModel,
+        settings.JudgeModel,
+        settings.SecondJudgeModel,
+        settings.ThinkModel,
+    )
+    known = {one.section: one for one in kinds}
     named = [
         f"{kind.section}.{name}={json.dumps(value)}"
         for name, value in given.items()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import evaluation, inspection, judge, people, release, results
+from pipeline.cli import evaluation, inspection, judge, people, release, results, train
 from pipeline.cli.console import (
     Options,
     common,
@@ -223,6 +223,7 @@ for _command in (
     judge.judge,
     results.results,
     results.leaderboard,
+    train.train,
     inspection.report,
     release.import_,
     inspection.blind,

@@ -33,10 +33,23 @@ def source_spans(
     evidence: Mapping[str, Evidence],
     videos: Iterable[Path],
 ) -> dict[str, SourceSpan]:
+    """Return the spans as `spans_found` does; raise UserError if there is none."""
+    found = spans_found(released, questions, evidence, videos)
+    if not found:
+        fix = "give the folder with the videos that the release was made from; their digests must be the same"
+        raise UserError("--videos", "none of the release's videos is there", fix)
+    return found
+
+
+def spans_found(
+    released: Released,
+    questions: Iterable[Question],
+    evidence: Mapping[str, Evidence],
+    videos: Iterable[Path],
+) -> dict[str, SourceSpan]:
     """Return the spans of questions whose video is among `videos` (files or folders), by the question's `video`.
 
-    Where a span comes from is told by the evidence, which withheld items don't have. Raise UserError if there
-    is none.
+    Where a span comes from is told by the evidence, which withheld items don't have.
     """
     told = {
         question.video: one
@@ -46,7 +59,7 @@ def source_spans(
     }
     files = files_by_digest(videos, {str(one.video_sha256) for one in told.values()})
     rotations = {video["sha256"]: video.get("rotation", 0) for video in released.manifest["videos"]}
-    found = {
+    return {
         name: SourceSpan(
             files[sha256],
             sha256,
@@ -58,10 +71,6 @@ def source_spans(
         for name, one in told.items()
         if (sha256 := str(one.video_sha256)) in files
     }
-    if not found:
-        fix = "give the folder with the videos that the release was made from; their digests must be the same"
-        raise UserError("--videos", "none of the release's videos is there", fix)
-    return found
 
 
 def by_video(spans: Mapping[str, SourceSpan]) -> list[list[str]]:

@@ -1,20 +1,18 @@
 """A release's items in the format of each evaluation tool and trainer, with one prompt and one parser."""
 
-import ast
 import csv
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jinja2
 
 from pipeline.releases import letter, prompt, replytext
+from pipeline.releases.copies import copied_code, copied_imports
 from pipeline.releases.layout import LETTERS, QuestionRow, Shards
 from pipeline.releases.reading import Released
 
@@ -39,8 +37,8 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         "name": "".join(word.capitalize() for word in slug.split("_")),
         "splits": splits,
         "scored": scored,
-        "imports": "\n".join(_imports(_COPIED)),
-        "copied": "\n\n\n".join(map(_code, _COPIED)),
+        "imports": copied_imports(_COPIED),
+        "copied": copied_code(_COPIED),
     }
     files = {
         "eval.yaml": "eval.yaml.j2",
@@ -64,33 +62,6 @@ def write_adapters(folder: Path, manifest: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(environment.get_template(template).render(values), encoding="utf-8")
     _write_rows(folder, manifest, splits, f"vlmevalkit/{slug}.tsv", scored)
-
-
-def _imports(modules: Sequence[ModuleType]) -> list[str]:
-    """Return what modules import of the standard library, sorted as in every file."""
-    lines = {
-        ast.unparse(node)
-        for module in modules
-        for node in ast.parse(inspect.getsource(module)).body
-        if isinstance(node, ast.Import)
-        or (isinstance(node, ast.ImportFrom) and not str(node.module).startswith("pipeline"))
-    }
-    names: dict[str, set[str]] = {}
-    for line in lines:
-        start, _, imported = line.partition(" import ")
-        names.setdefault(start, set()).update(filter(None, imported.split(", ")))
-    return [
-        f"{start} import {', '.join(sorted(imported))}" if imported else start
-        for start, imported in sorted(names.items(), key=lambda one: (bool(one[1]), one[0]))
-    ]
-
-
-def _code(module: ModuleType) -> str:
-    """Return a module's source after its imports, which the adapters repeat once for all."""
-    source = inspect.getsource(module)
-    imports = (ast.Import, ast.ImportFrom)
-    last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, imports))
-    return "\n".join(source.splitlines()[last:]).strip()
 
 
 def _write_rows(

@@ -327,6 +327,8 @@ class Harvest:
                 "licence": video.licence,
                 # Absent where it is 0, as in releases from before there was a rotation.
                 **({"rotation": video.manifest_rotation} if video.manifest_rotation else {}),
+                # Absent where it isn't known and was assumed.
+                **({"hfov_degrees": video.hfov_degrees} if video.hfov_degrees else {}),
             }
             for video in self.videos.values()
             if video.video_id in wanted

@@ -6,6 +6,11 @@ from pipeline.engine.rows import Row
 _STALE_US = 250_000
 
 
+def shows_us(t_us: int, at_us: int) -> int:
+    """Return the time (us) that a frame of `t_us` shows when it is displayed at `at_us`: its own if it is much older."""
+    return at_us if at_us - t_us <= _STALE_US else t_us
+
+
 class Still(Row):
     """One of a span's evenly spaced frames, which models are scored with; `look` is a perceptual hash.
 
@@ -27,7 +32,7 @@ class Still(Row):
 
     def shows_us(self, at_us: int) -> int:
         """Return the time (us) that the frame displayed at `at_us` shows: its own if it is much older."""
-        return at_us if at_us - self.t_us <= _STALE_US else self.t_us
+        return shows_us(self.t_us, at_us)
 
 
 class Looks(Row):

@@ -171,7 +171,12 @@ def encode(
 ) -> tuple[bytes, int, int]:
     """Return a frame as a span shows it as JPEG, with its width and height."""
     pixels = shown(frame, settings.width, mirrored=mirrored)
-    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+    return jpeg(pixels, settings.quality), pixels.shape[1], pixels.shape[0]
+
+
+def jpeg(pixels: Image, quality: int) -> bytes:
+    """Return an image (height, width, 3) in OpenCV's channel order as JPEG."""
+    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError("OpenCV did not write a JPEG")
-    return data.tobytes(), pixels.shape[1], pixels.shape[0]
+    return data.tobytes()

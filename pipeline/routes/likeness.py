@@ -60,7 +60,7 @@ def _keys(names: Sequence[str]) -> list[str]:
     return [name_key(name) for name in apart(names)]
 
 
-def turn_likeness(told: Sequence[Move], wanted: Sequence[Move]) -> float:
+def turn_likeness(told: Sequence[str], wanted: Sequence[str]) -> float:
     """Return 1 - edits / length of the longer list; 1 if both are empty."""
     longest = max(len(told), len(wanted))
     return 1 - edits(told, wanted) / longest if longest else 1.0

@@ -32,8 +32,9 @@ class TrainingRow(Record):
 
     `id` is the released item's, with `-rewound` or `-mirrored` if the frames are (then the answer is what is true of
     them). `frames` are files of the rows' folder, shown at `frame_seconds` of the span. `happenings` are in time
-    order. `think` ends before `</think>`; it is None in rows without thinking. `weight` is 1 on average.
-    Items that are answered in words have no options, facts and answer: `answer_text` is the reference.
+    order, and the times of `facts` are microseconds from the start of the span, both as the row's frames show them.
+    `think` ends before `</think>`; it is None in rows without thinking. `weight` is 1 on average. Items that are
+    answered in words have no options, facts and answer: `answer_text` is the reference.
     """
 
     id: str

@@ -91,8 +91,8 @@ def test_values_that_are_not_given_are_left_out(checkout: Path) -> None:
 def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
     checkout: Path,
 ) -> None:
-    def made() -> "subprocess.CompletedProcess[str]":
-        command = ["make", "-s", "consumers", "RELEASE=a release"]
+    def made(of: str = "RELEASE=a release") -> "subprocess.CompletedProcess[str]":
+        command = ["make", "-s", "consumers", of]
         return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
     python = checkout / ".venv" / "bin" / "python"
@@ -102,7 +102,7 @@ def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
     done = made()
     assert done.returncode != 0
     assert "inspect: not checked: no .consumers/inspect" in done.stdout
-    assert done.stdout.splitlines()[-1] == "consumers: 0 of 4 have read the release"
+    assert done.stdout.splitlines()[-1] == "consumers: 0 of 7 checks have passed"
     python = checkout / ".consumers" / "trl" / "bin" / "python"
     python.parent.mkdir(parents=True)
     for line, code in ("echo read $2", 0), ("exit 1", 2):
@@ -111,4 +111,12 @@ def test_consumers_that_are_not_there_are_named_and_none_at_all_is_a_failure(
         done = made()
         assert done.returncode == code
         assert ("read a release" in done.stdout) is (code == 0)
-        assert ("consumers: 1 of 4 have read the release" in done.stdout) is (code == 0)
+        assert ("read .consumers/rows" in done.stdout) is (code == 0)
+        assert ("consumers: 2 of 7 checks have passed" in done.stdout) is (code == 0)
+    python.write_text("#!/bin/sh\necho read $2\n")
+    assert made("ROWS=my rows").stdout.splitlines() == [
+        "read my rows",
+        "swift: not checked: no .consumers/swift (see tests/consumers/README.md)",
+        "verl: not checked: no .consumers/verl (see tests/consumers/README.md)",
+        "consumers: 1 of 3 checks have passed",
+    ]

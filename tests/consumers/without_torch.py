@@ -1,4 +1,4 @@
-"""Stand-ins for torch and what needs it, so that lmms-eval's tasks and metrics load without 2 GB of them."""
+"""Stand-ins for torch and what needs it, so that what doesn't use them loads without 2 GB of them."""
 
 import sys
 from collections.abc import Sequence
@@ -32,8 +32,13 @@ class _Module(ModuleType):
 
 
 class _Finder:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
     def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
-        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in _NAMES else None
+        return (
+            ModuleSpec(name, self, is_package=True) if name.split(".")[0] in self._names else None
+        )
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Module(spec.name)
@@ -42,9 +47,9 @@ class _Finder:
         pass
 
 
-def stand_in() -> bool:
-    """Put stand-ins in place if torch isn't installed; return whether that was so."""
-    missing = find_spec("torch") is None
+def stand_in(names: Sequence[str] = _NAMES) -> bool:
+    """Put stand-ins for packages in place if the first isn't installed; return whether that was so."""
+    missing = find_spec(names[0]) is None
     if missing:
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path.insert(0, _Finder(names))
     return missing
