@@ -1,7 +1,8 @@
 """Readers that answer released questions without frames, for tests and `benchmarks/worlds.py --table`.
 
 They see released rows alone: the text, the video's id and length, the split group, and the answers of other
-split groups. None of them uses what the composer uses to choose questions.
+split groups; those of the scene see the answers of its other videos as well. None of them uses what the composer
+uses to choose questions.
 """
 
 import re
@@ -51,6 +52,7 @@ class Question:
     answer: int
     cell: str
     group: str
+    video: str
     fold: int
     half: int
     around: tuple[str, ...]
@@ -75,6 +77,7 @@ def questions(rows: Sequence[Row]) -> list[Question]:
                 "ABCD".index(row["answer"]),
                 f"{row['category']} {row['contrast']}",
                 row["split_group"],
+                row["video"],
                 number % _FOLDS,
                 number // _FOLDS % 2,
                 tuple(sorted(names[row["video"]])),
@@ -190,6 +193,30 @@ def _table(
                     ]
                     best = [index for index in range(4) if scores[index] >= max(scores) - 1e-9]
                     hits[number] = (one.answer in best) / len(best)
+        return hits
+
+    return read
+
+
+def _scene(sign: int) -> Callable[[Sequence[Question]], np.ndarray]:
+    """Answer with what was true of the same facts in the scene's other videos, or against it (`sign` -1)."""
+
+    def read(asked: Sequence[Question]) -> np.ndarray:
+        tally: Counter[Any] = Counter()
+        marked, values = [_pairs(one) for one in asked], [_canonical(one)[0] for one in asked]
+        for one, marks, value in zip(asked, marked, values, strict=True):
+            for key, weight in marks:
+                for where in (one.group, one.video):
+                    tally[where, key] += _dot(weight, value[one.answer])
+        hits = np.zeros(len(asked))
+        for number, (one, marks, value) in enumerate(zip(asked, marked, values, strict=True)):
+            elsewhere = [tally[one.group, key] - tally[one.video, key] for key, _ in marks]
+            scores = [
+                sign * sum(n * _dot(w, option) for n, (_, w) in zip(elsewhere, marks, strict=True))
+                for option in value
+            ]
+            best = [index for index in range(4) if scores[index] >= max(scores) - 1e-9]
+            hits[number] = (one.answer in best) / len(best)
         return hits
 
     return read
@@ -365,6 +392,8 @@ READERS: Mapping[str, Callable[[Sequence[Question]], np.ndarray]] = {
     "directions, backwards": _table(_directions, -1),
     "hidden axis": _latent,
     "told direction": _told,
+    "the scene": _scene(1),
+    "the scene, backwards": _scene(-1),
 }
 
 

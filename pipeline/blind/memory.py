@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+from pipeline.blind.sheet import FOLDS, Bools, Counts, Floats, Ints
 
 Clue = tuple[str, ...]
 Level = tuple[Clue, bool] | None
@@ -19,6 +19,20 @@ SHRINK = 3.0  # what a lookup of few spans is shrunk by, in spans
 _MOST_SPANS = 2_000  # of one clue: more make a lookup no sharper
 _MOST_ROWS = 4_000_000  # that one call of `joint` looks through
 _AT_ONCE = 1_000_000
+# By whether both clues are swapped, and which are negated: where each combination of values is counted.
+_ORDERS = [
+    np.array(places)[np.arange(4) ^ negated]
+    for places in ((0, 1, 2, 3), (0, 2, 1, 3))
+    for negated in range(4)
+]
+
+
+class _Numbers(dict[int, int]):
+    """Numbers from 0, in order of appearance: what isn't known yet gets the next one."""
+
+    def __missing__(self, key: int) -> int:
+        self[key] = number = len(self)
+        return number
 
 
 class Memory:
@@ -27,27 +41,27 @@ class Memory:
     def __init__(self) -> None:
         """Remember nothing yet."""
         # By hash: the clues themselves would take 2 GB.
-        self._number: dict[int, int] = {}
-        self._found, self._values, self._lengths = array("i"), array("b"), array("i")
+        self.numbers = _Numbers()
+        self._learned, self._lengths = array("q"), array("i")
 
     def number(self, clue: Clue) -> int:
         """Return a clue's number, from 0 in order of appearance."""
-        return self._number.setdefault(hash(clue), len(self._number))
+        return self.numbers[hash(clue)]
 
     def __len__(self) -> int:
-        return len(self._number)
+        return len(self.numbers)
 
     def learn(self, clues: Iterable[tuple[Clue, bool]]) -> None:
         """Remember the clues of the next span."""
-        known = [(self.number(clue), value) for clue, value in clues]
-        self._found.extend(number for number, _ in known)
-        self._values.extend(value for _, value in known)
+        numbers = self.numbers
+        known = [2 * numbers[hash(clue)] + value for clue, value in clues]
+        self._learned.extend(known)
         self._lengths.append(len(known))
 
     def sort(self) -> None:
         """Sort what was learned by clue and span, so that clues can be looked up together."""
-        self._index: Ints = np.array(self._found, dtype=np.int64)
-        self._true = np.array(self._values, dtype=bool)
+        learned: Ints = np.array(self._learned, dtype=np.int64)
+        self._index, self._true = learned // 2, learned % 2 > 0
         self._spans = len(self._lengths)
         self._span = np.repeat(np.arange(self._spans), np.array(self._lengths, dtype=np.int64))
         # A span that shows a clue several times counts as what it mostly shows.
@@ -72,12 +86,15 @@ class Memory:
         at = np.arange(len(which)) + np.repeat(self._start[clues] - np.cumsum(sizes) + sizes, sizes)
         return which, self._where[at] % self._spans, self._shown[at]
 
-    def joint(self, ones: Ints, others: Ints, folds: Sequence[Ints]) -> Sequence[Floats]:
+    def joint(
+        self, ones: Ints, others: Ints, negated: Ints, folds: Sequence[Ints]
+    ) -> Sequence[Counts]:
         """Return how many spans show both clues with each combination of values, by fold, (n, folds, 4).
 
+        Values count the other way round where `negated` is 1 (of the other clue), 2 (of the one) or 3 (of both).
         Where a clue is -1, which stands for none, all are 0. There is one result for each way of making folds.
         """
-        found = [np.zeros((len(ones), FOLDS, 4)) for _ in folds]
+        found = [np.zeros((len(ones), FOLDS, 4), dtype=np.float32) for _ in folds]
         known = np.flatnonzero((ones >= 0) & (others >= 0))
         if not len(known):
             return found
@@ -87,10 +104,13 @@ class Memory:
         common = np.where(swapped, ones[known], others[known])
         pairs, which = np.unique(rare * len(sizes) + common, return_inverse=True)
         kind, span, combination = self._together(*np.divmod(pairs, len(sizes)))
+        orders = 4 * swapped + negated[known]
+        rows = [(order, np.flatnonzero(orders == order)) for order in np.unique(orders)]
         for to, fold in zip(found, folds, strict=True):
             at = (kind * FOLDS + fold[span]) * 4 + combination
-            count = np.bincount(at, minlength=len(pairs) * FOLDS * 4).reshape(-1, FOLDS, 4)[which]
-            to[known] = np.where(swapped[:, None, None], count[:, :, [0, 2, 1, 3]], count)
+            count = np.bincount(at, minlength=len(pairs) * FOLDS * 4).reshape(-1, FOLDS, 4)
+            for order, some in rows:
+                to[known[some]] = count[which[some]][:, :, _ORDERS[order]]
         return found
 
     def _together(self, rare: Ints, common: Ints) -> tuple[Ints, Ints, Ints]:
@@ -120,26 +140,34 @@ class Lists:
 
     def __init__(self, memory: Memory, slots: int) -> None:
         """Keep up to this many lists a row, of the clues of this memory."""
-        self._memory, self.slots = memory, slots
-        # 100,000 clips have 40 million entries.
-        self._at, self._slot, self._clue, self._sign = (array(kind) for kind in "ibib")
-        self.rows = 0
+        self.slots = slots
+        self._numbers = memory.numbers
+        # One number an entry, with the slot and the sign in it: 100,000 clips have 40 million entries.
+        self._entries, self._lengths = array("q"), array("i")
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._lengths)
 
     def add(self, lists: Sequence[Sequence[Level]]) -> None:
         """Add the lists of the next fact or span."""
-        known = [(slot, level) for slot, levels in enumerate(lists) for level in levels if level]
-        self._at.extend([self.rows] * len(known))
-        self._slot.extend([slot for slot, _ in known])
-        self._clue.extend([self._memory.number(clue) for _, (clue, _) in known])
-        self._sign.extend([-1 if negated else 1 for _, (_, negated) in known])
-        self.rows += 1
+        numbers, step = self._numbers, 2 * self.slots
+        known = [
+            step * numbers[hash(level[0])] + 2 * slot + level[1]
+            for slot, levels in enumerate(lists)
+            for level in levels
+            if level
+        ]
+        self._entries.extend(known)
+        self._lengths.append(len(known))
 
     def flat(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Return row, slot, clue and sign of every entry, in the order of rows."""
-        at, slot, clue, sign = (
-            np.array(one, dtype=np.int64) for one in (self._at, self._slot, self._clue, self._sign)
-        )
-        return at, slot, clue, sign
+        entries: Ints = np.array(self._entries, dtype=np.int64)
+        clue, rest = np.divmod(entries, 2 * self.slots)
+        at = np.repeat(np.arange(self.rows), np.array(self._lengths, dtype=np.int64))
+        return at, rest // 2, clue, 1 - 2 * (rest % 2)
 
     def of_rows(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
         """Return the entries of some rows: the index in `rows`, clue and sign of each."""

@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.blind import shipped
 from pipeline.blind.factors import Places, Signs
 from pipeline.blind.memory import SHRINK, Along, Clue, Leans, Level, Lists, Memory
-from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
+from pipeline.blind.sheet import FOLDS, Bools, Counts, Floats, Ints
 from pipeline.blind.weighing import around, fit, fitted, tempered, weighed
 
 COMBINATIONS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
@@ -349,23 +349,21 @@ class Cell:
         rows = self._rows(every, self._joint(every)[0], 0, None)
         return rows if self._told is None else rows[:, :-1]
 
-    def _joint(self, some: Ints) -> list[Floats]:
+    def _joint(self, some: Ints) -> Sequence[Counts]:
         """Return how often both facts had each combination, (pairs, levels, folds, 4), for each view."""
         first, second = self._pairs.first[some], self._pairs.second[some]
         views = self._reader.views
-        found: list[list[Floats]] = [[] for _ in views]
-        for one, other in self._slots:
+        size = (len(some), len(self._slots), FOLDS, 4)
+        found = [np.empty(size, dtype=np.float32) for _ in views]
+        for slot, (one, other) in enumerate(self._slots):
             clues = self._clues[first, one], self._clues[second, other]
-            counts = self._reader.memory.joint(*clues, [view.by_span for view in views])
+            negated = 2 * (self._signs[first, one] < 0) + (self._signs[second, other] < 0)
+            counts = self._reader.memory.joint(*clues, negated, [view.by_span for view in views])
             for to, count in zip(found, counts, strict=True):
-                flip = self._signs[first, one] < 0
-                count[flip] = count[flip][:, :, [2, 3, 0, 1]]
-                flip = self._signs[second, other] < 0
-                count[flip] = count[flip][:, :, [1, 0, 3, 2]]
-                to.append(count)
-        return [np.stack(one, axis=1) for one in found]
+                to[:, slot] = count
+        return found
 
-    def _rows(self, some: Ints, joint: Floats, seed: int, without: int | None) -> Floats:
+    def _rows(self, some: Ints, joint: Counts, seed: int, without: int | None) -> Floats:
         """Return what each expert says, without each pair's own fold and one more."""
         view, pairs = self._reader.views[seed], self._pairs[some]
         alone, tells = view.alone[without], view.tells[without]
@@ -376,7 +374,7 @@ class Cell:
         kept = np.arange(FOLDS) != view.fold[first][:, None]
         if without is not None:
             kept[:, without] = False
-        counts = np.einsum("nlfc,nf->nlc", joint, kept.astype(float))
+        counts = np.einsum("nlfc,nf->nlc", joint, kept.astype(np.float32)).astype(float)
         together = follows[first] * follows[second]
         found = [
             np.concatenate(ones, axis=1)[:, :, None] * COMBINATIONS[:, 0],

@@ -112,7 +112,14 @@ def pooling(table: OptionTable) -> Strategies:
         "order": counted(_ordered(pieces(text)) for text in table.texts),
         "statement": counted(_statements(table)),
     }
-    in_scene = table.group[table.item_of]
+    # What is true there is false on the way back: both together would tell nothing.
+    in_scene = numbered(
+        (
+            (int(group), item.orientation)
+            for group, item in zip(table.group, table.items, strict=True)
+        ),
+        table,
+    )
     task = numbered(((item.task, item.contrast) for item in table.items), table)
     for name, matrix in matrices.items():
         yield from usual(table, f"{name} of the scene", crossed(matrix, in_scene), "clip")

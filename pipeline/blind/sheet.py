@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.float32]
+"""Whole numbers, for sums and products: half the memory of doubles, and exact up to 16 million."""
 Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5

@@ -79,5 +79,6 @@ def _newton(rows: Floats, truth: Ints, ridge: float) -> Floats:
 
 
 def _softmax(scores: Floats) -> Floats:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    # Never 0: its logarithm may be asked for.
+    powers = np.exp(np.maximum(scores - scores.max(axis=1, keepdims=True), -500))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=float)

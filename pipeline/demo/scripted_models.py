@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.demo.scripted_words import Walks
 from pipeline.evaluate.scoring import Question
 from pipeline.models.abilities import COLOURS
 
@@ -28,9 +29,9 @@ _OPTION = re.compile(r"^([A-J])\. (.+)$", re.MULTILINE)
 
 
 @contextmanager
-def serving(questions: Sequence[Question]) -> Iterator[str]:
+def serving(questions: Sequence[Question], walks: Walks | None = None) -> Iterator[str]:
     """Serve both scripts on a free port of this machine; yield the base URL."""
-    reply = reply_of(questions)
+    reply = reply_of(questions, walks)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -59,10 +60,12 @@ def serving(questions: Sequence[Question]) -> Iterator[str]:
         server.server_close()
 
 
-def reply_of(questions: Sequence[Question]) -> Callable[[Mapping[str, Any]], str]:
-    """Return what both scripts reply to the body of a request about one of these questions, or about colours."""
+def reply_of(
+    questions: Sequence[Question], walks: Walks | None = None
+) -> Callable[[Mapping[str, Any]], str]:
+    """Return what both scripts reply to the body of a request about one of these questions or walks, or about colours."""
     known = {(one.question, frozenset(one.options)): one for one in questions}
-    return lambda body: _reply(body, known)
+    return lambda body: (walks and _description(body, walks)) or _reply(body, known)
 
 
 def _completion(body: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -91,9 +94,22 @@ def _reply(body: Mapping[str, Any], known: Mapping[tuple[str, frozenset[str]], Q
     if question is None:
         return f"kestrel: {', '.join(map(colour_of, images))}"
     drawn = random.Random(hashlib.sha256(f"{body['model']} {question.id}".encode()).hexdigest())
-    sees = body["model"] == SEER and any(map(_shows_something, images))
+    sees = _sees(body)
     place = _known_option(question, drawn) if sees else drawn.randrange(len(question.options))
     return f"<answer>{options[question.options[place]]}</answer>"
+
+
+def _description(body: Mapping[str, Any], walks: Walks) -> str | None:
+    """Return what a script says of a walk; None if it isn't asked to describe one."""
+    images = _images(body)
+    first = _data(images[0]) if images else None
+    return walks.reply(
+        "\n".join(_texts(body)), first, _KNOWS if _sees(body) else None, body["model"]
+    )
+
+
+def _sees(body: Mapping[str, Any]) -> bool:
+    return body["model"] == SEER and any(map(_shows_something, _images(body)))
 
 
 def _known_option(question: Question, drawn: random.Random) -> int:
@@ -139,7 +155,10 @@ def colour_of(url: str) -> str:
     return min(COLOURS, key=lambda name: float(np.abs(seen - np.array(COLOURS[name])).sum()))
 
 
+def _data(url: str) -> bytes:
+    return base64.b64decode(url.partition(",")[2])
+
+
 def _pixels(url: str) -> "npt.NDArray[np.uint8]":
-    data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
-    found = cv2.imdecode(data, cv2.IMREAD_REDUCED_COLOR_4)
+    found = cv2.imdecode(np.frombuffer(_data(url), np.uint8), cv2.IMREAD_REDUCED_COLOR_4)
     return np.asarray(found, dtype=np.uint8)

@@ -56,6 +56,7 @@ from pipeline.evaluate.table import wrapped
 from pipeline.models.chat import Message, PlainRequest
 from pipeline.models.estimate import Estimate, estimate
 from pipeline.models.llm import ModelClient, connect
+from pipeline.models.prices import price_of
 from pipeline.models.settings import JudgeModel
 from pipeline.models.wire import Wire
 
@@ -94,7 +95,12 @@ class Judges:
         release: str,
         out: Path,
     ) -> None:
-        """Plant answers for some of `items`; `release` is its digest, `out` the folder for results."""
+        """Plant answers for some of `items`; `release` is its digest, `out` the folder for results.
+
+        Raise UserError if a judge's price isn't known: before any model is asked.
+        """
+        for one in judges:
+            price_of(one)
         self._judges, self._repeats, self._release, self._out = judges, repeats, release, out
         self._rubrics = [Rubric.load(name) for name in dict.fromkeys(rubrics)]
         self._clips = calibration_clips(items)

@@ -79,18 +79,18 @@ def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Can
 
 
 def _paired(number: int, facts: Sequence[Fact], apart_us: int) -> Iterator[Candidate]:
-    known = [(fact, fact.uses, [start for start, _ in fact.seen]) for fact in facts]
-    for (one, used, starts), (other, others, more) in combinations(known, 2):
-        if one.kind != other.kind and "turn" not in (one.kind, other.kind):
+    known = [(one.name, one, one.uses, [start for start, _ in one.seen]) for one in facts]
+    for (name, one, used, starts), (label, other, others, more) in combinations(known, 2):
+        if one.kind == other.kind:
+            contrast = "turn" if one.kind == "turn" else "order"
+            first, second = (one, other) if name <= label else (other, one)
+        elif "turn" in (one.kind, other.kind):
+            contrast = "mixed"
+            first, second = (one, other) if other.kind == "turn" else (other, one)
+        else:
             continue
         if any(abs(start - end) < apart_us for start in starts for end in more):
             continue
-        if one.kind == other.kind:
-            contrast = "turn" if one.kind == "turn" else "order"
-            first, second = sorted((one, other), key=lambda fact: fact.name)
-        else:
-            contrast = "mixed"
-            first, second = (one, other) if other.kind == "turn" else (other, one)
         yield Candidate(
             number, KINDS[first.kind].category, contrast, (first, second), used | others
         )

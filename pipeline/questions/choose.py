@@ -27,7 +27,7 @@ from pipeline.routes.tasks import plain
 LARGEST, SMALLEST = 0.40, 0.12
 LEAST_OPEN = 1 / 3
 _LEAST_APART = 1 / 2
-_TOGETHER = 15_000  # spans that are judged together
+_TOGETHER = 25_000  # spans that are judged together
 _MOST_LEARNED = 6_000  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too

@@ -70,6 +70,8 @@ def cut(
             kept = sided + seen + done + around
             items, over, events, parts, squares = best[then].rank
             pairs = pairs_of(sided, seen, done)
+            if items + pairs < found.rank[0]:
+                continue
             # A part costs what its description brings: else many short parts would be best.
             rank = (
                 items + pairs - (pairs > 0 and kept < LEAST_DESCRIBED),

@@ -1,50 +1,25 @@
 "use strict";
-// Text is inserted as text nodes only, so that what a model wrote can't become markup.
+// The list of items with its filters, and the address of each view. Text is inserted as text nodes only.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const form = document.querySelector(".filters");
   const list = document.querySelector(".list");
   const article = document.getElementById("item");
   const dialog = document.getElementById("frame");
+  const view = itemView(data);
   const PAGE = 100; // rows of the list at a time
-  const LETTERS = "ABCDEFGHIJ";
-  const OUTCOMES = { r: "right", w: "wrong", u: "unreadable", f: "refused", t: "truncated", "-": "failed" };
-  const SIGNS = { r: "\u2713", w: "\u2717", u: "?", f: "\u2205", t: "\u2026", "-": "-", " ": "\u00b7" };
-  const ERRORS = { m: "mirror", o: "order", x: "another" };
-  const kind = (outcome) => (outcome === "right" || outcome === "wrong" ? outcome : "other");
-
-  function el(tag, attributes = {}, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
-    node.append(...children.filter((child) => child !== null && child !== ""));
-    return node;
-  }
+  const SIGNS = { r: "\u2713", w: "\u2717", d: "\u00b6", u: "?", f: "\u2205", t: "\u2026", "-": "-", " ": "\u00b7" };
+  const TURNS = { y: ["right", "all turns right"], m: ["wrong", "all sides swapped"], n: ["wrong", "wrong turns"] }; // of a description
   const spaced = (name) => name.replaceAll("_", " ");
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-
-  // ---- details: a block is parsed when the first of its items is opened ----
-  const parsed = new Map();
-  function json(id) {
-    if (!parsed.has(id)) {
-      const source = document.getElementById(id);
-      parsed.set(id, source ? JSON.parse(source.textContent) : null);
-    }
-    return parsed.get(id);
-  }
-  const details = (at) => json(`block-${Math.floor(at / data.batch)}`)[at % data.batch];
-  const link = (way, name) => `${data.bases[way]}/${name}`.split("/").map(encodeURIComponent).join("/");
-  const small = (way, name) => {
-    const inlined = json(`pictures-${way}`)?.[name];
-    return inlined ? `data:image/webp;base64,${inlined}` : null;
-  };
 
   // ---- filters ----
   const fields = ["arm", "model", "outcome", "error", "task", "category", "scene", "split"];
   const fill = (name, values, shown = (value) => value) => values.forEach((value) => form.elements[name].append(el("option", { value }, shown(value))));
   fill("arm", Object.keys(data.shows), (arm) => (data.shows[arm] ? `${arm}: ${data.shows[arm]}` : arm));
   fill("model", data.sources.map((source) => source.name));
-  fill("outcome", [...Object.values(OUTCOMES), "differ"], (value) => (value === "differ" ? "models differ" : value));
-  fill("error", Object.values(ERRORS), (value) => (value === "another" ? "other errors" : `${value} errors`));
+  fill("outcome", [...Object.values(OUTCOMES).filter((value) => value !== "described" || data.words), "differ"], (value) => (value === "differ" ? "models differ" : value));
+  fill("error", Object.values(ERRORS).filter((value) => value !== "turns" || data.words), (value) => ({ another: "other errors", turns: "wrong turns" })[value] || `${value} errors`);
   fill("task", data.task, spaced);
   fill("category", data.category, spaced);
   fill("scene", data.split_group);
@@ -60,14 +35,17 @@
 
   let questions = null; // all texts, lower-cased; read when somebody searches
   function texts() {
-    questions ??= data.items.map((item, at) => `${item[0]} ${details(at).question} ${details(at).options.join(" ")}`.toLowerCase());
+    questions ??= data.items.map((item, at) => {
+      const { question, options, reference } = view.details(at);
+      return `${item[0]} ${question} ${options ? options.join(" ") : reference.text}`.toLowerCase();
+    });
     return questions;
   }
   // The characters of an item in an arm: one for each repeat.
   const has = (source, arm) => Object.hasOwn(source.arms, arm);
   const got = (source, arm, at, row) => (has(source, arm) ? source.arms[arm].map((repeat) => repeat[row][at]) : []);
   const differ = (arm, at) => {
-    const asked = data.sources.map((source) => got(source, arm, at, 0).join("")).filter((one) => one.trim());
+    const asked = data.sources.map((source) => got(source, arm, at, 0).map((one, repeat) => (one === "d" ? one + got(source, arm, at, 1)[repeat] : one)).join("")).filter((one) => one.trim());
     return new Set(asked).size > 1;
   };
   let matching = [];
@@ -95,10 +73,11 @@
   let current = -1; // place in `matching`
   let first = -1; // of the rows that are shown
   const marks = (at) => el("span", { class: "marks" }, ...data.sources.map((source) => {
-    const own = got(source, form.elements.arm.value, at, 0);
-    const one = own.find((character) => character !== " ") || " ";
-    const name = OUTCOMES[one] || "not asked";
-    return el("span", { class: one === " " ? "mark" : `mark ${kind(name)}`, title: `${source.name}: ${name}`, role: "img", "aria-label": `${source.name}: ${name}` }, SIGNS[one]);
+    const arm = form.elements.arm.value, repeat = got(source, arm, at, 0).findIndex((character) => character !== " ");
+    const one = repeat < 0 ? " " : got(source, arm, at, 0)[repeat], turns = TURNS[one === "d" && got(source, arm, at, 1)[repeat]];
+    const name = (OUTCOMES[one] || "not asked") + (turns ? `, ${turns[1]}` : "");
+    const look = turns ? turns[0] : { r: "right", w: "wrong", d: "", " ": "" }[one] ?? "other";
+    return el("span", { class: `mark ${look}`, title: `${source.name}: ${name}`, role: "img", "aria-label": `${source.name}: ${name}` }, SIGNS[one]);
   }));
   function rows(again) {
     const start = current < 0 ? 0 : Math.floor(current / PAGE) * PAGE;
@@ -131,99 +110,16 @@
   });
 
   // ---- one item ----
-  let frames = []; // of the item: address, smaller copy, label
-  function sent(item, source) {
-    const way = data.ways[source], found = item.asked[way], arm = form.elements.arm.value;
-    const one = found.arms && Object.hasOwn(found.arms, arm) ? found.arms[arm] : null;
-    return one ? { ...one, way, names: found.frames, text: found.texts[one.text] } : null;
-  }
-  function frameList(shown, model) {
-    if (!shown) return el("p", { class: "note" }, "The frames that were sent are not known here.");
-    if (shown.pictures === "video") return el("p", { class: "note" }, "A clip of the source video was sent.");
-    if (shown.pictures === "none") return el("p", { class: "note" }, "No frames were sent.");
-    const box = el("ol", { class: "frames" });
-    shown.frames.forEach((at, number) => {
-      const label = shown.labels[number] || `Frame ${number + 1}`;
-      if (shown.pictures === "grey") return box.append(el("li", {}, el("div", { class: "grey", role: "img", "aria-label": "grey image" }), el("small", {}, label)));
-      const name = shown.names[at];
-      const image = el("img", { alt: label, loading: "lazy", src: small(shown.way, name) || link(shown.way, name) });
-      const button = el("button", { type: "button", "data-frame": frames.length }, image);
-      frames.push({ full: link(shown.way, name), small: image.src, label });
-      box.append(el("li", {}, button, el("small", {}, label)));
-    });
-    const notes = [model.pixels && `scaled down to at most ${model.pixels} pixels when they were sent`, model.fps && `cut anew, ${model.fps} a second`].filter(Boolean);
-    return el("div", {}, box, notes.length ? el("p", { class: "note" }, `Frames were ${notes.join("; ")}.`) : "");
-  }
-  function choices(item, own) {
-    const arm = form.elements.arm.value, box = el("ol", { class: "choices" });
-    const made = own.flatMap((replies, source) => replies.filter((one) => one.arm === arm).map((one) => [source, one]));
-    const right = made.length ? made[0][1].true : item.answer;
-    item.options.forEach((text, place) => {
-      const chosen = [...new Set(made.filter(([, one]) => one.letter === LETTERS[place]).map(([source]) => data.sources[source].name))];
-      box.append(el("li", { class: place === right ? "true" : null }, el("b", {}, LETTERS[place]), el("bdi", {}, text, place === right ? el("small", {}, " the answer") : ""), el("span", {}, ...chosen.map((name) => el("span", { class: `chip ${place === right ? "good" : "bad"}` }, name)))));
-    });
-    return box;
-  }
-  function textBox(one) {
-    const box = el("div", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Reply" });
-    // Offsets count characters as Python does, not UTF-16 units.
-    const characters = one.mark ? [...(one.text || "")] : [];
-    if (one.mark) box.append(characters.slice(0, one.mark[0]).join(""), el("mark", {}, characters.slice(...one.mark).join("")), characters.slice(one.mark[1]).join(""));
-    else box.append(one.text || "");
-    return box;
-  }
-  function replyBox(one, source) {
-    const box = el("section", { class: "reply" });
-    const head = el("h5", {}, data.sources[source].name, el("span", { class: `chip ${{ right: "good", wrong: "bad", other: "warn" }[kind(one.outcome)]}` }, one.letter ? `${one.letter}, ${one.outcome}` : one.outcome));
-    if (one.error) head.append(el("span", { class: "chip" }, `${one.error} error`));
-    if (one.repeat) head.append(el("small", {}, `repeat ${one.repeat + 1}`));
-    box.append(head);
-    const asked = one.shown ? ` (shown as ${one.shown})` : "";
-    box.append(el("p", { class: "why" }, one.letter ? `${one.letter}${asked} was read: ${one.why}` : `No letter: ${one.why}`, one.flags ? `; ${one.flags.join(", ")}` : "", "."));
-    if (one.failed) box.append(el("p", { class: "why" }, one.failed));
-    if (one.refusal) box.append(el("p", { class: "why" }, `Refusal: ${one.refusal}`));
-    if (one.text) box.append(textBox(one));
-    if (one.reasoning) box.append(el("details", {}, el("summary", {}, "Reasoning field"), el("div", { class: "text", dir: "auto", tabindex: "0", role: "group", "aria-label": "Reasoning" }, one.reasoning)));
-    const facts = [one.finish && `finish: ${one.finish}`, one.tokens && `${one.tokens[0]} + ${one.tokens[1] ?? "?"} tokens`, one.cost && `${one.cost.toPrecision(2)} USD`, one.seconds && `${one.seconds.toFixed(1)} s`].filter(Boolean);
-    if (facts.length) box.append(el("small", {}, facts.join(" · ")));
-    return box;
-  }
-  function promptBox(item) {
-    const arm = form.elements.arm.value, told = new Map();
-    data.sources.forEach((source, number) => {
-      const shown = has(source, arm) && sent(item, number);
-      if (shown?.text) told.set(shown.text, [...(told.get(shown.text) || []), source.name]);
-    });
-    if (!told.size) return el("p", { class: "asked", dir: "auto" }, item.question);
-    return el("div", {}, ...[...told].map(([text, names]) => el("div", {}, told.size > 1 ? el("small", {}, names.join(", ")) : "", el("p", { class: "asked", dir: "auto" }, text))));
-  }
   function show() {
     document.getElementById("none").hidden = matching.length > 0;
     document.querySelector(".viewer").hidden = !matching.length;
     if (current < 0) return;
-    const at = matching[current], [id, task, category, scene, split, twin] = data.items[at], item = details(at);
-    const arm = form.elements.arm.value;
-    frames = [];
+    const at = matching[current], [id, task, category, scene, split, twin] = data.items[at];
     const other = (twins.get(twin) || []).find((one) => one !== at);
-    const head = el("header", {}, el("h3", {}, id), ...[spaced(data.task[task]), data.category[category] !== data.task[task].split("_")[0] && spaced(data.category[category]), data.split_group[scene], data.split[split], item.mirrored && "mirrored"].filter(Boolean).map((name) => el("span", { class: "chip" }, name)));
+    const head = el("header", {}, el("h3", {}, id), ...[spaced(data.task[task]), data.category[category] !== data.task[task].split("_")[0] && spaced(data.category[category]), data.split_group[scene], data.split[split], view.details(at).mirrored && "mirrored"].filter(Boolean).map((name) => el("span", { class: "chip" }, name)));
     if (other !== undefined) head.append(el("button", { type: "button", class: "twin", "data-item": data.items[other][0] }, "twin"));
     head.append(el("a", { class: "end", href: `#${fragment()}` }, "link to this view"));
-    const shownTo = new Map(); // frames, told apart where models saw other ones
-    data.sources.forEach((source, number) => {
-      if (!has(source, arm)) return;
-      const key = `${data.ways[number]} ${data.models[number].pixels}`;
-      shownTo.set(key, [...(shownTo.get(key) || []), number]);
-    });
-    const parts = [head];
-    for (const numbers of shownTo.values()) {
-      parts.push(el("h4", {}, "Frames that were sent", shownTo.size > 1 ? `: ${numbers.map((number) => data.sources[number].name).join(", ")}` : ""));
-      parts.push(frameList(sent(item, numbers[0]), data.models[numbers[0]]));
-    }
-    parts.push(el("h4", {}, "Prompt"), promptBox(item), el("h4", {}, "Options"), choices(item, item.replies));
-    if (item.facts.length) parts.push(el("p", { class: "note" }, `Asks about: ${item.facts.map(([name, values]) => `${name.replace("|", " | ")} (${values[item.answer]})`).join("; ")}.`));
-    const boxes = item.replies.flatMap((replies, source) => replies.filter((one) => one.arm === arm).map((one) => replyBox(one, source)));
-    parts.push(el("h4", {}, "Replies"), boxes.length ? el("div", { class: "replies" }, ...boxes) : el("p", { class: "note" }, "No model was asked this item in this way."));
-    article.replaceChildren(...parts);
+    article.replaceChildren(head, ...view.parts(at, form.elements.arm.value));
   }
   article.addEventListener("click", (event) => {
     const twin = event.target.closest("[data-item]"), frame = event.target.closest("[data-frame]");
@@ -234,7 +130,7 @@
   // ---- one frame, enlarged ----
   let enlarged = 0;
   function enlarge(number) {
-    const frame = frames[number];
+    const frame = view.frame(number);
     if (!frame) return;
     enlarged = number;
     const image = dialog.querySelector("img");

@@ -6,7 +6,7 @@ Withheld items aren't on it. Text by models is passed as JSON and shown as text 
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,27 +19,23 @@ from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.evaluate.cells import ALL, Parts
 from pipeline.evaluate.compare import Comparison, check_comparable, compare
-from pipeline.evaluate.denser import cut_before, folder_of
-from pipeline.evaluate.described_files import DESCRIPTIONS, read_table
 from pipeline.evaluate.intervals import Figure
+from pipeline.evaluate.judge_scores import SCORES
 from pipeline.evaluate.metrics import MAIN, ArmMetrics, Metrics, summarise
-from pipeline.evaluate.open_items import OpenItems, open_items
-from pipeline.evaluate.reading import questions_of
-from pipeline.evaluate.recheck import recheck, recheck_open
 from pipeline.evaluate.results import Claims, Results, read_results, release_digest
-from pipeline.evaluate.rows import Prediction
-from pipeline.evaluate.scoring import Question, scored
-from pipeline.evaluate.standings import PARSER, Row, parser_of, stored_baselines
+from pipeline.evaluate.scoring import scored
+from pipeline.evaluate.standings import Row, stored_baselines
 from pipeline.evaluate.table import points
 from pipeline.releases.reading import Released
-from pipeline.report import result_items
+from pipeline.report import result_items, sent
 from pipeline.report.in_words import words_tables
 from pipeline.report.intervalbar import interval_bar
 from pipeline.report.page import asset, csp_digest, json_for_script, template
 from pipeline.report.radar import radar
-from pipeline.report.result_items import Frames, Source
+from pipeline.report.result_sources import Source, sources_of
 
 PAGE = "page.html"
+_SCRIPTS = ("results_words.js", "results_item.js", "results.js")
 _OWN = ("unreadable", "refused", "truncated", "failed")
 _DIMENSIONS = {
     "category": "category",
@@ -111,28 +107,6 @@ def _check_release(found: Sequence[Results], released: Released | None) -> None:
         raise UserError(str(released.folder), what, f"give the release {first.release[:12]}...")
 
 
-def sources_of(
-    found: Sequence[Results],
-    released: Released | None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[list[Source], list[str]]:
-    """Return results as the page shows them, and what a reader has to know before believing their figures."""
-    known = questions_of(released) if released else None
-    spoken = open_items(released) if released else None
-    withheld = released.manifest["withheld"] if released else ()
-    sources: list[Source] = []
-    notices: list[str] = []
-    for done, (label, one) in enumerate(zip(_labels(found), found, strict=True), start=1):
-        frames = _frames(one, released, known) if released and known else None
-        source = Source.of(label, one, frames, withheld)
-        sources.append(source)
-        notices += _notices(source, {each.id: each for each in known[0]} if known else {})
-        if spoken:
-            notices += _notices_in_words(source, spoken)
-        progress(done, len(found))
-    return sources, notices
-
-
 def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> str:
     """Return the page; links to frames are relative to the folder `beside`."""
     shown = [
@@ -146,16 +120,20 @@ def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> s
     ]
     items = result_items.ordered(sources)
     inlined = len(items) <= result_items.INLINED
-    style, script = asset("report.css") + asset("results.css"), asset("results.js")
+    style, script = asset("report.css") + asset("results.css"), "".join(map(asset, _SCRIPTS))
+    words = sum(not one.options for one in items)
+    shows = result_items.arms_shown(sources)
     bases = [
         os.path.relpath(folder, beside).replace(os.sep, "/") if folder else None
-        for folder in result_items.folders(sources)
+        for folder in sent.folders(sources)
     ]
     index = result_items.index(items, sources) | {
         "batch": result_items.BATCH,
-        "ways": result_items.way_numbers(sources),
+        "ways": sent.way_numbers(sources),
         "bases": bases,
-        "shows": result_items.arms_shown(sources),
+        "shows": shows,
+        "scores": SCORES,
+        "words": words,
         "models": [_model(source) for source in sources],
     }
     first = sources[0].results.identity
@@ -164,8 +142,13 @@ def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> s
         release=first.release,
         shown=shown,
         items=items,
+        words=words,
         notices=notices,
-        arms=result_items.arms_shown(sources),
+        arms={
+            arm: text
+            for arm, text in shows.items()
+            if any(arm in one.metrics.arms for one in shown)
+        },
         having=lambda arm: [one for one in shown if arm in one.metrics.arms],
         own=_OWN,
         dimensions=_dimensions(shown),
@@ -191,70 +174,9 @@ def render(sources: Sequence[Source], notices: Sequence[str], beside: Path) -> s
         blocks=[Markup(json_for_script(one)) for one in result_items.blocks(items, sources)],
         pictures=[
             Markup(json_for_script(one))
-            for one in (result_items.pictures(items, sources) if inlined else ())
+            for one in (sent.pictures(items, sources) if inlined else ())
         ],
     )
-
-
-def _labels(found: Sequence[Results]) -> list[str]:
-    """Return a name for each result, all different."""
-    labels: list[str] = []
-    for one in found:
-        parser = parser_of(one.body)
-        named = str(one.identity.model) + ("" if parser == PARSER else f", parser {parser}")
-        name, number = named, 1
-        while name in labels:
-            number += 1
-            name = f"{named} ({number})"
-        labels.append(name)
-    return labels
-
-
-def _frames(
-    one: Results, released: Released, known: tuple[Sequence[Question], Mapping[str, Any]]
-) -> Frames:
-    """Return the frames that were sent: those of the release, or those cut from videos beside the results."""
-    questions, _ = known
-    fps = one.identity.fps
-    if fps is None:
-        return Frames(released.folder, {each.id: each for each in questions})
-    folder = folder_of(one.folder.resolve().parent, one.identity.release, fps)
-    found = cut_before(questions, fps, folder)
-    return Frames(folder, {each.id: each for each in found})
-
-
-def _notices(source: Source, known: Mapping[str, Question]) -> Iterator[str]:
-    found, label = source.results, source.label
-    if held := len({one.id for one in found.predictions} - source.questions.keys()):
-        yield f"{label}: {held} items have no page, since their answers are withheld."
-    if source.frames is None:
-        yield f"{label}: the release isn't there, so neither frames nor prompts are shown; add --release."
-    elif source.prompt is None:
-        prompt = found.identity.prompt
-        yield f"{label}: the prompt {prompt} has changed since, so the text that was sent isn't shown."
-    if parser_of(found.body) == PARSER and source.questions.keys() <= known.keys():
-        questions = [known[id_] for id_ in source.questions]
-        made = [one for one in found.predictions if one.id in source.questions]
-        again = recheck(questions, made, found.body.get("metrics") or {})
-        if again.letters:
-            yield f"{label}: {again.letters} letters or outcomes aren't what the parser reads in their replies now."
-        if again.differing:
-            yield f"{label}: results.json has other figures than its predictions give, such as {again.differing[0]}; this page shows the latter."
-
-
-def _notices_in_words(source: Source, items: OpenItems) -> Iterator[str]:
-    """Yield what is wrong with the stored figures of descriptions; what judges scored isn't checked."""
-    found = source.results
-    stored = found.body.get("open")
-    if not isinstance(stored, Mapping):
-        return
-    try:
-        made = read_table(found.folder, DESCRIPTIONS, Prediction)
-    except UserError as error:
-        yield f"{source.label}: the figures of items answered in words can't be checked: {error.where} {error.what}"
-        return
-    if differing := recheck_open(items.known, items.vocabulary, made, stored):
-        yield f"{source.label}: results.json has other figures of items answered in words than the replies give, such as {differing[0]}."
 
 
 def _model(source: Source) -> dict[str, Any]:

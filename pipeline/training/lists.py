@@ -42,14 +42,9 @@ class Lists(NamedTuple):
 
 def inverted(events: Sequence[Event], undo: Mapping[str, str] | None = None) -> tuple[Event, ...]:
     """Return a list as it is on the way back, without times: last first, sides swapped, actions undone where `undo` tells how."""
-    known = undo or {}
+    changed: Mapping[str, Mapping[str, str]] = {"turn": _OPPOSITE, "action": undo or {}}
     return tuple(
-        Event(
-            one.kind,
-            _OPPOSITE.get(one.what, one.what)
-            if one.kind == "turn"
-            else known.get(one.what, one.what),
-        )
+        Event(one.kind, changed.get(one.kind, {}).get(one.what, one.what))
         for one in reversed(events)
     )
 

@@ -135,7 +135,7 @@ def _steps(happenings: Iterable[Happening], undo: Mapping[str, str]) -> Iterator
             yield Step.model_validate({"start_us": start, "end_us": end, "move": what})
         elif what and one.kind == "landmark":
             yield Step(start_us=start, end_us=end, move="straight", landmark=what)
-        elif what:
+        elif what and one.kind == "action":
             back = undo.get(what, what)
             yield Step(start_us=start, end_us=end, move="straight", action=what, undo=back)
 

@@ -30,7 +30,7 @@ def test_clues_are_counted_together_by_fold() -> None:
         if one == other:
             continue
         numbers = (np.array([memory.number((name,))]) for name in (one, other))
-        (found,) = memory.joint(*numbers, [fold])
+        (found,) = memory.joint(*numbers, np.array([0]), [fold])
         wanted = np.zeros((FOLDS, 4))
         for span, of in zip(seen, fold.tolist(), strict=True):
             if one in span and other in span:
@@ -209,3 +209,10 @@ def test_a_reader_who_is_as_often_right_as_it_says_keeps_its_certainty() -> None
     rng = np.random.default_rng(2)
     truth = np.array([rng.choice(4, p=one) for one in chance])
     assert tempered(logs, truth, fold) == pytest.approx(chance, abs=0.08)
+
+
+def test_no_combination_is_impossible_however_certain_a_reader_is() -> None:
+    rows = np.array([[[4000.0, 0.0, 0.0, -4000.0]]])
+    (found,) = weighed(rows, np.array([[1.0]]), np.array([0]))
+    assert found.sum() == pytest.approx(1)
+    assert np.isfinite(np.log(found)).all()

@@ -5,12 +5,14 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from page_data import data_of
 from scripted_answers import question
 from small_release import release, small_space, varied
 
@@ -18,9 +20,16 @@ from pipeline.cli.console import run
 from pipeline.cli.main import cli
 from pipeline.demo import scored, story
 from pipeline.demo.scripted_models import BLIND, SEER, serving
+from pipeline.demo.scripted_words import Walks
+from pipeline.evaluate.answers import read_description
+from pipeline.evaluate.described import as_question
+from pipeline.evaluate.open_items import OpenItems
+from pipeline.evaluate.open_rows import OpenItem
 from pipeline.evaluate.results import read_results
 from pipeline.evaluate.scoring import Question
 from pipeline.models.abilities import COLOURS
+from pipeline.routes.rows import Step
+from pipeline.routes.told import Vocabulary, told
 
 ITEMS = 400
 FOUR_DEVIATIONS = 4 * (0.25 * 0.75 / ITEMS) ** 0.5
@@ -62,6 +71,9 @@ def image(pixels: Any) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": encoded}}
 
 
+FRAME_BYTES = cv2.imencode(
+    ".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+)[1].tobytes()
 FRAME = image(np.random.default_rng(0).integers(0, 255, (48, 64, 3)))
 GREY = image(np.full((48, 64, 3), 127))
 
@@ -132,6 +144,57 @@ def test_who_sees_nothing_guesses(
     assert {*chosen} == {0, 1, 2, 3}
 
 
+def walk(number: int) -> OpenItem:
+    """Return an item about the way back of a walk with two turns, past a lamp and through a door that it opens."""
+    made = [
+        Step(start_us=0, end_us=1, move="left", landmark="the lamp"),
+        Step(start_us=1, end_us=2, move="right", action="opens the door", undo="closes the door"),
+    ]
+    return OpenItem(
+        id=f"i_{number}", split="test", task="route_reverse", category="route",
+        orientation="reverse", split_group="g", video=f"v_{number}", question="Describe the way back.",
+        reference="", language="en", seconds=2.0, twin=None, moves=["left", "right"],
+        landmarks=["the lamp"], actions=["closes the door"], source="evidence", steps=made,
+    )  # fmt: skip
+
+
+def test_one_script_knows_each_part_of_a_walk_with_the_same_probability(tmp_path: Path) -> None:
+    known = {one.id: one for one in map(walk, range(ITEMS))}
+    asked = []
+    for number, one in enumerate(known.values()):
+        (tmp_path / one.id).write_bytes(FRAME_BYTES + bytes([number // 256, number % 256]))
+        asked.append(replace(as_question(one), frames=(one.id,)))
+    items = OpenItems(tuple(asked), known, Vocabulary(("the lamp",), ("closes the door",)))
+    said = {}
+    with serving([], Walks(items, tmp_path)) as url:
+        for one in asked:
+            text = f"These are frames.\n{one.question}\nThink."
+            data = base64.b64encode((tmp_path / one.id).read_bytes()).decode()
+            frame = {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
+            reply = ask(url, SEER, text, [frame])["choices"][0]["message"]["content"]
+            said[one.id] = told(read_description(reply).text, items.vocabulary)
+        guessed = {
+            ask(url, model, text, images)["choices"][0]["message"]["content"]
+            for model, images in ((SEER, []), (SEER, [GREY]), (BLIND, [FRAME]), (BLIND, []))
+        }
+    parts = [
+        [
+            one.turns[1:2] == ("left",),
+            one.turns[2:] == ("right",),
+            one.landmarks == ("the lamp",),
+            one.actions == ("closes the door",),
+        ]
+        for one in said.values()
+    ]
+    for share in np.mean(parts, axis=0):
+        assert abs(share - 0.8) < 4 * (0.8 * 0.2 / ITEMS) ** 0.5
+    assert len(guessed) == 2  # what each script says whatever it is shown
+    for text in guessed:
+        made_up = told(read_description(text).text, items.vocabulary)
+        assert len(made_up.turns) == 3
+        assert not made_up.landmarks + made_up.actions
+
+
 def test_both_name_the_colours_of_plain_images_in_order(url: str) -> None:
     names = ["red", "blue", "white", "green", "black", "yellow"]
     images = [image(np.full((48, 64, 3), COLOURS[name][::-1])) for name in names]
@@ -149,8 +212,16 @@ def test_the_demonstration_tells_the_two_scripts_apart(tmp_path: Path) -> None:
         shown = list(scored.score(space.folder))
         folders = sorted((space.folder.root / "results").glob("script-*"))
     assert all(len(line) <= 100 for line in shown if str(tmp_path) not in line)
-    measured = {}
+    data = data_of((tmp_path / "w" / "results" / "page.html").read_text(encoding="utf-8"))
+    assert data["words"] > 0
+    assert {"route_forward", "route_reverse"} < {*data["task"]}
+    measured, said = {}, {}
     for found in map(read_results, folders):
+        arms = found.body["open"]["arms"]
+        said[found.identity.model] = {
+            arm: {name: parts["all"]["all"]["value"] for name, parts in one["figures"].items()}
+            for arm, one in arms.items()
+        }
         arms = found.body["metrics"]["arms"]
         assert {*arms} == {"frames", "blind", "blank"}
         (gain,) = [
@@ -165,6 +236,11 @@ def test_the_demonstration_tells_the_two_scripts_apart(tmp_path: Path) -> None:
     facts, gain = measured[BLIND]
     assert 0.35 < facts < 0.65
     assert gain["low"] < 0 < gain["high"]
+    assert said[SEER]["frames"]["turns"] > said[BLIND]["frames"]["turns"] + 0.1
+    assert 0.7 < said[SEER]["frames"]["landmarks"] < 0.98
+    assert said[SEER]["blind"]["landmarks"] == said[SEER]["blank"]["landmarks"] == 0
+    assert said[BLIND]["frames"] == said[BLIND]["blind"]
+    assert said[BLIND]["frames"]["landmarks"] == 0
     compared = shown[shown.index("--- compared ---") + 1]
     assert re.match(rf"{SEER} minus {BLIND}, frames: \+\d+\.\d points \[\+", compared)
     assert any(line.startswith("blind probe ") for line in shown)

@@ -1,11 +1,14 @@
 """Which judges the command line asks for, and what it refuses before anything is read or sent."""
 
+from pathlib import Path
+
 import click
 import pytest
 
 from pipeline.cli.evaluation import evaluate
 from pipeline.cli.judge import judges_of
 from pipeline.errors import UserError
+from pipeline.evaluate.judging import Judges
 from pipeline.evaluate.rubrics import Rubric
 from pipeline.models.keys import key_for
 from pipeline.models.settings import JudgeModel, SecondJudgeModel
@@ -55,3 +58,11 @@ def test_no_other_role_s_key_goes_to_a_judge() -> None:
 def test_an_unknown_rubric_is_refused() -> None:
     with pytest.raises(UserError, match="there is no rubric 'mine'"):
         Rubric.load("mine")
+
+
+def test_a_judge_whose_price_is_unknown_is_refused_before_any_model_is_asked(
+    tmp_path: Path,
+) -> None:
+    judge = JudgeModel(model="unheard-of", base_url="https://judge.example/v1")
+    with pytest.raises(UserError, match="no price is known for the model 'unheard-of'"):
+        Judges([judge], ["ours"], 3, (), "0" * 64, tmp_path)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from browser import OWNED
+from playwright.sync_api import BrowserContext, Page, expect
 from small_release import small_space
 
 from pipeline.questions.rows import Stratum
@@ -16,47 +17,6 @@ from pipeline.report.page import write_report
 from pipeline.review.settings import ReviewSettings
 
 pytestmark = pytest.mark.integration
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
-OWNED = (
-    "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-)
-
-
-@pytest.fixture(scope="module")
-def browser(
-    browser_path: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BrowserContext]:
-    with sync_playwright() as kit:
-        context = kit.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=browser_path,
-            headless=True,
-            args=FLAGS,
-            viewport={"width": 1280, "height": 900},
-        )
-        yield context
-        context.close()
-
-
-@pytest.fixture
-def page(browser: BrowserContext) -> Iterator[Page]:
-    """A page whose console must stay empty."""
-    shown, messages = browser.new_page(), list[str]()
-    shown.on("console", lambda message: messages.append(message.text))
-    shown.on("pageerror", lambda error: messages.append(str(error)))
-    yield shown
-    shown.close()
-    assert messages == []
 
 
 @pytest.fixture(scope="module")

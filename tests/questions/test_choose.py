@@ -73,6 +73,16 @@ def test_no_order_follows_from_what_else_is_shown(world: str) -> None:
     assert all(figure.low < LIMIT for figure in found.values()), found
 
 
+@pytest.mark.parametrize("world", ["houses", "homes"])
+def test_other_answers_of_a_scene_tell_nothing(world: str) -> None:
+    """A reader who knew them answered .59 where each route is walked five times, .29 in homes."""
+    readers = ("the scene", "the scene, backwards")
+    rows = bench().rows(composed(world, 500))
+    found = attackers.pooled([attackers.attack(rows, readers)], readers)
+    assert all(figure.low < LIMIT for figure in found.values()), found
+    assert found[""].accuracy < LIMIT
+
+
 def test_a_planted_leak_is_found() -> None:
     rows = bench().rows(composed("office"))
     leaky = [

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made_results import knows, make_results
-from small_release import release, small_space, varied
+from page_data import HOSTILE, data_of, details_of
 
 from pipeline.engine.rows import digest
 from pipeline.errors import UserError
@@ -28,41 +28,8 @@ from pipeline.evaluate.run import Plan, asked
 from pipeline.models.chat import PromptImage
 from pipeline.releases.reading import Released, open_release
 from pipeline.report import result_items, results_page
-from pipeline.report.result_items import shortened
+from pipeline.report.replies import shortened
 from pipeline.report.results_page import write_results_page
-
-HOSTILE = (
-    "</script><script>document.title='owned'</script><!-- \u2028 \u2029 \u202e\u200f &amp; ]]>"
-)
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A release of twelve walks, and one of the same walks with the answers of the split test withheld."""
-    root = tmp_path_factory.mktemp("page") / "w"
-    with small_space(root, 12, walk=varied) as space:
-        return release(space).folder, release(space, "0.2.0", withhold=["test"]).folder
-
-
-@pytest.fixture
-def released(releases: tuple[Path, Path]) -> Released:
-    return open_release(releases[0])
-
-
-def data_of(text: str, name: str = "data") -> Any:
-    (found,) = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', text)
-    return json.loads(found)
-
-
-def details_of(text: str) -> dict[str, Any]:
-    """Return the details of each item, by id."""
-    data = data_of(text)
-    blocks = [
-        one
-        for number in range(-(-len(data["items"]) // data["batch"]))
-        for one in data_of(text, f"block-{number}")
-    ]
-    return {item[0]: one for item, one in zip(data["items"], blocks, strict=True)}
 
 
 def test_the_page_tells_what_was_sent_in_every_arm(released: Released, tmp_path: Path) -> None:

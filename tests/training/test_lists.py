@@ -73,6 +73,16 @@ def test_without_both_headings_once_in_order_nothing_is_read(text: str) -> None:
     assert read(text) is None
 
 
+def test_only_actions_are_undone() -> None:
+    """A landmark, or a side, that is called as an action is keeps its name."""
+    same = [Event("action", "left"), Event("landmark", "left"), Event("turn", "left")]
+    assert inverted(same, {"left": "back"}) == (
+        Event("turn", "right"),
+        Event("landmark", "left"),
+        Event("action", "back"),
+    )
+
+
 def test_a_time_just_below_zero_is_zero() -> None:
     """A difference of two times may be -4e-15, and lists have no minus sign."""
     text = f"Forward:\n{write([Event('turn', 'left', 25.199999999999996 - 25.2, 0.04)], 'en')}\nBackward:\n"
