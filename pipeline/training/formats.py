@@ -102,8 +102,8 @@ def write(rows: Iterable[TrainingRow], folder: Path, names: Sequence[str] = ()) 
     files: list[Path] = []
     for name in names or NAMES:
         now = list(_FORMATS[name](asked, folder.resolve()))
-        for stale in {*(folder.resolve() / name).glob("*")} - {*now}:
-            stale.unlink()
+        for stale in {*(folder.resolve() / name).glob("[!.]*.*")} - {*now}:
+            stale.unlink(missing_ok=True)
         files += now
     return Written([*files, write_rewards(folder)], refused)
 

@@ -1,46 +1,27 @@
-"""Rows as `egost train rows` makes them, of composed worlds, without videos; and completions to judge."""
+"""Rows to judge completions of, and to write in trainers' formats; and the completions that deserve everything."""
 
-import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import worlds
+from composed_rows import composed, happenings
 
 from pipeline.questions.rows import AskedFact
-from pipeline.routes.route import TURNS, reverse
+from pipeline.routes.route import reverse
 from pipeline.routes.rows import Orientation, Step
-from pipeline.routes.tasks import plain
 from pipeline.training.lists import Event, inverted, write
-from pipeline.training.rows import Happening, TrainingRow
+from pipeline.training.rows import TrainingRow
 from pipeline.training.solution import solution
 
 LETTERS = "ABCD"
 
 
 @cache
-def bench() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
-    spec = importlib.util.spec_from_file_location("bench_worlds", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
 def rows(world: str = "fair", clips: int = 120, seed: int = 0) -> tuple[TrainingRow, ...]:
     """Return the multiple-choice rows of a world, forward and reverse, some of mirrored spans."""
-    composed = bench().compose(worlds.routes(world, clips, seed), seed, mirror=True)
-    return tuple(
-        choice(asked, span, orientation)
-        for span in composed.spans
-        for asked in composed.composition.questions(span)
-        for orientation in asked.questions
-    )
+    found = composed(world, clips, seed, made=("released",))
+    return tuple(one for one in found if one.format == "mcq")
 
 
 @cache
@@ -52,55 +33,17 @@ def many() -> tuple[TrainingRow, ...]:
     return found
 
 
-def choice(asked: Any, span: Any, orientation: Orientation) -> TrainingRow:
-    question = asked.questions[orientation]
-    pair = asked.pair
-    return row(
-        asked.item_ids[orientation],
-        span.steps,
-        span.start_us,
-        question_type=question.task,
-        category=pair.category,
-        orientation=orientation,
-        contrast=pair.contrast,
-        split_group=span.route.scene,
-        video=span.span_id,
-        question=question.question,
-        options=list(question.options),
-        answer=LETTERS[question.answer_index],
-        answer_text=question.options[question.answer_index],
-        facts=asked.facts(orientation),
-        language=span.route.wording.language,
-        seconds=(span.end_us - span.start_us) / 1e6,
-    )
-
-
-def row(item: str, steps: Sequence[Step], start_us: int = 0, **fields: Any) -> TrainingRow:
+def row(item: str, steps: Sequence[Step], **fields: Any) -> TrainingRow:
     """Return a row whose frames show these steps; by default a forward item about its first two turns."""
     given: dict[str, Any] = {
         "id": item, "item": item, "made": "released", "question_type": "direction_forward",
         "category": "direction", "orientation": "forward", "contrast": "turn", "format": "mcq",
         "language": "en", "split_group": "g_1", "video": "s_1", "question": "Which turns?",
         "options": [], "answer": "A", "answer_text": "", "facts": [], "seconds": 10.0,
-        "happenings": list(happenings(steps, start_us)), "frames": [], "frame_seconds": [],
+        "happenings": happenings(steps, 0), "frames": [], "frame_seconds": [],
         "think": None, "think_source": "none",
     }  # fmt: skip
     return TrainingRow.model_validate(given | fields)
-
-
-def happenings(steps: Sequence[Step], start_us: int) -> Iterator[Happening]:
-    for step in steps:
-        when = {
-            name: (at - start_us) / 1e6
-            for name, at in (("start", step.start_us), ("end", step.end_us))
-        }
-        if step.move in TURNS:
-            yield Happening(kind="turn", what=step.move, **when)
-        if step.landmark:
-            yield Happening(kind="landmark", what=plain(step.landmark), **when)
-        if step.action:
-            undo = plain(step.undo) if step.undo else None
-            yield Happening(kind="action", what=plain(step.action), undo=undo, **when)
 
 
 def turns_row(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import made_rows
 import pytest
+from composed_rows import composed
 from hypothesis import given
 from hypothesis import strategies as st
 from made_rows import listed, open_row, perfect, said, think, turns_row
@@ -18,6 +19,7 @@ from pipeline.training.lists import Event, inverted
 from pipeline.training.rewards import SCHEMES, TAU, Rewards, rewards, total
 from pipeline.training.rows import TrainingRow
 from pipeline.training.solution import solution, solution_text
+from pipeline.training.thinking import completion, template_text
 
 FIVE = ("left", "right", "right", "left", "right")
 
@@ -57,6 +59,20 @@ def test_over_composed_rows_only_what_the_options_tell_is_not_defined() -> None:
     assert {one.route for one in found} == {one.consistency for one in found} == {1.0, None}
     assert sum(one.route is None for one in found) < 20
     assert min(one.times for one in found if one.times is not None) > 0.97  # times are rounded
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_models_are_trained_to_reply_earns_everything(language: str) -> None:
+    found = set()
+    for row in composed("fair", 40, language=language):
+        text = template_text(row, "seed")
+        assert text
+        reply = completion(row.model_copy(update={"think": text}))
+        one = judged(reply, row)
+        assert all(value is None or value > 0.97 for value in one[:5]), (reply, one)
+        assert one.format == 0.1
+        found.add((row.made, row.format, row.orientation, one.consistency))
+    assert len(found) > 7  # released, rewound and mirrored frames, both ways, answered in words
 
 
 @pytest.mark.parametrize(
@@ -342,8 +358,8 @@ ROWS = made_rows.mixed()
 
 @given(st.text(), st.sampled_from(ROWS))
 def test_any_text_gets_rewards_within_their_ranges(text: str, row: TrainingRow) -> None:
-    for completion in (text, said(text, "A"), said("x", text)):
-        *others, form = judged(completion, row)
+    for reply in (text, said(text, "A"), said("x", text)):
+        *others, form = judged(reply, row)
         assert form in (0, 0.1)
         assert all(one is None or 0 <= one <= 1 for one in others)
 
