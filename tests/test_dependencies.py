@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 NAME = re.compile(r"[\w.-]+")
+# In whose process a function runs when it imports them: whoever calls it has them.
+CALLERS = {"pipeline/training/signatures.py": {"swift"}}
 
 
 def normalised(distribution: str) -> str:
@@ -43,6 +45,7 @@ def test_every_import_is_a_declared_dependency() -> None:
         name: path
         for name, path in imported().items()
         if not known & {normalised(one) for one in distributions.get(name, ())}
+        and name not in CALLERS.get(path, ())
     }
     assert missing == {}
 
