@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 
 from pipeline.blind import prior
-from pipeline.blind.sheet import Floats, Ints
+from pipeline.blind.sheet import Bools, Floats, Ints
 from pipeline.blind.weighing import around, fitted, weighed
 from pipeline.questions.candidates import Candidate, ClipSpan
 from pipeline.questions.draw import Draw
@@ -77,41 +77,58 @@ def _drawn(
 
 
 def _asked_before(reader: prior.Reader, some: prior.Pairs, rank: Floats) -> Floats:
-    """Return what is true of the same facts in pairs of lower rank in their scene, (pairs, 4, 4), around 0.
+    """Return what is true of like facts in pairs of lower rank in their scene, (pairs, clues, 4), around 0.
 
-    That is of each fact alone; of whether both go together, as they do on either way; and of both in one pair.
+    That is of each fact at each level, from itself to any turn; of whether both go together, by what is true of each
+    and in all pairs of the cell; and of both in one pair.
     """
-    clues, signs = (one[:, 0] for one in reader.levels.clues())
+    every, pairs = np.arange(len(rank)), prior.COMBINATIONS
     facts = np.stack([some.first, some.second], axis=1)
-    clue, sign, scene = clues[facts], signs[facts], reader.scenes[reader.spans[some.first]]
-    every = sign[:, None, :] * prior.COMBINATIONS  # of the clues, in each combination of the facts
-    true = every[np.arange(len(rank)), some.truth]
-    sums = _sums_before(
-        np.stack([scene.repeat(2), clue.ravel()], axis=1),
-        rank.repeat(2),
-        np.stack([true.ravel() > 0, true.ravel() < 0], axis=1),
+    clue, sign = (one[facts] for one in reader.levels.clues())  # (pairs, 2, levels)
+    scene = reader.scenes[reader.spans[some.first]]
+
+    def before(of: Ints, true: Ints, *where: Ints) -> Floats:
+        """Return half the log odds of what was true, 1 or -1, in the same place of the same scene."""
+        place = np.column_stack([scene[of], *where])
+        sums = _sums_before(place, rank[of], np.stack([true > 0, true < 0], axis=1))
+        return np.asarray(0.5 * np.log((sums[:, 0] + _DOUBT) / (sums[:, 1] + _DOUBT)), dtype=float)
+
+    values = sign * pairs[some.truth][:, :, None]
+    known = clue >= 0
+    of = np.nonzero(known)[0]
+    leans = np.zeros((2, *clue.shape))  # in all cells, and in the pair's own: thinning changes each
+    leans[0, known] = before(of, values[known], clue[known])
+    leans[1, known] = before(of, values[known], clue[known], some.cell[of])
+    leans *= sign
+    # One weight for both facts: more would be fitted to noise.
+    alone = np.concatenate((leans[..., None] * pairs.T[:, None]).sum(axis=2), axis=1)
+    both = pairs.prod(axis=1)
+    together = np.stack(
+        [leans[0, :, :, 0].prod(axis=1), before(every, both[some.truth], some.cell)], axis=1
     )
-    lean = 0.5 * np.log((sums[:, 0] + _DOUBT) / (sums[:, 1] + _DOUBT)).reshape(-1, 2)
-    together = (lean.prod(axis=1)[:, None] * every.prod(axis=2))[:, None]
-    # Together in one order, whichever clue is named first.
-    first = np.argsort(clue, axis=1)
-    both = (np.take_along_axis(every, first[:, None, :], axis=2) < 0) @ np.array([2, 1])
-    places = np.eye(4)[both[np.arange(len(rank)), some.truth]]
-    where = np.column_stack([scene, np.take_along_axis(clue, first, axis=1)])
-    count = np.take_along_axis(_sums_before(where, rank, places), both, axis=1)
-    alone = (lean[:, None, :] * every).transpose(0, 2, 1)
-    joint = around(np.log(count + _DOUBT))[:, None]
-    return np.concatenate([alone, together, joint], axis=1)
+    # In one pair: in one order, whichever fact is named first.
+    first = np.argsort(clue[:, :, 0], axis=1)
+    stated = np.take_along_axis(sign[:, None, :, 0] * pairs, first[:, None, :], axis=2)
+    place = (stated < 0) @ np.array([2, 1])
+    names = np.take_along_axis(clue[:, :, 0], first, axis=1)
+    seen = np.eye(4)[place[every, some.truth]]
+    count = _sums_before(np.column_stack([scene, names]), rank, seen)
+    joint = around(np.log(np.take_along_axis(count, place, axis=1) + _DOUBT))
+    return np.concatenate([alone, together[:, :, None] * both, joint[:, None]], axis=1)
 
 
-def _sums_before(where: Ints, rank: Floats, what: Floats) -> Floats:
+def _sums_before(where: Ints, rank: Floats, what: Floats | Bools) -> Floats:
     """Return the sum of `what`, (n, columns), over all of lower rank in the same place; `where` is (n, any)."""
     _, place = np.unique(where, axis=0, return_inverse=True)
     order = np.lexsort((rank, place))
-    before = np.cumsum(what[order], axis=0) - what[order]
-    start = np.searchsorted(place[order], place[order])
+    place, rank = place[order], rank[order]
+    sums = np.cumsum(what[order], axis=0, dtype=float) - what[order]
+    # Two facts of a pair have one rank: neither is before the other.
+    new = np.ones(len(place), dtype=bool)
+    new[1:] = (np.diff(place) != 0) | (np.diff(rank) != 0)
+    first = np.maximum.accumulate(np.where(new, np.arange(len(place)), 0))
     found = np.empty(what.shape)
-    found[order] = before - before[start]
+    found[order] = sums[first] - sums[np.searchsorted(place, place)]
     return found
 
 
