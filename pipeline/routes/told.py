@@ -25,7 +25,8 @@ GRAMMARS: Mapping[str, Grammar] = {"en": ENGLISH, "de": GERMAN}
 
 _MARKUP = re.compile(r"[*_`#>~\u2022\u25cf\u25aa\u25e6\u2023\u00b7]+|</?\w+>")
 _DASH = re.compile(r"(?<=\w)\W? - ")  # "**right** - at the lamp"
-_ARROW = re.compile(r"\s*(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
+# Only from the first of many spaces on: else the time to look grows with the square of their number.
+_ARROW = re.compile(r"(?:(?<!\s)\s*)?(?:->|=>|[\u2192\u21d2\u27a1\u2794])\s*")
 _SPACES = re.compile(r"[^\S\n]+")
 _SAME = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": ";", "\u2010": "-", "\u2011": "-"}

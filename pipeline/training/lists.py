@@ -19,8 +19,8 @@ SIDES = {
 }
 _OPPOSITE = {"left": "right", "right": "left"}
 _LINE = re.compile(
-    r"[ \t]*-[ \t]+(?:(?P<start>\d+(?:\.\d+)?) s (?:to|bis) (?P<end>\d+(?:\.\d+)?) s:[ \t]+)?"
-    r"(?P<kind>\w+):[ \t]*(?P<what>[^\n]*\S)[ \t]*"
+    r"-[ \t]+(?:(?P<start>\d+(?:\.\d+)?) s (?:to|bis) (?P<end>\d+(?:\.\d+)?) s:[ \t]+)?"
+    r"(?P<kind>\w+):[ \t]*(?P<what>\S.*)"
 )
 
 
@@ -85,7 +85,7 @@ def _events(lines: Sequence[str], language: str) -> tuple[Event, ...]:
     sides = {word: side for side, word in SIDES[language].items()}
     found = []
     for line in lines:
-        match = _LINE.fullmatch(line)
+        match = _LINE.fullmatch(line.strip())
         if match is None or match["kind"] not in kinds:
             break
         kind, what = kinds[match["kind"]], match["what"]

@@ -7,7 +7,7 @@ A copy of this code is in the file that trainers import. So it uses the standard
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple, cast
 
@@ -75,7 +75,9 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
     - consistency: route if the list inverted equals the list of the way back and both agree with the answer, else 0.
     - format: .1 for `<think>...</think><answer>...</answer>` with nothing before, between or after.
     """
-    answer, stated = _answer(completion), _stated(completion)
+    called = _names(solution)
+    known = _renamed(solution, called)
+    answer, stated = _answer(completion), _stated(completion, called)
     happened = [
         Event(one["kind"], one["what"], one["start"], one["end"]) for one in solution["happenings"]
     ]
@@ -89,11 +91,11 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
         right = _ALPHABET.find(solution["answer"])
         exact = float(chosen == right)
         square = _square(chosen, right, solution["facts"])
-        route = _listed(stated.forward, [*map(_keyed, happened)], solution)
-        agrees = _agrees(chosen, _way(stated, solution), solution["facts"])
+        route = _listed(stated.forward, [_called(one, called) for one in happened], known)
+        agrees = _agrees(chosen, _way(stated, known), known["facts"])
     consistent = None
     if route is not None and agrees is not None:
-        consistent = route if agrees and _inverts(stated, solution) else 0.0
+        consistent = route if agrees and _inverts(stated, known) else 0.0
     times = _times(stated.forward, happened)
     if times and _of_one("turn", stated.forward, happened, solution) == 0:
         times = 0.0
@@ -175,7 +177,7 @@ def _copies(kind: str, wanted: Sequence[str], solution: Mapping[str, Any]) -> It
     """
     facts = [fact for fact in solution["facts"] if fact["kind"] == kind]
     if kind != "turn":
-        known = {_key(name) for fact in facts for name in fact["subject"]}
+        known = {name for fact in facts for name in fact["subject"]}
         undo = _undo(solution)
         yield [name for name in wanted if known & {name, undo.get(name, name)}]
     elif facts:
@@ -256,10 +258,10 @@ def _matched(said: Sequence[float], wanted: Sequence[float]) -> float:
 # ---- agreement within a completion ---------------------------------------------------------------
 
 
-def _stated(completion: str) -> Lists:
+def _stated(completion: str, called: "_Names") -> Lists:
     """Return the lists that a completion states before its answer, empty if they can't be read."""
     lists = read(completion.partition("<answer>")[0]) or Lists((), ())
-    return Lists(*(tuple(map(_keyed, events)) for events in lists))
+    return Lists(*(tuple(_called(one, called) for one in events) for events in lists))
 
 
 def _way(stated: Lists, solution: Mapping[str, Any]) -> Sequence[Event]:
@@ -289,7 +291,7 @@ def _value(fact: Mapping[str, Any], way: Sequence[Event]) -> str | None:
         sides = [name for name in names if name in ("left", "right")]
         number = int(fact["subject"])
         return sides[number - 1] if 0 < number <= len(sides) else None
-    one, other = map(_key, fact["subject"])
+    one, other = fact["subject"]
     if one == other or names.count(one) != 1 or names.count(other) != 1:
         return None
     return "first" if names.index(one) < names.index(other) else "second"
@@ -302,17 +304,59 @@ def _same_turns(said: Told, way: Sequence[Event]) -> bool:
 
 
 def _undo(solution: Mapping[str, Any]) -> dict[str, str]:
-    return {_key(one["what"]): _key(one["undo"]) for one in solution["happenings"] if one["undo"]}
+    return {one["what"]: one["undo"] for one in solution["happenings"] if one["undo"]}
 
 
 def _of_kind(events: Sequence[Event], kind: str) -> list[str]:
     return [one.what for one in events if one.kind == kind]
 
 
-def _keyed(one: Event) -> Event:
-    return one if one.kind == "turn" else one._replace(what=_key(one.what))
+# ---- names ---------------------------------------------------------------------------------------
+
+_Names = Callable[[str], str]
+
+
+def _names(solution: Mapping[str, Any]) -> _Names:
+    """Return what gives all wordings of a name the same one.
+
+    Two things of a row may differ in their wording alone, such as a door and doors: each keeps its own name, and any
+    other wording is the first one's.
+    """
+    own, worded = set(), dict[str, str]()
+    for one in solution["happenings"]:
+        for name in (one["what"], one["undo"]) if one["kind"] != "turn" else ():
+            if name:
+                own.add(name.lower())
+                worded.setdefault(_key(name), name.lower())
+
+    def called(name: str) -> str:
+        known = name.lower()
+        return known if known in own else worded.get(_key(name), known)
+
+    return called
 
 
 def _key(name: str) -> str:
     """Return what is the same for all wordings of a name; a name without words is its own key."""
-    return name_key(name) or name
+    return name_key(name) or name.lower()
+
+
+def _called(one: Event, called: _Names) -> Event:
+    return one if one.kind == "turn" else one._replace(what=called(one.what))
+
+
+def _renamed(solution: Mapping[str, Any], called: _Names) -> Mapping[str, Any]:
+    """Return a solution with all its names as lists are compared by."""
+    return {
+        **solution,
+        "facts": [
+            fact if fact["kind"] == "turn" else {**fact, "subject": [*map(called, fact["subject"])]}
+            for fact in solution["facts"]
+        ],
+        "happenings": [
+            one
+            if one["kind"] == "turn"
+            else {**one, "what": called(one["what"]), "undo": one["undo"] and called(one["undo"])}
+            for one in solution["happenings"]
+        ],
+    }

@@ -165,6 +165,7 @@ def test_a_huge_completion_is_read_in_seconds(one: str) -> None:
         began = time.process_time()
         for completion in (
             f"Forward:\n{big}\nBackward:\n",
+            f"Forward:\n- landmark:{big}\nBackward:\n- landmark: x{big}y",
             said(big, "A"),
             f"<think>x</think><answer>{big}</answer>",
             f"<think>x</think>{big}<answer>A</answer>",

@@ -353,6 +353,21 @@ def test_names_with_the_bar_that_divides_them_are_told_apart() -> None:
     assert judged(passing(["the a|b sign", "the lamp", "the desk"]), row).consistency == 1
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["the door", "the desk", "the doors"],
+        ["left luggage", "the lamp", "the left luggage"],
+        ["a", "the lamp", "A-frame", "the"],
+    ],
+)
+def test_things_that_differ_in_wording_alone_are_told_apart(names: Sequence[str]) -> None:
+    row = landmarks_row(names, (names[0], names[1]))
+    assert judged(passing(names), row).consistency == 1
+    row = landmarks_row(["the door", "the desk", "the lamp"], ("the door", "the desk"))
+    assert judged(passing(["doors", "DESK", "A lamp"]), row).consistency == 1
+
+
 ROWS = made_rows.mixed()
 
 
