@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
-from pipeline.training.formats import IMAGE, NAMES
+from pipeline.training.formats import IMAGE, NAMES, row_files
 
 _OTHER = re.compile("<(?:video|audio)>")
 
@@ -30,12 +30,7 @@ class Problem:
 
 def check(folder: Path) -> list[Problem]:
     """Return what is wrong with the files of all formats in a folder of rows; raise UserError if there are none."""
-    files = [
-        path
-        for name in NAMES
-        for path in sorted((folder / name).glob("*.*"))
-        if path.name != "dataset_info.json" and not path.name.startswith(".")
-    ]
+    files = [path for name in NAMES for path in row_files(folder / name)]
     if not files:
         raise UserError(
             str(folder), "has no rows in a trainer's format", "egost train formats writes them"

@@ -102,7 +102,7 @@ def write(rows: Iterable[TrainingRow], folder: Path, names: Sequence[str] = ()) 
     files: list[Path] = []
     for name in names or NAMES:
         now = list(_FORMATS[name](asked, folder.resolve()))
-        for stale in {*(folder.resolve() / name).glob("[!.]*.*")} - {*now}:
+        for stale in {*row_files(folder.resolve() / name)} - {*now}:
             stale.unlink(missing_ok=True)
         files += now
     return Written([*files, write_rewards(folder)], refused)
@@ -115,6 +115,25 @@ def write_again(folder: Path) -> Written:
             str(folder), f"has no {ROWS_FILE}", "name a folder that egost train rows made"
         )
     return write(unpacked(folder / ROWS_FILE, TrainingRow), folder)
+
+
+def row_files(of_format: Path) -> list[Path]:
+    """Return the files with rows in the folder of a format; others are a user's own, such as the settings of a trainer."""
+    names = (f"{name}{ending}" for name in (*_SFT, *_GRPO) for ending in _ENDINGS)
+    return sorted(path for name in names if (path := of_format / name).is_file())
+
+
+def moved(folder: Path) -> bool:
+    """Return whether absolute paths in a folder's formats don't lead into it: it was moved or copied."""
+    here = f"{folder.resolve()}/"
+    try:
+        for path in row_files(folder / "swift"):
+            with path.open("rb") as file:
+                if not all(one.startswith(here) for one in json.loads(next(file))["images"]):
+                    return True
+    except (ValueError, KeyError, StopIteration):
+        return True
+    return False
 
 
 def refusal(row: TrainingRow) -> str | None:
@@ -267,6 +286,7 @@ NAMES = tuple(_FORMATS)
 
 _SFT = ("sft_think", "sft_nothink")
 _GRPO = ("grpo", "grpo_words")
+_ENDINGS = (".jsonl", ".json", ".parquet")
 _Line = Callable[[Prepared, str | None], dict[str, Any]]
 
 

@@ -201,7 +201,9 @@ class RowMaker:
         folder = made(self.folder)
         with locked(folder / ".lock", "egost train rows"):
             if body := _complete(folder):
-                return _told(folder, body, new=False)
+                if elsewhere := formats.moved(folder):
+                    formats.write_again(folder)
+                return _told(folder, body, new=elsewhere)
             with suppress(FileNotFoundError):
                 (folder / BODY).unlink()
             for left in folder.rglob(".tmp-*"):  # of a killed run

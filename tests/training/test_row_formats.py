@@ -15,7 +15,7 @@ import pytest
 from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 from pipeline.evaluate.prompting import load
-from pipeline.evaluate.results import packed
+from pipeline.evaluate.results import packed, unpacked
 from pipeline.training.checking import check
 from pipeline.training.formats import NAMES, ROWS_FILE, refusal, write, write_again
 from pipeline.training.rows import TrainingRow
@@ -393,6 +393,28 @@ def test_a_missing_or_surplus_placeholder_is_found_in_every_file(
     assert {(problem.file, problem.row, problem.what) for problem in found} == {
         (folder / name, 2, what) for name in of_all()
     }
+
+
+def test_a_users_own_files_are_neither_deleted_nor_read(folder: Path) -> None:
+    (folder / "llamafactory" / "saves-1.0").mkdir()
+    own = [
+        folder / "llamafactory" / "sft_think.yaml",
+        folder / "trl" / "train.py",
+        folder / "verl" / "notes.json",
+    ]
+    for path in own:
+        path.write_text("mine", encoding="utf-8")
+    stale = folder / "swift" / "grpo_words.jsonl"
+    assert stale.exists()
+    (folder / ROWS_FILE).write_bytes(packed(TrainingRow, with_letters(folder)))
+    write_again(folder)
+    assert all(path.read_text(encoding="utf-8") == "mine" for path in own)
+    assert not stale.exists()
+    assert check(folder) == []
+
+
+def with_letters(folder: Path) -> list[TrainingRow]:
+    return [row for row in unpacked(folder / ROWS_FILE, TrainingRow) if row.format == "mcq"]
 
 
 def test_files_that_are_no_rows_are_found(folder: Path) -> None:

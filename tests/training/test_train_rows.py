@@ -207,6 +207,18 @@ def test_a_second_run_does_nothing(walks: Filmed, made: Path) -> None:
     assert {path for path in after if after[path] != before[path]} <= {made / ".lock"}
 
 
+def test_rows_that_were_moved_or_copied_lead_to_their_own_frames(
+    walks: Filmed, made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path / made.name)
+    again = maker(walks, tmp_path).run()
+    assert (again.folder, again.new) == (tmp_path / made.name, True)
+    for path in (again.folder / "swift" / "grpo.jsonl", again.folder / "trl" / "sft_think.jsonl"):
+        for line in path.read_text().splitlines():
+            assert all(one.startswith(f"{again.folder}/") for one in json.loads(line)["images"])
+    assert not maker(walks, tmp_path).run().new
+
+
 def test_a_lost_frame_is_cut_again(walks: Filmed, made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / made.name)
     lost = tmp_path / made.name / rows_in(made)[0].frames[3]
