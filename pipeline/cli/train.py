@@ -132,12 +132,15 @@ def rows(
     from pipeline.errors import UserError
     from pipeline.releases.reading import open_release
     from pipeline.training.contrast import ways
+    from pipeline.training.frames import FASTEST, SLOWEST
     from pipeline.training.make import Options, RowMaker
     from pipeline.training.source import SPLIT
 
     if split != SPLIT:
         what = f"rows are made of the split {SPLIT} alone, not of {split}: models are scored on the others"
         raise UserError("--split", what, "leave it out")
+    if not SLOWEST <= fps <= FASTEST:  # nan is in every range
+        raise UserError("--fps", f"{fps:g} isn't {SLOWEST:g} to {FASTEST:g}", "leave it out")
     options = Options(
         videos,
         fps,

@@ -20,14 +20,17 @@ WAYS: tuple[Way, ...] = ("rewound", "mirrored")
 NONE = "none"
 _OTHER = {"left": "right", "right": "left", "first": "second", "second": "first"}
 
-# What can be read in a picture, or would look wrong in a mirror, by the words for it. German ones form compounds.
+# What can be read in a picture, or would look wrong in a mirror, by the words for it: who names a door by its number or
+# by a quotation has read it there. German words form compounds.
 _TEXT = re.compile(
-    r"\b(signs?|signposts?|posters?|notices?|notice ?boards?|billboards?|boards?|whiteboards?|labels?|letters?"
+    r"\d|[\"\u201c-\u201f\u00ab\u00bb]"
+    r"|\b(signs?|signposts?|posters?|notices?|notice ?boards?|billboards?|boards?|(?:white|black|chalk|key)boards?|labels?|letters?"
     r"|letterings?|texts?|writings?|numbers?|number ?plates?|plates?|clocks?|screens?|displays?|monitors?|menus?"
-    r"|maps?|books?|newspapers?|magazines?|banners?|graffiti|logos?|stickers?)\b"
+    r"|maps?|books?|newspapers?|magazines?|banners?|graffiti|logos?|stickers?"
+    r"|calendars?|timetables?|advert(?:isement)?s?|bookcases?|bookshel(?:f|ves)|televisions?|tvs?|computers?|laptops?)\b"
     r"|\w*(schild|schilder|plakat|plakate|tafel|tafeln|uhr|uhren|anzeige|anzeigen|aufschrift|aufschriften"
     r"|beschriftung|beschriftungen|etikett|etiketten|bildschirm|bildschirme|buch|bücher|zeitung|zeitungen"
-    r"|landkarte|stadtplan|aufkleber|kennzeichen)\b",
+    r"|bücherregale?|bücherschrank|bücherschränke|kalender|fahrplan|fahrpläne|fernseher|tastatur|landkarte|stadtplan|aufkleber|kennzeichen)\b",
     re.IGNORECASE,
 )
 

@@ -109,12 +109,17 @@ def write(rows: Iterable[TrainingRow], folder: Path, names: Sequence[str] = ()) 
 
 
 def write_again(folder: Path) -> Written:
-    """Write all formats again from a folder's canonical rows; raise UserError if it has none."""
+    """Write all formats again from a folder's canonical rows; raise UserError if it has none or they are damaged."""
     if not (folder / ROWS_FILE).is_file():
         raise UserError(
             str(folder), f"has no {ROWS_FILE}", "name a folder that egost train rows made"
         )
-    return write(unpacked(folder / ROWS_FILE, TrainingRow), folder)
+    try:
+        rows = list(unpacked(folder / ROWS_FILE, TrainingRow))
+    except (ValueError, pa.ArrowException) as error:
+        what = f"can't be read: {str(error).splitlines()[0]}"
+        raise UserError(str(folder / ROWS_FILE), what, "egost train rows makes it again") from error
+    return write(rows, folder)
 
 
 def row_files(of_format: Path) -> list[Path]:

@@ -198,6 +198,8 @@ class RowMaker:
         Raise UserError if another command makes the same rows, or if there are rows of fewer than `LEAST_VIDEOS`
         videos; GateError if a model gives no reply to more than 1 % of the rows.
         """
+        # Before anything is cut; cutting can only find that more can't be seen.
+        self._check(*self._assembly.rows(planned(self._spans, self._own, self._options.fps)))
         folder = made(self.folder)
         with locked(folder / ".lock", "egost train rows"):
             if body := _complete(folder):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pipeline.errors import UserError
+from pipeline.errors import GateError, UserError
 from pipeline.evaluate.reading import question_of
 from pipeline.evaluate.scoring import Question
 from pipeline.motion.rows import Turn
@@ -13,7 +13,7 @@ from pipeline.questions.facts import KINDS, Fact
 from pipeline.questions.rows import AskedFact
 from pipeline.questions.visible import sees, shown
 from pipeline.releases.layout import Evidence, QuestionRow, ReleaseItem
-from pipeline.releases.reading import Released
+from pipeline.releases.reading import NEW_COPY, Released
 from pipeline.routes.route import TURNS
 from pipeline.routes.tasks import plain
 from pipeline.training.rows import Happening
@@ -21,6 +21,8 @@ from pipeline.training.rows import Happening
 SPLIT = "train"
 LEAST_VIDEOS = 4
 """Of so many videos there must be rows: on fewer, a model learns the places and not the task."""
+
+_NEEDED = ("canary", "dataset", "settings", "videos", "withheld")  # in the manifest
 
 UNVERIFIED = "nobody has verified them (--unverified uses them)"
 NO_FACTS = "a model wrote them, so that nothing tells which facts they ask about"
@@ -86,10 +88,13 @@ class TrainSplit:
 def train_split(released: Released, *, unverified: bool = False) -> TrainSplit:
     """Return the items of the train split; those that nobody verified only if `unverified`.
 
-    Raise UserError if there is no train split, if its answers are withheld, if the release is older than the facts of
+    Raise GateError if the manifest is damaged; UserError if there is no train split, if its answers are withheld, if the release is older than the facts of
     items, or if it is of fewer than `LEAST_VIDEOS` videos.
     """
     where = str(released.folder)
+    if absent := [name for name in _NEEDED if name not in released.manifest]:
+        what = f"is damaged: it lacks {', '.join(absent)}"
+        raise GateError(str(released.folder / "manifest.json"), what, NEW_COPY)
     if SPLIT not in released.splits:
         what = f"has no train split, only {', '.join(released.splits) or 'no items'}"
         fix = "give some videos the split train (column split of manifest.csv), and export again"

@@ -188,6 +188,14 @@ def test_things_with_text_are_known_by_their_names(names: list[str], text: bool)
     assert names_text(names) is text
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["room 12", "the \u201cStudio\u201d door", 'the "way out"', "the blackboard", "a bookshelf", "Bücherregal"],
+)  # fmt: skip
+def test_what_somebody_read_there_is_text(name: str) -> None:
+    assert names_text([name])
+
+
 def test_the_words_of_a_release_that_is_never_mirrored_count_too() -> None:
     assert names_text(["passing cars"], ["CARS"])
     assert not names_text(["scars"], ["cars"])

@@ -192,6 +192,7 @@ def test_the_card_and_rows_json_tell_what_is_there(walks: Filmed, made: Path) ->
     assert body["licences"] == {"CC0-1.0": 6}
     assert body["frames"] == len(list((made / "media").rglob("*.jpg")))
     card = (made / "README.md").read_text()
+    assert "**Unverified.**" not in card
     for text in (manifest["canary"], "CC0-1.0", body["release"], *body["prompts"].values()):
         assert text in card
     assert f"{len(rows)} rows" in card
@@ -418,7 +419,10 @@ def test_unverified_items_are_used_only_on_request(tmp_path: Path) -> None:
     edit_evidence(walks, lambda row: row | {"status": "draft"})
     with pytest.raises(UserError, match="nobody has verified them"):
         maker(walks, tmp_path / "rows").run()
-    assert maker(walks, tmp_path / "rows", unverified=True).run().new
+    assert not (tmp_path / "rows").exists()  # nothing is cut for rows that can't be
+    made = maker(walks, tmp_path / "rows", unverified=True).run()
+    assert made.new
+    assert "**Unverified.**" in (made.folder / "README.md").read_text()
 
 
 def test_what_frames_can_not_show_is_refused(tmp_path: Path) -> None:
@@ -444,6 +448,13 @@ def test_what_frames_can_not_show_is_refused(tmp_path: Path) -> None:
 
 def test_something_else_is_no_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is not a release" in refusal(capsys, [str(tmp_path)])
+
+
+def test_a_rate_that_is_no_number_is_refused(
+    walks: Filmed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refusal(capsys, [str(walks.folder), "--videos", str(walks.videos), "--fps", "nan"])
+    assert "--fps: nan isn't 2 to 3" in told
 
 
 def test_an_unknown_way_of_showing_frames_is_refused(

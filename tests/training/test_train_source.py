@@ -1,5 +1,6 @@
 """What frames must show of a span for an item to become a row, and which happenings a row tells of."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_release import release, small_space, varied
 
+from pipeline.errors import GateError
 from pipeline.questions.rows import AskedFact
 from pipeline.releases.reading import Released, open_release
 from pipeline.training.rows import Happening
@@ -162,6 +164,15 @@ def test_an_item_that_a_model_wrote_is_left_out(released: Released) -> None:
     left = train_split(gone)
     assert {one.row.id for one in left.items} == {one.row.id for one in whole.items} - {first}
     assert sum(left.left_out.values()) == 1
+
+
+@pytest.mark.parametrize("name", ["canary", "dataset", "settings", "videos", "withheld"])
+def test_a_manifest_without_what_rows_need_is_refused(released: Released, name: str) -> None:
+    path = released.folder / "manifest.json"
+    manifest = {key: value for key, value in released.manifest.items() if key != name}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(GateError, match=f"manifest.json: is damaged: it lacks {name}"):
+        train_split(open_release(released.folder))
 
 
 def test_the_field_of_view_is_that_of_the_video_where_it_is_known(tmp_path: Path) -> None:
