@@ -398,7 +398,7 @@ def test_a_missing_or_surplus_placeholder_is_found_in_every_file(
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"PAR1" * 40])
 def test_a_damaged_table_of_rows_is_named(folder: Path, damage: bytes) -> None:
     (folder / ROWS_FILE).write_bytes(damage)
-    with pytest.raises(UserError, match="rows.parquet: can't be read"):
+    with pytest.raises(UserError, match=r"rows\.parquet: can't be read"):
         write_again(folder)
 
 
