@@ -4,8 +4,12 @@ Each world is a function from a random source and a number of clips to routes, o
 format that `benchmarks/worlds.py` reads.
 """
 
+import importlib.util
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 Route = dict[str, Any]
@@ -511,3 +515,15 @@ WORLDS: dict[str, World] = {
 def routes(world: str, clips: int, seed: int) -> list[Route]:
     """Return the routes of a world."""
     return list(WORLDS[world](random.Random(f"{world}:{seed}"), clips))
+
+
+@cache
+def bench() -> ModuleType:
+    """Return `benchmarks/worlds.py`, which composes questions of such routes as a workspace does."""
+    path = Path(__file__).parents[1] / "benchmarks" / "worlds.py"
+    spec = importlib.util.spec_from_file_location("bench_worlds", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -131,6 +132,19 @@ def _keep_workspace(context: click.Context, _: click.Parameter, value: Path | No
         options = context.ensure_object(Options)
         options.workspace = value
         options.given.add("-w")
+
+
+class Rate(click.FloatRange):
+    """A number in a range; click takes nan for one that is in every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; fail if it isn't in the range."""
+        found = float(super().convert(value, param, ctx))
+        if isnan(found):
+            self.fail(f"{value} is not a number", param, ctx)
+        return found
 
 
 def names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.console import names, no_workspace, progress_bar, settings_only
+from pipeline.cli.console import Rate, names, no_workspace, progress_bar, settings_only
 from pipeline.cli.judge import judge_options, judges_of, settings_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ _parser = click.option(
 )
 @click.option(
     "--fps",
-    type=click.FloatRange(0, 60, min_open=True),
+    type=Rate(0, 60, min_open=True),
     help="Frames a second, cut from --videos instead of the released ones; also of the clips of the arm video.",
 )
 @click.option(

@@ -186,6 +186,7 @@ def test_the_variance_between_repeats_is_shown(
         (("--prompt", "mine"), "there is no prompt 'mine'"),
         (("--parser", "lax"), "there is no parser 'lax'"),
         (("--fps", "2"), "--fps"),
+        (("--fps", "nan"), "nan is not a number"),
         (("--videos", "."), "--videos is not used"),
         (("--set", "evaluate.extra_body={model = 'x'}"), "model can't be set here"),
         (("--set", "evaluate.nonsense=1"), "nonsense"),

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.blind.factors import Places, Signs
 from pipeline.blind.memory import Clue
-from pipeline.questions.evening import _crowded
+from pipeline.questions.evening import _crowded, _sums_before
 from pipeline.questions.names import order_levels, rises
 
 
@@ -54,3 +54,13 @@ def test_what_a_walk_shows_tells_where_its_names_are(told: bool) -> None:
     assert expected[None] is not None
     right = (expected[None].sum(axis=1) > 0) == ~back
     assert right.mean() > 0.95 if told else abs(right.mean() - 0.5) < 0.1
+
+
+def test_what_was_true_before_is_summed_without_the_pair_itself() -> None:
+    rng = np.random.default_rng(4)
+    where, rank = rng.integers(0, 3, (60, 2)), rng.integers(0, 20, 60) / 20.0
+    what = rng.integers(0, 2, (60, 2)).astype(float)
+    found = _sums_before(where, rank, what)
+    for at in range(60):
+        earlier = (where == where[at]).all(axis=1) & (rank < rank[at])
+        assert (found[at] == what[earlier].sum(axis=0)).all()

@@ -1,17 +1,15 @@
 """Pairs are kept without regard to what is true, cells close with a reason, and released rows can't be answered."""
 
-import importlib.util
 import random
 from collections import Counter
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import attackers
 import numpy as np
 import pytest
 import worlds
+from worlds import bench
 
 from pipeline.questions import choose as choosing
 from pipeline.questions.candidates import MOST_CANDIDATES, ClipSpan, candidates
@@ -20,17 +18,6 @@ from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS
 from pipeline.questions.spantext import SpanText
 from pipeline.routes.rows import Step
-
-
-@cache
-def bench() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
-    spec = importlib.util.spec_from_file_location("bench_worlds", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @cache

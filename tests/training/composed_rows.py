@@ -1,13 +1,10 @@
 """Training rows of composed questions, without files: the worlds of `tests/worlds.py`, in both languages."""
 
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import worlds
+from worlds import bench
 
 from pipeline.questions.composition import AskedPair, SpanToAsk
 from pipeline.questions.rows import AskedFact
@@ -44,24 +41,13 @@ def composed(
         }
         for line in worlds.routes(world, clips, seed)
     ]
-    whole = _bench().compose(lines, seed, mirror=True)
+    whole = bench().compose(lines, seed, mirror=True)
     for span in whole.spans:
         for pair in whole.composition.questions(span):
             for orientation in pair.questions:
                 yield from _rows(span, pair, orientation, made)
         for orientation in ("forward", "reverse"):
             yield described(span, orientation)
-
-
-@cache
-def _bench() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
-    spec = importlib.util.spec_from_file_location("composing_worlds", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def happenings(steps: Sequence[Step], start_us: int) -> list[Happening]:
