@@ -31,6 +31,7 @@ LEVELS = (
     "evaluate",
     "training",
     "report",
+    "tuning",
     "flow",
     "demo",
     "cli",

@@ -1,0 +1,132 @@
+"""Vision-language models and their processors: loading, adapters, quantisation and saving."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedModel,
+    ProcessorMixin,
+    Qwen2VLImageProcessorPil,
+)
+
+from pipeline.errors import UserError
+
+# By model_type: the names of the classes of the configuration and the model.
+FAMILIES = {
+    "qwen2_vl": ("Qwen2VLConfig", "Qwen2VLForConditionalGeneration"),
+    "qwen2_5_vl": ("Qwen2_5_VLConfig", "Qwen2_5_VLForConditionalGeneration"),
+    "qwen3_vl": ("Qwen3VLConfig", "Qwen3VLForConditionalGeneration"),
+}
+_PROCESSORS = {
+    "qwen2_vl": "Qwen2VLProcessor",
+    "qwen2_5_vl": "Qwen2_5_VLProcessor",
+    "qwen3_vl": "Qwen3VLProcessor",
+}
+_ADAPTER = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its processor, which pads on the left."""
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    family: str
+
+
+def load(
+    name: str | Path,
+    *,
+    dtype: torch.dtype | str = "auto",
+    device: str | None = None,
+    nf4: bool = False,
+) -> Loaded:
+    """Load a model and its processor from a folder, or by a name that transformers knows.
+
+    A folder may hold an adapter (LoRA), which is put on its base. `nf4` quantises the weights to 4 bits with bitsandbytes.
+    Raise UserError for a family that isn't supported or a folder without a model.
+    """
+    base = adapter_base(name)
+    config = _config(base or name)
+    if config.model_type not in FAMILIES:
+        what = f"is of the family {config.model_type!r}, which isn't supported"
+        raise UserError(str(name), what, f"use one of {', '.join(FAMILIES)}")
+    options: dict[str, Any] = {"dtype": dtype}
+    if nf4:
+        options["quantization_config"] = _nf4(dtype)
+    if device or nf4:
+        options["device_map"] = {"": device or "cuda:0"}
+    _, model_class = FAMILIES[config.model_type]
+    model = getattr(transformers, model_class).from_pretrained(str(base or name), **options)
+    if base:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(name))
+    return Loaded(model, processor(name), config.model_type)
+
+
+def adapter_base(name: str | Path) -> str | None:
+    """Return the name of the model that an adapter's folder is for; None if the folder holds a whole model."""
+    path = Path(name) / _ADAPTER
+    if not path.is_file():
+        return None
+    return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
+
+
+def processor(name: str | Path) -> ProcessorMixin:
+    """Load the processor of a model for images and text, which needs no torchvision: rows have no videos."""
+    family = _config(adapter_base(name) or name).model_type
+    images = Qwen2VLImageProcessorPil.from_pretrained(str(name))
+    tokenizer = AutoTokenizer.from_pretrained(str(name), padding_side="left")
+    template = tokenizer.chat_template
+    made: ProcessorMixin = processor_class(family)(images, tokenizer, chat_template=template)
+    return made
+
+
+@cache
+def processor_class(family: str) -> type[ProcessorMixin]:
+    """Return the processor's class of a family, without its video processor, which requires torchvision."""
+    whole = getattr(transformers, _PROCESSORS[family])
+
+    def get_attributes(cls: type) -> list[str]:
+        return ["image_processor", "tokenizer"]
+
+    # The name is written to the saved files: other tools load the family's own class by it.
+    return type(whole.__name__, (whole,), {"get_attributes": classmethod(get_attributes)})
+
+
+def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
+    """Write a model, or an adapter, and its processor to a folder."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def _config(name: str | Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(str(name))
+    except (OSError, ValueError) as error:
+        what = f"can't be loaded: {str(error).splitlines()[0]}"
+        raise UserError(
+            str(name), what, "name a folder with a model, or one that transformers finds"
+        ) from error
+
+
+def _nf4(dtype: torch.dtype | str) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if shutil.which("nvidia-smi") is None:
+        raise UserError("nf4", "needs a GPU and bitsandbytes", "use a preset without nf4")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if dtype == "auto" else dtype,
+    )
