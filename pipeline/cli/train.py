@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli import tuning
 from pipeline.cli.console import Rate, names, no_workspace, progress_bar, refuse, settings_only
 from pipeline.cli.judge import settings_of
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.training.written import Writing
 
 
-@click.group()
+@click.group(commands=[tuning.sft, tuning.grpo])
 def train() -> None:
     """Train a model on a release: on its split train alone."""
 

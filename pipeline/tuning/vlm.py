@@ -17,6 +17,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
+from pipeline.engine.folder import write_atomic
 from pipeline.errors import UserError
 
 # By model_type: the names of the classes of the configuration and the model.
@@ -30,7 +31,6 @@ _PROCESSORS = {
     "qwen2_5_vl": "Qwen2_5_VLProcessor",
     "qwen3_vl": "Qwen3VLProcessor",
 }
-_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -48,42 +48,30 @@ def load(
     dtype: torch.dtype | str = "auto",
     device: str | None = None,
     nf4: bool = False,
+    attention: str = "sdpa",
 ) -> Loaded:
     """Load a model and its processor from a folder, or by a name that transformers knows.
 
-    A folder may hold an adapter (LoRA), which is put on its base. `nf4` quantises the weights to 4 bits with bitsandbytes.
-    Raise UserError for a family that isn't supported or a folder without a model.
+    `nf4` quantises the weights to 4 bits with bitsandbytes. Raise UserError for a family that isn't supported or a
+    folder without a model.
     """
-    base = adapter_base(name)
-    config = _config(base or name)
+    config = _config(name)
     if config.model_type not in FAMILIES:
         what = f"is of the family {config.model_type!r}, which isn't supported"
         raise UserError(str(name), what, f"use one of {', '.join(FAMILIES)}")
-    options: dict[str, Any] = {"dtype": dtype}
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if nf4:
         options["quantization_config"] = _nf4(dtype)
     if device or nf4:
         options["device_map"] = {"": device or "cuda:0"}
     _, model_class = FAMILIES[config.model_type]
-    model = getattr(transformers, model_class).from_pretrained(str(base or name), **options)
-    if base:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, str(name))
+    model = getattr(transformers, model_class).from_pretrained(str(name), **options)
     return Loaded(model, processor(name), config.model_type)
-
-
-def adapter_base(name: str | Path) -> str | None:
-    """Return the name of the model that an adapter's folder is for; None if the folder holds a whole model."""
-    path = Path(name) / _ADAPTER
-    if not path.is_file():
-        return None
-    return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
 def processor(name: str | Path) -> ProcessorMixin:
     """Load the processor of a model for images and text, which needs no torchvision: rows have no videos."""
-    family = _config(adapter_base(name) or name).model_type
+    family = _config(name).model_type
     images = Qwen2VLImageProcessorPil.from_pretrained(str(name))
     tokenizer = AutoTokenizer.from_pretrained(str(name), padding_side="left")
     template = tokenizer.chat_template
@@ -104,9 +92,28 @@ def processor_class(family: str) -> type[ProcessorMixin]:
 
 
 def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
-    """Write a model, or an adapter, and its processor to a folder."""
+    """Write a whole model and its processor to a folder.
+
+    With the settings of a video processor, without which transformers' own AutoProcessor loads the tokenizer alone.
+    """
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    images = processor.image_processor
+    taken = ("patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std", "size")
+    video = {name: getattr(images, name) for name in taken}
+    kind = "Qwen3VLVideoProcessor" if images.patch_size == 16 else "Qwen2VLVideoProcessor"
+    text = json.dumps({"video_processor_type": kind, **video}, indent=2, default=dict)
+    write_atomic(folder / "video_preprocessor_config.json", text.encode())
+
+
+def merge(
+    name: str, adapter: Path, processor: ProcessorMixin, folder: Path, dtype: torch.dtype
+) -> None:
+    """Write a model with an adapter's weights added to its own, which are loaded anew, without quantisation."""
+    from peft import PeftModel
+
+    base = load(name, dtype=dtype).model
+    save(PeftModel.from_pretrained(base, str(adapter)).merge_and_unload(), processor, folder)
 
 
 def _config(name: str | Path) -> Any:

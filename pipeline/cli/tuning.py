@@ -1,0 +1,118 @@
+"""The commands that train a model: sft, grpo."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.cli.console import Options, progress_bar, settings_only
+
+if TYPE_CHECKING:
+    from pipeline.tuning.fitting import Job
+    from pipeline.tuning.presets import Preset
+
+AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option(
+        "--preset",
+        required=True,
+        help="The settings: paper, 7b-1gpu, 7b-8gpu, tiny-cpu, or a .toml file of your own; "
+        "--set sft.NAME=VALUE, grpo.NAME=VALUE and model.NAME=VALUE change some.",
+    ),
+    click.option(
+        "--out",
+        type=_PATH,
+        default=Path("runs"),
+        help="Where the run's folder goes (default: runs).",
+    ),
+    click.option(
+        "--blind",
+        is_flag=True,
+        help="Leave the images out, as the reference's training did: to show what is learned without seeing.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Train nothing; print what would be trained, and the memory it needs.",
+    ),
+)
+
+
+def _training_options(command: AnyCommand) -> AnyCommand:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("rows", type=_PATH)
+@_training_options
+@settings_only
+@click.pass_context
+def sft(
+    context: click.Context, rows: Path, preset: str, out: Path, blind: bool, dry_run: bool
+) -> None:
+    """Fine-tune a model on the replies of training rows (SFT).
+
+    ROWS is a folder that egost train rows made. A killed run goes on where it was. Several GPUs:
+    accelerate launch -m pipeline train sft ROWS --preset 7b-8gpu.
+    """
+    chosen = _preset(context, preset)
+    from pipeline.tuning import sft as stage
+
+    _run(stage.job(rows, chosen, out, blind=blind), dry_run)
+
+
+@click.command()
+@click.argument("rows", type=_PATH)
+@click.option(
+    "--from",
+    "start",
+    type=_PATH,
+    help="The run of egost train sft to go on from (default: the preset's model itself).",
+)
+@_training_options
+@settings_only
+@click.pass_context
+def grpo(
+    context: click.Context,
+    rows: Path,
+    start: Path | None,
+    preset: str,
+    out: Path,
+    blind: bool,
+    dry_run: bool,
+) -> None:
+    """Train a model by rewards (GRPO) on the prompts of training rows.
+
+    ROWS is a folder that egost train rows made. A killed run goes on where it was. Several GPUs:
+    accelerate launch -m pipeline train grpo ROWS --preset 7b-8gpu.
+    """
+    chosen = _preset(context, preset)
+    from pipeline.tuning import grpo as stage
+
+    _run(stage.job(rows, chosen, out, start=start, blind=blind), dry_run)
+
+
+def _preset(context: click.Context, name: str) -> "Preset":
+    from pipeline.tuning import presets
+    from pipeline.tuning.installed import check_installed
+
+    chosen = presets.load(name, context.ensure_object(Options).overrides)
+    check_installed()
+    return chosen
+
+
+def _run(job: "Job", dry_run: bool) -> None:
+    from pipeline.tuning import fitting
+
+    if dry_run:
+        for line in fitting.described(job):
+            click.echo(line)
+        return
+    with progress_bar(job.stage) as progress:
+        fitted = fitting.fit(job, progress)
+    if fitted.first_process:
+        click.echo(str(fitted))

@@ -1,0 +1,124 @@
+"""The rows of training as datasets: which ones, how often, with how many frames, and with or without images."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from pipeline.errors import UserError
+
+Example = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows in TRL's form, with the digest of the files that they come from.
+
+    Each has `id`, `prompt`, `images`, `solution`, `weight`, and for SFT `completion`.
+    """
+
+    rows: Sequence[Example]
+    sha256: str
+
+    def texts(self) -> Iterator[str]:
+        """Yield all texts, of which a tokenizer can be learned."""
+        for row in self.rows:
+            for turn in (*row["prompt"], *row.get("completion", ())):
+                for part in turn["content"]:
+                    if part["type"] == "text":
+                        yield part["text"]
+
+    def dataset(self) -> datasets.Dataset:
+        """Return a dataset whose images are opened when they are used."""
+        made = datasets.Dataset.from_list([dict(row) for row in self.rows])
+        return made.cast_column("images", datasets.List(datasets.Image()))
+
+
+def read(folder: Path, names: Sequence[str], *, most_frames: int, blind: bool = False) -> Examples:
+    """Read files such as `sft_think` from the folder of rows that `egost train rows` made.
+
+    Of rows with more than `most_frames` frames, so many are taken evenly. With `blind`, images are left out of the
+    prompts, as the reference's collator left them out. Raise UserError if a file isn't there or can't be read.
+    """
+    found: list[Example] = []
+    digest = hashlib.sha256()
+    for name in names:
+        path = folder / "trl" / f"{name}.jsonl"
+        if not path.is_file():
+            raise UserError(str(path), "isn't there", "name a folder that egost train rows made")
+        for number, line in enumerate(path.open("rb"), start=1):
+            try:
+                row = json.loads(line)
+                row = _without_images(row) if blind else _fewer_frames(row, most_frames)
+            except (ValueError, KeyError, TypeError) as error:
+                what = f"line {number} is no row of training: {error}"
+                raise UserError(str(path), what, "egost train formats writes it again") from error
+            found.append(row)
+            # Not the paths of images: rows that were moved are the same rows. Their names are digests.
+            named = {**row, "images": [Path(one).name for one in row["images"]]}
+            digest.update(json.dumps(named, sort_keys=True).encode())
+    if not found:
+        raise UserError(str(folder), f"has no rows in {', '.join(names)}", "make rows first")
+    if not blind and (
+        missing := next(
+            (one for row in found for one in row["images"] if not Path(one).is_file()), None
+        )
+    ):
+        raise UserError(
+            missing,
+            "isn't there",
+            f"egost train formats {folder} writes the paths of moved rows again",
+        )
+    return Examples(found, digest.hexdigest())
+
+
+def by_weight(examples: Examples, seed: int) -> Examples:
+    """Return as many rows, each as often as its weight says: a weight of 1.3 is once or twice.
+
+    One draw decides for all (systematic sampling), so counts differ from the weights by less than one.
+    """
+    total = sum(row["weight"] for row in examples.rows)
+    step = total / len(examples.rows)
+    at = random.Random(seed).random() * step
+    rows, passed = [], 0.0
+    for row in examples.rows:
+        passed += row["weight"]
+        while at < passed:
+            rows.append(row)
+            at += step
+    return Examples(rows, examples.sha256)
+
+
+def _fewer_frames(row: Example, most: int) -> Example:
+    images = row["images"]
+    if len(images) <= most:
+        return row
+    kept = {round(at * (len(images) - 1) / max(1, most - 1)) for at in range(most)}
+    return _with(row, kept)
+
+
+def _without_images(row: Example) -> Example:
+    return _with(row, set())
+
+
+def _with(row: Example, kept: set[int]) -> Example:
+    """Return a row with these frames alone; the label before a frame goes with it."""
+    (turn,) = row["prompt"]
+    parts: list[Mapping[str, Any]] = []
+    number = 0
+    for part in turn["content"]:
+        if part["type"] != "image":
+            parts.append(part)
+            continue
+        if number in kept:
+            parts.append(part)
+        elif parts and parts[-1]["type"] == "text":
+            parts.pop()
+        number += 1
+    prompt = [{**turn, "content": parts}]
+    return {**row, "prompt": prompt, "images": [row["images"][at] for at in sorted(kept)]}

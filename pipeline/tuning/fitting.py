@@ -1,0 +1,355 @@
+"""What SFT and GRPO share: loading, adapters, metrics of each step, checkpoints, going on after a kill, finishing."""
+
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from accelerate import PartialState
+from peft import LoraConfig
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from pipeline.engine.lock import now
+from pipeline.errors import UserError
+from pipeline.tuning import guards, runs, vlm
+from pipeline.tuning.examples import Examples
+from pipeline.tuning.installed import hardware, versions
+from pipeline.tuning.presets import TINY, ModelSettings, Preset, StageSettings
+from pipeline.tuning.runs import Run
+from pipeline.tuning.tiny import make_tiny
+
+Progress = Callable[[int, int], None]
+TrainerMaker = Callable[["Job", vlm.Loaded, Progress], Trainer]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished run, and what it took: `steps` of this start, of `of_steps` in all, in `seconds`."""
+
+    run: Run
+    steps: int
+
+    @property
+    def first_process(self) -> bool:
+        """Whether this process speaks for all."""
+        return bool(PartialState().is_main_process)
+
+    def __str__(self) -> str:
+        record = self.run.record
+        stage, of = record["stage"], record["of_steps"]
+        if not self.steps:
+            return f"train {stage}: all {of} steps were already made: {self.run.folder}"
+        again = f", {record['starts']} starts" if record["starts"] > 1 else ""
+        return f"train {stage}: {of} steps in {record['seconds']:.0f} s{again}: {self.run.model}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained: on which rows, from which model, with which settings."""
+
+    stage: str
+    preset: Preset
+    rows: Path
+    examples: Examples
+    model: str  # a folder or a name; tiny:FAMILY is made into one by `base`
+    origin: Mapping[str, Any]  # what identifies the model
+    out: Path
+    trainer: "TrainerMaker"
+    blind: bool = False
+
+    @property
+    def settings(self) -> StageSettings:
+        """The settings of this stage."""
+        return self.preset.sft if self.stage == "sft" else self.preset.grpo
+
+    @property
+    def run(self) -> Run:
+        """Where it goes."""
+        identity = {
+            "settings": self.preset.identity(self.stage),
+            "rows": self.examples.sha256,
+            "model": self.origin,
+            "blind": self.blind,
+        }
+        return Run.of(self.out, self.stage, self.preset.name, identity)
+
+
+def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> str:
+    """Return the folder or name of the model to start from; a tiny one is made, its words learned from the rows."""
+    if not settings.name.startswith(TINY):
+        return settings.name
+    family = settings.name.removeprefix(TINY)
+    if family not in vlm.FAMILIES:
+        fix = f"use one of {', '.join(vlm.FAMILIES)}"
+        raise UserError("model.name", f"there is no family {family!r}", fix)
+    folder = out / f"tiny-{family}-{examples.sha256[:8]}-{seed}"
+    if not (folder / "config.json").is_file():
+        making = out / f".{folder.name}-{os.getpid()}"
+        make_tiny(making, examples.texts(), family, seed)
+        try:
+            making.rename(folder)
+        except OSError:  # another process has made it meanwhile
+            shutil.rmtree(making)
+    return str(folder)
+
+
+def described(job: Job) -> list[str]:
+    """Return what would be trained, for a dry run."""
+    settings, record = job.settings, job.run.record
+    what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
+    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {job.rows}, {what} of {job.model}"]
+    if record:
+        lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
+    return [*lines, f"would go to {job.run.folder}"]
+
+
+def load(job: Job) -> vlm.Loaded:
+    """Load the model of a job on this process's device, ready to be trained."""
+    of, settings = job.preset.model, job.settings
+    if of.threads:
+        torch.set_num_threads(of.threads)
+    device = f"cuda:{PartialState().local_process_index}" if torch.cuda.is_available() else None
+    loaded = vlm.load(
+        job.model,
+        dtype=getattr(torch, of.dtype),
+        # DeepSpeed's ZeRO-3 splits the weights as they are loaded.
+        device=None if of.zero == 3 else device,
+        nf4=settings.nf4,
+        attention=of.attention,
+    )
+    guards.check_padding(loaded.processor)
+    loaded.model.config.use_cache = not settings.checkpointing
+    return loaded
+
+
+def lora(settings: StageSettings) -> LoraConfig | None:
+    """Return the adapter that a stage trains: on the language model alone, never on the vision tower."""
+    if not settings.lora_rank:
+        return None
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=rf".*language_model.*\.({'|'.join(settings.lora_targets)})",
+        task_type="CAUSAL_LM",
+    )
+
+
+def arguments(job: Job, per_step: int, total_rows: int) -> dict[str, Any]:
+    """Return the arguments that both of TRL's trainers take; `per_step` counts what `batch` counts.
+
+    Raise UserError if a step's rows can't be divided among GPUs and batches.
+    """
+    settings, of = job.settings, job.preset.model
+    world = PartialState().num_processes
+    if per_step % (settings.batch * world):
+        what = f"{per_step} for a step can't be divided into batches of {settings.batch} on {world} processes"
+        raise UserError(f"{job.stage}.batch", what, "choose numbers that divide")
+    steps = settings.steps or max(1, round(settings.epochs * total_rows / per_step))
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(job.run.checkpoints),
+        "max_steps": steps,
+        "per_device_train_batch_size": settings.batch,
+        "gradient_accumulation_steps": per_step // (settings.batch * world),
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.schedule,
+        "warmup_steps": round(settings.warmup * steps),
+        "max_grad_norm": settings.most_gradient,
+        "bf16": of.dtype == "bfloat16",
+        "gradient_checkpointing": settings.checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False}
+        if settings.checkpointing
+        else None,
+        "logging_steps": 1,
+        "logging_strategy": "steps",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_strategy": "steps",
+        "save_steps": settings.save_every,
+        "save_total_limit": 2,
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "use_cpu": not gpu,
+        "remove_unused_columns": False,
+        "dataloader_drop_last": total_rows >= per_step,
+        "dataloader_pin_memory": gpu,
+        "deepspeed": _zero(of.zero) if of.zero else None,
+    }
+
+
+def _zero(stage: int) -> dict[str, Any]:
+    """Return DeepSpeed's settings; "auto" takes those of the trainer."""
+    zero: dict[str, Any] = {"stage": stage, "overlap_comm": True, "contiguous_gradients": True}
+    if stage == 3:
+        zero["stage3_gather_16bit_weights_on_model_save"] = True
+    return {
+        "zero_optimization": zero,
+        "bf16": {"enabled": "auto"},
+        "gradient_clipping": "auto",
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+    }
+
+
+class Recorder(TrainerCallback):
+    """Writes each step's metrics to the run, and marks whole checkpoints.
+
+    `seen` returns the ids of the rows of the step; `named` turns what TRL logs into the run's metrics.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        seen: Callable[[], Sequence[str]],
+        named: Callable[[Mapping[str, float]], Mapping[str, Any]],
+        progress: Progress,
+    ) -> None:
+        self._run, self._seen, self._named, self._progress = run, seen, named, progress
+        self._began = time.monotonic()
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the step's clock."""
+        self._began = time.monotonic()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Write the metrics of a step; the summary at the end isn't one."""
+        if not (state.is_world_process_zero and logs and "loss" in logs):
+            return
+        seconds = time.monotonic() - self._began
+        common = {
+            "step": state.global_step,
+            "epoch": logs.get("epoch"),
+            "seconds": round(seconds, 3),
+        }
+        for name in ("loss", "learning_rate", "grad_norm"):
+            common[name] = logs.get(name)
+        common["tokens"] = logs.get("num_tokens")
+        self._run.add({**common, **self._named(logs), "rows": list(self._seen())})
+        was = self._run.record
+        self._run.write(steps=state.global_step, seconds=round(was["seconds"] + seconds, 3))
+        self._progress(state.global_step, state.max_steps)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Mark the checkpoint as whole: everything in it is written."""
+        if state.is_world_process_zero:
+            runs.complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
+    """Train, from the newest checkpoint if there is one, and write the finished model.
+
+    Killed at any moment, a rerun ends with the same steps on the same rows; a finished run is left as it is. With
+    several processes, the first one holds the run's lock and writes. Raise UserError if another command has the run, and
+    GuardError where training would silently be worthless.
+    """
+    run, state = job.run, PartialState()
+    _quiet()
+    with run.locked(f"egost train {job.stage}") if state.is_main_process else nullcontext():
+        if run.finished:
+            return Fitted(run, 0)
+        if state.is_main_process:
+            run.drop_broken()
+        state.wait_for_everyone()
+        checkpoint = run.checkpoint()
+        done = runs.step_of(checkpoint) if checkpoint else 0
+        loaded = load(job)
+        trainer = job.trainer(job, loaded, progress)
+        trainer.remove_callback(PrinterCallback)
+        if state.is_main_process:
+            run.rewind(done)
+            runs.start(run, _about(job, loaded, trainer))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _finish(job, trainer, loaded)
+        return Fitted(run, trainer.state.global_step - done)
+
+
+def _quiet() -> None:
+    """Leave the terminal to our own progress bar, and out of it what a user can't change."""
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    # TRL still uses the old name.
+    for old in ("gradient_checkpointing", "is_gradient_checkpointing"):
+        warnings.filterwarnings("ignore", f"`{old}` is deprecated", FutureWarning)
+
+
+def _about(job: Job, loaded: vlm.Loaded, trainer: Trainer) -> dict[str, Any]:
+    parameters = list(trainer.model.parameters())
+    return {
+        "stage": job.stage,
+        "preset": job.preset.name,
+        "settings": job.preset.as_json(job.stage),
+        "rows": {
+            "folder": str(job.rows),
+            "sha256": job.examples.sha256,
+            "count": len(job.examples.rows),
+        },
+        "model": job.model,
+        "family": loaded.family,
+        "blind": job.blind,
+        "seed": job.settings.seed,
+        "versions": versions(),
+        "hardware": hardware(),
+        "of_steps": trainer.args.max_steps,
+        "price_per_hour": job.preset.model.price_per_hour,
+        "parameters": sum(one.numel() for one in parameters),
+        "trained_parameters": sum(one.numel() for one in parameters if one.requires_grad),
+    }
+
+
+def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
+    """Write the model, load its processor again, and note that the run is finished."""
+    run, first = job.run, PartialState().is_main_process
+    peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
+    making = run.folder / ".model"
+    trained: PreTrainedModel = trainer.accelerator.unwrap_model(trainer.model)
+    if job.settings.lora_rank:
+        adapter = run.folder / "adapter"
+        if first:
+            trained.save_pretrained(adapter)
+            trainer.model = None
+            loaded.model.to("cpu")
+            vlm.merge(
+                job.model, adapter, loaded.processor, making, getattr(torch, job.preset.model.dtype)
+            )
+    elif job.preset.model.zero == 3:
+        trainer.save_model(str(making))  # gathers the weights from all GPUs
+        if first:
+            loaded.processor.save_pretrained(making)
+    elif first:
+        vlm.save(trained, loaded.processor, making)
+    if first:
+        guards.check_saved(making)
+        shutil.rmtree(run.model, ignore_errors=True)
+        making.rename(run.model)
+        run.write(finished=now(), peak_gib=None if peak is None else round(peak, 2))
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+    PartialState().wait_for_everyone()

@@ -1,0 +1,126 @@
+"""Group-relative policy optimisation with rewards from verified facts, a thin layer over TRL's GRPOTrainer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig, GRPOTrainer
+
+from pipeline.errors import UserError
+from pipeline.training.signatures import IN_TRL
+from pipeline.tuning import examples, fitting, guards, runs, vlm
+from pipeline.tuning.fitting import Job, Progress
+from pipeline.tuning.presets import GrpoSettings, Preset
+
+
+def job(
+    rows: Path, preset: Preset, out: Path, *, start: Path | None = None, blind: bool = False
+) -> Job:
+    """Return what is to be trained: from the run `start` (by SFT), or from the preset's model.
+
+    Raise UserError if the rows or the model aren't there.
+    """
+    settings = preset.grpo
+    found = examples.read(rows, ("grpo",), most_frames=preset.model.most_frames, blind=blind)
+    if start:
+        run = runs.started_from(start)
+        if run.record["blind"] != blind:
+            what = f"was {'' if run.record['blind'] else 'not '}trained blindly"
+            raise UserError(str(start), what, "give --blind to both stages, or to none")
+        model, origin = str(run.model), {"run": run.folder.name}
+    else:
+        model = fitting.base(preset.model, out, found, settings.seed)
+        origin = {"name": preset.model.name}
+    return Job("grpo", preset, rows, found, model, origin, out, _trainer, blind)
+
+
+class _Trainer(GRPOTrainer):
+    """Checks each batch of completions, and notes which rows a step has seen."""
+
+    def __init__(self, *given: Any, blind: bool, **named: Any) -> None:
+        self._blind, self._seen = blind, list[str]()
+        super().__init__(*given, **named)
+
+    def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Sample completions and score them; each prompt is there once for each completion of its group."""
+        self._seen += list(dict.fromkeys(row["id"] for row in inputs))
+        found: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if not self._blind:
+            images = [len(row["images"]) for row in inputs]
+            guards.check_pixels(found, sum(images))
+            guards.check_alignment(found, images, self.processing_class, "prompt_ids")
+        return found
+
+    def seen(self) -> list[str]:
+        """Return the ids of the rows since the last call."""
+        found, self._seen = self._seen, []
+        return found
+
+
+def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
+    settings, rows = of.preset.grpo, of.examples.rows
+    trainer = _Trainer(
+        blind=of.blind,
+        model=loaded.model,
+        reward_funcs=[IN_TRL[name] for name in settings.rewards],
+        args=GRPOConfig(
+            **fitting.arguments(
+                of, settings.prompts_per_step * settings.group, len(rows) * settings.group
+            ),
+            **_options(settings),
+        ),
+        train_dataset=of.examples.dataset(),
+        processing_class=loaded.processor,
+        peft_config=fitting.lora(settings),
+    )
+    trainer.add_callback(fitting.Recorder(of.run, trainer.seen, _named(settings.rewards), progress))
+    if not of.blind:
+        guards.check_sees(trainer.model, _one(of, loaded, trainer))
+    return trainer
+
+
+def _options(settings: GrpoSettings) -> dict[str, Any]:
+    vllm = {
+        "use_vllm": True,
+        "vllm_mode": "colocate",
+        "vllm_gpu_memory_utilization": settings.vllm_memory,
+    }
+    return {
+        "num_generations": settings.group,
+        "max_completion_length": settings.most_tokens,
+        "temperature": settings.temperature,
+        "beta": settings.beta,
+        "loss_type": settings.loss,
+        "scale_rewards": settings.scale,
+        "num_iterations": settings.iterations,
+        "reward_weights": list(settings.reward_weights) or None,
+        **(vllm if settings.vllm else {}),
+    }
+
+
+def _one(of: Job, loaded: vlm.Loaded, trainer: GRPOTrainer) -> dict[str, Any]:
+    """Return the first row's prompt as the model takes it."""
+    row = of.examples.dataset()[0]
+    asked = loaded.processor.apply_chat_template(
+        [{**turn, "content": [dict(part) for part in turn["content"]]} for turn in row["prompt"]],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    batch = loaded.processor(text=[asked], images=row["images"], return_tensors="pt")
+    return {name: one.to(trainer.model.device) for name, one in batch.items()}
+
+
+def _named(rewards: Sequence[str]) -> Any:
+    def named(logs: Mapping[str, float]) -> dict[str, Any]:
+        return {
+            "reward": logs.get("reward"),
+            "reward_std": logs.get("reward_std"),
+            "rewards": {name: logs.get(f"rewards/{name}/mean") for name in rewards},
+            "length": logs.get("completions/mean_length"),
+            "clipped": logs.get("completions/clipped_ratio"),
+            "zero_variance": logs.get("frac_reward_zero_std"),
+            "kl": logs.get("kl"),
+            "ratio_clipped": logs.get("clip_ratio/region_mean"),
+        }
+
+    return named
