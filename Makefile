@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python 3.11 to 3.13, no root; with uv if it is installed, otherwise with venv and pip.
 .POSIX:
 .SUFFIXES:
-.PHONY: help setup demo frames generate-qa label-studio annotate pull export evaluate report test lint types docs bench torture consumers constraints clean
+.PHONY: help setup demo frames generate-qa label-studio annotate pull export evaluate train report test test-train lint types docs bench torture consumers constraints clean
 
 W = workspace
 VIDEOS =
@@ -33,8 +33,11 @@ help:
 	@echo "make pull                    fetch verdicts and corrected routes"
 	@echo "make export VERSION=1.0.0    check the gates, write a release (FLAGS=--allow-failing)"
 	@echo "make evaluate RELEASE=dir MODEL=name   score a model on a release (FLAGS='--base-url ...'; without RELEASE: two scripts on rendered walks)"
+	@echo "make train RELEASE=dir VIDEOS=dir PRESET=7b-1gpu   make rows, train by SFT and GRPO, prove the gain"
+	@echo "                             (without RELEASE: a tiny model on rendered walks, without a GPU)"
 	@echo "make report                  write one HTML file that shows the workspace (RELEASE=dir: a release)"
-	@echo "make test                    run the whole test suite"
+	@echo "make test                    run the whole test suite, except what needs torch"
+	@echo "make test-train              run the tests that need torch, in .train"
 	@echo "make docs                    build the documentation site in site/"
 	@echo "make lint types bench        run linters, type checks, benchmarks"
 	@echo "make torture                 kill egost frames 50 times at random and compare its tables"
@@ -51,6 +54,14 @@ setup: .venv/ready
 .venv/ready-dev: pyproject.toml constraints.txt
 	@sh .ci/setup '.[dev,docs]'
 	@touch .venv/ready $@
+
+.train/ready: pyproject.toml constraints.txt constraints-train.txt
+	@sh .ci/setup '.[train]' .train
+	@touch $@
+
+.train/ready-dev: pyproject.toml constraints.txt constraints-train.txt
+	@sh .ci/setup '.[train,dev]' .train
+	@touch .train/ready $@
 
 demo: .venv/ready
 	@$(BIN)/egost -w demo demo
@@ -81,6 +92,10 @@ report: .venv/ready
 
 test: .venv/ready-dev
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+# One process with one thread: tiny models are slower with more.
+test-train: .train/ready-dev
+	@OMP_NUM_THREADS=1 .train/bin/pytest -p no:xdist tests/tuning
 
 lint: .venv/ready-dev
 	@$(BIN)/ruff check .
@@ -127,4 +142,4 @@ constraints:
 	@rm .constraints.new
 
 clean:
-	@rm -rf .venv .peers dist site test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .train .peers dist site test-artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
