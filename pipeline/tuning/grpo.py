@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from trl import GRPOConfig, GRPOTrainer
 
 from pipeline.errors import UserError
@@ -67,7 +68,7 @@ def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
             **fitting.arguments(
                 of, settings.prompts_per_step * settings.group, len(rows) * settings.group
             ),
-            **_options(settings),
+            **_options(settings, PartialState().num_processes),
         ),
         train_dataset=of.examples.dataset(),
         processing_class=loaded.processor,
@@ -79,7 +80,18 @@ def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
     return trainer
 
 
-def _options(settings: GrpoSettings) -> dict[str, Any]:
+def _options(settings: GrpoSettings, processes: int) -> dict[str, Any]:
+    """Return the arguments of GRPOTrainer alone.
+
+    TRL would sample all completions of a step at once, whose prompts alone don't fit beside a 7B model. With several
+    steps on the same completions, it has to: they are kept until the last.
+    """
+    step = settings.prompts_per_step * settings.group // processes
+    sample = settings.sample or max(settings.group, settings.batch)
+    at_once = step if settings.iterations > 1 else min(sample, step)
+    if at_once % settings.batch or at_once * processes % settings.group:
+        what = f"{at_once} completions can't be divided into batches of {settings.batch} and groups of {settings.group}"
+        raise UserError("grpo.sample", what, "choose numbers that divide")
     vllm = {
         "use_vllm": True,
         "vllm_mode": "colocate",
@@ -87,6 +99,7 @@ def _options(settings: GrpoSettings) -> dict[str, Any]:
     }
     return {
         "num_generations": settings.group,
+        "steps_per_generation": at_once // settings.batch,
         "max_completion_length": settings.most_tokens,
         "temperature": settings.temperature,
         "beta": settings.beta,

@@ -86,6 +86,11 @@ class GrpoSettings(StageSettings):
     rewards: tuple[str, ...] = Field(("paper",), description="rewards; see docs/training.md")
     reward_weights: tuple[float, ...] = Field((), description="their weights; none = 1 each")
     group: int = Field(8, ge=2, description="completions of each prompt")
+    sample: int = Field(
+        0,
+        ge=0,
+        description="completions sampled at once on each GPU; 0 = a group or a batch, whichever is larger",
+    )
     prompts_per_step: int = Field(
         8, ge=1, description="prompts of one optimiser step, over all GPUs"
     )
