@@ -13,7 +13,6 @@ from typing import Any
 import datasets
 import torch
 import transformers
-from accelerate import PartialState
 from peft import LoraConfig
 from transformers import (
     PreTrainedModel,
@@ -31,6 +30,7 @@ from pipeline.tuning import guards, runs, vlm
 from pipeline.tuning.examples import Examples
 from pipeline.tuning.installed import hardware, versions
 from pipeline.tuning.presets import TINY, ModelSettings, Preset, StageSettings
+from pipeline.tuning.processes import state
 from pipeline.tuning.runs import Run
 from pipeline.tuning.tiny import make_tiny
 
@@ -48,7 +48,7 @@ class Fitted:
     @property
     def first_process(self) -> bool:
         """Whether this process speaks for all."""
-        return bool(PartialState().is_main_process)
+        return bool(state().is_main_process)
 
     def __str__(self) -> str:
         record = self.run.record
@@ -124,7 +124,7 @@ def load(job: Job) -> vlm.Loaded:
     of, settings = job.preset.model, job.settings
     if of.threads:
         torch.set_num_threads(of.threads)
-    device = f"cuda:{PartialState().local_process_index}" if torch.cuda.is_available() else None
+    device = f"cuda:{state().local_process_index}" if torch.cuda.is_available() else None
     loaded = vlm.load(
         job.model,
         dtype=getattr(torch, of.dtype),
@@ -157,7 +157,7 @@ def arguments(job: Job, per_step: int, total_rows: int) -> dict[str, Any]:
     Raise UserError if a step's rows can't be divided among GPUs and batches.
     """
     settings, of = job.settings, job.preset.model
-    world = PartialState().num_processes
+    world = state().num_processes
     if per_step % (settings.batch * world):
         what = f"{per_step} for a step can't be divided into batches of {settings.batch} on {world} processes"
         raise UserError(f"{job.stage}.batch", what, "choose numbers that divide")
@@ -190,6 +190,7 @@ def arguments(job: Job, per_step: int, total_rows: int) -> dict[str, Any]:
         "remove_unused_columns": False,
         "dataloader_drop_last": total_rows >= per_step,
         "dataloader_pin_memory": gpu,
+        "ddp_find_unused_parameters": False,
         "deepspeed": _zero(of.zero) if of.zero else None,
     }
 
@@ -271,20 +272,20 @@ def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
     several processes, the first one holds the run's lock and writes. Raise UserError if another command has the run, and
     GuardError where training would silently be worthless.
     """
-    run, state = job.run, PartialState()
+    run, process = job.run, state()
     _quiet()
-    with run.locked(f"egost train {job.stage}") if state.is_main_process else nullcontext():
+    with run.locked(f"egost train {job.stage}") if process.is_main_process else nullcontext():
         if run.finished:
             return Fitted(run, 0)
-        if state.is_main_process:
+        if process.is_main_process:
             run.drop_broken()
-        state.wait_for_everyone()
+        process.wait_for_everyone()
         checkpoint = run.checkpoint()
         done = runs.step_of(checkpoint) if checkpoint else 0
         loaded = load(job)
         trainer = job.trainer(job, loaded, progress)
         trainer.remove_callback(PrinterCallback)
-        if state.is_main_process:
+        if process.is_main_process:
             run.rewind(done)
             runs.start(run, _about(job, loaded, trainer))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -327,7 +328,7 @@ def _about(job: Job, loaded: vlm.Loaded, trainer: Trainer) -> dict[str, Any]:
 
 def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
     """Write the model, load its processor again, and note that the run is finished."""
-    run, first = job.run, PartialState().is_main_process
+    run, first = job.run, state().is_main_process
     peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
     making = run.folder / ".model"
     trained: PreTrainedModel = trainer.accelerator.unwrap_model(trainer.model)
@@ -352,4 +353,4 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
         making.rename(run.model)
         run.write(finished=now(), peak_gib=None if peak is None else round(peak, 2))
         shutil.rmtree(run.checkpoints, ignore_errors=True)
-    PartialState().wait_for_everyone()
+    state().wait_for_everyone()

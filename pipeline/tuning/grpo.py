@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
+from accelerate.utils import gather_object
 from trl import GRPOConfig, GRPOTrainer
 
 from pipeline.errors import UserError
@@ -12,6 +12,7 @@ from pipeline.training.signatures import IN_TRL
 from pipeline.tuning import examples, fitting, guards, runs, vlm
 from pipeline.tuning.fitting import Job, Progress
 from pipeline.tuning.presets import GrpoSettings, Preset
+from pipeline.tuning.processes import state
 
 
 def job(
@@ -44,7 +45,7 @@ class _Trainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Sample completions and score them; each prompt is there once for each completion of its group."""
-        self._seen += list(dict.fromkeys(row["id"] for row in inputs))
+        self._seen += list(dict.fromkeys(gather_object([row["id"] for row in inputs])))
         found: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if not self._blind:
             images = [len(row["images"]) for row in inputs]
@@ -68,7 +69,7 @@ def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
             **fitting.arguments(
                 of, settings.prompts_per_step * settings.group, len(rows) * settings.group
             ),
-            **_options(settings, PartialState().num_processes),
+            **_options(settings, state().num_processes),
         ),
         train_dataset=of.examples.dataset(),
         processing_class=loaded.processor,

@@ -64,8 +64,9 @@ class _Trainer(SFTTrainer):
         super().__init__(*given, **named)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *given: Any, **named: Any) -> Any:
-        """Take the rows' numbers out of a batch, since the model doesn't know them."""
-        self._seen += [self._ids[number] for number in inputs.pop("rows").tolist()]
+        """Take the rows' numbers out of a batch, since the model doesn't know them; those of all processes count."""
+        numbers = self.accelerator.gather(inputs.pop("rows").to(self.accelerator.device))
+        self._seen += [self._ids[number] for number in numbers.tolist()]
         loss: Any = super().training_step(model, inputs, *given, **named)
         return loss
 
