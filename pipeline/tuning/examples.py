@@ -51,17 +51,19 @@ def read(folder: Path, names: Sequence[str], *, most_frames: int, blind: bool = 
         path = folder / "trl" / f"{name}.jsonl"
         if not path.is_file():
             raise UserError(str(path), "isn't there", "name a folder that egost train rows made")
-        for number, line in enumerate(path.open("rb"), start=1):
-            try:
-                row = json.loads(line)
-                row = _without_images(row) if blind else _fewer_frames(row, most_frames)
-            except (ValueError, KeyError, TypeError) as error:
-                what = f"line {number} is no row of training: {error}"
-                raise UserError(str(path), what, "egost train formats writes it again") from error
-            found.append(row)
-            # Not the paths of images: rows that were moved are the same rows. Their names are digests.
-            named = {**row, "images": [Path(one).name for one in row["images"]]}
-            digest.update(json.dumps(named, sort_keys=True).encode())
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    row = json.loads(line)
+                    row = _without_images(row) if blind else fewer_frames(row, most_frames)
+                except (ValueError, KeyError, TypeError) as error:
+                    what = f"line {number} is no row of training: {error}"
+                    fix = "egost train formats writes it again"
+                    raise UserError(str(path), what, fix) from error
+                found.append(row)
+                # Not the paths of images: rows that were moved are the same rows. Their names are digests.
+                named = {**row, "images": [Path(one).name for one in row["images"]]}
+                digest.update(json.dumps(named, sort_keys=True).encode())
     if not found:
         raise UserError(str(folder), f"has no rows in {', '.join(names)}", "make rows first")
     if not blind and (
@@ -94,7 +96,8 @@ def by_weight(examples: Examples, seed: int) -> Examples:
     return Examples(rows, examples.sha256)
 
 
-def _fewer_frames(row: Example, most: int) -> Example:
+def fewer_frames(row: Example, most: int) -> Example:
+    """Return a row with at most so many frames, evenly taken, the first and the last among them."""
     images = row["images"]
     if len(images) <= most:
         return row

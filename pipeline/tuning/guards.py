@@ -140,15 +140,17 @@ def check_sees(model: PreTrainedModel, batch: Mapping[str, Any]) -> float:
 
 def check_saved(folder: Path) -> None:
     """Refuse a saved model whose processor takes no images when it is loaded again."""
-    processor = vlm.processor(folder)
-    if getattr(processor, "image_processor", None) is None:
-        raise GuardError(
-            str(folder), "its processor is a tokenizer alone", "save the processor with the model"
-        )
     image = Image.new("RGB", (112, 112), (200, 30, 30))
     asked = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}]
-    text = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-    batch = processor(text=[text], images=[image], return_tensors="pt")
+    try:
+        processor = vlm.processor(folder)
+        text = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        batch = processor(text=[text], images=[image], return_tensors="pt")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        what = (
+            f"its processor takes no images when it is loaded again: {str(error).splitlines()[0]}"
+        )
+        raise GuardError(str(folder), what, "save the whole processor with the model") from error
     check_pixels(batch, 1)
     check_alignment(batch, [1], processor)
     check_padding(processor)
