@@ -134,7 +134,7 @@ def measure(stage: str, folder: Path, overrides: list[str]) -> None:
     preset = presets.load("7b-1gpu", [f"model.name={json.dumps(str(folder / '7b'))}", *overrides])
     out = folder / "runs"
     shutil.rmtree(out, ignore_errors=True)
-    job = (sft.job if stage == "sft" else grpo.job)(folder, preset, out)
+    job = (sft.job if stage == "sft" else grpo.job)([folder], preset, out)
     torch.cuda.reset_peak_memory_stats()
     began = time.monotonic()
     loaded = fitting.load(job)

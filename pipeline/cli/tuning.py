@@ -47,17 +47,22 @@ def _training_options(command: AnyCommand) -> AnyCommand:
 
 
 @click.command()
-@click.argument("rows", type=_PATH)
+@click.argument("rows", metavar="ROWS...", nargs=-1, required=True, type=_PATH)
 @_training_options
 @settings_only
 @click.pass_context
 def sft(
-    context: click.Context, rows: Path, preset: str, out: Path, blind: bool, dry_run: bool
+    context: click.Context,
+    rows: tuple[Path, ...],
+    preset: str,
+    out: Path,
+    blind: bool,
+    dry_run: bool,
 ) -> None:
     """Fine-tune a model on the replies of training rows (SFT).
 
-    ROWS is a folder that egost train rows made. A killed run goes on where it was. Several GPUs:
-    accelerate launch -m pipeline train sft ROWS --preset 7b-8gpu.
+    ROWS are folders that egost train rows made. A killed run goes on where it was. Several GPUs:
+    accelerate launch -m egost train sft ROWS --preset 7b-8gpu.
     """
     chosen = _preset(context, preset)
     from pipeline.tuning import sft as stage
@@ -66,7 +71,7 @@ def sft(
 
 
 @click.command()
-@click.argument("rows", type=_PATH)
+@click.argument("rows", metavar="ROWS...", nargs=-1, required=True, type=_PATH)
 @click.option(
     "--from",
     "start",
@@ -78,7 +83,7 @@ def sft(
 @click.pass_context
 def grpo(
     context: click.Context,
-    rows: Path,
+    rows: tuple[Path, ...],
     start: Path | None,
     preset: str,
     out: Path,
@@ -87,8 +92,8 @@ def grpo(
 ) -> None:
     """Train a model by rewards (GRPO) on the prompts of training rows.
 
-    ROWS is a folder that egost train rows made. A killed run goes on where it was. Several GPUs:
-    accelerate launch -m pipeline train grpo ROWS --preset 7b-8gpu.
+    ROWS are folders that egost train rows made. A killed run goes on where it was. Several GPUs:
+    accelerate launch -m egost train grpo ROWS --preset 7b-8gpu.
     """
     chosen = _preset(context, preset)
     from pipeline.tuning import grpo as stage

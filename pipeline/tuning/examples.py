@@ -39,16 +39,17 @@ class Examples:
         return made.cast_column("images", datasets.List(datasets.Image()))
 
 
-def read(folder: Path, names: Sequence[str], *, most_frames: int, blind: bool = False) -> Examples:
-    """Read files such as `sft_think` from the folder of rows that `egost train rows` made.
+def read(
+    folders: Sequence[Path], names: Sequence[str], *, most_frames: int, blind: bool = False
+) -> Examples:
+    """Read files such as `sft_think` from folders of rows that `egost train rows` made.
 
     Of rows with more than `most_frames` frames, so many are taken evenly. With `blind`, images are left out of the
     prompts, as the reference's collator left them out. Raise UserError if a file isn't there or can't be read.
     """
     found: list[Example] = []
     digest = hashlib.sha256()
-    for name in names:
-        path = folder / "trl" / f"{name}.jsonl"
+    for path in (folder / "trl" / f"{name}.jsonl" for folder in folders for name in names):
         if not path.is_file():
             raise UserError(str(path), "isn't there", "name a folder that egost train rows made")
         with path.open("rb") as file:
@@ -65,7 +66,7 @@ def read(folder: Path, names: Sequence[str], *, most_frames: int, blind: bool = 
                 named = {**row, "images": [Path(one).name for one in row["images"]]}
                 digest.update(json.dumps(named, sort_keys=True).encode())
     if not found:
-        raise UserError(str(folder), f"has no rows in {', '.join(names)}", "make rows first")
+        raise UserError(str(folders[0]), f"has no rows in {', '.join(names)}", "make rows first")
     if not blind and (
         missing := next(
             (one for row in found for one in row["images"] if not Path(one).is_file()), None
@@ -74,7 +75,7 @@ def read(folder: Path, names: Sequence[str], *, most_frames: int, blind: bool = 
         raise UserError(
             missing,
             "isn't there",
-            f"egost train formats {folder} writes the paths of moved rows again",
+            "egost train formats writes the paths of moved rows again",
         )
     return Examples(found, digest.hexdigest())
 

@@ -13,7 +13,7 @@ from typing import Any
 import datasets
 import torch
 import transformers
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
@@ -65,7 +65,7 @@ class Job:
 
     stage: str
     preset: Preset
-    rows: Path
+    rows: Sequence[Path]
     examples: Examples
     model: str  # a folder or a name; tiny:FAMILY is made into one by `base`
     origin: Mapping[str, Any]  # what identifies the model
@@ -113,14 +113,19 @@ def described(job: Job) -> list[str]:
     """Return what would be trained, for a dry run."""
     settings, record = job.settings, job.run.record
     what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
-    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {job.rows}, {what} of {job.model}"]
+    lines = [
+        f"{job.stage}: {len(job.examples.rows)} rows of {', '.join(map(str, job.rows))}; {what} of {job.model}"
+    ]
     if record:
         lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
     return [*lines, f"would go to {job.run.folder}"]
 
 
-def load(job: Job) -> vlm.Loaded:
-    """Load the model of a job on this process's device, ready to be trained."""
+def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:
+    """Load the model of a job on this process's device, ready to be trained, or to be trained further from a checkpoint.
+
+    An adapter, and what DeepSpeed has split, is loaded from the checkpoint by the trainer.
+    """
     of, settings = job.preset.model, job.settings
     if of.threads:
         torch.set_num_threads(of.threads)
@@ -132,6 +137,7 @@ def load(job: Job) -> vlm.Loaded:
         device=None if of.zero == 3 else device,
         nf4=settings.nf4,
         attention=of.attention,
+        weights=None if settings.lora_rank or of.zero else checkpoint,
     )
     guards.check_padding(loaded.processor)
     loaded.model.config.use_cache = not settings.checkpointing
@@ -210,6 +216,23 @@ def _zero(stage: int) -> dict[str, Any]:
     }
 
 
+class LoadsWeights(Trainer):
+    """A trainer whose model already has the weights of the checkpoint that it goes on from.
+
+    transformers 5.23 saves these families' weights under other names than those by which a trainer loads them: it would
+    go on with the weights of the start, and warn alone. Adapters are saved under their own names.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.is_peft:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    @property
+    def is_peft(self) -> bool:
+        """Whether an adapter is trained."""
+        return isinstance(self.model, PeftModel)
+
+
 class Recorder(TrainerCallback):
     """Writes each step's metrics to the run, and marks whole checkpoints.
 
@@ -282,7 +305,7 @@ def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
         process.wait_for_everyone()
         checkpoint = run.checkpoint()
         done = runs.step_of(checkpoint) if checkpoint else 0
-        loaded = load(job)
+        loaded = load(job, checkpoint)
         trainer = job.trainer(job, loaded, progress)
         trainer.remove_callback(PrinterCallback)
         if process.is_main_process:
@@ -309,7 +332,7 @@ def _about(job: Job, loaded: vlm.Loaded, trainer: Trainer) -> dict[str, Any]:
         "preset": job.preset.name,
         "settings": job.preset.as_json(job.stage),
         "rows": {
-            "folder": str(job.rows),
+            "folders": [str(one) for one in job.rows],
             "sha256": job.examples.sha256,
             "count": len(job.examples.rows),
         },

@@ -10,13 +10,18 @@ from trl import GRPOConfig, GRPOTrainer
 from pipeline.errors import UserError
 from pipeline.training.signatures import IN_TRL
 from pipeline.tuning import examples, fitting, guards, runs, vlm
-from pipeline.tuning.fitting import Job, Progress
+from pipeline.tuning.fitting import Job, LoadsWeights, Progress
 from pipeline.tuning.presets import GrpoSettings, Preset
 from pipeline.tuning.processes import state
 
 
 def job(
-    rows: Path, preset: Preset, out: Path, *, start: Path | None = None, blind: bool = False
+    rows: Sequence[Path],
+    preset: Preset,
+    out: Path,
+    *,
+    start: Path | None = None,
+    blind: bool = False,
 ) -> Job:
     """Return what is to be trained: from the run `start` (by SFT), or from the preset's model.
 
@@ -36,7 +41,7 @@ def job(
     return Job("grpo", preset, rows, found, model, origin, out, _trainer, blind)
 
 
-class _Trainer(GRPOTrainer):
+class _Trainer(LoadsWeights, GRPOTrainer):
     """Checks each batch of completions, and notes which rows a step has seen."""
 
     def __init__(self, *given: Any, blind: bool, **named: Any) -> None:

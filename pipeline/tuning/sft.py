@@ -10,7 +10,7 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from pipeline.tuning import examples, fitting, guards, vlm
 from pipeline.tuning.examples import Example
-from pipeline.tuning.fitting import Job, Progress
+from pipeline.tuning.fitting import Job, LoadsWeights, Progress
 from pipeline.tuning.presets import Preset
 
 _FILES = {
@@ -20,7 +20,7 @@ _FILES = {
 }
 
 
-def job(rows: Path, preset: Preset, out: Path, *, blind: bool = False) -> Job:
+def job(rows: Sequence[Path], preset: Preset, out: Path, *, blind: bool = False) -> Job:
     """Return what is to be trained; raise UserError if the rows or the model aren't there."""
     settings = preset.sft
     found = examples.read(
@@ -56,7 +56,7 @@ class Collator:
         return batch
 
 
-class _Trainer(SFTTrainer):
+class _Trainer(LoadsWeights, SFTTrainer):
     """Notes which rows a step has seen, also where another process collated them."""
 
     def __init__(self, *given: Any, ids: Sequence[str], **named: Any) -> None:

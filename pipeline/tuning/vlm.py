@@ -49,11 +49,12 @@ def load(
     device: str | None = None,
     nf4: bool = False,
     attention: str = "sdpa",
+    weights: Path | None = None,
 ) -> Loaded:
     """Load a model and its processor from a folder, or by a name that transformers knows.
 
-    `nf4` quantises the weights to 4 bits with bitsandbytes. Raise UserError for a family that isn't supported or a
-    folder without a model.
+    `nf4` quantises the weights to 4 bits with bitsandbytes; `weights` is a folder to take them from instead. Raise UserError
+    for a family that isn't supported, a folder without a model, or one that lacks some of its weights.
     """
     config = _config(name)
     if config.model_type not in FAMILIES:
@@ -65,7 +66,13 @@ def load(
     if device or nf4:
         options["device_map"] = {"": device or "cuda:0"}
     _, model_class = FAMILIES[config.model_type]
-    model = getattr(transformers, model_class).from_pretrained(str(name), **options)
+    model, found = getattr(transformers, model_class).from_pretrained(
+        str(weights or name), output_loading_info=True, **options
+    )
+    if lacking := sorted(found["missing_keys"]):
+        # They would be drawn at random, with a warning alone.
+        what = f"lacks {len(lacking)} of its weights, such as {lacking[0]}"
+        raise UserError(str(weights or name), what, "copy or train it again")
     return Loaded(model, processor(name), config.model_type)
 
 

@@ -15,7 +15,7 @@ from pipeline.tuning.guards import GuardError
 @pytest.fixture
 def some(rows: Path) -> list[dict[str, Any]]:
     """Three rows of different lengths, with two, four and three frames."""
-    found = examples.read(rows, ["sft_think"], most_frames=4).rows[:3]
+    found = examples.read([rows], ["sft_think"], most_frames=4).rows[:3]
     found = [examples.fewer_frames(row, most) for row, most in zip(found, (2, 4, 3), strict=True)]
     dataset = examples.Examples(found, "").dataset()
     return [{**dataset[at], "number": at} for at in range(3)]
@@ -65,7 +65,7 @@ def test_a_collator_without_pixels_is_found(
 
 
 def test_a_blind_collator_has_no_pixels(loaded: vlm.Loaded, rows: Path) -> None:
-    found = examples.read(rows, ["sft_think"], most_frames=4, blind=True)
+    found = examples.read([rows], ["sft_think"], most_frames=4, blind=True)
     assert all(not row["images"] for row in found.rows)
     dataset = found.dataset()
     batch = collated(loaded, [{**dataset[0], "number": 0}], blind=True)
