@@ -95,7 +95,10 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         reply = (
             f"<think>\nI look.\nForward:\n{lists}\nBackward:\n{lists}\n</think>\n<answer>A</answer>"
         )
-        turns = [{"kind": "turn", "subject": at, "values": ["left", "left", "right", "right"]} for at in (1, -1)]
+        turns = [
+            {"kind": "turn", "subject": at, "values": ["left", "left", "right", "right"]}
+            for at in (1, -1)
+        ]
         solution = {
             "id": f"row-{number}",
             "format": "mcq",

@@ -134,6 +134,14 @@ def _keep_workspace(context: click.Context, _: click.Parameter, value: Path | No
         options.given.add("-w")
 
 
+class InOrder(click.Group):
+    """A group that lists its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names in this order."""
+        return list(self.commands)
+
+
 class Rate(click.FloatRange):
     """A number in a range; click takes nan for one that is in every range."""
 

@@ -14,6 +14,7 @@ import click
 from pipeline import __version__
 from pipeline.cli import evaluation, inspection, judge, people, release, results, train
 from pipeline.cli.console import (
+    InOrder,
     Options,
     common,
     folder_only,
@@ -31,15 +32,8 @@ def main() -> None:
     run(cli)
 
 
-class _InOrder(click.Group):
-    """A group that lists its commands in the order in which they were added."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
 @click.group(
-    cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="egost")
 @common

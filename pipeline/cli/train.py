@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import tuning
-from pipeline.cli.console import Rate, names, no_workspace, progress_bar, refuse, settings_only
+from pipeline.cli.console import (
+    InOrder,
+    Rate,
+    names,
+    no_workspace,
+    progress_bar,
+    refuse,
+    settings_only,
+)
 from pipeline.cli.judge import settings_of
 
 if TYPE_CHECKING:
     from pipeline.training.written import Writing
 
 
-@click.group(commands=[tuning.sft, tuning.grpo])
+@click.group(cls=InOrder)
 def train() -> None:
     """Train a model on a release: on its split train alone."""
 
@@ -207,3 +215,7 @@ def formats(context: click.Context, folder: Path) -> None:
     click.echo(
         f"train formats: {len(written.files)} files, all of whose images are there: {folder}"
     )
+
+
+for _command in (tuning.sft, tuning.grpo, tuning.serve):
+    train.add_command(_command)

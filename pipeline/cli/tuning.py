@@ -1,17 +1,20 @@
-"""The commands that train a model: sft, grpo."""
+"""The commands that train and serve models with torch, of the group `train`."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.console import Options, progress_bar, settings_only
+from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
     from pipeline.tuning.fitting import Job
     from pipeline.tuning.presets import Preset
 
+# Long enough for a whole queue of long replies on a CPU.
+_TIMEOUT_SECONDS = 3600
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
@@ -99,6 +102,68 @@ def grpo(
     from pipeline.tuning import grpo as stage
 
     _run(stage.job(rows, chosen, out, start=start, blind=blind), dry_run)
+
+
+@click.command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port on 127.0.0.1; 0 takes a free one (default: 0). Replies are kept by address: a fixed port "
+    "lets egost evaluate go on after both were stopped.",
+)
+@click.option("--device", help="Where models are put, by torch's name (default: cuda, or cpu).")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 256),
+    default=8,
+    help="The most requests that are answered together (default: 8).",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Threads of torch on a CPU (default: 1 for tiny models, otherwise torch's choice).",
+)
+@no_workspace
+def serve(
+    models: tuple[str, ...],
+    port: int,
+    device: str | None,
+    batch: int,
+    threads: int | None,
+) -> None:
+    """Serve trained models to egost evaluate.
+
+    MODEL is a run's folder, a folder with a model or an adapter, or a name on the Hugging Face hub; NAME=MODEL gives it another
+    name. The server is OpenAI-compatible, listens on this machine alone and runs until it is interrupted. It is
+    for small evaluations; docs/train.md names faster servers.
+    """
+    import signal
+    import threading
+
+    from pipeline.tuning.installed import check_installed
+
+    check_installed()
+    from pipeline.tuning.serve import Server, loaded, models_of
+
+    server = Server(loaded(models_of(models), device), port, batch, threads)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        names = " ".join(f"--model {shlex.quote(name)}" for name in server.queue.models)
+        click.echo(f"train serve: {', '.join(server.queue.models)} at {server.url}")
+        click.echo(
+            f"score: egost evaluate RELEASE {names} --base-url {server.url} --set evaluate.temperature=0"
+            f" --set evaluate.in_flight={2 * batch} --set evaluate.timeout_seconds={_TIMEOUT_SECONDS}"
+        )
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        lost = server.queue.taken
+        server.close()
+        left = f"; {lost} requests got no reply" if lost else ""
+        click.echo(f"train serve: stopped; replies: {server.queue.answered}{left}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _preset(context: click.Context, name: str) -> "Preset":

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from peft import PeftModel
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -53,10 +54,11 @@ def load(
 ) -> Loaded:
     """Load a model and its processor from a folder, or by a name that transformers knows.
 
-    `nf4` quantises the weights to 4 bits with bitsandbytes; `weights` is a folder to take them from instead. Raise UserError
+    A folder may hold an adapter (LoRA), which is merged into its base. `nf4` quantises the weights to 4 bits with bitsandbytes; `weights` is a folder to take them from instead. Raise UserError
     for a family that isn't supported, a folder without a model, or one that lacks some of its weights.
     """
-    config = _config(name)
+    base = adapter_base(name)
+    config = _config(base or name)
     if config.model_type not in FAMILIES:
         what = f"is of the family {config.model_type!r}, which isn't supported"
         raise UserError(str(name), what, f"use one of {', '.join(FAMILIES)}")
@@ -67,18 +69,31 @@ def load(
         options["device_map"] = {"": device or "cuda:0"}
     _, model_class = FAMILIES[config.model_type]
     model, found = getattr(transformers, model_class).from_pretrained(
-        str(weights or name), output_loading_info=True, **options
+        str(weights or base or name), output_loading_info=True, **options
     )
     if lacking := sorted(found["missing_keys"]):
         # They would be drawn at random, with a warning alone.
         what = f"lacks {len(lacking)} of its weights, such as {lacking[0]}"
         raise UserError(str(weights or name), what, "copy or train it again")
+    if base:
+        model = PeftModel.from_pretrained(model, str(name)).merge_and_unload()
     return Loaded(model, processor(name), config.model_type)
+
+
+def adapter_base(name: str | Path) -> str | None:
+    """Return the name of the model that an adapter's folder is for; None if the folder holds a whole model."""
+    path = Path(name) / "adapter_config.json"
+    if not path.is_file():
+        return None
+    return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
 def processor(name: str | Path) -> ProcessorMixin:
     """Load the processor of a model for images and text, which needs no torchvision: rows have no videos."""
-    family = _config(name).model_type
+    base = adapter_base(name)
+    family = _config(base or name).model_type
+    if base and not (Path(name) / "processor_config.json").is_file():
+        name = base
     images = Qwen2VLImageProcessorPil.from_pretrained(str(name))
     tokenizer = AutoTokenizer.from_pretrained(str(name), padding_side="left")
     template = tokenizer.chat_template
@@ -117,10 +132,9 @@ def merge(
     name: str, adapter: Path, processor: ProcessorMixin, folder: Path, dtype: torch.dtype
 ) -> None:
     """Write a model with an adapter's weights added to its own, which are loaded anew, without quantisation."""
-    from peft import PeftModel
-
     base = load(name, dtype=dtype).model
-    save(PeftModel.from_pretrained(base, str(adapter)).merge_and_unload(), processor, folder)
+    merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+    save(merged, processor, folder)
 
 
 def _config(name: str | Path) -> Any:

@@ -45,7 +45,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of training rows with a few frames each."""
+    """Return a folder of training rows with a few frames each."""
     folder = tmp_path_factory.mktemp("rows")
     made = made_rows.with_frames(made_rows.mixed(), folder)
     assert not formats.write(made, folder, ["trl"]).refused
@@ -67,3 +67,23 @@ def tiny(
 def loaded(tiny: Path) -> vlm.Loaded:
     """A tiny model of each family."""
     return vlm.load(tiny)
+
+
+@pytest.fixture(scope="session")
+def tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return tiny models, by family, whose replies differ with every token and pixel of the prompt.
+
+    As they are made, they repeat the prompt's last token, whatever they see: such replies would be equal anyway.
+    """
+    root = tmp_path_factory.mktemp("tiny")
+    texts = ["In the frames, what is on the left? A: the red door. B: the blue stairs."] * 20
+    for family in vlm.FAMILIES:
+        make_tiny(root / "made" / family, texts, family)
+        made = vlm.load(root / "made" / family, device="cpu")
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for weight in made.model.parameters():
+                if weight.dim() > 1:
+                    weight.add_(torch.randn_like(weight), alpha=0.2)
+        vlm.save(made.model, made.processor, root / family)
+    return {family: root / family for family in vlm.FAMILIES}
