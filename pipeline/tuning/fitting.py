@@ -14,7 +14,9 @@ import datasets
 import torch
 import transformers
 from peft import LoraConfig, PeftModel
+from PIL import Image
 from transformers import (
+    AutoConfig,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
@@ -27,10 +29,15 @@ from transformers import (
 from pipeline.engine.lock import now
 from pipeline.errors import UserError
 from pipeline.tuning import guards, runs, vlm
+from pipeline.tuning.curves import draw
 from pipeline.tuning.examples import Examples
 from pipeline.tuning.installed import hardware, versions
+from pipeline.tuning.memory import estimate
+from pipeline.tuning.parameters import read_shape
+from pipeline.tuning.plan import plan_of
 from pipeline.tuning.presets import TINY, ModelSettings, Preset, StageSettings
 from pipeline.tuning.processes import state
+from pipeline.tuning.runcard import write_card
 from pipeline.tuning.runs import Run
 from pipeline.tuning.tiny import make_tiny
 
@@ -110,15 +117,40 @@ def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> s
 
 
 def described(job: Job) -> list[str]:
-    """Return what would be trained, for a dry run."""
-    settings, record = job.settings, job.run.record
+    """Return what would be trained and the memory that it would need, for a dry run."""
+    settings, record, longest = job.settings, job.run.record, _longest(job)
     what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
-    lines = [
-        f"{job.stage}: {len(job.examples.rows)} rows of {', '.join(map(str, job.rows))}; {what} of {job.model}"
-    ]
+    folders = ", ".join(map(str, job.rows))
+    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {folders}; {what} of {job.model}"]
     if record:
         lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
+    config = AutoConfig.from_pretrained(job.model).to_dict()
+    plan = plan_of(job.stage, job.preset.as_json(job.stage), gpus=state().num_processes, **longest)
+    lines += estimate(read_shape(config), plan).lines()
     return [*lines, f"would go to {job.run.folder}"]
+
+
+def _longest(job: Job) -> dict[str, int]:
+    """Return the frames, their pixels and the tokens of the longest of some rows, as the model would get them."""
+    processor = vlm.processor(job.model)
+    rows = job.examples.rows[:: max(1, len(job.examples.rows) // 50)]
+
+    def tokens(turns: Sequence[Mapping[str, Any]]) -> int:
+        texts = [part["text"] or "" for turn in turns for part in turn["content"]]
+        return sum(len(ids) for ids in processor.tokenizer(texts)["input_ids"])
+
+    frames = max(len(row["images"]) for row in rows)
+    pixels = 1
+    if frames:
+        with Image.open(next(row["images"][0] for row in rows if row["images"])) as image:
+            grid = processor.image_processor([image], return_tensors="pt")["image_grid_thw"]
+        pixels = int(grid.prod()) * processor.image_processor.patch_size**2
+    return {
+        "frames": frames,
+        "frame_pixels": pixels,
+        "prompt_tokens": max(tokens(row["prompt"]) for row in rows),
+        "completion_tokens": max(tokens(row.get("completion", ())) for row in rows) or 1,
+    }
 
 
 def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:
@@ -141,6 +173,10 @@ def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:
     )
     guards.check_padding(loaded.processor)
     loaded.model.config.use_cache = not settings.checkpointing
+    if settings.lora_rank:
+        # With an adapter and recomputed activations, TRL and transformers ask again and again for gradients of what the
+        # model reads. Only the old way of recomputing needs them, and they cost a backward pass through the frozen tower.
+        loaded.model.enable_input_require_grads = lambda: None
     return loaded
 
 
@@ -375,5 +411,7 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
         shutil.rmtree(run.model, ignore_errors=True)
         making.rename(run.model)
         run.write(finished=now(), peak_gib=None if peak is None else round(peak, 2))
+        draw(run.folder)
+        write_card(run.folder)
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     state().wait_for_everyone()
