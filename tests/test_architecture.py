@@ -31,6 +31,7 @@ LEVELS = (
     "evaluate",
     "training",
     "report",
+    "proof",
     "tuning",
     "flow",
     "demo",

@@ -27,6 +27,11 @@ class Run:
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._command, self._path = "", Path()
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments, without secrets."""
+        return list(without_secrets(self._arguments))
+
     def of(self, command: str, folder: "WorkspaceFolder") -> None:
         """Note which command this is and the workspace that it has opened."""
         self._command, self._path = command, folder.runs
@@ -40,7 +45,7 @@ class Run:
             return
         entry = {
             "command": self._command,
-            "arguments": list(without_secrets(self._arguments)),
+            "arguments": self.arguments,
             "version": __version__,
             "started": _iso(self._started),
             "ended": _iso(datetime.now(UTC)),

@@ -16,6 +16,7 @@ from pipeline.cli.console import (
     settings_only,
 )
 from pipeline.cli.judge import settings_of
+from pipeline.cli.proof import report
 
 if TYPE_CHECKING:
     from pipeline.training.written import Writing
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 @click.group(cls=InOrder)
 def train() -> None:
     """Train a model on a release: on its split train alone."""
+
+
+train.add_command(report)
 
 
 @train.command()

@@ -10,7 +10,7 @@ import click
 from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
-    from pipeline.tuning.fitting import Job
+    from pipeline.tuning.jobs import Job
     from pipeline.tuning.presets import Preset
 
 # Long enough for a whole queue of long replies on a CPU.
@@ -176,10 +176,10 @@ def _preset(context: click.Context, name: str) -> "Preset":
 
 
 def _run(job: "Job", dry_run: bool) -> None:
-    from pipeline.tuning import fitting
+    from pipeline.tuning import fitting, jobs
 
     if dry_run:
-        for line in fitting.described(job):
+        for line in jobs.described(job):
             click.echo(line)
         return
     with progress_bar(job.stage) as progress:

@@ -102,6 +102,16 @@ def rewards(completion: str, solution: Mapping[str, Any]) -> Rewards:
     return Rewards(exact, square, route, times, consistent, _format(completion, answer))
 
 
+def lists_agree(completion: str, chosen: int, solution: Mapping[str, Any]) -> bool | None:
+    """Return whether the list of the asked way that a completion states makes the chosen option true, as `consistency` asks.
+
+    `chosen` is the option's place. None if the completion states no lists, or the item has no facts.
+    """
+    called = _names(solution)
+    known, stated = _renamed(solution, called), _stated(completion, called)
+    return _agrees(chosen, _way(stated, known), known["facts"]) if any(stated) else None
+
+
 # ---- the answer ----------------------------------------------------------------------------------
 
 

@@ -141,7 +141,7 @@ def _item(
     usual: str,
 ) -> SourceItem:
     evidence, start_us = entry.evidence, _us(entry.evidence.span_start or 0.0)
-    happenings = _happenings(evidence, start_us)
+    happenings = happenings_of(evidence, start_us)
     times = zip(evidence.turn_start, evidence.turn_end, evidence.turn_degrees, strict=True)
     return SourceItem(
         row=entry.question,
@@ -170,8 +170,8 @@ def _from_start(fact: AskedFact, start_us: int) -> AskedFact:
     return fact.model_copy(update={"seen_us": [at_us - start_us for at_us in fact.seen_us]})
 
 
-def _happenings(evidence: Evidence, start_us: int) -> list[Happening]:
-    """Return the turns, landmarks and actions of the steps, in order of time."""
+def happenings_of(evidence: Evidence, start_us: int) -> list[Happening]:
+    """Return the turns, landmarks and actions of the steps, in order of time; the span starts at `start_us`."""
     found = []
     for step in evidence.steps:
         start, end = (step.start_us - start_us) / 1e6, (step.end_us - start_us) / 1e6

@@ -1,6 +1,5 @@
 """What SFT and GRPO share: loading, adapters, metrics of each step, checkpoints, going on after a kill, finishing."""
 
-import os
 import shutil
 import time
 import warnings
@@ -14,9 +13,7 @@ import datasets
 import torch
 import transformers
 from peft import LoraConfig, PeftModel
-from PIL import Image
 from transformers import (
-    AutoConfig,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
@@ -30,19 +27,12 @@ from pipeline.engine.lock import now
 from pipeline.errors import UserError
 from pipeline.tuning import guards, runs, vlm
 from pipeline.tuning.curves import draw
-from pipeline.tuning.examples import Examples
 from pipeline.tuning.installed import hardware, versions
-from pipeline.tuning.memory import estimate
-from pipeline.tuning.parameters import read_shape
-from pipeline.tuning.plan import plan_of
-from pipeline.tuning.presets import TINY, ModelSettings, Preset, StageSettings
+from pipeline.tuning.jobs import Job, Progress
+from pipeline.tuning.presets import StageSettings
 from pipeline.tuning.processes import state
 from pipeline.tuning.runcard import write_card
 from pipeline.tuning.runs import Run
-from pipeline.tuning.tiny import make_tiny
-
-Progress = Callable[[int, int], None]
-TrainerMaker = Callable[["Job", vlm.Loaded, Progress], Trainer]
 
 
 @dataclass(frozen=True)
@@ -64,93 +54,6 @@ class Fitted:
             return f"train {stage}: all {of} steps were already made: {self.run.folder}"
         again = f", {record['starts']} starts" if record["starts"] > 1 else ""
         return f"train {stage}: {of} steps in {record['seconds']:.0f} s{again}: {self.run.model}"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be trained: on which rows, from which model, with which settings."""
-
-    stage: str
-    preset: Preset
-    rows: Sequence[Path]
-    examples: Examples
-    model: str  # a folder or a name; tiny:FAMILY is made into one by `base`
-    origin: Mapping[str, Any]  # what identifies the model
-    out: Path
-    trainer: "TrainerMaker"
-    blind: bool = False
-
-    @property
-    def settings(self) -> StageSettings:
-        """The settings of this stage."""
-        return self.preset.sft if self.stage == "sft" else self.preset.grpo
-
-    @property
-    def run(self) -> Run:
-        """Where it goes."""
-        identity = {
-            "settings": self.preset.identity(self.stage),
-            "rows": self.examples.sha256,
-            "model": self.origin,
-            "blind": self.blind,
-        }
-        return Run.of(self.out, self.stage, self.preset.name, identity)
-
-
-def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> str:
-    """Return the folder or name of the model to start from; a tiny one is made, its words learned from the rows."""
-    if not settings.name.startswith(TINY):
-        return settings.name
-    family = settings.name.removeprefix(TINY)
-    if family not in vlm.FAMILIES:
-        fix = f"use one of {', '.join(vlm.FAMILIES)}"
-        raise UserError("model.name", f"there is no family {family!r}", fix)
-    folder = out / f"tiny-{family}-{examples.sha256[:8]}-{seed}"
-    if not (folder / "config.json").is_file():
-        making = out / f".{folder.name}-{os.getpid()}"
-        make_tiny(making, examples.texts(), family, seed)
-        try:
-            making.rename(folder)
-        except OSError:  # another process has made it meanwhile
-            shutil.rmtree(making)
-    return str(folder)
-
-
-def described(job: Job) -> list[str]:
-    """Return what would be trained and the memory that it would need, for a dry run."""
-    settings, record, longest = job.settings, job.run.record, _longest(job)
-    what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
-    folders = ", ".join(map(str, job.rows))
-    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {folders}; {what} of {job.model}"]
-    if record:
-        lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
-    config = AutoConfig.from_pretrained(job.model).to_dict()
-    plan = plan_of(job.stage, job.preset.as_json(job.stage), gpus=state().num_processes, **longest)
-    lines += estimate(read_shape(config), plan).lines()
-    return [*lines, f"would go to {job.run.folder}"]
-
-
-def _longest(job: Job) -> dict[str, int]:
-    """Return the frames, their pixels and the tokens of the longest of some rows, as the model would get them."""
-    processor = vlm.processor(job.model)
-    rows = job.examples.rows[:: max(1, len(job.examples.rows) // 50)]
-
-    def tokens(turns: Sequence[Mapping[str, Any]]) -> int:
-        texts = [part["text"] or "" for turn in turns for part in turn["content"]]
-        return sum(len(ids) for ids in processor.tokenizer(texts)["input_ids"])
-
-    frames = max(len(row["images"]) for row in rows)
-    pixels = 1
-    if frames:
-        with Image.open(next(row["images"][0] for row in rows if row["images"])) as image:
-            grid = processor.image_processor([image], return_tensors="pt")["image_grid_thw"]
-        pixels = int(grid.prod()) * processor.image_processor.patch_size**2
-    return {
-        "frames": frames,
-        "frame_pixels": pixels,
-        "prompt_tokens": max(tokens(row["prompt"]) for row in rows),
-        "completion_tokens": max(tokens(row.get("completion", ())) for row in rows) or 1,
-    }
 
 
 def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:

@@ -9,8 +9,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from pipeline.errors import UserError
 from pipeline.training.signatures import IN_TRL
-from pipeline.tuning import examples, fitting, guards, runs, vlm
-from pipeline.tuning.fitting import Job, LoadsWeights, Progress
+from pipeline.tuning import examples, fitting, guards, jobs, runs, vlm
+from pipeline.tuning.fitting import LoadsWeights
+from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import GrpoSettings, Preset
 from pipeline.tuning.processes import state
 
@@ -36,7 +37,7 @@ def job(
             raise UserError(str(start), what, "give --blind to both stages, or to none")
         model, origin = str(run.model), {"run": run.folder.name}
     else:
-        model = fitting.base(preset.model, out, found, settings.seed)
+        model = jobs.base(preset.model, out, found, settings.seed)
         origin = {"name": preset.model.name}
     return Job("grpo", preset, rows, found, model, origin, out, _trainer, blind)
 

@@ -8,9 +8,10 @@ import torch
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from pipeline.tuning import examples, fitting, guards, vlm
+from pipeline.tuning import examples, fitting, guards, jobs, vlm
 from pipeline.tuning.examples import Example
-from pipeline.tuning.fitting import Job, LoadsWeights, Progress
+from pipeline.tuning.fitting import LoadsWeights
+from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import Preset
 
 _FILES = {
@@ -26,7 +27,7 @@ def job(rows: Sequence[Path], preset: Preset, out: Path, *, blind: bool = False)
     found = examples.read(
         rows, _FILES[settings.rows], most_frames=preset.model.most_frames, blind=blind
     )
-    model = fitting.base(preset.model, out, found, settings.seed)
+    model = jobs.base(preset.model, out, found, settings.seed)
     if settings.weighted:
         found = examples.by_weight(found, settings.seed)
     return Job("sft", preset, rows, found, model, {"name": preset.model.name}, out, _trainer, blind)

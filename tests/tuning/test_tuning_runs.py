@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.tuning import examples, fitting, grpo, presets, sft, vlm
-from pipeline.tuning.fitting import Job
+from pipeline.tuning import examples, fitting, grpo, jobs, presets, sft, vlm
 from pipeline.tuning.guards import GuardError
+from pipeline.tuning.jobs import Job
 from pipeline.tuning.runs import Run
 
 SMALL = [
@@ -46,7 +46,7 @@ class KilledError(Exception):
     """Stands for a kill, at the end of a step."""
 
 
-def killed_after(step: int) -> fitting.Progress:
+def killed_after(step: int) -> jobs.Progress:
     def progress(done: int, total: int) -> None:
         if done == step:
             raise KilledError
@@ -351,6 +351,6 @@ def test_rows_are_drawn_by_weight(rows: Path) -> None:
 
 def test_a_job_is_described(rows: Path, tmp_path: Path) -> None:
     job: Job = sft.job([rows], preset("sft.lora_rank=4"), tmp_path)
-    text = "\n".join(fitting.described(job))
+    text = "\n".join(jobs.described(job))
     assert "LoRA of rank 4" in text
     assert not job.run.folder.exists()
