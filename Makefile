@@ -9,6 +9,7 @@ VERSION =
 RELEASE =
 ROWS =
 MODEL =
+PRESET = 7b-1gpu
 PORT = 0
 BIN = .venv/bin
 EGOST = $(BIN)/egost -w "$$_W"
@@ -21,6 +22,7 @@ export _VERSION := $(value VERSION)
 export _RELEASE := $(value RELEASE)
 export _ROWS := $(value ROWS)
 export _MODEL := $(value MODEL)
+export _PRESET := $(value PRESET)
 export _PORT := $(value PORT)
 
 help:
@@ -86,6 +88,11 @@ export: .venv/ready
 
 evaluate: .venv/ready
 	@if [ -n "$$_RELEASE" ]; then $(BIN)/egost evaluate "$$_RELEASE" --model "$$_MODEL" $(FLAGS); else $(BIN)/egost demo --evaluate; fi
+
+train: .train/ready
+	@if [ -n "$$_RELEASE" ]; then \
+	  .train/bin/egost train run "$$_RELEASE" --videos "$$_VIDEOS" --preset "$$_PRESET" $(FLAGS); \
+	else OMP_NUM_THREADS=1 .train/bin/egost demo --train; fi
 
 report: .venv/ready
 	@if [ -n "$$_RELEASE" ]; then $(BIN)/egost report "$$_RELEASE"; else $(EGOST) report; fi

@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ _SLOWEST = (
     "test_probe",
     "test_torture",
 )
+
+# They need the extra `train`: `make test-train` runs them in an environment that has it.
+_WITH_TORCH = "tuning"
+collect_ignore = [] if find_spec("torch") else [_WITH_TORCH]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what isn't run here."""
+    return [f"tests/{one}: not run here, but by make test-train" for one in collect_ignore]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -172,30 +172,45 @@ def generate_qa(context: click.Context, dry_run: bool, redraft: bool, recompose:
     is_flag=True,
     help="Then score two scripted models on the release, of 12 walks.",
 )
+@click.option(
+    "--train",
+    "trained",
+    is_flag=True,
+    help="Then train a tiny model: on a toy task, and on the release, of 12 walks. Needs the extra train, and no GPU.",
+)
 @common
 @click.pass_context
-def demo(context: click.Context, walks: int | None, scored: bool) -> None:
+def demo(context: click.Context, walks: int | None, scored: bool, trained: bool) -> None:
     """Run the whole pipeline on rendered walks, offline.
 
     Uses a real local Label Studio server and scripted reviewers. The workspace is `demo` unless -w
-    names another one; with --evaluate, it is `demo-evaluate`.
+    names another one; with --evaluate or --train, it is `demo-evaluate`.
     """
     from pipeline.demo import story
     from pipeline.flow import make_workspace
 
     options = context.ensure_object(Options)
-    usual = Path("demo-evaluate" if scored else "demo")
+    usual = Path("demo-evaluate" if scored or trained else "demo")
+    if trained:
+        from pipeline.tuning.installed import check_installed
+
+        check_installed()
     root = options.workspace if "-w" in options.given else usual
     if made := make_workspace(root, story.SETTINGS):
         click.echo(made)
     with opened(context, root) as workspace:
-        if not scored:
+        if not (scored or trained):
             print_and_log(context, story.tell(workspace, walks or 4))
             return
         from pipeline.demo import scored as scoring
 
         print_and_log(context, story.tell(workspace, walks or scoring.WALKS, scoring.TRAIN))
-        print_and_log(context, scoring.score(workspace.folder))
+        if scored:
+            print_and_log(context, scoring.score(workspace.folder))
+        if trained:
+            from pipeline.demo import trained as training
+
+            print_and_log(context, training.train(workspace.folder))
 
 
 for _command in (

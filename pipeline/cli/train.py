@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli import tuning
+from pipeline.cli import proof, tuning
 from pipeline.cli.console import (
     InOrder,
     Rate,
@@ -16,7 +16,6 @@ from pipeline.cli.console import (
     settings_only,
 )
 from pipeline.cli.judge import settings_of
-from pipeline.cli.proof import report
 
 if TYPE_CHECKING:
     from pipeline.training.written import Writing
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 @click.group(cls=InOrder)
 def train() -> None:
     """Train a model on a release: on its split train alone."""
-
-
-train.add_command(report)
 
 
 @train.command()
@@ -221,5 +217,5 @@ def formats(context: click.Context, folder: Path) -> None:
     )
 
 
-for _command in (tuning.sft, tuning.grpo, tuning.serve):
+for _command in (tuning.sft, tuning.grpo, tuning.serve, proof.report, tuning.whole):
     train.add_command(_command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.console import Options, no_workspace, progress_bar, settings_only
+from pipeline.cli.console import Options, Rate, no_workspace, progress_bar, settings_only
 
 if TYPE_CHECKING:
     from pipeline.tuning.jobs import Job
@@ -164,6 +164,70 @@ def serve(
         click.echo(f"train serve: stopped; replies: {server.queue.answered}{left}")
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@click.command("run")
+@click.argument("folder", metavar="RELEASE", type=_PATH)
+@click.option(
+    "--videos",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="The release's source videos, or folders with them.",
+)
+@click.option("--preset", required=True, help="The settings, as for egost train sft.")
+@click.option("--fps", type=Rate(2, 3), default=2.5, help="Frames a second (default: 2.5).")
+@click.option(
+    "--image-pixels",
+    type=click.IntRange(64, 4096),
+    default=320,
+    help="Pixels on the longer side of the frames (default: 320).",
+)
+@click.option(
+    "--items", type=click.IntRange(1), help="Report on at most so many items, for a trial."
+)
+@click.option(
+    "--out",
+    type=_PATH,
+    default=Path(),
+    help="Where the folders rows, runs and proof go (default: here).",
+)
+@settings_only
+@click.pass_context
+def whole(
+    context: click.Context,
+    folder: Path,
+    videos: tuple[Path, ...],
+    preset: str,
+    fps: float,
+    image_pixels: int,
+    items: int | None,
+    out: Path,
+) -> None:
+    """Make rows, train by SFT and GRPO, and report where the gain comes from.
+
+    Does what egost train rows, sft, grpo and report do, one after the other; give them yourself for other options. A
+    killed run goes on where it was. On several GPUs, training uses all of them.
+    """
+    _preset(context, preset)
+    from pipeline.releases.reading import open_release
+    from pipeline.training.make import Options as Rows
+    from pipeline.training.make import RowMaker
+    from pipeline.tuning.recipe import Recipe, prove
+
+    maker = RowMaker(open_release(folder), Rows(videos, fps, image_pixels), out / "rows")
+    made = maker.run(progress_bar)
+    for line in made.lines():
+        click.echo(line)
+    overrides = context.ensure_object(Options).overrides
+    recipe = Recipe([made.folder], preset, out / "runs", overrides)
+    for line in recipe.run():
+        click.echo(line)
+    shown = [word for one in videos for word in ("--videos", str(one))]
+    shown += ["--fps", str(fps), "--image-pixels", str(image_pixels)]
+    shown += ["--items", str(items)] if items else []
+    for line in prove(recipe, folder, out / "proof", shown):
+        click.echo(line)
 
 
 def _preset(context: click.Context, name: str) -> "Preset":

@@ -1,6 +1,6 @@
-"""From rows to a trained model: SFT, then GRPO from its model, each as the command that a person would type.
+"""From rows to a trained model and a proof, each step as the command that a person would type.
 
-Each stage is a process of its own, which returns all of the GPU's memory, and with several GPUs one process for each.
+Each is a process of its own, which returns all of the GPU's memory, and with several GPUs one process for each.
 """
 
 import shlex
@@ -15,6 +15,8 @@ import torch
 from pipeline.errors import UserError
 from pipeline.tuning import grpo, presets, sft
 from pipeline.tuning.runs import Run
+
+_LEAST_TOKENS = 100  # fewer can't be asked for
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,36 @@ class Recipe:
         told += ["--out", str(self.out), *(["--blind"] if self.blind else [])]
         for override in self.overrides:
             told += ["--set", override]
-        gpus = torch.cuda.device_count()
-        launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(gpus)]
-        command = [sys.executable, *(launcher if gpus > 1 else []), "-m", "egost", *told]
-        yield f"$ egost {shlex.join(told)}" + (f"  # on {gpus} GPUs" if gpus > 1 else "")
-        done = subprocess.run(command, check=False)
-        if done.returncode:
-            what = f"ended with exit code {done.returncode}"
-            raise UserError(
-                f"train {stage}", what, "see above; run the same command again to go on"
-            )
+        yield from _called(told, torch.cuda.device_count())
+
+
+def prove(recipe: Recipe, release: Path, out: Path, more: Sequence[str] = ()) -> Iterator[str]:
+    """Ask the base and both trained models about the release's split test, and report whether the gain comes from seeing.
+
+    Replies may be twice as long as those that GRPO rewarded. `more` are further arguments of `egost train report`.
+    """
+    first = recipe.sft()
+    tokens = max(_LEAST_TOKENS, 2 * presets.load(recipe.preset, recipe.overrides).grpo.most_tokens)
+    told = ["train", "report", str(release), "--base", first.record["model"]]
+    told += [
+        "--sft",
+        str(first.folder),
+        "--grpo",
+        str(recipe.grpo(first).folder),
+        "--out",
+        str(out),
+    ]
+    told += ["--set", f"evaluate.max_completion_tokens={tokens}"]
+    yield from _called([*told, *more])
+
+
+def _called(told: Sequence[str], processes: int = 1) -> Iterator[str]:
+    """Yield a command as a person would type it, then run it; raise UserError if it doesn't end well."""
+    launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "egost", *told]
+    yield f"$ egost {shlex.join(told)}" + (f"  # on {processes} GPUs" if processes > 1 else "")
+    if code := subprocess.run(command, check=False).returncode:
+        what = f"ended with exit code {code}"
+        raise UserError(
+            f"egost {told[0]} {told[1]}", what, "see above; run the same command again to go on"
+        )

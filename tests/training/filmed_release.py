@@ -38,15 +38,19 @@ def filmed(
     settings: dict[str, Any] | None = None,
     exported: dict[str, Any] | None = None,
     fps: int = FPS,
+    split: str | None = "train",
     **fields: Any,
 ) -> Filmed:
-    """Make a release of so many videos; `fields` are those of all videos, `exported` settings of the export."""
+    """Make a release of so many videos; `fields` are those of all videos, `exported` settings of the export.
+
+    Without a split, every fourth video is in train, and the others are in test.
+    """
     with small_space(root / "w", 0):
         pass
     (root / "w" / "egost.toml").write_text(commented(SECTIONS, settings or {}), encoding="utf-8")
     (root / "videos").mkdir()
     with open_workspace(root / "w") as space:
-        fill(space, clips, walk=walk, **({"split": "train"} | fields))
+        fill(space, clips, walk=walk, **(({"split": split} if split else {}) | fields))
         found = []
         for number, video in enumerate(space.store.rows(Video)):
             seconds = walk(number)[-1].end_us // 1_000_000
