@@ -34,6 +34,7 @@ from pipeline.questions.rows import AskedFact
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.routes.rows import Step
 from pipeline.training.rows import Happening, TrainingRow
+from pipeline.tuning.presets import GrpoSettings, ModelSettings, SftSettings, StageSettings
 
 ROOT = Path(__file__).parent.parent
 MEANINGS: dict[str, Any] = tomllib.loads(
@@ -241,12 +242,15 @@ def settings(sections: Mapping[str, type[Settings]]) -> str:
 
 
 def _setting(section: str, name: str, info: FieldInfo, users: Iterable[str]) -> tuple[str, ...]:
-    default = info.get_default(call_default_factory=True)
+    default = "required"
+    if not info.is_required():
+        value = info.get_default(call_default_factory=True)
+        default = "not set" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
     redone = "nothing" if info.exclude else ", ".join(users)
     return (
         f'`{name}`<a id="{section}.{name}"></a>',
         ", ".join(filter(None, (_kind(info.annotation), *_bounds(info)))),
-        "not set" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`",
+        default,
         _sentence(_described(info.description or "", f"{section}.{name}")),
         redone or "nothing",
     )
@@ -260,7 +264,7 @@ def _kind(annotation: Any) -> str:
     options = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
         return _one_of(annotation)
-    if typing.get_origin(annotation) is list:
+    if typing.get_origin(annotation) in (list, tuple):
         inner = _kind(options[0])
         return f"list, each {inner}" if inner.startswith("one of") else f"list of {inner}"
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
@@ -620,10 +624,34 @@ def _training() -> str:
     return text.replace("](release.md", "](reference/release.md")
 
 
+_PRESETS: Mapping[str, tuple[str, type[Settings]]] = {
+    "model": ("[model]", ModelSettings),
+    "stages": ("[sft] and [grpo]", StageSettings),
+    "sft": ("[sft] alone", SftSettings),
+    "grpo": ("[grpo] alone", GrpoSettings),
+}
+
+
+def _presets() -> str:
+    """Return the settings of training presets, a table for each section and one for what both stages have."""
+    found: list[str] = []
+    for anchor, (title, kind) in _PRESETS.items():
+        own = inspect.get_annotations(kind)
+        rows = (
+            _setting(anchor, name, info, ())[:-1]
+            for name, info in kind.model_fields.items()
+            if name in own
+        )
+        found += [f"### {title} {{ #settings-{anchor} }}", "", _described(_doc(kind), anchor), ""]
+        found += [*_table(("setting", "type", "default", "meaning"), rows), ""]
+    return "\n".join(found)
+
+
 _FILLED: dict[str, Callable[[], str]] = {
     "stages": _flow,
     "levels": _levels,
     "training": _training,
+    "presets": _presets,
 }
 
 

@@ -195,7 +195,7 @@ def _with_options(*taken: str) -> Callable[[Command], Command]:
                 callback=_keep_overrides,
                 expose_value=False,
                 hidden="--set" not in taken,
-                help="Override one setting of egost.toml for this run.",
+                help="Override one setting of egost.toml, or of a training preset, for this run.",
             ),
         ):
             option(checked)

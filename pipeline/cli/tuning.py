@@ -38,7 +38,7 @@ _OPTIONS = (
     click.option(
         "--dry-run",
         is_flag=True,
-        help="Train nothing; print what would be trained, and the memory it needs.",
+        help="Train nothing; print what would be trained, and the memory and time that it would take (computed).",
     ),
 )
 
@@ -65,7 +65,7 @@ def sft(
     """Fine-tune a model on the replies of training rows (SFT).
 
     ROWS are folders that egost train rows made. A killed run goes on where it was. Several GPUs:
-    accelerate launch -m egost train sft ROWS --preset 7b-8gpu.
+    accelerate launch --num_processes 8 -m egost train sft ROWS --preset 7b-8gpu.
     """
     chosen = _preset(context, preset)
     from pipeline.tuning import sft as stage
@@ -96,7 +96,7 @@ def grpo(
     """Train a model by rewards (GRPO) on the prompts of training rows.
 
     ROWS are folders that egost train rows made. A killed run goes on where it was. Several GPUs:
-    accelerate launch -m egost train grpo ROWS --preset 7b-8gpu.
+    accelerate launch --num_processes 8 -m egost train grpo ROWS --from RUN --preset 7b-8gpu.
     """
     chosen = _preset(context, preset)
     from pipeline.tuning import grpo as stage

@@ -6,7 +6,7 @@ the tensors that are saved in fact.
 
 from pipeline.tuning.parameters import Shape
 from pipeline.tuning.parts import EVER, TRAINING, Part, part
-from pipeline.tuning.plan import BYTES, Plan, patches, sequence, through_tower
+from pipeline.tuning.plan import BYTES, Plan, patches, sequence
 
 _FUSED_ROWS, _FUSED_WIDTH = (
     4096,
@@ -57,7 +57,9 @@ def text_block_bytes(shape: Shape, plan: Plan) -> int:
 
 
 def vision_block_bytes(shape: Shape, plan: Plan) -> int:
-    """Return the bytes that autograd keeps of one block of the vision tower, for each patch."""
+    """Return the bytes that autograd keeps of one block of the vision tower, for each patch: none with LoRA, which freezes it."""
+    if plan.lora_rank:
+        return 0
     vision, size = shape.vision, BYTES[plan.compute]
     width, inner = size * vision.width, size * vision.inner
     # Queries, keys, and the product of all three that holds the values; attention's result; the sums of its softmax.
@@ -65,8 +67,6 @@ def vision_block_bytes(shape: Shape, plan: Plan) -> int:
     kept += 2 * 4 * vision.width if vision.gated else 2 * width
     between = {"qwen2_vl": 2, "qwen2_5_vl": 3, "qwen3_vl": 1}[shape.family]  # of the activation
     kept += between * inner
-    if plan.lora_rank:
-        return kept
     # Inputs of the matrices, and of RMSNorm's weights.
     return kept + 3 * width + inner + (2 * width if vision.gated else 0)
 
@@ -75,7 +75,8 @@ def activations(shape: Shape, plan: Plan) -> list[Part]:
     """Return the memory of activations and logits of `plan.rows` rows in training."""
     text, vision, size = shape.text, shape.vision, BYTES[plan.compute]
     tokens = plan.rows * sequence(shape, plan)
-    seen = plan.rows * plan.frames * patches(shape, plan) if through_tower(shape, plan) else 0
+    # A frozen tower keeps nothing: no gradient goes through it.
+    seen = 0 if plan.lora_rank else plan.rows * plan.frames * patches(shape, plan)
     counted, twice = "counted in transformers 5.23", "gradients of the MLP's three products"
     block = text_block_bytes(shape, plan)
     tower = vision_block_bytes(shape, plan)

@@ -27,7 +27,7 @@ from pipeline.engine.lock import now
 from pipeline.errors import UserError
 from pipeline.tuning import guards, runs, vlm
 from pipeline.tuning.curves import draw
-from pipeline.tuning.installed import hardware, versions
+from pipeline.tuning.installed import check_optional, hardware, versions
 from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import StageSettings
 from pipeline.tuning.processes import state
@@ -235,6 +235,7 @@ def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
     GuardError where training would silently be worthless.
     """
     run, process = job.run, state()
+    check_optional(job.stage, job.preset)
     _quiet()
     with run.locked(f"egost train {job.stage}") if process.is_main_process else nullcontext():
         if run.finished:
@@ -306,7 +307,7 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
     elif job.preset.model.zero == 3:
         trainer.save_model(str(making))  # gathers the weights from all GPUs
         if first:
-            loaded.processor.save_pretrained(making)
+            vlm.save_processor(loaded.processor, making)
     elif first:
         vlm.save(trained, loaded.processor, making)
     if first:

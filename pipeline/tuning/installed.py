@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.errors import UserError
+from pipeline.tuning.presets import Preset
 
 _NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -18,8 +19,23 @@ def check_installed() -> None:
         raise UserError(
             "egost train",
             f"this environment has no {', '.join(missing)}",
-            "run make train-environment, then use .train/bin/egost; or install torch for your GPU, then egost[train]",
+            "run make .train/ready, then use .train/bin/egost; docs/train.md tells how else",
         )
+
+
+def check_optional(stage: str, preset: Preset) -> None:
+    """Raise UserError if a stage needs a package that the extra `train` doesn't bring, and that isn't here."""
+    settings = preset.sft if stage == "sft" else preset.grpo
+    needed = (
+        ("bitsandbytes", f"{stage}.nf4", settings.nf4, "false"),
+        ("deepspeed", "model.zero", bool(preset.model.zero), "0"),
+        ("vllm", "grpo.vllm", stage == "grpo" and preset.grpo.vllm, "false"),
+    )
+    for package, setting, wanted, instead in needed:
+        if wanted and find_spec(package) is None:
+            what = f"needs {package}, which this environment doesn't have"
+            fix = f"install it (docs/train.md), or --set {setting}={instead}"
+            raise UserError(setting, what, fix)
 
 
 def versions() -> dict[str, str]:

@@ -9,18 +9,21 @@ from typing import Any
 
 from PIL import Image
 from transformers import AutoConfig, Trainer
+from transformers.utils.logging import disable_progress_bar
 
 from pipeline.errors import UserError
 from pipeline.tuning import vlm
 from pipeline.tuning.examples import Examples
 from pipeline.tuning.memory import estimate
 from pipeline.tuning.parameters import read_shape
-from pipeline.tuning.plan import plan_of
+from pipeline.tuning.plan import passes_of, plan_of
 from pipeline.tuning.presets import TINY, ModelSettings, Preset, StageSettings
 from pipeline.tuning.processes import state
 from pipeline.tuning.runs import Run
+from pipeline.tuning.steptime import CARDS, step
 from pipeline.tuning.tiny import make_tiny
 
+_CARD = CARDS["h100"]  # for which a dry run computes times
 Progress = Callable[[int, int], None]
 TrainerMaker = Callable[["Job", vlm.Loaded, Progress], Trainer]
 
@@ -66,6 +69,7 @@ def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> s
         raise UserError("model.name", f"there is no family {family!r}", fix)
     folder = out / f"tiny-{family}-{examples.sha256[:8]}-{seed}"
     if not (folder / "config.json").is_file():
+        disable_progress_bar()  # of the one file that is written
         making = out / f".{folder.name}-{os.getpid()}"
         make_tiny(making, examples.texts(), family, seed)
         try:
@@ -76,16 +80,19 @@ def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> s
 
 
 def described(job: Job) -> list[str]:
-    """Return what would be trained and the memory that it would need, for a dry run."""
+    """Return what would be trained, and the memory and time that it would take, for a dry run."""
     settings, record, longest = job.settings, job.run.record, _longest(job)
+    gpus, chosen = state().num_processes, job.preset.as_json(job.stage)
     what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
     folders = ", ".join(map(str, job.rows))
     lines = [f"{job.stage}: {len(job.examples.rows)} rows of {folders}; {what} of {job.model}"]
     if record:
         lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
-    config = AutoConfig.from_pretrained(job.model).to_dict()
-    plan = plan_of(job.stage, job.preset.as_json(job.stage), gpus=state().num_processes, **longest)
-    lines += estimate(read_shape(config), plan).lines()
+    shape = read_shape(AutoConfig.from_pretrained(job.model).to_dict())
+    plan = plan_of(job.stage, chosen, gpus=gpus, **longest)
+    lines += estimate(shape, plan).lines()
+    if plan.compute == "bf16":  # the rate of cards is that of bf16
+        lines += step(shape, plan, _CARD, passes_of(job.stage, chosen, gpus)).lines(_CARD)
     return [*lines, f"would go to {job.run.folder}"]
 
 
@@ -96,7 +103,8 @@ def _longest(job: Job) -> dict[str, int]:
 
     def tokens(turns: Sequence[Mapping[str, Any]]) -> int:
         texts = [part["text"] or "" for turn in turns for part in turn["content"]]
-        return sum(len(ids) for ids in processor.tokenizer(texts)["input_ids"])
+        # Rows of GRPO have no reply, and a tokenizer refuses a list of nothing.
+        return sum(len(ids) for ids in processor.tokenizer(texts)["input_ids"]) if texts else 0
 
     frames = max(len(row["images"]) for row in rows)
     pixels = 1

@@ -81,6 +81,14 @@ def plan_of(
     )
 
 
+def passes_of(stage: str, settings: Mapping[str, Any], gpus: int = 1) -> int:
+    """Return how many times one GPU takes `batch` rows (in GRPO, completions) for one optimiser step of a stage."""
+    of = settings[stage]
+    rows: int = of["rows_per_step"] if stage == "sft" else of["prompts_per_step"] * of["group"]
+    batch: int = of["batch"]
+    return max(1, rows // (batch * gpus))
+
+
 def _generated(of: Mapping[str, Any], gpus: int) -> int:
     step: int = of["prompts_per_step"] * of["group"] // gpus
     if of.get("iterations", 1) > 1:  # completions are kept for all of a step
@@ -122,12 +130,3 @@ def check(plan: Plan) -> None:
     for name, bound in {**least, "completion_tokens": 1, "generated": 0, "lora_rank": 0}.items():
         if getattr(plan, name) < bound:
             raise UserError(where, f"{name} is {getattr(plan, name)}", f"use {bound} or more")
-
-
-def through_tower(shape: Shape, plan: Plan) -> bool:
-    """Tell whether the backward pass goes through the vision tower.
-
-    It does through a frozen one too: with LoRA and checkpointing, TRL has transformers compute gradients of each input embedding
-    (`enable_input_require_grads`), and Qwen2-VL and Qwen2.5-VL name the tower's patches as such. Qwen3-VL doesn't.
-    """
-    return not plan.lora_rank or (plan.checkpointing and shape.family != "qwen3_vl")

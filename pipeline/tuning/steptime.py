@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.tuning.parameters import Shape
-from pipeline.tuning.plan import BYTES, Plan, check, patches, sequence, through_tower
+from pipeline.tuning.plan import BYTES, Plan, check, patches, sequence
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,12 @@ def row_operations(shape: Shape, plan: Plan) -> float:
 
     A parameter takes 2 operations a token forward, 2 for the gradient of its input and 2 for its own, which frozen ones
     don't have: 6 in full training, 4 with LoRA (Kaplan et al. 2020, section 2.1). Checkpointing computes blocks
-    forward once more. Attention has no parameters: its backward pass takes twice its forward pass.
+    forward once more. Attention has no parameters: its backward pass takes twice its forward pass. With LoRA,
+    the frozen vision tower is only computed forward.
     """
     again = 1 if plan.checkpointing else 0
     passes = (2 if plan.lora_rank else 3) + again
-    if through_tower(shape, plan):
-        tower, tower_attention = passes, 3 + again
-    else:
-        tower, tower_attention = 1, 1
+    tower, tower_attention = (1, 1) if plan.lora_rank else (passes, 3 + again)
     return (
         passes * _language(shape, plan)
         + (passes - again) * _output(shape, plan)

@@ -114,11 +114,16 @@ def processor_class(family: str) -> type[ProcessorMixin]:
 
 
 def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
-    """Write a whole model and its processor to a folder.
+    """Write a whole model and its processor to a folder."""
+    model.save_pretrained(folder)
+    save_processor(processor, folder)
+
+
+def save_processor(processor: ProcessorMixin, folder: Path) -> None:
+    """Write a processor to a model's folder.
 
     With the settings of a video processor, without which transformers' own AutoProcessor loads the tokenizer alone.
     """
-    model.save_pretrained(folder)
     processor.save_pretrained(folder)
     images = processor.image_processor
     taken = ("patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std", "size")

@@ -30,6 +30,7 @@ from pipeline.engine.tables import TABLES
 from pipeline.flow import SECTIONS, STAGES
 from pipeline.releases.layout import Evidence, QuestionRow
 from pipeline.routes.rows import Step
+from pipeline.tuning.presets import GrpoSettings, ModelSettings, SftSettings
 
 ROOT = Path(__file__).parent.parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -221,6 +222,17 @@ def test_every_setting_is_there(site: Path) -> None:
             assert meaning[1:] in plain(row[0]), f"{section}.{name}"
             if info.default not in (None, ""):
                 assert plain(json.dumps(info.default)) in plain(row[0]), f"{section}.{name}"
+
+
+def test_every_setting_of_training_is_there(site: Path) -> None:
+    text = (site / "train.html").read_text(encoding="utf-8")
+    text = text[text.index('id="settings"') :]
+    for kind in (ModelSettings, SftSettings, GrpoSettings):
+        for name, info in kind.model_fields.items():
+            row = re.search(rf"<tr>\s*<td><code>{name}</code>.*?</tr>", text, re.DOTALL)
+            assert row, name
+            assert plain(info.description or "")[1:] in plain(row[0]), name
+    assert len(re.findall(r">required</td>", text)) == 2  # model.name and the learning rate
 
 
 def test_a_setting_tells_what_it_redoes(site: Path) -> None:

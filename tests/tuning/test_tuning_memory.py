@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from pipeline.assets import asset
 from pipeline.tuning.activations import text_block_bytes, vision_block_bytes
 from pipeline.tuning.parameters import ATTENTION, LINEAR, read_shape
-from pipeline.tuning.plan import Plan, through_tower
+from pipeline.tuning.plan import Plan
 from pipeline.tuning.tiny import make_tiny
 from pipeline.tuning.vlm import FAMILIES
 
@@ -101,8 +101,9 @@ def kept(family: str, layers: int, depth: int, plan: Plan) -> int:
     if plan.lora_rank:
         wanted = rf".*language_model.*\.({'|'.join(plan.lora_targets)})"
         lora = LoraConfig(r=plan.lora_rank, target_modules=wanted)
+        # As `fitting.load` does it: checkpointing would ask for gradients of what the tower reads.
+        model.enable_input_require_grads = lambda: None
         model = get_peft_model(model, lora, autocast_adapter_dtype=plan.weights != "nf4")
-        model.enable_input_require_grads()
     if plan.checkpointing:
         model.activation_checkpointing_enable()
     ids = torch.full((2, TOKENS), 10)
@@ -157,19 +158,17 @@ def test_activations_of_a_block_are_as_counted(family: str, name: str) -> None:
     cast = shape.adapter(8, plan.lora_targets) // 2 * 2 if name.endswith("LoRA") else 0
     counted = text_block_bytes(shape, plan) + cast / (2 * TOKENS)
     assert text == pytest.approx(counted, rel=0.02)
-    if family == "qwen3_vl" and plan.lora_rank:
-        return  # nothing goes back through its frozen tower
     vision = (kept(family, 2, 3, plan) - kept(family, 2, 2, plan)) / (2 * FRAMES * SIDE**2)
     assert vision == pytest.approx(vision_block_bytes(shape, plan), rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["full", "bf16 LoRA"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_checkpoints_keep_the_inputs_of_blocks_of_a_frozen_tower_as_well(
+def test_checkpoints_keep_the_inputs_of_blocks_but_not_of_a_frozen_tower(
     family: str, name: str
 ) -> None:
     plan = PLANS[name]
     text = (kept(family, 3, 2, plan) - kept(family, 2, 2, plan)) / (2 * TOKENS)
     assert text == 256 * 2
     vision = (kept(family, 2, 3, plan) - kept(family, 2, 2, plan)) / (2 * FRAMES * SIDE**2)
-    assert vision == (128 * 2 if through_tower(read_shape(config(family, 2, 2)), plan) else 0)
+    assert vision == (0 if plan.lora_rank else 128 * 2)

@@ -353,4 +353,13 @@ def test_a_job_is_described(rows: Path, tmp_path: Path) -> None:
     job: Job = sft.job([rows], preset("sft.lora_rank=4"), tmp_path)
     text = "\n".join(jobs.described(job))
     assert "LoRA of rank 4" in text
+    assert "memory of one GPU (computed)" in text
+    assert "time of a step" not in text  # computed for bf16 alone
     assert not job.run.folder.exists()
+
+
+def test_time_is_computed_as_well(rows: Path, tmp_path: Path) -> None:
+    job: Job = grpo.job([rows], preset("model.dtype=bfloat16"), tmp_path)
+    text = "\n".join(jobs.described(job))
+    assert "time of a step (computed)" in text
+    assert "generation" in text
