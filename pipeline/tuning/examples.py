@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,15 +50,18 @@ def read(
     """
     found: list[Example] = []
     digest = hashlib.sha256()
-    for path in (folder / "trl" / f"{name}.jsonl" for folder in folders for name in names):
+    for name, path in (
+        (name, folder / "trl" / f"{name}.jsonl") for folder in folders for name in names
+    ):
         if not path.is_file():
             raise UserError(str(path), "isn't there", "name a folder that egost train rows made")
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
                     row = json.loads(line)
+                    _check(row, "completion" if name.startswith("sft") else "solution")
                     row = _without_images(row) if blind else fewer_frames(row, most_frames)
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, IndexError, TypeError) as error:
                     what = f"line {number} is no row of training: {error}"
                     fix = "egost train formats writes it again"
                     raise UserError(str(path), what, fix) from error
@@ -86,6 +90,8 @@ def by_weight(examples: Examples, seed: int) -> Examples:
     One draw decides for all (systematic sampling), so counts differ from the weights by less than one.
     """
     total = sum(row["weight"] for row in examples.rows)
+    if not total:
+        raise UserError("sft.weighted", "all rows have the weight 0", "set sft.weighted = false")
     step = total / len(examples.rows)
     at = random.Random(seed).random() * step
     rows, passed = [], 0.0
@@ -104,6 +110,19 @@ def fewer_frames(row: Example, most: int) -> Example:
         return row
     kept = {round(at * (len(images) - 1) / max(1, most - 1)) for at in range(most)}
     return _with(row, kept)
+
+
+def _check(row: Example, reply: str) -> None:
+    """Raise ValueError, KeyError, IndexError or TypeError for a row that can't be learned from: `reply` is its key."""
+    (turn,) = row["prompt"]
+    places = sum(part["type"] == "image" for part in turn["content"])
+    if places != len(row["images"]):
+        raise ValueError(f"it has {len(row['images'])} images for {places} places")
+    if not (math.isfinite(row["weight"]) and row["weight"] >= 0):
+        raise ValueError(f"its weight is {row['weight']}")
+    said = row["completion"][0]["content"][0]["text"] if reply == "completion" else row[reply]
+    if not (isinstance(said, str) and said):
+        raise ValueError(f"its {reply} is empty")
 
 
 def _without_images(row: Example) -> Example:

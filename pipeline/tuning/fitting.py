@@ -22,10 +22,11 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from pipeline.engine.lock import now
 from pipeline.errors import UserError
-from pipeline.tuning import guards, runs, vlm
+from pipeline.tuning import guards, processes, runs, vlm
 from pipeline.tuning.curves import draw
 from pipeline.tuning.installed import check_optional, hardware, versions
 from pipeline.tuning.jobs import Job, Progress
@@ -62,12 +63,14 @@ def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:
     An adapter, and what DeepSpeed has split, is loaded from the checkpoint by the trainer.
     """
     of, settings = job.preset.model, job.settings
+    if of.zero:
+        _join_deepspeed()
     if of.threads:
         torch.set_num_threads(of.threads)
     device = f"cuda:{state().local_process_index}" if torch.cuda.is_available() else None
     loaded = vlm.load(
         job.model,
-        dtype=getattr(torch, of.dtype),
+        dtype=_weights(job),
         # DeepSpeed's ZeRO-3 splits the weights as they are loaded.
         device=None if of.zero == 3 else device,
         nf4=settings.nf4,
@@ -77,10 +80,39 @@ def load(job: Job, checkpoint: Path | None = None) -> vlm.Loaded:
     guards.check_padding(loaded.processor)
     loaded.model.config.use_cache = not settings.checkpointing
     if settings.lora_rank:
+        _check_targets(loaded, job)
         # With an adapter and recomputed activations, TRL and transformers ask again and again for gradients of what the
         # model reads. Only the old way of recomputing needs them, and they cost a backward pass through the frozen tower.
         loaded.model.enable_input_require_grads = lambda: None
     return loaded
+
+
+def _weights(job: Job) -> torch.dtype:
+    """Return the type that weights are trained in.
+
+    All weights are kept in float32, as DeepSpeed keeps them too: most updates are smaller than bfloat16 can tell from
+    none, and training would do nothing. Computations are in the settings' type.
+    """
+    of = job.preset.model
+    whole = not (job.settings.lora_rank or of.zero)
+    return torch.float32 if whole else getattr(torch, of.dtype)
+
+
+def _join_deepspeed() -> None:
+    """Have DeepSpeed use the processes that are connected, without which it takes each for the only one."""
+    import deepspeed
+
+    if torch.distributed.is_initialized():
+        deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
+
+
+def _check_targets(loaded: vlm.Loaded, job: Job) -> None:
+    """Refuse a target without any layer: it would be left out without a word as long as another one has some."""
+    named = [name for name, _ in loaded.model.named_modules()]
+    for target in job.settings.lora_targets:
+        if not any("language_model" in name and name.endswith(f".{target}") for name in named):
+            where, what = f"{job.stage}.lora_targets", f"the model has no layers {target!r}"
+            raise UserError(where, what, "use names such as q_proj and up_proj")
 
 
 def lora(settings: StageSettings) -> LoraConfig | None:
@@ -222,7 +254,8 @@ class Recorder(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Mark the checkpoint as whole: everything in it is written."""
+        """Mark the checkpoint as whole: everything in it is written, by every process."""
+        processes.state().wait_for_everyone()
         if state.is_world_process_zero:
             runs.complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
@@ -252,6 +285,10 @@ def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
             run.rewind(done)
             runs.start(run, _about(job, loaded, trainer))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        made, wanted = trainer.state.global_step, trainer.args.max_steps
+        if made < wanted:
+            what = f"ended after {made} of {wanted} steps: the trainer got no rows"
+            raise guards.GuardError(str(run.folder), what, "use smaller batches, or more rows")
         _finish(job, trainer, loaded)
         return Fitted(run, trainer.state.global_step - done)
 
@@ -295,21 +332,21 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
     peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
     making = run.folder / ".model"
     trained: PreTrainedModel = trainer.accelerator.unwrap_model(trainer.model)
-    if job.settings.lora_rank:
-        adapter = run.folder / "adapter"
-        if first:
-            trained.save_pretrained(adapter)
-            trainer.model = None
-            loaded.model.to("cpu")
-            vlm.merge(
-                job.model, adapter, loaded.processor, making, getattr(torch, job.preset.model.dtype)
-            )
-    elif job.preset.model.zero == 3:
-        trainer.save_model(str(making))  # gathers the weights from all GPUs
-        if first:
+    dtype = getattr(torch, job.preset.model.dtype)
+    adapter = run.folder / "adapter" if job.settings.lora_rank else None
+    if job.preset.model.zero == 3:
+        trainer.save_model(str(adapter or making))  # gathers the weights from all GPUs
+        unset_hf_deepspeed_config()  # what is loaded from here on is loaded by one process, whole
+        if first and not adapter:
             vlm.save_processor(loaded.processor, making)
+    elif first and adapter:
+        trained.save_pretrained(adapter)
+        trainer.model = None
+        loaded.model.to("cpu")
     elif first:
-        vlm.save(trained, loaded.processor, making)
+        vlm.save(trained.to(dtype), loaded.processor, making)
+    if first and adapter:
+        vlm.merge(job.model, adapter, loaded.processor, making, dtype)
     if first:
         guards.check_saved(making)
         shutil.rmtree(run.model, ignore_errors=True)

@@ -46,7 +46,7 @@ class _Trainer(LoadsWeights, GRPOTrainer):
     """Checks each batch of completions, and notes which rows a step has seen."""
 
     def __init__(self, *given: Any, blind: bool, **named: Any) -> None:
-        self._blind, self._seen = blind, list[str]()
+        self._blind, self._seen, self._last = blind, list[str](), list[str]()
         super().__init__(*given, **named)
 
     def _generate_and_score_completions(self, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -60,23 +60,26 @@ class _Trainer(LoadsWeights, GRPOTrainer):
         return found
 
     def seen(self) -> list[str]:
-        """Return the ids of the rows since the last call."""
-        found, self._seen = self._seen, []
-        return found
+        """Return the ids of the rows since the last call; of the same rows, if no new ones were needed."""
+        self._last, self._seen = self._seen or self._last, []
+        return self._last
 
 
 def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
     settings, rows = of.preset.grpo, of.examples.rows
+    options = _options(settings, state().num_processes, len(rows))
+    given = fitting.arguments(
+        of,
+        settings.prompts_per_step * settings.group,
+        len(rows) * settings.group * settings.iterations,
+    )
+    # A run that goes on samples anew: only where it would have done so anyway does it go on the same.
+    given["save_steps"] = -(-settings.save_every // settings.iterations) * settings.iterations
     trainer = _Trainer(
         blind=of.blind,
         model=loaded.model,
         reward_funcs=[IN_TRL[name] for name in settings.rewards],
-        args=GRPOConfig(
-            **fitting.arguments(
-                of, settings.prompts_per_step * settings.group, len(rows) * settings.group
-            ),
-            **_options(settings, state().num_processes),
-        ),
+        args=GRPOConfig(**given, **options),
         train_dataset=of.examples.dataset(),
         processing_class=loaded.processor,
         peft_config=fitting.lora(settings),
@@ -87,8 +90,8 @@ def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
     return trainer
 
 
-def _options(settings: GrpoSettings, processes: int) -> dict[str, Any]:
-    """Return the arguments of GRPOTrainer alone.
+def _options(settings: GrpoSettings, processes: int, rows: int) -> dict[str, Any]:
+    """Return the arguments of GRPOTrainer alone; `rows` are all prompts that there are.
 
     TRL would sample all completions of a step at once, whose prompts alone don't fit beside a 7B model. With several
     steps on the same completions, it has to: they are kept until the last.
@@ -99,6 +102,10 @@ def _options(settings: GrpoSettings, processes: int) -> dict[str, Any]:
     if at_once % settings.batch or at_once * processes % settings.group:
         what = f"{at_once} completions can't be divided into batches of {settings.batch} and groups of {settings.group}"
         raise UserError("grpo.sample", what, "choose numbers that divide")
+    if (prompts := at_once * processes // settings.group) > rows:
+        what = f"{prompts} prompts are to be answered at once, and there are {rows}"
+        fix = "make more rows, or set grpo.sample, grpo.batch or grpo.prompts_per_step lower"
+        raise UserError("grpo.sample", what, fix)
     vllm = {
         "use_vllm": True,
         "vllm_mode": "colocate",

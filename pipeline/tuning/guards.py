@@ -108,7 +108,8 @@ def check_learned(
             what = (
                 f"of row {number}, {_start(text)} is learned instead of the reply {_start(reply)}"
             )
-            raise GuardError("batch", what, "set completion_only, and no largest length")
+            fix = "set completion_only, and no largest length; templates that change replies, as Thinking models' do, can't be used"
+            raise GuardError("batch", what, fix)
 
 
 def _start(text: str) -> str:

@@ -61,6 +61,8 @@ def plan_of(
     if generated is None:
         generated = _generated(of, gpus) if grpo and not of.get("vllm") else 0
     weights: Literal["bf16", "fp32"] = "fp32" if model.get("dtype") == "float32" else "bf16"
+    # As `fitting` keeps them: updates would be lost in bfloat16.
+    whole = not (of.get("lora_rank") or model.get("zero"))
     most = model.get("most_frames", 96)
     return Plan(
         frames=most if frames is None else min(frames, most),
@@ -68,7 +70,7 @@ def plan_of(
         prompt_tokens=prompt_tokens,
         completion_tokens=of.get("most_tokens", completion_tokens) if grpo else completion_tokens,
         rows=of.get("batch", 1),
-        weights="nf4" if of.get("nf4") else weights,
+        weights="nf4" if of.get("nf4") else "fp32" if whole else weights,
         compute=weights,
         lora_rank=of.get("lora_rank", 0),
         lora_targets=tuple(of.get("lora_targets") or ATTENTION),

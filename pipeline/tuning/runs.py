@@ -61,8 +61,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether its model is written."""
-        return bool(self.record.get("finished"))
+        """Whether its model is written, and still there."""
+        return bool(self.record.get("finished")) and (self.model / "config.json").is_file()
 
     def write(self, **changed: Any) -> None:
         """Write run.json with these changes."""
@@ -100,6 +100,11 @@ class Run:
                 break
         write_atomic(self.metrics, b"".join(kept))
 
+    def last(self) -> dict[str, Any]:
+        """Return the metrics of the last step; nothing if there is none."""
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
+        return dict(json.loads(lines[-1])) if lines else {}
+
     def add(self, metrics: Mapping[str, Any]) -> None:
         """Add the metrics of one step."""
         with self.metrics.open("a", encoding="utf-8") as file:
@@ -116,6 +121,10 @@ def started_from(folder: Path) -> Run:
     run = Run(folder)
     if not run.record:
         raise UserError(str(folder), "is no run of egost train", "name a folder in runs/")
+    if run.record.get("finished") and not run.finished:
+        raise UserError(
+            str(run.model), "isn't there any more", "run the command again that trained it"
+        )
     if not run.finished:
         what = f"isn't finished: step {run.record.get('steps')} of {run.record.get('of_steps')}"
         raise UserError(str(folder), what, "run the same command again that started it")
@@ -124,7 +133,7 @@ def started_from(folder: Path) -> Run:
 
 def start(run: Run, about: Mapping[str, Any]) -> None:
     """Note in run.json that a run starts or goes on."""
-    was = run.record
+    was = {} if run.record.get("finished") else run.record  # finished, but its model is gone
     first = {"started": now(), "finished": None, "seconds": 0.0, "starts": 0, "steps": 0}
     run.write(**{**first, **was, **about, "starts": was.get("starts", 0) + 1})
 

@@ -13,6 +13,7 @@ from pipeline.tuning.examples import Example
 from pipeline.tuning.fitting import LoadsWeights
 from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import Preset
+from pipeline.tuning.runs import Run
 
 _FILES = {
     "think": ("sft_think",),
@@ -60,9 +61,14 @@ class Collator:
 class _Trainer(LoadsWeights, SFTTrainer):
     """Notes which rows a step has seen, also where another process collated them."""
 
-    def __init__(self, *given: Any, ids: Sequence[str], **named: Any) -> None:
-        self._ids, self._seen = ids, list[str]()
+    def __init__(self, *given: Any, run: Run, ids: Sequence[str], **named: Any) -> None:
+        self._run, self._ids, self._seen = run, ids, list[str]()
         super().__init__(*given, **named)
+
+    def train(self, *given: Any, **named: Any) -> Any:
+        """Train, and go on counting tokens where a killed run was, which TRL 1.16 would count from 0."""
+        self._total_train_tokens = self._run.last().get("tokens") or 0
+        return super().train(*given, **named)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *given: Any, **named: Any) -> Any:
         """Take the rows' numbers out of a batch, since the model doesn't know them; those of all processes count."""
@@ -82,6 +88,7 @@ def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> SFTTrainer:
     collate = Collator(loaded, completion_only=settings.completion_only, blind=of.blind)
     dataset = of.examples.dataset().add_column("number", list(range(len(rows))))
     trainer = _Trainer(
+        run=of.run,
         ids=[row["id"] for row in rows],
         model=loaded.model,
         args=SFTConfig(

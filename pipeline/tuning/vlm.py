@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import transformers
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -68,9 +69,16 @@ def load(
     if device or nf4:
         options["device_map"] = {"": device or "cuda:0"}
     _, model_class = FAMILIES[config.model_type]
-    model, found = getattr(transformers, model_class).from_pretrained(
-        str(weights or base or name), output_loading_info=True, **options
-    )
+    try:
+        model, found = getattr(transformers, model_class).from_pretrained(
+            str(weights or base or name), output_loading_info=True, **options
+        )
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        what = f"can't be loaded: {str(error).splitlines()[0]}"
+        fix = "copy it again if it is damaged; install what is missing, or change model.attention"
+        raise UserError(str(weights or name), what, fix) from error
+    # GRPO's reference model is loaded by this name: it is the one at the start, and no checkpoint.
+    model.config.name_or_path = str(base or name)
     if lacking := sorted(found["missing_keys"]):
         # They would be drawn at random, with a warning alone.
         what = f"lacks {len(lacking)} of its weights, such as {lacking[0]}"

@@ -149,6 +149,32 @@ def test_a_reply_that_is_cut_is_found(loaded: vlm.Loaded, some: list[dict[str, A
         guards.check_learned(batch, replies(some), loaded.processor)
 
 
+def test_a_template_that_changes_replies_is_found(
+    loaded: vlm.Loaded, some: list[dict[str, Any]]
+) -> None:
+    """As Thinking models' templates do, which take think texts out, or add empty ones."""
+    template = loaded.processor.chat_template
+    assert "{{ part.text }}" in template
+    loaded.processor.chat_template = template.replace(
+        "{{ part.text }}", "{{ part.text.split('</think>')[-1] }}"
+    )
+    with pytest.raises(GuardError, match="templates that change replies"):
+        collated(loaded, some)
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "<|im_end|>\n"])
+def test_the_families_own_forms_of_templates_pass(
+    loaded: vlm.Loaded, some: list[dict[str, Any]], end: str
+) -> None:
+    """With a default system prompt, and with or without a line break after a turn."""
+    system = "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    template = loaded.processor.chat_template.replace("<|im_end|>\n", end)
+    loaded.processor.chat_template = system + template
+    batch = collated(loaded, some)
+    text = loaded.processor.tokenizer.decode(batch["input_ids"][0], skip_special_tokens=True)
+    assert "You are a helpful assistant." in text
+
+
 def test_a_model_that_does_not_see_is_found(
     loaded: vlm.Loaded, some: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ def metrics(run: Run) -> list[dict[str, Any]]:
 
 def same(one: Run, other: Run) -> bool:
     """Whether two runs have made the same steps on the same rows, with the same result."""
-    kept = ("step", "rows", "loss", "reward", "learning_rate")
+    kept = ("step", "rows", "loss", "reward", "learning_rate", "tokens")
     pairs = zip(metrics(one), metrics(other), strict=True)
     weights = [(run.model / "model.safetensors").read_bytes() for run in (one, other)]
     equal = [all(a.get(name) == b.get(name) for name in kept) for a, b in pairs]
