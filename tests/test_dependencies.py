@@ -12,7 +12,10 @@ NAME = re.compile(r"[\w.-]+")
 # Where what the extra `train` installs may be imported.
 TUNING = "pipeline/tuning/"
 # In whose process a function runs when it imports them: whoever calls it has them.
-CALLERS = {"pipeline/training/signatures.py": {"swift"}}
+CALLERS = {
+    "pipeline/training/signatures.py": {"swift"},
+    "pipeline/tuning/fitting.py": {"deepspeed"},
+}
 
 
 def normalised(distribution: str) -> str:
