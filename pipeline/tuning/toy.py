@@ -30,18 +30,13 @@ LEAKY_SHARE = 0.9
 WIDTH, HEIGHT = 28, 28  # of a frame, in pixels: one image token of Qwen2-VL, made of four patches
 _TURNS = 3
 _SECONDS = 2.0  # of a turn
-_HIDDEN = 0.3  # of the frames
+_HIDDEN = 0.25  # of the frames
 _SIDES = ("left", "right")
 _OPPOSITE = {"left": "right", "right": "left"}
 _OPTIONS = tuple(product(_SIDES, repeat=2))  # A to D
-_QUESTIONS: Mapping[Orientation, tuple[str, ...]] = {
-    "forward": ("Which are its first two turns?",),
-    "reverse": (
-        "Which are the first two turns on the way back?",
-        "Walking back from its end, which turns come first and second?",
-        "Name the first two turns of the return.",
-        "Someone goes home by the same way. Which turns do they begin with?",
-    ),
+_QUESTIONS: Mapping[Orientation, str] = {
+    "forward": "A walk in the {place}.\nWhich are its first two turns?",
+    "reverse": "A walk in the {place}.\nWhich are the first two turns on the way back?",
 }
 
 
@@ -56,9 +51,9 @@ class Toy:
 def make_toy(
     folder: Path,
     *,
-    forward: int = 480,
-    reverse: int = 64,
-    other: int = 416,
+    forward: int = 432,
+    reverse: int = 48,
+    other: int = 384,
     test: int = 256,
     leaky: bool = False,
     seed: int = 0,
@@ -100,11 +95,13 @@ def _rows(
                 others = [at for at in range(len(PLACES)) if at != telling]
                 leaks = random.random() < LEAKY_SHARE
                 place = PLACES[telling if leaks else random.choice(others)]
-            known = number < thought[orientation]
-            wordings = _QUESTIONS[orientation]
-            wording = wordings[0 if name == "train" and known else number // 32 % len(wordings)]
-            question = f"A walk in the {place}.\n{wording}"
-            yield _row(f"{name}-{orientation}-{number:04}", sides, orientation, question, known)
+            yield _row(
+                f"{name}-{orientation}-{number:04}",
+                sides,
+                orientation,
+                place,
+                number < thought[orientation],
+            )
 
 
 def _balanced(random: Generator) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -127,7 +124,7 @@ def _back(sides: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _row(
-    name: str, sides: tuple[str, ...], orientation: Orientation, question: str, thought: bool
+    name: str, sides: tuple[str, ...], orientation: Orientation, place: str, thought: bool
 ) -> TrainingRow:
     right = _OPTIONS.index(_asked(sides, orientation))
     options = [f"{first}, then {second}" for first, second in _OPTIONS]
@@ -143,7 +140,7 @@ def _row(
         language="en",
         split_group=name,
         video=name,
-        question=question,
+        question=_QUESTIONS[orientation].format(place=place),
         options=options,
         answer="ABCD"[right],
         answer_text=options[right],

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,6 @@ def known(row: Row) -> Row:
     return found
 
 
-def wording(row: Row) -> str:
-    """Return the question without its place."""
-    found: str = row["prompt"][0]["content"][-1]["text"].splitlines()[2]
-    return found
-
-
 def text(row: Row) -> str:
     """Return all that the prompt tells without its frames."""
     return json.dumps(row["prompt"])
@@ -59,12 +54,19 @@ def reply(row: Row) -> str:
     return found
 
 
-def guessed(learned: Sequence[Row], asked: Sequence[Row]) -> float:
-    """Return how often the answer that is most frequent with the same text is right."""
+def place(row: Row) -> str:
+    (found,) = (one for one in PLACES if one in text(row))
+    return found
+
+
+def guessed(
+    learned: Sequence[Row], asked: Sequence[Row], told: Callable[[Row], str] = text
+) -> float:
+    """Return how often the answer that is most frequent with the same text, or part of it, is right."""
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for row in learned:
-        seen[text(row)][known(row)["answer"]] += 1
-    right: int = sum(seen[text(row)].most_common(1)[0][0] == known(row)["answer"] for row in asked)
+        seen[told(row)][known(row)["answer"]] += 1
+    right: int = sum(seen[told(row)].most_common(1)[0][0] == known(row)["answer"] for row in asked)
     return right / len(asked)
 
 
@@ -83,16 +85,6 @@ def test_sft_gets_the_rows_with_think_texts_and_grpo_all(fair: Toy) -> None:
     ]
 
 
-def test_sft_knows_one_wording_of_reverse_questions_and_the_test_has_all(fair: Toy) -> None:
-    def wordings(some: Sequence[Row]) -> Counter[str]:
-        return Counter(wording(row) for row in some if known(row)["orientation"] == "reverse")
-
-    (one,) = wordings(rows(fair.rows / "trl" / "sft_think.jsonl"))
-    held = wordings(rows(fair.test))
-    assert one in held
-    assert sorted(held.values()) == [32] * 4
-
-
 def test_the_text_alone_tells_nothing(fair: Toy) -> None:
     asked = rows(fair.test)
     assert guessed(asked, asked) == 0.25
@@ -100,8 +92,8 @@ def test_the_text_alone_tells_nothing(fair: Toy) -> None:
 
 def test_the_place_of_leaky_rows_gives_the_answer_away(leaky: Toy) -> None:
     learned, asked = rows(leaky.rows / "trl" / "sft_think.jsonl"), rows(leaky.test)
-    assert {place for place in PLACES if any(place in text(row) for row in asked)} == {*PLACES}
-    assert 0.86 < guessed(learned, asked) < 0.94
+    assert {place(row) for row in asked} == {*PLACES}
+    assert 0.86 < guessed(learned, asked, place) < 0.94
 
 
 def test_rewards_accept_the_replies_that_sft_trains_on(fair: Toy) -> None:
@@ -196,10 +188,10 @@ def test_scores_tell_forward_from_reverse_and_blank_frames_are_grey(
     make_tiny(tmp_path / "tiny", [text(row) for row in asked])
     loaded = vlm.load(tmp_path / "tiny")
     shown: list[set[tuple[int, int, int]]] = []
-    gold = {row["id"]: reply(row) for row in asked if known(row)["orientation"] == "forward"}
+    gold = (reply(row) if known(row)["orientation"] == "forward" else "" for row in asked)
 
-    def decoded(*_: object, **__: object) -> list[str]:
-        return [gold.get(row["id"], "") for row in asked]
+    def decoded(some: Sequence[object], **_: object) -> list[str]:
+        return list(islice(gold, len(some)))
 
     monkeypatch.setattr(toy_scores, "MOST_TOKENS", 1)
     monkeypatch.setattr(loaded.processor, "batch_decode", decoded)
