@@ -123,7 +123,7 @@ docs: .venv/ready-dev
 	  .peers/bin/python -m pip install -q --disable-pip-version-check "$$peer" || { echo "$$peer does not install here"; rm -f $@; }; done
 
 bench: .venv/ready-dev .peers/ready
-	@for script in $(filter-out benchmarks/torture.py benchmarks/shipped.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/torture.py benchmarks/shipped.py benchmarks/train_gpu.py benchmarks/blind_training.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 torture: .venv/ready-dev
 	@$(BIN)/python benchmarks/torture.py --kills 50

@@ -60,7 +60,7 @@ def read(
                 try:
                     row = json.loads(line)
                     _check(row, "completion" if name.startswith("sft") else "solution")
-                    row = _without_images(row) if blind else fewer_frames(row, most_frames)
+                    row = without_images(row) if blind else fewer_frames(row, most_frames)
                 except (ValueError, KeyError, IndexError, TypeError) as error:
                     what = f"line {number} is no row of training: {error}"
                     fix = "egost train formats writes it again"
@@ -125,7 +125,8 @@ def _check(row: Example, reply: str) -> None:
         raise ValueError(f"its {reply} is empty")
 
 
-def _without_images(row: Example) -> Example:
+def without_images(row: Example) -> Example:
+    """Return a row whose prompt has neither images nor their labels."""
     return _with(row, set())
 
 
