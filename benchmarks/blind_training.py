@@ -72,7 +72,7 @@ def main() -> None:
         ylim=(0, 1),
         xlim=(0, STEPS[-1]),
     )
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.legend(loc=(0.36, 0.5), frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)
     print(f"blind_training: {picture}")

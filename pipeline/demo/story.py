@@ -99,7 +99,7 @@ def _reviewed(workspace: Workspace, folder: Path) -> Iterator[str]:
     yield f"label-studio: server started at {server.url}"
     try:
         client = people.connect(workspace)
-        names = ("careful", "hasty", "adjudicator", "auditor", "second-auditor")
+        names = ("careful", "hasty", "thorough", "adjudicator", "auditor", "second-auditor")
         scripts = {name: reviewers.join(server, client, name) for name in names}
         yield from _judged(workspace, folder, scripts)
         yield from _audited(workspace, folder, scripts)
@@ -117,7 +117,10 @@ def _judged(
     }
     pushed = people.push(workspace)
     yield f"review push: {pushed.new} new tasks, {pushed.kept} kept; these include drafts with planted errors"
-    for name, habit, seconds in (("careful", reviewers.careful, 20), ("hasty", reviewers.hasty, 3)):
+    # Someone who catches none of many planted errors isn't counted, and nothing would be verified.
+    judged = len(truths) >= settings.min_known
+    second = ("thorough", reviewers.careful, 15) if judged else ("hasty", reviewers.hasty, 3)
+    for name, habit, seconds in (("careful", reviewers.careful, 20), second):
         counted = reviewers.work(scripts[name], settings.project, truths, habit, seconds)
         yield f"{name} (a script, not a person): {_listed(counted)}"
     pulled = people.pull(workspace)
