@@ -9,7 +9,7 @@ is that on held-out rows, without frames. Needs the extra `train`; draws docs/bl
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -27,12 +27,12 @@ _TOY_SCALE = (
 )  # fmt: skip
 
 
-def accuracies(folder: Path, *, leaky: bool) -> Iterator[float]:
-    """Yield the accuracy without frames after so many steps of SFT without frames, from 0 on."""
+def accuracies(folder: Path, steps: Sequence[int], *, leaky: bool) -> Iterator[float]:
+    """Yield the accuracy without frames before SFT without frames, and after so many steps of it."""
     toy = make_toy(folder, forward=256, reverse=256, other=0, leaky=leaky)
     rows = [examples.without_images(row) for row in toy_scores.read_rows(toy.test)]
-    for number, steps in enumerate(STEPS):
-        preset = presets.load("paper", [*_TOY_SCALE, f"sft.steps={steps}"])
+    for number, count in enumerate(steps):
+        preset = presets.load("paper", [*_TOY_SCALE, f"sft.steps={count}"])
         job = sft.job([toy.rows], preset, folder / "runs", blind=True)
         if not number:
             yield toy_scores.exact(vlm.load(job.model), rows)["all"]
@@ -56,7 +56,7 @@ def main() -> None:
         (False, "fair rows: nothing gives an answer away", "#2f6fde"),
     ):
         with tempfile.TemporaryDirectory() as folder:
-            found = list(accuracies(Path(folder), leaky=leaky))
+            found = list(accuracies(Path(folder), STEPS, leaky=leaky))
         print(
             f"{name}: "
             + ", ".join(

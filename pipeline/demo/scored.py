@@ -17,7 +17,7 @@ from pipeline.models.settings import EvaluatedModel
 from pipeline.releases.reading import open_release
 from pipeline.report.results_page import write_results_page
 
-WALKS, TRAIN = 12, 4
+WALKS, TRAIN = 12, 6  # rows for training need 4 walks, and not every walk gives some
 _ARMS = ("frames", "blind", "blank")
 
 

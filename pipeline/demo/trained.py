@@ -49,7 +49,7 @@ def train(folder: WorkspaceFolder) -> Iterator[str]:
     yield from _table(recipe, toy)
     clock.lap("toy test")
     release = folder.releases / f"v{VERSION}"
-    options = Options(videos=(root / "videos",), pixels=64)
+    options = Options(videos=(root / "videos",), fps=3.0, pixels=64)
     made = RowMaker(open_release(release), options, root / "rows").run()
     yield from made.lines()
     clock.lap("rows")
