@@ -294,7 +294,7 @@ def test_a_scorer_of_withheld_answers_tells_nothing_of_few_items(
     ids = [row.id for _, row in open_release(held).questions() if row.format == "mcq"]
     few = lines(tmp_path / "few.jsonl", [{"id": one, "letter": "A"} for one in ids[:29]])
     assert egost("score", held, few, "--answers", sealed) == 0
-    shown = capsys.readouterr().out
+    shown = capsys.readouterr().out.replace(str(tmp_path), "")  # whose name has a number
     known = [line for line in shown.splitlines() if not line.startswith("chance")]
     assert not re.search(r"\d\.\d|\d+ ?%(?! interv)|\b95\b(?! %)", "\n".join(known[1:])), shown
     assert "- is withheld: shown from 30 items on" in shown

@@ -263,5 +263,5 @@ def test_the_command_makes_twelve_walks_and_scores_them(
         with pytest.raises(SystemExit) as ended:
             run(cli, words)
         assert ended.value.code == 0
-    assert told == [(Path("demo-evaluate"), 12, 4), (Path("demo"), 4, 0)]
+    assert told == [(Path("demo-evaluate"), 12, 6), (Path("demo"), 4, 0)]
     assert capsys.readouterr().out.splitlines()[-3:-1].count("scored demo-evaluate") == 1

@@ -88,7 +88,7 @@ def test_a_finished_run_is_left_alone(trained: Run, rows: Path) -> None:
 def test_other_settings_are_another_run(trained: Run, rows: Path) -> None:
     out = trained.folder.parent
     assert sft.job([rows], preset("sft.seed=1"), out).run != trained
-    assert sft.job([rows], preset("sft.learning_rate=1e-3"), out).run != trained
+    assert sft.job([rows], preset("sft.learning_rate=3e-3"), out).run != trained
     assert sft.job([rows], preset(), out, blind=True).run != trained
     assert sft.job([rows], preset("sft.save_every=5"), out).run == trained
 

@@ -27,7 +27,17 @@ def test_from_a_release_to_a_proof(
     made = filmed(tmp_path, 16, split=None)
     sets = [word for one in SMALL for word in ("--set", one)]
     words = ["train", "run", made.folder, "--videos", made.videos, "--preset", "tiny-cpu"]
-    words += ["--image-pixels", "64", "--items", "6", "--out", tmp_path / "out", *sets]
+    words += [
+        "--image-pixels",
+        "64",
+        "--items",
+        "2",
+        "--fps",
+        "2",
+        "--out",
+        tmp_path / "out",
+        *sets,
+    ]
     assert run(*words) == 0
     told = capfd.readouterr().out
     for part in ("train rows: ", "train sft: 3 steps", "train grpo: 2 steps", "train report: "):
@@ -42,7 +52,10 @@ def test_from_a_release_to_a_proof(
     found = json.loads((tmp_path / "out" / "proof" / "report.json").read_text())
     cells = found["cells"]
     assert len(cells) == 3 * 2 * 4 * 2  # models, with and without thinking, arms, frame rates
-    assert all(cell["coverage"] == 1 for cell in cells)
+    # Of few items, none may be about what frames in reverse order show.
+    coverage = {(cell["arm"], cell["coverage"]) for cell in cells}
+    assert coverage - {("reversed", None)} >= {(arm, 1) for arm in ("frames", "blank", "shuffled")}
+    assert {share for arm, share in coverage} <= {1, None}
     assert (tmp_path / "out" / "proof" / "report.html").is_file()
     # Again, nothing is trained and nothing asked.
     assert run(*words) == 0
