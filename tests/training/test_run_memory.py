@@ -244,7 +244,9 @@ def test_a_plan_follows_from_a_presets_settings() -> None:
     assert (sft.generated, sft.completion_tokens, sft.reference) == (0, 300, False)
     assert sft.lora_targets == ("q_proj",)
     grpo = plan_of("grpo", SETTINGS, frames=8, gpus=2, **SIZES)
-    assert (grpo.rows, grpo.weights, grpo.lora_rank, grpo.frames) == (4, "bf16", 0, 8)
+    # All weights are trained in float32, and computed with in bfloat16.
+    assert (grpo.rows, grpo.weights, grpo.lora_rank, grpo.frames) == (4, "fp32", 0, 8)
+    assert grpo.compute == "bf16"
     assert (grpo.generated, grpo.completion_tokens, grpo.reference) == (8, 768, True)
 
 
