@@ -32,6 +32,7 @@ from pipeline.tuning.installed import check_optional, hardware, versions
 from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import StageSettings
 from pipeline.tuning.processes import state
+from pipeline.tuning.runcard import NAME as CARD
 from pipeline.tuning.runcard import write_card
 from pipeline.tuning.runs import Run
 
@@ -272,6 +273,8 @@ def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
     _quiet()
     with run.locked(f"egost train {job.stage}") if process.is_main_process else nullcontext():
         if run.finished:
+            if process.is_main_process:
+                _tidy(run)
             return Fitted(run, 0)
         if process.is_main_process:
             run.drop_broken()
@@ -352,7 +355,13 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
         shutil.rmtree(run.model, ignore_errors=True)
         making.rename(run.model)
         run.write(finished=now(), peak_gib=None if peak is None else round(peak, 2))
+        _tidy(run)
+    state().wait_for_everyone()
+
+
+def _tidy(run: Run) -> None:
+    """Draw a finished run's curves, write its card and delete its checkpoints, unless that is done already."""
+    if not (run.folder / CARD).is_file():
         draw(run.folder)
         write_card(run.folder)
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
-    state().wait_for_everyone()
+    shutil.rmtree(run.checkpoints, ignore_errors=True)

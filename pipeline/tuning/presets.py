@@ -1,6 +1,5 @@
 """The settings of training: `presets/NAME.toml`, which says why each value is what it is, under `--set`."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +165,6 @@ def load(name: str, overrides: Iterable[str] = ()) -> Preset:
     )
     _check(made)
     return made
-
-
-def text(name: str) -> str:
-    """Return the text of a preset that ships, with its reasons."""
-    found = (asset(_FOLDER) / f"{name}.toml").read_text(encoding="utf-8")
-    tomllib.loads(found)
-    return found
 
 
 def _excluded(of: Settings) -> dict[str, Any]:

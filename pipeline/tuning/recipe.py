@@ -27,17 +27,16 @@ class Recipe:
     preset: str
     out: Path
     overrides: Sequence[str] = ()
-    blind: bool = False
 
     def sft(self) -> Run:
         """Return the run of SFT."""
         loaded = presets.load(self.preset, self.overrides)
-        return sft.job(self.rows, loaded, self.out, blind=self.blind).run
+        return sft.job(self.rows, loaded, self.out).run
 
     def grpo(self, start: Run) -> Run:
         """Return the run of GRPO from a finished run of SFT."""
         loaded = presets.load(self.preset, self.overrides)
-        return grpo.job(self.rows, loaded, self.out, start=start.folder, blind=self.blind).run
+        return grpo.job(self.rows, loaded, self.out, start=start.folder).run
 
     def run(self) -> Iterator[str]:
         """Make both stages, and yield a line before each; raise UserError if one doesn't end well."""
@@ -47,7 +46,7 @@ class Recipe:
 
     def _stage(self, stage: str, *more: str) -> Iterator[str]:
         told = ["train", stage, *map(str, self.rows), *more, "--preset", self.preset]
-        told += ["--out", str(self.out), *(["--blind"] if self.blind else [])]
+        told += ["--out", str(self.out)]
         for override in self.overrides:
             told += ["--set", override]
         yield from _called(told, torch.cuda.device_count())

@@ -85,6 +85,17 @@ def test_a_finished_run_is_left_alone(trained: Run, rows: Path) -> None:
     assert trained.record == before
 
 
+def test_a_kill_after_the_model_was_written(trained: Run, rows: Path) -> None:
+    """The card and the curves are made by the next run, and checkpoints go."""
+    for name in ("README.md", "curves.png"):
+        (trained.folder / name).unlink()
+    (trained.checkpoints / "checkpoint-6").mkdir(parents=True)
+    fitting.fit(sft.job([rows], preset(), trained.folder.parent))
+    assert (trained.folder / "README.md").is_file()
+    assert (trained.folder / "curves.png").is_file()
+    assert not trained.checkpoints.exists()
+
+
 def test_other_settings_are_another_run(trained: Run, rows: Path) -> None:
     out = trained.folder.parent
     assert sft.job([rows], preset("sft.seed=1"), out).run != trained
