@@ -31,6 +31,7 @@ LEVELS, SUMS, TELLS = 6, 3, 2  # the most that a kind of fact may have
 CONTEXTS, SIGNS = 4, 3  # lists of what may tell about sides; how many of them about directions, too
 MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
+_FEW_SCENES = 2 * FOLDS
 _MOST_FITTED = 3_000  # pairs per fold
 _LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
 LEAST_TOLD = 2.0  # nats by which a reader must be better than chance, on other scenes, to count
@@ -391,8 +392,9 @@ class Cell:
 
 
 def _folds(scenes: Sequence[str], seed: int) -> Ints:
-    fold = {
-        scene: int(hashlib.sha256(f"{seed}:{scene}".encode()).hexdigest(), 16) % FOLDS
-        for scene in dict.fromkeys(scenes)
-    }
-    return np.array([fold[scene] for scene in scenes])
+    """Return the fold of each span by its scene; few scenes are dealt out, lest most of them share a fold."""
+    texts = {scene: f"{seed}:{scene}".encode() for scene in scenes}
+    drawn = {scene: int(hashlib.sha256(text).hexdigest(), 16) for scene, text in texts.items()}
+    if len(drawn) < _FEW_SCENES:
+        drawn = {scene: at for at, scene in enumerate(sorted(drawn, key=drawn.__getitem__))}
+    return np.array([drawn[scene] % FOLDS for scene in scenes])

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from pipeline.blind import prior, recheck
-from pipeline.blind.sheet import Bools, Floats, Ints
+from pipeline.blind.sheet import FOLDS, Bools, Floats, Ints
 from pipeline.questions.candidates import Beliefs, Candidate, ClipSpan, candidates, disjoint
 from pipeline.questions.draw import Draw
 from pipeline.questions.evening import balanced, evened
@@ -32,7 +32,7 @@ _MOST_LEARNED = 6_000  # spans: more make the reader no sharper
 LEAST_FITTED = 600  # candidates of a category: with fewer (about 50 clips), nothing is proven
 LEAST_CELL = 200  # candidates: with fewer, the shipped readers judge, too
 _LEAST_COMPARED, _MOST_AGREEING = 80, 0.6  # comparisons of two clips' orders; how many agree
-_LEAST_SCENES = 10  # with fewer, clips stand for scenes: there are no other scenes to learn from
+_LEAST_SCENES = FOLDS  # with fewer, clips stand for scenes: there are too few others to learn from
 _LIMIT, _SIGMAS = 0.28, 2.5
 _MATCHINGS = 6
 _LEAST_STRATUM = 100  # candidates: a smaller stratum is judged with its cell

@@ -87,6 +87,16 @@ def fair(count: int, seed: int) -> list[tuple[str, int]]:
     return [(f"scene{number // 4}", rng.randrange(4)) for number in range(count)]
 
 
+@pytest.mark.parametrize("scenes", [5, 7, 9])
+def test_few_scenes_are_dealt_out_to_folds(scenes: int) -> None:
+    reader, _ = reader_of([(f"house {number % scenes}", 0) for number in range(40)])
+    for view in reader.views:
+        sizes = np.bincount(view.by_span[:scenes])
+        assert (view.by_span == view.by_span[np.arange(40) % scenes]).all()
+        assert len(sizes) == FOLDS
+        assert sizes.max() - sizes.min() <= 1
+
+
 def test_the_answers_of_a_scene_do_not_reach_its_posteriors() -> None:
     truths = fair(400, 1)
     changed = [(scene, (truth + 1) % 4 if scene == "scene7" else truth) for scene, truth in truths]

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_the_same_secret_chooses_the_same_pairs_and_another_others() -> None:
     )
     assert first == again
     assert first != other
+
+
+def in_scenes(spans: list[ClipSpan], count: int) -> list[ClipSpan]:
+    """Return the spans with their scenes joined to so many."""
+    scenes = list(dict.fromkeys(span.scene for span in spans))
+    joined = {scene: f"{at * count // len(scenes)}" for at, scene in enumerate(scenes)}
+    return [replace(span, scene=joined[span.scene]) for span in spans]
+
+
+@pytest.mark.parametrize(("scenes", "asked"), [(5, True), (4, False)])
+def test_routes_walked_again_are_asked_about_where_other_scenes_tell_what_is_usual(
+    scenes: int, asked: bool
+) -> None:
+    """Of fewer scenes, each clip is judged by all others: those of the same route answer its pairs."""
+    chosen = choose(in_scenes(spans_of("houses"), scenes), Draw(b"a"), 1_000_000)
+    about_turns = chosen.counts["direction turn"].kept + chosen.counts["landmark mixed"].kept
+    assert (about_turns > 200) is asked, chosen.counts
 
 
 def test_few_clips_prove_nothing_and_ask_no_two_orders_of_landmarks() -> None:
