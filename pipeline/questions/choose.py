@@ -153,7 +153,7 @@ def _choose(spans: Sequence[ClipSpan], draw: Draw, apart_us: int, believed: Beli
     for cell in unfit:
         closed[cell] = "its pairs are too few to learn whether two orders go together"
     thinned = _thinned(spans, offered, posterior, np.flatnonzero(admissible & shown), draw)
-    even = evened(spans, offered, posterior, reader, pairs, thinned, draw)
+    even = evened(spans, offered, posterior, reader, pairs, thinned, draw, few)
     kept = np.array(balanced(spans, offered, reader, pairs, even, draw), dtype=np.int64)
     for number, found in recheck.answered(reader, pairs, kept).items():
         if number not in few and found.leaks(_LIMIT, _SIGMAS):

@@ -1,6 +1,6 @@
 """Drop pairs whose number, or whose sum of what is true, would tell something. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import inf
 
 import numpy as np
@@ -13,6 +13,9 @@ from pipeline.questions.draw import Draw
 
 _DOUBT = 0.5  # pairs: a fact is nearly as true the second time in a scene
 _EVENINGS = 4  # rounds: dropping a pair changes how many its span has
+# Nats by which what else is asked must tell more than chance in small cells: 40 % of 150 pairs do that. By 2, as
+# elsewhere, noise did now and then, and cost up to half of the pairs.
+_LEAST_OF_FEW = 8.0
 _LEAST_SUMMED = 12  # pairs: sums of fewer are chance
 _SIGMAS = 3.0  # standard errors by which a sum may be off
 
@@ -25,8 +28,11 @@ def evened(
     pairs: prior.Pairs,
     thinned: Sequence[int],
     draw: Draw,
+    few: Container[int] = (),
 ) -> list[int]:
     """Drop pairs until what else is asked tells nothing about what is true of them.
+
+    In the cells in `few`, which are too small to be sure, that must be glaring.
 
     What is true of a walk's pairs goes together: on the usual way all of them are likely, so most are thinned.
     Many pairs left mean the unusual way (33 % in wards whose rooms are mostly passed upwards). And what is asked
@@ -47,14 +53,16 @@ def evened(
                 else _asked_before(reader, some, rank)
             )
             fold = reader.views[turn % len(reader.views)].fold[some.first]
-            keep = _drawn(spans, offered, kept, draw, f"{why} {turn}") < _chances(rows, some, fold)
+            keep = _drawn(spans, offered, kept, draw, f"{why} {turn}") < _chances(
+                rows, some, fold, few
+            )
             kept, rank = kept[keep], rank[keep]
         if len(kept) == before:
             break
     return [int(index) for index in kept]
 
 
-def _chances(rows: Floats, some: prior.Pairs, fold: Ints) -> Floats:
+def _chances(rows: Floats, some: prior.Pairs, fold: Ints, few: Container[int]) -> Floats:
     """Return with which probability each pair must be kept, so that what `rows` say tells nothing, (pairs,)."""
     found = np.ones(len(rows))
     for cell in np.unique(some.cell):
@@ -62,7 +70,8 @@ def _chances(rows: Floats, some: prior.Pairs, fold: Ints) -> Floats:
         truth = some.truth[at]
         belief = weighed(rows[at], fitted(rows[at], truth, fold[at]), fold[at])
         true = belief[np.arange(len(at)), truth]
-        if np.log(4 * true).sum() > prior.LEAST_TOLD:
+        least = _LEAST_OF_FEW if int(cell) in few else prior.LEAST_TOLD
+        if np.log(4 * true).sum() > least:
             found[at] = belief.min(axis=1) / true
     return found
 

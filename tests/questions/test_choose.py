@@ -38,6 +38,21 @@ def chosen_of(world: str) -> Chosen:
     return choose(spans_of(world), Draw(b"a"), 1_000_000)
 
 
+VERBS = ("wipe", "lift", "press", "pull", "tap", "fold", "shake", "push", "turn")
+THINGS = (
+    "cable",
+    "lens",
+    "cover",
+    "board",
+    "brush",
+    "ruler",
+    "lamp",
+    "tray",
+    "label",
+    "cloth",
+    "tape",
+)
+
 # Quick readers: the full table is `python benchmarks/worlds.py --table`.
 LIMIT = 0.28
 QUICK = ("facts", "both facts", "both facts, backwards", "positions", "directions")
@@ -146,6 +161,34 @@ def test_few_clips_prove_nothing_and_ask_no_two_orders_of_landmarks() -> None:
     assert chosen.pairs
     assert "landmark order" not in {pair.cell for pair in chosen.pairs}
     assert "two orders" in chosen.closed["landmark order"]
+
+
+def test_noise_costs_a_small_workspace_no_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a bench whose actions come in any order, noise cost one of twelve workspaces a quarter of its pairs."""
+    lost: list[int] = []
+
+    def counted(*given: Any) -> list[int]:
+        even = evened(*given)
+        lost.append(len(given[5]) - len(even))
+        return even
+
+    evened = choosing.evened
+    monkeypatch.setattr(choosing, "evened", counted)
+    for seed in range(3):
+        rng = random.Random(seed)
+        spans = []
+        for number in range(90):
+            at = sorted(rng.sample(range(1, 40), 5))
+            names = (f"{rng.choice(VERBS)} the {rng.choice(THINGS)}" for _ in at)
+            steps = tuple(
+                Step(start_us=t * 10**6, end_us=t * 10**6 + 900_000, move="stay", action=name)
+                for t, name in zip(at, names, strict=True)
+            )
+            spans.append(
+                ClipSpan(f"c{number}", f"bench {number // 8}", SpanText(f"{number}", steps))
+            )
+        choose(spans, Draw(f"{seed}".encode()), 1_000_000)
+    assert lost == [0, 0, 0]
 
 
 def test_many_spans_are_judged_in_parts_that_hold_whole_scenes(
