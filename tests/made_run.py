@@ -76,6 +76,7 @@ def make_run(
             "folders": ["/home/someone/rows/x-1", "rows/y-2/"],
             "sha256": "ab" * 32,
             "count": 240,
+            "releases": ["x 1.0.0", "y 2.0.0"],
         },
         "model": "Qwen/Qwen2.5-VL-7B-Instruct",
         "family": "qwen2_5_vl",

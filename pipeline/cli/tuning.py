@@ -1,8 +1,10 @@
 """The commands that train and serve models with torch, of the group `train`."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -70,7 +72,8 @@ def sft(
     chosen = _preset(context, preset)
     from pipeline.tuning import sft as stage
 
-    _run(stage.job(rows, chosen, out, blind=blind), dry_run)
+    with _models(dry_run) as models:
+        _run(stage.job(rows, chosen, out, blind=blind, models=models), dry_run)
 
 
 @click.command()
@@ -101,7 +104,8 @@ def grpo(
     chosen = _preset(context, preset)
     from pipeline.tuning import grpo as stage
 
-    _run(stage.job(rows, chosen, out, start=start, blind=blind), dry_run)
+    with _models(dry_run) as models:
+        _run(stage.job(rows, chosen, out, start=start, blind=blind, models=models), dry_run)
 
 
 @click.command()
@@ -237,6 +241,16 @@ def _preset(context: click.Context, name: str) -> "Preset":
     chosen = presets.load(name, context.ensure_object(Options).overrides)
     check_installed()
     return chosen
+
+
+@contextmanager
+def _models(dry_run: bool) -> Iterator[Path | None]:
+    """Give a dry run a folder for a tiny model, which it has to make to know its size; it is deleted."""
+    if not dry_run:
+        yield None
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _run(job: "Job", dry_run: bool) -> None:

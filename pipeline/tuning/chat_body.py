@@ -6,7 +6,6 @@ A field that isn't supported is refused, never ignored: a figure must not rest o
 import base64
 import binascii
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,6 +24,7 @@ _ONLY: Mapping[str, tuple[object, ...]] = {
     "tools": ([],),
 }
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_OF_MESSAGES = frozenset(("role", "content", "refusal", "annotations"))
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _MOST_PIXELS = 50_000_000  # of one image: 150 MB once decoded
 _USUAL_TOKENS = 1024
@@ -137,6 +137,11 @@ def _turns(messages: object) -> tuple[Turn, ...]:
 def _turn(message: object, where: str) -> Turn:
     if not isinstance(message, dict) or message.get("role") not in [*_ROLES]:
         raise _wrong(where, f"a message has a role ({', '.join(_ROLES)}) and a content")
+    for name, value in message.items():
+        # The client gives replies back with empty ones.
+        if name not in _OF_MESSAGES and value not in (None, []):
+            what = f"{where}.{name}: isn't supported by this server"
+            raise RefusedError(400, what, "unsupported_parameter", f"{where}.{name}")
     content = message.get("content")
     if isinstance(content, str):
         return Turn(_ROLES[message["role"]], (_text(content, f"{where}.content"),))
@@ -207,8 +212,7 @@ def _number(value: object, name: str, least: float, most: float) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not least <= value <= most
+        or not least <= value <= most  # nan is never
     ):
         raise _wrong(name, f"a number from {least} to {most} is needed")
     return float(value)

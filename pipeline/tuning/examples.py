@@ -12,6 +12,8 @@ from typing import Any
 import datasets
 
 from pipeline.errors import UserError
+from pipeline.training.make import BODY
+from pipeline.tuning.images import damaged
 
 Example = dict[str, Any]
 
@@ -81,7 +83,18 @@ def read(
             "isn't there",
             "egost train formats writes the paths of moved rows again",
         )
+    if not blind and (error := damaged(found)):
+        raise error
     return Examples(found, digest.hexdigest())
+
+
+def release_of(folder: Path) -> str | None:
+    """Return the release whose split train a folder's rows are of, such as `egost 1.0.0`; None if it names none."""
+    try:
+        body = json.loads((folder / BODY).read_text(encoding="utf-8"))
+        return f"{body['dataset']} {body['version']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def by_weight(examples: Examples, seed: int) -> Examples:

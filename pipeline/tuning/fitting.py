@@ -28,6 +28,8 @@ from pipeline.engine.lock import now
 from pipeline.errors import UserError
 from pipeline.tuning import guards, processes, runs, vlm
 from pipeline.tuning.curves import draw
+from pipeline.tuning.examples import release_of
+from pipeline.tuning.explaining import Explained
 from pipeline.tuning.installed import check_optional, hardware, versions
 from pipeline.tuning.jobs import Job, Progress
 from pipeline.tuning.presets import StageSettings
@@ -161,7 +163,6 @@ def arguments(job: Job, per_step: int, total_rows: int) -> dict[str, Any]:
         "disable_tqdm": True,
         "save_strategy": "steps",
         "save_steps": settings.save_every,
-        "save_total_limit": 2,
         "seed": settings.seed,
         "data_seed": settings.seed,
         "use_cpu": not gpu,
@@ -259,41 +260,50 @@ class Recorder(TrainerCallback):
         processes.state().wait_for_everyone()
         if state.is_world_process_zero:
             runs.complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            # Not by the trainer, which does so before the new one is whole, and by the files' times: on checkpoints
+            # of one second, it warns that the disk's times can't be relied on.
+            self._run.drop_old()
 
 
 def fit(job: Job, progress: Progress = lambda done, total: None) -> Fitted:
     """Train, from the newest checkpoint if there is one, and write the finished model.
 
     Killed at any moment, a rerun ends with the same steps on the same rows; a finished run is left as it is. With
-    several processes, the first one holds the run's lock and writes. Raise UserError if another command has the run, and
-    GuardError where training would silently be worthless.
+    several processes, the first one holds the run's lock and writes. Raise UserError if another command has the run, if
+    the disk is full or an image can't be decoded, and GuardError where training would silently be worthless.
     """
-    run, process = job.run, state()
+    run, first = job.run, state().is_main_process
     check_optional(job.stage, job.preset)
     _quiet()
-    with run.locked(f"egost train {job.stage}") if process.is_main_process else nullcontext():
-        if run.finished:
-            if process.is_main_process:
-                _tidy(run)
-            return Fitted(run, 0)
-        if process.is_main_process:
-            run.drop_broken()
-        process.wait_for_everyone()
-        checkpoint = run.checkpoint()
-        done = runs.step_of(checkpoint) if checkpoint else 0
-        loaded = load(job, checkpoint)
-        trainer = job.trainer(job, loaded, progress)
-        trainer.remove_callback(PrinterCallback)
-        if process.is_main_process:
-            run.rewind(done)
-            runs.start(run, _about(job, loaded, trainer))
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        made, wanted = trainer.state.global_step, trainer.args.max_steps
-        if made < wanted:
-            what = f"ended after {made} of {wanted} steps: the trainer got no rows"
-            raise guards.GuardError(str(run.folder), what, "use smaller batches, or more rows")
-        _finish(job, trainer, loaded)
-        return Fitted(run, trainer.state.global_step - done)
+    lock = run.locked(f"egost train {job.stage}") if first else nullcontext()
+    with lock, Explained(run.folder, job.examples.rows):
+        if not run.finished:
+            return _fit(job, progress)
+        if first:
+            _tidy(run)
+        return Fitted(run, 0)
+
+
+def _fit(job: Job, progress: Progress) -> Fitted:
+    run, process = job.run, state()
+    if process.is_main_process:
+        run.drop_broken()
+    process.wait_for_everyone()
+    checkpoint = run.checkpoint()
+    done = runs.step_of(checkpoint) if checkpoint else 0
+    loaded = load(job, checkpoint)
+    trainer = job.trainer(job, loaded, progress)
+    trainer.remove_callback(PrinterCallback)
+    if process.is_main_process:
+        run.rewind(done)
+        runs.start(run, _about(job, loaded, trainer))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    made, wanted = trainer.state.global_step, trainer.args.max_steps
+    if made < wanted:
+        what = f"ended after {made} of {wanted} steps: the trainer got no rows"
+        raise guards.GuardError(str(run.folder), what, "use smaller batches, or more rows")
+    _finish(job, trainer, loaded)
+    return Fitted(run, trainer.state.global_step - done)
 
 
 def _quiet() -> None:
@@ -315,8 +325,10 @@ def _about(job: Job, loaded: vlm.Loaded, trainer: Trainer) -> dict[str, Any]:
             "folders": [str(one) for one in job.rows],
             "sha256": job.examples.sha256,
             "count": len(job.examples.rows),
+            "releases": [release_of(one) for one in job.rows],
         },
         "model": job.model,
+        "origin": dict(job.origin),
         "family": loaded.family,
         "blind": job.blind,
         "seed": job.settings.seed,
@@ -333,7 +345,7 @@ def _finish(job: Job, trainer: Trainer, loaded: vlm.Loaded) -> None:
     """Write the model, load its processor again, and note that the run is finished."""
     run, first = job.run, state().is_main_process
     peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
-    making = run.folder / ".model"
+    making = run.making
     trained: PreTrainedModel = trainer.accelerator.unwrap_model(trainer.model)
     dtype = getattr(torch, job.preset.model.dtype)
     adapter = run.folder / "adapter" if job.settings.lora_rank else None

@@ -23,9 +23,11 @@ def job(
     *,
     start: Path | None = None,
     blind: bool = False,
+    models: Path | None = None,
 ) -> Job:
     """Return what is to be trained: from the run `start` (by SFT), or from the preset's model.
 
+    A tiny model is made in `models` (default: `out`).
     Raise UserError if the rows or the model aren't there.
     """
     settings = preset.grpo
@@ -35,10 +37,11 @@ def job(
         if run.record["blind"] != blind:
             what = f"was {'' if run.record['blind'] else 'not '}trained blindly"
             raise UserError(str(start), what, "give --blind to both stages, or to none")
-        model, origin = str(run.model), {"run": run.folder.name}
+        model = str(run.model)
+        origin: Mapping[str, Any] = {"run": run.folder.name}
     else:
-        model = jobs.base(preset.model, out, found, settings.seed)
-        origin = {"name": preset.model.name}
+        model = jobs.base(preset.model, models or out, found, settings.seed)
+        origin = jobs.origin(preset.model)
     return Job("grpo", preset, rows, found, model, origin, out, _trainer, blind)
 
 
@@ -66,6 +69,7 @@ class _Trainer(LoadsWeights, GRPOTrainer):
 
 
 def _trainer(of: Job, loaded: vlm.Loaded, progress: Progress) -> GRPOTrainer:
+    guards.check_template(loaded.processor)
     settings, rows = of.preset.grpo, of.examples.rows
     options = _options(settings, state().num_processes, len(rows))
     given = fitting.arguments(

@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.tuning import vlm
 
 IGNORED = -100  # labels of tokens that aren't learned
+_REPLY = "<think>\nA left turn.\n</think>\n<answer>A</answer>"
 
 
 class GuardError(UserError):
@@ -30,6 +31,22 @@ def check_padding(processor: ProcessorMixin) -> None:
             f"pads on the {side}, which misaligns image tokens",
             'set padding_side="left"',
         )
+
+
+def check_template(processor: ProcessorMixin) -> None:
+    """Refuse a chat template after whose prompt a reply isn't what the model says, word by word.
+
+    Thinking models' templates begin the reply themselves, or change it: rewards would read something else than SFT teaches.
+    """
+    asked = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
+    answered = {"role": "assistant", "content": [{"type": "text", "text": _REPLY}]}
+    prompt = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    whole = processor.apply_chat_template([*asked, answered], tokenize=False)
+    end = processor.tokenizer.eos_token
+    if whole.rstrip("\n").removesuffix(end) != prompt + _REPLY:
+        what = f"begins or changes replies: {_start(_REPLY)} becomes {_start(whole.removeprefix(prompt))}"
+        fix = "use a model that isn't a Thinking one"
+        raise GuardError("chat template", what, fix)
 
 
 def check_pixels(batch: Mapping[str, Any], images: int) -> None:
@@ -147,10 +164,9 @@ def check_saved(folder: Path) -> None:
         processor = vlm.processor(folder)
         text = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
         batch = processor(text=[text], images=[image], return_tensors="pt")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        what = (
-            f"its processor takes no images when it is loaded again: {str(error).splitlines()[0]}"
-        )
+    except (UserError, OSError, ValueError, TypeError, AttributeError) as error:
+        told = error.what if isinstance(error, UserError) else str(error).splitlines()[0]
+        what = f"its processor takes no images when it is loaded again: {told}"
         raise GuardError(str(folder), what, "save the whole processor with the model") from error
     check_pixels(batch, 1)
     check_alignment(batch, [1], processor)

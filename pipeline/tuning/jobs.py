@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from pipeline.errors import UserError
 from pipeline.tuning import vlm
+from pipeline.tuning.digest import model_digest
 from pipeline.tuning.examples import Examples
+from pipeline.tuning.explaining import Explained
 from pipeline.tuning.memory import estimate
 from pipeline.tuning.parameters import read_shape
 from pipeline.tuning.plan import passes_of, plan_of
@@ -71,12 +74,29 @@ def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> s
     if not (folder / "config.json").is_file():
         disable_progress_bar()  # of the one file that is written
         making = out / f".{folder.name}-{os.getpid()}"
-        make_tiny(making, examples.texts(), family, seed)
         try:
-            making.rename(folder)
-        except OSError:  # another process has made it meanwhile
-            shutil.rmtree(making)
+            with Explained(making):
+                make_tiny(making, examples.texts(), family, seed)
+            with suppress(OSError):  # another process has made it meanwhile
+                making.rename(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
     return str(folder)
+
+
+def origin(settings: ModelSettings) -> Mapping[str, Any]:
+    """Return what identifies the model to start from: its name, and of a folder its contents.
+
+    A tiny one follows from the rows and the seed. What a name on a hub stands for is taken at its word.
+    """
+    named = {"name": settings.name}
+    folder = Path(settings.name)
+    if settings.name.startswith(TINY) or not folder.is_dir():
+        return named
+    found = {"sha256": model_digest(folder)}
+    if (under := vlm.adapter_base(folder)) and Path(under).is_dir():
+        found["base_sha256"] = model_digest(Path(under))
+    return named | found
 
 
 def described(job: Job) -> list[str]:
@@ -85,7 +105,8 @@ def described(job: Job) -> list[str]:
     gpus, chosen = state().num_processes, job.preset.as_json(job.stage)
     what = f"LoRA of rank {settings.lora_rank}" if settings.lora_rank else "all weights"
     folders = ", ".join(map(str, job.rows))
-    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {folders}; {what} of {job.model}"]
+    model = job.origin.get("name", job.model)
+    lines = [f"{job.stage}: {len(job.examples.rows)} rows of {folders}; {what} of {model}"]
     if record:
         lines.append(f"so far: step {record['steps']} of {record['of_steps']}")
     shape = read_shape(AutoConfig.from_pretrained(job.model).to_dict())

@@ -25,7 +25,9 @@ class ModelSettings(Settings):
     attention: str = Field(
         "sdpa", description="attention implementation, such as sdpa or flash_attention_2"
     )
-    threads: int = Field(0, ge=0, description="threads of torch on a CPU; 0 = torch's default")
+    threads: int = Field(
+        0, ge=0, exclude=True, description="threads of torch on a CPU; 0 = torch's default"
+    )
     most_frames: int = Field(96, ge=1, le=96, description="most frames of a row, evenly taken")
     zero: Literal[0, 2, 3] = Field(
         0, description="DeepSpeed's ZeRO stage on several GPUs; 0 = without DeepSpeed"

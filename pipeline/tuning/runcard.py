@@ -70,6 +70,7 @@ def card(
         library="peft" if (run / "model" / "adapter_config.json").is_file() else "transformers",
         about=dict(_about(run, record)),
         rows={**rows, "name": _names(rows.get("folders"))},
+        releases=_releases(rows),
         changed=None if preset is None else list(_changed(_mapping(record, "settings"), preset)),
         took=dict(_took(record)),
         versions=_mapping(record, "versions"),
@@ -211,6 +212,13 @@ def _name(path: object) -> str:
 def _names(folders: object) -> str:
     found = folders if isinstance(folders, list) else []
     return " and ".join(_name(folder) for folder in found) or _MISSING
+
+
+def _releases(rows: Mapping[str, Any]) -> list[str]:
+    """Return the releases that the rows are of; none if those of a folder aren't known."""
+    found = rows.get("releases")
+    known = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return list(dict.fromkeys(found)) if found and known else []
 
 
 def _mapping(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from pipeline.errors import UserError
 
 MODEL = "model"
 _COMPLETE = "complete"  # a file in a checkpoint, written after everything else
+_KEPT = 2  # whole checkpoints: the last one may turn out to be damaged
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Run:
     def model(self) -> Path:
         """The folder of the finished model."""
         return self.folder / MODEL
+
+    @property
+    def making(self) -> Path:
+        """Where the model is until all of it is written."""
+        return self.folder / ".model"
 
     @property
     def metrics(self) -> Path:
@@ -78,14 +84,25 @@ class Run:
 
     def checkpoint(self) -> Path | None:
         """Return the newest whole checkpoint."""
-        whole = (path.parent for path in self.checkpoints.glob(f"checkpoint-*/{_COMPLETE}"))
-        return max(whole, key=step_of, default=None)
+        return max((path.parent for path in self._whole()), key=step_of, default=None)
+
+    def _whole(self) -> Iterator[Path]:
+        return self.checkpoints.glob(f"checkpoint-*/{_COMPLETE}")
 
     def drop_broken(self) -> None:
-        """Delete the checkpoints that a kill left half-written."""
+        """Delete the checkpoints and the model that a kill or a full disk left half-written."""
+        shutil.rmtree(self.making, ignore_errors=True)
         for path in self.checkpoints.glob("checkpoint-*"):
             if not (path / _COMPLETE).is_file():
                 shutil.rmtree(path)
+
+    def drop_old(self) -> None:
+        """Delete all whole checkpoints but the newest ones."""
+        whole = sorted((path.parent for path in self._whole()), key=step_of)
+        for path in whole[:-_KEPT]:
+            # The mark goes first: a kill in between must not leave a part that looks whole.
+            (path / _COMPLETE).unlink()
+            shutil.rmtree(path)
 
     def rewind(self, step: int) -> None:
         """Forget the metrics of steps after this one: they are made again."""

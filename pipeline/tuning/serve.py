@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -37,6 +38,7 @@ _MOST_BYTES = 128 * 2**20  # of a body: 96 frames of 1280 x 720 are about 30 MiB
 _MOST_DROPPED, _PIECE = 2**31, 2**20
 _MOST_DIGITS = 16  # of a length
 _IDLE_SECONDS = 120  # of a connection; the client that we use closes its own after 5
+_BODY_SECONDS = 120  # for a whole body: one that comes byte by byte would hold its place for days
 _LOOK_SECONDS = 0.25  # how often a request that waits looks whether its client is still there
 _FEW_PARAMETERS = 10_000_000
 
@@ -168,13 +170,20 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a chat completion request."""
         self._guarded(self._post)
 
+    def send_error(
+        self, code: int, message: str | None = None, explain: str | None = None
+    ) -> None:
+        """Answer in OpenAI's form to what is no request that this server knows."""
+        self.close_connection = True
+        self._send(code, RefusedError(code, message or HTTPStatus(code).phrase).body)
+
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: a line for each of thousands of requests helps nobody."""
 
     def _guarded(self, answer: Any) -> None:
         try:
             # A page in a browser must not reach this server by a name of its own that it points here.
-            if not on_loopback(f"http://{self.headers.get('Host', _HOST)}"):
+            if not _is_here(self.headers.get("Host", _HOST)):
                 raise RefusedError(403, "this server answers on this machine alone")
             answer()
         except RefusedError as error:
@@ -234,10 +243,17 @@ class _Handler(BaseHTTPRequestHandler):
             what = f"the body has {length} bytes, more than {_MOST_BYTES}"
             raise RefusedError(413, what, "request_too_large")
         self._read = True
-        data = self.rfile.read(length)
-        if len(data) < length:
-            raise ConnectionResetError("the client is gone")
-        return data
+        data, until = bytearray(), time.monotonic() + _BODY_SECONDS
+        while len(data) < length:
+            if time.monotonic() > until:
+                self.close_connection = True
+                what = f"the body wasn't there within {_BODY_SECONDS} s"
+                raise RefusedError(408, what)
+            piece = self.rfile.read1(min(_PIECE, length - len(data)))
+            if not piece:
+                raise ConnectionResetError("the client is gone")
+            data += piece
+        return bytes(data)
 
     def _awaited(self, job: Job) -> Said:
         while True:
@@ -272,7 +288,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _path(target: str) -> str:
-    return urlsplit(target).path.rstrip("/")
+    try:
+        return urlsplit(target).path.rstrip("/")
+    except ValueError:
+        raise RefusedError(404, f"no such address: {target[:100]}") from None
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return on_loopback(f"http://{host}")
+    except ValueError:
+        return False
 
 
 def _is_gone(connection: socket.socket) -> bool:

@@ -22,16 +22,27 @@ _FILES = {
 }
 
 
-def job(rows: Sequence[Path], preset: Preset, out: Path, *, blind: bool = False) -> Job:
-    """Return what is to be trained; raise UserError if the rows or the model aren't there."""
+def job(
+    rows: Sequence[Path],
+    preset: Preset,
+    out: Path,
+    *,
+    blind: bool = False,
+    models: Path | None = None,
+) -> Job:
+    """Return what is to be trained; raise UserError if the rows or the model aren't there.
+
+    A tiny model is made in `models` (default: `out`).
+    """
     settings = preset.sft
     found = examples.read(
         rows, _FILES[settings.rows], most_frames=preset.model.most_frames, blind=blind
     )
-    model = jobs.base(preset.model, out, found, settings.seed)
+    model = jobs.base(preset.model, models or out, found, settings.seed)
     if settings.weighted:
         found = examples.by_weight(found, settings.seed)
-    return Job("sft", preset, rows, found, model, {"name": preset.model.name}, out, _trainer, blind)
+    origin = jobs.origin(preset.model)
+    return Job("sft", preset, rows, found, model, origin, out, _trainer, blind)
 
 
 class Collator:

@@ -74,9 +74,8 @@ def load(
             str(weights or base or name), output_loading_info=True, **options
         )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        what = f"can't be loaded: {str(error).splitlines()[0]}"
         fix = "copy it again if it is damaged; install what is missing, or change model.attention"
-        raise UserError(str(weights or name), what, fix) from error
+        raise _unloaded(weights or name, error, fix) from error
     # GRPO's reference model is loaded by this name: it is the one at the start, and no checkpoint.
     model.config.name_or_path = str(base or name)
     if lacking := sorted(found["missing_keys"]):
@@ -84,27 +83,61 @@ def load(
         what = f"lacks {len(lacking)} of its weights, such as {lacking[0]}"
         raise UserError(str(weights or name), what, "copy or train it again")
     if base:
-        model = PeftModel.from_pretrained(model, str(name)).merge_and_unload()
-    return Loaded(model, processor(name), config.model_type)
+        model = _with_adapter(model, name)
+    made = processor(name)
+    if made.image_token_id != model.config.image_token_id:
+        what = "its tokenizer is not the model's: it has another token for images, or none"
+        raise UserError(str(name), what, "copy the tokenizer's files again")
+    return Loaded(model, made, config.model_type)
+
+
+def _with_adapter(model: PreTrainedModel, name: str | Path) -> PreTrainedModel:
+    try:
+        merged: PreTrainedModel = PeftModel.from_pretrained(model, str(name)).merge_and_unload()
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        raise _unloaded(name, error, "copy the adapter again, or name the whole model") from error
+    return merged
+
+
+def _unloaded(name: str | Path, error: Exception, fix: str) -> UserError:
+    told = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(str(name), f"can't be loaded: {told}", fix)
 
 
 def adapter_base(name: str | Path) -> str | None:
-    """Return the name of the model that an adapter's folder is for; None if the folder holds a whole model."""
+    """Return the name of the model that an adapter's folder is for; None if the folder holds a whole model.
+
+    Raise UserError if its settings can't be read.
+    """
     path = Path(name) / "adapter_config.json"
     if not path.is_file():
         return None
-    return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"doesn't tell which model the adapter is for: {error}"
+        raise UserError(str(path), what, "copy the adapter again") from error
 
 
 def processor(name: str | Path) -> ProcessorMixin:
-    """Load the processor of a model for images and text, which needs no torchvision: rows have no videos."""
+    """Load the processor of a model for images and text, which needs no torchvision: rows have no videos.
+
+    Raise UserError if one of its files is missing or damaged.
+    """
     base = adapter_base(name)
     family = _config(base or name).model_type
     if base and not (Path(name) / "processor_config.json").is_file():
         name = base
-    images = Qwen2VLImageProcessorPil.from_pretrained(str(name))
-    tokenizer = AutoTokenizer.from_pretrained(str(name), padding_side="left")
+    try:
+        images = Qwen2VLImageProcessorPil.from_pretrained(str(name))
+        tokenizer = AutoTokenizer.from_pretrained(str(name), padding_side="left")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        fix = "copy it again with the files of its processor and tokenizer"
+        raise _unloaded(name, error, fix) from error
     template = tokenizer.chat_template
+    if not template:
+        what = "has no chat template, without which nothing can be asked"
+        raise UserError(str(name), what, "copy it again with chat_template.jinja")
     made: ProcessorMixin = processor_class(family)(images, tokenizer, chat_template=template)
     return made
 
@@ -154,10 +187,8 @@ def _config(name: str | Path) -> Any:
     try:
         return AutoConfig.from_pretrained(str(name))
     except (OSError, ValueError) as error:
-        what = f"can't be loaded: {str(error).splitlines()[0]}"
-        raise UserError(
-            str(name), what, "name a folder with a model, or one that transformers finds"
-        ) from error
+        fix = "name a folder with a model, or one that transformers finds"
+        raise _unloaded(name, error, fix) from error
 
 
 def _nf4(dtype: torch.dtype | str) -> Any:

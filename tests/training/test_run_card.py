@@ -32,6 +32,8 @@ def test_the_card_has_what_a_reader_asks(tmp_path: Path) -> None:
         "on 240 training rows",
         "| rows | x-1 and y-2, 240 rows |",
         f"| SHA-256 of the rows | `{'ab' * 32}` |",
+        "The rows are of the split `train` of x 1.0.0 and y 2.0.0. Don't score",
+        "frames of the release's videos: their licences apply as well",
         "| seed | 7 |",
         "| GPU | 2 x NVIDIA H100 |",
         "| most GPU memory (measured) | 41.2 GiB |",
@@ -86,6 +88,14 @@ def test_a_model_in_a_folder_is_no_base_of_a_hub(
         found = text(made(tmp_path / str(number), model=model))
         assert "base_model" not in found
         assert str(tmp_path) not in found
+
+
+@pytest.mark.parametrize("releases", [None, [], [None], ["x 1.0.0", None]])
+def test_rows_of_no_release_are_not_called_those_of_one(tmp_path: Path, releases: Any) -> None:
+    found = text(made(tmp_path / "r", rows={"folders": ["toy"], "releases": releases}))
+    assert "The rows name no release." in found
+    assert "split `train`" not in found
+    assert "release's videos" not in found
 
 
 def test_runs_that_started_from_each_other_end(tmp_path: Path) -> None:

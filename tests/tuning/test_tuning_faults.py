@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,45 @@ def test_a_damaged_model_is_named(tiny: Path, tmp_path: Path) -> None:
         vlm.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("processor_config.json", None, "image processor"),
+        ("processor_config.json", '{"image_processor": 3}', "can't be loaded"),
+        ("tokenizer.json", "x", "can't be loaded: Expecting value"),
+        ("tokenizer.json", "{}", "can't be loaded: 'added_tokens'"),
+        ("tokenizer_config.json", "[]", "can't be loaded"),
+        ("tokenizer.json", None, "another token for images, or none"),
+        ("chat_template.jinja", None, "has no chat template"),
+        ("adapter_config.json", "{", "doesn't tell which model the adapter is for"),
+        ("adapter_config.json", "{}", "doesn't tell which model the adapter is for"),
+    ],
+)
+def test_a_damaged_processor_is_named(
+    tiny_folders: dict[str, Path], tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    """Without its tokenizer's files, transformers 5.23 makes one without words, and says nothing."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_folders["qwen2_5_vl"], folder)
+    for one in folder.glob("tokenizer*" if name.startswith("tokenizer") and not text else name):
+        one.unlink()
+    if text:
+        (folder / name).write_text(text)
+    if name.startswith("chat"):  # it is in the tokenizer's settings as well
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        settings.pop("chat_template", None)
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match=message):
+        vlm.load(folder)
+
+
+def test_a_damaged_adapter_is_named(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    about = {"base_model_name_or_path": str(tiny_folders["qwen2_5_vl"]), "peft_type": "LORA"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=f"{tmp_path.name}: can't be loaded"):
+        vlm.load(tmp_path)
+
+
 def test_a_model_that_is_gone_is_trained_again(rows: Path, tmp_path: Path) -> None:
     job = sft.job([rows], preset(), tmp_path)
     fitting.fit(job)
@@ -193,6 +233,77 @@ def test_a_row_that_cannot_be_learned_from(
 ) -> None:
     with pytest.raises(UserError, match=f"line 2 is no row of training: {message}"):
         sft.job([changed(rows, tmp_path / "rows", **fields)], preset(), tmp_path)
+
+
+def with_image(rows: Path, to: Path, data: bytes) -> tuple[Path, str]:
+    """Return a copy of the rows in which a frame of the second row is these bytes, and its file."""
+    shutil.copytree(rows, to)
+    for path in (to / "trl").glob("*.jsonl"):
+        path.write_text(path.read_text().replace(str(rows), str(to)))
+    second = json.loads((to / "trl" / "sft_think.jsonl").read_text().splitlines()[1])
+    Path(second["images"][0]).write_bytes(data)
+    return to, second["images"][0]
+
+
+@pytest.mark.parametrize("kept", [0, 3, 200, -1])
+def test_a_cut_image_is_named_before_training(rows: Path, tmp_path: Path, kept: int) -> None:
+    data = next((rows / "media").glob("*.jpg")).read_bytes()
+    broken, name = with_image(rows, tmp_path / "rows", data[:kept])
+    with pytest.raises(UserError, match=rf"{name}: can't be decoded, and row i_\w+ has it"):
+        sft.job([broken], preset(), tmp_path)
+    assert examples.read([broken], ["grpo"], most_frames=2, blind=True).rows
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_an_image_damaged_inside_is_named_when_it_is_read(
+    rows: Path, tmp_path: Path, stage: str
+) -> None:
+    """It begins and ends as it should."""
+    data = next((rows / "media").glob("*.jpg")).read_bytes()
+    broken, name = with_image(rows, tmp_path / "rows", data[:20] + bytes(600) + data[-2:])
+    make = {"sft": sft.job, "grpo": grpo.job}[stage]
+    job = make([broken], preset("sft.weighted=false", f"{stage}.steps=8"), tmp_path)
+    with pytest.raises(UserError, match=f"{name}: can't be decoded, and row"):
+        fitting.fit(job)
+
+
+def test_a_full_disk_is_named_and_the_last_checkpoint_stays(rows: Path, tmp_path: Path) -> None:
+    """Every writer has errors of its own; the limit on files stands for the disk."""
+    chosen = preset("sft.steps=4")
+    whole = sft.job([rows], chosen, tmp_path / "whole")
+    fitting.fit(whole)
+    job = sft.job([rows], chosen, tmp_path / "full")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = iter((3_000_000, 2_000_000))  # less than the optimiser's states, less than the weights
+
+    def limit(done: int, total: int) -> None:
+        if done == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (next(limits), before[1]))
+
+    for _ in range(2):
+        try:
+            with pytest.raises(UserError, match="can't be written: the disk is full"):
+                fitting.fit(job, limit)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        newest = job.run.checkpoint()
+        assert newest
+        assert newest.name == "checkpoint-2"
+    (job.run.making).mkdir()
+    fitting.fit(job)
+    assert not job.run.making.exists()
+    assert [one["loss"] for one in metrics(job.run)] == [one["loss"] for one in metrics(whole.run)]
+
+
+def test_a_full_disk_leaves_no_half_of_a_tiny_model(rows: Path, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UserError, match="can't be written: the disk is full"):
+            sft.job([rows], preset(), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_weights_of_nothing(rows: Path) -> None:

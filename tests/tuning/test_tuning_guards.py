@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from pipeline.tuning import examples, guards, sft, vlm
+from pipeline.tuning import examples, fitting, grpo, guards, presets, sft, vlm
 from pipeline.tuning.guards import GuardError
 
 
@@ -162,6 +162,30 @@ def test_a_template_that_changes_replies_is_found(
         collated(loaded, some)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{{ part.text }}", "{{ part.text.split('</think>')[-1] }}"),
+        ("<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant\n<think>\n{% endif %}"),
+    ],
+)
+def test_a_template_that_begins_or_changes_replies_is_refused_for_rewards(
+    rows: Path, tiny_folders: dict[str, Path], tmp_path: Path, old: str, new: str
+) -> None:
+    loaded = vlm.load(tiny_folders["qwen3_vl"])
+    guards.check_template(loaded.processor)
+    template = loaded.processor.chat_template
+    assert template.count(old) == 1
+    changed = template.replace(old, new)
+    loaded.processor.chat_template = loaded.processor.tokenizer.chat_template = changed
+    with pytest.raises(GuardError, match="begins or changes replies"):
+        guards.check_template(loaded.processor)
+    vlm.save(loaded.model, loaded.processor, tmp_path / "thinking")
+    preset = presets.load("tiny-cpu", [f"model.name={tmp_path / 'thinking'}", "grpo.steps=1"])
+    with pytest.raises(GuardError, match="begins or changes replies"):
+        fitting.fit(grpo.job([rows], preset, tmp_path))
+
+
 @pytest.mark.parametrize("end", ["<|im_end|>", "<|im_end|>\n"])
 def test_the_families_own_forms_of_templates_pass(
     loaded: vlm.Loaded, some: list[dict[str, Any]], end: str
@@ -170,6 +194,7 @@ def test_the_families_own_forms_of_templates_pass(
     system = "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
     template = loaded.processor.chat_template.replace("<|im_end|>\n", end)
     loaded.processor.chat_template = system + template
+    guards.check_template(loaded.processor)
     batch = collated(loaded, some)
     text = loaded.processor.tokenizer.decode(batch["input_ids"][0], skip_special_tokens=True)
     assert "You are a helpful assistant." in text

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
+from pipeline.cli.console import exit_code
+from pipeline.cli.main import cli
 from pipeline.errors import UserError
-from pipeline.tuning import examples, fitting, grpo, jobs, presets, sft, vlm
+from pipeline.tuning import digest, examples, fitting, grpo, jobs, presets, sft, vlm
 from pipeline.tuning.guards import GuardError
 from pipeline.tuning.jobs import Job
 from pipeline.tuning.runs import Run
+from pipeline.tuning.tiny import make_tiny
 
 SMALL = [
     "sft.steps=6", "sft.save_every=2", "sft.rows_per_step=4", "sft.batch=4",
@@ -102,6 +106,36 @@ def test_other_settings_are_another_run(trained: Run, rows: Path) -> None:
     assert sft.job([rows], preset("sft.learning_rate=3e-3"), out).run != trained
     assert sft.job([rows], preset(), out, blind=True).run != trained
     assert sft.job([rows], preset("sft.save_every=5"), out).run == trained
+    assert sft.job([rows], preset("model.threads=2"), out).run == trained
+
+
+def test_another_model_at_the_same_path_is_another_run(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it differs in a single weight, and if weights are too large to be read whole."""
+    folder = tmp_path / "base"
+    texts = [row["id"] for row in examples.read([rows], ["grpo"], most_frames=2).rows]
+    make_tiny(folder, texts)
+
+    def made() -> tuple[Run, Run]:
+        monkeypatch.undo()
+        small = sft.job([rows], preset(f"model.name={folder}"), tmp_path).run
+        monkeypatch.setattr(digest, "_WHOLE_BYTES", 100_000)
+        return small, grpo.job([rows], preset(f"model.name={folder}"), tmp_path).run
+
+    before = made()
+    assert made() == before
+    (folder / "README.md").write_text("It says nothing about the weights.")
+    assert made() == before
+    loaded = vlm.load(folder)
+    with torch.no_grad():
+        loaded.model.get_parameter("model.language_model.layers.1.self_attn.v_proj.weight").mul_(2)
+    vlm.save(loaded.model, loaded.processor, folder)
+    after = made()
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    (folder / "model.safetensors").write_bytes(b"x" * 200_000)
+    with pytest.raises(UserError, match=r"model.safetensors: can't be read"):
+        made()
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5])
@@ -113,6 +147,22 @@ def test_sft_goes_on_after_a_stop(trained: Run, rows: Path, tmp_path: Path, step
     assert fitting.fit(job).steps == 6 - (step - 1) // 2 * 2
     assert job.run.record["starts"] == 2
     assert same(job.run, trained)
+
+
+def test_the_newest_two_checkpoints_are_kept(
+    rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Steps of a tiny model take less than a second, which makes the trainer's own way warn."""
+    job = sft.job([rows], preset("sft.save_every=1"), tmp_path)
+    transformers.utils.logging.enable_propagation()
+    try:
+        with pytest.raises(KilledError):
+            fitting.fit(job, killed_after(6))
+    finally:
+        transformers.utils.logging.disable_propagation()
+    kept = sorted(path.name for path in job.run.checkpoints.glob("checkpoint-*"))
+    assert kept == ["checkpoint-4", "checkpoint-5"]
+    assert "mtime" not in caplog.text
 
 
 def test_grpo_goes_on_after_a_stop(trained: Run, rows: Path, tmp_path: Path) -> None:
@@ -367,6 +417,26 @@ def test_a_job_is_described(rows: Path, tmp_path: Path) -> None:
     assert "memory of one GPU (computed)" in text
     assert "time of a step" not in text  # computed for bf16 alone
     assert not job.run.folder.exists()
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_a_dry_run_writes_nothing(
+    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], stage: str
+) -> None:
+    out = tmp_path / "runs"
+    words = ["train", stage, str(rows), "--preset", "tiny-cpu", "--out", str(out), "--dry-run"]
+    assert exit_code(cli, words) == 0
+    told = capfd.readouterr().out
+    assert "all weights of tiny:qwen2_5_vl" in told
+    assert f"would go to {out}/{stage}-tiny-cpu-" in told
+    assert not out.exists()
+
+
+def test_a_run_names_the_releases_of_its_rows(rows: Path, trained: Run, tmp_path: Path) -> None:
+    assert trained.record["rows"]["releases"] == [None]
+    assert "The rows name no release." in (trained.folder / "README.md").read_text()
+    (tmp_path / "rows.json").write_text('{"dataset": "walks", "version": "1.2.0"}')
+    assert examples.release_of(tmp_path) == "walks 1.2.0"
 
 
 def test_time_is_computed_as_well(rows: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A served model answers as OpenAI's API does, refuses what it doesn't support, and goes on after any fault."""
 
+import http.client
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -151,6 +153,10 @@ def test_a_stop_ends_the_reply_before_it(url: str) -> None:
         ({"max_tokens": 32_768}, 400, "context length is 32768"),
         ({"temperature": 3}, 400, "temperature"),
         ({"temperature": True}, 400, "temperature"),
+        ({"temperature": 10**400}, 400, "temperature"),
+        ({"temperature": float("nan")}, 400, "temperature"),
+        ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, 400, "0.name: isn't supported"),
+        ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, 400, "tool_calls"),
         ({"top_p": -0.1}, 400, "top_p"),
         ({"seed": 0.5}, 400, "seed"),
         ({"stop": [""]}, 400, "stop"),
@@ -304,6 +310,45 @@ def test_a_length_that_is_none_gets_411(url: str, length: str | None) -> None:
     with socket.create_connection(("127.0.0.1", int(url[17:-3]))) as connection:
         connection.sendall(head.encode("latin-1") + b"\r\n{}")
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /v1/models HTTP/1.1\r\nHost: [\r\n\r\n", 403),
+        (b"GET http://[::1/ HTTP/1.1\r\n\r\n", 404),
+        (b"PUT /v1/models HTTP/1.1\r\n\r\n", 501),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+    ],
+)
+def test_requests_that_are_none_get_an_error_in_the_same_form(
+    url: str, sent: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", int(url[17:-3]))) as connection:
+        connection.sendall(sent)
+        reply = http.client.HTTPResponse(connection)
+        reply.begin()
+        assert (reply.status, json.load(reply)["error"]["param"]) == (status, None)
+
+
+def test_a_body_that_comes_byte_by_byte_loses_its_place(
+    models: dict[str, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_BODY_SECONDS", 0.5)
+    server = Server(models)
+    try:
+        server.queue.places = 1
+        with socket.create_connection(("127.0.0.1", int(server.url[17:-3]))) as connection:
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
+            connection.sendall(head)
+            deadline = time.monotonic() + 20
+            while not select.select([connection], [], [], 0.1)[0]:
+                assert time.monotonic() < deadline
+                connection.sendall(b"x")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert asked(server.url, body("x")).status == 200
+    finally:
+        server.close()
 
 
 def test_weights_that_are_no_numbers_are_an_error_and_no_reply(
