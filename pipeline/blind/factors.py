@@ -26,8 +26,7 @@ class Places:
         """Know no walk yet."""
         self._column: dict[str, int] = {}
         self._rows, self._columns, self._values = array("l"), array("l"), array("d")
-        self._facts, self._axes, self._weights = array("l"), array("l"), array("d")
-        self._asked = 0
+        self._starts, self._axes, self._weights = array("l", [0]), array("l"), array("d")
 
     def learn(self, row: int, where: Mapping[str, float]) -> None:
         """Learn where the names of one walk are."""
@@ -40,10 +39,16 @@ class Places:
         """Add the next fact: the combination of places that is positive where it is true."""
         for name, weight in axis:
             if (column := self._column.get(name)) is not None:
-                self._facts.append(self._asked)
                 self._axes.append(column)
                 self._weights.append(weight)
-        self._asked += 1
+        self._starts.append(len(self._axes))
+
+    def again(self, fact: int) -> None:
+        """Add the next fact with the axis of an earlier one."""
+        own = slice(self._starts[fact], self._starts[fact + 1])
+        self._axes.extend(self._axes[own])
+        self._weights.extend(self._weights[own])
+        self._starts.append(len(self._axes))
 
     def follow(
         self, fold: Ints, walk: Ints, signs: "Signs", along: Along
@@ -54,10 +59,11 @@ class Places:
         where the names usually are, then by what was true of the very fact in walks that went the same way.
         Every fact leaves out its own fold as well. `fold` is that of each walk, `walk` is each fact's.
         """
-        own = fold[walk]
+        own, count = fold[walk], len(self._starts) - 1
+        facts = np.repeat(np.arange(count), np.diff(self._starts))
         axes = sparse.csr_matrix(
-            (np.array(self._weights), (np.array(self._facts, int), np.array(self._axes, int))),
-            shape=(self._asked, max(1, len(self._column))),
+            (np.array(self._weights), (facts, np.array(self._axes, int))),
+            shape=(count, max(1, len(self._column))),
         )
         parts = [axes[own == one] for one in range(FOLDS)]
         table = self._table(len(fold))
@@ -74,8 +80,8 @@ class Places:
 
         follows, expected = dict[int | None, Floats](), dict[int | None, Floats]()
         for without in (None, *range(FOLDS)):
-            follows[without] = np.zeros((self._asked, FACTORS))
-            expected[without] = np.zeros((self._asked, 2 * DIRECTIONS))
+            follows[without] = np.zeros((count, FACTORS))
+            expected[without] = np.zeros((count, 2 * DIRECTIONS))
             for one in range(FOLDS):
                 out = (one, one if without is None else without)
                 loads, axis, direction, told = learned(min(out), max(out))

@@ -5,7 +5,7 @@ lookup can leave folds out. Clues are numbers in flat arrays: 60,000 spans give 
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -143,12 +143,12 @@ class Lists:
         self.slots = slots
         self._numbers = memory.numbers
         # One number an entry, with the slot and the sign in it: 100,000 clips have 40 million entries.
-        self._entries, self._lengths = array("q"), array("i")
+        self._entries, self._starts = array("q"), array("q", [0])
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(self._lengths)
+        return len(self._starts) - 1
 
     def add(self, lists: Sequence[Sequence[Level]]) -> None:
         """Add the lists of the next fact or span."""
@@ -160,13 +160,18 @@ class Lists:
             if level
         ]
         self._entries.extend(known)
-        self._lengths.append(len(known))
+        self._starts.append(len(self._entries))
+
+    def again(self, row: int) -> None:
+        """Add the lists of an earlier row as the next one's."""
+        self._entries.extend(self._entries[self._starts[row] : self._starts[row + 1]])
+        self._starts.append(len(self._entries))
 
     def flat(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Return row, slot, clue and sign of every entry, in the order of rows."""
         entries: Ints = np.array(self._entries, dtype=np.int64)
         clue, rest = np.divmod(entries, 2 * self.slots)
-        at = np.repeat(np.arange(self.rows), np.array(self._lengths, dtype=np.int64))
+        at = np.repeat(np.arange(self.rows), np.diff(self._starts))
         return at, rest // 2, clue, 1 - 2 * (rest % 2)
 
     def of_rows(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
@@ -192,28 +197,36 @@ class Leans:
 
     def __init__(self, memory: Memory, fold: Ints) -> None:
         """Count the clues in each fold of spans."""
-        self._true, self._false = memory.counts(fold)
-        self._totals = self._true.sum(axis=1), self._false.sum(axis=1)
+        true, false = memory.counts(fold)
+        ways: tuple[int | None, ...] = (None, *range(FOLDS))
+        # Of each clue in each own fold, (clues, folds): lists look up each of them many times.
+        self._leans = {without: _leans(true, false, without) for without in ways}
 
-    def of(self, lists: Lists, fold: Ints, without: int | None, mean: bool = False) -> Floats:
-        """Return the sum (or the mean) of the leans in each list, (rows, slots).
+    def of(self, lists: Lists, fold: Ints, *, mean: bool = False) -> Mapping[int | None, Floats]:
+        """Return the sum (or the mean) of the leans in each list, (rows, slots), by the fold left out, or None.
 
-        Each row leaves out its own fold, and the fold `without`.
+        Each row leaves out its own fold as well.
         """
         at, slot, clue, sign = lists.flat()
-        own = fold[at]
-        true = self._totals[0][clue] - self._true[clue, own]
-        false = self._totals[1][clue] - self._false[clue, own]
-        if without is not None:
-            other = own != without
-            true = true - np.where(other, self._true[clue, without], 0)
-            false = false - np.where(other, self._false[clue, without], 0)
-        lean = 0.5 * np.log((true + SHRINK / 2) / (false + SHRINK / 2)) * sign
+        place = clue * FOLDS + fold[at]
         to, size = at * lists.slots + slot, lists.rows * lists.slots
-        total = np.bincount(to, lean, minlength=size)
-        if mean:
-            total = total / np.maximum(np.bincount(to, minlength=size), 1)
-        return np.asarray(total.reshape(lists.rows, lists.slots), dtype=float)
+        count = np.maximum(np.bincount(to, minlength=size), 1) if mean else 1
+        totals = {
+            without: np.bincount(to, leans.ravel()[place] * sign, minlength=size) / count
+            for without, leans in self._leans.items()
+        }
+        return {way: total.reshape(lists.rows, lists.slots) for way, total in totals.items()}
+
+
+def _leans(true: Floats, false: Floats, without: int | None) -> Floats:
+    """Return half the log odds of clues without each fold, and without one more, (clues, folds)."""
+    sides = []
+    for side in (true, false):
+        kept = side.sum(axis=1, keepdims=True) - side
+        if without is not None:
+            kept -= np.where(np.arange(FOLDS) != without, side[:, [without]], 0)
+        sides.append(kept + SHRINK / 2)
+    return np.asarray(0.5 * np.log(sides[0] / sides[1]), dtype=float)
 
 
 class Along:

@@ -31,7 +31,6 @@ LEVELS, SUMS, TELLS = 6, 3, 2  # the most that a kind of fact may have
 CONTEXTS, SIGNS = 4, 3  # lists of what may tell about sides; how many of them about directions, too
 MANNERS, RULES = 6, 3  # kinds of orders x rules of names; rules
 _SEEDS = (0, 1)  # two ways of making folds, averaged
-_FEW_SCENES = 2 * FOLDS
 _MOST_FITTED = 3_000  # pairs per fold
 _LEAST_OWN = 60  # pairs of a small cell that a reader of its own is fitted to
 LEAST_TOLD = 2.0  # nats by which a reader must be better than chance, on other scenes, to count
@@ -79,10 +78,9 @@ class Reader:
     def __init__(self) -> None:
         """Know nothing yet."""
         self.memory = Memory()
-        self.context, self.levels, self.sums, self.tells = (
-            Lists(self.memory, slots) for slots in (CONTEXTS, LEVELS, SUMS, TELLS)
+        self.context, self.levels, self.sums, self.tells, self.near = (
+            Lists(self.memory, slots) for slots in (CONTEXTS, LEVELS, SUMS, TELLS, MANNERS)
         )
-        self.near = Lists(self.memory, MANNERS)
         self._manners = array("b")
         self.places: list[Places] = []
         self._spans, self._hunches, self._sided = array("l"), array("d"), array("b")
@@ -125,6 +123,18 @@ class Reader:
         self.tells.add(asked.tells)
         for one, axis in zip(self.places, asked.axes, strict=True):
             one.ask(axis)
+        return len(self._kinds) - 1
+
+    def again(self, span: int, fact: int) -> int:
+        """Add a fact of a span that is asked like an earlier one, and return its number."""
+        self._spans.append(span)
+        self._kinds.append(self._kinds[fact])
+        self._hunches.append(self._hunches[fact])
+        self._sided.append(self._sided[fact])
+        self._manners.extend(self._manners[fact * MANNERS : (fact + 1) * MANNERS])
+        kept: list[Lists | Places] = [self.levels, self.sums, self.tells, *self.places]
+        for one in kept:
+            one.again(fact)
         return len(self._kinds) - 1
 
     @cached_property
@@ -203,10 +213,9 @@ class _View:
 
     def __init__(self, reader: Reader, fold: Ints) -> None:
         self._reader, self.by_span, self.fold = reader, fold, fold[reader.spans]
-        self._leans = Leans(reader.memory, fold)
         ways: tuple[int | None, ...] = (None, *range(FOLDS))
         along = Along(reader.memory, reader.levels, reader.spans)
-        found = [one.follow(fold, reader.spans, reader.signs, along) for one in reader.places]
+        found = (one.follow(fold, reader.spans, reader.signs, along) for one in reader.places)
         self.follows, self.expected = (
             {
                 way: np.concatenate([one[way] for one in some], axis=1, dtype=np.float32)
@@ -214,37 +223,28 @@ class _View:
             }
             for some in zip(*found, strict=True)  # double would take 2 GB more at 100,000 clips
         )
-        self.alone = {way: self._alone(way).astype(np.float32) for way in ways}
-        self.tells = {
-            way: self._leans.of(reader.tells, self.fold, way).astype(np.float32) for way in ways
-        }
+        leans = Leans(reader.memory, fold)
+        levels, sums, tells = (
+            leans.of(lists, self.fold) for lists in (reader.levels, reader.sums, reader.tells)
+        )
+        # What the names in the span, and in the scene's other spans, tell about sides and about rules.
+        context, near = (
+            leans.of(lists, self.by_span, mean=True) for lists in (reader.context, reader.near)
+        )
+        hunches, sided = reader.hunches[:, None], reader.sided[:, None]
+        self.alone, self.tells = {}, {}
+        for way in ways:
+            about = np.where(sided, np.concatenate(self._around(context[way]), axis=1), 0.0)
+            rules = [self._followed(one) for one in self._around(near[way])]
+            parts = [levels[way], sums[way], hunches, about, *rules]
+            self.alone[way] = np.concatenate(parts, axis=1).astype(np.float32)
+            self.tells[way] = tells[way].astype(np.float32)
         del self._reader  # it keeps its views: such cycles stay while collection is paused
 
-    def _alone(self, without: int | None) -> Floats:
-        """Return what the lookups say about each fact alone, (facts, lookups)."""
-        reader = self._reader
-        # What the names in the span, and in the scene's other spans, tell about sides.
-        near = self._leans.of(reader.context, self.by_span, without, mean=True)
-        about = np.concatenate(self._around(near), axis=1)
-        return np.concatenate(
-            [
-                self._leans.of(reader.levels, self.fold, without),
-                self._leans.of(reader.sums, self.fold, without),
-                reader.hunches[:, None],
-                np.where(reader.sided[:, None], about, 0.0),
-                *self._manners(without),
-            ],
-            axis=1,
-        )
-
-    def _manners(self, without: int | None) -> list[Floats]:
-        """Return what the names in the span, and in the scene, tell about the rule each fact follows, (facts, rules)."""
-        reader = self._reader
-        near = self._leans.of(reader.near, self.by_span, without, mean=True)
-        return [
-            (of * reader.manners).reshape(-1, MANNERS // RULES, RULES).sum(axis=1)
-            for of in self._around(near)
-        ]
+    def _followed(self, told: Floats) -> Floats:
+        """Return what is told about the rule that each fact follows, (facts, rules)."""
+        parts = (told * self._reader.manners).reshape(-1, MANNERS // RULES, RULES)
+        return np.asarray(parts.sum(axis=1), dtype=float)
 
     def _around(self, near: Floats) -> list[Floats]:
         """Return what is told of each fact's span, and of all spans of its scene, (facts, lists) each."""
@@ -395,6 +395,6 @@ def _folds(scenes: Sequence[str], seed: int) -> Ints:
     """Return the fold of each span by its scene; few scenes are dealt out, lest most of them share a fold."""
     texts = {scene: f"{seed}:{scene}".encode() for scene in scenes}
     drawn = {scene: int(hashlib.sha256(text).hexdigest(), 16) for scene, text in texts.items()}
-    if len(drawn) < _FEW_SCENES:
+    if len(drawn) < 2 * FOLDS:
         drawn = {scene: at for at, scene in enumerate(sorted(drawn, key=drawn.__getitem__))}
     return np.array([drawn[scene] % FOLDS for scene in scenes])

@@ -43,7 +43,8 @@ class Letters:
     def next(self, task: str, split: str, *key: str) -> int:
         """Return the answer's place among four options: one of the least used, drawn by the secret."""
         used = [self._used[task, split, index] for index in range(4)]
-        least = [index for index in range(4) if used[index] == min(used)]
+        fewest = min(used)
+        least = [index for index in range(4) if used[index] == fewest]
         letter = least[self._draw(*key, "letter") % len(least)]
         self.reserve(task, split, letter)
         return letter

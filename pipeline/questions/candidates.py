@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, zip_longest
+from typing import NamedTuple
 
 from pipeline.questions.draw import Draw
 from pipeline.questions.facts import KINDS, Fact
@@ -28,7 +29,7 @@ class ClipSpan:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Two facts of one span; the order in which options state them is drawn.
+    """Two facts of one span, with their names; the order in which options state them is drawn.
 
     `uses` are the turns and orders that no other item of the clip may ask about.
     """
@@ -37,6 +38,7 @@ class Candidate:
     category: Category
     contrast: str
     facts: tuple[Fact, Fact]
+    names: tuple[str, str]
     uses: frozenset[str]
 
     @property
@@ -48,11 +50,6 @@ class Candidate:
     def stratum(self) -> tuple[str, ...]:
         """The cell and the forms of both facts."""
         return (self.cell, *sorted(KINDS[fact.kind].form(fact) for fact in self.facts))
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The names of both facts."""
-        return self.facts[0].name, self.facts[1].name
 
     @property
     def truth(self) -> int:
@@ -78,22 +75,48 @@ def candidates(spans: Sequence[ClipSpan], draw: Draw, apart_us: int) -> list[Can
     return found
 
 
+class _Known(NamedTuple):
+    """What is compared of a fact, computed once."""
+
+    fact: Fact
+    kind: str
+    name: str
+    uses: frozenset[str]
+    starts: Sequence[int]
+
+
 def _paired(number: int, facts: Sequence[Fact], apart_us: int) -> Iterator[Candidate]:
-    known = [(one.name, one, one.uses, [start for start, _ in one.seen]) for one in facts]
-    for (name, one, used, starts), (label, other, others, more) in combinations(known, 2):
-        if one.kind == other.kind:
-            contrast = "turn" if one.kind == "turn" else "order"
-            first, second = (one, other) if name <= label else (other, one)
-        elif "turn" in (one.kind, other.kind):
+    known = [
+        _Known(one, one.kind, one.name, one.uses, [start for start, _ in one.seen]) for one in facts
+    ]
+    for pair in combinations(known, 2):
+        (one, kind, name, used, starts), (other, like, label, others, more) = pair
+        if kind == like:
+            contrast = "turn" if kind == "turn" else "order"
+            swapped = name > label
+        elif "turn" in (kind, like):
             contrast = "mixed"
-            first, second = (one, other) if other.kind == "turn" else (other, one)
+            swapped = kind == "turn"
         else:
             continue
-        if any(abs(start - end) < apart_us for start in starts for end in more):
+        if not _apart(starts, more, apart_us):
             continue
         yield Candidate(
-            number, KINDS[first.kind].category, contrast, (first, second), used | others
+            number,
+            KINDS[like if swapped else kind].category,
+            contrast,
+            (other, one) if swapped else (one, other),
+            (label, name) if swapped else (name, label),
+            used | others,
         )
+
+
+def _apart(ones: Sequence[int], others: Sequence[int], least_us: int) -> bool:
+    for one in ones:
+        for other in others:
+            if abs(one - other) < least_us:
+                return False
+    return True
 
 
 def _varied(offered: Sequence[Candidate], span_id: str, draw: Draw) -> list[Candidate]:

@@ -205,10 +205,16 @@ def read(
         places = [{key: at for one in some for key, at in one.items()} for some in (names, words)]
         reader.learn(scene, clues, context(span.text), places, near(span.text))
     numbers: dict[int, int] = {}
+    alike: dict[tuple[object, ...], int] = {}  # but for when they are, and whether they are true
     for one in offered:
         for fact in one.facts:
-            if id(fact) not in numbers:
-                numbers[id(fact)] = reader.ask(one.span, _asked(fact))
+            if id(fact) in numbers:
+                continue
+            what = (fact.kind, fact.subject, fact.from_end)
+            if (known := alike.get(what)) is not None:
+                numbers[id(fact)] = reader.again(one.span, known)
+            else:
+                numbers[id(fact)] = alike[what] = reader.ask(one.span, _asked(fact))
     cell_of = {cell: number for number, cell in enumerate(cells)}
     columns = (
         [cell_of[one.cell] for one in offered],
@@ -324,13 +330,16 @@ def _thinned(
     by_span: dict[int, list[int]] = defaultdict(list)
     for index in usable.tolist():
         by_span[offered[index].span].append(index)
+    true = posterior[np.arange(len(offered)), [one.truth for one in offered]]
+    chances = (posterior.min(axis=1) / true).tolist()
     found = []
     for number, members in by_span.items():
         span_id = spans[number].text.span_id
-        for index in _matched(members, offered, draw, span_id):
-            one, belief = offered[index], posterior[index]
-            if draw(span_id, "thin", *one.names) / 2**64 < belief.min() / belief[one.truth]:
-                found.append(index)
+        found += [
+            index
+            for index in _matched(members, offered, draw, span_id)
+            if draw(span_id, "thin", *offered[index].names) / 2**64 < chances[index]
+        ]
     return found
 
 

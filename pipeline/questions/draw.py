@@ -13,13 +13,15 @@ class Draw:
 
     def __init__(self, secret: bytes) -> None:
         """Prepare to draw under this secret, of any length."""
-        self._secret = secret
+        self._keyed = hmac.new(secret, digestmod="sha256")
 
     def __call__(self, *parts: str) -> int:
         """Return a number below 2**64 for these texts; the same texts always give the same number."""
         # Each part follows its length: ("ab", "c") and ("a", "bc") must differ.
         text = "".join([f"{len(part)}:{part}" for part in parts])
-        return int.from_bytes(hmac.digest(self._secret, text.encode(), "sha256")[:8], "big")
+        keyed = self._keyed.copy()  # a third faster than to start from the secret
+        keyed.update(text.encode())
+        return int.from_bytes(keyed.digest()[:8], "big")
 
     def shuffled(self, some: Iterable[Drawn], *parts: str) -> list[Drawn]:
         """Return these in an order drawn for these texts; every order is equally likely."""

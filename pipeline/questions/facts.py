@@ -350,9 +350,7 @@ class _Order:
                 for clues in naming.parts(self.kind, first):
                     yield from ((clue, 2 * index < len(names) - 1) for clue in clues)
             for second in names[index + 1 :]:
-                for level in naming.order_levels(self.kind, first, second):
-                    if level:
-                        yield level[0], not level[1]
+                yield from naming.order_clues(self.kind, first, second)
                 rising = [
                     have + one
                     for have, one in zip(rising, naming.rises(first, second), strict=True)

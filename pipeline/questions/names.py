@@ -35,12 +35,14 @@ def sorted_names(names: tuple[str, str]) -> tuple[tuple[str, str], bool]:
     return (names, True) if names[0] <= names[1] else (names[::-1], False)
 
 
+@lru_cache(_REMEMBERED)
 def distinct(one: str, other: str) -> bool:
     """Return whether each of two names has a word that the other doesn't have."""
     words = set(one.split()), set(other.split())
     return not (words[0] <= words[1] or words[1] <= words[0])
 
 
+@lru_cache(_REMEMBERED)
 def of_one_thing(one: str, other: str) -> bool:
     """Return whether two actions are done with one thing: it is opened before it is closed.
 
@@ -79,6 +81,13 @@ def order_levels(kind: str, first: str, second: str) -> tuple[Level, ...]:
         rising = _rising(level, first, second)
         found.append(((kind, level), rising < 0) if rising else None)
     return tuple(found)
+
+
+@lru_cache(_REMEMBERED)
+def order_clues(kind: str, first: str, second: str) -> tuple[tuple[Clue, bool], ...]:
+    """Return what a span shows where the first name comes before the second: clues with their values."""
+    levels = order_levels(kind, first, second)
+    return tuple((level[0], not level[1]) for level in levels if level)
 
 
 @lru_cache(_REMEMBERED)

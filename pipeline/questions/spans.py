@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from pipeline.routes.route import OPPOSITE, TURNS
@@ -50,9 +51,9 @@ def cut(
     # A step is inside if it starts and ends there: as steps don't overlap, counts of both suffice.
     starts = [step.start_us for step in steps]
     ends = [step.end_us for step in steps]
-    turns, landmarks, actions, arounds = (
-        [0, *accumulate(kind)] for kind in zip(*map(_events, steps), strict=True)
-    )
+    events = list(map(_events, steps))
+    turns, landmarks, actions, _ = ([0, *accumulate(kind)] for kind in zip(*events, strict=True))
+    every = [0, *accumulate(map(sum, events))]
     first = [bisect_left(starts, time) for time in times]
     last = [bisect_right(ends, time) for time in times]
     best = [_Cut()]
@@ -65,18 +66,20 @@ def cut(
             if end - times[then] < shortest_us:
                 break
             begin, stop = first[then], max(first[then], last[now])
-            sided, seen = turns[stop] - turns[begin], landmarks[stop] - landmarks[begin]
-            done, around = actions[stop] - actions[begin], arounds[stop] - arounds[begin]
-            kept = sided + seen + done + around
-            items, over, events, parts, squares = best[then].rank
-            pairs = pairs_of(sided, seen, done)
+            pairs = pairs_of(
+                turns[stop] - turns[begin],
+                landmarks[stop] - landmarks[begin],
+                actions[stop] - actions[begin],
+            )
+            items, over, described, parts, squares = best[then].rank
             if items + pairs < found.rank[0]:
                 continue
+            kept = every[stop] - every[begin]
             # A part costs what its description brings: else many short parts would be best.
             rank = (
                 items + pairs - (pairs > 0 and kept < LEAST_DESCRIBED),
                 over - (end - times[then] > wanted),
-                events + kept,
+                described + kept,
                 parts - 1,
                 squares + sign * ((end - times[then]) / 1e6) ** 2,
             )
@@ -86,6 +89,7 @@ def cut(
     return best[-1].spans()
 
 
+@lru_cache(2**10)  # there are few different ones
 def pairs_of(turns: int, landmarks: int, actions: int) -> int:
     """Return about how many pairs of facts so many events give: each turn and each order is asked once.
 

@@ -83,8 +83,8 @@ def read(
             "isn't there",
             "egost train formats writes the paths of moved rows again",
         )
-    if not blind and (error := damaged(found)):
-        raise error
+    if not blind and (unreadable := damaged(found)):
+        raise unreadable
     return Examples(found, digest.hexdigest())
 
 

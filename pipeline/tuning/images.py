@@ -30,7 +30,13 @@ def damaged(rows: Iterable[Mapping[str, Any]], *, thoroughly: bool = False) -> U
                     with Image.open(path) as image:
                         image.load()
             # A damaged header can raise nearly anything; a picture of too many pixels is an error or a warning.
-            except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
+            except (
+                OSError,
+                SyntaxError,
+                ValueError,
+                Warning,
+                Image.DecompressionBombError,
+            ) as error:
                 what = f"can't be decoded, and row {row['id']} has it: {error}"
                 fix = "delete it and run egost train rows again, which makes it anew"
                 return UserError(name, what, fix)

@@ -170,9 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a chat completion request."""
         self._guarded(self._post)
 
-    def send_error(
-        self, code: int, message: str | None = None, explain: str | None = None
-    ) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer in OpenAI's form to what is no request that this server knows."""
         self.close_connection = True
         self._send(code, RefusedError(code, message or HTTPStatus(code).phrase).body)

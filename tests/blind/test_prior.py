@@ -43,7 +43,7 @@ def test_a_lean_leaves_out_its_own_fold_and_another() -> None:
     lists = Lists(memory, 1)
     lists.add([[(("a",), True)]])
     own, other = 1, 3
-    (lean,) = Leans(memory, fold).of(lists, np.array([own]), other)[0]
+    (lean,) = Leans(memory, fold).of(lists, np.array([own]))[other][0]
     kept = [
         span["a"]
         for span, of in zip(seen, fold.tolist(), strict=True)
@@ -105,6 +105,48 @@ def test_the_answers_of_a_scene_do_not_reach_its_posteriors() -> None:
     assert own.sum() == 4
     assert np.abs(before[own] - after[own]).max() < 1e-9
     assert np.abs(before[~own] - after[~own]).max() > 1e-4
+
+
+def test_a_fact_that_is_asked_again_is_looked_up_like_the_first() -> None:
+    def asked(number: int) -> Asked:
+        name = f"kind{number}"
+        level = ((name, "level"), number == 1)
+        return Asked(
+            ("landmark", "action", "turn")[number],
+            number == 2,
+            (level, None),
+            ((level, ((name, "sum"), True)), ()),
+            ((((name, "tell"), False),),) * number,
+            (((name, 1.0), ("unknown", 1.0)), ((name, -1.0),) * number),
+            hunch=number / 4,
+            manner=(number, -1, 0),
+        )
+
+    readers = Reader(), Reader()
+    for reader in readers:
+        for number in range(12):
+            name = f"kind{number % 3}"
+            clues = [((name, what), number % 4 > 0) for what in ("level", "sum", "tell")]
+            reader.learn(f"scene{number}", clues, [[(name, "tell")]], ({name: 0.5},) * 2)
+    kinds = [0, 1, 2, 2, 0, 1, 1]
+    for span, kind in enumerate(kinds):
+        number = readers[0].ask(span, asked(kind))
+        first = kinds.index(kind)
+        again = readers[1].again(span, first) if first < span else readers[1].ask(span, asked(kind))
+        assert number == again == span
+    one, other = readers
+    for name in ("spans", "sided", "hunches", "manners"):
+        assert (getattr(one, name) == getattr(other, name)).all()
+    for name in ("levels", "sums", "tells"):
+        lists = zip(getattr(one, name).flat(), getattr(other, name).flat(), strict=True)
+        assert all((left == right).all() for left, right in lists)
+    for left, right in zip(one.views, other.views, strict=True):
+        for name in ("alone", "tells", "follows", "expected"):
+            told, wanted = getattr(right, name), getattr(left, name)
+            assert all((told[way] == wanted[way]).all() for way in wanted)
+    assert one.views[0].alone[None].any(axis=0).sum() > 3
+    pairs = Pairs(*(np.array(column) for column in ([0, 0], [0, 0], [4, 4], [1, 2])))
+    assert one.kinds(pairs) == other.kinds(pairs) == ("landmark", "landmark")
 
 
 def test_what_is_predictable_is_predicted() -> None:
