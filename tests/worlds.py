@@ -502,12 +502,76 @@ def paces(rng: random.Random, clips: int) -> Iterator[Route]:
         yield _route(number, f"scene{number % 170}", steps)
 
 
+def museums(rng: random.Random, clips: int) -> Iterator[Route]:
+    """Each museum is toured in an order of its own, and each visit leaves most rooms out; rooms have sides."""
+    deeds = _pairs(_DEEDS)
+    for number in range(clips):
+        museum = number % 34
+        own = random.Random(f"museum {museum}")
+        rooms, sides = own.sample(_names(450), 20), _coins(own, 20)
+        steps: list[list[Any]] = []
+        for at in sorted(rng.sample(range(20), rng.randint(6, 9))):
+            steps.append([round(rng.uniform(3, 5), 1), "straight", rooms[at], None, None])
+            if rng.random() < 0.8:
+                steps.append([2.0, sides[at], None, None, None])
+        for do, undo in rng.sample(deeds, 4):
+            steps.insert(rng.randint(0, len(steps)), [3.0, "straight", None, do, undo])
+        yield _route(number, f"museum{museum}", steps)
+
+
+def manuals(rng: random.Random, clips: int) -> Iterator[Route]:
+    """Each product is assembled in an order of its own; steps are optional, and now and then two are swapped."""
+    verbs = ["screw in", "glue on", "slot in", "clamp", "press down", "fasten"]
+    parts = [
+        "panel",
+        "back panel",
+        "side panel",
+        "shelf",
+        "shelf pin",
+        "drawer",
+        "drawer front",
+        "drawer rail",
+        "hinge",
+        "door hinge",
+        "handle",
+        "leg",
+        "leg plate",
+        "top",
+        "base",
+        "base plate",
+        "dowel",
+        "screw",
+        "long screw",
+        "bracket",
+        "wall bracket",
+        "cover",
+        "cable cover",
+        "trim",
+    ]
+    for number in range(clips):
+        product = number % 34
+        own = random.Random(f"product {product}")
+        script = [
+            (f"{own.choice(verbs)} the {part}", f"take off the {part}")
+            for part in own.sample(parts, 18)
+        ]
+        done = sorted(rng.sample(range(18), rng.randint(8, 11)))
+        for at in rng.sample(range(len(done) - 1), 2):
+            if rng.random() < 0.4:
+                done[at], done[at + 1] = done[at + 1], done[at]
+        marks = [f"the {part}" for part in rng.sample(parts, 3)]
+        acts = [script[at] for at in done]
+        steps = _walk(rng, _coins(rng, rng.randint(2, 4)), marks, acts)
+        yield _route(number, f"product{product}", steps)
+
+
 WORLDS: dict[str, World] = {
     world.__name__: world
     for world in (
         fair, corridors, office, houses, homes, geometry, long_tail, paths, loops, aisles, out_and_back,
         alternating, right_streets, rights, kitchens, habits, signposts, momentum, seasons, errands,
-        numbers, colours, lengths, commuters, branches, paces,
+        numbers, colours, lengths, commuters, branches, paces, museums,
+        manuals,
     )
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from math import inf
 
 import numpy as np
 
-from pipeline.blind import prior
+from pipeline.blind import foretold, prior
 from pipeline.blind.sheet import Bools, Floats, Ints
 from pipeline.blind.weighing import around, fitted, weighed
 from pipeline.questions.candidates import Candidate, ClipSpan
@@ -42,6 +42,8 @@ def evened(
     """
     kept: Ints = np.array(thinned, dtype=np.int64)
     rank = _drawn(spans, offered, kept, draw, "in its scene")
+    # Once, since it takes time: pairs that are dropped below count as known, too.
+    placed = _placed(reader, pairs[kept], rank)
     for turn in range(_EVENINGS):
         before = len(kept)
         for why in ("even", "again"):
@@ -50,13 +52,13 @@ def evened(
             rows = (
                 _crowded(posterior[kept], size[reader.spans[some.first]])
                 if why == "even"
-                else _asked_before(reader, some, rank)
+                else np.concatenate([_asked_before(reader, some, rank), placed], axis=1)
             )
             fold = reader.views[turn % len(reader.views)].fold[some.first]
             keep = _drawn(spans, offered, kept, draw, f"{why} {turn}") < _chances(
                 rows, some, fold, few
             )
-            kept, rank = kept[keep], rank[keep]
+            kept, rank, placed = kept[keep], rank[keep], placed[keep]
         if len(kept) == before:
             break
     return [int(index) for index in kept]
@@ -124,6 +126,26 @@ def _asked_before(reader: prior.Reader, some: prior.Pairs, rank: Floats) -> Floa
     count = _sums_before(np.column_stack([scene, names]), rank, seen)
     joint = around(np.log(np.take_along_axis(count, place, axis=1) + _DOUBT))
     return np.concatenate([alone, together[:, :, None] * both, joint[:, None]], axis=1)
+
+
+def _placed(reader: prior.Reader, some: prior.Pairs, rank: Floats) -> Floats:
+    """Return what the places of names tell of each pair, by pairs of lower rank in its scene, (pairs, clues, 4).
+
+    No two visits need to share a name for that. It is told of orders, of sides, and of both facts of a pair.
+    """
+    facts, pairs = np.stack([some.first, some.second], axis=1), prior.COMBINATIONS
+    sided = reader.sided[facts]
+    parts = [
+        foretold.clues(reader.levels, facts.ravel()),
+        foretold.clues(reader.sums, facts.ravel()),
+        foretold.around(reader.context, reader.spans[facts.ravel()], sided.ravel()),
+    ]
+    row, clue, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    scene = reader.scenes[reader.spans[some.first]]
+    places = foretold.foretold((row, clue, weight), pairs[some.truth], scene, rank)
+    kinds = np.stack([~sided, sided]).astype(float)
+    alone = np.einsum("knf,nef,cf->nkec", kinds, places[:, :, :2], pairs).reshape(len(rank), -1, 4)
+    return np.concatenate([alone, places[:, :, 2:] * pairs.prod(axis=1)], axis=1)
 
 
 def _sums_before(where: Ints, rank: Floats, what: Floats | Bools) -> Floats:
