@@ -10,6 +10,7 @@ import click
 from pipeline.cli.console import Options as Common
 from pipeline.cli.console import Rate, progress_bar, settings_only
 from pipeline.cli.judge import settings_of
+from pipeline.engine.stopping import stoppable
 
 
 @click.command()
@@ -62,6 +63,7 @@ from pipeline.cli.judge import settings_of
 @click.option("--dry-run", is_flag=True, help="Send nothing; print the number of requests.")
 @settings_only
 @click.pass_context
+@stoppable()
 def report(
     context: click.Context,
     folder: Path,
@@ -104,7 +106,9 @@ def report(
         raise UserError("--api-key-env", "is for the server of --base-url", "leave it out")
     released = open_release(folder)
     models = [
-        proof_model(role, given, on_server=bool(base_url)) for role, given in named.items() if given
+        proof_model(role, given, on_server=bool(base_url))
+        for role, given in named.items()
+        if given is not None
     ]
     given = {"base_url": base_url, "api_key_env": api_key_env}
     settings = settings_of(context, EvaluatedModel, given)

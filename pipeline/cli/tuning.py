@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.cli.console import Options, Rate, no_workspace, progress_bar, settings_only
+from pipeline.engine.stopping import stoppable
 
 if TYPE_CHECKING:
     from pipeline.tuning.jobs import Job
@@ -56,6 +57,7 @@ def _training_options(command: AnyCommand) -> AnyCommand:
 @_training_options
 @settings_only
 @click.pass_context
+@stoppable()
 def sft(
     context: click.Context,
     rows: tuple[Path, ...],
@@ -87,6 +89,7 @@ def sft(
 @_training_options
 @settings_only
 @click.pass_context
+@stoppable()
 def grpo(
     context: click.Context,
     rows: tuple[Path, ...],
@@ -130,6 +133,7 @@ def grpo(
     help="Threads of torch on a CPU (default: 1 for tiny models, otherwise torch's choice).",
 )
 @no_workspace
+@stoppable()
 def serve(
     models: tuple[str, ...],
     port: int,
@@ -143,7 +147,6 @@ def serve(
     name. The server is OpenAI-compatible, listens on this machine alone and runs until it is interrupted. It is
     for small evaluations; docs/train.md names faster servers.
     """
-    import signal
     import threading
 
     from pipeline.tuning.installed import check_installed
@@ -152,7 +155,6 @@ def serve(
     from pipeline.tuning.serve import Server, loaded, models_of
 
     server = Server(loaded(models_of(models), device), port, batch, threads)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         names = " ".join(f"--model {shlex.quote(name)}" for name in server.queue.models)
         click.echo(f"train serve: {', '.join(server.queue.models)} at {server.url}")
@@ -166,8 +168,6 @@ def serve(
         server.close()
         left = f"; {lost} requests got no reply" if lost else ""
         click.echo(f"train serve: stopped; replies: {server.queue.answered}{left}")
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @click.command("run")
@@ -198,6 +198,7 @@ def serve(
 )
 @settings_only
 @click.pass_context
+@stoppable()
 def whole(
     context: click.Context,
     folder: Path,
@@ -254,13 +255,18 @@ def _models(dry_run: bool) -> Iterator[Path | None]:
 
 
 def _run(job: "Job", dry_run: bool) -> None:
-    from pipeline.tuning import fitting, jobs
+    from pipeline.tuning import fitting, jobs, processes
 
     if dry_run:
         for line in jobs.described(job):
             click.echo(line)
         return
-    with progress_bar(job.stage) as progress:
-        fitted = fitting.fit(job, progress)
+    try:
+        with stoppable(), progress_bar(job.stage) as progress:
+            fitted = fitting.fit(job, progress)
+    except KeyboardInterrupt:
+        if processes.state().is_main_process:
+            click.echo(job.run.interrupted(job.stage), err=True)
+        raise click.exceptions.Abort from None
     if fitted.first_process:
         click.echo(str(fitted))

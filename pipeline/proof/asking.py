@@ -169,7 +169,9 @@ class Proof:
                         replied = True
                     except EgostError as error:
                         first = first or error
-                        what = error.what if isinstance(error, UserError) else str(error)
+                        what = str(error)
+                        if isinstance(error, UserError):
+                            what = f"{error.what} (fix: {error.fix})"
                         found = Replied(None, (), (), 0.0, False, what)
                     yield model, condition, found
         if first and not replied:

@@ -55,7 +55,7 @@ def proof_model(role: Role, given: str, *, on_server: bool) -> ProofModel:
     """
     if on_server:
         served, stated, run = given.rpartition("=")
-        if not stated:
+        if not stated and given:
             return ProofModel(role, given, given, given)
         if not served or not run:
             raise UserError(f"--{role}", f"can't be read: {given}", "give NAME, or NAME=RUN")

@@ -75,7 +75,7 @@ def base(settings: ModelSettings, out: Path, examples: Examples, seed: int) -> s
         disable_progress_bar()  # of the one file that is written
         making = out / f".{folder.name}-{os.getpid()}"
         try:
-            with Explained(making):
+            with Explained(out):
                 make_tiny(making, examples.texts(), family, seed)
             with suppress(OSError):  # another process has made it meanwhile
                 making.rename(folder)

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import torch
 
+from pipeline.engine.stopping import stoppable
 from pipeline.errors import UserError
 from pipeline.tuning import grpo, presets, sft
 from pipeline.tuning.runs import Run
 
+_GRACE_SECONDS = 5  # for a command that Ctrl-C has reached as well
+_LONGEST_END_SECONDS = 60
 _LEAST_TOKENS = 100  # fewer can't be asked for
 
 
@@ -77,8 +80,28 @@ def _called(told: Sequence[str], processes: int = 1) -> Iterator[str]:
     launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(processes)]
     command = [sys.executable, *(launcher if processes > 1 else []), "-m", "egost", *told]
     yield f"$ egost {shlex.join(told)}" + (f"  # on {processes} GPUs" if processes > 1 else "")
-    if code := subprocess.run(command, check=False).returncode:
+    if code := _ended(command):
         what = f"ended with exit code {code}"
         raise UserError(
             f"egost {told[0]} {told[1]}", what, "see above; run the same command again to go on"
         )
+
+
+@stoppable()
+def _ended(command: Sequence[str]) -> int:
+    """Run a command to its end and return its exit code; when this process is stopped, so is the command."""
+    with subprocess.Popen(command) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            # Several processes may follow a launcher: it has to end them itself, and not be killed at once.
+            for seconds, stop in (
+                (_GRACE_SECONDS, child.terminate),
+                (_LONGEST_END_SECONDS, child.kill),
+            ):
+                try:
+                    child.wait(seconds)
+                    break
+                except subprocess.TimeoutExpired:
+                    stop()
+            raise

@@ -122,6 +122,15 @@ class Run:
         lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         return dict(json.loads(lines[-1])) if lines else {}
 
+    def interrupted(self, stage: str) -> str:
+        """Return how far a run is that was interrupted, and where it goes on, in one line."""
+        record, newest = self.record, self.checkpoint()
+        if not record:
+            return f"train {stage}: interrupted before the first step; run the same command again"
+        far = f"train {stage}: interrupted at step {record['steps']} of {record.get('of_steps')}"
+        where = f"goes on from step {step_of(newest)}" if newest else "starts again"
+        return f"{far}; the same command {where}"
+
     def add(self, metrics: Mapping[str, Any]) -> None:
         """Add the metrics of one step."""
         with self.metrics.open("a", encoding="utf-8") as file:

@@ -282,6 +282,7 @@ def test_only_the_split_test_is_allowed(folders: tuple[Path, ...], capsys: Captu
         (("--sft", "seer", "--fps", "2"), "needs --videos"),
         (("--sft", "seer", "--videos", "."), "needs --fps"),
         (("--sft", "=x"), "can't be read"),
+        (("--sft", "seer", "--base", ""), "can't be read"),
         (("--sft", "seer=nowhere"), "nowhere/run.json: can't be read"),
     ],
 )

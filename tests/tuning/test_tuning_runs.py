@@ -227,6 +227,37 @@ def test_a_real_kill(trained: Run, rows: Path, tmp_path: Path) -> None:
     assert [one["loss"] for one in again[: len(kept)]] == [one["loss"] for one in kept]
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_says_where_it_goes_on(
+    rows: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    told = command(rows, tmp_path, "--set", "sft.steps=4000", "--set", "sft.save_every=5")
+    with subprocess.Popen(told, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 300
+        while not (found := [*tmp_path.glob("sft-*/checkpoints/checkpoint-5/complete")]):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=120)
+    run = Run(found[0].parents[2])
+    assert process.returncode == 130
+    newest = run.checkpoint()
+    assert newest
+    assert errors.splitlines()[-1] == (
+        f"train sft: interrupted at step {run.record['steps']} of 4000; "
+        f"the same command goes on from step {newest.name.removeprefix('checkpoint-')}"
+    )
+    assert "Traceback" not in errors
+
+
+def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.interrupted("sft").endswith("before the first step; run the same command again")
+    run.write(steps=1, of_steps=6)
+    assert run.interrupted("sft").endswith("at step 1 of 6; the same command starts again")
+
+
 def test_two_at_once(trained: Run, rows: Path, tmp_path: Path) -> None:
     job = sft.job([rows], preset(), tmp_path)
     with job.run.locked("egost train sft"), pytest.raises(UserError, match="another egost command"):

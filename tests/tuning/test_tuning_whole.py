@@ -1,6 +1,11 @@
 """From a release to a proof in one command: rows, SFT, GRPO, and the models served and scored."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,35 @@ SMALL = [
     "sft.steps=3", "sft.rows_per_step=4", "sft.batch=4", "grpo.steps=2", "grpo.prompts_per_step=2",
     "grpo.group=4", "grpo.batch=8", "grpo.most_tokens=16", "model.most_frames=4",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_stop_ends_the_command_that_runs(
+    tmp_path: Path, stop: signal.Signals, deaf: bool
+) -> None:
+    """Nothing is left that trains on; one that doesn't end by itself is killed."""
+    ignored = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if deaf else ""
+    child = f"import os, pathlib, signal, time; {ignored}pathlib.Path('child').write_text(str(os.getpid())); time.sleep(600)"
+    parent = (
+        "import sys; from pipeline.tuning import recipe; recipe._GRACE_SECONDS = 0.5; recipe._LONGEST_END_SECONDS = 1; "
+        f"recipe._ended([sys.executable, '-c', {child!r}])"
+    )
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not ((tmp_path / "child").is_file() and (tmp_path / "child").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(stop)
+    assert process.wait(60) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "child").read_text()), 0)
 
 
 def test_from_a_release_to_a_proof(
