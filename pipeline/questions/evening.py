@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.blind import foretold, prior
 from pipeline.blind.sheet import Bools, Floats, Ints
-from pipeline.blind.weighing import around, fitted, weighed
+from pipeline.blind.weighing import around, fitted, tempered, weighed
 from pipeline.questions.candidates import Candidate, ClipSpan
 from pipeline.questions.draw import Draw
 
@@ -40,6 +40,8 @@ def evened(
     gave 36 % of such pairs. Each pair is judged by those before it, in an order drawn for its scene: judged by
     all others, those that are left would agree too seldom.
     """
+    if not thinned:
+        return []
     kept: Ints = np.array(thinned, dtype=np.int64)
     rank = _drawn(spans, offered, kept, draw, "in its scene")
     # Once, since it takes time: pairs that are dropped below count as known, too.
@@ -71,6 +73,8 @@ def _chances(rows: Floats, some: prior.Pairs, fold: Ints, few: Container[int]) -
         at = np.flatnonzero(some.cell == cell)
         truth = some.truth[at]
         belief = weighed(rows[at], fitted(rows[at], truth, fold[at]), fold[at])
+        # As certain as it is right on other scenes: noise would cost too many pairs.
+        belief = tempered(around(np.log(belief)), truth, fold[at])
         true = belief[np.arange(len(at)), truth]
         least = _LEAST_OF_FEW if int(cell) in few else prior.LEAST_TOLD
         if np.log(4 * true).sum() > least:
