@@ -519,47 +519,28 @@ def museums(rng: random.Random, clips: int) -> Iterator[Route]:
         yield _route(number, f"museum{museum}", steps)
 
 
+_MOUNTING = ("screw in", "glue on", "slot in", "clamp", "press down", "fasten")
+_PARTS = (
+    "panel", "back panel", "side panel", "shelf", "shelf pin", "drawer", "drawer front", "drawer rail",
+    "hinge", "door hinge", "handle", "leg", "leg plate", "top", "base", "base plate",
+    "dowel", "screw", "long screw", "bracket", "wall bracket", "cover", "cable cover", "trim",
+)  # fmt: skip
+
+
 def manuals(rng: random.Random, clips: int) -> Iterator[Route]:
     """Each product is assembled in an order of its own; steps are optional, and now and then two are swapped."""
-    verbs = ["screw in", "glue on", "slot in", "clamp", "press down", "fasten"]
-    parts = [
-        "panel",
-        "back panel",
-        "side panel",
-        "shelf",
-        "shelf pin",
-        "drawer",
-        "drawer front",
-        "drawer rail",
-        "hinge",
-        "door hinge",
-        "handle",
-        "leg",
-        "leg plate",
-        "top",
-        "base",
-        "base plate",
-        "dowel",
-        "screw",
-        "long screw",
-        "bracket",
-        "wall bracket",
-        "cover",
-        "cable cover",
-        "trim",
-    ]
     for number in range(clips):
         product = number % 34
         own = random.Random(f"product {product}")
         script = [
-            (f"{own.choice(verbs)} the {part}", f"take off the {part}")
-            for part in own.sample(parts, 18)
+            (f"{own.choice(_MOUNTING)} the {part}", f"take off the {part}")
+            for part in own.sample(_PARTS, 18)
         ]
         done = sorted(rng.sample(range(18), rng.randint(8, 11)))
         for at in rng.sample(range(len(done) - 1), 2):
             if rng.random() < 0.4:
                 done[at], done[at + 1] = done[at + 1], done[at]
-        marks = [f"the {part}" for part in rng.sample(parts, 3)]
+        marks = [f"the {part}" for part in rng.sample(_PARTS, 3)]
         acts = [script[at] for at in done]
         steps = _walk(rng, _coins(rng, rng.randint(2, 4)), marks, acts)
         yield _route(number, f"product{product}", steps)
